@@ -1,0 +1,42 @@
+//! Allocations a million events take, in the steady state, for the handlers that `emit` times.
+//! `cargo run --release -p sse-bench --bin allocations`
+//!
+//! A program of its own, since counting slows down whoever allocates.
+
+use std::{alloc::System, error::Error, fmt::Write as _};
+
+use sse_bench::emitters::{KINDS, PACES, SENDERS};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const EARLIER_EVENTS: u64 = 100_000;
+const EVENTS: u64 = 1_000_000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!(
+        "| allocations per million events | {} |",
+        SENDERS.map(|(_, name)| name).join(" | ")
+    );
+    println!("|---|{}", "--:|".repeat(SENDERS.len()));
+    actix_web::rt::System::new().block_on(async {
+        for (kind, kind_name) in KINDS {
+            for (pace, pace_name) in PACES {
+                let mut row = format!("| {kind_name}, {pace_name} |");
+                for (sender, _) in SENDERS {
+                    let expected = sender.expected(kind);
+                    let mut drain = sender.open(kind, pace, &expected).await?;
+                    drain.events(EARLIER_EVENTS);
+                    let region = Region::new(ALLOCATOR);
+                    let drained = drain.events(EVENTS);
+                    let change = region.change();
+                    let allocations = (change.allocations + change.reallocations) as u64;
+                    write!(row, " {} |", allocations * EVENTS / drained.events)?;
+                }
+                println!("{row}");
+            }
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,104 @@
+//! The simplest HTTP/1.1 client that can tell whether what arrives is right.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+/// One connection with one answer on it, in chunks.
+#[derive(Debug)]
+pub struct Connection {
+    socket: TcpStream,
+    buf: Vec<u8>,
+    /// What of `buf` is read but not yet given.
+    filled: std::ops::Range<usize>,
+    /// What is left of the chunk, its line break included.
+    chunk: usize,
+}
+
+const BREAK: usize = 2;
+
+impl Connection {
+    /// Asks for `path` and reads the answer's head.
+    ///
+    /// # Errors
+    ///
+    /// If there is no connection, or the answer is not a chunked 200.
+    pub fn get(addr: SocketAddr, path: &str, buf: usize) -> io::Result<Self> {
+        let mut socket = TcpStream::connect(addr)?;
+        socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+        socket.set_nodelay(true)?;
+        socket.write_all(format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").as_bytes())?;
+        let mut connection = Self {
+            socket,
+            buf: vec![0; buf],
+            filled: 0..0,
+            chunk: 0,
+        };
+        let head = connection.line(b"\r\n\r\n")?.to_ascii_lowercase();
+        if !head.starts_with("http/1.1 200") || !head.contains("transfer-encoding: chunked") {
+            return Err(io::Error::other(format!("unexpected answer: {head}")));
+        }
+        Ok(connection)
+    }
+
+    /// Hands `read` a part of the body, as much as is there.
+    ///
+    /// # Errors
+    ///
+    /// If the connection fails, or the body ends.
+    pub fn read(&mut self, read: impl FnOnce(&[u8])) -> io::Result<()> {
+        if self.chunk <= BREAK {
+            if self.chunk > 0 {
+                self.line(b"\r\n")?;
+            }
+            let size = self.line(b"\r\n")?;
+            let size = usize::from_str_radix(&size, 16).map_err(io::Error::other)?;
+            if size == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.chunk = size + BREAK;
+        }
+        if self.filled.is_empty() {
+            self.fill()?;
+        }
+        let len = self.filled.len().min(self.chunk - BREAK);
+        read(
+            self.buf
+                .get(self.filled.start..self.filled.start + len)
+                .unwrap_or_default(),
+        );
+        self.filled.start += len;
+        self.chunk -= len;
+        Ok(())
+    }
+
+    fn line(&mut self, end: &[u8]) -> io::Result<String> {
+        loop {
+            let unread = self.buf.get(self.filled.clone()).unwrap_or_default();
+            if let Some(at) = unread.windows(end.len()).position(|window| window == end) {
+                let line = String::from_utf8_lossy(unread.get(..at).unwrap_or_default()).into_owned();
+                self.filled.start += at + end.len();
+                return Ok(line);
+            }
+            self.fill()?;
+        }
+    }
+
+    /// Reads more behind what is there.
+    fn fill(&mut self) -> io::Result<()> {
+        self.buf.copy_within(self.filled.clone(), 0);
+        self.filled = 0..self.filled.len();
+        match self
+            .socket
+            .read(self.buf.get_mut(self.filled.end..).unwrap_or_default())?
+        {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                self.filled.end += read;
+                Ok(())
+            }
+        }
+    }
+}

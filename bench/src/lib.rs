@@ -1,0 +1,16 @@
+//! What the measurements share. Each is a program in `src/bin`; `README.md` says what they measure.
+
+mod child;
+mod client;
+mod drain;
+pub mod emitters;
+mod events;
+mod report;
+
+pub use self::{
+    child::{Server, announce, leave_the_servers_alone, role},
+    client::Connection,
+    drain::{Drain, Drained},
+    events::{Expected, Quote, Reading, id, quote, text},
+    report::{Samples, median, number, rounds},
+};

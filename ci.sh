@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Runs every check there is, on a Debian machine with Rust that has never seen this project, as root or
+# with sudo. What is missing is installed; what has to be skipped is named, and is a failure with CI=true.
+set -uo pipefail
+cd "$(dirname "$0")" || exit 1
+
+export PATH="$HOME/.cargo/bin:$PATH" CARGO_TERM_COLOR=never
+# How long each fuzz target runs; bolero reads it.
+export BOLERO_RANDOM_TEST_TIME_MS=10000
+
+readonly NEXTEST=0.9.143
+readonly PUBLISHED=(-p sse-actix-core -p sse-actix-macros -p sse-actix)
+
+passed=0 failed=0 skipped=0 report=()
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# note RESULT NAME: remembers how a step went.
+note() {
+    report+=("$(printf '%-8s %5d s  %s' "$1" "$SECONDS" "$2")")
+    printf '== %s: %s, %d s\n' "$2" "$1" "$SECONDS"
+}
+
+# step NAME COMMAND...: runs a step. One whose output counts tests counts as these, any other as one.
+step() {
+    local name=$1 tests tests_failed
+    shift
+    printf '\n== %s: %s\n' "$name" "$*"
+    SECONDS=0
+    "$@" 2>&1 | tee "$log"
+    local status=${PIPESTATUS[0]}
+    tests=$(count passed)
+    tests_failed=$(count failed)
+    if [ "$status" -eq 0 ]; then
+        passed=$((passed + (tests > 0 ? tests : 1)))
+        note passed "$name"
+    else
+        passed=$((passed + tests))
+        failed=$((failed + (tests_failed > 0 ? tests_failed : 1)))
+        note FAILED "$name"
+    fi
+    return "$status"
+}
+
+# count WORD: how many tests passed or failed, by the summaries of nextest and of cargo test in the log.
+count() {
+    sed -nE "/^ *Summary \[|^test result: /s/.*[^0-9]([0-9]+) $1.*/\1/p" "$log" |
+        awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+# skip NAME: something that should have run does not.
+skip() {
+    SECONDS=0
+    skipped=$((skipped + 1))
+    if [ "${CI:-}" = true ]; then
+        failed=$((failed + 1))
+    fi
+    note skipped "$1"
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+install_packages() {
+    as_root apt-get update &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+have_tools() {
+    local missing=()
+    command -v cc || missing+=(gcc libc6-dev)
+    command -v chromium || missing+=(chromium)
+    command -v chromedriver || missing+=(chromium-driver)
+    [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}" || true
+
+    rustc --version || return
+    cargo fmt --version || rustup component add rustfmt || return
+    cargo clippy --version || rustup component add clippy || return
+    cargo nextest --version || cargo install cargo-nextest --locked --version "$NEXTEST"
+}
+
+tests=(cargo nextest run --workspace --all-features --no-fail-fast)
+package=(cargo package "${PUBLISHED[@]}")
+# Outside of CI the tree may well hold changes that are not committed yet.
+[ "${CI:-}" = true ] || package+=(--allow-dirty)
+
+# finish: the last words, and the exit status.
+finish() {
+    printf '\n'
+    printf '%s\n' "${report[@]}"
+    printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+    [ "$failed" -eq 0 ]
+    exit
+}
+
+SECONDS=0
+if have_tools; then
+    note ready tools
+else
+    failed=1
+    note FAILED tools
+    finish
+fi
+if ! { command -v chromium && command -v chromedriver; } >/dev/null; then
+    skip "browser tests: Chromium could not be installed"
+    tests+=(-E 'not test(/^browser::/)')
+fi
+step "format" cargo fmt --all --check
+step "lints" cargo clippy --workspace --all-targets --all-features -- -D warnings
+step "tests, fuzz targets for 10 s each" "${tests[@]}"
+step "examples in the documentation" cargo test --workspace --all-features --doc
+step "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --all-features --no-deps
+step "packages" "${package[@]}"
+# No test of this code, and minutes to install, so it runs only where it is at hand. Advisories are left out:
+# they come from the network, and change while this project does not.
+if cargo deny --version >/dev/null 2>&1; then
+    step "dependencies" cargo deny --all-features check bans licenses sources
+fi
+
+finish

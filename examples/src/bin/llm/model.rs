@@ -1,0 +1,133 @@
+use std::collections::HashMap;
+
+/// What it has read: this project's own documents.
+const TEXTS: [&str; 4] = [
+    include_str!("texts/CONTRIBUTING.md"),
+    include_str!("texts/DESIGN.md"),
+    include_str!("texts/LICENSE-APACHE"),
+    include_str!("texts/README.md"),
+];
+
+/// An answer ends with its first sentence after so many words.
+const ENOUGH: usize = 60;
+const MOST: usize = 160;
+
+/// A language model of the smallest kind: which word followed which, and how often. It writes word by word,
+/// each drawn from those that followed the two before it, which is all that streaming needs; it
+/// understands nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    after_one: HashMap<&'static str, Vec<&'static str>>,
+    after_two: HashMap<(&'static str, &'static str), Vec<&'static str>>,
+    openings: Vec<&'static str>,
+}
+
+/// Where one answer stands.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Draft {
+    before: &'static str,
+    last: &'static str,
+    words: usize,
+}
+
+impl Model {
+    pub(crate) fn train() -> Self {
+        let mut model = Self::default();
+        for paragraph in TEXTS
+            .iter()
+            .flat_map(|text| text.split("\n\n"))
+            .filter(|text| is_prose(text))
+        {
+            let words = paragraph.split_whitespace().filter(|word| !word.contains("]("));
+            let words: Vec<_> = words.map(|word| word.trim_matches(['*', '`', '"'])).collect();
+            model.openings.extend(words.first());
+            for pair in words.windows(2) {
+                if let [one, two] = pair {
+                    model.after_one.entry(one).or_default().push(two);
+                }
+            }
+            for triple in words.windows(3) {
+                if let [one, two, three] = triple {
+                    model.after_two.entry((one, two)).or_default().push(three);
+                }
+            }
+        }
+        model
+    }
+
+    /// An answer begins with the last word of the prompt that was ever read, if there is one.
+    pub(crate) fn draft(&self, prompt: &str) -> Draft {
+        let known = prompt.split_whitespace().rev().find_map(|word| {
+            let word = word.trim_matches(|symbol: char| !symbol.is_alphanumeric());
+            self.after_one
+                .keys()
+                .find(|known| known.eq_ignore_ascii_case(word))
+        });
+        Draft {
+            last: known.copied().unwrap_or_default(),
+            ..Draft::default()
+        }
+    }
+
+    /// The next word, or nothing at the end of the answer.
+    pub(crate) fn next(&self, draft: &mut Draft) -> Option<&'static str> {
+        let sentence_ended = draft.last.ends_with(['.', '!', '?']);
+        if draft.words >= MOST || (draft.words >= ENOUGH && sentence_ended) {
+            return None;
+        }
+        let after_two = self.after_two.get(&(draft.before, draft.last));
+        let word = if draft.words == 0 && !draft.last.is_empty() {
+            draft.last
+        } else {
+            // With a single choice it would only quote.
+            let choices = after_two.filter(|words| words.len() > 1);
+            let choices = choices
+                .or_else(|| self.after_one.get(draft.last))
+                .unwrap_or(&self.openings);
+            fastrand::choice(choices).copied()?
+        };
+        *draft = Draft {
+            before: draft.last,
+            last: word,
+            words: draft.words + 1,
+        };
+        Some(word)
+    }
+}
+
+/// Neither heading, table, list nor code.
+fn is_prose(paragraph: &str) -> bool {
+    let start = paragraph.trim_start();
+    !paragraph.contains("```") && start.starts_with(|first: char| first.is_alphabetic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(model: &Model, prompt: &str) -> Vec<&'static str> {
+        let mut draft = model.draft(prompt);
+        std::iter::from_fn(|| model.next(&mut draft)).collect()
+    }
+
+    #[test]
+    fn an_answer_is_made_of_pairs_that_were_read() {
+        let model = Model::train();
+        let answer = write(&model, "");
+        assert!((ENOUGH..=MOST).contains(&answer.len()));
+        for pair in answer.windows(2) {
+            let followed = model.after_one.get(pair[0]);
+            assert!(followed.is_none_or(|words| words.contains(&pair[1])), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_begins_with_a_word_of_the_prompt() {
+        let model = Model::train();
+        assert_eq!(
+            write(&model, "what is a LICENSE? xyzzy")[0].to_lowercase(),
+            "license"
+        );
+        assert!(model.openings.contains(&write(&model, "xyzzy")[0]));
+    }
+}

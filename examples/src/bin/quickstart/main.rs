@@ -1,0 +1,81 @@
+//! This machine's own figures, live in a browser, and a log file, followed as `tail -f` does.
+//!
+//! `cargo run --bin quickstart`, or `cargo run --bin quickstart -- some.log`
+
+use std::{io, path::PathBuf, time::Duration};
+
+use actix_web::{App, Error, Responder, get, web};
+use serde_json::json;
+use sse_actix::{Event, LastEventId, Server, sse_stream};
+use sse_examples::CommandLine;
+use tokio::time::sleep;
+
+use self::{log::Log, machine::Machine};
+
+mod log;
+mod machine;
+mod position;
+
+/// What the page draws. Unnamed data reaches `onmessage`, a named event its own listener; the id is what
+/// the browser brings back when it reconnects, and the samples after it are what it missed.
+#[get("/events")]
+#[sse_stream(keep_alive = "15s", retry = "2s")]
+async fn events(last: LastEventId, machine: web::Data<Machine>) -> Result<(), Error> {
+    let mut seen = last.parse().ok().flatten().unwrap_or(0);
+    emit!(Machine::greeting());
+    loop {
+        for sample in machine.after(seen).await {
+            emit!(Event::json(&sample.cpu)?.event("cpu"));
+            emit!(Event::json(&sample.memory)?.event("memory"));
+            emit!(Event::json(&sample.network)?.event("network").id(sample.at));
+            seen = sample.at;
+        }
+        emit!(Event::json(&json!({ "time": seen }))?.event("ping"));
+    }
+}
+
+/// The lines of the log file, each once, however often the connection or this server comes and goes.
+#[get("/log")]
+#[sse_stream(retry = "2s", event = "line", resume)]
+async fn log_lines(last: LastEventId, path: web::Data<Option<PathBuf>>) -> Result<(), Error> {
+    let Some(path) = path.get_ref() else {
+        return Ok(()); // Nothing was emitted: 204, and the browser asks no more.
+    };
+    let mut log = Log::open(path, last.as_str());
+    emit!(Event::data(path.to_string_lossy()).event("file"));
+    loop {
+        let lines;
+        (lines, log) = web::block(move || (log.read(), log)).await?;
+        let lines = lines?;
+        if lines.is_empty() {
+            sleep(Duration::from_millis(200)).await;
+        }
+        for line in lines {
+            emit!(line);
+        }
+    }
+}
+
+#[get("/")]
+async fn page() -> impl Responder {
+    web::Html::new(include_str!("page.html"))
+}
+
+#[actix_web::main]
+async fn main() -> io::Result<()> {
+    let command_line = CommandLine::read("quickstart", Some("LOG_FILE"));
+    let listener = command_line.listen();
+    println!("http://{}", listener.local_addr()?);
+
+    let (machine, path) = (
+        web::Data::new(Machine::watch()),
+        web::Data::new(command_line.file),
+    );
+    Server::new(move || {
+        let app = App::new().app_data(machine.clone()).app_data(path.clone());
+        app.service(page).service(events).service(log_lines)
+    })
+    .listen(listener)
+    .run()
+    .await
+}

@@ -1,0 +1,197 @@
+//! What the examples share and is no part of what they show: their command line and their address.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs::File,
+    io,
+    net::{Ipv4Addr, TcpListener},
+    ops::Range,
+    path::{Path, PathBuf},
+    process,
+};
+
+/// Tried in turn when no port is asked for. In order, so that an example which is started again gets the
+/// address at which its page waits for it.
+const PORTS: Range<u16> = 8080..8100;
+
+/// An example's command line: `[--port PORT] [FILE]`, or the port in the environment's `PORT`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct CommandLine {
+    /// The port asked for; 0 is any that is free.
+    pub port: Option<u16>,
+    /// The file named, if the example takes one.
+    pub file: Option<PathBuf>,
+}
+
+impl CommandLine {
+    /// The command line of this process, `file` being the word for the file that it takes, if any.
+    /// Explains itself and ends the process when it is wrong, or asked to.
+    pub fn read(program: &str, file: Option<&str>) -> Self {
+        let file_usage = file.map_or_else(String::new, |file| format!(" [{file}]"));
+        let usage = format!("usage: {program} [--port PORT]{file_usage}");
+        let port = env::var("PORT").ok().filter(|port| !port.is_empty());
+        let read = match Self::parse(env::args_os().skip(1), port, file.is_some()) {
+            Ok(Some(read)) => read,
+            Ok(None) => {
+                println!("{usage}");
+                process::exit(0)
+            }
+            Err(error) => fail(2, &format!("{error}\n{usage}")),
+        };
+        match read.file.as_deref().map(check_readable) {
+            Some(Err(error)) => fail(1, &error.to_string()),
+            _ => read,
+        }
+    }
+
+    /// Listens on loopback: at the port asked for, else at 8080 or the next that is free. Ends the process
+    /// if it cannot, and says why.
+    pub fn listen(&self) -> TcpListener {
+        self.try_listen()
+            .unwrap_or_else(|error| fail(1, &error.to_string()))
+    }
+
+    fn try_listen(&self) -> io::Result<TcpListener> {
+        let Some(port) = self.port else {
+            let taken = |tried: &io::Result<_>| matches!(tried, Err(error) if error.kind() == io::ErrorKind::AddrInUse);
+            let free = PORTS.map(listen_at).find(|tried| !taken(tried));
+            return free.unwrap_or_else(|| listen_at(0));
+        };
+        listen_at(port)
+    }
+
+    /// `None` when help is asked for.
+    fn parse(
+        arguments: impl IntoIterator<Item = OsString>,
+        port_variable: Option<String>,
+        takes_file: bool,
+    ) -> Result<Option<Self>, String> {
+        let mut read = Self::default();
+        let mut port = port_variable.map(|port| ("PORT", port));
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            match argument.to_str() {
+                Some("-h" | "--help") => return Ok(None),
+                Some("--port") => {
+                    let value = arguments.next().ok_or("--port needs a number")?;
+                    port = Some(("--port", value.display().to_string()));
+                }
+                Some(option) if option.starts_with('-') => return Err(format!("unknown option {option}")),
+                _ if takes_file && read.file.is_none() => read.file = Some(argument.into()),
+                _ => return Err(format!("unexpected argument {}", argument.display())),
+            }
+        }
+        if let Some((source, value)) = port {
+            let parsed = value.parse();
+            read.port = Some(parsed.map_err(|_| format!("{source} is to be 0 to 65535, not {value:?}"))?);
+        }
+        Ok(Some(read))
+    }
+}
+
+fn listen_at(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
+        let message = format!("cannot listen on 127.0.0.1:{port}: {error}");
+        io::Error::new(error.kind(), message)
+    })
+}
+
+fn check_readable(path: &Path) -> io::Result<()> {
+    let error = match File::open(path).and_then(|file| file.metadata()) {
+        Ok(found) if found.is_dir() => io::ErrorKind::IsADirectory.into(),
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    let message = format!("cannot read {}: {error}", path.display());
+    Err(io::Error::new(error.kind(), message))
+}
+
+fn fail(code: i32, message: &str) -> ! {
+    eprintln!("error: {message}");
+    process::exit(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str, port: Option<&str>) -> Result<Option<CommandLine>, String> {
+        let arguments = line.split_whitespace().map(OsString::from);
+        CommandLine::parse(arguments, port.map(str::to_owned), true)
+    }
+
+    fn read(port: impl Into<Option<u16>>, file: Option<&str>) -> CommandLine {
+        let (port, file) = (port.into(), file.map(PathBuf::from));
+        CommandLine { port, file }
+    }
+
+    #[test]
+    fn port_and_file_in_any_order() {
+        for (line, variable, expected) in [
+            ("", None, read(None, None)),
+            ("a.log --port 0", None, read(0, Some("a.log"))),
+            ("--port 81 a.log", Some("82"), read(81, Some("a.log"))),
+            ("", Some("82"), read(82, None)),
+        ] {
+            assert_eq!(parse(line, variable), Ok(Some(expected)));
+        }
+        assert_eq!(parse("--port 81 --help", None), Ok(None));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_named() {
+        for (line, variable, error) in [
+            ("--port", None, "--port needs a number"),
+            ("--port 65536", None, "--port is to be 0 to 65535, not \"65536\""),
+            ("", Some("http"), "PORT is to be 0 to 65535, not \"http\""),
+            ("--prot 1", None, "unknown option --prot"),
+            ("a.log b.log", None, "unexpected argument b.log"),
+        ] {
+            assert_eq!(parse(line, variable).unwrap_err(), error);
+        }
+    }
+
+    #[test]
+    fn a_port_asked_for_is_taken_or_refused_by_its_address() {
+        let first = CommandLine {
+            port: Some(0),
+            file: None,
+        }
+        .try_listen()
+        .unwrap();
+        let port = first.local_addr().unwrap().port();
+        let error = CommandLine {
+            port: Some(port),
+            file: None,
+        }
+        .try_listen()
+        .unwrap_err();
+        assert!(
+            error.to_string().contains(&format!("127.0.0.1:{port}")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn without_a_port_asked_for_two_can_listen() {
+        let first = CommandLine::default().try_listen().unwrap();
+        let second = CommandLine::default().try_listen().unwrap();
+        assert_ne!(first.local_addr().unwrap(), second.local_addr().unwrap());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing.log");
+        for path in [folder.path(), &missing] {
+            let error = check_readable(path).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("cannot read {}: ", path.display())),
+                "{error}"
+            );
+        }
+        std::fs::write(&missing, "").unwrap();
+        check_readable(&missing).unwrap();
+    }
+}

@@ -1,0 +1,68 @@
+//! What the examples say when they cannot start.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, which fail with the test that calls them"
+)]
+
+use std::{net::TcpListener, process::Command};
+
+const QUICKSTART: &str = env!("CARGO_BIN_EXE_quickstart");
+const LLM: &str = env!("CARGO_BIN_EXE_llm");
+
+/// Exit status and standard error of an example that must not start.
+fn refused(program: &str, arguments: &[&str], port: &str) -> (i32, String) {
+    let mut command = Command::new(program);
+    let output = command.args(arguments).env("PORT", port).output().unwrap();
+    assert!(output.stdout.is_empty(), "it prints no address");
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+#[test]
+fn a_log_file_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing.log");
+    let (status, message) = refused(QUICKSTART, &[path.to_str().unwrap()], "0");
+    assert_eq!(status, 1);
+    let expected = format!("error: cannot read {}: ", path.display());
+    assert!(
+        message.starts_with(&expected) && message.lines().count() == 1,
+        "{message}"
+    );
+}
+
+#[test]
+fn a_port_that_is_taken() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    for program in [QUICKSTART, LLM] {
+        let (status, message) = refused(program, &[], &port.to_string());
+        assert_eq!(status, 1);
+        let expected = format!("error: cannot listen on 127.0.0.1:{port}: ");
+        assert!(
+            message.starts_with(&expected) && message.lines().count() == 1,
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn an_argument_that_means_nothing() {
+    for (program, arguments, usage) in [
+        (
+            QUICKSTART,
+            ["--port", "http"],
+            "usage: quickstart [--port PORT] [LOG_FILE]\n",
+        ),
+        (LLM, ["a", "file"], "usage: llm [--port PORT]\n"),
+    ] {
+        let (status, message) = refused(program, &arguments, "");
+        assert_eq!(status, 2);
+        assert!(
+            message.starts_with("error: ") && message.ends_with(usage),
+            "{message}"
+        );
+    }
+}

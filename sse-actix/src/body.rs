@@ -1,0 +1,274 @@
+//! The way from a source to the socket: actix polls this body, which polls the source.
+
+use std::{
+    fmt, mem,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use actix_web::{
+    Error,
+    body::{BodySize, MessageBody},
+};
+use bytes::Bytes;
+use pin_project_lite::pin_project;
+use sse_actix_core::{Frame, KeepAlive, Retry, Silence, end_frame};
+use tokio::time::{Instant, Sleep};
+
+use crate::{
+    control::{StreamControl, Verdict},
+    ending::{Ending, StreamError},
+    journal::{Journal, Reason},
+    options::StreamOptions,
+    outbox::Outbox,
+    server::ConnectionPlace,
+    shutdown::Registration,
+    source::Source,
+};
+
+pin_project! {
+    /// One stream's body.
+    ///
+    /// Invariants: never an empty chunk, which would end a chunked body; and after the source has been
+    /// dropped, only what is in the outbox is still delivered.
+    pub(crate) struct StreamBody<S> {
+        // Dropped as soon as the stream is over, before its last bytes are on their way: what the
+        // handler holds is released then.
+        source: Option<S>,
+        outbox: Rc<Outbox>,
+        finite: bool,
+        resume: bool,
+        silence: Option<Silence>,
+        // Whether anything was sent since `silence` was told.
+        sent: bool,
+        // The keep-alive, unless it is the comment, which is the same for all.
+        beat: Option<Box<Bytes>>,
+        #[pin]
+        timer: Option<Sleep>,
+        links: Links,
+        // The task that was last seen: the control knows it, and need not be told at every poll.
+        known: Option<Waker>,
+        // Whether the timer knows it, too.
+        timer_knows: bool,
+        journal: Journal,
+    }
+
+    impl<S> PinnedDrop for StreamBody<S> {
+        fn drop(this: Pin<&mut Self>) {
+            this.journal.close(this.outbox.emitted());
+        }
+    }
+}
+
+/// A line that browsers skip.
+const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+
+/// What a stream is tied to, and leaves when it ends.
+pub(crate) struct Links {
+    pub(crate) control: StreamControl,
+    pub(crate) registration: Option<Registration>,
+    #[expect(dead_code, reason = "held for its drop")]
+    pub(crate) connection: Option<ConnectionPlace>,
+}
+
+impl<S: Source> StreamBody<S> {
+    pub(crate) fn new(
+        options: &StreamOptions,
+        outbox: Rc<Outbox>,
+        source: S,
+        links: Links,
+        journal: Journal,
+    ) -> Self {
+        let keep_alive: &KeepAlive = &options.keep_alive;
+        let first = Frame::retry(options.retry);
+        // The source may have emitted before there was a body; the reconnection time comes first.
+        let emitted = outbox.take();
+        outbox.push_raw(&first);
+        outbox.push_raw(&emitted.unwrap_or_default());
+        Self {
+            source: Some(source),
+            outbox,
+            finite: options.finite,
+            resume: options.resume,
+            silence: keep_alive
+                .after()
+                .map(|after| Silence::new(after, Instant::now().into_std())),
+            sent: false,
+            beat: keep_alive
+                .frame()
+                .map(Frame::into_bytes)
+                .filter(|beat| *beat != COMMENT)
+                .map(Box::new),
+            timer: None,
+            links,
+            known: None,
+            timer_knows: false,
+            journal,
+        }
+    }
+}
+
+impl<S: Source> MessageBody for StreamBody<S> {
+    type Error = Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        let _entered = self.journal.enter();
+
+        if !self
+            .known
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()))
+        {
+            // Before the verdict is read, so that one given in between wakes this task.
+            self.links.control.register(cx.waker());
+            let this = self.as_mut().project();
+            *this.known = Some(cx.waker().clone());
+            *this.timer_knows = false;
+        }
+
+        self.outbox.begin();
+        self.as_mut().fill(cx);
+
+        let this = self.as_mut().project();
+        if let Some(chunk) = this.outbox.take() {
+            *this.sent = true;
+            this.journal.wrote(chunk.len());
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+        if this.source.is_none() {
+            return Poll::Ready(None);
+        }
+        let beat = ready!(self.as_mut().poll_silence(cx));
+        let this = self.project();
+        this.journal.wrote(beat.len());
+        Poll::Ready(Some(Ok(beat)))
+    }
+}
+
+impl<S: Source> StreamBody<S> {
+    /// Lets the source push what is ready, and takes leave if the stream is over.
+    fn fill(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        let this = self.project();
+        let Some(source) = this.source else { return };
+
+        let verdict = this.links.control.verdict();
+        let finished = match verdict {
+            Verdict::Lost => None,
+            Verdict::GoOn | Verdict::End(_) => match source.poll_fill(this.outbox, cx) {
+                Poll::Ready(outcome) => Some(outcome),
+                Poll::Pending if verdict == Verdict::GoOn => return,
+                Poll::Pending => None,
+            },
+        };
+
+        let reason = match (finished, verdict) {
+            (Some(Ok(())), _) => {
+                if *this.finite {
+                    this.outbox.push_raw(&end_frame("finished", None));
+                }
+                Reason::Finished
+            }
+            (Some(Err(error)), _) => {
+                if !*this.resume {
+                    let shown = error.as_error::<StreamError>().map(StreamError::message);
+                    this.outbox.push_raw(&end_frame("failed", shown));
+                }
+                Reason::Failed(error)
+            }
+            (None, Verdict::End(Ending::Final)) => {
+                this.outbox.push_raw(&end_frame("ended", None));
+                Reason::Ended
+            }
+            (None, Verdict::End(Ending::Reconnect) | Verdict::GoOn) => {
+                this.outbox
+                    .push_raw(&Frame::retry(this.links.retry_after_drain()));
+                Reason::Drained
+            }
+            (None, Verdict::Lost) => {
+                // HTTP/2 drops the body quietly when it has something to write and nobody to write to; an
+                // end it would report as an error.
+                this.outbox.push_raw(&COMMENT);
+                Reason::Left
+            }
+        };
+        *this.source = None;
+        this.links.leave();
+        this.journal.end(reason);
+    }
+
+    /// Ready with a keep-alive when the stream has been silent for long enough.
+    ///
+    /// One timer a stream; an event does not touch it, and is looked for when it fires.
+    fn poll_silence(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let mut this = self.project();
+        let Some(silence) = this.silence else {
+            return Poll::Pending;
+        };
+        if mem::take(this.sent) {
+            // Silence begins when there is nothing more to send: a stream that pours reads no clock.
+            silence.wrote(Instant::now().into_std());
+        }
+
+        if this.timer.is_none() {
+            let deadline = Instant::from_std(silence.deadline());
+            this.timer.set(Some(tokio::time::sleep_until(deadline)));
+        } else if *this.timer_knows
+            && !this
+                .timer
+                .as_ref()
+                .get_ref()
+                .as_ref()
+                .is_some_and(Sleep::is_elapsed)
+        {
+            return Poll::Pending;
+        }
+        *this.timer_knows = true;
+        loop {
+            let Some(mut timer) = this.timer.as_mut().as_pin_mut() else {
+                return Poll::Pending;
+            };
+            ready!(timer.as_mut().poll(cx));
+            let now = Instant::now();
+            match silence.check(now.into_std()) {
+                Ok(()) => {
+                    silence.wrote(now.into_std());
+                    timer.reset(Instant::from_std(silence.deadline()));
+                    // Firing took the task that it knew.
+                    *this.timer_knows = false;
+                    return Poll::Ready(this.beat.as_deref().unwrap_or(&COMMENT).clone());
+                }
+                Err(deadline) => timer.reset(Instant::from_std(deadline)),
+            }
+        }
+    }
+}
+
+impl Links {
+    fn retry_after_drain(&self) -> Retry {
+        match &self.registration {
+            Some(registration) => registration.shutdown().jittered_retry(),
+            // Ended by its own handle, without a `Shutdown` that could have a range.
+            None => Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000))),
+        }
+    }
+
+    /// The place on the connection is kept until the last bytes are on their way: until then a shutdown
+    /// has to know that it waits for a stream, which its client may not read.
+    fn leave(&mut self) {
+        self.registration = None;
+    }
+}
+
+impl<S> fmt::Debug for StreamBody<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamBody")
+            .field("over", &self.source.is_none())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,156 @@
+//! The outside handle of one stream.
+
+use std::{
+    fmt,
+    future::{Ready, ready},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    task::Waker,
+};
+
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use futures_util::task::AtomicWaker;
+
+use crate::ending::Ending;
+
+/// The handle of the stream that answers this request: tags it, ends it, from any thread.
+///
+/// An extractor; middleware takes it from a request with [`StreamControl::of`], for instance to tag
+/// every stream with the user it has authenticated.
+///
+/// ```
+/// use std::time::Duration;
+/// use actix_web::{Error, get};
+/// use sse_actix::{Ending, Event, StreamControl, sse_stream};
+///
+/// #[get("/inbox")]
+/// #[sse_stream]
+/// async fn inbox(stream: StreamControl) -> Result<(), Error> {
+///     stream.tag("user:42");
+///     open!();
+///     tokio::time::sleep(Duration::from_secs(3_600)).await;
+///     Ok(())
+/// }
+///
+/// // At log-out: `server.shutdown().end_tagged("user:42", Ending::Final)`.
+/// ```
+#[derive(Clone)]
+pub struct StreamControl(Arc<State>);
+
+struct State {
+    id: u64,
+    ending: AtomicU8,
+    waker: AtomicWaker,
+    tags: Mutex<Vec<Box<str>>>,
+}
+
+/// What a stream finds in its control when it is polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    GoOn,
+    End(Ending),
+    /// The connection is gone: nothing that is still written can arrive.
+    Lost,
+}
+
+const GO_ON: u8 = 0;
+const RECONNECT: u8 = 1;
+const FINAL: u8 = 2;
+const LOST: u8 = 3;
+
+impl StreamControl {
+    /// The handle of the stream that answers `request`, the same for every call.
+    pub fn of(request: &impl HttpMessage) -> Self {
+        let known = request.extensions().get::<Self>().cloned();
+        known.unwrap_or_else(|| {
+            let control = Self::new();
+            request.extensions_mut().insert(control.clone());
+            control
+        })
+    }
+
+    /// A number that is this stream's alone in this process; the log has it too.
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Adds a tag, by which [`Shutdown::end_tagged`](crate::Shutdown::end_tagged) finds the stream.
+    pub fn tag(&self, tag: impl Into<Box<str>>) {
+        self.0
+            .tags
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(tag.into());
+    }
+
+    /// Whether it carries this tag.
+    pub fn has_tag(&self, tag: &str) -> bool {
+        self.0
+            .tags
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .any(|known| **known == *tag)
+    }
+
+    /// Ends the stream, once it has delivered what it was given. Once final, it stays final.
+    pub fn end(&self, ending: Ending) {
+        self.decide(match ending {
+            Ending::Reconnect => RECONNECT,
+            Ending::Final => FINAL,
+        });
+    }
+
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(Arc::new(State {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            ending: AtomicU8::new(GO_ON),
+            waker: AtomicWaker::new(),
+            tags: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn lose(&self) {
+        self.decide(LOST);
+    }
+
+    fn decide(&self, verdict: u8) {
+        self.0.ending.fetch_max(verdict, Ordering::Release);
+        self.0.waker.wake();
+    }
+
+    /// Registers whom to wake. To be called before [`verdict`](Self::verdict), so that none is missed.
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.0.waker.register(waker);
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self.0.ending.load(Ordering::Acquire) {
+            GO_ON => Verdict::GoOn,
+            RECONNECT => Verdict::End(Ending::Reconnect),
+            FINAL => Verdict::End(Ending::Final),
+            _ => Verdict::Lost,
+        }
+    }
+}
+
+impl FromRequest for StreamControl {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of(request)))
+    }
+}
+
+impl fmt::Debug for StreamControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamControl")
+            .field("id", &self.0.id)
+            .field("verdict", &self.verdict())
+            .finish_non_exhaustive()
+    }
+}

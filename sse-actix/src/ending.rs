@@ -1,0 +1,61 @@
+//! Why and how a stream ends.
+
+use std::{borrow::Cow, error::Error, fmt};
+
+use actix_web::{HttpResponse, ResponseError, body::BoxBody, http::StatusCode};
+
+/// How a stream that is ended from outside takes its leave. An `EventSource` reconnects after every
+/// end, so this decides what happens then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A `retry` line with jitter, then the end: the client comes back after that time and resumes.
+    Reconnect,
+    /// An `sse-end` event with the reserved id, then the end: the client's next reconnect is answered
+    /// 204, and it stays away.
+    Final,
+}
+
+/// An error whose text is meant for whoever reads the stream.
+///
+/// After the head, an error's own text stays in the log, since it was written for the server's
+/// operator. This one's is shown: as `message` of the `sse-end` event, or, before the head, as the
+/// body of a 500.
+///
+/// ```
+/// use sse_actix::StreamError;
+///
+/// let error: actix_web::Error = StreamError::new("the index was rebuilt; search again").into();
+/// assert_eq!(error.to_string(), "the index was rebuilt; search again");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamError(Cow<'static, str>);
+
+impl StreamError {
+    /// An error with a text for the client.
+    pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
+        Self(message.into())
+    }
+
+    /// The text.
+    pub fn message(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for StreamError {}
+
+impl ResponseError for StreamError {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        HttpResponse::build(self.status_code()).body(self.0.clone().into_owned())
+    }
+}

@@ -1,0 +1,6 @@
+//! What a handler learns from the request.
+
+mod last_event_id;
+
+pub use self::last_event_id::{LastEventId, UnknownId};
+pub(crate) use self::last_event_id::{is_reconnect_after_end, raw_last_event_id};

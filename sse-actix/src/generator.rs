@@ -1,0 +1,261 @@
+//! What `#[sse_stream]` expands to: an async function that runs until its head can leave, and is then
+//! handed to the body.
+//!
+//! It is one future from its first line to its last, so borrows across that boundary keep working. Up
+//! to the opening its errors are HTTP errors; afterwards they end the stream.
+
+use std::{
+    any, fmt,
+    future::{Future, poll_fn, ready},
+    mem,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix_web::{Error, HttpRequest, HttpResponse, Responder, body::BoxBody};
+use sse_actix_core::Emit;
+
+use crate::{
+    extract::is_reconnect_after_end,
+    head,
+    options::StreamOptions,
+    outbox::Outbox,
+    source::{Generator, Source},
+};
+
+/// A handler that has not opened its stream by then keeps a browser in `CONNECTING` without a sign.
+const SLOW_PROLOGUE: Duration = Duration::from_secs(1);
+
+/// The stream that a function under `#[sse_stream]` returns: a [`Responder`].
+///
+/// There is nothing to do with it but to hand it to actix, or, in a test, to
+/// [`test::read_stream`](crate::test).
+#[must_use = "a stream is sent by returning it from a handler"]
+pub struct EventStream(State);
+
+enum State {
+    /// Finished without an event, or a reconnect after the end: 204.
+    NoContent,
+    Open {
+        options: &'static StreamOptions,
+        outbox: Rc<Outbox>,
+        source: Generator,
+    },
+}
+
+impl EventStream {
+    /// What a reconnect after the end is answered.
+    #[doc(hidden)]
+    pub fn ended() -> Self {
+        Self(State::NoContent)
+    }
+}
+
+impl Responder for EventStream {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
+        match self.0 {
+            State::NoContent => head::no_content(),
+            State::Open {
+                options,
+                outbox,
+                source,
+            } => head::respond(request, options, None, outbox, source),
+        }
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.0 {
+            State::NoContent => "no content",
+            State::Open { .. } => "open",
+        };
+        f.debug_tuple("EventStream").field(&state).finish()
+    }
+}
+
+/// Runs a generator up to its opening.
+///
+/// `outcome` is [`Outcome::into_result`], named by the caller rather than asked for by a bound here, so
+/// that a function with another return type is told so once, where that type is written.
+///
+/// # Errors
+///
+/// The function's own, if it fails before it has opened its stream.
+pub async fn run<F, R>(
+    options: &'static StreamOptions,
+    outcome: fn(R) -> Result<(), Error>,
+    function: F,
+) -> Result<EventStream, Error>
+where
+    F: AsyncFnOnce(Emitter<'_>) -> R + 'static,
+    R: 'static,
+{
+    let outbox = Rc::new(Outbox::new(options.event.as_ref()));
+    let inner = Rc::clone(&outbox);
+    let mut generator: Generator =
+        Box::pin(async move { outcome(function(Emitter { outbox: &inner }).await).map_err(Box::new) });
+
+    let mut prologue = poll_fn(|cx| match generator.poll_fill(&outbox, cx) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending if outbox.is_open() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    });
+    let outcome = if let Ok(outcome) = tokio::time::timeout(SLOW_PROLOGUE, &mut prologue).await {
+        outcome
+    } else {
+        tracing::warn!(
+            target: "sse_actix",
+            handler = any::type_name::<F>(),
+            "no head after {SLOW_PROLOGUE:?}: the browser waits without a sign; call `open!()` before slow work"
+        );
+        prologue.await
+    };
+    let source = match outcome {
+        None => generator,
+        // Finished in the poll that opened it.
+        Some(outcome) if outbox.is_open() => Box::pin(ready(outcome)),
+        Some(Ok(())) => return Ok(EventStream(State::NoContent)),
+        Some(Err(error)) => return Err(*error),
+    };
+    Ok(EventStream(State::Open {
+        options,
+        outbox,
+        source,
+    }))
+}
+
+/// Whether this request is the reconnect after the end of a stream.
+pub fn ended(request: &HttpRequest) -> bool {
+    is_reconnect_after_end(request)
+}
+
+/// Where `emit!` goes. Its lifetime keeps it inside the function: it cannot move into a spawned task.
+#[derive(Clone, Copy)]
+pub struct Emitter<'a> {
+    outbox: &'a Outbox,
+}
+
+impl<'a> Emitter<'a> {
+    /// Lets the head leave, with the next time the function waits.
+    pub fn open(self) {
+        self.outbox.open();
+    }
+
+    /// Sends one event. Ready at once, unless as much is waiting for the client as is kept.
+    ///
+    /// `emit!` awaits it where it calls it, which makes it cancel-safe: dropped before it is ready, it
+    /// has sent nothing; once ready, exactly one event.
+    #[inline]
+    pub fn emit<T: Emit>(self, value: T) -> Emission<'a, T> {
+        Emission {
+            outbox: self.outbox,
+            push: |outbox, value| Delivery::of(outbox.push(value)),
+            delivery: if self.outbox.is_full() {
+                Delivery::Waiting(value)
+            } else {
+                Delivery::of(self.outbox.push(value))
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Emitter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Emitter")
+    }
+}
+
+/// The future of one `emit!`.
+///
+/// It is one for any `T`, since `T: Emit` was asked for when it was made: asked for again, a value that
+/// cannot be sent would be told twice.
+#[must_use = "an event is sent when this is awaited"]
+pub struct Emission<'a, T> {
+    outbox: &'a Outbox,
+    push: fn(&Outbox, T) -> Delivery<T>,
+    delivery: Delivery<T>,
+}
+
+enum Delivery<T> {
+    /// Until there is room.
+    Waiting(T),
+    Done,
+    /// The stream has failed, and whoever polls it drops this future with it.
+    Failed,
+}
+
+impl<T> Delivery<T> {
+    #[inline]
+    fn of(pushed: Result<(), ()>) -> Self {
+        match pushed {
+            Ok(()) => Self::Done,
+            Err(()) => Self::Failed,
+        }
+    }
+}
+
+/// The value is moved out, never pinned.
+impl<T> Unpin for Emission<'_, T> {}
+
+impl<T> Future for Emission<'_, T> {
+    type Output = ();
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Delivery::Waiting(_) = self.delivery {
+            if self.outbox.is_full() {
+                // The body empties the outbox as soon as this returns, and polls again: waking now is
+                // what makes a combinator that keeps its own wake list poll this future then.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if let Delivery::Waiting(value) = mem::replace(&mut self.delivery, Delivery::Done) {
+                self.delivery = (self.push)(self.outbox, value);
+            }
+        }
+        match self.delivery {
+            Delivery::Done => Poll::Ready(()),
+            Delivery::Waiting(_) | Delivery::Failed => Poll::Pending,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Emission<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Emission")
+    }
+}
+
+/// What a function under `#[sse_stream]` may return: `()` or `Result<(), E>` where `E` converts into
+/// [`actix_web::Error`].
+#[diagnostic::on_unimplemented(
+    message = "a function under `#[sse_stream]` returns `()` or `Result<(), E>`, not `{Self}`",
+    note = "events are sent with `emit!(..)`; `E` is any error that actix can answer with (`ResponseError`)"
+)]
+pub trait Outcome {
+    /// The outcome as a result.
+    ///
+    /// # Errors
+    ///
+    /// The function's own.
+    fn into_result(self) -> Result<(), Error>;
+}
+
+impl Outcome for () {
+    fn into_result(self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+// Otherwise the compiler would tell of `ResponseError`, and not what a stream returns.
+#[diagnostic::do_not_recommend]
+impl<E: Into<Error>> Outcome for Result<(), E> {
+    fn into_result(self) -> Result<(), Error> {
+        self.map_err(Into::into)
+    }
+}

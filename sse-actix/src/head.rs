@@ -1,0 +1,168 @@
+//! The answer to a request for a stream: status, headers, and which body goes with them.
+
+use std::{
+    mem,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::{BodySize, BoxBody, MessageBody},
+    http::{
+        ConnectionType, Method, StatusCode, Version,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+    web::Data,
+};
+use bytes::Bytes;
+use sse_actix_core::Frame;
+
+use crate::{
+    body::{Links, StreamBody},
+    control::StreamControl,
+    extract::is_reconnect_after_end,
+    journal::Journal,
+    options::StreamOptions,
+    outbox::Outbox,
+    server::{Connection, ConnectionPlace},
+    shutdown::Shutdown,
+    source::Source,
+};
+
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+/// `no-transform` asks proxies not to compress, which would hold events back.
+const UNCACHED: HeaderValue = HeaderValue::from_static("no-store, no-transform");
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+/// nginx and those that follow it collect a response's body before they pass it on, unless told.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const NO: HeaderValue = HeaderValue::from_static("no");
+
+/// The only answer that stops an `EventSource` without looking like a failure.
+pub(crate) fn no_content() -> HttpResponse<BoxBody> {
+    let mut response = HttpResponse::new(StatusCode::NO_CONTENT);
+    response.headers_mut().insert(header::CACHE_CONTROL, UNCACHED);
+    response
+}
+
+/// Answers with a stream, or with what stands in for one: 204 after its end, the head alone for HEAD,
+/// and a request to come back later when the server is draining.
+pub(crate) fn respond<S: Source + 'static>(
+    request: &HttpRequest,
+    options: &StreamOptions,
+    headers: Option<&HeaderMap>,
+    outbox: Rc<Outbox>,
+    source: S,
+) -> HttpResponse<BoxBody> {
+    if is_reconnect_after_end(request) {
+        return no_content();
+    }
+    let connection = request.conn_data::<Connection>();
+    let shutdown = shutdown_for(request, connection);
+    let draining = shutdown.filter(|shutdown| shutdown.is_fired());
+
+    let body = if request.method() == Method::HEAD {
+        BoxBody::new(HeadAlone)
+    } else if let Some(shutdown) = draining {
+        let control = StreamControl::of(request);
+        BoxBody::new(Farewell {
+            retry: Frame::retry(shutdown.jittered_retry()).into_bytes(),
+            _place: connection.map(|connection| connection.enter(request.version(), &control)),
+        })
+    } else {
+        let control = StreamControl::of(request);
+        let links = Links {
+            registration: shutdown.map(|shutdown| shutdown.register(&control)),
+            connection: connection.map(|connection| connection.enter(request.version(), &control)),
+            control,
+        };
+        let journal = Journal::open(request, &links.control);
+        BoxBody::new(StreamBody::new(options, outbox, source, links, journal))
+    };
+
+    let mut response = HttpResponse::with_body(StatusCode::OK, body);
+    fill_headers(response.headers_mut(), options, headers);
+    let head = response.head_mut();
+    if request.version() == Version::HTTP_10 {
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
+    } else if draining.is_some() && request.version() == Version::HTTP_11 {
+        head.set_connection_type(ConnectionType::Close);
+    }
+    response
+}
+
+/// The handle that may end this request's stream: the application's own, else the server's.
+fn shutdown_for<'a>(request: &'a HttpRequest, connection: Option<&'a Connection>) -> Option<&'a Shutdown> {
+    request
+        .app_data::<Shutdown>()
+        .or_else(|| request.app_data::<Data<Shutdown>>().map(Data::get_ref))
+        .or_else(|| connection.map(Connection::shutdown))
+}
+
+fn fill_headers(head: &mut HeaderMap, options: &StreamOptions, headers: Option<&HeaderMap>) {
+    for (name, value) in options.headers {
+        // Checked when the macro was expanded.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::try_from(*value)) {
+            head.append(name, value);
+        }
+    }
+    for (name, value) in headers.into_iter().flatten() {
+        head.append(name.clone(), value.clone());
+    }
+    // A stream has no length, and how it is framed is the connection's business.
+    for name in [
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::CONNECTION,
+        header::UPGRADE,
+    ] {
+        head.remove(name);
+    }
+    // Last, so that nothing replaces what makes this a stream.
+    head.insert(header::CONTENT_TYPE, EVENT_STREAM);
+    head.insert(header::CACHE_CONTROL, UNCACHED);
+    head.insert(ACCEL_BUFFERING, NO);
+    if options.compress {
+        head.remove(header::CONTENT_ENCODING);
+    } else {
+        // `Compress` leaves alone what has an encoding.
+        head.insert(header::CONTENT_ENCODING, IDENTITY);
+    }
+}
+
+/// The body of an answer to HEAD: it has a stream's size, so that the head is a stream's, and no bytes.
+struct HeadAlone;
+
+impl MessageBody for HeadAlone {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(None)
+    }
+}
+
+/// The body of an answer while draining: a `retry` line, counted as a stream, so that a client that does
+/// not read it does not hold the server up.
+struct Farewell {
+    retry: Bytes,
+    _place: Option<ConnectionPlace>,
+}
+
+impl MessageBody for Farewell {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        self.retry.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let retry = mem::take(&mut self.get_mut().retry);
+        Poll::Ready((!retry.is_empty()).then_some(Ok(retry)))
+    }
+}

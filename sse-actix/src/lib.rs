@@ -1,0 +1,96 @@
+//! Server-sent events for actix-web: annotate an async function, `emit!` what it yields, and every
+//! browser with an unmodified [`EventSource`](https://html.spec.whatwg.org/multipage/server-sent-events.html)
+//! receives it.
+//!
+//! ```
+//! use std::time::Duration;
+//! use actix_web::{App, Error, get};
+//! use sse_actix::{Event, LastEventId, Server, sse_stream};
+//!
+//! #[get("/count")]
+//! #[sse_stream(retry = "2s")]
+//! async fn count(last: LastEventId) -> Result<(), Error> {
+//!     let mut n: u64 = last.parse().ok().flatten().unwrap_or(0);
+//!     loop {
+//!         n += 1;
+//!         emit!(Event::json(&n)?.event("count").id(n));
+//!         tokio::time::sleep(Duration::from_secs(1)).await;
+//!     }
+//! }
+//!
+//! # async fn main_() -> std::io::Result<()> {
+//! Server::new(|| App::new().service(count)).bind(("127.0.0.1", 8080))?.run().await
+//! # }
+//! ```
+//!
+//! The way of an event: a handler means an [`Event`], whose name and id were proven harmless when they
+//! were made. `emit!` encodes it, once, into the stream's buffer; the body hands actix whatever is ready,
+//! as one chunk, and a keep-alive when there has been silence. A browser that comes back brings the id of
+//! the last event it has seen, as [`LastEventId`].
+//!
+//! | to | use |
+//! |---|---|
+//! | write a stream | [`sse_stream`](macro@sse_stream) |
+//! | send a stream that you have | [`Sse`], [`StreamItem`] |
+//! | make events | [`Event`], [`Json`], [`EventName`], [`EventId`], [`Retry`], [`Frame`] |
+//! | resume | [`LastEventId`] |
+//! | serve | [`Server`], [`inherited_sockets`] |
+//! | end streams | [`Shutdown`], [`StreamControl`], [`Ending`], [`StreamError`] |
+//! | share a path with JSON | [`PrefersEventStream`] |
+//! | test | [`test`](mod@test) |
+//! | read a stream | [`Decoder`] |
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `http2` | yes | HTTP/2, and with it about a hundred streams to an origin instead of six |
+//! | `rustls` | no | `Server::bind_rustls`: HTTPS, without which browsers do not speak HTTP/2 |
+//! | `test` | no | the test kit |
+//!
+//! What streams tell the log goes to [`tracing`] under the target `sse_actix`: `stream opened` (debug),
+//! `stream ended` with its reason, duration, events and bytes (info; error if it failed), and a warning
+//! when a handler keeps a browser waiting for longer than a second.
+
+mod accept;
+mod body;
+mod control;
+mod ending;
+mod extract;
+mod generator;
+mod head;
+mod journal;
+mod options;
+mod outbox;
+mod responder;
+mod server;
+mod shutdown;
+mod source;
+#[cfg(feature = "test")]
+pub mod test;
+
+#[cfg(feature = "rustls")]
+pub use self::server::ServerConfig;
+pub use self::{
+    accept::PrefersEventStream,
+    control::StreamControl,
+    ending::{Ending, StreamError},
+    extract::{LastEventId, UnknownId},
+    generator::EventStream,
+    responder::Sse,
+    server::{Server, inherited_sockets},
+    shutdown::Shutdown,
+    source::StreamItem,
+};
+pub use sse_actix_core::*;
+pub use sse_actix_macros::sse_stream;
+
+/// What `#[sse_stream]` expands to. Not for use by hand: it changes without notice.
+#[doc(hidden)]
+pub mod __private {
+    pub use actix_web::{Error, HttpRequest};
+    pub use sse_actix_core::{EventName, KeepAlive, Retry};
+
+    pub use crate::{
+        generator::{Emitter, EventStream, Outcome, ended, run},
+        options::StreamOptions,
+    };
+}

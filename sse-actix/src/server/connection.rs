@@ -1,0 +1,232 @@
+//! What a stream has to know of the connection it runs on.
+//!
+//! On HTTP/1.1 the connection owns the stream's body and drops it when the client leaves. On HTTP/2
+//! it does not: a stream there is a task of its own, which would notice a lost connection only at its
+//! next write. So it is told.
+
+use std::{
+    any::Any,
+    fmt, io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::{dev::Extensions, http::Version, rt::net::TcpStream};
+use socket2::{SockRef, Socket};
+use tokio::{io::Interest, sync::Notify};
+
+use super::traffic::Traffic;
+use crate::{control::StreamControl, shutdown::Shutdown};
+
+/// What is set on every accepted socket.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SocketOptions {
+    pub(super) user_timeout: Option<Duration>,
+    pub(super) send_buffer: Option<usize>,
+}
+
+/// Lives in the connection's extensions. Dropped with them: when the connection has ended and no
+/// request that came over it is alive any more.
+pub(crate) struct Connection {
+    /// Only where HTTP/2 may be spoken: on HTTP/1.1 nobody has to be told.
+    shared: Option<Arc<Shared>>,
+    shutdown: Shutdown,
+    traffic: Arc<Traffic>,
+}
+
+struct Shared {
+    lost: AtomicBool,
+    /// Streams that have to be told. Few: a browser opens about a hundred at most.
+    streams: Mutex<Vec<StreamControl>>,
+    /// A second descriptor of the socket, until it is watched or known not to be needed.
+    spare: Mutex<Option<Socket>>,
+    /// Ends the watch.
+    closed: Notify,
+}
+
+impl Connection {
+    /// Prepares an accepted connection. `may_be_http2` decides whether it is worth a descriptor.
+    pub(super) fn prepare(
+        io: &dyn Any,
+        extensions: &mut Extensions,
+        options: SocketOptions,
+        may_be_http2: impl FnOnce(&TcpStream) -> bool,
+        shutdown: &Shutdown,
+        traffic: &Arc<Traffic>,
+    ) {
+        let (tcp, http2) = match transport(io) {
+            Some((tcp, Some(http2))) => (Some(tcp), http2),
+            Some((tcp, None)) => (Some(tcp), may_be_http2(tcp)),
+            None => (None, false),
+        };
+        if let Some(tcp) = tcp {
+            options.apply(tcp);
+        }
+        let spare = tcp.filter(|_| http2).and_then(|tcp| {
+            SockRef::from(tcp)
+                .try_clone()
+                .inspect_err(
+                    |error| tracing::warn!(%error, "no descriptor to watch an HTTP/2 connection with"),
+                )
+                .ok()
+        });
+        traffic.connected();
+        extensions.insert(Self {
+            shared: http2.then(|| {
+                Arc::new(Shared {
+                    lost: AtomicBool::new(false),
+                    streams: Mutex::default(),
+                    spare: Mutex::new(spare),
+                    closed: Notify::new(),
+                })
+            }),
+            shutdown: shutdown.clone(),
+            traffic: Arc::clone(traffic),
+        });
+    }
+
+    pub(crate) fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    /// Called with every request: HTTP/1.x needs no watch, and gives the descriptor back.
+    pub(super) fn saw(&self, version: Version) {
+        if version < Version::HTTP_2
+            && let Some(shared) = &self.shared
+        {
+            drop(shared.spare().take());
+        }
+    }
+
+    /// A stream's place on this connection: counted, and on HTTP/2 told when the connection is lost.
+    pub(crate) fn enter(&self, version: Version, control: &StreamControl) -> ConnectionPlace {
+        self.traffic.stream_opened();
+        let shared = self.shared.as_ref().filter(|_| version >= Version::HTTP_2);
+        if let Some(shared) = shared {
+            shared.watch();
+            shared.streams().push(control.clone());
+            // Looked at after the insertion: a loss in between has either seen it or is seen here.
+            if shared.lost.load(Ordering::SeqCst) {
+                control.lose();
+            }
+        }
+        ConnectionPlace {
+            told: shared.map(|shared| Box::new((Arc::clone(shared), control.id()))),
+            traffic: Arc::clone(&self.traffic),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.traffic.disconnected();
+        if let Some(shared) = &self.shared {
+            shared.closed.notify_one();
+            shared.lose();
+        }
+    }
+}
+
+impl Shared {
+    fn lose(&self) {
+        self.lost.store(true, Ordering::SeqCst);
+        let streams = self.streams().clone();
+        for stream in streams {
+            stream.lose();
+        }
+    }
+
+    /// Watches the socket for its end, once a connection.
+    ///
+    /// Needed besides the drop of the extensions: a handler that holds its `HttpRequest` holds them too.
+    fn watch(self: &Arc<Self>) {
+        let Some(socket) = self.spare().take() else { return };
+        let watched = match TcpStream::from_std(socket.into()) {
+            Ok(watched) => watched,
+            Err(error) => {
+                tracing::warn!(%error, "an HTTP/2 connection cannot be watched");
+                return;
+            }
+        };
+        let shared = Arc::clone(self);
+        actix_web::rt::spawn(async move {
+            tokio::select! {
+                () = until_peer_has_closed(&watched) => shared.lose(),
+                () = shared.closed.notified() => {}
+            }
+        });
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Vec<StreamControl>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<Socket>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn until_peer_has_closed(socket: &TcpStream) {
+    while let Ok(ready) = socket.ready(Interest::READABLE).await {
+        if ready.is_read_closed() {
+            return;
+        }
+        // Bytes for the connection itself, which reads them by its own descriptor. What is not "would
+        // block" leaves the readiness set, so this says so.
+        let _ = socket.try_io(Interest::READABLE, || {
+            Err::<(), _>(io::ErrorKind::WouldBlock.into())
+        });
+    }
+}
+
+/// The TCP stream below, and whether it carries HTTP/2, where TLS has settled that.
+fn transport(io: &dyn Any) -> Option<(&TcpStream, Option<bool>)> {
+    #[cfg(feature = "rustls")]
+    if let Some(tls) = io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>() {
+        let (tcp, session) = tls.get_ref();
+        return Some((tcp, Some(session.alpn_protocol() == Some(b"h2"))));
+    }
+    io.downcast_ref::<TcpStream>().map(|tcp| (tcp, None))
+}
+
+impl SocketOptions {
+    /// A socket option that cannot be set costs robustness, not the connection.
+    fn apply(self, tcp: &TcpStream) {
+        let socket = SockRef::from(tcp);
+        let warn = |option: &'static str| move |error: &io::Error| tracing::warn!(%error, option, "socket option not set");
+        #[cfg(target_os = "linux")]
+        if let Some(timeout) = self.user_timeout {
+            let _ = socket
+                .set_tcp_user_timeout(Some(timeout))
+                .inspect_err(warn("TCP_USER_TIMEOUT"));
+        }
+        if let Some(bytes) = self.send_buffer {
+            let _ = socket.set_send_buffer_size(bytes).inspect_err(warn("SO_SNDBUF"));
+        }
+    }
+}
+
+/// A stream's place on its connection, given back when dropped.
+pub(crate) struct ConnectionPlace {
+    /// Who tells the stream of a loss, and as whom it knows it.
+    told: Option<Box<(Arc<Shared>, u64)>>,
+    traffic: Arc<Traffic>,
+}
+
+impl Drop for ConnectionPlace {
+    fn drop(&mut self) {
+        self.traffic.stream_closed();
+        if let Some((shared, id)) = self.told.as_deref() {
+            shared.streams().retain(|stream| stream.id() != *id);
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}

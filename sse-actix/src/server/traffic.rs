@@ -1,0 +1,236 @@
+//! How much is still going on: connections, requests, and how many of these are streams.
+//!
+//! A stream ends when it is told to; any other request is given its time. At shutdown the server has
+//! to know which of them it still waits for, and actix does not say. So every request is counted,
+//! from its arrival until the last byte of its response has been handed over.
+
+use std::{
+    marker::PhantomData,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use actix_http::{Request, Response};
+use actix_service::{Service, ServiceFactory};
+use actix_web::{
+    body::{BodySize, MessageBody},
+    dev::AppConfig,
+};
+use bytes::Bytes;
+use futures_core::future::LocalBoxFuture;
+use pin_project_lite::pin_project;
+use tokio::sync::Notify;
+
+use super::connection::Connection;
+
+/// Counts, over all workers of one server.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    connections: AtomicUsize,
+    requests: AtomicUsize,
+    streams: AtomicUsize,
+    changed: Notify,
+}
+
+impl Traffic {
+    pub(super) fn connected(&self) {
+        self.connections.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn disconnected(&self) {
+        self.less(&self.connections);
+    }
+
+    pub(super) fn stream_opened(&self) {
+        self.streams.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn stream_closed(&self) {
+        self.less(&self.streams);
+    }
+
+    fn less(&self, count: &AtomicUsize) {
+        count.fetch_sub(1, Ordering::SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until nothing is going on but streams.
+    pub(super) async fn until_only_streams(&self) {
+        self.until(|counts| counts.requests.load(Ordering::SeqCst) <= counts.streams.load(Ordering::SeqCst))
+            .await;
+    }
+
+    /// Waits until nothing is going on.
+    pub(super) async fn until_idle(&self) {
+        self.until(|counts| counts.requests.load(Ordering::SeqCst) == 0)
+            .await;
+    }
+
+    /// Waits until every connection has been closed.
+    pub(super) async fn until_disconnected(&self) {
+        self.until(|counts| counts.connections.load(Ordering::SeqCst) == 0)
+            .await;
+    }
+
+    async fn until(&self, reached: impl Fn(&Self) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if reached(self) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// One request on its way.
+struct Underway(Arc<Traffic>);
+
+impl Underway {
+    fn begin(traffic: &Arc<Traffic>) -> Self {
+        traffic.requests.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(traffic))
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.0.less(&self.0.requests);
+    }
+}
+
+/// The application, with its requests counted.
+pub(super) struct Counted<F, B> {
+    inner: F,
+    traffic: Arc<Traffic>,
+    _body: PhantomData<fn() -> B>,
+}
+
+impl<F, B> Counted<F, B> {
+    pub(super) fn new(inner: F, traffic: Arc<Traffic>) -> Self {
+        Self {
+            inner,
+            traffic,
+            _body: PhantomData,
+        }
+    }
+}
+
+impl<F, B> ServiceFactory<Request> for Counted<F, B>
+where
+    F: ServiceFactory<Request, Config = AppConfig>,
+    F::Future: 'static,
+    F::Service: 'static,
+    F::InitError: 'static,
+    F::Response: Into<Response<B>>,
+    B: MessageBody + 'static,
+{
+    type Response = Response<CountedBody<B>>;
+    type Error = F::Error;
+    type Config = AppConfig;
+    type Service = CountedService<F::Service, B>;
+    type InitError = F::InitError;
+    type Future = LocalBoxFuture<'static, Result<Self::Service, F::InitError>>;
+
+    fn new_service(&self, config: AppConfig) -> Self::Future {
+        let service = self.inner.new_service(config);
+        let traffic = Arc::clone(&self.traffic);
+        Box::pin(async move {
+            Ok(CountedService {
+                inner: service.await?,
+                traffic,
+                _body: PhantomData,
+            })
+        })
+    }
+}
+
+pub(super) struct CountedService<S, B> {
+    inner: S,
+    traffic: Arc<Traffic>,
+    _body: PhantomData<fn() -> B>,
+}
+
+impl<S, B> Service<Request> for CountedService<S, B>
+where
+    S: Service<Request>,
+    S::Response: Into<Response<B>>,
+    B: MessageBody,
+{
+    type Response = Response<CountedBody<B>>;
+    type Error = S::Error;
+    type Future = CountedCall<S::Future, B>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&self, request: Request) -> Self::Future {
+        if let Some(connection) = request.conn_data::<Connection>() {
+            connection.saw(request.version());
+        }
+        let underway = Some(Underway::begin(&self.traffic));
+        CountedCall {
+            call: self.inner.call(request),
+            underway,
+            _body: PhantomData,
+        }
+    }
+}
+
+pin_project! {
+    pub(super) struct CountedCall<F, B> {
+        #[pin]
+        call: F,
+        underway: Option<Underway>,
+        _body: PhantomData<fn() -> B>,
+    }
+}
+
+impl<F, R, E, B> Future for CountedCall<F, B>
+where
+    F: Future<Output = Result<R, E>>,
+    R: Into<Response<B>>,
+{
+    type Output = Result<Response<CountedBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        this.call.poll(cx).map_ok(|response| {
+            let underway = this.underway.take();
+            response.into().map_body(|_, body| CountedBody { body, underway })
+        })
+    }
+}
+
+pin_project! {
+    /// A response's body, counted until it is dropped.
+    pub(super) struct CountedBody<B> {
+        #[pin]
+        body: B,
+        underway: Option<Underway>,
+    }
+}
+
+impl<B: MessageBody> MessageBody for CountedBody<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
+        self.project().body.poll_next(cx)
+    }
+
+    fn try_into_bytes(self) -> Result<Bytes, Self> {
+        let Self { body, underway } = self;
+        body.try_into_bytes().map_err(|body| Self { body, underway })
+    }
+}

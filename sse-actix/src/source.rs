@@ -1,0 +1,129 @@
+//! What fills a stream: a generator made by the macro, or any `Stream`.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use actix_web::Error;
+use futures_core::{Stream, future::LocalBoxFuture};
+use sse_actix_core::{Comment, Emit, Event, Frame, Json};
+
+use crate::outbox::Outbox;
+
+/// How a source has ended. The error is boxed so that this fits into registers: it is returned at every
+/// poll, and an error is rare.
+pub(crate) type Outcome = Result<(), Box<Error>>;
+
+/// Polled by the body whenever it has room.
+pub(crate) trait Source: Unpin {
+    /// Pushes what is ready, up to the outbox's mark. `Ready` when there will be no more.
+    ///
+    /// `Pending` with a full outbox registers no waker: the body that empties it polls again.
+    fn poll_fill(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<Outcome>;
+}
+
+/// A generator: it holds its outbox itself and pushes while it is polled.
+pub(crate) type Generator = LocalBoxFuture<'static, Outcome>;
+
+impl Source for Generator {
+    fn poll_fill(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let polled = self.as_mut().poll(cx);
+        // An emission that failed waits for ever, for its generator to be dropped.
+        match outbox.take_failure() {
+            Some(failure) => Poll::Ready(Err(failure)),
+            None => polled,
+        }
+    }
+}
+
+/// Any stream of what can be emitted, fallible or not.
+pub(crate) struct Items<S>(pub(crate) Pin<Box<S>>);
+
+impl<S: Stream<Item: StreamItem>> Source for Items<S> {
+    fn poll_fill(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<Outcome> {
+        while !outbox.is_full() {
+            match self.0.as_mut().poll_next(cx) {
+                Poll::Ready(Some(item)) => {
+                    if outbox.push(item.into_emission()?).is_err() {
+                        let failure = outbox.take_failure();
+                        return Poll::Ready(failure.map_or(Ok(()), Err));
+                    }
+                }
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Pending
+    }
+}
+
+/// What a stream given to [`Sse::new`](crate::Sse::new) may yield: [`Event`], [`Comment`], [`Frame`],
+/// [`Json`], `String`, `&'static str`, or a `Result` of these whose error converts into
+/// [`actix_web::Error`].
+///
+/// Implement it for a type of your own to give it its one form on the wire:
+///
+/// ```
+/// use actix_web::Error;
+/// use sse_actix::{Event, StreamItem};
+///
+/// struct Tick(u64);
+///
+/// impl StreamItem for Tick {
+///     type Emission = Event;
+///
+///     fn into_emission(self) -> Result<Event, Error> {
+///         Ok(Event::data(self.0.to_string()).event("tick").id(self.0))
+///     }
+/// }
+///
+/// let emitted = Tick(7).into_emission()?;
+/// assert_eq!(emitted, Event::data("7").event("tick").id(7));
+/// # Ok::<(), Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a stream of `{Self}` is not a stream of events",
+    note = "yield `Event`, `Frame`, `Json(value)`, text, or a `Result` of these; or implement `StreamItem`"
+)]
+pub trait StreamItem {
+    /// What goes on the wire.
+    type Emission: Emit;
+
+    /// The item as what goes on the wire.
+    ///
+    /// # Errors
+    ///
+    /// The stream's failure: it delivers what came before, and ends.
+    fn into_emission(self) -> Result<Self::Emission, Error>;
+}
+
+macro_rules! items {
+    ($($item:ty)*) => {$(
+        impl StreamItem for $item {
+            type Emission = Self;
+
+            fn into_emission(self) -> Result<Self, Error> {
+                Ok(self)
+            }
+        }
+    )*};
+}
+
+items!(Event Comment Frame String &'static str);
+
+impl<T: serde::Serialize> StreamItem for Json<T> {
+    type Emission = Self;
+
+    fn into_emission(self) -> Result<Self, Error> {
+        Ok(self)
+    }
+}
+
+impl<T: StreamItem, E: Into<Error>> StreamItem for Result<T, E> {
+    type Emission = T::Emission;
+
+    fn into_emission(self) -> Result<T::Emission, Error> {
+        self.map_err(Into::into)?.into_emission()
+    }
+}

@@ -1,0 +1,238 @@
+//! A test kit: reads a service's stream as decoded events, without a socket ([`call`], [`respond`]) and
+//! with one ([`Serving`], [`connect`]). Needs the feature `test`, which belongs into `[dev-dependencies]`.
+//!
+//! Without a socket, time can be paused (`tokio::time::pause`, tokio's feature `test-util`): a stream that
+//! waits for a minute then gives its next event at once, and keep-alives come when they are due.
+//!
+//! ```
+//! use std::time::Duration;
+//! use actix_web::{App, Error, get, test::{TestRequest, init_service}};
+//! use sse_actix::{Event, sse_stream, test};
+//!
+//! #[get("/minutes")]
+//! #[sse_stream]
+//! async fn minutes() -> Result<(), Error> {
+//!     for minute in 1..=2 {
+//!         tokio::time::sleep(Duration::from_secs(60)).await;
+//!         emit!(Event::data(minute.to_string()).id(minute));
+//!     }
+//!     Ok(())
+//! }
+//!
+//! # #[actix_web::main]
+//! # async fn main() {
+//! tokio::time::pause();
+//! let app = init_service(App::new().service(minutes)).await;
+//!
+//! let mut stream = test::call(&app, TestRequest::get().uri("/minutes")).await;
+//! assert_eq!(stream.status(), 200);
+//! assert_eq!(stream.next().await.unwrap().data, "1");
+//! assert_eq!(stream.next().await.unwrap().data, "2");
+//! assert_eq!(stream.last_event_id(), "2");
+//! assert_eq!(stream.next().await, None);
+//! # }
+//! ```
+
+mod serving;
+
+use std::{fmt, pin::Pin};
+
+use actix_http::Request;
+use actix_service::Service;
+use actix_web::{
+    Error, Responder,
+    body::{BoxBody, MessageBody},
+    dev::ServiceResponse,
+    http::{StatusCode, header::HeaderMap},
+    test::TestRequest,
+};
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use sse_actix_core::{Decoded, Decoder, Message};
+
+pub use self::serving::Serving;
+
+/// A stream that is being read.
+///
+/// Dropping it is leaving: the service drops its stream in turn.
+pub struct TestStream {
+    status: StatusCode,
+    headers: HeaderMap,
+    chunks: Pin<Box<dyn Stream<Item = Result<Bytes, Error>>>>,
+    decoder: Decoder,
+}
+
+/// Sends a request to a service made by [`actix_web::test::init_service`] and reads its answer.
+///
+/// # Panics
+///
+/// If a middleware outside of any error handling fails the request.
+pub async fn call<S, B>(app: &S, request: TestRequest) -> TestStream
+where
+    S: Service<Request, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody + 'static,
+{
+    let response = actix_web::test::call_service(app, request.to_request()).await;
+    let (_, response) = response.into_parts();
+    TestStream::new(
+        response.status(),
+        response.headers().clone(),
+        into_chunks(response.into_body()),
+    )
+}
+
+/// Reads what a handler has returned when it was called directly, as the answer to `request`.
+///
+/// ```
+/// use actix_web::{Error, test::TestRequest};
+/// use sse_actix::{sse_stream, test};
+///
+/// #[sse_stream]
+/// async fn hello(name: String) -> Result<(), Error> {
+///     emit!(format!("hello {name}"));
+///     Ok(())
+/// }
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Error> {
+/// let mut stream = test::respond(hello("you".to_owned()).await?, TestRequest::get());
+/// assert_eq!(stream.next().await.unwrap().data, "hello you");
+/// # Ok(())
+/// # }
+/// ```
+pub fn respond<R>(responder: R, request: TestRequest) -> TestStream
+where
+    R: Responder<Body = BoxBody>,
+{
+    let response = responder.respond_to(&request.to_http_request());
+    TestStream::new(
+        response.status(),
+        response.headers().clone(),
+        into_chunks(response.into_body()),
+    )
+}
+
+/// Asks for a stream over a socket, over HTTP/1.1, with a `Last-Event-ID` unless it is empty.
+///
+/// Panics, with what was wrong, if there is no answer.
+///
+/// # Panics
+///
+/// If the server cannot be reached or does not answer with HTTP.
+#[allow(clippy::panic, reason = "a test that cannot go on")]
+pub async fn connect(url: &str, last_event_id: &str) -> TestStream {
+    let client = awc::Client::builder()
+        .disable_timeout()
+        .no_default_headers()
+        .finish();
+    let mut request = client.get(url).insert_header(("accept", "text/event-stream"));
+    if !last_event_id.is_empty() {
+        request = request.insert_header(("last-event-id", last_event_id));
+    }
+    match request.send().await {
+        Ok(response) => {
+            let (status, headers) = (response.status(), response.headers().clone());
+            // The client owns the connection.
+            let chunks = response.map_err(Error::from).chain(stream::poll_fn(move |_| {
+                let _ = &client;
+                std::task::Poll::Ready(None)
+            }));
+            TestStream::new(status, headers, Box::pin(chunks))
+        }
+        Err(error) => panic!("no answer from {url}: {error}"),
+    }
+}
+
+impl TestStream {
+    fn new(
+        status: StatusCode,
+        headers: HeaderMap,
+        chunks: Pin<Box<dyn Stream<Item = Result<Bytes, Error>>>>,
+    ) -> Self {
+        Self {
+            status,
+            headers,
+            chunks,
+            decoder: Decoder::new().comments(true),
+        }
+    }
+
+    /// The answer's status.
+    pub fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// The answer's headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The next event, as a browser would dispatch it; `None` at the end.
+    ///
+    /// # Panics
+    ///
+    /// If the body fails.
+    pub async fn next(&mut self) -> Option<Message> {
+        loop {
+            if let Decoded::Message(message) = self.next_decoded().await? {
+                return Some(message);
+            }
+        }
+    }
+
+    /// The next event, `retry` or comment; `None` at the end.
+    ///
+    /// # Panics
+    ///
+    /// If the body fails, or an event is too large for a [`Decoder`].
+    #[allow(clippy::panic, reason = "a test that cannot go on")]
+    pub async fn next_decoded(&mut self) -> Option<Decoded> {
+        loop {
+            match self.decoder.next() {
+                Some(Ok(decoded)) => return Some(decoded),
+                Some(Err(error)) => panic!("the stream cannot be decoded: {error}"),
+                None => match self.chunks.next().await? {
+                    Ok(chunk) => self.decoder.feed(chunk),
+                    Err(error) => panic!("the stream was cut: {error}"),
+                },
+            }
+        }
+    }
+
+    /// Every event up to the end.
+    ///
+    /// # Panics
+    ///
+    /// As [`next`](Self::next).
+    pub async fn collect(mut self) -> Vec<Message> {
+        let mut messages = Vec::new();
+        while let Some(message) = self.next().await {
+            messages.push(message);
+        }
+        messages
+    }
+
+    /// What a browser would bring back now.
+    pub fn last_event_id(&self) -> &str {
+        self.decoder.last_event_id()
+    }
+}
+
+impl fmt::Debug for TestStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestStream")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
+}
+
+fn into_chunks<B: MessageBody + 'static>(body: B) -> Pin<Box<dyn Stream<Item = Result<Bytes, Error>>>> {
+    let mut body = Box::pin(body);
+    Box::pin(stream::poll_fn(move |cx| {
+        body.as_mut()
+            .poll_next(cx)
+            .map(|next| next.map(|chunk| chunk.map_err(|error| error.into().into())))
+    }))
+}

@@ -1,0 +1,275 @@
+//! What the lines of one event mean, as in
+//! [interpreting an event stream](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation).
+
+use std::{mem, time::Duration};
+
+use bytestring::ByteString;
+use memchr::memchr;
+
+use super::{
+    DecodeError, Decoded, Message,
+    data::{Data, empty},
+    lines::Line,
+    text::{LastId, Names, Text},
+};
+
+const DEFAULT_NAME: ByteString = ByteString::from_static("message");
+
+/// The buffers of the event that is being received, and what outlives it.
+pub(super) struct Block {
+    data: Data,
+    /// None if it is empty.
+    name: Option<ByteString>,
+    /// The last event id buffer, if this event changed it. Kept apart, since only the empty line makes
+    /// it the last event id.
+    id: Option<Text>,
+    /// Bytes of the lines so far, as [`max_event_size`](crate::Decoder::max_event_size) counts them;
+    /// 0 if there is nothing in the three above.
+    size: usize,
+    /// It was too large; the rest of it means nothing.
+    discarded: bool,
+
+    names: Names,
+    last_id: LastId,
+    retry: Option<Duration>,
+    limit: usize,
+    comments: bool,
+}
+
+/// What to do with a line whose end has not come.
+pub(super) enum Tail {
+    Wanted,
+    Unwanted,
+    TooLarge(DecodeError),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Comment,
+    Data,
+    Event,
+    Id,
+    Retry,
+}
+
+/// With one byte more than this, which is `event` or `retry`, it is certain what a line is.
+pub(super) const LONGEST_NAME: usize = 5;
+
+impl Block {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            data: Data::default(),
+            name: None,
+            id: None,
+            size: 0,
+            discarded: false,
+            names: Names::default(),
+            last_id: LastId::default(),
+            retry: None,
+            limit,
+            comments: false,
+        }
+    }
+
+    pub(super) fn seed(&mut self, id: &str) {
+        self.last_id.set(id);
+    }
+
+    pub(super) fn limit(&mut self, bytes: usize) {
+        self.limit = bytes;
+    }
+
+    pub(super) fn comments(&mut self, wanted: bool) {
+        self.comments = wanted;
+    }
+
+    pub(super) fn last_event_id(&self) -> &str {
+        self.last_id.as_str()
+    }
+
+    pub(super) fn retry(&self) -> Option<Duration> {
+        self.retry
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(super) fn is_discarded(&self) -> bool {
+        self.discarded
+    }
+
+    /// Whether neither an empty line nor a comment would come to anything now.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.size == 0 && !self.discarded && !self.comments
+    }
+
+    /// How long the next line may get at least, whatever it is.
+    #[inline]
+    pub(super) fn room(&self) -> usize {
+        self.limit.saturating_sub(self.size)
+    }
+
+    /// Takes a line that has ended.
+    #[inline]
+    pub(super) fn line(&mut self, mut line: Line<'_>) -> Option<Result<Decoded, DecodeError>> {
+        let bytes = line.bytes();
+        if bytes.is_empty() {
+            return self.dispatch().map(|message| Ok(Decoded::Message(message)));
+        }
+        let item = if self.discarded {
+            None
+        } else {
+            self.field(&mut line)
+        };
+        if let Line::Held(held) = line {
+            empty(held);
+        }
+        item
+    }
+
+    /// Looks at a line that has not ended, in two pieces of which the first was looked at before.
+    #[inline]
+    pub(super) fn tail(&mut self, held: &[u8], rest: &[u8]) -> Tail {
+        let len = held.len() + rest.len();
+        if held.len() <= LONGEST_NAME && (self.discarded || !self.may_matter(held, rest)) {
+            return Tail::Unwanted;
+        }
+        if held.first().or(rest.first()) == Some(&b':') {
+            if len > self.limit {
+                return Tail::TooLarge(DecodeError::CommentTooLarge { limit: self.limit });
+            }
+        } else if len > LONGEST_NAME && self.size.saturating_add(len) > self.limit {
+            return Tail::TooLarge(self.too_large());
+        }
+        Tail::Wanted
+    }
+
+    /// Makes all that is kept independent of the chunk it came in.
+    #[inline]
+    pub(super) fn let_go(&mut self) {
+        if self.size > 0 {
+            self.data.let_go();
+            self.id.iter_mut().for_each(Text::let_go);
+        }
+    }
+
+    /// Forgets the unfinished event.
+    pub(super) fn discard(&mut self) {
+        self.data.clear();
+        self.name = None;
+        self.id = None;
+        self.size = 0;
+        self.discarded = false;
+    }
+
+    /// The empty line.
+    #[inline]
+    fn dispatch(&mut self) -> Option<Message> {
+        self.discarded = false;
+        if mem::take(&mut self.size) == 0 {
+            return None;
+        }
+        let (name, id) = (self.name.take(), self.id.take());
+        if let Some(id) = &id {
+            self.last_id.set(id.as_str());
+        }
+        let data = self.data.take()?;
+        Some(Message {
+            event: name.unwrap_or(DEFAULT_NAME),
+            data,
+            last_event_id: id.map_or_else(|| self.last_id.again(), Text::into_text),
+        })
+    }
+
+    #[inline]
+    fn field(&mut self, line: &mut Line<'_>) -> Option<Result<Decoded, DecodeError>> {
+        let bytes = line.bytes();
+        let (field, value) = parse(bytes)?;
+        let size = bytes.len().saturating_add(1);
+        if field == Field::Comment {
+            return self.comments.then(|| {
+                if size > self.limit {
+                    return Err(DecodeError::CommentTooLarge { limit: self.limit });
+                }
+                Ok(Decoded::Comment(line.text(value).into_text()))
+            });
+        }
+        self.size = self.size.saturating_add(size);
+        if self.size > self.limit {
+            return Some(Err(self.too_large()));
+        }
+        match field {
+            Field::Data => {
+                let start = bytes.len() - value.len();
+                match line {
+                    Line::Whole { chunk, line } => {
+                        self.data.push(chunk, line.get(start..).unwrap_or_default());
+                    }
+                    Line::Held(held) => self.data.push_held(held, start),
+                }
+            }
+            Field::Event => self.name = (!value.is_empty()).then(|| self.names.get(value)),
+            Field::Id if memchr(0, value).is_none() => self.id = Some(line.text(value)),
+            Field::Retry => {
+                let retry = Duration::from_millis(milliseconds(value)?);
+                self.retry = Some(retry);
+                return Some(Ok(Decoded::Retry(retry)));
+            }
+            Field::Id | Field::Comment => {}
+        }
+        None
+    }
+
+    /// Whether a line that starts like this can mean anything.
+    fn may_matter(&self, held: &[u8], rest: &[u8]) -> bool {
+        let mut start = held.iter().chain(rest);
+        let name: &[u8] = match start.next() {
+            Some(b':') => return self.comments,
+            Some(b'd') => b"ata:",
+            Some(b'e') => b"vent:",
+            Some(b'i') => b"d:",
+            Some(b'r') => b"etry:",
+            _ => return false,
+        };
+        start.zip(name).all(|(byte, expected)| byte == expected)
+    }
+
+    #[cold]
+    fn too_large(&mut self) -> DecodeError {
+        self.discard();
+        self.discarded = true;
+        DecodeError::EventTooLarge { limit: self.limit }
+    }
+}
+
+/// The field and its value; `None` for a name that means nothing.
+#[inline]
+fn parse(line: &[u8]) -> Option<(Field, &[u8])> {
+    let (field, after) = match line {
+        [b':', ..] => (Field::Comment, line),
+        [b'd', b'a', b't', b'a', after @ ..] => (Field::Data, after),
+        [b'e', b'v', b'e', b'n', b't', after @ ..] => (Field::Event, after),
+        [b'i', b'd', after @ ..] => (Field::Id, after),
+        [b'r', b'e', b't', b'r', b'y', after @ ..] => (Field::Retry, after),
+        _ => return None,
+    };
+    match after {
+        [] => Some((field, after)),
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some((field, value)),
+        _ => None,
+    }
+}
+
+/// A `retry` value: digits and nothing else, at least one. More than a `u64` holds is taken as the
+/// most that it holds.
+fn milliseconds(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0u64, |sum, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        Some(sum.saturating_mul(10).saturating_add(digit))
+    })
+}

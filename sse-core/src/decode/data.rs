@@ -1,0 +1,118 @@
+//! The data buffer of
+//! [the standard](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation),
+//! which stays a part of the chunk while it is one line of one chunk.
+
+use std::mem;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::text::Text;
+
+/// From here on a buffer is handed over with the message, if it is at least half full. Anything shorter
+/// is copied out of it, which costs less than a new buffer and leaves no slack with the message.
+const HANDED_OVER: usize = 4 * 1024;
+/// A larger buffer is not kept for the next event.
+pub(super) const KEPT_CAPACITY: usize = 64 * 1024;
+
+/// Leaves a buffer empty for the next event.
+pub(super) fn empty(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    if buffer.capacity() > KEPT_CAPACITY {
+        *buffer = Vec::new();
+    }
+}
+
+/// The data lines of one event, joined with LF.
+#[derive(Default)]
+pub(super) struct Data {
+    lines: Lines,
+    /// What was joined: from `start` on.
+    joined: Vec<u8>,
+    start: usize,
+    /// How long it was when it was last handed over, up to [`KEPT_CAPACITY`].
+    usual: usize,
+}
+
+#[derive(Default)]
+enum Lines {
+    #[default]
+    None,
+    One(Text),
+    Joined,
+}
+
+impl Data {
+    /// A value that is a part of `chunk`.
+    #[inline]
+    pub(super) fn push(&mut self, chunk: &Bytes, value: &[u8]) {
+        if let Lines::None = self.lines {
+            self.lines = Lines::One(Text::shared(chunk, value));
+        } else {
+            self.join(value);
+        }
+    }
+
+    /// A value that starts at `start` in `held`. Whatever is there afterwards is of no more use.
+    pub(super) fn push_held(&mut self, held: &mut Vec<u8>, start: usize) {
+        if let Lines::None = self.lines {
+            mem::swap(&mut self.joined, held);
+            self.start = start;
+            self.lines = Lines::Joined;
+        } else {
+            self.join(held.get(start..).unwrap_or_default());
+        }
+    }
+
+    /// Makes it independent of the chunk it came in.
+    #[inline]
+    pub(super) fn let_go(&mut self) {
+        if let Lines::One(_) = self.lines {
+            self.copy();
+        }
+    }
+
+    /// The data, if there was a line of it.
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<ByteString> {
+        match mem::take(&mut self.lines) {
+            Lines::None => None,
+            Lines::One(text) => Some(text.into_text()),
+            Lines::Joined => Some(self.take_joined()),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn join(&mut self, value: &[u8]) {
+        self.copy();
+        self.joined.push(b'\n');
+        self.joined.extend_from_slice(value);
+    }
+
+    fn copy(&mut self) {
+        if let Lines::One(text) = mem::replace(&mut self.lines, Lines::Joined) {
+            self.start = 0;
+            if self.joined.capacity() == 0 {
+                self.joined.reserve(self.usual);
+            }
+            self.joined.extend_from_slice(text.as_str().as_bytes());
+        }
+    }
+
+    fn take_joined(&mut self) -> ByteString {
+        let value = self.joined.get(self.start..).unwrap_or_default();
+        let text = if value.len() < HANDED_OVER.max(self.joined.capacity() / 2) {
+            let text = Text::copied(value);
+            empty(&mut self.joined);
+            text
+        } else {
+            self.usual = self.joined.len().min(KEPT_CAPACITY);
+            let mut bytes = Bytes::from(mem::take(&mut self.joined));
+            Text::owned(&bytes.split_off(self.start))
+        };
+        text.into_text()
+    }
+}

@@ -1,0 +1,42 @@
+use std::{error::Error, fmt};
+
+/// Something larger than [`max_event_size`](crate::Decoder::max_event_size) was discarded.
+///
+/// The decoder stays usable. Nothing else can be wrong with an event stream: any bytes are one.
+///
+/// ```
+/// use sse_actix_core::DecodeError;
+///
+/// assert_eq!(
+///     DecodeError::EventTooLarge { limit: 1024 }.to_string(),
+///     "an event of more than 1024 bytes was discarded",
+/// );
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// An event. Everything up to and including its empty line is skipped, and its id does not become
+    /// the last event id, since it was not delivered. A `retry` line before the one that was too much
+    /// has had its effect.
+    EventTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// A comment. Only this one line is skipped.
+    CommentTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, limit) = match self {
+            Self::EventTooLarge { limit } => ("an event", limit),
+            Self::CommentTooLarge { limit } => ("a comment", limit),
+        };
+        write!(f, "{what} of more than {limit} bytes was discarded")
+    }
+}
+
+impl Error for DecodeError {}

@@ -1,0 +1,239 @@
+//! Cutting chunks into lines, as in
+//! [parsing an event stream](https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::{block::LONGEST_NAME, data::KEPT_CAPACITY, text::Text};
+use crate::line::{find_break, split_line};
+
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+/// In a larger chunk, to search for the end of a line twice would cost more than it gains.
+const SMALL_CHUNK: usize = 4 * 1024;
+
+/// The received bytes that have not become lines yet.
+pub(super) struct Lines {
+    chunk: Bytes,
+    /// Where in `chunk` the next line starts.
+    at: usize,
+    /// Chunks that were fed before `chunk` was used up.
+    queue: VecDeque<Bytes>,
+    /// The start of a line whose end is in a later chunk. It holds no line break, and is not searched for
+    /// one again.
+    held: Vec<u8>,
+    /// How long such lines get, up to [`KEPT_CAPACITY`].
+    usual: usize,
+    place: Place,
+}
+
+/// What the next byte continues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The stream, of whose byte order mark this much has come.
+    Stream(usize),
+    /// A line, whose start is in `held`.
+    Line,
+    /// A line that ended in CR. An LF belongs to the same line break.
+    AfterCr,
+    /// A line that nobody wants.
+    Skipped,
+}
+
+/// A line without its line break.
+pub(super) enum Line<'a> {
+    /// One that lies in one chunk.
+    Whole { chunk: &'a Bytes, line: &'a [u8] },
+    /// One put together of several chunks. Whoever gets it leaves the buffer empty.
+    Held(&'a mut Vec<u8>),
+}
+
+impl Line<'_> {
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Whole { line, .. } => line,
+            Self::Held(held) => held,
+        }
+    }
+
+    /// A part of this line as text.
+    #[inline]
+    pub(super) fn text(&self, part: &[u8]) -> Text {
+        match self {
+            Self::Whole { chunk, .. } => Text::shared(chunk, part),
+            Self::Held(_) => Text::copied(part),
+        }
+    }
+}
+
+impl Lines {
+    pub(super) fn new() -> Self {
+        Self {
+            chunk: Bytes::new(),
+            at: 0,
+            queue: VecDeque::new(),
+            held: Vec::new(),
+            usual: 0,
+            place: Place::Stream(0),
+        }
+    }
+
+    /// Takes a chunk. Two kinds are dealt with at once, since many streams bring little else and this
+    /// costs half as much: one of whole comments and empty lines while `idle`, and a small one that goes
+    /// on with a held line, which may get as long as `room`.
+    #[inline]
+    pub(super) fn feed(&mut self, chunk: Bytes, idle: bool, room: usize) {
+        if !self.chunk.is_empty() {
+            if !chunk.is_empty() {
+                self.queue.push_back(chunk);
+            }
+            return;
+        }
+        if self.place == Place::Line {
+            let held = self.held.len();
+            let (small, fits) = (chunk.len() <= SMALL_CHUNK, held + chunk.len() <= room);
+            if held > LONGEST_NAME && small && fits && find_break(&chunk).is_none() {
+                self.held.extend_from_slice(&chunk);
+                return;
+            }
+            if idle && held == 0 && after_comments(&chunk).is_empty() {
+                return;
+            }
+        }
+        self.chunk = chunk;
+    }
+
+    /// Whether all that was fed is used up.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.chunk.is_empty()
+    }
+
+    /// The next line that ends in this chunk.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<Line<'_>> {
+        if self.place != Place::Line {
+            self.arrive();
+        }
+        let (line, at, place) = cut(&self.chunk, self.at)?;
+        self.at = at;
+        self.place = place;
+        Some(if self.held.is_empty() {
+            Line::Whole {
+                chunk: &self.chunk,
+                line,
+            }
+        } else {
+            self.held.extend_from_slice(line);
+            self.usual = self.usual.max(self.held.len().min(KEPT_CAPACITY));
+            Line::Held(&mut self.held)
+        })
+    }
+
+    /// Passes over empty lines and comments. Nothing would come of them one by one either, where there is
+    /// no event to end and nobody wants comments; but this takes half the time.
+    #[inline]
+    pub(super) fn pass_over_comments(&mut self) {
+        if self.place == Place::Line && self.held.is_empty() {
+            let rest = self.chunk.get(self.at..).unwrap_or_default();
+            self.at = self.chunk.len() - after_comments(rest).len();
+        }
+    }
+
+    /// After [`next`](Self::next) gave `None`: the line that does not end in this chunk, in two
+    /// pieces, held before and new. `None` if there is nothing new.
+    #[inline]
+    pub(super) fn tail(&self) -> Option<(&[u8], &[u8])> {
+        let rest = self.chunk.get(self.at..)?;
+        (!rest.is_empty()).then_some((&self.held, rest))
+    }
+
+    /// Keeps the [`tail`](Self::tail) until its line ends.
+    #[inline]
+    pub(super) fn hold(&mut self) {
+        if self.held.capacity() == 0 {
+            self.held.reserve(self.usual);
+        }
+        self.held
+            .extend_from_slice(self.chunk.get(self.at..).unwrap_or_default());
+        self.at = self.chunk.len();
+    }
+
+    /// Drops the [`tail`](Self::tail) and all that follows of its line.
+    pub(super) fn skip(&mut self) {
+        self.held = Vec::new();
+        self.at = self.chunk.len();
+        self.place = Place::Skipped;
+    }
+
+    /// Lets go of the chunk, which is used up, and goes on to the next one. `false` if there is none.
+    #[inline]
+    pub(super) fn next_chunk(&mut self) -> bool {
+        self.at = 0;
+        self.chunk = self.queue.pop_front().unwrap_or_default();
+        !self.chunk.is_empty()
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    pub(super) fn unread(&self) -> usize {
+        self.queue.iter().map(Bytes::len).sum::<usize>() + self.chunk.len() - self.at
+    }
+
+    /// Comes to where a line starts or goes on, if the chunk reaches there.
+    fn arrive(&mut self) {
+        while let Some(first) = self.chunk.get(self.at) {
+            match self.place {
+                Place::Line => return,
+                Place::AfterCr => {
+                    self.at += usize::from(*first == b'\n');
+                    self.place = Place::Line;
+                }
+                Place::Stream(seen) => match BOM.get(seen) {
+                    Some(expected) if expected == first => {
+                        self.at += 1;
+                        self.place = Place::Stream(seen + 1);
+                    }
+                    // Only a part of it: the start of a line, in a field that has no known name.
+                    Some(_) if seen > 0 => self.place = Place::Skipped,
+                    _ => self.place = Place::Line,
+                },
+                Place::Skipped => match cut(&self.chunk, self.at) {
+                    Some((_, at, place)) => (self.at, self.place) = (at, place),
+                    None => self.at = self.chunk.len(),
+                },
+            }
+        }
+    }
+}
+
+/// The line that starts at `at`, where the next one starts, and what that place is.
+#[inline]
+fn cut(chunk: &[u8], at: usize) -> Option<(&[u8], usize, Place)> {
+    let (line, after) = split_line(chunk.get(at..)?)?;
+    let place = match (after, chunk) {
+        ([], [.., b'\r']) => Place::AfterCr,
+        _ => Place::Line,
+    };
+    Some((line, chunk.len() - after.len(), place))
+}
+
+/// What follows the empty lines and whole comments that `bytes` starts with.
+#[inline]
+fn after_comments(mut bytes: &[u8]) -> &[u8] {
+    loop {
+        bytes = match bytes {
+            [b'\n', after @ ..] | [b':', b'\n', after @ ..] => after,
+            // If it ended in a CR whose LF is in the next chunk, that looks like an empty line, which is
+            // as good.
+            [b':', ..] => match split_line(bytes) {
+                Some((_, after)) => after,
+                None => return bytes,
+            },
+            _ => return bytes,
+        };
+    }
+}

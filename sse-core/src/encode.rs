@@ -1,0 +1,361 @@
+//! The one place where events become bytes: the [`Emit`] trait and the writers behind it.
+//!
+//! Field order, the space after the colon and the empty line that dispatches follow the standard's
+//! [event stream format](https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
+
+use std::{borrow::Cow, error::Error, fmt, io};
+
+use bytes::BytesMut;
+use memchr::memchr2;
+use serde::Serialize;
+
+use crate::{Comment, Event, EventName, Frame, Retry, line::split_line, scratch::Parts};
+
+/// What can be sent on a stream: an [`Event`], a [`Comment`], a [`Frame`], text (an event with that
+/// data), or [`Json`] of any `Serialize`.
+///
+/// Sealed: whoever could implement it could write bytes that inject events.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be emitted as an event",
+    label = "not an event, text, a frame or `Json(..)`",
+    note = "for a value that implements `Serialize` write `Json(value)`, or `Event::json(&value)?` to give it a name or an id",
+    note = "for other text write `Event::data(text)`"
+)]
+pub trait Emit: sealed::Sealed {
+    /// Appends one complete frame to `out`. `default_name` is used where there is data without a
+    /// name of its own; frames and comments are left as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`JsonError`], only from [`Json`]; `out` is then as it was.
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Event {}
+    impl Sealed for &super::Event {}
+    impl Sealed for super::Comment {}
+    impl Sealed for super::Frame {}
+    impl Sealed for &super::Frame {}
+    impl Sealed for &str {}
+    impl Sealed for String {}
+    impl Sealed for &String {}
+    impl Sealed for std::borrow::Cow<'_, str> {}
+    impl<T: serde::Serialize> Sealed for super::Json<T> {}
+}
+
+/// An event whose data is `T` as JSON, serialised straight into the stream's buffer.
+///
+/// ```
+/// use sse_actix_core::{Frame, Json};
+///
+/// assert_eq!(Frame::new(Json([1, 2]))?.as_ref(), b"data: [1,2]\n\n");
+/// # Ok::<(), sse_actix_core::JsonError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+/// A value could not be serialised as JSON. Nothing of it was sent.
+#[derive(Debug)]
+pub struct JsonError(serde_json::Error);
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event's data could not be serialised as JSON")
+    }
+}
+
+impl Error for JsonError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl Emit for &Event {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+        let Parts {
+            name,
+            id,
+            retry,
+            lines,
+        } = self.parts();
+        out.reserve(lines.len() + 64);
+        push_name(name.as_ref().or(default_name), out);
+        if let Some(id) = id {
+            push_field(b"id: ", id.as_str().as_bytes(), out);
+        }
+        push_retry(*retry, out);
+        out.extend_from_slice(lines);
+        out.extend_from_slice(b"\n");
+        Ok(())
+    }
+}
+
+impl Emit for Event {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+        (&self).encode(default_name, out)
+    }
+}
+
+impl Emit for Comment {
+    fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+        push_text_lines(b":", self.text.as_bytes(), out);
+        push_retry(self.retry, out);
+        out.extend_from_slice(b"\n");
+        Ok(())
+    }
+}
+
+impl Emit for Frame {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+        (&self).encode(default_name, out)
+    }
+}
+
+impl Emit for &Frame {
+    fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+        out.extend_from_slice(self.as_ref());
+        Ok(())
+    }
+}
+
+impl Emit for &str {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+        out.reserve(self.len() + 64);
+        push_name(default_name, out);
+        push_text_lines(b"data:", self.as_bytes(), out);
+        out.extend_from_slice(b"\n");
+        Ok(())
+    }
+}
+
+impl Emit for String {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+        self.as_str().encode(default_name, out)
+    }
+}
+
+impl Emit for &String {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+        self.as_str().encode(default_name, out)
+    }
+}
+
+impl Emit for Cow<'_, str> {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+        self.as_ref().encode(default_name, out)
+    }
+}
+
+impl<T: Serialize> Emit for Json<T> {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+        let start = out.len();
+        push_name(default_name, out);
+        if let Err(error) = push_json_lines(&self.0, out) {
+            out.truncate(start);
+            return Err(error);
+        }
+        out.extend_from_slice(b"\n");
+        Ok(())
+    }
+}
+
+/// What the writers below append to: a stream's buffer, or an event's lines.
+pub(crate) trait Out {
+    fn push(&mut self, bytes: &[u8]);
+    fn len(&self) -> usize;
+    fn truncate(&mut self, len: usize);
+    fn tail(&self, from: usize) -> &[u8];
+}
+
+impl Out for Vec<u8> {
+    #[inline]
+    fn push(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+    fn len(&self) -> usize {
+        Vec::len(self)
+    }
+    fn truncate(&mut self, len: usize) {
+        Vec::truncate(self, len);
+    }
+    fn tail(&self, from: usize) -> &[u8] {
+        self.get(from..).unwrap_or_default()
+    }
+}
+
+impl Out for BytesMut {
+    #[inline]
+    fn push(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+    fn len(&self) -> usize {
+        BytesMut::len(self)
+    }
+    fn truncate(&mut self, len: usize) {
+        BytesMut::truncate(self, len);
+    }
+    fn tail(&self, from: usize) -> &[u8] {
+        self.get(from..).unwrap_or_default()
+    }
+}
+
+struct Writer<'a, O>(&'a mut O);
+
+impl<O: Out> io::Write for Writer<'_, O> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.push(bytes);
+        Ok(bytes.len())
+    }
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.push(bytes);
+        Ok(())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// `value` as `data` lines. On failure `out` is as it was.
+pub(crate) fn push_json_lines<T: Serialize + ?Sized>(value: &T, out: &mut impl Out) -> Result<(), JsonError> {
+    let start = out.len();
+    out.push(b"data: ");
+    let text = out.len();
+    if let Err(error) = serde_json::to_writer(Writer(out), value) {
+        out.truncate(start);
+        return Err(JsonError(error));
+    }
+    // serde_json writes no line break, but a `RawValue` may bring some along.
+    if memchr2(b'\n', b'\r', out.tail(text)).is_some() {
+        let raw = out.tail(text).to_vec();
+        out.truncate(start);
+        push_text_lines(b"data:", &raw, out);
+        return Ok(());
+    }
+    out.push(b"\n");
+    Ok(())
+}
+
+/// `text` as lines that each start with `prefix` (which ends in a colon) and a space.
+pub(crate) fn push_text_lines(prefix: &[u8], mut text: &[u8], out: &mut impl Out) {
+    loop {
+        let (line, rest) = match split_line(text) {
+            Some((line, rest)) => (line, Some(rest)),
+            None => (text, None),
+        };
+        out.push(prefix);
+        if !line.is_empty() {
+            out.push(b" ");
+            out.push(line);
+        }
+        out.push(b"\n");
+        match rest {
+            Some(rest) => text = rest,
+            None => return,
+        }
+    }
+}
+
+#[inline]
+fn push_name(name: Option<&EventName>, out: &mut BytesMut) {
+    if let Some(name) = name {
+        push_field(b"event: ", name.as_str().as_bytes(), out);
+    }
+}
+
+/// A `retry` line, if there is one to write.
+#[inline]
+pub(crate) fn push_retry(retry: Option<Retry>, out: &mut BytesMut) {
+    if let Some(retry) = retry {
+        push_field(
+            b"retry: ",
+            itoa::Buffer::new().format(retry.as_millis()).as_bytes(),
+            out,
+        );
+    }
+}
+
+#[inline]
+pub(crate) fn push_field(prefix: &[u8], value: &[u8], out: &mut BytesMut) {
+    out.extend_from_slice(prefix);
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use super::*;
+
+    fn bytes(value: impl Emit) -> String {
+        let mut out = BytesMut::new();
+        value.encode(None, &mut out).unwrap();
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn every_kind_of_emission() {
+        assert_eq!(bytes("x"), "data: x\n\n");
+        assert_eq!(bytes(String::from(" x")), "data:  x\n\n");
+        assert_eq!(bytes(Json(true)), "data: true\n\n");
+        assert_eq!(bytes(Event::comment("a\nb")), ": a\n: b\n\n");
+        assert_eq!(bytes(Event::comment("")), ":\n\n");
+        assert_eq!(
+            bytes(
+                Event::data("a")
+                    .event("e")
+                    .id(1)
+                    .retry(Duration::from_millis(1500))
+            ),
+            "event: e\nid: 1\nretry: 1500\ndata: a\n\n"
+        );
+        assert_eq!(bytes(Event::data("a\n")), "data: a\ndata:\n\n");
+        assert_eq!(bytes(Frame::from(Event::data("f"))), "data: f\n\n");
+    }
+
+    #[test]
+    fn the_default_name_is_for_data_without_a_name() {
+        let name = EventName::from_static("tick");
+        let mut out = BytesMut::new();
+        "x".encode(Some(&name), &mut out).unwrap();
+        Event::data("y")
+            .event("own")
+            .encode(Some(&name), &mut out)
+            .unwrap();
+        Event::comment("c").encode(Some(&name), &mut out).unwrap();
+        assert_eq!(out, "event: tick\ndata: x\n\nevent: own\ndata: y\n\n: c\n\n");
+    }
+
+    #[test]
+    fn json_that_fails_leaves_nothing_behind() {
+        let unserialisable = BTreeMap::from([((1, 2), 3)]);
+        let mut out = BytesMut::from("before");
+        let error = Json(&unserialisable)
+            .encode(Some(&EventName::from_static("e")), &mut out)
+            .unwrap_err();
+        assert_eq!(out, "before");
+        assert_eq!(error.source().unwrap().to_string(), "key must be a string");
+        assert!(Event::json(&unserialisable).is_err());
+    }
+
+    #[test]
+    fn line_breaks_inside_raw_json_cannot_end_the_line() {
+        let raw = serde_json::value::RawValue::from_string("{\n \"a\":\r1}".to_owned()).unwrap();
+        assert_eq!(bytes(Json(&raw)), "data: {\ndata:  \"a\":\ndata: 1}\n\n");
+    }
+
+    #[test]
+    fn no_text_can_inject_a_field() {
+        let hostile = "x\n\nevent: pwned\rid: 1\r\n\r\ndata: y";
+        for line in bytes(Event::data(hostile)).lines() {
+            assert!(line.is_empty() || line.starts_with("data:"), "{line}");
+        }
+        for line in bytes(Event::comment(hostile)).lines() {
+            assert!(line.is_empty() || line.starts_with(':'), "{line}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+use std::{borrow::Cow, fmt};
+
+use serde::Serialize;
+
+use crate::{
+    EventName, IntoEventId, IntoEventName, JsonError, Retry,
+    encode::{self, push_text_lines},
+    scratch::{Parts, Scratch},
+};
+
+/// An event as it is meant, before it is bytes.
+///
+/// Built by chaining; its name and id are proven when they are made, its data may be any text, so
+/// there is nothing left that could fail or inject when it is encoded. Its parts are those of the
+/// [standard](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation).
+///
+/// ```
+/// use sse_actix_core::{Event, Frame};
+///
+/// let event = Event::json(&["a", "b"])?.event("letters").id(7);
+/// assert_eq!(Frame::from(event).as_ref(), b"event: letters\nid: 7\ndata: [\"a\",\"b\"]\n\n");
+/// # Ok::<(), sse_actix_core::JsonError>(())
+/// ```
+///
+/// Every line break in the data, be it LF, CR or CRLF, starts a new `data` line, and a browser joins
+/// the lines with LF:
+///
+/// ```
+/// # use sse_actix_core::{Event, Frame};
+/// assert_eq!(Frame::from(Event::data("a\r\nb\rc")).as_ref(), b"data: a\ndata: b\ndata: c\n\n");
+/// assert_eq!(Frame::from(Event::data("")).as_ref(), b"data:\n\n");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+#[must_use = "an event does nothing until it is emitted"]
+pub struct Event(Scratch);
+
+impl Event {
+    /// An event with this text as its data. A browser calls `onmessage`, unless it is given a name.
+    pub fn data(text: impl AsRef<str>) -> Self {
+        let mut scratch = Scratch::take();
+        push_text_lines(b"data:", text.as_ref().as_bytes(), &mut scratch.parts_mut().lines);
+        Self(scratch)
+    }
+
+    /// An event with `value` as JSON, which is serialised here, straight into the frame's lines.
+    ///
+    /// # Errors
+    ///
+    /// [`JsonError`] if the value cannot be JSON: a map whose keys are not strings, or a `Serialize`
+    /// that fails.
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
+        let mut scratch = Scratch::take();
+        encode::push_json_lines(value, &mut scratch.parts_mut().lines)?;
+        Ok(Self(scratch))
+    }
+
+    /// A comment, which browsers skip and people who look at the stream see.
+    pub fn comment(text: impl Into<Cow<'static, str>>) -> Comment {
+        Comment {
+            text: text.into(),
+            retry: None,
+        }
+    }
+
+    /// The name: the listener that the browser calls. Default: none, which is `message`.
+    ///
+    /// # Panics
+    ///
+    /// If given a literal that is no event name; see [`EventName`] for the fallible way.
+    #[inline]
+    #[track_caller]
+    pub fn event(mut self, name: impl IntoEventName) -> Self {
+        self.0.parts_mut().name = Some(name.into_event_name());
+        self
+    }
+
+    /// The id that the browser brings back when it reconnects after this event. Default: none, which
+    /// leaves the browser's last event id as it was.
+    ///
+    /// # Panics
+    ///
+    /// If given a literal that is no id; see [`EventId`](crate::EventId) for the fallible way.
+    #[inline]
+    #[track_caller]
+    pub fn id(mut self, id: impl IntoEventId) -> Self {
+        self.0.parts_mut().id = Some(id.into_event_id());
+        self
+    }
+
+    /// How long the browser waits before it reconnects, from now on. A `Duration` outside of
+    /// [`Retry::MIN`] to [`Retry::MAX`] becomes the nearest of them; [`Retry::new`] refuses it.
+    pub fn retry(mut self, retry: impl Into<Retry>) -> Self {
+        self.0.parts_mut().retry = Some(retry.into());
+        self
+    }
+
+    /// The name this event was given, if any.
+    pub fn name(&self) -> Option<&EventName> {
+        self.parts().name.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn parts(&self) -> &Parts {
+        self.0.parts()
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parts {
+            name,
+            id,
+            retry,
+            lines,
+        } = self.parts();
+        f.debug_struct("Event")
+            .field("name", name)
+            .field("id", id)
+            .field("retry", retry)
+            .field("lines", &String::from_utf8_lossy(lines))
+            .finish()
+    }
+}
+
+/// Lines that browsers skip: see [`Event::comment`]. May carry a `retry`, but neither id nor name:
+/// without data, browsers disagree about what those do.
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_actix_core::{Event, Frame};
+///
+/// let comment = Event::comment("hello").retry(Duration::from_secs(2));
+/// assert_eq!(Frame::from(comment).as_ref(), b": hello\nretry: 2000\n\n");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a comment does nothing until it is emitted"]
+pub struct Comment {
+    pub(crate) text: Cow<'static, str>,
+    pub(crate) retry: Option<Retry>,
+}
+
+impl Comment {
+    /// How long the browser waits before it reconnects, from now on; as [`Event::retry`].
+    pub fn retry(mut self, retry: impl Into<Retry>) -> Self {
+        self.retry = Some(retry.into());
+        self
+    }
+}

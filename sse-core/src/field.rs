@@ -1,0 +1,14 @@
+//! Values of the single-line fields, proven harmless when they are made: [`EventName`], [`EventId`]
+//! and [`Retry`]; and [`FieldError`], which says what was wrong and where.
+
+mod error;
+mod id;
+mod name;
+mod retry;
+
+pub use self::{
+    error::{FieldError, FieldErrorKind},
+    id::{EventId, IntoEventId},
+    name::{EventName, IntoEventName},
+    retry::{Retry, RetryError},
+};

@@ -1,0 +1,101 @@
+use std::{error::Error, fmt};
+
+/// Why a string cannot be an [`EventName`](crate::EventName) or an [`EventId`](crate::EventId).
+///
+/// Names the field, what was wrong with it and the byte offset of the first offence.
+///
+/// ```
+/// use sse_actix_core::EventName;
+///
+/// let error = EventName::try_from("price\ndata: 0").unwrap_err();
+/// assert_eq!(error.offset(), 5);
+/// assert_eq!(
+///     error.to_string(),
+///     "event name holds a line feed (U+000A) at byte 5, which would end the line and inject a field",
+/// );
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    pub(super) field: &'static str,
+    pub(super) kind: FieldErrorKind,
+    pub(super) offset: usize,
+}
+
+/// What was wrong with a field's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FieldErrorKind {
+    /// A character that the field must not hold.
+    Character(char),
+    /// A blank at the start or the end of an id, which browsers do not send back.
+    OuterBlank,
+    /// An id of more than [`EventId::MAX_LEN`](crate::EventId::MAX_LEN) bytes.
+    TooLong,
+    /// An event name that means something else to a browser, or the id that ends a stream for good.
+    Reserved,
+    /// An empty event name, which browsers read as `message`.
+    Empty,
+}
+
+impl FieldError {
+    /// The field: `"event name"` or `"id"`.
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// What was wrong.
+    pub fn kind(&self) -> FieldErrorKind {
+        self.kind
+    }
+
+    /// Where, in bytes from the start of the value.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, kind, offset } = self;
+        match kind {
+            FieldErrorKind::Character(char) => {
+                let (name, why) = match char {
+                    '\n' => ("a line feed", "would end the line and inject a field"),
+                    '\r' => ("a carriage return", "would end the line and inject a field"),
+                    '\0' => ("a NUL", "browsers drop, or drop the whole event for"),
+                    _ => (
+                        "a control character",
+                        "makes browsers stop for good at their next reconnect",
+                    ),
+                };
+                write!(
+                    f,
+                    "{field} holds {name} (U+{:04X}) at byte {offset}, which {why}",
+                    u32::from(*char)
+                )
+            }
+            FieldErrorKind::OuterBlank => write!(
+                f,
+                "{field} has a leading or trailing blank at byte {offset}, which browsers do not send back; trim it"
+            ),
+            FieldErrorKind::TooLong => write!(
+                f,
+                "{field} is longer than {offset} bytes, which is more than servers take in a `Last-Event-ID` header"
+            ),
+            FieldErrorKind::Reserved if *field == "id" => write!(
+                f,
+                "{field} is `{}`, which is reserved for the end of a stream",
+                crate::end::END_ID
+            ),
+            FieldErrorKind::Reserved => write!(
+                f,
+                "{field} is `open` or `error`, which would reach `onopen` or `onerror` of every page; choose another"
+            ),
+            FieldErrorKind::Empty => {
+                write!(f, "{field} is empty, which means `message`; leave it out")
+            }
+        }
+    }
+}
+
+impl Error for FieldError {}

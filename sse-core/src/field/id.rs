@@ -1,0 +1,269 @@
+use std::{fmt, str::FromStr};
+
+use compact_str::CompactString;
+
+use super::error::{FieldError, FieldErrorKind};
+use crate::end::END_ID;
+
+/// The id of an event, which a browser sends back as
+/// [`Last-Event-ID`](https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header)
+/// when it reconnects.
+///
+/// Proven when it is made, so that it survives the way to the browser and back: no control character
+/// but TAB (the standard forbids CR, LF and NUL; with any other, browsers close the source for good
+/// at their next reconnect), no leading or trailing blank (they are trimmed on the way back), at most
+/// [`EventId::MAX_LEN`] bytes, and not the id that ends a stream for good. The empty id is allowed:
+/// it resets the browser's last event id.
+///
+/// Integers become ids infallibly; a literal is checked by [`EventId::from_static`], a string made
+/// at run time by `TryFrom`.
+///
+/// ```
+/// use sse_actix_core::{EventId, FieldErrorKind};
+///
+/// assert_eq!(EventId::from(42u64).as_str(), "42");
+/// assert_eq!(EventId::try_from("a\u{1}b").unwrap_err().kind(), FieldErrorKind::Character('\u{1}'));
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(CompactString);
+
+impl EventId {
+    /// The most bytes an id may have: it comes back as a request header, and servers and proxies
+    /// refuse requests whose headers are much longer, which stops an `EventSource` for good.
+    pub const MAX_LEN: usize = 1024;
+
+    /// An id from a literal. In a `const` the check happens at compile time.
+    ///
+    /// # Panics
+    ///
+    /// If the literal is no id. For a string made at run time use `EventId::try_from(text)`, which
+    /// is fallible.
+    ///
+    /// ```compile_fail
+    /// # use sse_actix_core::EventId;
+    /// const ID: EventId = EventId::from_static("a\nb");
+    /// ```
+    #[inline]
+    #[track_caller]
+    #[allow(clippy::panic, reason = "a literal constructor; the fallible twin is TryFrom")]
+    pub const fn from_static(id: &'static str) -> Self {
+        match fault(id.as_bytes()) {
+            None => Self(CompactString::const_new(id)),
+            Some((FieldErrorKind::OuterBlank, _)) => panic!("an id must not start or end with a blank"),
+            Some((FieldErrorKind::TooLong, _)) => panic!("an id must not be longer than 1024 bytes"),
+            Some((FieldErrorKind::Reserved, _)) => panic!("`sse-end` is reserved for the end of a stream"),
+            Some(_) => panic!("an id must hold no control character but TAB"),
+        }
+    }
+
+    /// The id as text.
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The first offence: its kind and byte offset. One definition for literals and run-time strings.
+#[inline]
+const fn fault(id: &[u8]) -> Option<(FieldErrorKind, usize)> {
+    if id.len() > EventId::MAX_LEN {
+        return Some((FieldErrorKind::TooLong, EventId::MAX_LEN));
+    }
+    if is_end(id) {
+        return Some((FieldErrorKind::Reserved, 0));
+    }
+    if let [b' ' | b'\t', ..] = id {
+        return Some((FieldErrorKind::OuterBlank, 0));
+    }
+    let mut offset = 0;
+    let mut rest = id;
+    while let [byte, tail @ ..] = rest {
+        if byte.is_ascii_control() && *byte != b'\t' {
+            return Some((FieldErrorKind::Character(*byte as char), offset));
+        }
+        rest = tail;
+        offset += 1;
+    }
+    if let [.., b' ' | b'\t'] = id {
+        return Some((FieldErrorKind::OuterBlank, offset - 1));
+    }
+    None
+}
+
+#[inline]
+const fn is_end(id: &[u8]) -> bool {
+    let (mut id, mut end) = (id, END_ID.as_bytes());
+    loop {
+        match (id, end) {
+            ([], []) => return true,
+            ([a, id_rest @ ..], [b, end_rest @ ..]) if *a == *b => (id, end) = (id_rest, end_rest),
+            _ => return false,
+        }
+    }
+}
+
+fn check(id: &str) -> Result<(), FieldError> {
+    match fault(id.as_bytes()) {
+        None => Ok(()),
+        Some((kind, offset)) => Err(FieldError {
+            field: "id",
+            kind,
+            offset,
+        }),
+    }
+}
+
+impl TryFrom<&str> for EventId {
+    type Error = FieldError;
+
+    fn try_from(id: &str) -> Result<Self, FieldError> {
+        check(id)?;
+        Ok(Self(CompactString::new(id)))
+    }
+}
+
+impl TryFrom<String> for EventId {
+    type Error = FieldError;
+
+    fn try_from(id: String) -> Result<Self, FieldError> {
+        check(&id)?;
+        Ok(Self(CompactString::from(id)))
+    }
+}
+
+impl FromStr for EventId {
+    type Err = FieldError;
+
+    fn from_str(id: &str) -> Result<Self, FieldError> {
+        Self::try_from(id)
+    }
+}
+
+impl AsRef<str> for EventId {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// What [`Event::id`](crate::Event::id) takes: an [`EventId`], any integer, or a literal.
+///
+/// Implemented for these alone. A literal that is no id panics where it stands; strings made at run
+/// time go through `EventId::try_from`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not proven to be an event id",
+    note = "for a string made at run time write `EventId::try_from(text)?`"
+)]
+pub trait IntoEventId: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_event_id(self) -> EventId;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::EventId {}
+    impl Sealed for &super::EventId {}
+    impl Sealed for &'static str {}
+}
+
+impl IntoEventId for EventId {
+    fn into_event_id(self) -> EventId {
+        self
+    }
+}
+
+impl IntoEventId for &EventId {
+    fn into_event_id(self) -> EventId {
+        self.clone()
+    }
+}
+
+impl IntoEventId for &'static str {
+    #[inline]
+    #[track_caller]
+    fn into_event_id(self) -> EventId {
+        EventId::from_static(self)
+    }
+}
+
+macro_rules! integers {
+    ($($int:ty)*) => {$(
+        impl From<$int> for EventId {
+            #[inline]
+            fn from(id: $int) -> Self {
+                Self(CompactString::new(itoa::Buffer::new().format(id)))
+            }
+        }
+        impl sealed::Sealed for $int {}
+        impl IntoEventId for $int {
+            #[inline]
+            fn into_event_id(self) -> EventId {
+                EventId::from(self)
+            }
+        }
+    )*};
+}
+
+integers!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_control_character_but_tab_is_refused() {
+        for byte in (0..0x20u8).chain([0x7F]) {
+            let id = format!("a{}b", char::from(byte));
+            let made = EventId::try_from(id.as_str());
+            if byte == b'\t' {
+                assert_eq!(made.unwrap().as_str(), "a\tb");
+            } else {
+                let error = made.unwrap_err();
+                assert_eq!(
+                    (error.kind(), error.offset()),
+                    (FieldErrorKind::Character(byte.into()), 1)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn blanks_outside_length_and_the_end_id_are_refused() {
+        for (id, kind, offset) in [
+            (" a", FieldErrorKind::OuterBlank, 0),
+            ("ab\t", FieldErrorKind::OuterBlank, 2),
+            ("sse-end", FieldErrorKind::Reserved, 0),
+        ] {
+            let error = EventId::try_from(id).unwrap_err();
+            assert_eq!(
+                (error.kind(), error.offset(), error.field()),
+                (kind, offset, "id")
+            );
+        }
+        assert_eq!(
+            EventId::try_from("é".repeat(513)).unwrap_err().kind(),
+            FieldErrorKind::TooLong
+        );
+        assert_eq!(EventId::try_from("x".repeat(1024)).unwrap().as_str().len(), 1024);
+        assert_eq!(EventId::try_from("sse-end2").unwrap().as_str(), "sse-end2");
+        assert_eq!(EventId::try_from("").unwrap().as_str(), "");
+    }
+
+    #[test]
+    fn integers_are_ids() {
+        assert_eq!(EventId::from(u64::MAX).as_str(), "18446744073709551615");
+        assert_eq!((-1i8).into_event_id().as_str(), "-1");
+        assert_eq!(EventId::from(i128::MIN).as_str(), i128::MIN.to_string());
+    }
+}

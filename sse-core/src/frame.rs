@@ -1,0 +1,122 @@
+use std::{fmt, ops::Deref};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    Comment, Emit, Event, EventName, JsonError, Retry,
+    encode::{push_field, push_retry},
+    end::{END_EVENT, END_ID},
+};
+
+/// One complete encoded event: the bytes that go on the wire, up to and including the empty line.
+///
+/// Encoded once and cheap to clone: every reader shares the same bytes. There is no way to make one
+/// of bytes that were not encoded here, so a frame cannot break a stream.
+///
+/// ```
+/// use sse_actix_core::{Event, Frame};
+///
+/// let frame = Frame::from(Event::data("hello").event("greeting"));
+/// assert_eq!(frame.as_ref(), b"event: greeting\ndata: hello\n\n");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Frame(Bytes);
+
+impl Frame {
+    /// Encodes anything that can be emitted.
+    ///
+    /// # Errors
+    ///
+    /// [`JsonError`], only from [`Json`](crate::Json). For events and comments there is the
+    /// infallible `Frame::from`.
+    pub fn new(value: impl Emit) -> Result<Self, JsonError> {
+        let mut out = BytesMut::new();
+        value.encode(None, &mut out)?;
+        Ok(Self(out.freeze()))
+    }
+
+    /// As [`Frame::new`], with a name for data that has none of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Frame::new`].
+    pub fn named(name: &EventName, value: impl Emit) -> Result<Self, JsonError> {
+        let mut out = BytesMut::new();
+        value.encode(Some(name), &mut out)?;
+        Ok(Self(out.freeze()))
+    }
+
+    /// A `retry` line alone, which browsers obey without any event being dispatched.
+    ///
+    /// ```
+    /// # use sse_actix_core::{Frame, Retry};
+    /// assert_eq!(Frame::retry(Retry::from_millis(3_000)).as_ref(), b"retry: 3000\n\n");
+    /// ```
+    pub fn retry(retry: Retry) -> Self {
+        let mut out = BytesMut::with_capacity(24);
+        push_retry(Some(retry), &mut out);
+        out.extend_from_slice(b"\n");
+        Self(out.freeze())
+    }
+
+    /// The bytes, sharing the allocation.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    pub(crate) fn end(event: &Event) -> Self {
+        let mut out = BytesMut::new();
+        push_field(b"event: ", END_EVENT.as_bytes(), &mut out);
+        push_field(b"id: ", END_ID.as_bytes(), &mut out);
+        out.extend_from_slice(&event.parts().lines);
+        out.extend_from_slice(b"\n");
+        Self(out.freeze())
+    }
+
+    fn infallible(value: impl Emit) -> Self {
+        let mut out = BytesMut::new();
+        // Only `Json` can fail, and no caller passes one.
+        let _ = value.encode(None, &mut out);
+        Self(out.freeze())
+    }
+}
+
+impl From<Event> for Frame {
+    fn from(event: Event) -> Self {
+        Self::infallible(event)
+    }
+}
+
+impl From<&Event> for Frame {
+    fn from(event: &Event) -> Self {
+        Self::infallible(event)
+    }
+}
+
+impl From<Comment> for Frame {
+    fn from(comment: Comment) -> Self {
+        Self::infallible(comment)
+    }
+}
+
+impl AsRef<[u8]> for Frame {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Deref for Frame {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Frame")
+            .field(&String::from_utf8_lossy(&self.0))
+            .finish()
+    }
+}

@@ -1,0 +1,141 @@
+use std::time::{Duration, Instant};
+
+use crate::{Event, EventName, Frame};
+
+/// What is sent on a stream that has been silent, and after how long.
+///
+/// Two readers need it. Proxies and mobile networks drop connections that carry nothing, as the
+/// standard's [authoring notes](https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes)
+/// say; and a server notices that a client has gone only when it writes. So it is on by default, a
+/// comment after 15 s ([`KeepAlive::DEFAULT`]), and counts *silence*: a stream that sends events
+/// sends no keep-alive.
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_actix_core::{EventName, KeepAlive};
+///
+/// const SEEN_BY_THE_PAGE: KeepAlive =
+///     KeepAlive::event(Duration::from_secs(10), EventName::from_static("ping"));
+/// assert_eq!(SEEN_BY_THE_PAGE.frame().unwrap().as_ref(), b"event: ping\ndata:\n\n");
+/// assert_eq!(KeepAlive::DEFAULT.frame().unwrap().as_ref(), b":\n\n");
+/// assert_eq!(KeepAlive::OFF.frame(), None);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeepAlive {
+    after: Option<Duration>,
+    name: Option<EventName>,
+}
+
+impl KeepAlive {
+    /// A comment after 15 s of silence.
+    pub const DEFAULT: Self = Self::comment(Duration::from_secs(15));
+
+    /// No keep-alive. The server then notices a client that has gone only when it next writes.
+    pub const OFF: Self = Self {
+        after: None,
+        name: None,
+    };
+
+    /// The shortest silence that is taken: 100 ms. Anything shorter is taken as this, since a stream
+    /// of nothing but keep-alives would keep a core busy.
+    pub const MIN: Duration = Duration::from_millis(100);
+
+    /// A comment (`:`), which browsers skip, after this much silence, at least [`KeepAlive::MIN`].
+    pub const fn comment(after: Duration) -> Self {
+        Self {
+            after: Some(at_least_min(after)),
+            name: None,
+        }
+    }
+
+    /// A named event without data, which page code can listen to, after this much silence, at least
+    /// [`KeepAlive::MIN`].
+    pub const fn event(after: Duration, name: EventName) -> Self {
+        Self {
+            after: Some(at_least_min(after)),
+            name: Some(name),
+        }
+    }
+
+    /// After how much silence; `None` when off.
+    pub const fn after(&self) -> Option<Duration> {
+        self.after
+    }
+
+    /// What is sent; `None` when off.
+    pub fn frame(&self) -> Option<Frame> {
+        self.after?;
+        Some(match &self.name {
+            Some(name) => Event::data("").event(name).into(),
+            None => Event::comment("").into(),
+        })
+    }
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+const fn at_least_min(after: Duration) -> Duration {
+    if after.as_nanos() < KeepAlive::MIN.as_nanos() {
+        KeepAlive::MIN
+    } else {
+        after
+    }
+}
+
+/// The silence of one stream, measured with a clock that is passed in.
+///
+/// Whoever drives it keeps one timer for [`Silence::deadline`] and asks [`Silence::check`] only when
+/// that fires: a write merely notes the time, and no timer is re-armed per event.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use sse_actix_core::Silence;
+///
+/// let start = Instant::now();
+/// let mut silence = Silence::new(Duration::from_secs(15), start);
+/// silence.wrote(start + Duration::from_secs(10));
+///
+/// // The timer of the first deadline fires, but there was a write in between.
+/// let fired = silence.check(start + Duration::from_secs(15));
+/// assert_eq!(fired, Err(start + Duration::from_secs(25)));
+/// assert_eq!(silence.check(start + Duration::from_secs(25)), Ok(()));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Silence {
+    after: Duration,
+    since: Instant,
+}
+
+impl Silence {
+    /// Silence of at most `after`, counted from `now`.
+    pub fn new(after: Duration, now: Instant) -> Self {
+        Self { after, since: now }
+    }
+
+    /// Something was written.
+    pub fn wrote(&mut self, now: Instant) {
+        self.since = now;
+    }
+
+    /// When a keep-alive falls due if nothing is written until then.
+    pub fn deadline(&self) -> Instant {
+        // A duration that no clock can add is as good as never.
+        self.since
+            .checked_add(self.after)
+            .unwrap_or(self.since + Duration::from_secs(86_400 * 365))
+    }
+
+    /// Whether a keep-alive is due.
+    ///
+    /// # Errors
+    ///
+    /// If it is not, the time to ask again.
+    pub fn check(&self, now: Instant) -> Result<(), Instant> {
+        let deadline = self.deadline();
+        if now >= deadline { Ok(()) } else { Err(deadline) }
+    }
+}

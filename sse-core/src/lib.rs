@@ -1,0 +1,42 @@
+//! Server-sent events without I/O.
+//!
+//! A handler means an [`Event`]; its name and id were proven single-line when they were made. It is
+//! encoded once into a [`Frame`], and nothing downstream sees text again. At the far end the
+//! [`Decoder`] turns bytes back into the event that was meant.
+//!
+//! Nothing here reads a clock, spawns a task or opens a socket: this crate is the protocol, and
+//! [`sse-actix`](https://docs.rs/sse-actix) puts it on the wire.
+//!
+//! | to | use |
+//! |---|---|
+//! | make events | [`Event`], [`Comment`], [`Json`], [`EventName`], [`EventId`], [`Retry`] |
+//! | encode them | [`Frame`], [`Emit`] |
+//! | decode a stream | [`Decoder`], [`Decoded`], [`Message`], [`DecodeError`] |
+//! | keep a silent stream alive | [`KeepAlive`], [`Silence`] |
+//! | end one for good | [`end_frame`], [`END_ID`] |
+
+mod decode;
+mod encode;
+mod end;
+mod event;
+mod field;
+mod frame;
+mod keep_alive;
+mod line;
+#[cfg(feature = "actix-web")]
+mod response_error;
+mod scratch;
+
+pub use self::{
+    decode::{ByteString, DecodeError, Decoded, Decoder, Message},
+    encode::{Emit, Json, JsonError},
+    end::{END_EVENT, END_ID, end_frame},
+    event::{Comment, Event},
+    field::{EventId, EventName, FieldError, FieldErrorKind, IntoEventId, IntoEventName, Retry, RetryError},
+    frame::Frame,
+    keep_alive::{KeepAlive, Silence},
+};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

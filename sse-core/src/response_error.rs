@@ -1,0 +1,12 @@
+//! Lets `?` turn this crate's errors into actix's, in a handler. Only the crate that owns a type can
+//! say so; everything else that concerns HTTP is in `sse-actix`.
+//!
+//! Each is a 500: a value that is no event is the server's mistake, wherever it came from.
+
+use actix_web::ResponseError;
+
+use crate::{FieldError, JsonError, RetryError};
+
+impl ResponseError for FieldError {}
+impl ResponseError for JsonError {}
+impl ResponseError for RetryError {}

@@ -1,0 +1,258 @@
+//! The `#[sse_stream]` attribute of [`sse-actix`](https://docs.rs/sse-actix), which re-exports it. Depend
+//! on that; what the attribute expands to needs it, and changes with it.
+
+mod fallback;
+mod stream;
+
+use proc_macro::TokenStream;
+
+/// Turns an async function into a handler that answers with a stream of server-sent events.
+///
+/// The function stays what it is, an async function whose arguments are extractors, and sends with
+/// `emit!`:
+///
+/// ```
+/// use actix_web::{App, Error, get, test, web::Path};
+/// use sse_actix::{Event, sse_stream};
+///
+/// #[get("/countdown/{from}")]
+/// #[sse_stream(event = "tick")]
+/// async fn countdown(from: Path<u32>) -> Result<(), Error> {
+///     for n in (0..*from).rev() {
+///         emit!(Event::json(&n)?.id(n));
+///     }
+///     Ok(())
+/// }
+///
+/// # #[actix_web::main]
+/// # async fn main() {
+/// let app = test::init_service(App::new().service(countdown)).await;
+/// let request = test::TestRequest::get().uri("/countdown/2").to_request();
+/// assert_eq!(
+///     test::call_and_read_body(&app, request).await,
+///     "retry: 3000\n\nevent: tick\nid: 1\ndata: 1\n\nevent: tick\nid: 0\ndata: 0\n\n",
+/// );
+/// # }
+/// ```
+///
+/// It returns `()`, or `Result<(), E>` with any `E` that actix can answer with (`ResponseError`, or
+/// `actix_web::Error` itself). Its arguments own what they hold; they live as long as the stream, used or
+/// not, and are dropped when it ends or its client has left. The future need not be `Send`.
+///
+/// # `emit!` and `open!`
+///
+/// `emit!(value)` sends one event and waits for room. It is an expression of type `()`. A value is an
+/// `Event`, text (an event with that data), `Json(value)`, a `Frame` that was encoded before, or a
+/// `Comment`. A value that cannot be serialised ends the stream as an error does.
+///
+/// `open!()` lets the head leave: see below.
+///
+/// Both names are the function's own in it: a macro of yours by that name is reached by its path.
+///
+/// # Two phases
+///
+/// Until the head has left, `?` and `return Err(..)` are ordinary HTTP errors with their own status, and
+/// `Ok(())` without an event is 204, which tells an `EventSource` to stay away. Afterwards the status is
+/// 200, whatever happens: an error is logged, the events before it are delivered, and the client is told
+/// not to come back, unless [`resume`](#arguments) is given.
+///
+/// ```
+/// use actix_web::{App, Error, error::ErrorNotFound, test, web};
+/// use sse_actix::sse_stream;
+///
+/// #[sse_stream]
+/// async fn feed(name: web::Path<String>) -> Result<(), Error> {
+///     if *name != "news" {
+///         return Err(ErrorNotFound("no such feed")); // a 404
+///     }
+///     emit!("welcome"); // the head leaves, with this event
+///     Err(ErrorNotFound("gone")) // the end of the stream
+/// }
+///
+/// # #[actix_web::main]
+/// # async fn main() {
+/// let app = test::init_service(App::new().route("/{name}", web::get().to(feed))).await;
+/// let get = |path| test::TestRequest::get().uri(path).to_request();
+///
+/// assert_eq!(test::call_service(&app, get("/olds")).await.status(), 404);
+/// assert_eq!(
+///     test::call_and_read_body(&app, get("/news")).await,
+///     "retry: 3000\n\ndata: welcome\n\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"failed\"}\n\n",
+/// );
+/// # }
+/// ```
+///
+/// # When the head leaves
+///
+/// A page is told that it is connected when the head arrives, so it should not wait for an event. The
+/// head leaves the next time the function waits, after it has come to
+///
+/// | place | the last that can still fail with a status of its own |
+/// |---|---|
+/// | the first `emit!` that runs | its argument |
+/// | a `loop` or `while` with an `emit!` written in it | what stands before the loop; not its condition |
+/// | a `for` with an `emit!` written in it | the expression that is iterated |
+/// | another macro with an `emit!` written in it: `select!`, `join!` | what stands before it |
+/// | `open!()` | what stands before it |
+///
+/// An `open!` written anywhere in the function switches the three places in the middle off. Use it to open
+/// before a slow beginning, or to fail from inside of a loop with a status:
+///
+/// ```
+/// # use actix_web::{App, Error, error::ErrorGone, test, web};
+/// # use sse_actix::sse_stream;
+/// # use std::collections::VecDeque;
+/// # async fn next(pages: &mut VecDeque<&'static str>) -> Result<&'static str, Error> {
+/// #     pages.pop_front().ok_or_else(|| ErrorGone("no page is left"))
+/// # }
+/// #[sse_stream]
+/// async fn pages() -> Result<(), Error> {
+/// #   let mut pages = VecDeque::new();
+///     loop {
+///         let page = next(&mut pages).await?; // without `open!`, the first would be too late for a 410
+///         open!();
+///         emit!(page);
+///     }
+/// }
+/// # #[actix_web::main]
+/// # async fn main() {
+/// # let app = test::init_service(App::new().route("/", web::get().to(pages))).await;
+/// # let request = test::TestRequest::get().to_request();
+/// # assert_eq!(test::call_service(&app, request).await.status(), 410);
+/// # }
+/// ```
+///
+/// What matters is what is written in the function: an `emit!` that comes out of a helper macro sends, and
+/// opens when it runs, but a loop around that helper is not seen to emit.
+///
+/// # Arguments
+///
+/// | argument | value | default |
+/// |---|---|---|
+/// | `keep_alive` | what is sent after how much silence: a duration for a comment, `"off"`, or a const expression of type `KeepAlive`; at least `"100ms"` | `"15s"` |
+/// | `retry` | how long a browser waits before it reconnects: a duration, or a const expression of type `Retry`; `"100ms"` to 2,147,483,647 ms (about 25 days) | `"3s"` |
+/// | `event` | the name of data that has none of its own: text, or a const expression of type `EventName` | none: `message` |
+/// | `finite` | when the function has ended, so has the stream, for good: [below](#finite) | the client reconnects |
+/// | `resume` | when the function has failed, the client may come back and resume | it is told not to |
+/// | `compress` | actix's `Compress` may compress the stream | it may not |
+/// | `headers` | further headers, `[("name", "value"), ..]`; not those that are the stream's, the connection's, or the CORS middleware's | none |
+/// | `crate` | the path of `sse_actix`, if it is reached through another crate | `::sse_actix` |
+///
+/// A duration is a whole number and a unit: `ms`, `s`, `m` or `h`. All of it is checked when the crate is,
+/// `cargo check` included.
+///
+/// ```
+/// use std::time::Duration;
+/// use actix_web::{App, test, web};
+/// use sse_actix::{EventName, KeepAlive, sse_stream};
+///
+/// const BEAT: KeepAlive = KeepAlive::event(Duration::from_secs(5), EventName::from_static("beat"));
+///
+/// #[sse_stream(keep_alive = BEAT, retry = "500ms", headers = [("x-feed", "7")])]
+/// async fn feed() {
+///     emit!("hello");
+/// }
+///
+/// # #[actix_web::main]
+/// # async fn main() {
+/// let app = test::init_service(App::new().route("/", web::get().to(feed))).await;
+/// let response = test::call_service(&app, test::TestRequest::get().to_request()).await;
+/// assert_eq!(response.headers().get("x-feed").unwrap(), "7");
+/// assert_eq!(test::read_body(response).await, "retry: 500\n\ndata: hello\n\n");
+/// # }
+/// ```
+///
+/// ```compile_fail
+/// # use sse_actix::sse_stream;
+/// #[sse_stream(keep_alive = 15)] // fifteen what? write `keep_alive = "15s"`
+/// async fn feed() {
+///     emit!("hello");
+/// }
+/// ```
+///
+/// # Backpressure and cancellation
+///
+/// An event is encoded where it is emitted, into the stream's one buffer. `emit!` is ready at once until
+/// 16 KiB wait for the client; then it waits for the client to read. What is ready together leaves as one
+/// chunk.
+///
+/// It is cancel-safe: an `emit!` that is dropped before it is ready, as a branch of `select!` may be, has
+/// sent nothing, and one that is ready has sent exactly one event. Its argument is evaluated first, and
+/// temporaries in it live until it is ready, as in any `f(..).await`: take a value out of a lock before
+/// you emit it.
+///
+/// # Where `emit!` can stand
+///
+/// Anywhere in the function's own async code, which includes async blocks and async closures that run as
+/// a part of it:
+///
+/// ```
+/// # use actix_web::test::TestRequest;
+/// # use futures_util::future::join_all;
+/// # use sse_actix::{Json, sse_stream, test::respond};
+/// #[sse_stream]
+/// async fn squares() {
+///     tokio::join!(async { emit!("one task") }, async { emit!("another") });
+///     join_all((1..=3).map(|n| async move { emit!(Json(n * n)) })).await;
+/// }
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), actix_web::Error> {
+/// # let mut stream = respond(squares().await?, TestRequest::get());
+/// # for data in ["one task", "another", "1", "4", "9"] {
+/// #     assert_eq!(stream.next().await.unwrap().data, data);
+/// # }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Not in a closure that is not async, which could not wait; not in a spawned task, which would outlive the
+/// stream: let it send to a channel that the stream reads; not in an item of its own. Each is an error at
+/// that `emit!`.
+///
+/// # `finite`
+///
+/// An `EventSource` reconnects after every end. With `finite` the last event of a function that has
+/// finished has the name and the id `sse-end`; the reconnect brings that id back and is answered 204, which
+/// stops the browser for good. The attribute adds one last argument of type `HttpRequest` for this, looks at
+/// it before any of the function runs, and drops it. So it leaves room for 15 arguments instead of 16, and
+/// code that calls the function directly passes a request last.
+///
+/// ```
+/// use actix_web::{App, test, web};
+/// use sse_actix::sse_stream;
+///
+/// #[sse_stream(finite)]
+/// async fn answer() {
+///     emit!("42");
+/// }
+///
+/// # #[actix_web::main]
+/// # async fn main() {
+/// let app = test::init_service(App::new().route("/", web::get().to(answer))).await;
+/// let first = test::TestRequest::get().to_request();
+/// assert_eq!(
+///     test::call_and_read_body(&app, first).await,
+///     "retry: 3000\n\ndata: 42\n\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"finished\"}\n\n",
+/// );
+/// let reconnect = test::TestRequest::get().insert_header(("last-event-id", "sse-end")).to_request();
+/// assert_eq!(test::call_service(&app, reconnect).await.status(), 204);
+/// # }
+/// ```
+///
+/// # With other attributes
+///
+/// | attribute | where |
+/// |---|---|
+/// | `#[get]` and its like, `#[route]` | above or below; above, actix asks for a written return type, `-> ()` at least |
+/// | `#[routes]` | above |
+/// | `#[scope]` | on the module around it |
+/// | `#[tracing::instrument]` | above: its span then lasts as long as the stream; below, it ends with the prologue |
+/// | lints, docs, `#[cfg]` | anywhere |
+///
+/// Without an attribute the function is routed like any handler: `web::get().to(feed)`, with generic
+/// arguments `web::get().to(feed::<T>)`. It may stand in an `impl` block, without `self`. What it returns is
+/// `Result<EventStream, actix_web::Error>`, an answer that a test can read.
+#[proc_macro_attribute]
+pub fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
+    stream::sse_stream(args.into(), item.into()).into()
+}

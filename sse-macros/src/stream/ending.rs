@@ -1,0 +1,239 @@
+//! Whether a body that has to end in a value does.
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::{
+    Block, Expr, ExprAsync, ExprBreak, ExprClosure, ExprForLoop, ExprIf, ExprLoop, ExprWhile, Item, Label,
+    Lifetime, Macro, Stmt,
+    visit::{self, Visit},
+};
+
+use super::placement::ours;
+
+/// Macros after which nothing runs.
+const DIVERGING: [&str; 5] = ["bail", "panic", "todo", "unimplemented", "unreachable"];
+
+/// Whether `body` certainly ends in nothing, where the function returns a `Result`.
+///
+/// Only what is certain counts: a call may be of a function that never returns, and a macro may expand
+/// to anything. Those are left to the compiler. An awaited call is taken to return: most bodies that
+/// lack their end wait there, and one that never returns can stand without its semicolon.
+pub(crate) fn lacks_a_value(body: &Block) -> bool {
+    let Some((last, before)) = body.stmts.split_last() else {
+        return true;
+    };
+    if before.iter().any(never_passed) {
+        return false;
+    }
+    match last {
+        Stmt::Local(_) => !never_passed(last),
+        Stmt::Item(_) => true,
+        Stmt::Macro(stmt) => ours(&stmt.mac).is_some(),
+        Stmt::Expr(expr, semicolon) => is_nothing(expr) || (semicolon.is_some() && is_thrown_away(expr)),
+    }
+}
+
+/// What is `()` whether or not a semicolon follows.
+fn is_nothing(expr: &Expr) -> bool {
+    match expr {
+        Expr::ForLoop(_) | Expr::While(_) | Expr::Assign(_) => true,
+        Expr::Loop(expr) => Breaks::of(expr).without_value,
+        Expr::If(ExprIf { else_branch, .. }) => else_branch.is_none(),
+        Expr::Macro(expr) => ours(&expr.mac).is_some(),
+        _ => false,
+    }
+}
+
+/// What returns, so that a semicolon after it throws its value away.
+fn is_thrown_away(expr: &Expr) -> bool {
+    match expr {
+        Expr::Await(_) | Expr::Binary(_) | Expr::Try(_) => true,
+        Expr::Call(call) => {
+            matches!(&*call.func, Expr::Path(path) if path.path.is_ident("Ok") || path.path.is_ident("Err"))
+        }
+        _ => false,
+    }
+}
+
+fn never_passed(stmt: &Stmt) -> bool {
+    let expr = match stmt {
+        Stmt::Expr(Expr::Macro(expr), _) => return is_diverging(&expr.mac),
+        Stmt::Macro(stmt) => return is_diverging(&stmt.mac),
+        Stmt::Expr(expr, _) => expr,
+        Stmt::Local(local) => match &local.init {
+            Some(init) => &*init.expr,
+            None => return false,
+        },
+        Stmt::Item(_) => return false,
+    };
+    match expr {
+        Expr::Return(_) | Expr::Break(_) | Expr::Continue(_) => true,
+        Expr::Loop(expr) => !Breaks::of(expr).any,
+        _ => false,
+    }
+}
+
+fn is_diverging(mac: &Macro) -> bool {
+    mac.path
+        .segments
+        .last()
+        .is_some_and(|segment| DIVERGING.iter().any(|name| segment.ident == name))
+}
+
+/// How a `loop` is left other than by returning.
+struct Breaks<'a> {
+    label: Option<&'a Lifetime>,
+    /// Loops between here and the one that is asked about.
+    depth: usize,
+    any: bool,
+    without_value: bool,
+}
+
+impl<'a> Breaks<'a> {
+    fn of(expr: &'a ExprLoop) -> Self {
+        let label = expr.label.as_ref().map(|Label { name, .. }| name);
+        let mut breaks = Self {
+            label,
+            depth: 0,
+            any: false,
+            without_value: false,
+        };
+        breaks.visit_block(&expr.body);
+        breaks
+    }
+
+    fn deeper(&mut self, visit: impl FnOnce(&mut Self)) {
+        self.depth += 1;
+        visit(self);
+        self.depth -= 1;
+    }
+}
+
+impl<'ast> Visit<'ast> for Breaks<'_> {
+    fn visit_expr_break(&mut self, expr: &'ast ExprBreak) {
+        let is_ours = match &expr.label {
+            Some(label) => self.label == Some(label),
+            None => self.depth == 0,
+        };
+        self.any |= is_ours;
+        self.without_value |= is_ours && expr.expr.is_none();
+        visit::visit_expr_break(self, expr);
+    }
+
+    fn visit_macro(&mut self, mac: &'ast Macro) {
+        let mut idents = Vec::new();
+        collect_idents(mac.tokens.clone(), &mut idents);
+        let has = |names: &[&str]| idents.iter().any(|ident| names.contains(&ident.as_str()));
+        if has(&["break"]) {
+            self.any = true;
+            // `None => break` of a `select!`; with a loop among the tokens, it may be that one's.
+            self.without_value |= self.depth == 0 && !has(&["loop", "while", "for"]);
+        }
+    }
+
+    fn visit_expr_loop(&mut self, expr: &'ast ExprLoop) {
+        self.deeper(|this| visit::visit_expr_loop(this, expr));
+    }
+
+    fn visit_expr_while(&mut self, expr: &'ast ExprWhile) {
+        self.deeper(|this| visit::visit_expr_while(this, expr));
+    }
+
+    fn visit_expr_for_loop(&mut self, expr: &'ast ExprForLoop) {
+        self.deeper(|this| visit::visit_expr_for_loop(this, expr));
+    }
+
+    // A `break` cannot leave these.
+    fn visit_expr_closure(&mut self, _: &'ast ExprClosure) {}
+    fn visit_expr_async(&mut self, _: &'ast ExprAsync) {}
+    fn visit_item(&mut self, _: &'ast Item) {}
+}
+
+fn collect_idents(tokens: TokenStream, idents: &mut Vec<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => collect_idents(group.stream(), idents),
+            TokenTree::Ident(ident) => idents.push(ident.to_string()),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+    use syn::parse_quote;
+
+    use super::*;
+
+    fn lacks(body: &TokenStream) -> bool {
+        let body: Block = parse_quote!({ #body });
+        lacks_a_value(&body)
+    }
+
+    #[test]
+    fn a_body_that_ends_in_nothing() {
+        for body in [
+            quote!(),
+            quote!(emit!(1);),
+            quote!(emit!(1)),
+            quote!(x = 1;),
+            quote!(let x = 1;),
+            quote!(for x in y {}),
+            quote!(while x {}),
+            quote!(if x {
+                emit!(1)
+            }),
+            quote!(Ok(());),
+            quote!(sleep(x).await;),
+            quote!(tx.send(x).await?;),
+            quote!(x += 1;),
+            quote!(loop {
+                break;
+            }),
+            quote!('a: loop { loop { break 'a } };),
+            quote!(loop {
+                match x {
+                    Some(x) => emit!(x),
+                    None => break,
+                }
+            }),
+            quote!(loop {
+                select! { x = y => emit!(x), else => break }
+            }),
+        ] {
+            assert!(lacks(&body), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_may_not() {
+        for body in [
+            quote!(Ok(())),
+            quote!(loop {
+                emit!(1);
+            }),
+            quote!(loop {
+                loop {
+                    break;
+                }
+            }),
+            quote!(loop {
+                break Ok(());
+            }),
+            quote!(loop {
+                select! { x = y => loop { break } }
+            }),
+            quote!(return Ok(());),
+            quote!(let _: () = loop {};),
+            quote!(loop {} emit!(1);),
+            quote!(todo!(); for x in y {}),
+            quote!(never();),
+            quote!(never().await),
+            quote!(bail!("x");),
+            quote!(if x { return Ok(()) } else { return Err(y) };),
+            quote!(match x {}),
+        ] {
+            assert!(!lacks(&body), "{body}");
+        }
+    }
+}

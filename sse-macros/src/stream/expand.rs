@@ -1,0 +1,171 @@
+//! The function that takes the place of the annotated one.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Signature;
+
+use super::{
+    args::{Args, EventName, Header, KeepAlive, Retry},
+    arguments::Argument,
+    emission::{self, generated},
+    signature::{Function, is_sse_stream},
+};
+
+/// The variable that events go through. It has the hygiene of generated code: user code cannot reach
+/// it, whatever it calls its own variables.
+pub(crate) fn emitter() -> Ident {
+    Ident::new("__emitter", Span::mixed_site())
+}
+
+/// An async function that runs `body`, whose `emit!`s are connected to the [`emitter`].
+pub(crate) fn expand(function: &Function, args: &Args, body: TokenStream) -> TokenStream {
+    let krate = &args.krate;
+    let (emitter, outcome, options) = (emitter(), function.outcome(), options(args));
+    let arguments: Vec<_> = function.arguments().enumerate().map(Argument::new).collect();
+    let rebindings = arguments.iter().map(|argument| &argument.rebinding);
+    let helpers = emission::has_other_macros(body.clone()).then(|| helper_macros(&emitter));
+    let mut user = Group::new(Delimiter::Brace, body);
+    // Where a missing value is told.
+    user.set_span(generated(function.end));
+
+    let ended = args.finite.then(|| {
+        quote_spanned! {Span::mixed_site()=>
+            if #krate::__private::ended(&__request) {
+                return ::core::result::Result::Ok(#krate::__private::EventStream::ended());
+            }
+            ::core::mem::drop(__request);
+        }
+    });
+    let body = quote_spanned! {Span::mixed_site()=>
+        #ended
+        #krate::__private::run(
+            #options,
+            <#outcome as #krate::__private::Outcome>::into_result,
+            async move |#emitter: #krate::__private::Emitter<'_>| -> #outcome {
+                #(#rebindings)*
+                #helpers
+                if let ::core::option::Option::Some(outcome) = ::core::option::Option::<#outcome>::None {
+                    return outcome;
+                }
+                #user
+            },
+        )
+        .await
+    };
+    self::function(
+        function,
+        args,
+        arguments.iter().map(|argument| &argument.outer),
+        &body,
+    )
+}
+
+/// The function as it is written, but for its arguments, what it returns, and its body.
+pub(crate) fn function(
+    function: &Function,
+    args: &Args,
+    arguments: impl Iterator<Item = impl ToTokens>,
+    body: &TokenStream,
+) -> TokenStream {
+    let Function { attrs, vis, sig, .. } = function;
+    let attrs = attrs.iter().filter(|attr| !is_sse_stream(attr));
+    let Signature {
+        constness,
+        safety,
+        abi,
+        fn_token,
+        ident,
+        generics,
+        ..
+    } = sig;
+    let (krate, where_clause) = (&args.krate, &generics.where_clause);
+    let hidden = args
+        .finite
+        .then(|| quote_spanned!(Span::mixed_site()=> __request: #krate::__private::HttpRequest));
+    // The limit is on what is written, and the last is not.
+    let lints = args.finite.then(|| {
+        quote_spanned!(Span::mixed_site()=> #[allow(clippy::too_many_arguments, reason = "one is hidden")])
+    });
+    let arguments = arguments.map(ToTokens::into_token_stream).chain(hidden);
+    quote_spanned! {Span::mixed_site()=>
+        #(#attrs)*
+        #lints
+        #vis #constness async #safety #abi #fn_token #ident #generics (#(#arguments),*)
+            -> ::core::result::Result<#krate::__private::EventStream, #krate::__private::Error>
+        #where_clause
+        {
+            #body
+        }
+    }
+}
+
+/// A static, so that `cargo check` evaluates what the arguments say: `const { .. }` it leaves alone.
+fn options(args: &Args) -> TokenStream {
+    let krate = &args.krate;
+    let mut setters = TokenStream::new();
+    if let Some(keep_alive) = &args.keep_alive {
+        let value = match keep_alive {
+            KeepAlive::Off => quote!(#krate::KeepAlive::OFF),
+            KeepAlive::Millis(millis) => {
+                quote!(#krate::KeepAlive::comment(::core::time::Duration::from_millis(#millis)))
+            }
+            KeepAlive::Const(expr) => typed(&quote!(#krate::KeepAlive), expr),
+        };
+        setters.extend(quote!(.keep_alive(#value)));
+    }
+    if let Some(retry) = &args.retry {
+        let value = match retry {
+            Retry::Millis(millis) => quote!(#krate::Retry::from_millis(#millis)),
+            Retry::Const(expr) => typed(&quote!(#krate::Retry), expr),
+        };
+        setters.extend(quote!(.retry(#value)));
+    }
+    if let Some(event) = &args.event {
+        let value = match event {
+            EventName::Literal(name) => quote!(#krate::EventName::from_static(#name)),
+            EventName::Const(expr) => typed(&quote!(#krate::EventName), expr),
+        };
+        setters.extend(quote!(.event(#value)));
+    }
+    let flags = [
+        (args.finite, "finite"),
+        (args.resume, "resume"),
+        (args.compress, "compress"),
+    ];
+    for (_, flag) in flags.into_iter().filter(|(given, _)| *given) {
+        let flag = Ident::new(flag, Span::mixed_site());
+        setters.extend(quote!(.#flag()));
+    }
+    if !args.headers.is_empty() {
+        let headers = args
+            .headers
+            .iter()
+            .map(|Header { name, value }| quote!((#name, #value)));
+        setters.extend(quote!(.headers(&[#(#headers),*])));
+    }
+    quote_spanned! {Span::mixed_site()=>
+        {
+            static __OPTIONS: #krate::__private::StreamOptions = #krate::__private::StreamOptions::new() #setters;
+            &__OPTIONS
+        }
+    }
+}
+
+/// `expr` where a `ty` is expected, so that a mismatch is told at the expression and nowhere else.
+fn typed(ty: &TokenStream, expr: &syn::Expr) -> TokenStream {
+    quote_spanned!(Span::mixed_site()=> { const __VALUE: #ty = #expr; __VALUE })
+}
+
+/// What an `emit!` resolves to that is not written in the function but comes out of a helper macro.
+fn helper_macros(emitter: &Ident) -> TokenStream {
+    let emit = Ident::new("emit", Span::call_site());
+    let open = Ident::new("open", Span::call_site());
+    quote_spanned! {Span::mixed_site()=>
+        macro_rules! #emit {
+            ($($value:tt)+) => { #emitter.emit($($value)+).await };
+        }
+        macro_rules! #open {
+            () => { #emitter.open() };
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What the system tests share.
+
+pub mod browser;
+pub mod child;
+pub mod guard;
+pub mod http2;
+pub mod patience;
+pub mod process;
+pub mod serve;
+pub mod wire;

@@ -1,0 +1,34 @@
+//! Waiting for what has to come. The limit is long, because it only ever passes on a failure.
+#![allow(clippy::panic, reason = "what fails here fails the test that uses it")]
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `future` gives.
+///
+/// # Panics
+///
+/// If it gives nothing for a minute.
+pub async fn within<T>(awaited: &str, future: impl Future<Output = T>) -> T {
+    let Ok(value) = timeout(PATIENCE, future).await else {
+        panic!("waited in vain for {awaited}")
+    };
+    value
+}
+
+/// Asks until `condition` holds.
+///
+/// # Panics
+///
+/// If it does not for a minute.
+pub async fn until(awaited: &str, mut condition: impl AsyncFnMut() -> bool) {
+    within(awaited, async {
+        while !condition().await {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,16 @@
+//! What a real Chromium makes of it. Skipped, with a message, where there is none; a failure with `CI=true`.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, which fail with the test that calls them"
+)]
+
+mod finite;
+mod llm;
+mod log;
+mod quickstart;
+mod reconnect;
+
+/// A page of the origin that is tested, from which scripts can open streams.
+async fn blank() -> actix_web::web::Html {
+    actix_web::web::Html::new("<!doctype html><title>blank</title>")
+}

@@ -1,0 +1,213 @@
+//! What is logged.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use actix_web::{
+    App, Error,
+    error::ErrorInternalServerError,
+    get,
+    test::{TestRequest, init_service},
+    web,
+};
+use futures_util::{Stream, stream};
+use sse_actix::{
+    Ending, Event, Shutdown, Sse, StreamControl, sse_stream,
+    test::{call, respond},
+};
+use tracing::{
+    Level, Subscriber,
+    field::{Field, Visit},
+    span,
+};
+use tracing_subscriber::{
+    Layer, Registry,
+    layer::{Context, SubscriberExt as _},
+    registry::LookupSpan,
+};
+
+/// Every event of this thread, with the fields of its span.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<(Level, Fields)>>>);
+
+#[derive(Clone, Default, Debug, PartialEq)]
+struct Fields(BTreeMap<&'static str, String>);
+
+impl Fields {
+    fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name(), value.to_owned());
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
+    fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        context.span(id).unwrap().extensions_mut().insert(fields);
+    }
+
+    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        for span in context.event_scope(event).into_iter().flatten() {
+            fields
+                .0
+                .extend(span.extensions().get::<Fields>().cloned().unwrap_or_default().0);
+        }
+        event.record(&mut fields);
+        if event.metadata().target().starts_with("sse_actix") {
+            self.0.lock().unwrap().push((*event.metadata().level(), fields));
+        }
+    }
+}
+
+impl Log {
+    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let guard = tracing::subscriber::set_default(Registry::default().with(log.clone()));
+        (log, guard)
+    }
+
+    /// What was logged since the last call.
+    fn take(&self) -> Vec<(Level, Fields)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+/// Two events, a minute apart, and then the rest.
+fn minute<R>(rest: R) -> Sse<impl Stream<Item = Result<Event, Error>>>
+where
+    R: Stream<Item = Result<Event, Error>> + 'static,
+{
+    use futures_util::StreamExt as _;
+    let events = stream::iter([0, 60]).then(async |pause| {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        Ok(Event::data("x"))
+    });
+    Sse::new(events.chain(rest)).keep_alive(sse_actix::KeepAlive::OFF)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_says_when_it_opens_and_why_it_ended() {
+    const BYTES: usize = "retry: 3000\n\ndata: x\n\ndata: x\n\n".len();
+
+    let (log, _guard) = Log::start();
+    let request = || {
+        TestRequest::get()
+            .uri("/prices?x")
+            .insert_header(("last-event-id", "4\u{e9}"))
+    };
+    let end = "event: sse-end\nid: sse-end\ndata: {\"reason\":\"failed\"}\n\n".len();
+
+    let finished = respond(minute(stream::empty()), request());
+    finished.collect().await;
+    let failing = stream::iter([Err(ErrorInternalServerError("the disk is full"))]);
+    respond(minute(failing), request()).collect().await;
+    let mut left = respond(minute(stream::pending()), request());
+    left.next().await;
+    left.next().await;
+    drop(left);
+
+    let logged = log.take();
+    let [opened, _, _, failed, _, _] = &logged[..] else {
+        panic!("{logged:#?}")
+    };
+    assert_eq!(opened.0, Level::DEBUG);
+    assert_eq!(opened.1.get("message"), "stream opened");
+    assert_eq!(opened.1.get("path"), "/prices");
+    assert_eq!(opened.1.get("version"), "HTTP/1.1");
+    assert_eq!(opened.1.get("last_event_id"), r"4\xc3\xa9");
+
+    let ends = logged.iter().skip(1).step_by(2);
+    for ((level, end), (expected, reason, bytes)) in ends.zip([
+        (Level::INFO, "finished", BYTES),
+        (Level::ERROR, "failed", BYTES + end),
+        (Level::INFO, "left", BYTES),
+    ]) {
+        assert_eq!(
+            (*level, end.get("message"), end.get("reason")),
+            (expected, "stream ended", reason)
+        );
+        assert_eq!((end.get("duration"), end.get("events")), ("60s", "2"), "{reason}");
+        assert_eq!(end.get("bytes"), bytes.to_string(), "{reason}");
+        assert_eq!(end.get("path"), "/prices");
+    }
+    assert_eq!(failed.1.get("error"), "the disk is full");
+    let streams: Vec<_> = logged.iter().map(|(_, fields)| fields.get("stream")).collect();
+    assert!(
+        streams.chunks(2).all(|pair| pair[0] == pair[1]) && streams[0] != streams[2],
+        "{streams:?}"
+    );
+}
+
+#[actix_web::test]
+async fn a_stream_that_was_ended_says_by_whom() {
+    let (log, _guard) = Log::start();
+    let shutdown = Shutdown::new();
+    let handler = async |control: StreamControl| {
+        control.tag("all");
+        Sse::new(stream::pending::<Event>())
+    };
+    let app = App::new()
+        .app_data(shutdown.clone())
+        .route("/", web::get().to(handler));
+    let app = init_service(app).await;
+
+    let stream = call(&app, TestRequest::get()).await;
+    shutdown.end_tagged("all", Ending::Final);
+    stream.collect().await;
+    let stream = call(&app, TestRequest::get()).await;
+    shutdown.fire();
+    stream.collect().await;
+
+    let logged = log.take();
+    let reasons: Vec<_> = logged.iter().map(|(_, fields)| fields.get("reason")).collect();
+    assert_eq!(reasons, ["", "ended", "", "drained"]);
+}
+
+/// Opens after this many milliseconds.
+#[get("/slow/{millis}")]
+#[sse_stream]
+async fn slow(millis: web::Path<u64>) -> Result<(), Error> {
+    tokio::time::sleep(Duration::from_millis(*millis)).await;
+    open!();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    Ok(())
+}
+
+#[actix_web::test]
+async fn a_slow_prologue_warns() {
+    let (log, _guard) = Log::start();
+    let app = init_service(App::new().service(slow)).await;
+    tokio::time::pause();
+
+    let stream = call(&app, TestRequest::get().uri("/slow/990")).await;
+    assert_eq!(stream.status(), 200);
+    assert!(log.take().iter().all(|(level, _)| *level > Level::WARN));
+
+    let stream = call(&app, TestRequest::get().uri("/slow/1010")).await;
+    assert_eq!(stream.status(), 200);
+    let logged = log.take();
+    let warnings: Vec<_> = logged.iter().filter(|(level, _)| *level == Level::WARN).collect();
+    let [(_, warning)] = &warnings[..] else {
+        panic!("{logged:#?}")
+    };
+    assert!(warning.get("handler").contains("slow"), "{warning:?}");
+    assert!(
+        warning.get("message").starts_with("no head after 1s: "),
+        "{warning:?}"
+    );
+}

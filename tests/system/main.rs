@@ -1,0 +1,23 @@
+//! Whole-system tests, a module a scenario.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what fails here fails its test"
+)]
+
+mod browser;
+mod disconnect;
+mod keep_alive;
+mod log;
+mod macros;
+mod responder;
+mod server;
+mod shutdown;
+mod storm;
+mod tls;
+mod wire;
+
+/// The server in a process of its own.
+const STREAMS: &str = env!("CARGO_BIN_EXE_streams");

@@ -1,0 +1,80 @@
+//! HTTP/2 as browsers speak it: over TLS.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use actix_web::{App, HttpRequest, web};
+use futures_util::{StreamExt as _, stream};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring::default_provider,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
+};
+use sse_actix::{Event, KeepAlive, ServerConfig, Sse, test::Serving};
+use sse_tests::{guard::Guards, http2::Http2, patience::within};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+async fn connect(addr: SocketAddr, trusted: CertificateDer<'static>) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let socket = TcpStream::connect(addr).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    within(
+        "a handshake",
+        TlsConnector::from(Arc::new(config)).connect(name, socket),
+    )
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn streams_share_a_connection_and_end_with_it() {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = cert.der().clone();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    let (guards, mut drops) = Guards::new();
+    let serving = Serving::with(
+        move || {
+            let guards = guards.clone();
+            // Holds its request, so that only the socket can tell that the connection is lost.
+            let handler = move |request: HttpRequest| {
+                let events = stream::iter([Event::data("one")]).chain(stream::pending());
+                let events = guards
+                    .held_by(events)
+                    .inspect(move |_| assert_eq!(request.path(), "/"));
+                async { Sse::new(events).keep_alive(KeepAlive::OFF) }
+            };
+            App::new().route("/", web::get().to(handler))
+        },
+        |server| server.bind_rustls(("127.0.0.1", 0), config).unwrap(),
+    );
+
+    let socket = connect(serving.addr(), certificate).await;
+    let mut client = Http2::over(socket, &h2::client::Builder::new()).await;
+    let mut answers = Vec::new();
+    // More than the six that a browser opens on HTTP/1.1.
+    for _ in 0..20 {
+        let mut answer = client.get("/").await;
+        assert_eq!(answer.frame().await.unwrap(), "retry: 3000\n\ndata: one\n\n");
+        answers.push(answer);
+    }
+    assert_eq!(serving.shutdown().open_streams(), 20);
+
+    drop(client);
+    for _ in 0..20 {
+        drops.next().await;
+    }
+}
