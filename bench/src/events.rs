@@ -5,7 +5,7 @@ use std::{fmt, sync::LazyLock};
 use serde::Serialize;
 
 /// How many different events there are.
-pub(crate) const CYCLE: usize = 64;
+pub const CYCLE: usize = 64;
 
 /// The data of one event: about a hundred bytes as JSON.
 #[derive(Debug, Serialize)]
@@ -78,6 +78,14 @@ impl Expected {
     /// Events whose data is [`text`].
     pub fn texts() -> Self {
         Self::new(|n| format!("data: {}\n\n", text(n)))
+    }
+
+    /// What a client sees of the `n`th event.
+    pub fn event(&self, n: usize) -> &[u8] {
+        match self.starts.get(n % CYCLE..) {
+            Some(&[start, end, ..]) => self.bytes.get(start..end).unwrap_or_default(),
+            _ => &[],
+        }
     }
 
     fn cycle(&self) -> usize {

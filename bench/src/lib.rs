@@ -11,6 +11,6 @@ pub use self::{
     child::{Server, announce, leave_the_servers_alone, role},
     client::Connection,
     drain::{Drain, Drained},
-    events::{Expected, Quote, Reading, id, quote, text},
+    events::{CYCLE, Expected, Quote, Reading, id, quote, text},
     report::{Samples, median, number, rounds},
 };

@@ -23,7 +23,7 @@ use crate::{
     journal::{Journal, Reason},
     options::StreamOptions,
     outbox::Outbox,
-    server::ConnectionPlace,
+    server::Place,
     shutdown::Registration,
     source::Source,
 };
@@ -70,7 +70,7 @@ pub(crate) struct Links {
     pub(crate) control: StreamControl,
     pub(crate) registration: Option<Registration>,
     #[expect(dead_code, reason = "held for its drop")]
-    pub(crate) connection: Option<ConnectionPlace>,
+    pub(crate) place: Option<Place>,
 }
 
 impl<S: Source> StreamBody<S> {

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::{Ready, ready},
+    iter,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering},
@@ -43,7 +44,13 @@ struct State {
     id: u64,
     ending: AtomicU8,
     waker: AtomicWaker,
-    tags: Mutex<Vec<Box<str>>>,
+    // A list, since most streams have no tag, and the others one or two.
+    tags: Mutex<Option<Box<Tag>>>,
+}
+
+struct Tag {
+    name: Box<str>,
+    next: Option<Box<Tag>>,
 }
 
 /// What a stream finds in its control when it is polled.
@@ -78,21 +85,16 @@ impl StreamControl {
 
     /// Adds a tag, by which [`Shutdown::end_tagged`](crate::Shutdown::end_tagged) finds the stream.
     pub fn tag(&self, tag: impl Into<Box<str>>) {
-        self.0
-            .tags
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(tag.into());
+        let name = tag.into();
+        let mut tags = self.0.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = tags.take();
+        *tags = Some(Box::new(Tag { name, next }));
     }
 
     /// Whether it carries this tag.
     pub fn has_tag(&self, tag: &str) -> bool {
-        self.0
-            .tags
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .any(|known| **known == *tag)
+        let tags = self.0.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        iter::successors(tags.as_deref(), |known| known.next.as_deref()).any(|known| *known.name == *tag)
     }
 
     /// Ends the stream, once it has delivered what it was given. Once final, it stays final.

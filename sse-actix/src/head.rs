@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpMessage as _, HttpRequest, HttpResponse,
     body::{BodySize, BoxBody, MessageBody},
     http::{
         ConnectionType, Method, StatusCode, Version,
@@ -26,7 +26,7 @@ use crate::{
     journal::Journal,
     options::StreamOptions,
     outbox::Outbox,
-    server::{Connection, ConnectionPlace},
+    server::{Host, Place},
     shutdown::Shutdown,
     source::Source,
 };
@@ -58,9 +58,8 @@ pub(crate) fn respond<S: Source + 'static>(
     if is_reconnect_after_end(request) {
         return no_content();
     }
-    let connection = request.conn_data::<Connection>();
-    let shutdown = shutdown_for(request, connection);
-    let draining = shutdown.filter(|shutdown| shutdown.is_fired());
+    let shutdown = shutdown_for(request);
+    let draining = shutdown.as_ref().filter(|shutdown| shutdown.is_fired());
 
     let body = if request.method() == Method::HEAD {
         BoxBody::new(HeadAlone)
@@ -68,13 +67,13 @@ pub(crate) fn respond<S: Source + 'static>(
         let control = StreamControl::of(request);
         BoxBody::new(Farewell {
             retry: Frame::retry(shutdown.jittered_retry()).into_bytes(),
-            _place: connection.map(|connection| connection.enter(request.version(), &control)),
+            _place: Place::take(request, &control),
         })
     } else {
         let control = StreamControl::of(request);
         let links = Links {
-            registration: shutdown.map(|shutdown| shutdown.register(&control)),
-            connection: connection.map(|connection| connection.enter(request.version(), &control)),
+            registration: shutdown.as_ref().map(|shutdown| shutdown.register(&control)),
+            place: Place::take(request, &control),
             control,
         };
         let journal = Journal::open(request, &links.control);
@@ -94,11 +93,17 @@ pub(crate) fn respond<S: Source + 'static>(
 }
 
 /// The handle that may end this request's stream: the application's own, else the server's.
-fn shutdown_for<'a>(request: &'a HttpRequest, connection: Option<&'a Connection>) -> Option<&'a Shutdown> {
+fn shutdown_for(request: &HttpRequest) -> Option<Shutdown> {
     request
         .app_data::<Shutdown>()
         .or_else(|| request.app_data::<Data<Shutdown>>().map(Data::get_ref))
-        .or_else(|| connection.map(Connection::shutdown))
+        .cloned()
+        .or_else(|| {
+            request
+                .extensions()
+                .get::<Host>()
+                .map(|host| host.shutdown.clone())
+        })
 }
 
 fn fill_headers(head: &mut HeaderMap, options: &StreamOptions, headers: Option<&HeaderMap>) {
@@ -151,7 +156,7 @@ impl MessageBody for HeadAlone {
 /// not read it does not hold the server up.
 struct Farewell {
     retry: Bytes,
-    _place: Option<ConnectionPlace>,
+    _place: Option<Place>,
 }
 
 impl MessageBody for Farewell {

@@ -27,7 +27,8 @@ pub(crate) struct Journal {
     span: Option<Box<Span>>,
     opened: Instant,
     bytes: u64,
-    reason: Reason,
+    /// Boxed, since only a stream that is over has one.
+    reason: Option<Box<Reason>>,
 }
 
 impl Journal {
@@ -46,7 +47,7 @@ impl Journal {
             span: (!span.is_disabled()).then(|| Box::new(span)),
             opened: Instant::now(),
             bytes: 0,
-            reason: Reason::Left,
+            reason: None,
         }
     }
 
@@ -62,7 +63,7 @@ impl Journal {
     }
 
     pub(crate) fn end(&mut self, reason: Reason) {
-        self.reason = reason;
+        self.reason = Some(Box::new(reason));
     }
 
     /// The last entry, to be written after the last byte.
@@ -70,17 +71,17 @@ impl Journal {
         let bytes = self.bytes;
         let parent = self.span.as_deref().and_then(Span::id);
         let duration = self.opened.elapsed();
-        let reason = match &self.reason {
-            Reason::Failed(error) => {
+        let reason = match self.reason.as_deref() {
+            Some(Reason::Failed(error)) => {
                 tracing::error!(
                     target: "sse_actix", parent: parent, reason = "failed", %error, ?duration, events, bytes, "stream ended"
                 );
                 return;
             }
-            Reason::Finished => "finished",
-            Reason::Drained => "drained",
-            Reason::Ended => "ended",
-            Reason::Left => "left",
+            Some(Reason::Finished) => "finished",
+            Some(Reason::Drained) => "drained",
+            Some(Reason::Ended) => "ended",
+            Some(Reason::Left) | None => "left",
         };
         tracing::info!(target: "sse_actix", parent: parent, reason, ?duration, events, bytes, "stream ended");
     }

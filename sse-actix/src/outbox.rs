@@ -102,7 +102,7 @@ impl Outbox {
         let mut buf = self.buf.take()?;
         let chunk = (!buf.is_empty()).then(|| buf.split().freeze());
         if self.shares.take() && chunk.as_ref().is_none_or(|chunk| chunk.len() <= KEPT_CHUNK) {
-            SHARED.set(Some(buf));
+            SHARED.with(|shared| shared.set(Some(buf)));
         }
         chunk
     }

@@ -10,8 +10,8 @@ use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use actix_web::{dev::Extensions, http::KeepAlive};
 
-pub(crate) use self::connection::{Connection, ConnectionPlace};
 pub use self::listen::inherited_sockets;
+pub(crate) use self::{connection::Place, traffic::Host};
 use self::{connection::SocketOptions, listen::Listener};
 use crate::shutdown::Shutdown;
 

@@ -121,6 +121,7 @@ impl Emit for &Frame {
 }
 
 impl Emit for &str {
+    #[inline]
     fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
         out.reserve(self.len() + 64);
         push_name(default_name, out);
@@ -240,6 +241,7 @@ pub(crate) fn push_json_lines<T: Serialize + ?Sized>(value: &T, out: &mut impl O
 }
 
 /// `text` as lines that each start with `prefix` (which ends in a colon) and a space.
+#[inline]
 pub(crate) fn push_text_lines(prefix: &[u8], mut text: &[u8], out: &mut impl Out) {
     loop {
         let (line, rest) = match split_line(text) {

@@ -106,14 +106,18 @@ const fn at_least_min(after: Duration) -> Duration {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Silence {
-    after: Duration,
     since: Instant,
+    // Half the size of a `Duration`: every idle stream has one.
+    after_millis: u32,
 }
 
 impl Silence {
-    /// Silence of at most `after`, counted from `now`.
+    /// Silence of at most `after`, counted from `now`; in milliseconds, and 49 days at most.
     pub fn new(after: Duration, now: Instant) -> Self {
-        Self { after, since: now }
+        Self {
+            since: now,
+            after_millis: u32::try_from(after.as_millis()).unwrap_or(u32::MAX),
+        }
     }
 
     /// Something was written.
@@ -123,10 +127,7 @@ impl Silence {
 
     /// When a keep-alive falls due if nothing is written until then.
     pub fn deadline(&self) -> Instant {
-        // A duration that no clock can add is as good as never.
-        self.since
-            .checked_add(self.after)
-            .unwrap_or(self.since + Duration::from_secs(86_400 * 365))
+        self.since + Duration::from_millis(self.after_millis.into())
     }
 
     /// Whether a keep-alive is due.

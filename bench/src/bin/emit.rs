@@ -2,12 +2,13 @@
 //! `cargo run --release -p sse-bench --bin emit [rounds]` prints a Markdown table.
 //!
 //! A body is polled, and what it gives compared with what it must give; there is no socket. "Beyond" is
-//! the time of an event less that of `serde_json::to_writer` into a reused `Vec`, within each round.
+//! the time of an event less that of `serde_json::to_writer` into a reused `Vec` and that of the
+//! comparison, both taken next to it in each round.
 
 use std::{error::Error, hint::black_box, time::Instant};
 
 use sse_bench::{
-    Drain, Samples,
+    CYCLE, Drain, Expected, Reading, Samples,
     emitters::{KINDS, Kind, PACES, Pace, SENDERS, Sender},
     number, quote, rounds,
 };
@@ -31,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     actix_web::rt::System::new().block_on(async {
         for (kind, name) in KINDS {
             println!(
-                "\n| {name}; {rounds} rounds, medians | ns an event | beyond serialisation | at most | actix-web-lab takes | beyond serialisation |"
+                "\n| {name}; {rounds} rounds, medians | ns an event | beyond | at most | actix-web-lab takes | beyond |"
             );
             println!("|---|--:|--:|--:|--:|--:|");
             for (pace, name) in PACES {
@@ -49,13 +50,16 @@ async fn measure(kind: Kind, pace: Pace, pace_name: &str, rounds: usize) -> Resu
         drains.push(sender.open(kind, pace, expected).await?);
     }
     let times = Samples::interleave(SENDERS.len(), rounds, |sender| {
-        let serialised = serialised(kind)?;
+        let given = serialised(kind)?
+            + expected
+                .get(sender)
+                .map_or(0.0, |expected| compared(expected, pace));
         let all = drains
             .get_mut(sender)
             .map_or(f64::NAN, |drain| drained(drain, pace));
         Ok::<_, Box<dyn Error>>(Time {
             all,
-            beyond: all - serialised,
+            beyond: all - given,
         })
     })?;
     for (at, (sender, name)) in SENDERS.into_iter().enumerate() {
@@ -88,6 +92,22 @@ fn drained(drain: &mut Drain<'_>, pace: Pace) -> f64 {
         "not one at a time: {drained:?}"
     );
     time.as_secs_f64() * 1e9 / number(drained.events)
+}
+
+/// Nanoseconds an event, for the comparison of what is received alone.
+fn compared(expected: &Expected, pace: Pace) -> f64 {
+    let chunks: Vec<Vec<u8>> = match pace {
+        Pace::Pouring => vec![(0..CYCLE).flat_map(|n| expected.event(n)).copied().collect()],
+        Pace::Yielding | Pace::Waiting => (0..CYCLE).map(|n| expected.event(n).to_vec()).collect(),
+    };
+    let mut reading = Reading::new("", expected);
+    let start = Instant::now();
+    while reading.events() < EVENTS {
+        for chunk in &chunks {
+            reading.read(black_box(chunk));
+        }
+    }
+    start.elapsed().as_secs_f64() * 1e9 / number(reading.events())
 }
 
 fn serialised(kind: Kind) -> Result<f64, Box<dyn Error>> {

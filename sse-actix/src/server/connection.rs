@@ -1,4 +1,4 @@
-//! What a stream has to know of the connection it runs on.
+//! What a stream on HTTP/2 has to know of the connection it runs on.
 //!
 //! On HTTP/1.1 the connection owns the stream's body and drops it when the client leaves. On HTTP/2
 //! it does not: a stream there is a task of its own, which would notice a lost connection only at its
@@ -14,12 +14,12 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{dev::Extensions, http::Version, rt::net::TcpStream};
+use actix_web::{HttpMessage as _, HttpRequest, dev::Extensions, http::Version, rt::net::TcpStream};
 use socket2::{SockRef, Socket};
 use tokio::{io::Interest, sync::Notify};
 
-use super::traffic::Traffic;
-use crate::{control::StreamControl, shutdown::Shutdown};
+use super::traffic::{Host, Traffic};
+use crate::control::StreamControl;
 
 /// What is set on every accepted socket.
 #[derive(Debug, Clone, Copy)]
@@ -28,14 +28,10 @@ pub(super) struct SocketOptions {
     pub(super) send_buffer: Option<usize>,
 }
 
-/// Lives in the connection's extensions. Dropped with them: when the connection has ended and no
-/// request that came over it is alive any more.
-pub(crate) struct Connection {
-    /// Only where HTTP/2 may be spoken: on HTTP/1.1 nobody has to be told.
-    shared: Option<Arc<Shared>>,
-    shutdown: Shutdown,
-    traffic: Arc<Traffic>,
-}
+/// Lives in the extensions of a connection on which HTTP/2 may be spoken; on HTTP/1.1 nobody has to be
+/// told. Dropped with them: when the connection has ended and no request that came over it is alive any
+/// more.
+pub(crate) struct Connection(Arc<Shared>);
 
 struct Shared {
     lost: AtomicBool,
@@ -54,79 +50,50 @@ impl Connection {
         extensions: &mut Extensions,
         options: SocketOptions,
         may_be_http2: impl FnOnce(&TcpStream) -> bool,
-        shutdown: &Shutdown,
-        traffic: &Arc<Traffic>,
     ) {
-        let (tcp, http2) = match transport(io) {
-            Some((tcp, Some(http2))) => (Some(tcp), http2),
-            Some((tcp, None)) => (Some(tcp), may_be_http2(tcp)),
-            None => (None, false),
-        };
-        if let Some(tcp) = tcp {
-            options.apply(tcp);
+        let Some((tcp, http2)) = transport(io) else { return };
+        options.apply(tcp);
+        if !http2.unwrap_or_else(|| may_be_http2(tcp)) {
+            return;
         }
-        let spare = tcp.filter(|_| http2).and_then(|tcp| {
-            SockRef::from(tcp)
-                .try_clone()
-                .inspect_err(
-                    |error| tracing::warn!(%error, "no descriptor to watch an HTTP/2 connection with"),
-                )
-                .ok()
-        });
-        traffic.connected();
-        extensions.insert(Self {
-            shared: http2.then(|| {
-                Arc::new(Shared {
-                    lost: AtomicBool::new(false),
-                    streams: Mutex::default(),
-                    spare: Mutex::new(spare),
-                    closed: Notify::new(),
-                })
-            }),
-            shutdown: shutdown.clone(),
-            traffic: Arc::clone(traffic),
-        });
-    }
-
-    pub(crate) fn shutdown(&self) -> &Shutdown {
-        &self.shutdown
+        let spare = SockRef::from(tcp)
+            .try_clone()
+            .inspect_err(|error| tracing::warn!(%error, "no descriptor to watch an HTTP/2 connection with"))
+            .ok();
+        extensions.insert(Self(Arc::new(Shared {
+            lost: AtomicBool::new(false),
+            streams: Mutex::default(),
+            spare: Mutex::new(spare),
+            closed: Notify::new(),
+        })));
     }
 
     /// Called with every request: HTTP/1.x needs no watch, and gives the descriptor back.
     pub(super) fn saw(&self, version: Version) {
-        if version < Version::HTTP_2
-            && let Some(shared) = &self.shared
-        {
-            drop(shared.spare().take());
+        if version < Version::HTTP_2 {
+            drop(self.0.spare().take());
         }
     }
 
-    /// A stream's place on this connection: counted, and on HTTP/2 told when the connection is lost.
-    pub(crate) fn enter(&self, version: Version, control: &StreamControl) -> ConnectionPlace {
-        self.traffic.stream_opened();
-        let shared = self.shared.as_ref().filter(|_| version >= Version::HTTP_2);
-        if let Some(shared) = shared {
-            shared.watch();
-            shared.streams().push(control.clone());
-            // Looked at after the insertion: a loss in between has either seen it or is seen here.
-            if shared.lost.load(Ordering::SeqCst) {
-                control.lose();
-            }
+    /// Tells a stream on this connection when it is lost.
+    fn tell(&self, control: &StreamControl) -> Told {
+        self.0.watch();
+        self.0.streams().push(control.clone());
+        // Looked at after the insertion: a loss in between has either seen it or is seen here.
+        if self.0.lost.load(Ordering::SeqCst) {
+            control.lose();
         }
-        ConnectionPlace {
-            told: shared.map(|shared| Box::new((Arc::clone(shared), control.id()))),
-            traffic: Arc::clone(&self.traffic),
+        Told {
+            by: Arc::clone(&self.0),
+            stream: control.id(),
         }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.traffic.disconnected();
-        if let Some(shared) = &self.shared {
-            shared.closed.notify_one();
-            shared.lose();
-        }
+        self.0.closed.notify_one();
+        self.0.lose();
     }
 }
 
@@ -209,19 +176,44 @@ impl SocketOptions {
     }
 }
 
-/// A stream's place on its connection, given back when dropped.
-pub(crate) struct ConnectionPlace {
-    /// Who tells the stream of a loss, and as whom it knows it.
-    told: Option<Box<(Arc<Shared>, u64)>>,
+/// A stream that is to be told of the loss of its connection, until this is dropped.
+struct Told {
+    by: Arc<Shared>,
+    stream: u64,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.by.streams().retain(|stream| stream.id() != self.stream);
+    }
+}
+
+/// A stream's place on its server: counted, and on HTTP/2 told when the connection is lost, until this is
+/// dropped.
+pub(crate) struct Place {
+    #[expect(dead_code, reason = "held for its drop")]
+    told: Option<Box<Told>>,
     traffic: Arc<Traffic>,
 }
 
-impl Drop for ConnectionPlace {
+impl Place {
+    /// `None` where the request came over no server of ours.
+    pub(crate) fn take(request: &HttpRequest, control: &StreamControl) -> Option<Self> {
+        let traffic = Arc::clone(&request.extensions().get::<Host>()?.traffic);
+        let connection = request
+            .conn_data::<Connection>()
+            .filter(|_| request.version() >= Version::HTTP_2);
+        traffic.stream_opened();
+        Some(Self {
+            told: connection.map(|connection| Box::new(connection.tell(control))),
+            traffic,
+        })
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
         self.traffic.stream_closed();
-        if let Some((shared, id)) = self.told.as_deref() {
-            shared.streams().retain(|stream| stream.id() != *id);
-        }
     }
 }
 

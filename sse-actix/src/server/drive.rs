@@ -16,8 +16,8 @@ const STREAM_GRACE: Duration = Duration::from_millis(500);
 /// `retry` alone. Stopped at once, actix closes such connections without an answer.
 const SETTLE: Duration = Duration::from_millis(20);
 
-/// How long connections may take to be closed by their clients once nothing is under way: enough for
-/// the last bytes to be read, so that closing the socket cannot take them back.
+/// How long connections are left open once nothing is under way: enough for the last bytes to be written
+/// and read, so that closing the socket cannot take them back.
 const LINGER: Duration = Duration::from_millis(150);
 
 pub(super) async fn drive(
@@ -67,7 +67,7 @@ async fn quiet(traffic: &Traffic, grace: Duration) {
     if timeout(rest, traffic.until_only_streams()).await.is_err() {
         tracing::warn!(target: "sse_actix", "requests were still under way after {grace:?}");
     }
-    let _ = timeout(LINGER, traffic.until_disconnected()).await;
+    sleep(LINGER).await;
 }
 
 #[cfg(unix)]

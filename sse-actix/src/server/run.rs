@@ -16,9 +16,8 @@ use super::{
     connection::{Connection, SocketOptions},
     drive,
     listen::{Listener, Spoken},
-    traffic::{Counted, Traffic},
+    traffic::{Counted, Host, Traffic},
 };
-use crate::shutdown::Shutdown;
 
 impl<F> Server<F> {
     /// Refuses what actix would panic at, or what could serve nobody.
@@ -63,24 +62,20 @@ impl<F> Server<F> {
         let timeout = self.shutdown_timeout.as_secs().saturating_add(1);
         let traffic = Arc::new(Traffic::default());
         let factory = self.factory;
-        let counted = Arc::clone(&traffic);
-        let mut http =
-            HttpServer::new(move || Counted::<S, B>::new(factory().into_factory(), Arc::clone(&counted)))
-                .disable_signals()
-                .h1_allow_half_closed(false)
-                .tcp_nodelay(true)
-                .shutdown_timeout(timeout)
-                .max_connections(self.max_connections)
-                .keep_alive(self.keep_alive)
-                .client_request_timeout(self.client_request_timeout)
-                .client_disconnect_timeout(self.client_disconnect_timeout)
-                .on_connect(hook(
-                    &self.listeners,
-                    self.on_connect,
-                    self.socket,
-                    &self.shutdown,
-                    &traffic,
-                ));
+        let host = Host {
+            shutdown: self.shutdown.clone(),
+            traffic: Arc::clone(&traffic),
+        };
+        let mut http = HttpServer::new(move || Counted::<S, B>::new(factory().into_factory(), host.clone()))
+            .disable_signals()
+            .h1_allow_half_closed(false)
+            .tcp_nodelay(true)
+            .shutdown_timeout(timeout)
+            .max_connections(self.max_connections)
+            .keep_alive(self.keep_alive)
+            .client_request_timeout(self.client_request_timeout)
+            .client_disconnect_timeout(self.client_disconnect_timeout)
+            .on_connect(hook(&self.listeners, self.on_connect, self.socket));
         if let Some(workers) = self.workers {
             http = http.workers(workers);
         }
@@ -116,15 +111,12 @@ fn hook(
     listeners: &[Listener],
     user: Option<OnConnect>,
     socket: SocketOptions,
-    shutdown: &Shutdown,
-    traffic: &Arc<Traffic>,
 ) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + use<> {
     let h2c_ports: Vec<u16> = listeners
         .iter()
         .filter(|listener| !matches!(listener.spoken, Spoken::Http1))
         .filter_map(|listener| Some(listener.socket.local_addr().ok()?.port()))
         .collect();
-    let (shutdown, traffic) = (shutdown.clone(), Arc::clone(traffic));
     move |io: &dyn Any, extensions: &mut Extensions| {
         if let Some(user) = &user {
             user(io, extensions);
@@ -133,6 +125,6 @@ fn hook(
             tcp.local_addr()
                 .is_ok_and(|addr| h2c_ports.contains(&addr.port()))
         };
-        Connection::prepare(io, extensions, socket, may_be_http2, &shutdown, &traffic);
+        Connection::prepare(io, extensions, socket, may_be_http2);
     }
 }

@@ -1,4 +1,4 @@
-//! How much is still going on: connections, requests, and how many of these are streams.
+//! How much is still going on: requests, and how many of these are streams.
 //!
 //! A stream ends when it is told to; any other request is given its time. At shutdown the server has
 //! to know which of them it still waits for, and actix does not say. So every request is counted,
@@ -17,6 +17,7 @@ use std::{
 use actix_http::{Request, Response};
 use actix_service::{Service, ServiceFactory};
 use actix_web::{
+    HttpMessage as _,
     body::{BodySize, MessageBody},
     dev::AppConfig,
 };
@@ -26,25 +27,17 @@ use pin_project_lite::pin_project;
 use tokio::sync::Notify;
 
 use super::connection::Connection;
+use crate::shutdown::Shutdown;
 
 /// Counts, over all workers of one server.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
-    connections: AtomicUsize,
     requests: AtomicUsize,
     streams: AtomicUsize,
     changed: Notify,
 }
 
 impl Traffic {
-    pub(super) fn connected(&self) {
-        self.connections.fetch_add(1, Ordering::SeqCst);
-    }
-
-    pub(super) fn disconnected(&self) {
-        self.less(&self.connections);
-    }
-
     pub(super) fn stream_opened(&self) {
         self.streams.fetch_add(1, Ordering::SeqCst);
     }
@@ -70,12 +63,6 @@ impl Traffic {
             .await;
     }
 
-    /// Waits until every connection has been closed.
-    pub(super) async fn until_disconnected(&self) {
-        self.until(|counts| counts.connections.load(Ordering::SeqCst) == 0)
-            .await;
-    }
-
     async fn until(&self, reached: impl Fn(&Self) -> bool) {
         loop {
             let changed = self.changed.notified();
@@ -87,6 +74,14 @@ impl Traffic {
             changed.await;
         }
     }
+}
+
+/// The server that a request came to. In the extensions of every request, and not in its connection's:
+/// ten thousand idle ones would each pay for that.
+#[derive(Clone)]
+pub(crate) struct Host {
+    pub(crate) shutdown: Shutdown,
+    pub(super) traffic: Arc<Traffic>,
 }
 
 /// One request on its way.
@@ -108,15 +103,15 @@ impl Drop for Underway {
 /// The application, with its requests counted.
 pub(super) struct Counted<F, B> {
     inner: F,
-    traffic: Arc<Traffic>,
+    host: Host,
     _body: PhantomData<fn() -> B>,
 }
 
 impl<F, B> Counted<F, B> {
-    pub(super) fn new(inner: F, traffic: Arc<Traffic>) -> Self {
+    pub(super) fn new(inner: F, host: Host) -> Self {
         Self {
             inner,
-            traffic,
+            host,
             _body: PhantomData,
         }
     }
@@ -140,11 +135,11 @@ where
 
     fn new_service(&self, config: AppConfig) -> Self::Future {
         let service = self.inner.new_service(config);
-        let traffic = Arc::clone(&self.traffic);
+        let host = self.host.clone();
         Box::pin(async move {
             Ok(CountedService {
                 inner: service.await?,
-                traffic,
+                host,
                 _body: PhantomData,
             })
         })
@@ -153,7 +148,7 @@ where
 
 pub(super) struct CountedService<S, B> {
     inner: S,
-    traffic: Arc<Traffic>,
+    host: Host,
     _body: PhantomData<fn() -> B>,
 }
 
@@ -175,7 +170,8 @@ where
         if let Some(connection) = request.conn_data::<Connection>() {
             connection.saw(request.version());
         }
-        let underway = Some(Underway::begin(&self.traffic));
+        request.extensions_mut().insert(self.host.clone());
+        let underway = Some(Underway::begin(&self.host.traffic));
         CountedCall {
             call: self.inner.call(request),
             underway,
