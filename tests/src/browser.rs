@@ -38,6 +38,15 @@ const FLAGS: [&str; 10] = [
     "--window-size=1200,1000",
 ];
 
+/// What differs from Chromium as it comes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// Certificates of unknown issuers are taken.
+    pub any_certificate: bool,
+    /// Cookies of other sites than the page's are not sent, but for partitioned ones.
+    pub no_third_party_cookies: bool,
+}
+
 /// A Chromium of its own, with one window and a new profile. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Browser {
@@ -53,6 +62,15 @@ impl Browser {
     ///
     /// If a Chromium that is there does not start.
     pub async fn start() -> Option<Self> {
+        Self::start_with(Settings::default()).await
+    }
+
+    /// As [`start`](Self::start), with other settings.
+    ///
+    /// # Panics
+    ///
+    /// If a Chromium that is there does not start.
+    pub async fn start_with(settings: Settings) -> Option<Self> {
         // Before the driver, and so dropped after it.
         let profile = Profile(tempfile::tempdir().unwrap());
         let driver = match Driver::start() {
@@ -62,7 +80,18 @@ impl Browser {
         };
         let mut flags: Vec<_> = FLAGS.map(str::to_owned).into();
         flags.push(format!("--user-data-dir={}", profile.0.path().display()));
-        let capabilities = json!({ "browserName": "chrome", "goog:chromeOptions": { "args": flags } });
+        let cookie_controls = u8::from(settings.no_third_party_cookies);
+        let capabilities = json!({
+            "browserName": "chrome",
+            "acceptInsecureCerts": settings.any_certificate,
+            "goog:chromeOptions": {
+                "args": flags,
+                "prefs": {
+                    "profile.cookie_controls_mode": cookie_controls,
+                    "profile.block_third_party_cookies": settings.no_third_party_cookies,
+                },
+            },
+        });
         let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
         builder.capabilities(serde_json::from_value(capabilities).unwrap());
         match builder

@@ -1,6 +1,7 @@
 //! What the system tests share.
 
 pub mod browser;
+pub mod certified;
 pub mod child;
 pub mod guard;
 pub mod http2;

@@ -4,14 +4,13 @@ use std::{net::SocketAddr, sync::Arc};
 
 use actix_web::{App, HttpRequest, web};
 use futures_util::{StreamExt as _, stream};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
+    pki_types::{CertificateDer, ServerName},
 };
-use sse_actix::{Event, KeepAlive, ServerConfig, Sse, test::Serving};
-use sse_tests::{guard::Guards, http2::Http2, patience::within};
+use sse_actix::{Event, KeepAlive, Sse, test::Serving};
+use sse_tests::{certified::certified, guard::Guards, http2::Http2, patience::within};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -36,15 +35,7 @@ async fn connect(addr: SocketAddr, trusted: CertificateDer<'static>) -> TlsStrea
 
 #[tokio::test]
 async fn streams_share_a_connection_and_end_with_it() {
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let certificate = cert.der().clone();
-    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
-        .unwrap();
+    let (config, certificate) = certified(["localhost"]);
     let (guards, mut drops) = Guards::new();
     let serving = Serving::with(
         move || {
