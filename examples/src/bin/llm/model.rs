@@ -2,10 +2,10 @@ use std::collections::HashMap;
 
 /// What it has read: this project's own documents.
 const TEXTS: [&str; 4] = [
-    include_str!("texts/CONTRIBUTING.md"),
-    include_str!("texts/DESIGN.md"),
-    include_str!("texts/LICENSE-APACHE"),
-    include_str!("texts/README.md"),
+    include_str!("../../../../CONTRIBUTING.md"),
+    include_str!("../../../../DESIGN.md"),
+    include_str!("../../../../LICENSE-APACHE"),
+    include_str!("../../../README.md"),
 ];
 
 /// An answer ends with its first sentence after so many words.
