@@ -2,13 +2,13 @@
 
 use std::{
     fmt,
-    future::{Ready, ready},
+    future::{Ready, poll_fn, ready},
     iter,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
-    task::Waker,
+    task::{Poll, Waker},
 };
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
@@ -105,7 +105,7 @@ impl StreamControl {
         });
     }
 
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(Arc::new(State {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -125,6 +125,18 @@ impl StreamControl {
     }
 
     /// Registers whom to wake. To be called before [`verdict`](Self::verdict), so that none is missed.
+    /// Waits for a verdict.
+    pub(crate) async fn decided(&self) {
+        poll_fn(|cx| {
+            self.register(cx.waker());
+            match self.verdict() {
+                Verdict::GoOn => Poll::Pending,
+                Verdict::End(_) | Verdict::Lost => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+
     pub(crate) fn register(&self, waker: &Waker) {
         self.0.waker.register(waker);
     }

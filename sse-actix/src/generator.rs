@@ -6,9 +6,9 @@
 
 use std::{
     any, fmt,
-    future::{Future, poll_fn, ready},
+    future::{Future, pending, poll_fn, ready},
     mem,
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
     time::Duration,
@@ -22,6 +22,7 @@ use crate::{
     head,
     options::StreamOptions,
     outbox::Outbox,
+    server::Host,
     source::{Generator, Source},
 };
 
@@ -100,20 +101,19 @@ where
     let mut generator: Generator =
         Box::pin(async move { outcome(function(Emitter { outbox: &inner }).await).map_err(Box::new) });
 
-    let mut prologue = poll_fn(|cx| match generator.poll_fill(&outbox, cx) {
+    let opening = poll_fn(|cx| match generator.poll_fill(&outbox, cx) {
         Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
         Poll::Pending if outbox.is_open() => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     });
-    let outcome = if let Ok(outcome) = tokio::time::timeout(SLOW_PROLOGUE, &mut prologue).await {
-        outcome
-    } else {
-        tracing::warn!(
-            target: "sse_actix",
-            handler = any::type_name::<F>(),
-            "no head after {SLOW_PROLOGUE:?}: the browser waits without a sign; call `open!()` before slow work"
-        );
-        prologue.await
+    let outcome = tokio::select! {
+        biased;
+        outcome = watched(any::type_name::<F>(), opening) => outcome,
+        () = gone() => {
+            // Answered as a stream that is over: while the server drains, that is a `retry` alone.
+            outbox.open();
+            Some(Ok(()))
+        }
     };
     let source = match outcome {
         None => generator,
@@ -127,6 +127,28 @@ where
         outbox,
         source,
     }))
+}
+
+/// Warns of a handler that is slow to open its stream.
+async fn watched<T>(handler: &str, opening: impl Future<Output = T>) -> T {
+    let mut opening = pin!(opening);
+    if let Ok(opened) = tokio::time::timeout(SLOW_PROLOGUE, &mut opening).await {
+        return opened;
+    }
+    tracing::warn!(
+        target: "sse_actix",
+        handler,
+        "no head after {SLOW_PROLOGUE:?}: the browser waits without a sign; call `open!()` before slow work"
+    );
+    opening.await
+}
+
+/// Waits until nobody waits for the opening any more. On HTTP/1.1 the whole handler is dropped then.
+async fn gone() {
+    match Host::current() {
+        Some(host) => host.gone().await,
+        None => pending().await,
+    }
 }
 
 /// Whether this request is the reconnect after the end of a stream.

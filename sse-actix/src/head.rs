@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{
-    HttpMessage as _, HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse,
     body::{BodySize, BoxBody, MessageBody},
     http::{
         ConnectionType, Method, StatusCode, Version,
@@ -58,8 +58,12 @@ pub(crate) fn respond<S: Source + 'static>(
     if is_reconnect_after_end(request) {
         return no_content();
     }
-    let shutdown = shutdown_for(request);
-    let draining = shutdown.as_ref().filter(|shutdown| shutdown.is_fired());
+    let host = Host::of(request);
+    let shutdown = shutdown_for(request, host.as_ref());
+    let draining = shutdown
+        .into_iter()
+        .chain(host.as_ref().map(|host| &host.shutdown))
+        .find(|shutdown| shutdown.is_fired());
 
     let body = if request.method() == Method::HEAD {
         BoxBody::new(HeadAlone)
@@ -67,13 +71,13 @@ pub(crate) fn respond<S: Source + 'static>(
         let control = StreamControl::of(request);
         BoxBody::new(Farewell {
             retry: Frame::retry(shutdown.jittered_retry()).into_bytes(),
-            _place: Place::take(request, &control),
+            _place: host.clone().map(|host| Place::take(host, &control)),
         })
     } else {
         let control = StreamControl::of(request);
         let links = Links {
-            registration: shutdown.as_ref().map(|shutdown| shutdown.register(&control)),
-            place: Place::take(request, &control),
+            registration: shutdown.map(|shutdown| shutdown.register(&control)),
+            place: host.clone().map(|host| Place::take(host, &control)),
             control,
         };
         let journal = Journal::open(request, &links.control);
@@ -93,17 +97,11 @@ pub(crate) fn respond<S: Source + 'static>(
 }
 
 /// The handle that may end this request's stream: the application's own, else the server's.
-fn shutdown_for(request: &HttpRequest) -> Option<Shutdown> {
+fn shutdown_for<'a>(request: &'a HttpRequest, host: Option<&'a Host>) -> Option<&'a Shutdown> {
     request
         .app_data::<Shutdown>()
         .or_else(|| request.app_data::<Data<Shutdown>>().map(Data::get_ref))
-        .cloned()
-        .or_else(|| {
-            request
-                .extensions()
-                .get::<Host>()
-                .map(|host| host.shutdown.clone())
-        })
+        .or_else(|| host.map(|host| &host.shutdown))
 }
 
 fn fill_headers(head: &mut HeaderMap, options: &StreamOptions, headers: Option<&HeaderMap>) {

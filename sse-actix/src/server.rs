@@ -2,6 +2,7 @@
 
 mod connection;
 mod drive;
+mod host;
 mod listen;
 mod run;
 mod traffic;
@@ -11,7 +12,7 @@ use std::{any::Any, fmt, sync::Arc, time::Duration};
 use actix_web::{dev::Extensions, http::KeepAlive};
 
 pub use self::listen::inherited_sockets;
-pub(crate) use self::{connection::Place, traffic::Host};
+pub(crate) use self::{connection::Place, host::Host};
 use self::{connection::SocketOptions, listen::Listener};
 use crate::shutdown::Shutdown;
 

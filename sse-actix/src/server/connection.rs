@@ -14,11 +14,11 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{HttpMessage as _, HttpRequest, dev::Extensions, http::Version, rt::net::TcpStream};
+use actix_web::{dev::Extensions, http::Version, rt::net::TcpStream};
 use socket2::{SockRef, Socket};
 use tokio::{io::Interest, sync::Notify};
 
-use super::traffic::{Host, Traffic};
+use super::{host::Host, traffic::Traffic};
 use crate::control::StreamControl;
 
 /// What is set on every accepted socket.
@@ -31,7 +31,11 @@ pub(super) struct SocketOptions {
 /// Lives in the extensions of a connection on which HTTP/2 may be spoken; on HTTP/1.1 nobody has to be
 /// told. Dropped with them: when the connection has ended and no request that came over it is alive any
 /// more.
-pub(crate) struct Connection(Arc<Shared>);
+pub(super) struct Connection(Lifeline);
+
+/// By which streams are told.
+#[derive(Clone)]
+pub(super) struct Lifeline(Arc<Shared>);
 
 struct Shared {
     lost: AtomicBool,
@@ -60,23 +64,27 @@ impl Connection {
             .try_clone()
             .inspect_err(|error| tracing::warn!(%error, "no descriptor to watch an HTTP/2 connection with"))
             .ok();
-        extensions.insert(Self(Arc::new(Shared {
+        extensions.insert(Self(Lifeline(Arc::new(Shared {
             lost: AtomicBool::new(false),
             streams: Mutex::default(),
             spare: Mutex::new(spare),
             closed: Notify::new(),
-        })));
+        }))));
     }
 
     /// Called with every request: HTTP/1.x needs no watch, and gives the descriptor back.
-    pub(super) fn saw(&self, version: Version) {
+    pub(super) fn lifeline(&self, version: Version) -> Option<Lifeline> {
         if version < Version::HTTP_2 {
-            drop(self.0.spare().take());
+            drop(self.0.0.spare().take());
+            return None;
         }
+        Some(self.0.clone())
     }
+}
 
-    /// Tells a stream on this connection when it is lost.
-    fn tell(&self, control: &StreamControl) -> Told {
+impl Lifeline {
+    /// Tells a stream on this connection when it is lost, until what this returns is dropped.
+    pub(super) fn tell(&self, control: &StreamControl) -> Told {
         self.0.watch();
         self.0.streams().push(control.clone());
         // Looked at after the insertion: a loss in between has either seen it or is seen here.
@@ -92,8 +100,8 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.0.closed.notify_one();
-        self.0.lose();
+        self.0.0.closed.notify_one();
+        self.0.0.lose();
     }
 }
 
@@ -177,7 +185,7 @@ impl SocketOptions {
 }
 
 /// A stream that is to be told of the loss of its connection, until this is dropped.
-struct Told {
+pub(super) struct Told {
     by: Arc<Shared>,
     stream: u64,
 }
@@ -197,17 +205,14 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// `None` where the request came over no server of ours.
-    pub(crate) fn take(request: &HttpRequest, control: &StreamControl) -> Option<Self> {
-        let traffic = Arc::clone(&request.extensions().get::<Host>()?.traffic);
-        let connection = request
-            .conn_data::<Connection>()
-            .filter(|_| request.version() >= Version::HTTP_2);
-        traffic.stream_opened();
-        Some(Self {
-            told: connection.map(|connection| Box::new(connection.tell(control))),
-            traffic,
-        })
+    pub(crate) fn take(host: Host, control: &StreamControl) -> Self {
+        host.traffic.stream_opened();
+        Self {
+            told: host
+                .connection
+                .map(|connection| Box::new(connection.tell(control))),
+            traffic: host.traffic,
+        }
     }
 }
 

@@ -15,8 +15,9 @@ use super::{
     OnConnect, Server,
     connection::{Connection, SocketOptions},
     drive,
+    host::Host,
     listen::{Listener, Spoken},
-    traffic::{Counted, Host, Traffic},
+    traffic::{Counted, Traffic},
 };
 
 impl<F> Server<F> {
@@ -65,6 +66,7 @@ impl<F> Server<F> {
         let host = Host {
             shutdown: self.shutdown.clone(),
             traffic: Arc::clone(&traffic),
+            connection: None,
         };
         let mut http = HttpServer::new(move || Counted::<S, B>::new(factory().into_factory(), host.clone()))
             .disable_signals()

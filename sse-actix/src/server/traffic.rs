@@ -26,8 +26,7 @@ use futures_core::future::LocalBoxFuture;
 use pin_project_lite::pin_project;
 use tokio::sync::Notify;
 
-use super::connection::Connection;
-use crate::shutdown::Shutdown;
+use super::{connection::Connection, host::Host};
 
 /// Counts, over all workers of one server.
 #[derive(Debug, Default)]
@@ -74,14 +73,6 @@ impl Traffic {
             changed.await;
         }
     }
-}
-
-/// The server that a request came to. In the extensions of every request, and not in its connection's:
-/// ten thousand idle ones would each pay for that.
-#[derive(Clone)]
-pub(crate) struct Host {
-    pub(crate) shutdown: Shutdown,
-    pub(super) traffic: Arc<Traffic>,
 }
 
 /// One request on its way.
@@ -167,13 +158,15 @@ where
     }
 
     fn call(&self, request: Request) -> Self::Future {
-        if let Some(connection) = request.conn_data::<Connection>() {
-            connection.saw(request.version());
-        }
-        request.extensions_mut().insert(self.host.clone());
-        let underway = Some(Underway::begin(&self.host.traffic));
+        let mut host = self.host.clone();
+        host.connection = request
+            .conn_data::<Connection>()
+            .and_then(|connection| connection.lifeline(request.version()));
+        request.extensions_mut().insert(host.clone());
+        let underway = Some(Underway::begin(&host.traffic));
         CountedCall {
             call: self.inner.call(request),
+            host: Some(host),
             underway,
             _body: PhantomData,
         }
@@ -184,6 +177,7 @@ pin_project! {
     pub(super) struct CountedCall<F, B> {
         #[pin]
         call: F,
+        host: Option<Host>,
         underway: Option<Underway>,
         _body: PhantomData<fn() -> B>,
     }
@@ -198,7 +192,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        this.call.poll(cx).map_ok(|response| {
+        let call = this.call;
+        Host::during(this.host, || call.poll(cx)).map_ok(|response| {
             let underway = this.underway.take();
             response.into().map_body(|_, body| CountedBody { body, underway })
         })
