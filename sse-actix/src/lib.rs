@@ -35,6 +35,7 @@
 //! | make events | [`Event`], [`Json`], [`EventName`], [`EventId`], [`Retry`], [`Frame`] |
 //! | resume | [`LastEventId`] |
 //! | serve | [`Server`], [`inherited_sockets`] |
+//! | be read by pages of other origins | [`CrossOrigin`], [`AllowedOrigins`], [`Origin`], [`SessionCookie`] |
 //! | end streams | [`Shutdown`], [`StreamControl`], [`Ending`], [`StreamError`] |
 //! | share a path with JSON | [`PrefersEventStream`] |
 //! | test | [`test`](mod@test) |
@@ -53,6 +54,7 @@
 mod accept;
 mod body;
 mod control;
+mod cors;
 mod ending;
 mod extract;
 mod generator;
@@ -72,6 +74,7 @@ pub use self::server::ServerConfig;
 pub use self::{
     accept::PrefersEventStream,
     control::StreamControl,
+    cors::{AllowedOrigins, CookieError, CrossOrigin, Origin, OriginError, SessionCookie},
     ending::{Ending, StreamError},
     extract::{LastEventId, UnknownId},
     generator::EventStream,

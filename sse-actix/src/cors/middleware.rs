@@ -1,0 +1,219 @@
+//! The way of a request through [`CrossOrigin`]: checked, handled, its answer's headers put right.
+//!
+//! ```text
+//! check ─refused─▶ 403
+//!   ├─allowed─▶ actix-cors ─▶ Strip ─▶ the service inside
+//!   └─own──────────────────▶ Strip ─▶ the service inside        then: Vary
+//! ```
+
+use std::rc::Rc;
+
+use actix_cors::{Cors, CorsMiddleware};
+use actix_web::{
+    Error, HttpResponse,
+    body::{EitherBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    http::{
+        Method,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+};
+use futures_core::future::LocalBoxFuture;
+
+use super::{CrossOrigin, Readers, check::Verdict, refusal};
+
+impl<S, B> Transform<S, ServiceRequest> for CrossOrigin
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<EitherBody<B>>>;
+    type Error = Error;
+    type Transform = CrossOriginService<S>;
+    type InitError = ();
+    type Future = LocalBoxFuture<'static, Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        let inside = Rc::new(Strip(service));
+        let with_cors = self.protocol().new_transform(Rc::clone(&inside));
+        let cross_origin = self.clone();
+        Box::pin(async move {
+            Ok(CrossOriginService {
+                cross_origin,
+                with_cors: with_cors.await?,
+                inside,
+            })
+        })
+    }
+}
+
+impl CrossOrigin {
+    /// For requests that were found to be allowed, and only these: so it need not look at their origin again, and
+    /// names it in its answers.
+    fn protocol(&self) -> Cors {
+        let cors = Cors::default()
+            .allow_any_origin()
+            .allowed_methods(self.methods.clone())
+            .allowed_headers(self.headers.clone())
+            .expose_headers(self.exposed.clone())
+            .max_age(usize::try_from(self.max_age.as_secs()).ok())
+            // Of several `Vary` headers it would keep the first alone.
+            .disable_vary_header();
+        match self.readers {
+            Readers::Anyone => cors.send_wildcard(),
+            _ => cors.supports_credentials(),
+        }
+    }
+}
+
+/// [`CrossOrigin`] around a service.
+#[allow(
+    missing_debug_implementations,
+    reason = "actix-cors's has none for every service"
+)]
+pub struct CrossOriginService<S> {
+    cross_origin: CrossOrigin,
+    with_cors: CorsMiddleware<Rc<Strip<S>>>,
+    inside: Rc<Strip<S>>,
+}
+
+impl<S, B> Service<ServiceRequest> for CrossOriginService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<EitherBody<B>>>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    forward_ready!(inside);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let vary = Vary::on(&request);
+        match self.cross_origin.check(request.head()) {
+            Verdict::Allowed => {
+                let response = self.with_cors.call(request);
+                Box::pin(async move { vary.told(response.await).map(ServiceResponse::map_into_left_body) })
+            }
+            Verdict::Own => {
+                let response = self.inside.call(request);
+                Box::pin(async move {
+                    vary.told(response.await)
+                        .map(|response| response.map_into_left_body().map_into_left_body())
+                })
+            }
+            Verdict::Refused(reason) => {
+                refusal::log(&self.cross_origin, reason, request.head());
+                let response = refusal::respond(reason, request.head());
+                let response = request.into_response(response).map_into_right_body();
+                Box::pin(async move { vary.told(Ok(response)) })
+            }
+        }
+    }
+}
+
+/// What the answer depends on.
+#[derive(Clone, Copy)]
+struct Vary(&'static [HeaderName]);
+
+impl Vary {
+    fn on(request: &ServiceRequest) -> Self {
+        Self(if request.method() == Method::OPTIONS {
+            &[
+                header::ORIGIN,
+                header::ACCESS_CONTROL_REQUEST_METHOD,
+                header::ACCESS_CONTROL_REQUEST_HEADERS,
+            ]
+        } else {
+            &[header::ORIGIN]
+        })
+    }
+
+    fn told<B>(self, outcome: Result<ServiceResponse<B>, Error>) -> Result<ServiceResponse<B>, Error> {
+        changed(outcome, move |headers| self.add(headers))
+    }
+
+    /// Adds what is not there yet, beside what is. Several `Vary` headers are as good as one.
+    fn add(self, headers: &mut HeaderMap) {
+        for name in self.0 {
+            let is_there = headers
+                .get_all(header::VARY)
+                .filter_map(|value| value.to_str().ok())
+                .flat_map(|value| value.split(','))
+                .any(|known| known.trim() == "*" || known.trim().eq_ignore_ascii_case(name.as_str()));
+            if !is_there {
+                headers.append(header::VARY, HeaderValue::from_static(spelled(name)));
+            }
+        }
+    }
+}
+
+/// As it is usually written.
+fn spelled(name: &HeaderName) -> &'static str {
+    match *name {
+        header::ACCESS_CONTROL_REQUEST_METHOD => "Access-Control-Request-Method",
+        header::ACCESS_CONTROL_REQUEST_HEADERS => "Access-Control-Request-Headers",
+        _ => "Origin",
+    }
+}
+
+/// Takes away what handlers and layers inside have to say about other origins: a second header, even one that says the
+/// same, makes a browser refuse the answer.
+#[derive(Debug)]
+pub(super) struct Strip<S>(S);
+
+const CORS_HEADERS: [HeaderName; 6] = [
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    header::ACCESS_CONTROL_ALLOW_HEADERS,
+    header::ACCESS_CONTROL_ALLOW_METHODS,
+    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+    header::ACCESS_CONTROL_MAX_AGE,
+];
+
+impl<S, B> Service<ServiceRequest> for Strip<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    fn poll_ready(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let response = self.0.call(request);
+        Box::pin(async move {
+            changed(response.await, |headers| {
+                for name in &CORS_HEADERS {
+                    headers.remove(name);
+                }
+            })
+        })
+    }
+}
+
+/// An answer with its headers changed, also where it is still an error that is made into one later.
+fn changed<B>(
+    outcome: Result<ServiceResponse<B>, Error>,
+    change: impl Fn(&mut HeaderMap) + 'static,
+) -> Result<ServiceResponse<B>, Error> {
+    match outcome {
+        Ok(mut response) => {
+            change(response.headers_mut());
+            Ok(response)
+        }
+        Err(mut error) => {
+            error.add_response_mapper(move |mut response: HttpResponse| {
+                change(response.headers_mut());
+                response
+            });
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What who is refused is told, and what the operator is.
+
+use actix_web::{
+    HttpResponse,
+    body::BoxBody,
+    dev::RequestHead,
+    http::header::{self, ContentType, HeaderValue},
+};
+
+use super::{CrossOrigin, Readers, check::Reason};
+
+/// Of an origin as it was sent. No browser's is longer; an attacker does not fill the log.
+const SHOWN_BYTES: usize = 200;
+
+/// How many of the origins that are allowed the log names.
+const SHOWN_ORIGINS: usize = 10;
+
+/// The answer. It names the origin that was refused, so that whoever looks at it in a browser's tools knows, and
+/// none that is allowed.
+pub(super) fn respond(reason: Reason, head: &RequestHead) -> HttpResponse<BoxBody> {
+    let text = match reason {
+        Reason::Origin => format!("Pages of the origin {} may not read this.\n", shown(head)),
+        Reason::CrossSite => "This cannot be requested by way of another site.\n".to_owned(),
+    };
+    HttpResponse::Forbidden()
+        .insert_header(ContentType::plaintext())
+        .insert_header((
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .body(text)
+}
+
+/// What an operator needs who wonders why a page shows nothing.
+pub(super) fn log(cross_origin: &CrossOrigin, reason: Reason, head: &RequestHead) {
+    let (allowed, of) = match &cross_origin.readers {
+        Readers::Listed(origins) => {
+            let (some, of) = origins.some(SHOWN_ORIGINS);
+            (some.join(" "), of)
+        }
+        readers => (format!("{readers:?}"), 1),
+    };
+    let path = head.uri.path();
+    match reason {
+        Reason::Origin => tracing::warn!(
+            target: "sse_actix", origin = shown(head), path, allowed, of,
+            "refused: pages of this origin are not among those that are allowed"
+        ),
+        Reason::CrossSite => tracing::warn!(
+            target: "sse_actix", path, allowed, of,
+            "refused: another site made a browser request this, and not for a page that could read it"
+        ),
+    }
+}
+
+/// As it was sent, in printable ASCII.
+fn shown(head: &RequestHead) -> String {
+    let origins: Vec<_> = head
+        .headers()
+        .get_all(header::ORIGIN)
+        .map(|origin| {
+            let bytes = origin.as_bytes();
+            bytes
+                .get(..SHOWN_BYTES)
+                .unwrap_or(bytes)
+                .escape_ascii()
+                .to_string()
+        })
+        .take(2)
+        .collect();
+    origins.join(", ")
+}

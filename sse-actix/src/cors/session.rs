@@ -1,0 +1,250 @@
+//! A cookie that comes along with a stream of another site.
+
+use std::{error::Error, fmt, time::Duration};
+
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError,
+    body::BoxBody,
+    http::{
+        StatusCode,
+        header::{self, HeaderName, HeaderValue},
+    },
+};
+use cookie::{Cookie, SameSite};
+
+/// What browsers take of a cookie's name and value together.
+const MAX_BYTES: usize = 4_096;
+
+/// The cookie by which a stream knows its user, although the page is of another site.
+///
+/// Always `Secure`, `HttpOnly` and `SameSite=None`, without which a browser does not send it across sites, and with the
+/// prefix `__Host-`, for which it takes it from this host alone, over HTTPS, for `Path=/`: neither a sub-domain nor
+/// somebody on the way can put another in its place. That is so whatever scheme the request seems to have, since a
+/// proxy may have ended its TLS.
+///
+/// ```
+/// use actix_web::{HttpRequest, HttpResponse, post};
+/// use sse_actix::SessionCookie;
+///
+/// #[post("/login")]
+/// async fn login() -> Result<HttpResponse, actix_web::Error> {
+///     let session = SessionCookie::new("session")?.partitioned();
+///     Ok(HttpResponse::NoContent().append_header(session.set("3f9a")?).finish())
+/// }
+///
+/// let session = SessionCookie::new("session")?.partitioned();
+/// let (name, value) = session.set("3f9a")?;
+/// assert_eq!(name, "set-cookie");
+/// assert_eq!(value, "__Host-session=3f9a; HttpOnly; SameSite=None; Partitioned; Secure; Path=/");
+/// # Ok::<(), sse_actix::CookieError>(())
+/// ```
+///
+/// Cookies: [RFC 6265bis](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis). A user may have blocked
+/// those of other sites: a stream then comes without, unless the cookie is [partitioned](Self::partitioned).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a cookie is set by appending what `set` gives to a response"]
+pub struct SessionCookie {
+    name: Box<str>,
+    partitioned: bool,
+    max_age: Option<Duration>,
+}
+
+const PREFIX: &str = "__Host-";
+
+impl SessionCookie {
+    /// A cookie named `__Host-` and this; ended with the browser.
+    ///
+    /// # Errors
+    ///
+    /// If the name is empty, or has characters that a cookie's cannot have.
+    pub fn new(name: &str) -> Result<Self, CookieError> {
+        let bare = name.strip_prefix(PREFIX).unwrap_or(name);
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if let Some(at) = bare.bytes().position(|byte| !is_token(byte)) {
+            return Err(CookieError::Name { at });
+        }
+        if bare.is_empty() || bare.len() > MAX_BYTES / 2 {
+            return Err(CookieError::NameLength);
+        }
+        Ok(Self {
+            name: format!("{PREFIX}{bare}").into(),
+            partitioned: false,
+            max_age: None,
+        })
+    }
+
+    /// One for each site whose pages use it: then browsers send it that block the cookies of other sites. What is
+    /// logged in on one site's page is not on another's.
+    /// <https://developer.mozilla.org/en-US/docs/Web/Privacy/Guides/Privacy_sandbox/Partitioned_cookies>
+    pub fn partitioned(mut self) -> Self {
+        self.partitioned = true;
+        self
+    }
+
+    /// Kept for so long, in whole seconds, instead of until the browser ends. Browsers keep none for more than 400 days.
+    pub fn max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = Some(max_age);
+        self
+    }
+
+    /// With its prefix.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The header that gives a browser the cookie, for `append_header`.
+    ///
+    /// # Errors
+    ///
+    /// If the value has characters that a cookie's cannot have (blanks, controls, `"`, `,`, `;`, `\`, beyond ASCII), or
+    /// is too long for browsers.
+    pub fn set(&self, value: &str) -> Result<(HeaderName, HeaderValue), CookieError> {
+        let is_octet = |byte: u8| byte.is_ascii_graphic() && !b"\",;\\".contains(&byte);
+        if let Some(at) = value.bytes().position(|byte| !is_octet(byte)) {
+            return Err(CookieError::Value { at });
+        }
+        if self.name.len() + value.len() > MAX_BYTES {
+            return Err(CookieError::Length);
+        }
+        let max_age = self
+            .max_age
+            .map(|max_age| cookie::time::Duration::try_from(max_age).unwrap_or(cookie::time::Duration::MAX));
+        Ok(self.header(value, max_age))
+    }
+
+    /// The header that takes the cookie away again, for `append_header`. It must be partitioned like the one that was set.
+    pub fn remove(&self) -> (HeaderName, HeaderValue) {
+        self.header("", Some(cookie::time::Duration::ZERO))
+    }
+
+    /// What the browser has sent. `None` without the cookie, and with one that has no value.
+    pub fn value(&self, request: &HttpRequest) -> Option<String> {
+        request
+            .headers()
+            .get_all(header::COOKIE)
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(Cookie::split_parse)
+            .filter_map(Result::ok)
+            .find(|cookie| cookie.name() == &*self.name && !cookie.value().is_empty())
+            .map(|cookie| cookie.value().to_owned())
+    }
+
+    fn header(&self, value: &str, max_age: Option<cookie::time::Duration>) -> (HeaderName, HeaderValue) {
+        let mut cookie = Cookie::build((&*self.name, value))
+            .path("/")
+            .secure(true)
+            .http_only(true)
+            .same_site(SameSite::None)
+            .partitioned(self.partitioned);
+        if let Some(max_age) = max_age {
+            cookie = cookie.max_age(max_age);
+        }
+        let value = HeaderValue::try_from(cookie.to_string());
+        (
+            header::SET_COOKIE,
+            value.unwrap_or_else(|_| HeaderValue::from_static("")),
+        )
+    }
+}
+
+/// Why a cookie cannot be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CookieError {
+    /// Its name has a character that it cannot have.
+    Name {
+        /// At which byte.
+        at: usize,
+    },
+    /// Its name is empty, or of more than 2,048 bytes.
+    NameLength,
+    /// Its value has a character that it cannot have.
+    Value {
+        /// At which byte.
+        at: usize,
+    },
+    /// It has more than 4,096 bytes, which browsers do not keep.
+    Length,
+}
+
+impl fmt::Display for CookieError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name { at } => write!(
+                f,
+                "byte {at} of the cookie's name: use letters, digits and any of !#$%&'*+-.^_`|~"
+            ),
+            Self::NameLength => f.write_str("a cookie's name has 1 to 2,048 bytes"),
+            Self::Value { at } => write!(
+                f,
+                "byte {at} of the cookie's value: use printable ASCII but blank, quote, comma, semicolon and backslash; \
+                 write base64url for anything else"
+            ),
+            Self::Length => f.write_str("a cookie's name and value have at most 4,096 bytes together"),
+        }
+    }
+}
+
+impl Error for CookieError {}
+
+impl ResponseError for CookieError {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        // What is wrong with the server's own cookie is not for its visitors.
+        HttpResponse::new(self.status_code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn always_what_browsers_demand() {
+        let session = SessionCookie::new("__Host-id")
+            .unwrap()
+            .max_age(Duration::from_millis(1_900));
+        assert_eq!(
+            session.set("a.b-c_").unwrap().1,
+            "__Host-id=a.b-c_; HttpOnly; SameSite=None; Secure; Path=/; Max-Age=1"
+        );
+        assert_eq!(
+            session.partitioned().remove().1,
+            "__Host-id=; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Max-Age=0"
+        );
+    }
+
+    #[test]
+    fn what_no_cookie_can_hold_is_told_where_it_is() {
+        assert_eq!(SessionCookie::new("a=b"), Err(CookieError::Name { at: 1 }));
+        assert_eq!(SessionCookie::new(""), Err(CookieError::NameLength));
+        assert_eq!(SessionCookie::new(PREFIX), Err(CookieError::NameLength));
+        let session = SessionCookie::new("id").unwrap();
+        for value in ["ab; Domain=evil.test", "ab\r\nX: y", "ab,", "ab\"", "ab\\", "abé"] {
+            assert_eq!(session.set(value), Err(CookieError::Value { at: 2 }), "{value}");
+        }
+        assert_eq!(session.set(&"a".repeat(MAX_BYTES)), Err(CookieError::Length));
+    }
+
+    #[test]
+    fn read_from_whatever_header_has_it() {
+        let session = SessionCookie::new("id").unwrap();
+        let value = |cookies: &[&str]| {
+            let mut request = TestRequest::get();
+            for cookie in cookies {
+                request = request.append_header((header::COOKIE, *cookie));
+            }
+            session.value(&request.to_http_request())
+        };
+        assert_eq!(value(&["a=1; __Host-id=x; b=2"]).as_deref(), Some("x"));
+        // HTTP/2 may bring each in a header of its own.
+        assert_eq!(value(&["a=1", "__Host-id=x"]).as_deref(), Some("x"));
+        assert_eq!(value(&["id=x", "__Host-id="]), None);
+        assert_eq!(value(&[]), None);
+    }
+}
