@@ -13,7 +13,7 @@ use h2::{
     RecvStream, SendStream,
     client::{self, Builder, ResponseFuture, SendRequest},
 };
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, request};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -78,6 +78,17 @@ impl Http2 {
         Answer::to(answer).await
     }
 
+    /// As [`get`](Self::get), as a page of this origin would.
+    ///
+    /// # Panics
+    ///
+    /// If there is no answer.
+    pub async fn get_from(&mut self, path: &str, origin: &str) -> Answer {
+        let request = request(Method::GET, path).header("origin", origin);
+        let (answer, _) = self.send(request, true).await;
+        Answer::to(answer).await
+    }
+
     /// Sends the head of a request.
     ///
     /// # Panics
@@ -89,16 +100,25 @@ impl Http2 {
         path: &str,
         complete: bool,
     ) -> (ResponseFuture, SendStream<Bytes>) {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("http://test{path}"))
-            .body(())
-            .unwrap();
+        self.send(request(method, path), complete).await
+    }
+
+    async fn send(
+        &mut self,
+        request: request::Builder,
+        complete: bool,
+    ) -> (ResponseFuture, SendStream<Bytes>) {
         let mut ready = within("room for a stream", self.requests.clone().ready())
             .await
             .unwrap();
-        ready.send_request(request, complete).unwrap()
+        ready.send_request(request.body(()).unwrap(), complete).unwrap()
     }
+}
+
+fn request(method: Method, path: &str) -> request::Builder {
+    Request::builder()
+        .method(method)
+        .uri(format!("http://test{path}"))
 }
 
 impl Drop for Http2 {

@@ -8,6 +8,7 @@
 )]
 
 mod browser;
+mod cross_origin;
 mod disconnect;
 mod keep_alive;
 mod log;

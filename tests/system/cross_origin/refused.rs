@@ -1,0 +1,170 @@
+use sse_actix::{AllowedOrigins, CrossOrigin};
+use sse_tests::wire::Wire;
+
+use super::{PAGE, ask, cors_lines, serve};
+
+const ORIGINS: [&str; 18] = [
+    "https://evil.test",
+    // Prefix, suffix, sub-domain, parent, port, scheme, user.
+    "https://page.test.evil.test",
+    "https://evilpage.test",
+    "https://sub.page.test",
+    "https://test",
+    "https://page.test:8443",
+    "http://page.test",
+    "https://page.test@evil.test",
+    // What no browser sends.
+    "https://Page.test",
+    "HTTPS://page.test",
+    "https://page.test/",
+    "https://page.test:443",
+    "https://page.test.",
+    "page.test",
+    "https://page.test, https://evil.test",
+    "null",
+    "*",
+    "",
+];
+
+async fn refused(headers: &str, told: &str) {
+    let (serving, runs) = serve(CrossOrigin::allow([PAGE]).unwrap());
+    for request in [
+        "GET /in/stream",
+        "POST /in/posted",
+        "GET /in/missing",
+        "OPTIONS /in/stream",
+    ] {
+        let mut wire = Wire::connect(serving.addr()).await;
+        wire.send(format!(
+            "{request} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n"
+        ))
+        .await;
+        let head = wire.head().await;
+        assert_eq!(
+            head.status_line(),
+            "HTTP/1.1 403 Forbidden",
+            "{request} {headers}"
+        );
+        let varies = if request.starts_with("OPTIONS") {
+            &[
+                "vary: Access-Control-Request-Headers",
+                "vary: Access-Control-Request-Method",
+                "vary: Origin",
+            ][..]
+        } else {
+            &["vary: Origin"]
+        };
+        assert_eq!(cors_lines(&head), varies, "{request} {headers}");
+        assert_eq!(head.values("content-type"), ["text/plain; charset=utf-8"]);
+        assert_eq!(head.values("x-content-type-options"), ["nosniff"]);
+        assert_eq!(head.values("cache-control"), ["no-store"]);
+        let (body, _) = wire.rest().await;
+        assert_eq!(body, told, "{request} {headers}");
+    }
+    assert_eq!(runs.count(), 0, "{headers}");
+}
+
+#[tokio::test]
+async fn any_other_origin_before_anything_runs() {
+    for origin in ORIGINS {
+        refused(
+            &format!("Origin: {origin}\r\n"),
+            &format!("Pages of the origin {origin} may not read this.\n"),
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_another_site_makes_a_browser_do() {
+    refused(
+        "Sec-Fetch-Site: cross-site\r\n",
+        "This cannot be requested by way of another site.\n",
+    )
+    .await;
+    // What a page can say of itself does not help.
+    refused(
+        "Origin: https://evil.test\r\nSec-Fetch-Site: cross-site\r\nX-Forwarded-Host: page.test\r\n",
+        "Pages of the origin https://evil.test may not read this.\n",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn two_origins_although_both_are_allowed() {
+    refused(
+        "Origin: https://page.test\r\nOrigin: https://page.test\r\n",
+        "Pages of the origin https://page.test, https://page.test may not read this.\n",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_no_text_or_too_long_is_shown_harmless() {
+    let (serving, runs) = serve(CrossOrigin::allow([PAGE]).unwrap());
+    let long = [b"Origin: https://".as_slice(), &b"x".repeat(5_000), b"\r\n"].concat();
+    for (origin, told) in [
+        (
+            b"Origin: <b>\xff\xe2\x80\xae\r\n".to_vec(),
+            "<b>\\xff\\xe2\\x80\\xae".to_owned(),
+        ),
+        (long, format!("https://{}", "x".repeat(192))),
+    ] {
+        let headers = [b"Connection: close\r\n".as_slice(), &origin].concat();
+        let mut wire = Wire::get_with(serving.addr(), "/in/stream", &headers).await;
+        assert_eq!(wire.head().await.status_line(), "HTTP/1.1 403 Forbidden");
+        let (body, _) = wire.rest().await;
+        assert_eq!(body, format!("Pages of the origin {told} may not read this.\n"));
+    }
+    assert_eq!(runs.count(), 0);
+}
+
+#[tokio::test]
+async fn everybody_by_nobody() {
+    let (serving, runs) = serve(CrossOrigin::nobody());
+    for headers in [
+        "Origin: https://page.test\r\n",
+        "Origin: null\r\n",
+        "Sec-Fetch-Site: cross-site\r\n",
+        "Sec-Fetch-Site: same-site\r\n",
+        "Origin: https://sub.test\r\nSec-Fetch-Site: same-site\r\n",
+    ] {
+        let head = ask(&serving, "POST /in/posted", headers).await;
+        assert_eq!(head.status_line(), "HTTP/1.1 403 Forbidden", "{headers}");
+    }
+    assert_eq!(runs.count(), 0);
+    let own = ask(
+        &serving,
+        "POST /in/posted",
+        "Origin: https://own.test\r\nSec-Fetch-Site: same-origin\r\n",
+    )
+    .await;
+    assert_eq!(own.status_line(), "HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn by_a_list_as_it_is_now_and_by_a_predicate() {
+    let tenants = AllowedOrigins::new(["https://*.tenants.test"]).unwrap();
+    let (listed, _) = serve(CrossOrigin::allow_listed(&tenants));
+    let (asked, _) = serve(CrossOrigin::allow_if(|origin| {
+        origin.host().ends_with(".tenants.test")
+    }));
+    let status = async |serving, origin| {
+        let head = ask(serving, "GET /in/stream", &format!("Origin: {origin}\r\n")).await;
+        head.status_line().to_owned()
+    };
+    for serving in [&listed, &asked] {
+        assert_eq!(status(serving, "https://a.tenants.test").await, "HTTP/1.1 200 OK");
+        assert_eq!(
+            status(serving, "https://tenants.test").await,
+            "HTTP/1.1 403 Forbidden"
+        );
+    }
+    assert!(tenants.remove("https://*.tenants.test"));
+    assert_eq!(
+        status(&listed, "https://a.tenants.test").await,
+        "HTTP/1.1 403 Forbidden"
+    );
+    tenants.insert("https://a.tenants.test").unwrap();
+    assert_eq!(status(&listed, "https://a.tenants.test").await, "HTTP/1.1 200 OK");
+}
