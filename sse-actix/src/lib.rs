@@ -45,6 +45,7 @@
 //! |---|---|---|
 //! | `http2` | yes | HTTP/2, and with it about a hundred streams to an origin instead of six |
 //! | `rustls` | no | `Server::bind_rustls`: HTTPS, without which browsers do not speak HTTP/2 |
+//! | `shared-event-source` | no | a JavaScript module by which all tabs share one stream: `shared_event_source` |
 //! | `test` | no | the test kit |
 //!
 //! What streams tell the log goes to [`tracing`] under the target `sse_actix`: `stream opened` (debug),
@@ -64,6 +65,8 @@ mod options;
 mod outbox;
 mod responder;
 mod server;
+#[cfg(feature = "shared-event-source")]
+mod shared_event_source;
 mod shutdown;
 mod source;
 #[cfg(feature = "test")]
@@ -71,6 +74,8 @@ pub mod test;
 
 #[cfg(feature = "rustls")]
 pub use self::server::ServerConfig;
+#[cfg(feature = "shared-event-source")]
+pub use self::shared_event_source::shared_event_source;
 pub use self::{
     accept::PrefersEventStream,
     control::StreamControl,

@@ -1,0 +1,91 @@
+//! The page's side of many tabs: one stream for all of them.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use actix_web::{
+    HttpResponse, Resource,
+    dev::HttpServiceFactory,
+    guard::{Any, Get, Head},
+    http::header::{self, EntityTag, Header as _, HeaderValue, IfNoneMatch},
+    web,
+};
+
+const MODULE: &str = include_str!("shared_event_source/shared-event-source.js");
+const TYPES: &str = include_str!("shared_event_source/shared-event-source.d.ts");
+
+/// Serves `shared-event-source.js`, an ES module, and its types, `shared-event-source.d.ts`, for pages of this origin.
+///
+/// On HTTP/1.1 a browser opens six connections to an origin, for all its tabs together. With this module the tabs
+/// of the page's origin share one for each stream:
+///
+/// ```
+/// use actix_web::{App, http::header, test};
+///
+/// # #[actix_web::main]
+/// # async fn main() {
+/// let app = test::init_service(App::new().service(sse_actix::shared_event_source())).await;
+/// let request = test::TestRequest::get().uri("/shared-event-source.js").to_request();
+/// let response = test::call_service(&app, request).await;
+/// assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), "text/javascript; charset=utf-8");
+/// # }
+/// ```
+///
+/// ```js
+/// import { SharedEventSource } from "/shared-event-source.js";
+///
+/// const source = new SharedEventSource("https://figures.example.com/streams", { withCredentials: true, key: user });
+/// source.addEventListener("cpu", (event) => draw(JSON.parse(event.data)));
+/// source.onclose = ({ reason, status }) => say(`over: ${reason} (${status})`);
+/// // At log-out, before the next user's streams are opened:
+/// await SharedEventSource.reset();
+/// ```
+///
+/// The module has the interface of `EventSource` and what that lacks: `onclose` with a reason, reconnects after a 5xx, a 429
+/// or a refused connection (at growing, random intervals of up to 30 s, or after `Retry-After`), and for a tab that joins
+/// later the latest event of each name, of at most 64 names and 256 K characters. It must be served by the page's own
+/// origin, as here, since only such a script can be a `SharedWorker`; streams may be of another. A `Content-Security-Policy`
+/// must allow it as `script-src` and `worker-src`, and the streams as `connect-src`.
+///
+/// Answers GET and HEAD, with an `ETag`; a browser asks each time whether it has changed.
+pub fn shared_event_source() -> impl HttpServiceFactory {
+    vec![
+        file(
+            "/shared-event-source.js",
+            "text/javascript; charset=utf-8",
+            MODULE,
+        ),
+        file("/shared-event-source.d.ts", "text/plain; charset=utf-8", TYPES),
+    ]
+}
+
+fn file(path: &str, content_type: &'static str, text: &'static str) -> Resource {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    let tag = EntityTag::new_strong(format!("{:016x}", hasher.finish()));
+    let answer = move |request: actix_web::HttpRequest| {
+        let is_known = match IfNoneMatch::parse(&request) {
+            Ok(IfNoneMatch::Any) => true,
+            Ok(IfNoneMatch::Items(known)) => known.iter().any(|known| known.weak_eq(&tag)),
+            Err(_) => false,
+        };
+        let mut response = if is_known {
+            HttpResponse::NotModified()
+        } else {
+            HttpResponse::Ok()
+        };
+        response
+            .insert_header(header::ETag(tag.clone()))
+            .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-cache")))
+            .insert_header((
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            ));
+        let response = if is_known {
+            response.finish()
+        } else {
+            response.content_type(content_type).body(text)
+        };
+        async { response }
+    };
+    web::resource(path).route(web::route().guard(Any(Get()).or(Head())).to(answer))
+}
