@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fantoccini::{Client, ClientBuilder};
+use fantoccini::{Client, ClientBuilder, wd::WindowHandle};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -119,6 +119,37 @@ impl Browser {
         self.client.goto(url).await.unwrap();
     }
 
+    /// Opens a page in a new tab, in which all that follows happens.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be opened.
+    pub async fn open_tab(&self, url: &str) -> Tab {
+        let tab = Tab(self.client.new_window(true).await.unwrap().handle);
+        self.switch_to(&tab).await;
+        self.open(url).await;
+        tab
+    }
+
+    /// What follows happens in this tab.
+    ///
+    /// # Panics
+    ///
+    /// If it was closed.
+    pub async fn switch_to(&self, tab: &Tab) {
+        self.client.switch_to_window(tab.0.clone()).await.unwrap();
+    }
+
+    /// Closes a tab. What follows must begin with going to another.
+    ///
+    /// # Panics
+    ///
+    /// If it was closed before.
+    pub async fn close_tab(&self, tab: Tab) {
+        self.switch_to(&tab).await;
+        self.client.close_window().await.unwrap();
+    }
+
     /// What a script of the page returns.
     ///
     /// # Panics
@@ -171,6 +202,10 @@ impl Browser {
         found.click().await.unwrap();
     }
 }
+
+/// One of several in a window.
+#[derive(Debug)]
+pub struct Tab(WindowHandle);
 
 fn skip<T>(reason: &str) -> Option<T> {
     assert!(

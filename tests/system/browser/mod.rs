@@ -10,6 +10,7 @@ mod llm;
 mod log;
 mod quickstart;
 mod reconnect;
+mod shared;
 
 /// A page of the origin that is tested, from which scripts can open streams.
 async fn blank() -> actix_web::web::Html {

@@ -1,0 +1,133 @@
+use super::{Scene, WAYS};
+
+const TABS: usize = 10;
+
+#[actix_web::test]
+async fn ten_have_one_connection_and_lose_nothing_when_its_owner_goes() {
+    for way in WAYS {
+        let Some(scene) = Scene::open(way).await else {
+            return;
+        };
+        let mut tabs = Vec::new();
+        for _ in 0..TABS {
+            tabs.push(scene.tab().await);
+            scene.listen("{ key: 'ada' }").await;
+            scene.listening().await;
+        }
+        scene.feed.publish_numbers(1..=20);
+        for tab in &tabs {
+            scene.browser.switch_to(tab).await;
+            scene.sees_numbers(1..=20).await;
+        }
+        assert_eq!(scene.feed.requests(), [None], "{way}");
+        scene.until_open_streams(1).await;
+
+        // The first is the one that was elected.
+        scene.browser.close_tab(tabs.remove(0)).await;
+        scene.feed.publish_numbers(21..=40);
+        for tab in &tabs {
+            scene.browser.switch_to(tab).await;
+            scene.sees_numbers(1..=40).await;
+        }
+        scene.until_open_streams(1).await;
+
+        // Without a word, or by `close`.
+        scene.browser.switch_to(&tabs[0]).await;
+        scene.browser.run::<()>("source.close()").await;
+        for tab in tabs.drain(1..) {
+            scene.browser.close_tab(tab).await;
+        }
+        scene.until_open_streams(0).await;
+    }
+}
+
+#[actix_web::test]
+async fn one_that_joins_later_is_told_the_latest_of_each_name() {
+    for way in WAYS {
+        let Some(scene) = Scene::open(way).await else {
+            return;
+        };
+        scene.listen("{}").await;
+        for (name, data) in [("a", "1"), ("b", "1"), ("a", "2")] {
+            scene.feed.publish(name, data);
+        }
+        scene.sees(&[("a", "1"), ("b", "1"), ("a", "2")]).await;
+        scene.tab().await;
+        scene.listen("{}").await;
+        scene.sees(&[("b", "1"), ("a", "2")]).await;
+        scene.feed.publish("b", "2");
+        scene.sees(&[("b", "1"), ("a", "2"), ("b", "2")]).await;
+        let ids: Vec<String> = scene.browser.run("return seen.map(([, , id]) => id)").await;
+        assert_eq!(ids, ["2", "3", "4"]);
+        assert_eq!(scene.feed.requests(), [None]);
+    }
+}
+
+#[actix_web::test]
+async fn after_a_reset_nothing_is_left_of_the_user_before() {
+    for way in WAYS {
+        let Some(scene) = Scene::open(way).await else {
+            return;
+        };
+        let mut tabs = Vec::new();
+        for _ in 0..2 {
+            tabs.push(scene.tab().await);
+            // Without a key: only the reset keeps them apart.
+            scene.listen("{}").await;
+            scene.listening().await;
+        }
+        scene.feed.publish("a", "of ada");
+        for tab in &tabs {
+            scene.browser.switch_to(tab).await;
+            scene.sees(&[("a", "of ada")]).await;
+        }
+
+        let reset = "window.isReset = false; shared.SharedEventSource.reset().then(() => isReset = true)";
+        scene.browser.run::<()>(reset).await;
+        scene.browser.wait_until("return isReset").await;
+        scene.until_open_streams(0).await;
+        for tab in &tabs {
+            scene.browser.switch_to(tab).await;
+            scene
+                .browser
+                .wait_until("return told.includes('reset undefined')")
+                .await;
+            assert!(
+                scene
+                    .browser
+                    .run::<bool>("return source.readyState === source.CLOSED")
+                    .await
+            );
+        }
+
+        scene.feed.events.send_modify(Vec::clear);
+        for tab in &tabs {
+            scene.browser.switch_to(tab).await;
+            scene.listen("{}").await;
+            scene.listening().await;
+        }
+        scene.feed.publish("a", "of bob");
+        for tab in &tabs {
+            scene.browser.switch_to(tab).await;
+            scene.sees(&[("a", "of bob")]).await;
+        }
+        // One connection for each user, and no id of the first in the second's.
+        assert_eq!(scene.feed.requests(), [None, None], "{way}");
+    }
+}
+
+#[actix_web::test]
+async fn with_other_keys_or_credentials_share_nothing() {
+    let Some(scene) = Scene::open("/").await else {
+        return;
+    };
+    scene.listen("{ key: 'ada' }").await;
+    scene.listening().await;
+    scene.tab().await;
+    scene.listen("{ key: 'bob' }").await;
+    scene.listening().await;
+    scene.tab().await;
+    scene.listen("{ key: 'bob', withCredentials: true }").await;
+    scene.listening().await;
+    scene.until_open_streams(3).await;
+}
