@@ -1,4 +1,7 @@
-//! What the examples share and is no part of what they show: their command line and their address.
+//! What the examples share and is no part of what they show: their command line, their address, and the
+//! memory of what they measure.
+
+mod history;
 
 use std::{
     env,
@@ -10,6 +13,8 @@ use std::{
     path::{Path, PathBuf},
     process,
 };
+
+pub use self::history::History;
 
 /// Tried in turn when no port is asked for. In order, so that an example which is started again gets the
 /// address at which its page waits for it.

@@ -1,19 +1,10 @@
-use std::{
-    collections::VecDeque,
-    thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
-
 use serde::Serialize;
+use sse_examples::History;
 use sysinfo::{Networks, System};
-use tokio::sync::watch;
 
-/// Two minutes: what the page draws, and for how long a page may be away without a hole in its lines.
-const KEPT: usize = 120;
-
-/// This machine's figures, measured once a second by one thread, however many pages are open.
+/// This machine's figures.
 #[derive(Debug, Clone)]
-pub(crate) struct Machine(watch::Receiver<VecDeque<Sample>>);
+pub(crate) struct Machine(History<Sample>);
 
 /// What was measured at one moment, which is Unix time in milliseconds.
 #[derive(Debug, Clone)]
@@ -49,38 +40,14 @@ pub(crate) struct Network {
 impl Machine {
     /// Measures from now on, until the last clone is dropped.
     pub(crate) fn watch() -> Self {
-        let (sender, receiver) = watch::channel(VecDeque::with_capacity(KEPT));
-        thread::spawn(move || {
-            let mut meter = Meter::new();
-            while !sender.is_closed() {
-                // Usage is a difference between two moments, so the first sample takes its second too.
-                thread::sleep(Duration::from_secs(1));
-                let sample = meter.measure();
-                sender.send_modify(|samples| {
-                    samples.truncate(KEPT - 1);
-                    samples.push_front(sample);
-                });
-            }
-        });
-        Self(receiver)
+        let mut meter = Meter::new();
+        Self(History::of(move |at, since| meter.measure(at, since)))
     }
 
     /// The samples later than `seen`, oldest first, as soon as there is one.
     pub(crate) async fn after(&self, seen: u64) -> Vec<Sample> {
-        // A time to come was never given out, so it says nothing about what was seen.
-        let seen = if seen > now() { 0 } else { seen };
-        let mut samples = self.0.clone();
-        let newer = samples.wait_for(|samples| samples.front().is_some_and(|newest| newest.at > seen));
-        match newer.await {
-            Ok(samples) => {
-                let newer = samples.iter().take_while(|sample| sample.at > seen);
-                let mut newer: Vec<_> = newer.cloned().collect();
-                newer.reverse();
-                newer
-            }
-            // The thread that measures is gone, which happens only with the process.
-            Err(_) => std::future::pending().await,
-        }
+        let samples = self.0.after(seen).await;
+        samples.into_iter().map(|(_, sample)| sample).collect()
     }
 
     /// Two lines about the machine.
@@ -100,7 +67,6 @@ impl Machine {
 struct Meter {
     system: System,
     networks: Networks,
-    last: u64,
 }
 
 impl Meter {
@@ -108,21 +74,13 @@ impl Meter {
         let mut system = System::new();
         system.refresh_cpu_usage();
         let networks = Networks::new_with_refreshed_list();
-        Self {
-            system,
-            networks,
-            last: now(),
-        }
+        Self { system, networks }
     }
 
-    fn measure(&mut self) -> Sample {
+    fn measure(&mut self, at: u64, since: u64) -> Sample {
         self.system.refresh_cpu_usage();
         self.system.refresh_memory();
         self.networks.refresh(true);
-        // Later than the one before even if the clock was set back: it is the event's id.
-        let at = now().max(self.last + 1);
-        let since = at - self.last;
-        self.last = at;
         let (received, sent) = self.networks.values().fold((0, 0), |(received, sent), network| {
             (received + network.received(), sent + network.transmitted())
         });
@@ -144,9 +102,4 @@ impl Meter {
             },
         }
     }
-}
-
-fn now() -> u64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }
