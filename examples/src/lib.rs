@@ -57,13 +57,17 @@ impl CommandLine {
             .unwrap_or_else(|error| fail(1, &error.to_string()))
     }
 
-    fn try_listen(&self) -> io::Result<TcpListener> {
-        let Some(port) = self.port else {
-            let taken = |tried: &io::Result<_>| matches!(tried, Err(error) if error.kind() == io::ErrorKind::AddrInUse);
-            let free = PORTS.map(listen_at).find(|tried| !taken(tried));
-            return free.unwrap_or_else(|| listen_at(0));
+    /// Listens besides, as a second site does: at the next port that is free. Ends the process if it cannot.
+    pub fn listen_next(&self) -> TcpListener {
+        let next = match self.port {
+            None | Some(0) => self.try_listen(),
+            Some(port) => first_free(port.saturating_add(1)..port.saturating_add(20)),
         };
-        listen_at(port)
+        next.unwrap_or_else(|error| fail(1, &error.to_string()))
+    }
+
+    fn try_listen(&self) -> io::Result<TcpListener> {
+        self.port.map_or_else(|| first_free(PORTS), listen_at)
     }
 
     /// `None` when help is asked for.
@@ -93,6 +97,14 @@ impl CommandLine {
         }
         Ok(Some(read))
     }
+}
+
+/// At the first of these that is free, else at any.
+fn first_free(mut ports: Range<u16>) -> io::Result<TcpListener> {
+    let taken =
+        |tried: &io::Result<_>| matches!(tried, Err(error) if error.kind() == io::ErrorKind::AddrInUse);
+    let free = ports.find_map(|port| Some(listen_at(port)).filter(|tried| !taken(tried)));
+    free.unwrap_or_else(|| listen_at(0))
 }
 
 fn listen_at(port: u16) -> io::Result<TcpListener> {

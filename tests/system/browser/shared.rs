@@ -4,7 +4,7 @@ mod answers;
 mod parser;
 mod tabs;
 
-use std::{collections::VecDeque, sync::Mutex};
+use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
 use actix_web::{
     App, Error, HttpRequest,

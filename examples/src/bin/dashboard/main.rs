@@ -1,0 +1,66 @@
+//! A wall of live panels: the page on one site, its streams on another, with a log-in, and a third site
+//! that gets nothing.
+//!
+//! `cargo run --bin dashboard`
+
+use std::{env, io};
+
+use actix_web::App;
+use sse_actix::{Server, Shutdown};
+use sse_examples::CommandLine;
+
+use self::{
+    certificates::Certificate,
+    pages::Sites,
+    sessions::{Sessions, USER},
+    streams::Streams,
+};
+
+mod certificates;
+mod figures;
+mod pages;
+mod readers;
+mod refusals;
+mod sessions;
+mod streams;
+
+/// To a browser these are three sites, as three domains would be.
+const NAMES: [&str; 3] = ["wall.localhost", "figures.localhost", "elsewhere.localhost"];
+
+#[actix_web::main]
+async fn main() -> io::Result<()> {
+    let command_line = CommandLine::read("dashboard", None);
+    let sockets = [
+        command_line.listen(),
+        command_line.listen_next(),
+        command_line.listen_next(),
+    ];
+    let kept_at = env::current_exe()?.with_file_name("dashboard-certificate.pem");
+    let tls = Certificate::kept_or_new(&kept_at, &NAMES)?.server_config()?;
+    let sites = Sites::at(NAMES, &sockets)?;
+    let [wall_socket, streams_socket, elsewhere_socket] = sockets;
+
+    // One handle: a signal ends all three servers.
+    let shutdown = Shutdown::new();
+    let sessions = Sessions::new()?;
+    println!("{}", sites.wall);
+    println!("streams      {}", sites.streams);
+    println!("elsewhere    {}", sites.elsewhere);
+    println!("user         {USER}");
+    println!("password     {}", sessions.password());
+    println!("certificate  {}", kept_at.display());
+
+    let streams = Streams::new(&sites, sessions, &shutdown)?;
+    let streams = Server::new(move || App::new().configure(|app| streams.configure(app)))
+        .listen_rustls(streams_socket, tls.clone())
+        .shut_down_by(&shutdown);
+    let pages = sites.clone();
+    let wall = Server::new(move || App::new().configure(|app| pages.configure_wall(app)))
+        .listen_rustls(wall_socket, tls.clone())
+        .shut_down_by(&shutdown);
+    let elsewhere = Server::new(move || App::new().configure(|app| sites.configure_elsewhere(app)))
+        .listen_rustls(elsewhere_socket, tls)
+        .shut_down_by(&shutdown);
+    tokio::try_join!(streams.run(), wall.run(), elsewhere.run())?;
+    Ok(())
+}

@@ -1,0 +1,141 @@
+use std::io;
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse, Responder,
+    error::ErrorUnauthorized,
+    get,
+    middleware::from_fn,
+    post,
+    web::{self, Data, ServiceConfig},
+};
+use serde::Deserialize;
+use serde_json::json;
+use sse_actix::{CrossOrigin, Ending, LastEventId, Shutdown, StreamControl, sse_stream};
+use sse_examples::History;
+
+use crate::{
+    figures::{self, Figures, Panel},
+    pages::Sites,
+    readers::{Reader, Readers},
+    refusals::{self, Refusals},
+    sessions::{Session, Sessions, USER},
+};
+
+/// The site that the wall's page gets its figures from.
+#[derive(Clone)]
+pub(crate) struct Streams {
+    cross_origin: CrossOrigin,
+    sites: Data<Sites>,
+    sessions: Data<Sessions>,
+    history: Data<History<Figures>>,
+    readers: Data<Readers>,
+    refusals: Data<Refusals>,
+    shutdown: Data<Shutdown>,
+}
+
+impl Streams {
+    pub(crate) fn new(sites: &Sites, sessions: Sessions, shutdown: &Shutdown) -> io::Result<Self> {
+        let (readers, refusals) = (Readers::default(), Refusals::default());
+        Ok(Self {
+            cross_origin: CrossOrigin::allow([&sites.wall]).map_err(io::Error::other)?,
+            sites: Data::new(sites.clone()),
+            sessions: Data::new(sessions),
+            history: Data::new(figures::measure(readers.clone(), refusals.clone())),
+            readers: Data::new(readers),
+            refusals: Data::new(refusals),
+            shutdown: Data::new(shutdown.clone()),
+        })
+    }
+
+    pub(crate) fn configure(&self, app: &mut ServiceConfig) {
+        let for_the_wall = web::scope("")
+            .wrap(self.cross_origin.clone())
+            .wrap(from_fn(refusals::note))
+            .service(panel)
+            .service(who_am_i)
+            .service(log_in)
+            .service(log_out)
+            .service(interrupt);
+        app.app_data(self.sites.clone())
+            .app_data(self.sessions.clone())
+            .app_data(self.history.clone())
+            .app_data(self.readers.clone())
+            .app_data(self.refusals.clone())
+            .app_data(self.shutdown.clone())
+            .service(accepted)
+            .service(for_the_wall);
+    }
+}
+
+/// A panel's figures, once a second, from behind the last that was seen. Every panel has a stream of its own,
+/// which over HTTP/2 costs no connection.
+#[get("/figures/{panel}")]
+#[sse_stream(retry = "2s")]
+async fn panel(
+    last: LastEventId,
+    session: Session,
+    shown: web::Path<Panel>,
+    history: Data<History<Figures>>,
+    sessions: Data<Sessions>,
+    stream: StreamControl,
+    _reader: Reader,
+) -> Result<(), Error> {
+    stream.tag(session.tag());
+    let mut seen = last.parse().ok().flatten().unwrap_or(0);
+    // A log-out ends the stream by its tag; this ends it when the session has run out, or was ended before
+    // the stream was known by its tag.
+    while sessions.hold(&session) {
+        for (at, figures) in history.after(seen).await {
+            if let Some(event) = figures.get(&shown) {
+                emit!(event.clone());
+            }
+            seen = at;
+        }
+    }
+    Ok(())
+}
+
+/// What a page asks to know whether its cookie is good for something.
+#[get("/session")]
+async fn who_am_i(_: Session, request: HttpRequest) -> impl Responder {
+    let protocol = format!("{:?}", request.version());
+    web::Json(json!({ "user": USER, "protocol": protocol, "machine": figures::machine() }))
+}
+
+#[derive(Deserialize)]
+struct LogIn {
+    user: String,
+    password: String,
+}
+
+/// Answers the page's `fetch` with a cookie of *this* site, where it will be needed.
+#[post("/login")]
+async fn log_in(given: web::Json<LogIn>, sessions: Data<Sessions>) -> Result<HttpResponse, Error> {
+    let cookie = sessions
+        .log_in(&given.user, &given.password)
+        .ok_or_else(|| ErrorUnauthorized("wrong user or password"))?;
+    let mut answer = HttpResponse::NoContent();
+    Ok(answer.append_header(cookie).finish())
+}
+
+/// Ends the session, and at once every stream that was opened with it, whichever tab shows it.
+#[post("/logout")]
+async fn log_out(session: Session, sessions: Data<Sessions>, shutdown: Data<Shutdown>) -> impl Responder {
+    let cookie = sessions.log_out(&session);
+    let ended = shutdown.end_tagged(session.tag(), Ending::Final);
+    let mut answer = HttpResponse::Ok();
+    answer.append_header(cookie).json(json!({ "ended": ended }))
+}
+
+/// Ends the session's streams in such a way that the browser comes back, and is given what it missed.
+#[post("/interrupt")]
+async fn interrupt(session: Session, shutdown: Data<Shutdown>) -> impl Responder {
+    let ended = shutdown.end_tagged(session.tag(), Ending::Reconnect);
+    web::Json(json!({ "ended": ended }))
+}
+
+/// Where a browser is led that does not know the certificate of this site yet.
+#[get("/")]
+async fn accepted(sites: Data<Sites>) -> impl Responder {
+    web::Html::new(include_str!("page/accepted.html").replace("{wall}", &sites.wall))
+}
