@@ -9,7 +9,7 @@ use std::{
     collections::HashMap,
     env,
     ffi::OsStr,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, OnceLock},
@@ -27,6 +27,7 @@ pub struct Example {
     child: Child,
     port: u16,
     log: Arc<Mutex<String>>,
+    printed: Arc<Mutex<String>>,
 }
 
 impl Example {
@@ -65,8 +66,43 @@ impl Example {
                 log.lock().unwrap()
             );
         };
-        thread::spawn(move || stdout.read_to_end(&mut Vec::new()));
-        Self { child, port, log }
+        let printed = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&printed);
+        thread::spawn(move || {
+            let mut line = String::new();
+            while stdout.read_line(&mut line).is_ok_and(|length| length > 0) {
+                kept.lock().unwrap().push_str(&line);
+                line.clear();
+            }
+        });
+        Self {
+            child,
+            port,
+            log,
+            printed,
+        }
+    }
+
+    /// What it prints behind `word`, in one of the lines after its address.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub async fn printed(&self, word: &str) -> String {
+        let find = || {
+            let printed = self.printed.lock().unwrap();
+            let value = printed.lines().find_map(|line| line.strip_prefix(word))?;
+            Some(value.trim().to_owned())
+        };
+        within(word, async {
+            loop {
+                if let Some(value) = find() {
+                    return value;
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
     }
 
     /// The port it serves at.

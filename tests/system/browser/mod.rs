@@ -5,6 +5,7 @@
 )]
 
 mod cross_origin;
+mod dashboard;
 mod finite;
 mod llm;
 mod log;

@@ -69,7 +69,7 @@ export const panels = {
   },
   load: {
     title: "Load",
-    keys: { "1 min": yellow, "5": orange, "15": pink },
+    keys: { "1 min": yellow, "5 min": orange, "15 min": pink },
     build: (panel) => {
       const chart = new Lines(panel.chart("Load averages, last two minutes"), { lines: [yellow, orange, pink], most: (highest) => roundedUp(highest, 1), format: String });
       return { chart, show: (at, load) => {
