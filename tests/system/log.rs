@@ -9,6 +9,7 @@ use std::{
 
 use actix_web::{
     App, Error,
+    dev::Service as _,
     error::ErrorInternalServerError,
     get,
     test::{TestRequest, init_service},
@@ -16,7 +17,7 @@ use actix_web::{
 };
 use futures_util::{Stream, stream};
 use sse_actix::{
-    Ending, Event, Shutdown, Sse, StreamControl, sse_stream,
+    CrossOrigin, Ending, Event, Shutdown, Sse, StreamControl, sse_stream,
     test::{call, respond},
 };
 use tracing::{
@@ -210,4 +211,33 @@ async fn a_slow_prologue_warns() {
         warning.get("message").starts_with("no head after 1s: "),
         "{warning:?}"
     );
+}
+
+#[actix_web::test]
+async fn a_page_that_is_refused_is_named_with_those_that_are_not() {
+    let (log, _guard) = Log::start();
+    let cross_origin = CrossOrigin::allow(["https://page.test"]).unwrap();
+    let app = init_service(App::new().wrap(cross_origin)).await;
+    for (header, value) in [
+        ("origin", "https://evil.test\u{e9}"),
+        ("sec-fetch-site", "cross-site"),
+    ] {
+        let request = TestRequest::get().uri("/prices").insert_header((header, value));
+        let response = app.call(request.to_request()).await.unwrap();
+        assert_eq!(response.status(), 403);
+    }
+    let logged = log.take();
+    let [(_, origin), (_, site)] = &logged[..] else {
+        panic!("{logged:#?}")
+    };
+    assert_eq!(origin.get("origin"), r"https://evil.test\xc3\xa9");
+    for (level, fields) in &logged {
+        assert_eq!(*level, Level::WARN);
+        assert_eq!(
+            (fields.get("path"), fields.get("allowed"), fields.get("of")),
+            ("/prices", "https://page.test", "1")
+        );
+        assert!(fields.get("message").starts_with("refused: "), "{fields:?}");
+    }
+    assert_eq!(site.get("origin"), "");
 }

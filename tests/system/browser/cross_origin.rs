@@ -191,7 +191,11 @@ impl Scene {
 fn pages() -> Serving {
     let (config, _) = certified([PAGE]);
     Serving::with(
-        || App::new().default_service(web::to(super::blank)),
+        || {
+            App::new()
+                .service(sse_actix::shared_event_source())
+                .default_service(web::to(super::blank))
+        },
         |server| server.bind_rustls(("127.0.0.1", 0), config).unwrap(),
     )
 }
@@ -441,4 +445,29 @@ async fn a_log_out_ends_the_stream_at_once_and_for_good() {
     report("log-out, until the browser has closed for good", start.elapsed());
     // The reconnect was answered before the handler.
     assert_eq!(scene.streams.shutdown().open_streams(), 0);
+}
+
+#[actix_web::test]
+async fn the_shared_source_reads_across_origins_with_a_cookie_and_its_last_id() {
+    let Some(scene) = Scene::open(Settings::default()).await else {
+        return;
+    };
+    scene.visit().await;
+    scene.log_in(false).await;
+    let listen = format!(
+        "window.seen = [];
+         import('/shared-event-source.js').then(({{ SharedEventSource }}) => {{
+             window.source = new SharedEventSource('{}', {{ withCredentials: true }});
+             source.onmessage = (event) => seen.push(event.data);
+         }});",
+        scene.url("/stream")
+    );
+    scene.browser.run::<()>(&listen).await;
+    scene.until_seen(&["1"]).await;
+    assert_eq!(scene.streams.shutdown().end_tagged("ada", Ending::Reconnect), 1);
+    scene.until_seen(&["1", "2"]).await;
+    assert_eq!(
+        scene.seen.arrivals(),
+        [got(Some("ada"), None), got(Some("ada"), Some("1"))]
+    );
 }

@@ -1,7 +1,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use actix_web::http::{Method, header};
-use sse_actix::CrossOrigin;
+use actix_web::{
+    App, Error, get,
+    http::{Method, header},
+    web,
+};
+use sse_actix::{CrossOrigin, Sse, sse_stream, test::Serving};
 use sse_tests::wire::Head;
 
 use super::{PAGE, ask, cors_lines, serve};
@@ -97,4 +101,45 @@ async fn of_what_is_not_allowed_gives_no_permission() {
         );
     }
     assert_eq!(runs.count(), 0);
+}
+
+#[tokio::test]
+async fn is_answered_around_an_app_and_a_resource_as_well_but_not_inside_a_route() {
+    let cross_origin = || CrossOrigin::allow([PAGE]).unwrap();
+    let app = Serving::start(move || App::new().wrap(cross_origin()).service(super::stream));
+    let resource = Serving::start(move || {
+        let stream = || async { Sse::new(futures_util::stream::iter(["one"])) };
+        App::new().service(
+            web::resource("/stream")
+                .wrap(cross_origin())
+                .route(web::get().to(stream)),
+        )
+    });
+    let nested = Serving::start(move || {
+        let inner = web::scope("").wrap(cross_origin()).service(super::stream);
+        App::new().wrap(cross_origin()).service(inner)
+    });
+    for serving in [app, resource, nested] {
+        let head = ask(&serving, "OPTIONS /stream", ASKED).await;
+        assert_eq!(head.status_line(), "HTTP/1.1 200 OK");
+        assert_eq!(head.values("access-control-allow-origin"), [PAGE]);
+        let head = ask(&serving, "GET /stream", "Origin: https://page.test\r\n").await;
+        assert_eq!(head.status_line(), "HTTP/1.1 200 OK");
+        assert_eq!(head.values("access-control-allow-origin"), [PAGE]);
+        assert_eq!(head.values("access-control-allow-credentials"), ["true"]);
+        assert_eq!(head.values("vary"), ["Origin"]);
+    }
+
+    // The documentation of `CrossOrigin` says so.
+    #[get("/stream", wrap = "CrossOrigin::allow([PAGE]).unwrap()")]
+    #[sse_stream]
+    async fn inside() -> Result<(), Error> {
+        emit!("one");
+        Ok(())
+    }
+    let route = Serving::start(|| App::new().service(inside));
+    let head = ask(&route, "OPTIONS /stream", ASKED).await;
+    assert_eq!(head.status_line(), "HTTP/1.1 404 Not Found");
+    let head = ask(&route, "GET /stream", "Origin: https://page.test\r\n").await;
+    assert_eq!(head.values("access-control-allow-origin"), [PAGE]);
 }
