@@ -186,8 +186,8 @@ class Hub {
         }
       }
       this.state.lastEventId = parser.lastEventId;
-      // The standard sets no bounds; these are what Firefox and a timer can do.
-      this.state.retry = Math.min(parser.retry ?? this.state.retry, 2 ** 31 - 1);
+      // The standard sets no bounds; a server is not to be stormed, and a timer holds no more.
+      this.state.retry = Math.min(Math.max(parser.retry ?? this.state.retry, 100), 2 ** 31 - 1);
     }
   }
 

@@ -64,6 +64,26 @@ async fn one_that_joins_later_is_told_the_latest_of_each_name() {
 }
 
 #[actix_web::test]
+async fn one_that_joins_later_is_not_told_more_than_is_kept() {
+    for way in WAYS {
+        let Some(scene) = Scene::open(way).await else {
+            return;
+        };
+        scene.listen("{}").await;
+        let long = "x".repeat(300_000);
+        for (name, data) in [("a", &*long), ("b", "1")] {
+            scene.feed.publish(name, data);
+        }
+        scene.sees(&[("a", &long), ("b", "1")]).await;
+        scene.tab().await;
+        scene.listen("{}").await;
+        scene.sees(&[("b", "1")]).await;
+        scene.feed.publish("a", "2");
+        scene.sees(&[("b", "1"), ("a", "2")]).await;
+    }
+}
+
+#[actix_web::test]
 async fn after_a_reset_nothing_is_left_of_the_user_before() {
     for way in WAYS {
         let Some(scene) = Scene::open(way).await else {
