@@ -80,9 +80,14 @@ async fn who_logs_in_sees_every_panel_move_and_who_logs_out_ends_every_stream() 
         })
         .await;
 
-    // The session outlives the page.
+    // The session outlives the page. That the page before it has gone is known at the next write to its streams.
     browser.run::<()>("location.reload()").await;
     moving(&browser, 1).await;
+    browser
+        .wait(facts, |facts: &String| {
+            facts == "10 streams, 1 connection, HTTP/2.0"
+        })
+        .await;
 
     browser.click("#logout").await;
     browser
