@@ -98,7 +98,7 @@ class Hub {
   #hurry;
 
   /** What whoever takes over has to know. */
-  state = { born: now(), readyState: CONNECTING, sequence: 0, lastEventId: "", retry: DEFAULT_RETRY, retained: [] };
+  state = { born: Date.now(), readyState: CONNECTING, sequence: 0, lastEventId: "", retry: DEFAULT_RETRY, retained: [] };
 
   constructor({ url, withCredentials }, tell, state) {
     this.#url = url;
@@ -217,7 +217,7 @@ function ended(data, status) {
 function backOff(retry, failures, retryAfter = 0) {
   const longest = Math.max(LONGEST_WAIT, retry);
   const whole = Math.min(longest, retry * 2 ** Math.min(failures, 20));
-  return Math.min(longest, retryAfter) || Math.max(100, Math.random() * whole);
+  return Math.max(100, Math.min(longest, retryAfter) || Math.random() * whole);
 }
 
 /** A header holds bytes, each written as a character. */
@@ -251,9 +251,9 @@ function remember(state, { kind, sequence, name, data, id }) {
   }
 }
 
-/** The same clock in every tab and worker. */
-function now() {
-  return performance.timeOrigin + performance.now();
+/** Whether what began at `born` began before a reset at `at`. What the clock has been set back from began before, too. */
+function isBefore(born, at) {
+  return born <= at || born > Date.now();
 }
 
 /** Resolves once a hub may begin; `reset` waits until every one is `forgotten`. */
@@ -300,7 +300,7 @@ function work(scope) {
   };
 
   new BroadcastChannel(NAME).onmessage = ({ data: at }) => {
-    if (hub && hub.state.born < at) end();
+    if (hub && isBefore(hub.state.born, at)) end();
   };
   scope.onconnect = ({ ports: [port] }) => {
     port.onmessage = ({ data: { kind, tab } }) => (kind === "join" ? join(tab, port) : leave(tab));
@@ -423,7 +423,8 @@ export class SharedEventSource extends EventTarget {
   #readyState = CONNECTING;
   #link;
   #release;
-  #born = now();
+  // Not of `performance`, which in some browsers stands still while the machine sleeps.
+  #born = Date.now();
   #heardOf = { born: 0, sequence: 0 };
 
   /**
@@ -478,12 +479,14 @@ export class SharedEventSource extends EventTarget {
    * @returns {Promise<void>}
    */
   static async reset() {
-    const at = now();
+    const at = Date.now();
     const channel = new BroadcastChannel(NAME);
     channel.postMessage(at);
     forget(at);
     await navigator.locks?.request(NAME, () => {});
     channel.close();
+    // What is opened from here on is not of the millisecond that was reset.
+    while (Date.now() === at) await new Promise((resolve) => setTimeout(resolve, 1));
   }
 
   static {
@@ -505,13 +508,13 @@ export class SharedEventSource extends EventTarget {
       });
     }
     const reset = (source, at) => {
-      if (source.#born < at) source.#end({ reason: "reset" });
+      if (isBefore(source.#born, at)) source.#end({ reason: "reset" });
     };
     forget = (at) => [...sources].forEach((source) => reset(source, at));
   }
 
   async #join() {
-    const tab = `${NAME}:${now()}:${Math.random()}`;
+    const tab = `${NAME}:${Date.now()}:${Math.random()}`;
     let present = true;
     const left = new Promise((resolve) => {
       this.#release = () => {

@@ -151,3 +151,32 @@ async fn with_other_keys_or_credentials_share_nothing() {
     scene.listening().await;
     scene.until_open_streams(3).await;
 }
+
+/// A monotonic clock stands still while a laptop sleeps: a tab from before is hours behind one from after.
+#[actix_web::test]
+async fn a_reset_reaches_tabs_that_are_younger_than_a_sleep() {
+    for way in WAYS {
+        let Some(scene) = Scene::open(way).await else {
+            return;
+        };
+        // The tab from before, from which the user logs out.
+        let old = scene.tab().await;
+        let behind = "const before = performance.timeOrigin - 8 * 3_600_000;
+             Object.defineProperty(performance, 'timeOrigin', { value: before })";
+        scene.browser.run::<()>(behind).await;
+        let young = scene.tab().await;
+        scene.listen("{}").await;
+        scene.listening().await;
+
+        scene.browser.switch_to(&old).await;
+        let reset = "window.isReset = false; shared.SharedEventSource.reset().then(() => isReset = true)";
+        scene.browser.run::<()>(reset).await;
+        scene.browser.wait_until("return isReset").await;
+        scene.browser.switch_to(&young).await;
+        scene
+            .browser
+            .wait_until("return told.includes('reset undefined')")
+            .await;
+        scene.until_open_streams(0).await;
+    }
+}
