@@ -372,7 +372,7 @@ class ElectionLink {
     if (this.#candidacy.signal.aborted) return;
     if (!this.#state) this.#hear({ kind: "welcome", state: this.#hub.state });
     this.#hub.start();
-    this.#channel?.postMessage({ kind: "leader" });
+    this.#channel?.postMessage({ kind: "leader", born: this.#hub.state.born });
     return done;
   }
 
@@ -385,7 +385,10 @@ class ElectionLink {
         this.#hear(what);
       }
     } else if (what.kind === "leader") {
-      if (!this.#state) this.#channel.postMessage({ kind: "join", tab: this.#tab });
+      if (this.#state?.born === what.born) return;
+      // It knows nothing of what was before, and counts anew; or it was not there yet when this tab came.
+      this.#state = undefined;
+      this.#channel.postMessage({ kind: "join", tab: this.#tab });
     } else if (this.#state && what.kind !== "join" && !this.#hadAlready(what)) {
       remember(this.#state, what);
       this.#hear(what);
