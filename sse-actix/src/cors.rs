@@ -133,8 +133,8 @@ impl CrossOrigin {
         Self::new(Readers::If(Arc::new(is_allowed)))
     }
 
-    /// Every page, without credentials: `Access-Control-Allow-Origin: *`, with which a browser lets no request
-    /// through that was made with cookies.
+    /// Every page, without credentials: `Access-Control-Allow-Origin: *`. A browser withholds the answer to a request that
+    /// was made with cookies; here it is refused before the handler runs, unless a page of the server itself made it.
     pub fn anyone() -> Self {
         Self::new(Readers::Anyone)
     }

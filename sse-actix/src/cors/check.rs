@@ -40,17 +40,18 @@ impl CrossOrigin {
                 }
                 _ => Verdict::Own,
             },
-            (Some(origin), None) if self.allows(origin) => Verdict::Allowed,
+            (Some(origin), None) if self.allows(origin, head) => Verdict::Allowed,
             (Some(origin), None) if site == Some(b"same-origin") || self.is_own(origin) => Verdict::Own,
             _ => Verdict::Refused(Reason::Origin),
         }
     }
 
-    fn allows(&self, origin: &HeaderValue) -> bool {
+    fn allows(&self, origin: &HeaderValue, head: &RequestHead) -> bool {
         match &self.readers {
             Readers::Listed(origins) => origins.contains_header(origin),
             Readers::If(is_allowed) => Origin::of_header(origin).is_some_and(|origin| is_allowed(&origin)),
-            Readers::Anyone => true,
+            // Its answer to a request with cookies a browser would withhold, but only after the handler has run.
+            Readers::Anyone => !head.headers().contains_key(header::COOKIE),
             Readers::Nobody => false,
         }
     }

@@ -122,7 +122,7 @@ impl SessionCookie {
         request
             .headers()
             .get_all(header::COOKIE)
-            .filter_map(|value| value.to_str().ok())
+            .filter_map(|value| std::str::from_utf8(value.as_bytes()).ok())
             .flat_map(Cookie::split_parse)
             .filter_map(Result::ok)
             .find(|cookie| cookie.name() == &*self.name && !cookie.value().is_empty())
@@ -246,5 +246,17 @@ mod tests {
         assert_eq!(value(&["a=1", "__Host-id=x"]).as_deref(), Some("x"));
         assert_eq!(value(&["id=x", "__Host-id="]), None);
         assert_eq!(value(&[]), None);
+    }
+
+    #[test]
+    fn read_beside_what_is_no_ascii() {
+        let session = SessionCookie::new("id").unwrap();
+        let request = TestRequest::get()
+            .insert_header((
+                header::COOKIE,
+                HeaderValue::from_bytes("name=Zoé; __Host-id=x".as_bytes()).unwrap(),
+            ))
+            .to_http_request();
+        assert_eq!(session.value(&request).as_deref(), Some("x"));
     }
 }

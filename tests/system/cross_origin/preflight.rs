@@ -143,3 +143,18 @@ async fn is_answered_around_an_app_and_a_resource_as_well_but_not_inside_a_route
     let head = ask(&route, "GET /stream", "Origin: https://page.test\r\n").await;
     assert_eq!(head.values("access-control-allow-origin"), [PAGE]);
 }
+
+#[tokio::test]
+async fn is_none_without_a_method_and_says_nothing_of_private_networks() {
+    let (serving, runs) = serve(CrossOrigin::allow([PAGE]).unwrap());
+    let head = ask(&serving, "OPTIONS /in/stream", "Origin: https://page.test\r\n").await;
+    assert_eq!(head.status_line(), "HTTP/1.1 404 Not Found");
+    assert_eq!(head.values("access-control-allow-origin"), [PAGE]);
+    assert_eq!(head.values("access-control-allow-methods"), [""; 0]);
+    assert_eq!(runs.count(), 1);
+
+    let asked = format!("{ASKED}Access-Control-Request-Private-Network: true\r\n");
+    let head = ask(&serving, "OPTIONS /in/stream", &asked).await;
+    assert_eq!(head.status_line(), "HTTP/1.1 200 OK");
+    assert_eq!(head.values("access-control-allow-private-network"), [""; 0]);
+}

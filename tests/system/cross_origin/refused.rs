@@ -168,3 +168,27 @@ async fn by_a_list_as_it_is_now_and_by_a_predicate() {
     tenants.insert("https://a.tenants.test").unwrap();
     assert_eq!(status(&listed, "https://a.tenants.test").await, "HTTP/1.1 200 OK");
 }
+
+#[tokio::test]
+async fn what_a_page_sends_with_cookies_where_anyone_may_read_without() {
+    let (serving, runs) = serve(CrossOrigin::anyone());
+    for site in [
+        "",
+        "Sec-Fetch-Site: cross-site\r\n",
+        "Sec-Fetch-Site: same-site\r\n",
+    ] {
+        let headers = format!("Origin: https://evil.test\r\nCookie: __Host-session=x\r\n{site}");
+        let head = ask(&serving, "POST /in/posted", &headers).await;
+        assert_eq!(head.status_line(), "HTTP/1.1 403 Forbidden", "{site}");
+        assert_eq!(cors_lines(&head), ["vary: Origin"], "{site}");
+    }
+    assert_eq!(runs.count(), 0);
+    for headers in [
+        "Origin: https://evil.test\r\nSec-Fetch-Site: cross-site\r\n",
+        "Origin: https://own.test\r\nSec-Fetch-Site: same-origin\r\nCookie: __Host-session=x\r\n",
+        "Cookie: __Host-session=x\r\n",
+    ] {
+        let head = ask(&serving, "POST /in/posted", headers).await;
+        assert_eq!(head.status_line(), "HTTP/1.1 200 OK", "{headers}");
+    }
+}
