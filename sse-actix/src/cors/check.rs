@@ -26,6 +26,8 @@ pub(super) enum Reason {
     Origin,
     /// A browser says that another site made it do this, and not for a page that could read the answer.
     CrossSite,
+    /// Of a page that may read without cookies only, and has sent some.
+    Cookies,
 }
 
 impl CrossOrigin {
@@ -42,6 +44,7 @@ impl CrossOrigin {
             },
             (Some(origin), None) if self.allows(origin, head) => Verdict::Allowed,
             (Some(origin), None) if site == Some(b"same-origin") || self.is_own(origin) => Verdict::Own,
+            (Some(_), None) if matches!(self.readers, Readers::Anyone) => Verdict::Refused(Reason::Cookies),
             _ => Verdict::Refused(Reason::Origin),
         }
     }

@@ -20,6 +20,10 @@ const SHOWN_ORIGINS: usize = 10;
 pub(super) fn respond(reason: Reason, head: &RequestHead) -> HttpResponse<BoxBody> {
     let text = match reason {
         Reason::Origin => format!("Pages of the origin {} may not read this.\n", shown(head)),
+        Reason::Cookies => format!(
+            "Pages of the origin {} may request this without cookies only.\n",
+            shown(head)
+        ),
         Reason::CrossSite => "This cannot be requested by way of another site.\n".to_owned(),
     };
     HttpResponse::Forbidden()
@@ -46,6 +50,10 @@ pub(super) fn log(cross_origin: &CrossOrigin, reason: Reason, head: &RequestHead
         Reason::Origin => tracing::warn!(
             target: "sse_actix", origin = shown(head), path, allowed, of,
             "refused: pages of this origin are not among those that are allowed"
+        ),
+        Reason::Cookies => tracing::warn!(
+            target: "sse_actix", origin = shown(head), path, allowed, of,
+            "refused: a page of another origin sent cookies, where anyone may read without"
         ),
         Reason::CrossSite => tracing::warn!(
             target: "sse_actix", path, allowed, of,

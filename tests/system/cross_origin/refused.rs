@@ -178,9 +178,19 @@ async fn what_a_page_sends_with_cookies_where_anyone_may_read_without() {
         "Sec-Fetch-Site: same-site\r\n",
     ] {
         let headers = format!("Origin: https://evil.test\r\nCookie: __Host-session=x\r\n{site}");
-        let head = ask(&serving, "POST /in/posted", &headers).await;
+        let mut wire = Wire::connect(serving.addr()).await;
+        wire.send(format!(
+            "POST /in/posted HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n"
+        ))
+        .await;
+        let head = wire.head().await;
         assert_eq!(head.status_line(), "HTTP/1.1 403 Forbidden", "{site}");
         assert_eq!(cors_lines(&head), ["vary: Origin"], "{site}");
+        let (body, _) = wire.rest().await;
+        assert_eq!(
+            body,
+            "Pages of the origin https://evil.test may request this without cookies only.\n"
+        );
     }
     assert_eq!(runs.count(), 0);
     for headers in [
