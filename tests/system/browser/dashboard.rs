@@ -84,7 +84,22 @@ async fn who_logs_in_sees_every_panel_move_and_who_logs_out_ends_every_stream() 
     browser.run::<()>("location.reload()").await;
     moving(&browser, 1).await;
 
+    // One stream that the page knows nothing of, so that only the server can end it.
+    let streams = example.printed("streams").await;
+    let open = format!(
+        "window.told = 0;
+         window.own = new EventSource('{streams}/figures/cpu', {{ withCredentials: true }});
+         own.addEventListener('sse-end', () => {{ told += 1; }});"
+    );
+    browser.run::<()>(&open).await;
+    browser
+        .wait_until("return own.readyState === EventSource.OPEN")
+        .await;
+
     browser.click("#logout").await;
+    browser
+        .wait_until("return told === 1 && own.readyState === EventSource.CLOSED")
+        .await;
     browser
         .wait_until("return document.body.dataset.state === 'login'")
         .await;
@@ -92,7 +107,7 @@ async fn who_logs_in_sees_every_panel_move_and_who_logs_out_ends_every_stream() 
     let ended = note.strip_prefix("Logged out: the server ended ").unwrap();
     let ended: usize = ended.strip_suffix(" streams.").unwrap().parse().unwrap();
     // Besides this page's, those of the page before it that have not been written to since.
-    assert!((PANELS..=2 * PANELS).contains(&ended), "{ended}");
+    assert!((PANELS + 1..=2 * PANELS + 1).contains(&ended), "{ended}");
     browser.run::<()>("location.reload()").await;
     browser
         .wait_until("return document.body.dataset.state === 'login'")
@@ -112,4 +127,40 @@ async fn what_was_missed_while_the_streams_were_cut_comes_after_all() {
     browser.wait_until(resumed).await;
     let before = moving(&browser, 2).await;
     moving(&browser, before.into_iter().max().unwrap() + 1).await;
+}
+
+#[actix_web::test]
+async fn a_page_of_another_site_gets_no_event_no_answer_and_no_log_out() {
+    let Some((browser, example)) = open().await else {
+        return;
+    };
+    log_in(&browser, &example.printed("password").await).await;
+    moving(&browser, 1).await;
+    let got = "return [...(document.querySelector('#tries')?.querySelectorAll('li span') ?? [])]
+        .map((got) => got.textContent)";
+
+    let wall = browser
+        .open_tab(&format!("https://wall.localhost:{}/", example.port()))
+        .await;
+    browser.open_tab(&example.printed("elsewhere").await).await;
+    let got = browser
+        .wait(got, |got: &Vec<String>| {
+            got.len() == 3 && got.iter().all(|text| !text.is_empty())
+        })
+        .await;
+    assert_eq!(
+        got,
+        [
+            "CLOSED, 0 events",
+            "TypeError: Failed to fetch",
+            "opaque, status 0"
+        ]
+    );
+
+    // The page in the second wall's frame has tried to log out too, and its requests carry the cookie.
+    browser.switch_to(&wall).await;
+    let before = moving(&browser, 1).await;
+    moving(&browser, before.into_iter().max().unwrap() + 3).await;
+    let state: String = browser.run("return document.body.dataset.state").await;
+    assert_eq!(state, "wall");
 }

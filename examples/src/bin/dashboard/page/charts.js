@@ -33,10 +33,11 @@ class Moving {
     charts.add(this);
     new ResizeObserver(() => this.resize()).observe(element);
   }
-  add(at, values) {
+  add(milliseconds, values) {
+    const at = milliseconds / 1000;
     if (this.points.length > 0 && at <= this.points.at(-1).at) return;
-    this.points.push({ at: at / 1000, values });
-    const oldest = at / 1000 - SPAN - 5;
+    this.points.push({ at, values });
+    const oldest = at - SPAN - 5;
     while (this.points[0].at < oldest) this.points.shift();
     this.update();
   }
@@ -62,7 +63,7 @@ export class Lines extends Moving {
         y: { range: (_, lowest, highest) => [0, most(highest ?? 0)] },
       },
       axes: [
-        { ...axis, size: 20, gap: 4, space: 90, values: (_, times) => times.map(clock) },
+        { ...axis, size: 20, gap: 4, space: 90, values: (plot, times) => times.map((time) => hasRoom(plot, time) ? clock(time) : null) },
         { ...axis, size: 56, gap: 6, space: 34, values: (_, values) => values.map(format) },
       ],
       series: [{}, ...lines.map((color) => ({
@@ -169,6 +170,11 @@ function fade({ ctx, bbox }, color, alpha) {
   gradient.addColorStop(0, color + alpha);
   gradient.addColorStop(1, color + "00");
   return gradient;
+}
+
+// Whether the label of this time, which is centred below it, ends before the chart does.
+function hasRoom(plot, time) {
+  return plot.valToPos(time, "x") < plot.bbox.width / devicePixelRatio - 20;
 }
 
 function clock(seconds) {

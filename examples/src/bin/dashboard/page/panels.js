@@ -130,7 +130,7 @@ export const panels = {
       panel.body.append(caption(`A page of ${new URL(wall.sites.elsewhere).host} tries the same, and sees:`), frame, caption("What the server says it answered:"), answer);
       return { show: (_, { total, last }) => {
         panel.figure(total, "refused");
-        answer.textContent = last ? `${last.request}\nOrigin: ${last.origin}\n${last.status} ${last.body}` : "nothing yet";
+        answer.textContent = last ? `${last.request}, Origin: ${last.origin}\n${last.status} ${last.body}` : "nothing yet";
       } };
     },
   },

@@ -112,6 +112,7 @@ class Stream {
 }
 
 const streams = [];
+let overview;
 
 function openWall({ machine, protocol: spoken }) {
   protocol = spoken;
@@ -120,12 +121,10 @@ function openWall({ machine, protocol: spoken }) {
   if (streams.length === 0) {
     const names = Object.keys(panels);
     for (const name of names.slice(0, -1)) streams.push(new Stream(name));
-    const overview = new Panel("streams", "Connection");
+    overview = new Panel("streams", "Connection");
     streams.push(new Stream(names.at(-1)));
     const head = element("tr", ...["stream", "state", "events", "last id", "lost, resumed"].map((text) => element("th", text)));
     overview.body.append(element("table", element("thead", head), element("tbody", ...streams.map((stream) => stream.row))));
-    overview.value.id = "overview";
-    overview.value.className = "figure";
   }
   state("wall");
   for (const stream of streams) if (stream.word === "CLOSED") stream.open();
@@ -198,6 +197,7 @@ function drawLink() {
   const words = streams.map((stream) => stream.word);
   const open = words.filter((word) => word === "OPEN").length;
   const word = ["CLOSED", "CONNECTING", "OPEN"].find((word) => words.includes(word)) ?? "CLOSED";
+  overview?.figure(open, `of ${words.length} open`, open > 0 ? protocol : "");
   find("link").dataset.state = word;
   find("link-word").textContent = word;
   find("link-facts").textContent = word === "OPEN" && counts.streams
