@@ -13,6 +13,8 @@
 //! | encode them | [`Frame`], [`Emit`] |
 //! | decode a stream | [`Decoder`], [`Decoded`], [`Message`], [`DecodeError`] |
 //! | keep a silent stream alive | [`KeepAlive`], [`Silence`] |
+//! | keep what a topic published | [`Log`], [`MemoryLog`], [`Retention`], [`Ring`] |
+//! | read it | [`Position`], [`Resume`], [`Window`], [`Mailbox`] |
 //! | end one for good | [`end_frame`], [`END_ID`] |
 
 mod decode;
@@ -23,9 +25,13 @@ mod field;
 mod frame;
 mod keep_alive;
 mod line;
+mod log;
+mod mailbox;
 #[cfg(feature = "actix-web")]
 mod response_error;
 mod scratch;
+mod topic;
+mod window;
 
 pub use self::{
     decode::{ByteString, DecodeError, Decoded, Decoder, Message},
@@ -35,6 +41,14 @@ pub use self::{
     field::{EventId, EventName, FieldError, FieldErrorKind, IntoEventId, IntoEventName, Retry, RetryError},
     frame::Frame,
     keep_alive::{KeepAlive, Silence},
+    log::{
+        AppendError, Batch, Completion, Entry, Epoch, GAP_EVENT, Keep, Limit, Log, LogError, LogStats,
+        MemoryLog, MemoryLogBuilder, NotARecord, OwnId, Position, Positions, PositionsId, Record, Resume,
+        Retention, Ring, Span, Start, Watch, Watchers, gap_frame,
+    },
+    mailbox::{Bell, Mailbox},
+    topic::{IntoTopicName, TopicName, TopicNameError},
+    window::{Ahead, Window},
 };
 
 #[cfg(doctest)]

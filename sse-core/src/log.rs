@@ -1,0 +1,143 @@
+//! The log of a topic: what was published, in one order, for as long as it is kept.
+
+mod completion;
+mod entry;
+mod error;
+mod gap;
+mod memory;
+mod position;
+mod record;
+mod resume;
+mod retention;
+mod ring;
+mod watch;
+
+use std::{fmt, num::NonZeroUsize, task::Waker, time::SystemTime};
+
+pub use self::{
+    completion::Completion,
+    entry::Entry,
+    error::{AppendError, LogError},
+    gap::{GAP_EVENT, gap_frame},
+    memory::{MemoryLog, MemoryLogBuilder},
+    position::{Epoch, Position, Positions, PositionsId},
+    record::{NotARecord, OwnId, Record},
+    resume::{Resume, Span},
+    retention::{Keep, Retention},
+    ring::Ring,
+    watch::{Watch, Watchers},
+};
+use crate::TopicName;
+
+/// Where topics' events are kept: in memory ([`MemoryLog`]), or behind a network.
+///
+/// # What a log promises
+///
+/// - **One order.** [`append`](Self::append) gives every record of a topic a sequence that is greater than
+///   all before it, whatever thread it is called from. Every reader reads in that order. Sequences begin at 1
+///   or later; they need not be without holes ([`Span::dense`]).
+/// - **Read after write.** Once an append has completed, every read that begins later finds the entry, unless
+///   retention has taken it.
+/// - **No hole in silence.** A read that cannot return everything after its start says so, in
+///   [`Batch::resume`], and never returns a part as if it were the whole.
+/// - **Watchers are woken.** After an append is visible to readers, every waker that is registered for the
+///   topic is woken, as often as it grows and for as long as its [`Watch`] lives. It may be woken for nothing.
+///   So whoever registers first and then reads misses nothing.
+/// - **No waiting for readers.** An append waits for no reader, and holds no lock while it wakes.
+/// - **Failure.** A read that fails has changed nothing and may be repeated. An append that fails has either
+///   not happened ([`AppendError::Refused`]) or may have ([`AppendError::OutcomeUnknown`]), and is never
+///   repeated by the log.
+///
+/// Both may complete at once or later: see [`Completion`]. The clock is passed in, as `now`.
+pub trait Log: fmt::Debug + Send + Sync + 'static {
+    /// Appends a record to a topic, and says where it is.
+    fn append(
+        &self,
+        topic: &TopicName,
+        record: Record,
+        retention: &Retention,
+        now: SystemTime,
+    ) -> Completion<Result<Position, AppendError>>;
+
+    /// Reads from a topic.
+    fn read(
+        &self,
+        topic: &TopicName,
+        start: Start,
+        limit: Limit,
+        now: SystemTime,
+    ) -> Completion<Result<Batch, LogError>>;
+
+    /// Registers whom to wake when the topic grows.
+    fn watch(&self, topic: &TopicName, waker: Waker, now: SystemTime) -> Watch;
+
+    /// What is kept of a topic, as far as it is known here without asking; `None` if nothing is.
+    fn stats(&self, topic: &TopicName) -> Option<LogStats>;
+
+    /// Lets go what is too old. Called now and then.
+    fn maintain(&self, now: SystemTime) {
+        let _ = now;
+    }
+}
+
+/// Where a read starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// After everything that is there.
+    Head,
+    /// So many entries before the head, or as many as there are.
+    Last(usize),
+    /// With the oldest entry kept.
+    Oldest,
+    /// After a position, of which nothing has to be true: it may have come from a client.
+    After(Position),
+    /// With the oldest entry kept, by who brought an id that no position can be found in.
+    Lost,
+}
+
+/// How much one read returns at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Entries.
+    pub events: NonZeroUsize,
+    /// Bytes of frames; one entry is returned even if it is larger.
+    pub bytes: usize,
+}
+
+impl Limit {
+    /// A thousand entries or 64 KiB, whichever is reached first.
+    pub const DEFAULT: Self = Self {
+        events: NonZeroUsize::new(1_000).unwrap(),
+        bytes: 64 * 1024,
+    };
+}
+
+/// What a read returns.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// How it could start.
+    pub resume: Resume,
+    /// What there is, in order.
+    pub entries: Vec<std::sync::Arc<Entry>>,
+    /// Where the reader is once it has these.
+    pub end: Position,
+    /// Whether there was more than the limit.
+    pub more: bool,
+}
+
+/// What is kept of one topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogStats {
+    /// Which life of the log.
+    pub epoch: Epoch,
+    /// The newest entry's sequence; 0 if there was none.
+    pub head: u64,
+    /// The oldest kept entry's sequence, if one is kept.
+    pub oldest: Option<u64>,
+    /// Entries kept.
+    pub events: usize,
+    /// Memory they take, about.
+    pub bytes: usize,
+    /// Entries that retention has taken.
+    pub evicted: u64,
+}

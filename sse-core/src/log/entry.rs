@@ -1,0 +1,171 @@
+use std::{
+    any::Any,
+    fmt, str,
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use serde::de::DeserializeOwned;
+
+use super::{position::Position, record::Record};
+
+/// A record at its place in a log: the frame that every reader shares.
+pub struct Entry {
+    sequence: u64,
+    millis: u64,
+    frame: Bytes,
+    /// Where the `id` line ends.
+    body_at: usize,
+    key: Option<CompactString>,
+    value: OnceLock<Option<Arc<dyn Any + Send + Sync>>>,
+}
+
+impl Entry {
+    /// `record` at `position`, appended at `at`. Writes the id line.
+    pub fn new(position: Position, record: Record, at: SystemTime) -> Self {
+        let key = record.key_str().map(CompactString::from);
+        let body = record.body();
+        let mut frame = Vec::with_capacity(64 + body.len());
+        frame.extend_from_slice(b"id: ");
+        position.push_to(&mut frame);
+        frame.push(b'\n');
+        let body_at = frame.len();
+        frame.extend_from_slice(body);
+        Self {
+            sequence: position.sequence,
+            millis: millis(at),
+            frame: frame.into(),
+            body_at,
+            key,
+            value: OnceLock::new(),
+        }
+    }
+
+    /// Where it is.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// When it was appended, to the millisecond.
+    pub fn at(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.millis)
+    }
+
+    /// The complete frame, with its id line.
+    pub fn frame(&self) -> &Bytes {
+        &self.frame
+    }
+
+    /// The frame without its id line.
+    pub fn body(&self) -> &[u8] {
+        self.frame.get(self.body_at..).unwrap_or_default()
+    }
+
+    /// Of what it is the newest state, in a topic that keeps the latest of each key.
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// The event's name; `None` for `message`.
+    pub fn name(&self) -> Option<&str> {
+        let body = str::from_utf8(self.body()).unwrap_or_default();
+        body.strip_prefix("event: ")?.split('\n').next()
+    }
+
+    /// The event's data, as a browser puts it together.
+    pub fn data(&self) -> String {
+        data_of(self.body())
+    }
+
+    /// The data as a `T`, decoded once for all readers; `None` if it is no JSON of a `T`.
+    pub fn value<T: DeserializeOwned + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let decode = || serde_json::from_str::<T>(&self.data()).ok().map(Arc::new);
+        let known = self
+            .value
+            .get_or_init(|| decode().map(|value| value as Arc<dyn Any + Send + Sync>));
+        match known.clone() {
+            None => decode(),
+            Some(value) => value.downcast().ok().or_else(decode),
+        }
+    }
+
+    /// How much memory it takes, about.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>() + self.frame.len() + self.key.as_ref().map_or(0, |key| key.len())
+    }
+
+    pub(crate) fn millis(&self) -> u64 {
+        self.millis
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("sequence", &self.sequence)
+            .field("frame", &String::from_utf8_lossy(&self.frame))
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn millis(at: SystemTime) -> u64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The data of one encoded event: its `data` lines, joined by LF.
+fn data_of(body: &[u8]) -> String {
+    let text = str::from_utf8(body).unwrap_or_default();
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data:"))
+        .map(|line| line.strip_prefix(' ').unwrap_or(line));
+    let mut data = String::with_capacity(body.len());
+    for (at, line) in lines.enumerate() {
+        if at > 0 {
+            data.push('\n');
+        }
+        data.push_str(line);
+    }
+    data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Epoch, Event, TopicName};
+
+    fn entry(event: &Event) -> Entry {
+        let position = Position {
+            epoch: Epoch::new(&TopicName::from_static("t"), 1),
+            sequence: 7,
+        };
+        Entry::new(
+            position,
+            Record::event(event, None).unwrap(),
+            SystemTime::UNIX_EPOCH,
+        )
+    }
+
+    #[test]
+    fn the_id_line_comes_first_and_the_rest_is_as_it_was() {
+        let entry = entry(&Event::data("a\n b").event("x"));
+        let id = format!("id: {}-7\n", Epoch::new(&TopicName::from_static("t"), 1));
+        assert_eq!(
+            entry.frame().as_ref(),
+            format!("{id}event: x\ndata: a\ndata:  b\n\n").as_bytes()
+        );
+        assert_eq!(entry.body(), b"event: x\ndata: a\ndata:  b\n\n");
+        assert_eq!((entry.name(), entry.data().as_str()), (Some("x"), "a\n b"));
+    }
+
+    #[test]
+    fn a_value_is_decoded_as_what_it_is_asked_for() {
+        let entry = entry(&Event::json(&[1, 2]).unwrap());
+        assert_eq!(entry.value::<Vec<u8>>().as_deref(), Some(&vec![1, 2]));
+        assert_eq!(entry.value::<String>(), None);
+        assert_eq!(entry.value::<(u8, u8)>().as_deref(), Some(&(1, 2)));
+    }
+}

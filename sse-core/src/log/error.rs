@@ -1,0 +1,73 @@
+use std::{error::Error, fmt};
+
+type Source = Box<dyn Error + Send + Sync>;
+
+/// Why a record was not appended, or may not have been.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The record is larger than all that the topic may keep; nothing was appended.
+    TooLarge {
+        /// Bytes that it would take.
+        bytes: usize,
+        /// Bytes that the topic may keep.
+        limit: usize,
+    },
+    /// The topic keeps the latest of each key, and the record has none; nothing was appended.
+    NoKey,
+    /// The log refused, or could not be reached; nothing was appended.
+    Refused(Source),
+    /// The log could not be heard of any more while it appended: it may have, or not. Whether to publish
+    /// again, and risk to do so twice, only the caller can know.
+    OutcomeUnknown(Source),
+}
+
+impl fmt::Display for AppendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { bytes, limit } => write!(
+                f,
+                "the event takes {bytes} bytes, and its topic may keep {limit}; raise the topic's `max_bytes`, or publish less"
+            ),
+            Self::NoKey => f.write_str(
+                "the topic keeps the latest event of each key, and the event has none; publish it with a key",
+            ),
+            Self::Refused(_) => f.write_str("the log did not take the event"),
+            Self::OutcomeUnknown(_) => {
+                f.write_str("the log may or may not have taken the event: it was lost sight of in between")
+            }
+        }
+    }
+}
+
+impl Error for AppendError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::TooLarge { .. } | Self::NoKey => None,
+            Self::Refused(source) | Self::OutcomeUnknown(source) => Some(&**source),
+        }
+    }
+}
+
+/// A log could not be read. It may be tried again.
+#[derive(Debug)]
+pub struct LogError(Source);
+
+impl LogError {
+    /// An error with its cause.
+    pub fn new(source: impl Into<Source>) -> Self {
+        Self(source.into())
+    }
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the log could not be read")
+    }
+}
+
+impl Error for LogError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}

@@ -1,0 +1,91 @@
+use std::time::Duration;
+
+/// For how long a topic's events are kept: whichever bound is reached first takes the oldest.
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_actix_core::{Keep, Retention};
+///
+/// let retention = Retention::new().max_events(100).max_age(Duration::from_secs(60));
+/// assert_eq!((retention.events(), retention.bytes()), (100, 4 * 1024 * 1024));
+/// assert_eq!(retention.keeps(), Keep::Every);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Retention {
+    keep: Keep,
+    events: usize,
+    bytes: usize,
+    age: Duration,
+}
+
+/// What of a topic is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Every event.
+    Every,
+    /// The newest event of each key.
+    LatestPerKey,
+}
+
+impl Retention {
+    /// The defaults: every event, at most 10,000 events, 4 MiB, and one hour.
+    pub const fn new() -> Self {
+        Self {
+            keep: Keep::Every,
+            events: 10_000,
+            bytes: 4 * 1024 * 1024,
+            age: Duration::from_secs(3_600),
+        }
+    }
+
+    /// What is kept. Default: every event.
+    pub const fn keep(mut self, keep: Keep) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// How many events are kept at most, and at least one. Default: 10,000.
+    pub const fn max_events(mut self, events: usize) -> Self {
+        self.events = if events == 0 { 1 } else { events };
+        self
+    }
+
+    /// How many bytes of memory they may take. Default: 4 MiB. An event that takes more by itself is refused.
+    pub const fn max_bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// How old they may become. Default: one hour.
+    pub const fn max_age(mut self, age: Duration) -> Self {
+        self.age = age;
+        self
+    }
+
+    /// What is kept.
+    pub const fn keeps(&self) -> Keep {
+        self.keep
+    }
+
+    /// How many events are kept at most.
+    pub const fn events(&self) -> usize {
+        self.events
+    }
+
+    /// How many bytes they may take.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How old they may become.
+    pub const fn age(&self) -> Duration {
+        self.age
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self::new()
+    }
+}

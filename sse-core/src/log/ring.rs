@@ -1,0 +1,246 @@
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    mem,
+    sync::Arc,
+    time::SystemTime,
+};
+
+use compact_str::CompactString;
+
+use super::{
+    Batch, Epoch, Keep, Limit, LogStats, Position, Record, Retention, Span, Start, entry, entry::Entry,
+};
+
+/// The entries of one topic, as far as they are kept: each once, however many readers there are.
+///
+/// For whoever implements a [`Log`](crate::Log); it locks nothing and wakes nobody.
+#[derive(Debug)]
+pub struct Ring {
+    epoch: Epoch,
+    entries: Entries,
+    head: u64,
+    /// The newest sequence that retention has taken.
+    evicted: u64,
+    evictions: u64,
+    bytes: usize,
+    dense: bool,
+}
+
+#[derive(Debug)]
+enum Entries {
+    Every(VecDeque<Arc<Entry>>),
+    LatestPerKey {
+        entries: BTreeMap<u64, Arc<Entry>>,
+        by_key: HashMap<CompactString, u64>,
+    },
+}
+
+impl Ring {
+    /// An empty one.
+    ///
+    /// `evicted` is the sequence after which it begins; `dense` says whether what is pushed has sequences
+    /// without holes.
+    pub fn new(epoch: Epoch, keep: Keep, evicted: u64, dense: bool) -> Self {
+        Self {
+            epoch,
+            entries: match keep {
+                Keep::Every => Entries::Every(VecDeque::new()),
+                Keep::LatestPerKey => Entries::LatestPerKey {
+                    entries: BTreeMap::new(),
+                    by_key: HashMap::new(),
+                },
+            },
+            head: evicted,
+            evicted,
+            evictions: 0,
+            bytes: 0,
+            dense,
+        }
+    }
+
+    /// Keeps something else from now on, and of what there is.
+    pub fn keep(&mut self, keep: Keep) {
+        let kept = match (&mut self.entries, keep) {
+            (Entries::Every(entries), Keep::LatestPerKey) => mem::take(entries),
+            (Entries::LatestPerKey { entries, .. }, Keep::Every) => {
+                mem::take(entries).into_values().collect()
+            }
+            _ => return,
+        };
+        let head = self.head;
+        let empty = Self::new(self.epoch, keep, self.evicted, self.dense);
+        let evictions = mem::replace(self, empty).evictions;
+        self.evictions = evictions;
+        for entry in kept {
+            self.push(entry);
+        }
+        self.head = head;
+    }
+
+    /// Appends a record with the next sequence.
+    pub fn append(&mut self, record: Record, at: SystemTime) -> Arc<Entry> {
+        let position = Position {
+            epoch: self.epoch,
+            sequence: self.head + 1,
+        };
+        let entry = Arc::new(Entry::new(position, record, at));
+        self.push(Arc::clone(&entry));
+        entry
+    }
+
+    /// Appends an entry whose sequence was given elsewhere. One that is not beyond the head is left out.
+    pub fn push(&mut self, entry: Arc<Entry>) {
+        if entry.sequence() <= self.head {
+            return;
+        }
+        self.head = entry.sequence();
+        self.bytes += entry.weight();
+        match &mut self.entries {
+            Entries::Every(entries) => entries.push_back(entry),
+            Entries::LatestPerKey { entries, by_key } => {
+                let sequence = entry.sequence();
+                let key = entry.key().map(CompactString::from);
+                entries.insert(sequence, entry);
+                // What a newer entry replaces is not missed.
+                let replaced = key.and_then(|key| by_key.insert(key, sequence));
+                if let Some(replaced) = replaced.and_then(|replaced| entries.remove(&replaced)) {
+                    self.bytes -= replaced.weight();
+                }
+            }
+        }
+    }
+
+    /// Lets go what is beyond the bounds.
+    pub fn trim(&mut self, retention: &Retention, now: SystemTime) {
+        let youngest = entry::millis(now.checked_sub(retention.age()).unwrap_or(SystemTime::UNIX_EPOCH));
+        while self.oldest().is_some_and(|oldest| {
+            self.len() > retention.events() || self.bytes > retention.bytes() || oldest.millis() < youngest
+        }) {
+            self.evict_oldest();
+        }
+    }
+
+    /// Lets go the oldest entry, and says how many bytes that freed; `None` if there is none.
+    pub fn evict_oldest(&mut self) -> Option<usize> {
+        let entry = match &mut self.entries {
+            Entries::Every(entries) => entries.pop_front()?,
+            Entries::LatestPerKey { entries, by_key } => {
+                let (_, entry) = entries.pop_first()?;
+                if let Some(key) = entry.key() {
+                    by_key.remove(key);
+                }
+                entry
+            }
+        };
+        self.evicted = entry.sequence();
+        self.evictions += 1;
+        self.bytes -= entry.weight();
+        Some(entry.weight())
+    }
+
+    /// Reads, in a time that hardly depends on how much is kept.
+    pub fn read(&self, start: Start, limit: Limit) -> Batch {
+        let span = self.span();
+        let after = match start {
+            Start::Last(events) => self.before_last(events),
+            other => span.after(other),
+        };
+        let mut batch = Batch {
+            resume: span.resume(start),
+            entries: Vec::new(),
+            end: Position {
+                epoch: self.epoch,
+                sequence: after,
+            },
+            more: false,
+        };
+        match &self.entries {
+            Entries::Every(entries) => {
+                let from = entries.partition_point(|entry| entry.sequence() <= after);
+                batch.fill(entries.range(from..), limit);
+            }
+            Entries::LatestPerKey { entries, .. } => {
+                batch.fill(entries.range(after + 1..).map(|(_, entry)| entry), limit);
+            }
+        }
+        if !batch.more {
+            batch.end.sequence = self.head;
+        }
+        batch
+    }
+
+    /// What a resume decision needs.
+    pub fn span(&self) -> Span {
+        Span {
+            epoch: self.epoch,
+            evicted: self.evicted,
+            head: self.head,
+            dense: self.dense,
+        }
+    }
+
+    /// How much there is.
+    pub fn stats(&self) -> LogStats {
+        LogStats {
+            epoch: self.epoch,
+            head: self.head,
+            oldest: self.oldest().map(|oldest| oldest.sequence()),
+            events: self.len(),
+            bytes: self.bytes,
+            evicted: self.evictions,
+        }
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        match &self.entries {
+            Entries::Every(entries) => entries.len(),
+            Entries::LatestPerKey { entries, .. } => entries.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of memory that the entries take, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn oldest(&self) -> Option<&Arc<Entry>> {
+        match &self.entries {
+            Entries::Every(entries) => entries.front(),
+            Entries::LatestPerKey { entries, .. } => entries.first_key_value().map(|(_, entry)| entry),
+        }
+    }
+
+    fn before_last(&self, events: usize) -> u64 {
+        let skipped = self.len().saturating_sub(events);
+        if skipped == 0 {
+            return self.evicted;
+        }
+        match &self.entries {
+            Entries::Every(entries) => entries.get(skipped - 1).map(|entry| entry.sequence()),
+            Entries::LatestPerKey { entries, .. } => entries.keys().nth(skipped - 1).copied(),
+        }
+        .unwrap_or(self.head)
+    }
+}
+
+impl Batch {
+    fn fill<'a>(&mut self, entries: impl Iterator<Item = &'a Arc<Entry>>, limit: Limit) {
+        let mut bytes = 0;
+        for entry in entries {
+            bytes += entry.frame().len();
+            let full = self.entries.len() >= limit.events.get() || bytes > limit.bytes;
+            if full && !self.entries.is_empty() {
+                self.more = true;
+                return;
+            }
+            self.end.sequence = entry.sequence();
+            self.entries.push(Arc::clone(entry));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+use std::{collections::VecDeque, sync::Arc};
+
+use crate::{Entry, Position};
+
+/// A worker's own view of the newest entries of one topic: what its readers read without any lock.
+///
+/// It holds entries for the time of a fan-out only. A reader that is still before it has fallen behind, and
+/// reads from the log.
+#[derive(Debug, Default)]
+pub struct Window {
+    entries: VecDeque<Arc<Entry>>,
+    /// A reader there gets all that is in `entries`.
+    start: Option<Position>,
+    head: u64,
+}
+
+/// What a window has for a reader.
+#[derive(Debug)]
+pub enum Ahead<'a> {
+    /// It does not reach back that far, or is of another life of the log: read from the log.
+    Behind,
+    /// Nothing, as yet.
+    Nothing,
+    /// These, one after another.
+    Next(&'a Arc<Entry>),
+}
+
+impl Window {
+    /// How many entries it holds at most: a reader further behind reads from the log, where it gets more at
+    /// once.
+    pub const MAX: usize = 256;
+
+    /// Where the next entries are to be read from; `None` while nobody reads.
+    pub fn head(&self) -> Option<Position> {
+        let start = self.start?;
+        Some(Position {
+            epoch: start.epoch,
+            sequence: self.head,
+        })
+    }
+
+    /// Begins at `position`, with nothing.
+    pub fn begin(&mut self, position: Position) {
+        self.entries.clear();
+        self.start = Some(position);
+        self.head = position.sequence;
+    }
+
+    /// Ends: nobody reads any more.
+    pub fn end(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Adds entries that follow its head, up to `end`.
+    pub fn extend(&mut self, entries: impl IntoIterator<Item = Arc<Entry>>, end: u64) {
+        for entry in entries {
+            if let Some(key) = entry.key() {
+                // Only the newest of a key counts.
+                self.entries.retain(|earlier| earlier.key() != Some(key));
+            }
+            self.entries.push_back(entry);
+            if self.entries.len() > Self::MAX
+                && let Some(entry) = self.entries.pop_front()
+                && let Some(start) = &mut self.start
+            {
+                start.sequence = entry.sequence();
+            }
+        }
+        self.head = end;
+    }
+
+    /// Forgets the entries: everyone who was to have them has been woken.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        if let Some(start) = &mut self.start {
+            start.sequence = self.head;
+        }
+    }
+
+    /// What there is for a reader at `position`.
+    pub fn ahead(&self, position: Position) -> Ahead<'_> {
+        let Some(start) = self.start else {
+            return Ahead::Behind;
+        };
+        if position.epoch != start.epoch {
+            return Ahead::Behind;
+        }
+        if position.sequence >= self.head {
+            return Ahead::Nothing;
+        }
+        if position.sequence < start.sequence {
+            return Ahead::Behind;
+        }
+        // Most are at the start, or one before the end.
+        let next = self
+            .entries
+            .partition_point(|entry| entry.sequence() <= position.sequence);
+        self.entries.get(next).map_or(Ahead::Nothing, Ahead::Next)
+    }
+
+    /// How many entries it holds.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
