@@ -159,12 +159,17 @@ impl<S: Source> StreamBody<S> {
 
         let verdict = this.links.control.verdict();
         let finished = match verdict {
-            Verdict::Lost => None,
-            Verdict::GoOn | Verdict::End(_) => match source.poll_fill(this.outbox, cx) {
-                Poll::Ready(outcome) => Some(outcome),
-                Poll::Pending if verdict == Verdict::GoOn => return,
-                Poll::Pending => None,
-            },
+            Verdict::Lost | Verdict::Revoked => None,
+            Verdict::GoOn | Verdict::End(_) => {
+                let drains = verdict != Verdict::GoOn && source.drain();
+                match source.poll_fill(this.outbox, cx) {
+                    Poll::Ready(outcome) => Some(outcome),
+                    Poll::Pending if verdict == Verdict::GoOn => return,
+                    // There is more that it was given before, and room for it in the next chunk.
+                    Poll::Pending if drains && this.outbox.is_full() => return,
+                    Poll::Pending => None,
+                }
+            }
         };
 
         let reason = match (finished, verdict) {
@@ -181,7 +186,7 @@ impl<S: Source> StreamBody<S> {
                 }
                 Reason::Failed(error)
             }
-            (None, Verdict::End(Ending::Final)) => {
+            (None, Verdict::End(Ending::Final) | Verdict::Revoked) => {
                 this.outbox.push_raw(&end_frame("ended", None));
                 Reason::Ended
             }
@@ -251,10 +256,11 @@ impl<S: Source> StreamBody<S> {
 
 impl Links {
     fn retry_after_drain(&self) -> Retry {
-        match &self.registration {
-            Some(registration) => registration.shutdown().jittered_retry(),
+        match (self.control.retry(), &self.registration) {
+            (Some(retry), _) => retry,
+            (None, Some(registration)) => registration.shutdown().jittered_retry(),
             // Ended by its own handle, without a `Shutdown` that could have a range.
-            None => Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000))),
+            (None, None) => Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000))),
         }
     }
 

@@ -1,18 +1,21 @@
 //! The outside handle of one stream.
 
 use std::{
+    any::Any,
     fmt,
     future::{Ready, poll_fn, ready},
     iter,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     task::{Poll, Waker},
+    time::Duration,
 };
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use futures_util::task::AtomicWaker;
+use sse_actix_core::Retry;
 
 use crate::ending::Ending;
 
@@ -43,6 +46,8 @@ pub struct StreamControl(Arc<State>);
 struct State {
     id: u64,
     ending: AtomicU8,
+    /// After how many milliseconds the client is to come back; 0 where nobody said.
+    retry: AtomicU32,
     waker: AtomicWaker,
     // A list, since most streams have no tag, and the others one or two.
     tags: Mutex<Option<Box<Tag>>>,
@@ -50,6 +55,8 @@ struct State {
 
 struct Tag {
     name: Box<str>,
+    /// Dropped with the stream.
+    _guard: Option<Box<dyn Any + Send + Sync>>,
     next: Option<Box<Tag>>,
 }
 
@@ -58,6 +65,8 @@ struct Tag {
 pub(crate) enum Verdict {
     GoOn,
     End(Ending),
+    /// Ended for good, and without what it was given.
+    Revoked,
     /// The connection is gone: nothing that is still written can arrive.
     Lost,
 }
@@ -65,7 +74,18 @@ pub(crate) enum Verdict {
 const GO_ON: u8 = 0;
 const RECONNECT: u8 = 1;
 const FINAL: u8 = 2;
-const LOST: u8 = 3;
+const REVOKED: u8 = 3;
+const LOST: u8 = 4;
+
+/// A control that does not keep the stream's tags.
+#[derive(Clone)]
+pub(crate) struct WeakControl(Weak<State>);
+
+impl WeakControl {
+    pub(crate) fn upgrade(&self) -> Option<StreamControl> {
+        self.0.upgrade().map(StreamControl)
+    }
+}
 
 impl StreamControl {
     /// The handle of the stream that answers `request`, the same for every call.
@@ -85,16 +105,32 @@ impl StreamControl {
 
     /// Adds a tag, by which [`Shutdown::end_tagged`](crate::Shutdown::end_tagged) finds the stream.
     pub fn tag(&self, tag: impl Into<Box<str>>) {
-        let name = tag.into();
-        let mut tags = self.0.tags.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = tags.take();
-        *tags = Some(Box::new(Tag { name, next }));
+        self.add_tag(tag.into(), None);
     }
 
     /// Whether it carries this tag.
     pub fn has_tag(&self, tag: &str) -> bool {
         let tags = self.0.tags.lock().unwrap_or_else(PoisonError::into_inner);
         iter::successors(tags.as_deref(), |known| known.next.as_deref()).any(|known| *known.name == *tag)
+    }
+
+    /// Its tags.
+    pub(crate) fn tags(&self) -> Vec<Box<str>> {
+        let tags = self.0.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        iter::successors(tags.as_deref(), |known| known.next.as_deref())
+            .map(|known| known.name.clone())
+            .collect()
+    }
+
+    /// Adds a tag, with something that is dropped with the stream.
+    pub(crate) fn add_tag(&self, name: Box<str>, guard: Option<Box<dyn Any + Send + Sync>>) {
+        let mut tags = self.0.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = tags.take();
+        *tags = Some(Box::new(Tag {
+            name,
+            _guard: guard,
+            next,
+        }));
     }
 
     /// Ends the stream, once it has delivered what it was given. Once final, it stays final.
@@ -110,9 +146,33 @@ impl StreamControl {
         Self(Arc::new(State {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             ending: AtomicU8::new(GO_ON),
+            retry: AtomicU32::new(0),
             waker: AtomicWaker::new(),
             tags: Mutex::default(),
         }))
+    }
+
+    /// Ends the stream for good, and without what it was given: its client has lost the right to it.
+    pub(crate) fn revoke(&self) {
+        self.decide(REVOKED);
+    }
+
+    /// Ends the stream; its client comes back after `retry`.
+    pub(crate) fn send_away(&self, retry: Retry) {
+        self.0.retry.store(retry.as_millis(), Ordering::Release);
+        self.decide(RECONNECT);
+    }
+
+    /// After how long the client is to come back, where somebody said.
+    pub(crate) fn retry(&self) -> Option<Retry> {
+        match self.0.retry.load(Ordering::Acquire) {
+            0 => None,
+            millis => Some(Retry::from(Duration::from_millis(millis.into()))),
+        }
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakControl {
+        WeakControl(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn lose(&self) {
@@ -131,7 +191,7 @@ impl StreamControl {
             self.register(cx.waker());
             match self.verdict() {
                 Verdict::GoOn => Poll::Pending,
-                Verdict::End(_) | Verdict::Lost => Poll::Ready(()),
+                Verdict::End(_) | Verdict::Revoked | Verdict::Lost => Poll::Ready(()),
             }
         })
         .await;
@@ -146,6 +206,7 @@ impl StreamControl {
             GO_ON => Verdict::GoOn,
             RECONNECT => Verdict::End(Ending::Reconnect),
             FINAL => Verdict::End(Ending::Final),
+            REVOKED => Verdict::Revoked,
             _ => Verdict::Lost,
         }
     }

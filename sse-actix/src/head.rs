@@ -17,7 +17,7 @@ use actix_web::{
     web::Data,
 };
 use bytes::Bytes;
-use sse_actix_core::Frame;
+use sse_actix_core::{Frame, Retry};
 
 use crate::{
     body::{Links, StreamBody},
@@ -60,19 +60,12 @@ pub(crate) fn respond<S: Source + 'static>(
     }
     let host = Host::of(request);
     let shutdown = shutdown_for(request, host.as_ref());
-    let draining = shutdown
-        .into_iter()
-        .chain(host.as_ref().map(|host| &host.shutdown))
-        .find(|shutdown| shutdown.is_fired());
+    let draining = draining(shutdown, host.as_ref());
 
     let body = if request.method() == Method::HEAD {
         BoxBody::new(HeadAlone)
-    } else if let Some(shutdown) = draining {
-        let control = StreamControl::of(request);
-        BoxBody::new(Farewell {
-            retry: Frame::retry(shutdown.jittered_retry()).into_bytes(),
-            _place: host.clone().map(|host| Place::take(host, &control)),
-        })
+    } else if let Some(retry) = draining {
+        BoxBody::new(Farewell::new(retry, request, host.as_ref()))
     } else {
         let control = StreamControl::of(request);
         let links = Links {
@@ -84,13 +77,50 @@ pub(crate) fn respond<S: Source + 'static>(
         BoxBody::new(StreamBody::new(options, outbox, source, links, journal))
     };
 
+    answer(request, options, headers, body, draining.is_some())
+}
+
+/// Answers with a stream that tells its client to come back after `retry`, and ends: an error status would
+/// stop an `EventSource` for good.
+pub(crate) fn turn_away(
+    request: &HttpRequest,
+    options: &StreamOptions,
+    headers: Option<&HeaderMap>,
+    retry: Retry,
+) -> HttpResponse<BoxBody> {
+    let host = Host::of(request);
+    let retry = draining(shutdown_for(request, host.as_ref()), host.as_ref()).unwrap_or(retry);
+    let body = if request.method() == Method::HEAD {
+        BoxBody::new(HeadAlone)
+    } else {
+        BoxBody::new(Farewell::new(retry, request, host.as_ref()))
+    };
+    answer(request, options, headers, body, true)
+}
+
+/// After how long to come back, if the server drains.
+fn draining(shutdown: Option<&Shutdown>, host: Option<&Host>) -> Option<Retry> {
+    shutdown
+        .into_iter()
+        .chain(host.map(|host| &host.shutdown))
+        .find(|shutdown| shutdown.is_fired())
+        .map(Shutdown::jittered_retry)
+}
+
+fn answer(
+    request: &HttpRequest,
+    options: &StreamOptions,
+    headers: Option<&HeaderMap>,
+    body: BoxBody,
+    close: bool,
+) -> HttpResponse<BoxBody> {
     let mut response = HttpResponse::with_body(StatusCode::OK, body);
     fill_headers(response.headers_mut(), options, headers);
     let head = response.head_mut();
     if request.version() == Version::HTTP_10 {
         head.no_chunking(true);
         head.set_connection_type(ConnectionType::Close);
-    } else if draining.is_some() && request.version() == Version::HTTP_11 {
+    } else if close && request.version() == Version::HTTP_11 {
         head.set_connection_type(ConnectionType::Close);
     }
     response
@@ -150,11 +180,21 @@ impl MessageBody for HeadAlone {
     }
 }
 
-/// The body of an answer while draining: a `retry` line, counted as a stream, so that a client that does
+/// The body of an answer to who is turned away: a `retry` line, counted as a stream, so that a client that does
 /// not read it does not hold the server up.
 struct Farewell {
     retry: Bytes,
     _place: Option<Place>,
+}
+
+impl Farewell {
+    fn new(retry: Retry, request: &HttpRequest, host: Option<&Host>) -> Self {
+        let control = StreamControl::of(request);
+        Self {
+            retry: Frame::retry(retry).into_bytes(),
+            _place: host.cloned().map(|host| Place::take(host, &control)),
+        }
+    }
 }
 
 impl MessageBody for Farewell {

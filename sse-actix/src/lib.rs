@@ -36,6 +36,7 @@
 //! | resume | [`LastEventId`] |
 //! | serve | [`Server`], [`inherited_sockets`] |
 //! | be read by pages of other origins | [`CrossOrigin`], [`AllowedOrigins`], [`Origin`], [`SessionCookie`] |
+//! | publish to many | [`Hub`], [`Topic`], [`Subscription`], [`TopicOptions`] |
 //! | end streams | [`Shutdown`], [`StreamControl`], [`Ending`], [`StreamError`] |
 //! | share a path with JSON | [`PrefersEventStream`] |
 //! | test | [`test`](mod@test) |
@@ -60,6 +61,7 @@ mod ending;
 mod extract;
 mod generator;
 mod head;
+mod hub;
 mod journal;
 mod options;
 mod outbox;
@@ -83,6 +85,10 @@ pub use self::{
     ending::{Ending, StreamError},
     extract::{LastEventId, UnknownId},
     generator::EventStream,
+    hub::{
+        Evictions, Hub, HubBuilder, HubError, HubStats, OnGap, Overload, Presence, PresenceChange, PresenceChanges,
+        PublishError, Raw, Snapshot, Subscription, TooManyTopics, Topic, TopicOptions, TopicStats, TurnedAway,
+    },
     responder::Sse,
     server::{Server, inherited_sockets},
     shutdown::Shutdown,

@@ -70,6 +70,16 @@ impl Outbox {
         }
     }
 
+    /// Appends an event that is encoded already, in two parts.
+    #[inline]
+    pub(crate) fn push_encoded(&self, id: &[u8], body: &[u8]) {
+        self.write(|buf| {
+            buf.extend_from_slice(id);
+            buf.extend_from_slice(body);
+        });
+        self.emitted.set(self.emitted.get() + 1);
+    }
+
     /// Appends bytes that are a complete frame, uncounted.
     pub(crate) fn push_raw(&self, frame: &[u8]) {
         self.write(|buf| buf.extend_from_slice(frame));

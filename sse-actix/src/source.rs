@@ -21,6 +21,12 @@ pub(crate) trait Source: Unpin {
     ///
     /// `Pending` with a full outbox registers no waker: the body that empties it polls again.
     fn poll_fill(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<Outcome>;
+
+    /// The stream ends: what was there before this is still to be pushed, and nothing else. Whether the source
+    /// can tell the one from the other; else it is asked once more for what is ready.
+    fn drain(&mut self) -> bool {
+        false
+    }
 }
 
 /// A generator: it holds its outbox itself and pushes while it is polled.

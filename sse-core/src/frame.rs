@@ -64,6 +64,11 @@ impl Frame {
         self.0
     }
 
+    /// Of bytes that were encoded here.
+    pub(crate) fn of(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
     pub(crate) fn end(event: &Event) -> Self {
         let mut out = BytesMut::new();
         push_field(b"event: ", END_EVENT.as_bytes(), &mut out);

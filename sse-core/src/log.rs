@@ -117,6 +117,8 @@ impl Limit {
 pub struct Batch {
     /// How it could start.
     pub resume: Resume,
+    /// Where the reader is before it has these.
+    pub start: Position,
     /// What there is, in order.
     pub entries: Vec<std::sync::Arc<Entry>>,
     /// Where the reader is once it has these.

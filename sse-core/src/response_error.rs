@@ -5,8 +5,10 @@
 
 use actix_web::ResponseError;
 
-use crate::{FieldError, JsonError, RetryError};
+use crate::{FieldError, JsonError, OwnId, RetryError, TopicNameError};
 
 impl ResponseError for FieldError {}
 impl ResponseError for JsonError {}
+impl ResponseError for OwnId {}
 impl ResponseError for RetryError {}
+impl ResponseError for TopicNameError {}

@@ -91,7 +91,7 @@ impl LastEventId {
         }
     }
 
-    fn of(request: &HttpRequest) -> Self {
+    pub(crate) fn of(request: &HttpRequest) -> Self {
         let Some(raw) = raw_last_event_id(request) else {
             return Self(Brought::Nothing);
         };

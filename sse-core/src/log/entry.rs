@@ -10,6 +10,7 @@ use compact_str::CompactString;
 use serde::de::DeserializeOwned;
 
 use super::{position::Position, record::Record};
+use crate::Frame;
 
 /// A record at its place in a log: the frame that every reader shares.
 pub struct Entry {
@@ -56,6 +57,22 @@ impl Entry {
     /// The complete frame, with its id line.
     pub fn frame(&self) -> &Bytes {
         &self.frame
+    }
+
+    /// The complete frame as one to emit.
+    pub fn to_frame(&self) -> Frame {
+        Frame::of(self.frame.clone())
+    }
+
+    /// The frame with another id line, which ends in a line feed, or with none.
+    ///
+    /// For lines made by [`Positions::write`](crate::Positions::write); nothing looks at what is in them.
+    #[doc(hidden)]
+    pub fn to_frame_with(&self, id_line: Option<&[u8]>) -> Frame {
+        let Some(line) = id_line else {
+            return Frame::of(self.frame.slice(self.body_at..));
+        };
+        Frame::of([line, self.body()].concat().into())
     }
 
     /// The frame without its id line.

@@ -1,6 +1,4 @@
-use bytes::Bytes;
-
-use crate::{Event, EventName, Frame};
+use crate::{Event, EventId, EventName, Frame};
 
 /// The name of the event that tells of a gap, unless it is given another.
 pub const GAP_EVENT: EventName = EventName::from_static("sse-gap");
@@ -9,20 +7,20 @@ pub const GAP_EVENT: EventName = EventName::from_static("sse-gap");
 /// Its id is the position that it goes on from, so that a reconnect is not told again.
 ///
 /// ```
-/// use sse_actix_core::{GAP_EVENT, gap_frame};
+/// use sse_actix_core::{EventId, GAP_EVENT, gap_frame};
 ///
-/// assert_eq!(gap_frame(&GAP_EVENT, b"7", Some(3)), "id: 7\nevent: sse-gap\ndata: {\"missed\":3}\n\n");
-/// assert_eq!(gap_frame(&GAP_EVENT, b"7", None), "id: 7\nevent: sse-gap\ndata: {\"missed\":null}\n\n");
+/// let id = EventId::from_static("7");
+/// assert_eq!(
+///     gap_frame(&GAP_EVENT, Some(&id), Some(3)).as_ref(),
+///     b"event: sse-gap\nid: 7\ndata: {\"missed\":3}\n\n",
+/// );
+/// assert_eq!(gap_frame(&GAP_EVENT, None, None).as_ref(), b"event: sse-gap\ndata: {\"missed\":null}\n\n");
 /// ```
-pub fn gap_frame(name: &EventName, id: &[u8], missed: Option<u64>) -> Bytes {
+pub fn gap_frame(name: &EventName, id: Option<&EventId>, missed: Option<u64>) -> Frame {
     let missed = missed.map_or_else(|| "null".to_owned(), |missed| missed.to_string());
-    let event = Event::data(format!("{{\"missed\":{missed}}}")).event(name);
-    let mut frame = Vec::new();
-    if !id.is_empty() {
-        frame.extend_from_slice(b"id: ");
-        frame.extend_from_slice(id);
-        frame.push(b'\n');
+    let mut event = Event::data(format!("{{\"missed\":{missed}}}")).event(name);
+    if let Some(id) = id {
+        event = event.id(id);
     }
-    frame.extend_from_slice(&Frame::from(event));
-    frame.into()
+    event.into()
 }

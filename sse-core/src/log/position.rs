@@ -173,13 +173,20 @@ impl Positions {
     /// The id that says all of these positions; those beyond [`Positions::MAX`] are left out.
     pub fn id(positions: impl IntoIterator<Item = Position>) -> PositionsId {
         let mut text = Vec::with_capacity(LONGEST);
-        for position in positions.into_iter().take(Self::MAX) {
-            if !text.is_empty() {
-                text.push(b',');
-            }
-            position.push_to(&mut text);
-        }
+        Self::write(positions, &mut text);
         PositionsId(text)
+    }
+
+    /// Appends the id that says all of these positions, as [`id`](Self::id).
+    pub fn write(positions: impl IntoIterator<Item = Position>, out: &mut Vec<u8>) {
+        let mut first = true;
+        for position in positions.into_iter().take(Self::MAX) {
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            position.push_to(out);
+        }
     }
 }
 
@@ -191,6 +198,12 @@ impl PositionsId {
     /// The text.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// As an event's id; `None` if it is of no position.
+    pub fn to_event_id(&self) -> Option<EventId> {
+        let text = str::from_utf8(&self.0).ok().filter(|text| !text.is_empty())?;
+        EventId::try_from(text).ok()
     }
 }
 

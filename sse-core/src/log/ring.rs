@@ -145,13 +145,15 @@ impl Ring {
             Start::Last(events) => self.before_last(events),
             other => span.after(other),
         };
+        let position = Position {
+            epoch: self.epoch,
+            sequence: after,
+        };
         let mut batch = Batch {
             resume: span.resume(start),
+            start: position,
             entries: Vec::new(),
-            end: Position {
-                epoch: self.epoch,
-                sequence: after,
-            },
+            end: position,
             more: false,
         };
         match &self.entries {

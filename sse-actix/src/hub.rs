@@ -1,0 +1,182 @@
+//! Topics: published from anywhere, read by streams, resumed without loss.
+//!
+//! The way of an event: a [`Topic`] encodes it once and appends it to the log, which gives it its place and
+//! rings the bell of every worker that has readers. The worker takes the new entries into its window, and
+//! wakes its readers, a slice at a time. Each reader has a position and pulls: from the window, or, if it has
+//! fallen behind, from the log.
+
+mod address;
+mod builder;
+mod limits;
+mod part;
+mod presence;
+mod reading;
+mod state;
+mod stats;
+mod subscription;
+mod tags;
+mod topic;
+mod worker;
+
+use std::{fmt, sync::Arc};
+
+use actix_web::HttpRequest;
+use sse_actix_core::IntoTopicName;
+
+use self::{part::PartSpec, state::State};
+pub use self::{
+    builder::{HubBuilder, HubError, OnGap, TopicOptions},
+    limits::Overload,
+    part::Snapshot,
+    presence::{Presence, PresenceChange, PresenceChanges},
+    stats::{Evictions, HubStats, TopicStats, TurnedAway},
+    subscription::{Subscription, TooManyTopics},
+    topic::{PublishError, Raw, Topic},
+};
+use crate::control::StreamControl;
+
+/// Topics that are published to from anywhere in the program and read by any number of streams.
+///
+/// Everyone who is connected, was connected, or comes back receives every event once and in order, or is
+/// told how many it has missed. A reader is never waited for: it has a position in the topic's log and pulls,
+/// so a slow one hurts only itself.
+///
+/// Made once, before the server, and cloned into the application factory, which runs once a worker: a hub
+/// made in there would be another for each.
+///
+/// ```
+/// use actix_web::{App, HttpServer, get, post, web};
+/// use serde::{Deserialize, Serialize};
+/// use sse_actix::{Hub, PublishError, Server, Subscription};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Tick {
+///     price: f64,
+/// }
+///
+/// #[get("/prices")]
+/// async fn prices(hub: web::Data<Hub>) -> Subscription {
+///     hub.subscribe("prices")
+/// }
+///
+/// #[post("/prices")]
+/// async fn publish(hub: web::Data<Hub>, tick: web::Json<Tick>) -> Result<&'static str, PublishError> {
+///     hub.topic("prices").publish(&*tick).await?;
+///     Ok("published")
+/// }
+///
+/// # async fn main_() -> std::io::Result<()> {
+/// let hub = web::Data::new(Hub::new()?);
+/// Server::new(move || App::new().app_data(hub.clone()).service(prices).service(publish))
+///     .bind(("127.0.0.1", 8080))?
+///     .run()
+///     .await
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Hub(Arc<State>);
+
+impl Hub {
+    /// A hub with the defaults: its log is in memory, every event of a topic is kept for an hour, and
+    /// there are no limits on streams.
+    ///
+    /// # Errors
+    ///
+    /// [`HubError::OnWorker`] inside an application factory or a handler.
+    pub fn new() -> Result<Self, HubError> {
+        Self::builder().build()
+    }
+
+    /// A hub with other settings.
+    pub fn builder() -> HubBuilder {
+        HubBuilder::new()
+    }
+
+    /// A topic whose events are values as JSON.
+    ///
+    /// # Panics
+    ///
+    /// If given a literal that is no topic name; see [`TopicName`](crate::TopicName) for the fallible way.
+    #[track_caller]
+    pub fn topic<T>(&self, name: impl IntoTopicName) -> Topic<T> {
+        Topic::new(self, name.into_topic_name())
+    }
+
+    /// A topic whose events are [`Event`](crate::Event)s as they are, without an id of their own.
+    ///
+    /// # Panics
+    ///
+    /// As [`Hub::topic`].
+    #[track_caller]
+    pub fn raw(&self, name: impl IntoTopicName) -> Topic<Raw> {
+        self.topic(name)
+    }
+
+    /// A subscription to a topic: returned from a handler, it is the stream.
+    ///
+    /// # Panics
+    ///
+    /// As [`Hub::topic`].
+    #[track_caller]
+    pub fn subscribe(&self, topic: impl IntoTopicName) -> Subscription {
+        Subscription::new(self, PartSpec::new(topic.into_topic_name()))
+    }
+
+    /// Tags the stream that will answer `request`, from now on, so that [`revoke`](Self::revoke) ends it even
+    /// before it has begun.
+    ///
+    /// To be called *before* the credential is looked at: a revocation then comes either before the look,
+    /// which finds the credential revoked, or after this call, which it finds.
+    ///
+    /// ```
+    /// use actix_web::{Error, HttpRequest, error::ErrorUnauthorized, get, web};
+    /// use sse_actix::{Hub, Subscription};
+    /// # fn session_of(_: &HttpRequest) -> Result<String, Error> { Ok("7".to_owned()) }
+    /// # async fn is_valid(_: &str) -> bool { true }
+    ///
+    /// #[get("/inbox")]
+    /// async fn inbox(request: HttpRequest, hub: web::Data<Hub>) -> Result<Subscription, Error> {
+    ///     let session = session_of(&request)?;
+    ///     hub.admit(&request, format!("session:{session}"));
+    ///     if !is_valid(&session).await {
+    ///         return Err(ErrorUnauthorized("log in again"));
+    ///     }
+    ///     Ok(hub.subscribe("inbox"))
+    /// }
+    /// ```
+    pub fn admit(&self, request: &HttpRequest, tag: impl Into<Box<str>>) {
+        self.0.tags.admit(&StreamControl::of(request), tag.into());
+    }
+
+    /// Ends for good every stream that carries this tag, and every one that was admitted under it and has
+    /// not begun; says how many. Nothing more of any topic is sent on them. Their clients' reconnects are
+    /// answered 204. Requests that are admitted later are not concerned.
+    pub fn revoke(&self, tag: &str) -> usize {
+        let revoked = self.0.tags.revoke(tag);
+        self.0.counters.evicted_revoked(revoked);
+        revoked
+    }
+
+    /// Who reads a topic on this node: the tags of its streams.
+    ///
+    /// # Panics
+    ///
+    /// As [`Hub::topic`].
+    #[track_caller]
+    pub fn presence(&self, topic: impl IntoTopicName) -> Presence {
+        Presence::new(self.0.topic(&topic.into_topic_name()))
+    }
+
+    /// What happens at present.
+    pub fn stats(&self) -> HubStats {
+        self.0.stats()
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("log", &self.0.log)
+            .finish_non_exhaustive()
+    }
+}

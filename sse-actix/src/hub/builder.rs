@@ -1,0 +1,354 @@
+use std::{
+    collections::HashMap, error::Error, fmt, io, net::IpAddr, num::NonZeroU32, ops::RangeInclusive,
+    str::FromStr, sync::Arc, thread, time::Duration,
+};
+
+use ipnet::IpNet;
+use sse_actix_core::{
+    EventName, GAP_EVENT, IntoEventName, IntoTopicName, Keep, Log, MemoryLog, Retention, TopicName,
+};
+
+use super::{
+    Hub,
+    limits::{Limits, Quotas},
+    state::{Settings, State},
+};
+
+/// Settings of a [`Hub`].
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_actix::{Hub, TopicOptions};
+///
+/// let hub = Hub::builder()
+///     .topic("prices", TopicOptions::latest())
+///     .topics_with_prefix("room:", TopicOptions::log().max_events(500))
+///     .topic("cursor", TopicOptions::transient())
+///     .max_age(Duration::from_secs(3_600))
+///     .max_streams_per_address(100)
+///     .build()?;
+/// # Ok::<(), sse_actix::HubError>(())
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+#[derive(Debug)]
+pub struct HubBuilder {
+    log: Option<Arc<dyn Log>>,
+    settings: Settings,
+    quotas: Quotas,
+    proxies: Vec<String>,
+}
+
+impl HubBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            log: None,
+            settings: Settings {
+                topics: HashMap::new(),
+                prefixes: Vec::new(),
+                default: Arc::new(TopicOptions::log()),
+                max_age: None,
+                stall_timeout: Duration::from_secs(30),
+            },
+            quotas: Quotas::default(),
+            proxies: Vec::new(),
+        }
+    }
+
+    /// Where events are kept. Default: a [`MemoryLog`].
+    pub fn log(mut self, log: impl Log) -> Self {
+        self.log = Some(Arc::new(log));
+        self
+    }
+
+    /// How one topic is kept and told.
+    ///
+    /// # Panics
+    ///
+    /// As [`Hub::topic`].
+    #[track_caller]
+    pub fn topic(mut self, name: impl IntoTopicName, options: TopicOptions) -> Self {
+        self.settings
+            .topics
+            .insert(name.into_topic_name(), Arc::new(options));
+        self
+    }
+
+    /// How topics are kept and told whose names begin so; the longest prefix counts, and
+    /// [`topic`](Self::topic) before it.
+    pub fn topics_with_prefix(mut self, prefix: impl Into<String>, options: TopicOptions) -> Self {
+        self.settings.prefixes.push((prefix.into(), Arc::new(options)));
+        self
+    }
+
+    /// How all other topics are kept and told. Default: [`TopicOptions::log`].
+    pub fn topics(mut self, options: TopicOptions) -> Self {
+        self.settings.default = Arc::new(options);
+        self
+    }
+
+    /// How long a stream may last; each ends at a random time between 80 % and 100 % of it, so that their
+    /// clients do not come back together. Default: no limit.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.settings.max_age = Some(age);
+        self
+    }
+
+    /// How long a stream may leave events unread before it is given up: its slot is free, its place in the
+    /// presence too, and it ends when its client reads again. To the second. Default: 30 s.
+    pub fn stall_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.stall_timeout = timeout;
+        self
+    }
+
+    /// How many streams there may be. Default: no limit. Who is beyond a limit is answered 200, with a
+    /// `retry` as long as [`overload_retry`](Self::overload_retry) says, and the end: an error status would
+    /// stop an `EventSource` for good.
+    pub fn max_streams(mut self, streams: usize) -> Self {
+        self.quotas.streams = Some(streams);
+        self
+    }
+
+    /// How many streams may carry one tag. Default: no limit.
+    pub fn max_streams_per_tag(mut self, streams: usize) -> Self {
+        self.quotas.per_tag = Some(streams);
+        self
+    }
+
+    /// How many streams one address may have, or one network of IPv6 (/64). Default: no limit. The address
+    /// is the socket's, unless that is a [trusted proxy](Self::trusted_proxy).
+    pub fn max_streams_per_address(mut self, streams: usize) -> Self {
+        self.quotas.per_address = Some(streams);
+        self
+    }
+
+    /// How many streams one address may open in a minute, be they new or reconnects. Default: no limit.
+    pub fn max_connects_per_minute(mut self, connects: NonZeroU32) -> Self {
+        self.quotas.per_minute = Some(connects);
+        self
+    }
+
+    /// A proxy whose `Forwarded` or `X-Forwarded-For` header is believed: an address, or a network such as
+    /// `10.0.0.0/8`. Default: none, and no header is believed. May be called several times.
+    pub fn trusted_proxy(mut self, network: impl Into<String>) -> Self {
+        self.proxies.push(network.into());
+        self
+    }
+
+    /// After how long the clients come back that are turned away: a random time of this range each.
+    /// Default: 30 s to 60 s.
+    pub fn overload_retry(mut self, range: RangeInclusive<Duration>) -> Self {
+        self.quotas.retry = range;
+        self
+    }
+
+    /// The hub.
+    ///
+    /// # Errors
+    ///
+    /// [`HubError`], if this is a worker's thread, or a setting makes no sense.
+    pub fn build(mut self) -> Result<Hub, HubError> {
+        // How actix-server names the threads on which it runs factories and handlers.
+        if thread::current()
+            .name()
+            .is_some_and(|name| name.starts_with("actix-server worker"))
+        {
+            return Err(HubError::OnWorker);
+        }
+        let proxies = self
+            .proxies
+            .into_iter()
+            .map(|network| parse_network(&network).ok_or(HubError::NoNetwork(network)))
+            .collect::<Result<Vec<_>, _>>()?;
+        if self.settings.stall_timeout < Duration::from_secs(1) {
+            return Err(HubError::StallTimeout(self.settings.stall_timeout));
+        }
+        if self.settings.max_age.is_some_and(|age| age < Duration::from_secs(1)) {
+            return Err(HubError::MaxAge);
+        }
+        // The longest first.
+        self.settings
+            .prefixes
+            .sort_by_key(|(prefix, _)| usize::MAX - prefix.len());
+        let log = self.log.unwrap_or_else(|| Arc::new(MemoryLog::new()));
+        let limits = Limits::new(self.quotas, proxies);
+        Ok(Hub(Arc::new(State::new(log, self.settings, limits))))
+    }
+}
+
+fn parse_network(text: &str) -> Option<IpNet> {
+    IpNet::from_str(text)
+        .ok()
+        .or_else(|| IpAddr::from_str(text).ok().map(IpNet::from))
+}
+
+/// How a topic is kept, and what its readers are told.
+///
+/// Three modes: [`log`](Self::log) keeps every event, [`latest`](Self::latest) the newest of each key,
+/// [`transient`](Self::transient) none for those who come back.
+#[must_use = "options do nothing until a hub is built with them"]
+#[derive(Debug, Clone)]
+pub struct TopicOptions {
+    pub(super) retention: Retention,
+    pub(super) replays: bool,
+    pub(super) event: Option<EventName>,
+    pub(super) on_gap: OnGap,
+    pub(super) gap_event: EventName,
+}
+
+/// What happens to a reader that cannot be given everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnGap {
+    /// It receives an `sse-gap` event, and what is kept.
+    Tell,
+    /// If it was overtaken while it was connected, its stream ends, and it comes back, to be told then.
+    End,
+}
+
+impl TopicOptions {
+    /// Every event is kept, and a reader that comes back receives all it has missed. Bounded by count,
+    /// bytes and age, see [`Retention`]. The default mode.
+    pub const fn log() -> Self {
+        Self {
+            retention: Retention::new(),
+            replays: true,
+            event: None,
+            on_gap: OnGap::Tell,
+            gap_event: GAP_EVENT,
+        }
+    }
+
+    /// The newest event of each key is kept: a new, late or slow reader receives these. Published with
+    /// [`Topic::publish_keyed`](crate::Topic::publish_keyed).
+    pub const fn latest() -> Self {
+        let mut options = Self::log();
+        options.retention = options
+            .retention
+            .keep(Keep::LatestPerKey)
+            .max_age(Duration::from_secs(24 * 3_600));
+        options
+    }
+
+    /// Nothing is replayed: who comes back goes on with what comes then, and is told of no gap. Events have
+    /// no id. A slow reader is still given what it has not read, within 1,000 events and a minute.
+    pub const fn transient() -> Self {
+        let mut options = Self::log();
+        options.replays = false;
+        options.retention = options
+            .retention
+            .max_events(1_000)
+            .max_age(Duration::from_secs(60));
+        options
+    }
+
+    /// How many events are kept. Default: 10,000.
+    pub const fn max_events(mut self, events: usize) -> Self {
+        self.retention = self.retention.max_events(events);
+        self
+    }
+
+    /// How many bytes of memory they may take. Default: 4 MiB.
+    pub const fn max_bytes(mut self, bytes: usize) -> Self {
+        self.retention = self.retention.max_bytes(bytes);
+        self
+    }
+
+    /// How old they may become. Default: an hour; of [`latest`](Self::latest), a day.
+    pub const fn max_age(mut self, age: Duration) -> Self {
+        self.retention = self.retention.max_age(age);
+        self
+    }
+
+    /// The name of events that have none of their own. Default: none, which is `message`.
+    ///
+    /// # Panics
+    ///
+    /// If given a literal that is no event name.
+    #[track_caller]
+    pub fn event(mut self, name: impl IntoEventName) -> Self {
+        self.event = Some(name.into_event_name());
+        self
+    }
+
+    /// What happens to a reader that was overtaken by retention. Default: it is told.
+    pub const fn on_gap(mut self, on_gap: OnGap) -> Self {
+        self.on_gap = on_gap;
+        self
+    }
+
+    /// The name of the event that tells of a gap. Default: `sse-gap`.
+    ///
+    /// # Panics
+    ///
+    /// If given a literal that is no event name.
+    #[track_caller]
+    pub fn gap_event(mut self, name: impl IntoEventName) -> Self {
+        self.gap_event = name.into_event_name();
+        self
+    }
+}
+
+impl Default for TopicOptions {
+    fn default() -> Self {
+        Self::log()
+    }
+}
+
+/// Why a hub was not built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HubError {
+    /// This is a worker's thread: the application factory runs there once for each, and each would have a
+    /// hub of its own.
+    OnWorker,
+    /// A trusted proxy is neither an address nor a network.
+    NoNetwork(String),
+    /// The stall time-out is shorter than a second.
+    StallTimeout(Duration),
+    /// The age that streams may reach is less than a second.
+    MaxAge,
+}
+
+impl fmt::Display for HubError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OnWorker => f.write_str(
+                "a hub was made inside the application factory or a handler, so each worker would have its own and what one publishes would not reach the others; make it before `Server::new` and clone it in: `let hub = web::Data::new(Hub::new()?); Server::new(move || App::new().app_data(hub.clone()))`",
+            ),
+            Self::NoNetwork(text) => write!(
+                f,
+                "`{text}` is neither an IP address nor a network; write `10.0.0.1` or `10.0.0.0/8`"
+            ),
+            Self::StallTimeout(timeout) => write!(
+                f,
+                "a stall time-out of {timeout:?} would end streams that are merely slow; give it a second or more"
+            ),
+            Self::MaxAge => f.write_str(
+                "an age of less than a second would do nothing but reconnect; give streams a minute or more",
+            ),
+        }
+    }
+}
+
+impl Error for HubError {}
+
+impl From<HubError> for io::Error {
+    fn from(error: HubError) -> Self {
+        Self::new(io::ErrorKind::InvalidInput, error)
+    }
+}
+
+/// So that the settings can find what they were given.
+pub(super) fn options_for<'a>(settings: &'a Settings, name: &TopicName) -> &'a Arc<TopicOptions> {
+    let by_prefix = || {
+        settings
+            .prefixes
+            .iter()
+            .find(|(prefix, _)| name.as_str().starts_with(prefix.as_str()))
+            .map(|(_, options)| options)
+    };
+    settings
+        .topics
+        .get(name)
+        .or_else(by_prefix)
+        .unwrap_or(&settings.default)
+}

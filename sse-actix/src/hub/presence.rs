@@ -1,0 +1,189 @@
+//! Who reads a topic.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use futures_core::Stream;
+use sse_actix_core::{Watch, Watchers};
+use futures_util::task::AtomicWaker;
+use std::task::Wake;
+
+use super::state::TopicState;
+
+/// The tags of a topic's open streams on this node, each with how many streams it has.
+#[derive(Default)]
+pub(super) struct Present {
+    tags: Mutex<BTreeMap<Arc<str>, usize>>,
+    watchers: Watchers,
+}
+
+impl Present {
+    /// Counts a stream with these tags, until what this returns is dropped.
+    pub(super) fn join(topic: &Arc<TopicState>, tags: &[Arc<str>]) -> Stay {
+        let mut changed = false;
+        {
+            let mut present = topic.present.lock();
+            for tag in tags {
+                let streams = present.entry(Arc::clone(tag)).or_insert(0);
+                *streams += 1;
+                changed |= *streams == 1;
+            }
+        }
+        if changed {
+            topic.present.watchers.wake();
+        }
+        Stay {
+            topic: Arc::clone(topic),
+            tags: tags.to_vec(),
+        }
+    }
+
+    fn leave(&self, tags: &[Arc<str>]) {
+        let mut changed = false;
+        {
+            let mut present = self.lock();
+            for tag in tags {
+                if let Some(streams) = present.get_mut(tag) {
+                    *streams -= 1;
+                    if *streams == 0 {
+                        present.remove(tag);
+                        changed = true;
+                    }
+                }
+            }
+        }
+        if changed {
+            self.watchers.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, usize>> {
+        // No code that could panic runs under this lock.
+        self.tags.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One stream's part in a topic's presence.
+pub(super) struct Stay {
+    topic: Arc<TopicState>,
+    tags: Vec<Arc<str>>,
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.topic.present.leave(&self.tags);
+    }
+}
+
+/// Who reads a topic on this node: the tags that its open streams carry
+/// ([`Hub::admit`](crate::Hub::admit), [`Subscription::tag`](crate::Subscription::tag)).
+///
+/// ```
+/// # #[actix_web::main] async fn main() {
+/// let hub = sse_actix::Hub::new().unwrap();
+/// assert!(hub.presence("room:1").tags().is_empty());
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Presence(Arc<TopicState>);
+
+/// Somebody came, or went.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PresenceChange {
+    /// The first stream with this tag has begun.
+    Joined(Arc<str>),
+    /// The last stream with this tag has ended.
+    Left(Arc<str>),
+}
+
+impl Presence {
+    pub(super) fn new(topic: Arc<TopicState>) -> Self {
+        Self(topic)
+    }
+
+    /// The tags, in order.
+    pub fn tags(&self) -> Vec<Arc<str>> {
+        self.0.present.lock().keys().cloned().collect()
+    }
+
+    /// How many streams carry this tag.
+    pub fn streams(&self, tag: &str) -> usize {
+        self.0.present.lock().get(tag).copied().unwrap_or(0)
+    }
+
+    /// Joins and leaves, beginning with a join of each who is there. Whoever comes and goes before this is
+    /// polled again is not told of, so a slow reader of it never lags.
+    pub fn changes(&self) -> PresenceChanges {
+        let task = Arc::new(Task(AtomicWaker::new()));
+        PresenceChanges {
+            watch: self.0.present.watchers.add(Waker::from(Arc::clone(&task))),
+            task,
+            topic: Arc::clone(&self.0),
+            told: BTreeSet::new(),
+            ready: VecDeque::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Presence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Presence").field(&self.tags()).finish()
+    }
+}
+
+/// The stream that [`Presence::changes`] returns. It does not end.
+#[must_use = "a stream does nothing until it is polled"]
+pub struct PresenceChanges {
+    topic: Arc<TopicState>,
+    task: Arc<Task>,
+    #[expect(dead_code, reason = "held for its drop")]
+    watch: Watch,
+    told: BTreeSet<Arc<str>>,
+    ready: VecDeque<PresenceChange>,
+}
+
+/// Whoever polls at present.
+struct Task(AtomicWaker);
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        self.0.wake();
+    }
+}
+
+impl Stream for PresenceChanges {
+    type Item = PresenceChange;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PresenceChange>> {
+        if self.ready.is_empty() {
+            // Before the look, so that a change in between wakes.
+            self.task.0.register(cx.waker());
+            let present: BTreeSet<_> = self.topic.present.lock().keys().cloned().collect();
+            let joined = present.difference(&self.told).cloned();
+            let left = self.told.difference(&present).cloned();
+            let changes = left
+                .map(PresenceChange::Left)
+                .chain(joined.map(PresenceChange::Joined))
+                .collect();
+            self.ready = changes;
+            self.told = present;
+        }
+        match self.ready.pop_front() {
+            Some(change) => Poll::Ready(Some(change)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl fmt::Debug for PresenceChanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresenceChanges")
+            .field("told", &self.told)
+            .finish_non_exhaustive()
+    }
+}

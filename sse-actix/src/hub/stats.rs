@@ -1,0 +1,87 @@
+use sse_actix_core::{LogStats, TopicName};
+
+/// What a hub does at present, as [`Hub::stats`](crate::Hub::stats) returns it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HubStats {
+    /// Streams that read.
+    pub streams: usize,
+    /// Requests that were turned away, by limit.
+    pub turned_away: TurnedAway,
+    /// Streams that the hub has ended, by reason.
+    pub evictions: Evictions,
+    /// Each topic that is or was used on this node.
+    pub topics: Vec<TopicStats>,
+}
+
+impl HubStats {
+    /// The figures of one topic.
+    pub fn topic(&self, name: &str) -> Option<&TopicStats> {
+        self.topics.iter().find(|topic| topic.name.as_str() == name)
+    }
+}
+
+/// One topic's figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicStats {
+    /// Its name.
+    pub name: TopicName,
+    /// Streams that read it.
+    pub subscribers: usize,
+    /// Events published here.
+    pub published: u64,
+    /// Events handed to streams here; up to a second old.
+    pub delivered: u64,
+    /// What the log keeps of it, the oldest kept event among it; `None` if nothing was ever kept.
+    pub log: Option<LogStats>,
+    /// By how many sequences the slowest reader is behind; up to a second old.
+    pub lag: u64,
+    /// Gaps that readers were told of.
+    pub gaps: u64,
+    /// Its streams that the hub has ended, by reason.
+    pub evictions: Evictions,
+}
+
+/// Why streams were ended by the hub. A stream that reads several topics counts for each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Evictions {
+    /// Overtaken by retention, where [`OnGap::End`](crate::OnGap::End) says so.
+    pub overtaken: u64,
+    /// Did not read for longer than [`stall_timeout`](crate::HubBuilder::stall_timeout).
+    pub stalled: u64,
+    /// As old as [`max_age`](crate::HubBuilder::max_age) allows.
+    pub aged: u64,
+    /// Their credential has expired: [`valid_until`](crate::Subscription::valid_until).
+    pub expired: u64,
+    /// Ended by [`revoke`](crate::Hub::revoke); counted for the hub alone.
+    pub revoked: u64,
+}
+
+/// Requests beyond a limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TurnedAway {
+    /// [`max_streams`](crate::HubBuilder::max_streams).
+    pub streams: u64,
+    /// [`max_streams_per_tag`](crate::HubBuilder::max_streams_per_tag).
+    pub per_tag: u64,
+    /// [`max_streams_per_address`](crate::HubBuilder::max_streams_per_address).
+    pub per_address: u64,
+    /// [`max_connects_per_minute`](crate::HubBuilder::max_connects_per_minute).
+    pub per_minute: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Eviction {
+    Overtaken,
+    Stalled,
+    Aged,
+    Expired,
+    Revoked,
+}
+
+impl Eviction {
+    pub(super) const COUNT: usize = 5;
+}

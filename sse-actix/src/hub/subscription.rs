@@ -1,0 +1,525 @@
+use std::{
+    error::Error as StdError,
+    fmt,
+    net::IpAddr,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, SystemTime},
+};
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse, Responder, ResponseError,
+    body::BoxBody,
+    http::{
+        Method,
+        header::{HeaderMap, HeaderName, HeaderValue},
+    },
+};
+use futures_core::Stream;
+use serde::de::DeserializeOwned;
+use sse_actix_core::{Entry, EventId, Frame, KeepAlive, Positions, Retry};
+use tokio::time::Instant;
+
+use super::{
+    Hub,
+    address::address_of,
+    limits::{Overload, Seat},
+    part::{PartSpec, Snapshot},
+    presence::Present,
+    reading::{Brought, Id, Part, Reading, Sink},
+    stats::Eviction,
+    worker::{Member, Worker},
+};
+use crate::{
+    control::StreamControl,
+    extract::{LastEventId, is_reconnect_after_end},
+    head,
+    options::StreamOptions,
+    outbox::Outbox,
+    source::{Outcome, Source},
+};
+
+/// A topic, or several, as a stream: a [`Responder`], or a [`Stream`] of [`Frame`]s inside
+/// [`sse_stream`](macro@crate::sse_stream) and elsewhere.
+///
+/// Made by [`Hub::subscribe`]. Returned from a handler, it resumes by itself after the id that the client
+/// brings. A new client gets what comes from now on, or what [`history`](Self::history) or
+/// [`snapshot`](Self::snapshot) say; of a topic that keeps the latest of each key, these.
+///
+/// ```
+/// use actix_web::{Error, HttpRequest, get, web};
+/// use futures_util::StreamExt as _;
+/// use sse_actix::{Event, Hub, Subscription, sse_stream};
+///
+/// #[get("/chat/{room}")]
+/// async fn chat(room: web::Path<String>, hub: web::Data<Hub>) -> Result<Subscription, Error> {
+///     let room = sse_actix::TopicName::try_from(format!("room:{room}"))?;
+///     Ok(hub.subscribe(room).history(20))
+/// }
+///
+/// #[get("/greeted")]
+/// #[sse_stream]
+/// async fn greeted(request: HttpRequest, hub: web::Data<Hub>) -> Result<(), Error> {
+///     emit!(Event::data("welcome").event("greeting"));
+///     let mut news = hub.subscribe("news").on(&request);
+///     while let Some(event) = news.next().await {
+///         emit!(event?);
+///     }
+///     Ok(())
+/// }
+/// ```
+#[must_use = "a subscription is sent by returning it from a handler, or polled as a stream"]
+pub struct Subscription {
+    hub: Hub,
+    parts: Vec<PartSpec>,
+    last: Option<LastEventId>,
+    control: Option<StreamControl>,
+    address: Option<IpAddr>,
+    tags: Vec<Box<str>>,
+    max_age: Option<Duration>,
+    valid_until: Option<SystemTime>,
+    options: StreamOptions,
+    headers: Option<HeaderMap>,
+    reading: Option<Reading>,
+    over: bool,
+}
+
+impl Subscription {
+    pub(super) fn new(hub: &Hub, part: PartSpec) -> Self {
+        Self {
+            hub: hub.clone(),
+            parts: vec![part],
+            last: None,
+            control: None,
+            address: None,
+            tags: Vec::new(),
+            max_age: hub.0.settings.max_age,
+            valid_until: None,
+            options: StreamOptions::new(),
+            headers: None,
+            reading: None,
+            over: false,
+        }
+    }
+
+    /// Another subscription on the same stream. Each keeps its filter, its history and its snapshot; tags
+    /// and limits in time are put together, and one id resumes all of them.
+    ///
+    /// ```
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hub = sse_actix::Hub::new()?;
+    /// let both = hub.subscribe("news").history(3).and(hub.subscribe("prices"))?;
+    /// assert!(both.and(hub.subscribe("news")).is_err());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyTopics`] if there are more than [`Positions::MAX`], whose id might not fit into a header, or
+    /// one of them twice.
+    pub fn and(mut self, other: Self) -> Result<Self, TooManyTopics> {
+        for part in other.parts {
+            if self.parts.iter().any(|known| known.topic == part.topic) {
+                return Err(TooManyTopics(Fault::Twice(part.topic.to_string())));
+            }
+            self.parts.push(part);
+        }
+        if self.parts.len() > Positions::MAX {
+            return Err(TooManyTopics(Fault::Many(self.parts.len())));
+        }
+        self.tags.extend(other.tags);
+        self.valid_until = earlier(self.valid_until, other.valid_until);
+        self.max_age = earlier(self.max_age, other.max_age);
+        Ok(self)
+    }
+
+    /// Goes on after this id instead of the one that the request brings.
+    pub fn resume(mut self, last: LastEventId) -> Self {
+        self.last = Some(last);
+        self
+    }
+
+    /// Ties it to the stream that answers `request`, where it is not itself the answer: it goes on after the
+    /// id that the request brings, has the stream's tags, and counts towards the limits of its address.
+    pub fn on(mut self, request: &HttpRequest) -> Self {
+        self.last.get_or_insert_with(|| LastEventId::of(request));
+        self.control = Some(StreamControl::of(request));
+        self.address = address_of(request, &self.hub.0.limits.proxies);
+        self
+    }
+
+    /// Only the events whose value `shows` says yes to; it sees the value, not the text. What is no JSON of a
+    /// `T` is not shown. Applies to what is live, replayed, and in a [`snapshot`](Self::snapshot), and to the
+    /// topics so far; several filters must all say yes.
+    ///
+    /// The ids that a client has seen are those of events it was shown. If it comes back when retention has
+    /// taken events after its last one, it is told of a gap of unknown size, even if none of them was for it.
+    pub fn filter<T>(self, shows: impl Fn(&T) -> bool + 'static) -> Self
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        self.filter_entries(move |entry| entry.value::<T>().is_some_and(|value| shows(&value)))
+    }
+
+    /// Only the events whose name `shows` says yes to; `None` is an event without one. Otherwise as
+    /// [`filter`](Self::filter).
+    pub fn filter_names(self, shows: impl Fn(Option<&str>) -> bool + 'static) -> Self {
+        self.filter_entries(move |entry| shows(entry.name()))
+    }
+
+    fn filter_entries(mut self, shows: impl Fn(&Entry) -> bool + 'static) -> Self {
+        let shows = Rc::new(shows);
+        for part in &mut self.parts {
+            let shows = Rc::clone(&shows);
+            let before = part.manner().filter.take();
+            part.manner().filter = Some(Box::new(move |entry| {
+                before.as_ref().is_none_or(|before| before(entry)) && shows(entry)
+            }));
+        }
+        self
+    }
+
+    /// How far back its right reaches: nothing that was published before this time is ever shown, and no id
+    /// reaches further.
+    pub fn since(mut self, time: SystemTime) -> Self {
+        for part in &mut self.parts {
+            part.manner().since = Some(time);
+        }
+        self
+    }
+
+    /// As [`since`](Self::since), by place: nothing up to and with the event of this id, which
+    /// [`Topic::publish`](crate::Topic::publish) has returned.
+    pub fn after(mut self, id: &EventId) -> Self {
+        let positions = Positions::parse(id.as_str());
+        for part in &mut self.parts {
+            part.manner().after = positions.of(&part.topic);
+        }
+        self
+    }
+
+    /// A new client first gets the last events that it may see, this many or as many as are kept.
+    pub fn history(mut self, events: usize) -> Self {
+        for part in &mut self.parts {
+            part.manner().history = Some(events);
+        }
+        self
+    }
+
+    /// A new client, and one that has missed something, first gets the state that `take` returns, and then
+    /// every event after `at`, the id that `take` is given. Instead of [`history`](Self::history).
+    ///
+    /// The state may already contain events that come after `at`, since it is taken later: these repeat, so
+    /// what pages do with an event should be the same when done twice. It is never older than `at`.
+    ///
+    /// ```
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sse_actix::{Event, Hub};
+    /// # async fn prices_in_the_database() -> Result<Vec<f64>, actix_web::Error> { Ok(vec![]) }
+    ///
+    /// let hub = Hub::new()?;
+    /// let prices = hub.subscribe("prices").snapshot(async |_at| {
+    ///     let prices = prices_in_the_database().await?;
+    ///     Ok::<_, actix_web::Error>(Event::json(&prices)?.event("snapshot"))
+    /// });
+    /// # Ok(()) }
+    /// ```
+    pub fn snapshot<F, R>(mut self, take: F) -> Self
+    where
+        F: AsyncFn(EventId) -> R + 'static,
+        R: Snapshot,
+    {
+        let take = Rc::new(take);
+        for part in &mut self.parts {
+            let take = Rc::clone(&take);
+            part.manner().snapshot = Some(Rc::new(move |at| {
+                let take = Rc::clone(&take);
+                Box::pin(async move { take(at).await.into_events() })
+            }));
+        }
+        self
+    }
+
+    /// Tags its stream, as [`Hub::admit`] does, from when it begins: for presence and limits. For
+    /// revocation, admit the request before its credential is looked at.
+    pub fn tag(mut self, tag: impl Into<Box<str>>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// Ends the stream when the credential expires that allowed it: its client comes back, and whoever looks at
+    /// its credential then decides.
+    pub fn valid_until(mut self, time: SystemTime) -> Self {
+        self.valid_until = earlier(self.valid_until, Some(time));
+        self
+    }
+
+    /// Ends the stream at a random time between 80 % and 100 % of this age; its client comes back. Default:
+    /// [`HubBuilder::max_age`](crate::HubBuilder::max_age).
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self
+    }
+
+    /// As [`Sse::keep_alive`](crate::Sse::keep_alive).
+    pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
+        self.options.keep_alive = keep_alive;
+        self
+    }
+
+    /// As [`Sse::retry`](crate::Sse::retry).
+    pub fn retry(mut self, retry: impl Into<Retry>) -> Self {
+        self.options.retry = retry.into();
+        self
+    }
+
+    /// As [`Sse::compress`](crate::Sse::compress).
+    pub fn compress(mut self) -> Self {
+        self.options.compress = true;
+        self
+    }
+
+    /// As [`Sse::header`](crate::Sse::header).
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers
+            .get_or_insert_with(HeaderMap::new)
+            .append(name, value);
+        self
+    }
+
+    /// Takes its seat, and begins to read.
+    fn begin(&mut self) -> Result<Reading, Refused> {
+        let state = &self.hub.0;
+        let tags = match &self.control {
+            Some(control) => {
+                for tag in self.tags.drain(..) {
+                    state.tags.admit(control, tag);
+                }
+                control.tags()
+            }
+            None => std::mem::take(&mut self.tags),
+        };
+        state
+            .limits
+            .check_rate(self.address)
+            .map_err(Refused::Overload)?;
+        let seat = Seat::take(state, self.address, &tags).map_err(Refused::Overload)?;
+        let worker = Worker::of(state).ok_or(Refused::NoRuntime)?;
+
+        let brought = self.brought();
+        let parts: Vec<_> = self
+            .parts
+            .drain(..)
+            .map(|part| Part::new(state.topic(&part.topic), part.manner))
+            .collect();
+        let member = Rc::new(Member::new(self.control.clone(), seat, parts.len()));
+        if !tags.is_empty() {
+            let tags: Vec<Arc<str>> = tags.into_iter().map(Arc::from).collect();
+            let stays = parts.iter().map(|part| Present::join(&part.topic, &tags));
+            member.stays.set(stays.collect());
+        }
+        let reading = Reading::new(Rc::clone(&worker), Rc::clone(&member), parts, &brought);
+
+        if let Some(age) = self.max_age {
+            let age = age.mul_f64(0.8 + 0.2 * fastrand::f64());
+            worker.end_at(&member, Instant::now() + age, Eviction::Aged);
+        }
+        if let Some(time) = self.valid_until {
+            let left = time.duration_since(SystemTime::now()).unwrap_or_default();
+            worker.end_at(&member, Instant::now() + left, Eviction::Expired);
+        }
+        Ok(reading)
+    }
+
+    /// What the client has of each topic.
+    fn brought(&self) -> Vec<Brought> {
+        let id = self.last.as_ref().and_then(LastEventId::as_str);
+        let unknown = self.last.as_ref().is_some_and(LastEventId::is_unknown);
+        let positions = id.map(Positions::parse).unwrap_or_default();
+        let of_parts: Vec<_> = self
+            .parts
+            .iter()
+            .map(|part| positions.of(&part.topic))
+            .collect();
+        // An id that is of none of the topics says nothing of where the client was; one that is of some says
+        // that the others were not there.
+        let nonsense = unknown || id.is_some() && of_parts.iter().all(Option::is_none);
+        of_parts
+            .into_iter()
+            .map(|position| match position {
+                Some(position) => Brought::Position(position),
+                None if nonsense => Brought::Nonsense,
+                None => Brought::Nothing,
+            })
+            .collect()
+    }
+}
+
+/// Why it does not begin.
+enum Refused {
+    Overload(Overload),
+    NoRuntime,
+}
+
+fn earlier<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    a.into_iter().chain(b).min()
+}
+
+impl Responder for Subscription {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
+        if is_reconnect_after_end(request) {
+            return head::no_content();
+        }
+        let outbox = Rc::new(Outbox::new(None));
+        let mut this = self.on(request);
+        if request.method() == Method::HEAD {
+            return head::respond(request, &this.options, this.headers.as_ref(), outbox, Nothing);
+        }
+        match this.begin() {
+            Ok(reading) => {
+                reading.member().direct.set(true);
+                head::respond(request, &this.options, this.headers.as_ref(), outbox, reading)
+            }
+            Err(Refused::Overload(overload)) => {
+                tracing::debug!(target: "sse_actix", path = request.path(), "turned away: {overload}");
+                let retry = this.hub.0.limits.retry();
+                head::turn_away(request, &this.options, this.headers.as_ref(), retry)
+            }
+            Err(Refused::NoRuntime) => NoRuntime.error_response(),
+        }
+    }
+}
+
+/// The source of an answer without a body.
+struct Nothing;
+
+impl Source for Nothing {
+    fn poll_fill(&mut self, _: &Outbox, _: &mut Context<'_>) -> Poll<Outcome> {
+        Poll::Pending
+    }
+}
+
+/// Ends when the hub ends it: then the stream that it is [`on`](Subscription::on) ends as well. An `Err` is
+/// a snapshot's failure.
+impl Stream for Subscription {
+    type Item = Result<Frame, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Error>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let this = &mut *self;
+        let reading = match &mut this.reading {
+            Some(reading) => reading,
+            None => match this.begin() {
+                Ok(reading) => this.reading.insert(reading),
+                Err(refused) => {
+                    this.over = true;
+                    return Poll::Ready(match refused {
+                        Refused::NoRuntime => Some(Err(NoRuntime.into())),
+                        Refused::Overload(overload) => {
+                            tracing::debug!(target: "sse_actix", "turned away: {overload}");
+                            if let Some(control) = &this.control {
+                                control.send_away(this.hub.0.limits.retry());
+                            }
+                            None
+                        }
+                    });
+                }
+            },
+        };
+        let mut one = One(None);
+        let polled = reading.poll(&mut one, cx);
+        let is_over = reading.member().is_over();
+        match (one.0, polled) {
+            (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
+            (None, Poll::Ready(Err(error))) => {
+                this.over = true;
+                Poll::Ready(Some(Err(*error)))
+            }
+            (None, _) if is_over => {
+                this.over = true;
+                Poll::Ready(None)
+            }
+            (None, polled) => {
+                let _ = ready!(polled);
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+/// Room for one frame.
+struct One(Option<Frame>);
+
+impl Sink for One {
+    fn is_full(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn entry(&mut self, entry: &Entry, id: Id<'_>) {
+        self.0 = Some(match id {
+            Id::Own => entry.to_frame(),
+            Id::None => entry.to_frame_with(None),
+            Id::Line(line) => entry.to_frame_with(Some(line)),
+        });
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        self.0 = Some(frame.clone());
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("parts", &self.parts)
+            .field("tags", &self.tags)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One stream cannot have these topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TooManyTopics(Fault);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fault {
+    Many(usize),
+    Twice(String),
+}
+
+impl fmt::Display for TooManyTopics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Fault::Many(topics) => write!(
+                f,
+                "{topics} topics on one stream, but the id that resumes them all has room for {}; publish what belongs together on one topic, and filter",
+                Positions::MAX
+            ),
+            Fault::Twice(topic) => write!(f, "topic `{topic}` is on this stream already; subscribe to it once"),
+        }
+    }
+}
+
+impl StdError for TooManyTopics {}
+
+impl ResponseError for TooManyTopics {}
+
+/// A subscription was polled outside of an actix runtime.
+#[derive(Debug)]
+struct NoRuntime;
+
+impl fmt::Display for NoRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("subscriptions need an actix runtime on their thread: use `#[actix_web::main]`, or `actix_web::rt::System`")
+    }
+}
+
+impl StdError for NoRuntime {}
+
+impl ResponseError for NoRuntime {}

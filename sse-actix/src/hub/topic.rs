@@ -1,0 +1,176 @@
+use std::{error::Error, fmt, marker::PhantomData, sync::atomic::Ordering, time::SystemTime};
+
+use actix_web::ResponseError;
+use serde::Serialize;
+use sse_actix_core::{AppendError, Event, EventId, JsonError, OwnId, Positions, Record, TopicName};
+
+use super::Hub;
+
+/// Where to publish: one topic of a [`Hub`], whose events are `T`s as JSON, or [`Raw`] events.
+///
+/// Cheap to make and to clone.
+pub struct Topic<T> {
+    hub: Hub,
+    name: TopicName,
+    of: PhantomData<fn(&T)>,
+}
+
+/// Events as they are: what a topic made by [`Hub::raw`] is of.
+#[derive(Debug, Clone, Copy)]
+pub enum Raw {}
+
+impl<T> Topic<T> {
+    pub(super) fn new(hub: &Hub, name: TopicName) -> Self {
+        Self {
+            hub: hub.clone(),
+            name,
+            of: PhantomData,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &TopicName {
+        &self.name
+    }
+
+    async fn append(&self, record: Record) -> Result<EventId, PublishError> {
+        let state = &self.hub.0;
+        let topic = state.topic(&self.name);
+        let appended = state
+            .log
+            .append(&self.name, record, &topic.options.retention, SystemTime::now());
+        let position = appended.await?;
+        topic.published.fetch_add(1, Ordering::Relaxed);
+        // A position always makes an id.
+        Ok(Positions::id([position])
+            .to_event_id()
+            .unwrap_or(EventId::from_static("")))
+    }
+}
+
+impl<T: Serialize> Topic<T> {
+    /// Publishes a value, and returns the event's id once the log has it. Waits for no reader.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`], if it is no JSON, or the log has not taken it, or may not have.
+    pub async fn publish(&self, value: &T) -> Result<EventId, PublishError> {
+        self.append(self.record(value)?).await
+    }
+
+    /// Publishes the newest state of `key`, which replaces the one before in a topic that keeps the
+    /// [latest](crate::TopicOptions::latest).
+    ///
+    /// ```
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sse_actix::{Hub, TopicOptions};
+    ///
+    /// let hub = Hub::builder().topic("prices", TopicOptions::latest()).build()?;
+    /// let prices = hub.topic("prices");
+    /// prices.publish_keyed("ACME", &101.5).await?;
+    /// prices.publish_keyed("ACME", &101.6).await?;
+    /// assert_eq!(hub.stats().topic("prices").unwrap().log.unwrap().events, 1);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub async fn publish_keyed(&self, key: &str, value: &T) -> Result<EventId, PublishError> {
+        self.append(self.record(value)?.key(key)).await
+    }
+
+    fn record(&self, value: &T) -> Result<Record, JsonError> {
+        let topic = self.hub.0.topic(&self.name);
+        Record::json(value, topic.options.event.as_ref())
+    }
+}
+
+impl Topic<Raw> {
+    /// Publishes an event, and returns the id that the log gave it. Waits for no reader.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`], if it has an id of its own, or the log has not taken it, or may not have.
+    pub async fn publish(&self, event: Event) -> Result<EventId, PublishError> {
+        self.append(self.record(&event)?).await
+    }
+
+    /// As [`publish`](Self::publish), for the newest state of `key`.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub async fn publish_keyed(&self, key: &str, event: Event) -> Result<EventId, PublishError> {
+        self.append(self.record(&event)?.key(key)).await
+    }
+
+    fn record(&self, event: &Event) -> Result<Record, OwnId> {
+        let topic = self.hub.0.topic(&self.name);
+        Record::event(event, topic.options.event.as_ref())
+    }
+}
+
+impl<T> Clone for Topic<T> {
+    fn clone(&self) -> Self {
+        Self::new(&self.hub, self.name.clone())
+    }
+}
+
+impl<T> fmt::Debug for Topic<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Topic").field(&self.name).finish()
+    }
+}
+
+/// Why an event was not published, or may not have been.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The value cannot be JSON.
+    Json(JsonError),
+    /// The event has an id of its own.
+    OwnId(OwnId),
+    /// The log has not taken it, or may not have.
+    Append(AppendError),
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => error.fmt(f),
+            Self::OwnId(error) => error.fmt(f),
+            Self::Append(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for PublishError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Json(error) => error.source(),
+            Self::OwnId(error) => error.source(),
+            Self::Append(error) => error.source(),
+        }
+    }
+}
+
+impl ResponseError for PublishError {}
+
+impl From<JsonError> for PublishError {
+    fn from(error: JsonError) -> Self {
+        Self::Json(error)
+    }
+}
+
+impl From<OwnId> for PublishError {
+    fn from(error: OwnId) -> Self {
+        Self::OwnId(error)
+    }
+}
+
+impl From<AppendError> for PublishError {
+    fn from(error: AppendError) -> Self {
+        Self::Append(error)
+    }
+}

@@ -1,0 +1,586 @@
+//! One thread's part in a hub: it learns which topics have grown, takes what is new into its windows, and
+//! wakes its readers.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, HashMap, VecDeque},
+    future::{Future, poll_fn},
+    num::NonZeroUsize,
+    pin::Pin,
+    rc::{Rc, Weak},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::{Duration, SystemTime},
+};
+
+use slab::Slab;
+use sse_actix_core::{
+    Batch, Completion, Limit, LogError, Mailbox, Position, Resume, Start, TopicName, Watch, Window,
+};
+use tokio::time::{Instant, Sleep};
+
+use super::{
+    limits::Seat,
+    presence::Stay,
+    state::{State, TopicState},
+    stats::Eviction,
+};
+use crate::{control::StreamControl, ending::Ending};
+
+thread_local! {
+    static WORKERS: RefCell<HashMap<u64, Rc<Worker>>> = RefCell::new(HashMap::new());
+}
+
+/// How many readers are woken before everybody else on the thread has a turn: among them publishers, whose
+/// next event the later readers then get along with this one.
+const SLICE: usize = 64;
+
+/// How often it is looked for readers that have stalled, and figures are told.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long a failed read is left alone.
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
+
+const PULL: Limit = Limit {
+    events: NonZeroUsize::new(Window::MAX).unwrap(),
+    bytes: 256 * 1024,
+};
+
+pub(super) struct Worker {
+    pub(super) state: Arc<State>,
+    id: u64,
+    topics: RefCell<Slab<LocalTopic>>,
+    keys: RefCell<HashMap<TopicName, usize>>,
+    mailbox: Mailbox,
+    /// Topics that have something to do.
+    active: RefCell<VecDeque<usize>>,
+    deadlines: RefCell<BTreeMap<(Instant, u64), (Weak<Member>, Eviction)>>,
+    readers: Cell<usize>,
+    /// Seconds, about, since it began.
+    ticks: Cell<u32>,
+    pump: Cell<Option<Waker>>,
+    /// Where id lines are written, one at a time.
+    pub(super) scratch: Cell<Vec<u8>>,
+}
+
+pub(super) struct LocalTopic {
+    pub(super) state: Arc<TopicState>,
+    pub(super) window: Window,
+    pub(super) delivered: Cell<u64>,
+    readers: Slab<(Rc<Member>, usize)>,
+    #[expect(dead_code, reason = "held for its drop")]
+    watch: Watch,
+    pull: Pull,
+    /// The log has more than the window.
+    grown: bool,
+    /// The next reader to be woken; `None` when all have been.
+    waking: Option<usize>,
+    /// All were woken, and have not had their turn yet.
+    settling: bool,
+    queued: bool,
+}
+
+enum Pull {
+    None,
+    Reading(Completion<Result<Batch, LogError>>),
+    Pausing(Pin<Box<Sleep>>),
+}
+
+/// A subscription, as its topics know it.
+pub(super) struct Member {
+    waker: RefCell<Option<Waker>>,
+    waiting: Cell<bool>,
+    /// The tick at which it was last woken or polled.
+    touched: Cell<u32>,
+    over: Cell<bool>,
+    /// Its client not reading is why it is not polled, and nothing else.
+    pub(super) direct: Cell<bool>,
+    pub(super) control: Option<StreamControl>,
+    pub(super) seat: Cell<Option<Seat>>,
+    pub(super) stays: Cell<Vec<Stay>>,
+    pub(super) places: Box<[Spot]>,
+}
+
+/// A subscription's place in one topic.
+pub(super) struct Spot {
+    key: Cell<usize>,
+    slot: Cell<Option<usize>>,
+    pub(super) position: Cell<Option<Position>>,
+    /// Its position is told in no id.
+    pub(super) silent: Cell<bool>,
+}
+
+impl Worker {
+    /// This thread's worker of a hub; `None` where there is no actix runtime.
+    pub(super) fn of(state: &Arc<State>) -> Option<Rc<Self>> {
+        let known = WORKERS.with_borrow(|workers| workers.get(&state.id).cloned());
+        known.or_else(|| Self::start(state))
+    }
+
+    fn start(state: &Arc<State>) -> Option<Rc<Self>> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        actix_web::rt::System::try_current()?;
+        let worker = Rc::new(Self {
+            state: Arc::clone(state),
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            topics: RefCell::default(),
+            keys: RefCell::default(),
+            mailbox: Mailbox::new(),
+            active: RefCell::default(),
+            deadlines: RefCell::default(),
+            readers: Cell::new(0),
+            ticks: Cell::new(0),
+            pump: Cell::new(None),
+            scratch: Cell::default(),
+        });
+        WORKERS.with_borrow_mut(|workers| workers.insert(state.id, Rc::clone(&worker)));
+        let leaving = Leaving(Rc::clone(&worker));
+        actix_web::rt::spawn(async move {
+            let mut timer = Box::pin(tokio::time::sleep(TICK));
+            poll_fn(|cx| leaving.0.poll_pump(timer.as_mut(), cx)).await;
+        });
+        Some(worker)
+    }
+
+    /// Adds a member's part to a topic, before it reads from it.
+    pub(super) fn join(&self, member: &Rc<Member>, part: usize, topic: &Arc<TopicState>) {
+        let mut topics = self.topics.borrow_mut();
+        let known = self.keys.borrow().get(&topic.name).copied();
+        let key = known.unwrap_or_else(|| {
+            let entry = topics.vacant_entry();
+            let key = entry.key();
+            let bell = self.mailbox.bell(key);
+            let watch = self
+                .state
+                .log
+                .watch(&topic.name, Waker::from(bell), SystemTime::now());
+            entry.insert(LocalTopic {
+                state: Arc::clone(topic),
+                window: Window::default(),
+                delivered: Cell::new(0),
+                readers: Slab::new(),
+                watch,
+                pull: Pull::None,
+                grown: false,
+                waking: None,
+                settling: false,
+                queued: false,
+            });
+            self.keys.borrow_mut().insert(topic.name.clone(), key);
+            key
+        });
+        if let (Some(local), Some(spot)) = (topics.get_mut(key), member.places.get(part)) {
+            spot.key.set(key);
+            spot.slot
+                .set(Some(local.readers.insert((Rc::clone(member), part))));
+        }
+        topic.subscribers.fetch_add(1, Ordering::Relaxed);
+        self.readers.set(self.readers.get() + 1);
+        if self.readers.get() == 1 {
+            self.wake_pump();
+        }
+    }
+
+    /// Ends a member's parts in all its topics, and gives back what it occupies.
+    pub(super) fn leave(&self, member: &Member) {
+        member.over.set(true);
+        for spot in &member.places {
+            let Some(slot) = spot.slot.take() else { continue };
+            let mut topics = self.topics.borrow_mut();
+            let Some(local) = topics.get_mut(spot.key.get()) else {
+                continue;
+            };
+            let reader = local.readers.try_remove(slot);
+            local.state.subscribers.fetch_sub(1, Ordering::Relaxed);
+            self.readers.set(self.readers.get() - 1);
+            let mut gone = None;
+            if local.readers.is_empty() {
+                local.tell(self.id);
+                self.keys.borrow_mut().remove(&local.state.name);
+                gone = topics.try_remove(spot.key.get());
+            }
+            // What they own may be anything, so it goes without the borrow.
+            drop(topics);
+            drop((reader, gone));
+        }
+        drop((member.seat.take(), member.stays.take()));
+    }
+
+    /// Lets a reader look at its topic.
+    pub(super) fn with_topic<T>(&self, spot: &Spot, look: impl FnOnce(&LocalTopic) -> T) -> Option<T> {
+        let topics = self.topics.borrow();
+        spot.slot.get()?;
+        topics.get(spot.key.get()).map(look)
+    }
+
+    /// A reader has read up to the head: from there on the window knows what is new.
+    pub(super) fn reached(&self, spot: &Spot, position: Position) {
+        let mut topics = self.topics.borrow_mut();
+        let key = spot.key.get();
+        if let Some(local) = topics.get_mut(key)
+            && local.window.head().is_none()
+        {
+            local.window.begin(position);
+            // It may have grown since it was read.
+            local.grown = true;
+            self.activate(local, key);
+            self.wake_pump();
+        }
+    }
+
+    /// Ends a member at a time, for a reason.
+    pub(super) fn end_at(&self, member: &Rc<Member>, at: Instant, reason: Eviction) {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let key = (at, NEXT.fetch_add(1, Ordering::Relaxed));
+        self.deadlines
+            .borrow_mut()
+            .insert(key, (Rc::downgrade(member), reason));
+        self.wake_pump();
+    }
+
+    /// Ends a member's stream so that its client comes back, and frees what it occupies at once, be it polled
+    /// again or not.
+    pub(super) fn evict(&self, member: &Rc<Member>, reason: Eviction) {
+        if member.over.get() {
+            return;
+        }
+        self.state.counters.evicted(reason, 1);
+        for spot in &member.places {
+            self.with_topic(spot, |local| local.state.counters.evicted(reason, 1));
+        }
+        self.leave(member);
+        if let Some(control) = &member.control {
+            control.end(Ending::Reconnect);
+        }
+        member.wake(self.ticks.get());
+    }
+
+    fn wake_pump(&self) {
+        if let Some(waker) = self.pump.take() {
+            waker.wake_by_ref();
+            self.pump.set(Some(waker));
+        }
+    }
+
+    fn activate(&self, local: &mut LocalTopic, key: usize) {
+        if !local.queued {
+            local.queued = true;
+            self.active.borrow_mut().push_back(key);
+        }
+    }
+
+    fn poll_pump(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+        self.pump.set(Some(cx.waker().clone()));
+        while let Poll::Ready(key) = self.mailbox.poll_next(cx) {
+            if let Some(local) = self.topics.borrow_mut().get_mut(key) {
+                local.grown = true;
+                self.activate(local, key);
+            }
+        }
+        self.poll_time(timer.as_mut(), cx);
+
+        let mut budget = SLICE;
+        let mut go_on = false;
+        for _ in 0..self.active.borrow().len() {
+            let Some(key) = self.active.borrow_mut().pop_front() else {
+                break;
+            };
+            let mut topics = self.topics.borrow_mut();
+            let Some(local) = topics.get_mut(key) else { continue };
+            local.queued = false;
+            let step = local.step(self, &mut budget, cx);
+            if step != Step::Done {
+                self.activate(local, key);
+            }
+            go_on |= step == Step::Again;
+            if budget == 0 {
+                break;
+            }
+        }
+        if go_on {
+            // After those that were woken.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    fn poll_time(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) {
+        loop {
+            let now = Instant::now();
+            let mut due = Vec::new();
+            let next = {
+                let mut deadlines = self.deadlines.borrow_mut();
+                while let Some(first) = deadlines.first_entry()
+                    && first.key().0 <= now
+                {
+                    due.push(first.remove());
+                }
+                deadlines.first_key_value().map(|((at, _), _)| *at)
+            };
+            for (member, reason) in due {
+                if let Some(member) = member.upgrade() {
+                    self.evict(&member, reason);
+                }
+            }
+            if let Some(next) = next
+                && next < timer.deadline()
+            {
+                timer.as_mut().reset(next);
+            }
+            if self.readers.get() == 0 && next.is_none() {
+                // Nothing to look after.
+                return;
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.tick();
+            timer.as_mut().reset(Instant::now() + TICK);
+        }
+    }
+
+    fn tick(&self) {
+        self.ticks.set(self.ticks.get() + 1);
+        let stall = u32::try_from(self.state.settings.stall_timeout.as_secs()).unwrap_or(u32::MAX);
+        let mut stalled = Vec::new();
+        for (_, local) in self.topics.borrow().iter() {
+            local.tell(self.id);
+            for (_, (member, _)) in &local.readers {
+                if member.direct.get()
+                    && !member.waiting.get()
+                    && self.ticks.get().saturating_sub(member.touched.get()) > stall
+                {
+                    stalled.push(Rc::clone(member));
+                }
+            }
+        }
+        for member in stalled {
+            self.evict(&member, Eviction::Stalled);
+        }
+        if self.ticks.get().is_multiple_of(10) {
+            self.state.log.maintain(SystemTime::now());
+            self.state.limits.maintain();
+        }
+    }
+
+    pub(super) fn now(&self) -> u32 {
+        self.ticks.get()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Nothing more to do.
+    Done,
+    /// It waits for the log.
+    Waits,
+    /// It goes on with the next turn.
+    Again,
+}
+
+impl LocalTopic {
+    /// Takes in what is new, and wakes the next readers.
+    fn step(&mut self, worker: &Worker, budget: &mut usize, cx: &mut Context<'_>) -> Step {
+        let waits = self.pull(worker, cx);
+        while let Some(next) = self.waking {
+            if *budget == 0 {
+                return Step::Again;
+            }
+            let Some(head) = self.window.head() else { break };
+            let mut next = next;
+            // A slot may be empty; there are never more slots than there were readers at once.
+            while next < self.readers.capacity() && *budget > 0 {
+                if let Some((member, part)) = self.readers.get(next)
+                    && member.waits_before(*part, head)
+                {
+                    member.wake(worker.ticks.get());
+                    *budget -= 1;
+                }
+                next += 1;
+            }
+            self.waking = (next < self.readers.capacity()).then_some(next);
+            self.settling = true;
+        }
+        if self.waking.is_some() || self.grown && !waits {
+            return Step::Again;
+        }
+        if self.settling {
+            self.settling = false;
+            return Step::Again;
+        }
+        // Everyone has had a turn; who has not read by now has fallen behind.
+        self.window.clear();
+        if waits { Step::Waits } else { Step::Done }
+    }
+
+    /// Reads what is new. Whether it waits for the log.
+    fn pull(&mut self, worker: &Worker, cx: &mut Context<'_>) -> bool {
+        loop {
+            match &mut self.pull {
+                Pull::None => {
+                    let Some(head) = self.window.head().filter(|_| self.grown) else {
+                        return false;
+                    };
+                    self.grown = false;
+                    let start = Start::After(head);
+                    let read = worker
+                        .state
+                        .log
+                        .read(&self.state.name, start, PULL, SystemTime::now());
+                    match read.into_ready() {
+                        Ok(batch) => return self.take(batch, cx),
+                        Err(later) => self.pull = Pull::Reading(later),
+                    }
+                }
+                Pull::Reading(reading) => {
+                    let Poll::Ready(batch) = Pin::new(reading).poll(cx) else {
+                        return true;
+                    };
+                    self.pull = Pull::None;
+                    return self.take(batch, cx);
+                }
+                Pull::Pausing(pause) => {
+                    if pause.as_mut().poll(cx).is_pending() {
+                        return true;
+                    }
+                    self.pull = Pull::None;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, batch: Result<Batch, LogError>, cx: &mut Context<'_>) -> bool {
+        match batch {
+            Ok(batch) => {
+                if batch.resume != Resume::From {
+                    // Overtaken, or another life of the log: the readers find out for themselves.
+                    self.window.begin(batch.start);
+                }
+                self.grown |= batch.more;
+                let known = self.window.head();
+                self.window.extend(batch.entries, batch.end.sequence);
+                if batch.resume != Resume::From || self.window.head() != known {
+                    self.waking = Some(0);
+                }
+                false
+            }
+            Err(error) => {
+                tracing::warn!(
+                    target: "sse_actix", topic = self.state.name.as_str(), %error,
+                    cause = error_cause(&error), "a topic cannot be read; its streams stay open"
+                );
+                self.grown = true;
+                let mut pause = Box::pin(tokio::time::sleep(PAUSE));
+                let waits = pause.as_mut().poll(cx).is_pending();
+                self.pull = Pull::Pausing(pause);
+                waits
+            }
+        }
+    }
+
+    /// Tells the figures that are counted here.
+    fn tell(&self, worker: u64) {
+        self.state
+            .delivered
+            .fetch_add(self.delivered.take(), Ordering::Relaxed);
+        let head = self.window.head();
+        let behind = self.readers.iter().filter_map(|(_, (member, part))| {
+            let position = member.places.get(*part)?.position.get()?;
+            let head = head.filter(|head| head.epoch == position.epoch)?;
+            Some(head.sequence.saturating_sub(position.sequence))
+        });
+        let lag = behind.max();
+        let mut lags = self
+            .state
+            .lags
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        match lag {
+            Some(lag) => lags.insert(worker, lag),
+            None => lags.remove(&worker),
+        };
+    }
+}
+
+pub(super) fn error_cause(error: &LogError) -> Option<String> {
+    std::error::Error::source(error).map(ToString::to_string)
+}
+
+impl Member {
+    pub(super) fn new(control: Option<StreamControl>, seat: Seat, parts: usize) -> Self {
+        let spot = || Spot {
+            key: Cell::new(0),
+            slot: Cell::new(None),
+            position: Cell::new(None),
+            silent: Cell::new(false),
+        };
+        Self {
+            waker: RefCell::new(None),
+            waiting: Cell::new(false),
+            touched: Cell::new(0),
+            over: Cell::new(false),
+            direct: Cell::new(false),
+            control,
+            seat: Cell::new(Some(seat)),
+            stays: Cell::default(),
+            places: (0..parts).map(|_| spot()).collect(),
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    /// It is being polled.
+    pub(super) fn touch(&self, now: u32) {
+        self.waiting.set(false);
+        self.touched.set(now);
+    }
+
+    /// It has read everything, and waits.
+    pub(super) fn wait(&self, cx: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if !waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()))
+        {
+            *waker = Some(cx.waker().clone());
+        }
+        self.waiting.set(true);
+    }
+
+    fn waits_before(&self, part: usize, head: Position) -> bool {
+        self.waiting.get()
+            && self
+                .places
+                .get(part)
+                .and_then(|spot| spot.position.get())
+                .is_some_and(|position| position.epoch != head.epoch || position.sequence < head.sequence)
+    }
+
+    fn wake(&self, now: u32) {
+        self.waiting.set(false);
+        self.touched.set(now);
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// The pump's hold on its worker: when the runtime ends, the thread may get another.
+struct Leaving(Rc<Worker>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let _ = WORKERS.try_with(|workers| {
+            let gone = workers
+                .try_borrow_mut()
+                .ok()
+                .and_then(|mut workers| workers.remove(&self.0.state.id));
+            drop(gone);
+        });
+    }
+}
