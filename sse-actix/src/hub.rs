@@ -23,7 +23,6 @@ use std::{fmt, sync::Arc};
 use actix_web::HttpRequest;
 use sse_actix_core::IntoTopicName;
 
-use self::{part::PartSpec, state::State};
 pub use self::{
     builder::{HubBuilder, HubError, OnGap, TopicOptions},
     limits::Overload,
@@ -31,8 +30,9 @@ pub use self::{
     presence::{Presence, PresenceChange, PresenceChanges},
     stats::{Evictions, HubStats, TopicStats, TurnedAway},
     subscription::{Subscription, TooManyTopics},
-    topic::{PublishError, Raw, Topic},
+    topic::{PublishError, RawTopic, Topic},
 };
+use self::{part::PartSpec, state::State};
 use crate::control::StreamControl;
 
 /// Topics that are published to from anywhere in the program and read by any number of streams.
@@ -108,8 +108,8 @@ impl Hub {
     ///
     /// As [`Hub::topic`].
     #[track_caller]
-    pub fn raw(&self, name: impl IntoTopicName) -> Topic<Raw> {
-        self.topic(name)
+    pub fn raw(&self, name: impl IntoTopicName) -> RawTopic {
+        RawTopic::new(self, name.into_topic_name())
     }
 
     /// A subscription to a topic: returned from a handler, it is the stream.

@@ -36,7 +36,7 @@
 //! | resume | [`LastEventId`] |
 //! | serve | [`Server`], [`inherited_sockets`] |
 //! | be read by pages of other origins | [`CrossOrigin`], [`AllowedOrigins`], [`Origin`], [`SessionCookie`] |
-//! | publish to many | [`Hub`], [`Topic`], [`Subscription`], [`TopicOptions`] |
+//! | publish to many | [`Hub`], [`Topic`], [`RawTopic`], [`Subscription`], [`TopicOptions`] |
 //! | end streams | [`Shutdown`], [`StreamControl`], [`Ending`], [`StreamError`] |
 //! | share a path with JSON | [`PrefersEventStream`] |
 //! | test | [`test`](mod@test) |
@@ -86,8 +86,9 @@ pub use self::{
     extract::{LastEventId, UnknownId},
     generator::EventStream,
     hub::{
-        Evictions, Hub, HubBuilder, HubError, HubStats, OnGap, Overload, Presence, PresenceChange, PresenceChanges,
-        PublishError, Raw, Snapshot, Subscription, TooManyTopics, Topic, TopicOptions, TopicStats, TurnedAway,
+        Evictions, Hub, HubBuilder, HubError, HubStats, OnGap, Overload, Presence, PresenceChange,
+        PresenceChanges, PublishError, RawTopic, Snapshot, Subscription, TooManyTopics, Topic, TopicOptions,
+        TopicStats, TurnedAway,
     },
     responder::Sse,
     server::{Server, inherited_sockets},

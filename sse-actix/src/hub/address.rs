@@ -52,11 +52,7 @@ fn hops(request: &HttpRequest) -> Vec<Option<IpAddr>> {
 fn parse(text: &str) -> Option<IpAddr> {
     let bracketed = || text.strip_prefix('[')?.split(']').next()?.parse().ok();
     let with_port = || text.rsplit_once(':')?.0.parse().ok();
-    text.parse()
-        .ok()
-        .or_else(bracketed)
-        .or_else(with_port)
-        .map(plain)
+    text.parse().ok().or_else(bracketed).or_else(with_port).map(plain)
 }
 
 /// An IPv4 address that came as IPv6 is itself.
@@ -95,7 +91,10 @@ mod tests {
         assert_eq!(of("10.1.1.1:1", Some((xff, "198.51.100.7"))), "198.51.100.7");
         assert_eq!(of("10.1.1.1:1", None), "10.1.1.1");
         // What the client itself has written comes first, and is not looked at.
-        assert_eq!(of("10.1.1.1:1", Some((xff, "1.1.1.1, 198.51.100.7, 10.2.2.2"))), "198.51.100.7");
+        assert_eq!(
+            of("10.1.1.1:1", Some((xff, "1.1.1.1, 198.51.100.7, 10.2.2.2"))),
+            "198.51.100.7"
+        );
         assert_eq!(of("10.1.1.1:1", Some((xff, "1.1.1.1, nonsense"))), "10.1.1.1");
         assert_eq!(of("10.1.1.1:1", Some((xff, "198.51.100.7:4711"))), "198.51.100.7");
         let forwarded = r#"for=1.1.1.1, for="[2001:db8:1:2:3::4]:80";proto=https;by=10.0.0.1"#;

@@ -147,11 +147,12 @@ impl HubBuilder {
     ///
     /// [`HubError`], if this is a worker's thread, or a setting makes no sense.
     pub fn build(mut self) -> Result<Hub, HubError> {
-        // How actix-server names the threads on which it runs factories and handlers.
-        if thread::current()
-            .name()
-            .is_some_and(|name| name.starts_with("actix-server worker"))
-        {
+        // How actix names the threads on which it runs factories and handlers.
+        let thread = thread::current();
+        if thread.name().is_some_and(|name| {
+            name.starts_with("actix-server worker")
+                || name.starts_with("actix-rt|") && name.contains("arbiter:")
+        }) {
             return Err(HubError::OnWorker);
         }
         let proxies = self
@@ -162,7 +163,11 @@ impl HubBuilder {
         if self.settings.stall_timeout < Duration::from_secs(1) {
             return Err(HubError::StallTimeout(self.settings.stall_timeout));
         }
-        if self.settings.max_age.is_some_and(|age| age < Duration::from_secs(1)) {
+        if self
+            .settings
+            .max_age
+            .is_some_and(|age| age < Duration::from_secs(1))
+        {
             return Err(HubError::MaxAge);
         }
         // The longest first.

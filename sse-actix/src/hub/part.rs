@@ -14,12 +14,14 @@ pub(super) struct PartSpec {
 /// What is asked for beyond everything from now on; most parts have none.
 #[derive(Default)]
 pub(super) struct Manner {
-    pub(super) filter: Option<Box<dyn Fn(&Entry) -> bool>>,
+    pub(super) filter: Option<Filter>,
     pub(super) since: Option<SystemTime>,
     pub(super) after: Option<Position>,
     pub(super) history: Option<usize>,
     pub(super) snapshot: Option<TakeSnapshot>,
 }
+
+pub(super) type Filter = Box<dyn Fn(&Entry) -> bool>;
 
 pub(super) type TakeSnapshot = Rc<dyn Fn(EventId) -> LocalBoxFuture<'static, Result<Vec<Event>, Error>>>;
 

@@ -9,8 +9,8 @@ use std::{
 };
 
 use futures_core::Stream;
-use sse_actix_core::{Watch, Watchers};
 use futures_util::task::AtomicWaker;
+use sse_actix_core::{Watch, Watchers};
 use std::task::Wake;
 
 use super::state::TopicState;

@@ -16,8 +16,8 @@ use std::{
 use actix_web::Error;
 use futures_core::future::LocalBoxFuture;
 use sse_actix_core::{
-    Ahead, Batch, Completion, Entry, Event, EventId, Frame, Keep, Limit, LogError, Position, Positions, Record, Start,
-    gap_frame,
+    Ahead, Batch, Completion, Entry, Event, EventId, Frame, Keep, Limit, LogError, Position, Positions,
+    Record, Start, gap_frame,
 };
 use tokio::time::Sleep;
 
@@ -387,14 +387,19 @@ impl<S: Sink> Reader<'_, S> {
                         return Err(Stop::Overtaken);
                     }
                     part.topic.gaps.fetch_add(1, Ordering::Relaxed);
-                    if part.manner.as_deref().is_some_and(|manner| manner.snapshot.is_some()) {
+                    if part
+                        .manner
+                        .as_deref()
+                        .is_some_and(|manner| manner.snapshot.is_some())
+                    {
                         // Without an id: a client that loses the snapshot is told again.
                         self.tell_gap(part, missed, None);
                         self.read(part, Start::Head, Asked::Head);
                         return Ok(());
                     }
                     spot.position.set(Some(batch.start));
-                    self.tell_gap(part, missed, self.id());
+                    let id = self.id();
+                    self.tell_gap(part, missed, id.as_ref());
                 } else {
                     spot.position.set(Some(batch.start));
                 }
@@ -407,8 +412,8 @@ impl<S: Sink> Reader<'_, S> {
         Ok(())
     }
 
-    fn tell_gap(&mut self, part: &Part, missed: Missed, id: Option<EventId>) {
-        let frame = gap_frame(&part.topic.options.gap_event, id.as_ref(), missed.0);
+    fn tell_gap(&mut self, part: &Part, missed: Missed, id: Option<&EventId>) {
+        let frame = gap_frame(&part.topic.options.gap_event, id, missed.0);
         self.out.frame(&frame);
     }
 
@@ -425,7 +430,13 @@ impl<S: Sink> Reader<'_, S> {
     }
 
     /// Gives what the log has returned. Whether anything was given, or passed over.
-    fn deliver(&mut self, part: &Part, spot: &Spot, entries: &mut vec::IntoIter<Arc<Entry>>, end: Position) -> bool {
+    fn deliver(
+        &mut self,
+        part: &Part,
+        spot: &Spot,
+        entries: &mut vec::IntoIter<Arc<Entry>>,
+        end: Position,
+    ) -> bool {
         let mut position = end;
         let before = entries.as_slice().len();
         let mut delivered = 0;

@@ -301,10 +301,7 @@ impl Subscription {
             }
             None => std::mem::take(&mut self.tags),
         };
-        state
-            .limits
-            .check_rate(self.address)
-            .map_err(Refused::Overload)?;
+        state.limits.check_rate(self.address).map_err(Refused::Overload)?;
         let seat = Seat::take(state, self.address, &tags).map_err(Refused::Overload)?;
         let worker = Worker::of(state).ok_or(Refused::NoRuntime)?;
 
@@ -338,11 +335,7 @@ impl Subscription {
         let id = self.last.as_ref().and_then(LastEventId::as_str);
         let unknown = self.last.as_ref().is_some_and(LastEventId::is_unknown);
         let positions = id.map(Positions::parse).unwrap_or_default();
-        let of_parts: Vec<_> = self
-            .parts
-            .iter()
-            .map(|part| positions.of(&part.topic))
-            .collect();
+        let of_parts: Vec<_> = self.parts.iter().map(|part| positions.of(&part.topic)).collect();
         // An id that is of none of the topics says nothing of where the client was; one that is of some says
         // that the others were not there.
         let nonsense = unknown || id.is_some() && of_parts.iter().all(Option::is_none);
@@ -501,7 +494,10 @@ impl fmt::Display for TooManyTopics {
                 "{topics} topics on one stream, but the id that resumes them all has room for {}; publish what belongs together on one topic, and filter",
                 Positions::MAX
             ),
-            Fault::Twice(topic) => write!(f, "topic `{topic}` is on this stream already; subscribe to it once"),
+            Fault::Twice(topic) => write!(
+                f,
+                "topic `{topic}` is on this stream already; subscribe to it once"
+            ),
         }
     }
 }

@@ -8,12 +8,19 @@ use std::{
 use crate::control::{StreamControl, WeakControl};
 
 #[derive(Clone, Default)]
-pub(super) struct Tags(Arc<Mutex<HashMap<Box<str>, HashMap<u64, WeakControl>>>>);
+pub(super) struct Tags(Arc<Mutex<ByTag>>);
+
+type ByTag = HashMap<Box<str>, HashMap<u64, WeakControl>>;
 
 impl Tags {
     /// Ties a stream to a tag, until the stream and its request are gone.
     pub(super) fn admit(&self, control: &StreamControl, tag: Box<str>) {
-        if control.has_tag(&tag) && self.lock().get(&tag).is_some_and(|of| of.contains_key(&control.id())) {
+        if control.has_tag(&tag)
+            && self
+                .lock()
+                .get(&tag)
+                .is_some_and(|of| of.contains_key(&control.id()))
+        {
             return;
         }
         self.lock()
@@ -42,7 +49,7 @@ impl Tags {
         controls.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, HashMap<u64, WeakControl>>> {
+    fn lock(&self) -> MutexGuard<'_, ByTag> {
         // No code that could panic runs under this lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,36 +1,44 @@
-use std::{error::Error, fmt, marker::PhantomData, sync::atomic::Ordering, time::SystemTime};
+use std::{
+    error::Error,
+    fmt,
+    marker::PhantomData,
+    sync::{Arc, atomic::Ordering},
+    time::SystemTime,
+};
 
 use actix_web::ResponseError;
 use serde::Serialize;
 use sse_actix_core::{AppendError, Event, EventId, JsonError, OwnId, Positions, Record, TopicName};
 
-use super::Hub;
+use super::{Hub, TopicOptions};
 
-/// Where to publish: one topic of a [`Hub`], whose events are `T`s as JSON, or [`Raw`] events.
-///
-/// Cheap to make and to clone.
+/// Where to publish `T`s as JSON: one topic of a [`Hub`], made by [`Hub::topic`]. Cheap to make and to clone.
 pub struct Topic<T> {
-    hub: Hub,
-    name: TopicName,
+    publisher: Publisher,
     of: PhantomData<fn(&T)>,
 }
 
-/// Events as they are: what a topic made by [`Hub::raw`] is of.
-#[derive(Debug, Clone, Copy)]
-pub enum Raw {}
+/// Where to publish [`Event`]s as they are, without an id of their own: one topic of a [`Hub`], made by
+/// [`Hub::raw`]. Cheap to make and to clone.
+#[derive(Clone)]
+pub struct RawTopic(Publisher);
 
-impl<T> Topic<T> {
-    pub(super) fn new(hub: &Hub, name: TopicName) -> Self {
+#[derive(Clone)]
+struct Publisher {
+    hub: Hub,
+    name: TopicName,
+}
+
+impl Publisher {
+    fn new(hub: &Hub, name: TopicName) -> Self {
         Self {
             hub: hub.clone(),
             name,
-            of: PhantomData,
         }
     }
 
-    /// Its name.
-    pub fn name(&self) -> &TopicName {
-        &self.name
+    fn options(&self) -> Arc<TopicOptions> {
+        Arc::clone(&self.hub.0.topic(&self.name).options)
     }
 
     async fn append(&self, record: Record) -> Result<EventId, PublishError> {
@@ -48,6 +56,20 @@ impl<T> Topic<T> {
     }
 }
 
+impl<T> Topic<T> {
+    pub(super) fn new(hub: &Hub, name: TopicName) -> Self {
+        Self {
+            publisher: Publisher::new(hub, name),
+            of: PhantomData,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &TopicName {
+        &self.publisher.name
+    }
+}
+
 impl<T: Serialize> Topic<T> {
     /// Publishes a value, and returns the event's id once the log has it. Waits for no reader.
     ///
@@ -55,7 +77,7 @@ impl<T: Serialize> Topic<T> {
     ///
     /// [`PublishError`], if it is no JSON, or the log has not taken it, or may not have.
     pub async fn publish(&self, value: &T) -> Result<EventId, PublishError> {
-        self.append(self.record(value)?).await
+        self.publisher.append(self.record(value)?).await
     }
 
     /// Publishes the newest state of `key`, which replaces the one before in a topic that keeps the
@@ -77,23 +99,31 @@ impl<T: Serialize> Topic<T> {
     ///
     /// As [`publish`](Self::publish).
     pub async fn publish_keyed(&self, key: &str, value: &T) -> Result<EventId, PublishError> {
-        self.append(self.record(value)?.key(key)).await
+        self.publisher.append(self.record(value)?.key(key)).await
     }
 
     fn record(&self, value: &T) -> Result<Record, JsonError> {
-        let topic = self.hub.0.topic(&self.name);
-        Record::json(value, topic.options.event.as_ref())
+        Record::json(value, self.publisher.options().event.as_ref())
     }
 }
 
-impl Topic<Raw> {
+impl RawTopic {
+    pub(super) fn new(hub: &Hub, name: TopicName) -> Self {
+        Self(Publisher::new(hub, name))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &TopicName {
+        &self.0.name
+    }
+
     /// Publishes an event, and returns the id that the log gave it. Waits for no reader.
     ///
     /// # Errors
     ///
     /// [`PublishError`], if it has an id of its own, or the log has not taken it, or may not have.
     pub async fn publish(&self, event: Event) -> Result<EventId, PublishError> {
-        self.append(self.record(&event)?).await
+        self.0.append(self.record(&event)?).await
     }
 
     /// As [`publish`](Self::publish), for the newest state of `key`.
@@ -102,24 +132,32 @@ impl Topic<Raw> {
     ///
     /// As [`publish`](Self::publish).
     pub async fn publish_keyed(&self, key: &str, event: Event) -> Result<EventId, PublishError> {
-        self.append(self.record(&event)?.key(key)).await
+        self.0.append(self.record(&event)?.key(key)).await
     }
 
     fn record(&self, event: &Event) -> Result<Record, OwnId> {
-        let topic = self.hub.0.topic(&self.name);
-        Record::event(event, topic.options.event.as_ref())
+        Record::event(event, self.0.options().event.as_ref())
     }
 }
 
 impl<T> Clone for Topic<T> {
     fn clone(&self) -> Self {
-        Self::new(&self.hub, self.name.clone())
+        Self {
+            publisher: self.publisher.clone(),
+            of: PhantomData,
+        }
     }
 }
 
 impl<T> fmt::Debug for Topic<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Topic").field(&self.name).finish()
+        f.debug_tuple("Topic").field(self.name()).finish()
+    }
+}
+
+impl fmt::Debug for RawTopic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RawTopic").field(self.name()).finish()
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) struct Worker {
     mailbox: Mailbox,
     /// Topics that have something to do.
     active: RefCell<VecDeque<usize>>,
-    deadlines: RefCell<BTreeMap<(Instant, u64), (Weak<Member>, Eviction)>>,
+    deadlines: RefCell<Deadlines>,
     readers: Cell<usize>,
     /// Seconds, about, since it began.
     ticks: Cell<u32>,
@@ -65,6 +65,9 @@ pub(super) struct Worker {
     /// Where id lines are written, one at a time.
     pub(super) scratch: Cell<Vec<u8>>,
 }
+
+/// Whom to end when and why; told from others at the same instant by a number.
+type Deadlines = BTreeMap<(Instant, u64), (Weak<Member>, Eviction)>;
 
 pub(super) struct LocalTopic {
     pub(super) state: Arc<TopicState>,
@@ -284,12 +287,15 @@ impl Worker {
 
         let mut budget = SLICE;
         let mut go_on = false;
-        for _ in 0..self.active.borrow().len() {
+        let active = self.active.borrow().len();
+        for _ in 0..active {
             let Some(key) = self.active.borrow_mut().pop_front() else {
                 break;
             };
             let mut topics = self.topics.borrow_mut();
-            let Some(local) = topics.get_mut(key) else { continue };
+            let Some(local) = topics.get_mut(key) else {
+                continue;
+            };
             local.queued = false;
             let step = local.step(self, &mut budget, cx);
             if step != Step::Done {
@@ -493,11 +499,7 @@ impl LocalTopic {
             Some(head.sequence.saturating_sub(position.sequence))
         });
         let lag = behind.max();
-        let mut lags = self
-            .state
-            .lags
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut lags = self.state.lags.write().unwrap_or_else(PoisonError::into_inner);
         match lag {
             Some(lag) => lags.insert(worker, lag),
             None => lags.remove(&worker),
@@ -543,10 +545,7 @@ impl Member {
     /// It has read everything, and waits.
     pub(super) fn wait(&self, cx: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
-        if !waker
-            .as_ref()
-            .is_some_and(|known| known.will_wake(cx.waker()))
-        {
+        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
         }
         self.waiting.set(true);

@@ -26,14 +26,13 @@ pub struct Entry {
 impl Entry {
     /// `record` at `position`, appended at `at`. Writes the id line.
     pub fn new(position: Position, record: Record, at: SystemTime) -> Self {
-        let key = record.key_str().map(CompactString::from);
-        let body = record.body();
+        let (body, key) = record.into_parts();
         let mut frame = Vec::with_capacity(64 + body.len());
         frame.extend_from_slice(b"id: ");
         position.push_to(&mut frame);
         frame.push(b'\n');
         let body_at = frame.len();
-        frame.extend_from_slice(body);
+        frame.extend_from_slice(&body);
         Self {
             sequence: position.sequence,
             millis: millis(at),
@@ -110,7 +109,7 @@ impl Entry {
 
     /// How much memory it takes, about.
     pub(crate) fn weight(&self) -> usize {
-        size_of::<Self>() + self.frame.len() + self.key.as_ref().map_or(0, |key| key.len())
+        size_of::<Self>() + self.frame.len() + self.key.as_ref().map_or(0, CompactString::len)
     }
 
     pub(crate) fn millis(&self) -> u64 {

@@ -93,7 +93,11 @@ impl Record {
 
     /// How much memory it takes once it is appended, about.
     pub(crate) fn weight(&self) -> usize {
-        size_of::<Entry>() + 64 + self.body.len() + self.key.as_ref().map_or(0, |key| key.len())
+        size_of::<Entry>() + 64 + self.body.len() + self.key.as_ref().map_or(0, CompactString::len)
+    }
+
+    pub(crate) fn into_parts(self) -> (Bytes, Option<CompactString>) {
+        (self.body, self.key)
     }
 
     fn of(body: Bytes) -> Self {
