@@ -8,4 +8,5 @@ pub mod http2;
 pub mod patience;
 pub mod process;
 pub mod serve;
+pub mod turmoil;
 pub mod wire;

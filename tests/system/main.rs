@@ -18,6 +18,7 @@ mod server;
 mod shutdown;
 mod storm;
 mod tls;
+mod turmoil;
 mod wire;
 
 /// The server in a process of its own.
