@@ -209,13 +209,26 @@ impl<S: Source> StreamBody<S> {
 
     /// Ready with a keep-alive when the stream has been silent for long enough.
     ///
-    /// One timer a stream; an event does not touch it, and is looked for when it fires.
+    /// One timer a stream, unless the source has one for many; an event does not touch it, and is looked for
+    /// when it fires.
     fn poll_silence(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Bytes> {
         let mut this = self.project();
         let Some(silence) = this.silence else {
             return Poll::Pending;
         };
-        if mem::take(this.sent) {
+        let wrote = mem::take(this.sent);
+        let beats = this
+            .source
+            .as_mut()
+            .and_then(|source| source.beats(silence.after(), wrote));
+        if let Some(due) = beats {
+            return if due {
+                Poll::Ready(this.beat.as_deref().unwrap_or(&COMMENT).clone())
+            } else {
+                Poll::Pending
+            };
+        }
+        if wrote {
             // Silence begins when there is nothing more to send: a stream that pours reads no clock.
             silence.wrote(Instant::now().into_std());
         }

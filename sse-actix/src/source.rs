@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use actix_web::Error;
@@ -21,6 +22,13 @@ pub(crate) trait Source: Unpin {
     ///
     /// `Pending` with a full outbox registers no waker: the body that empties it polls again.
     fn poll_fill(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<Outcome>;
+
+    /// Whether a keep-alive is due after this much silence, if the source looks after that for the body, and wakes
+    /// it; `None` if it does not. `wrote` says that something was sent since this was last asked.
+    fn beats(&mut self, after: Duration, wrote: bool) -> Option<bool> {
+        let _ = (after, wrote);
+        None
+    }
 
     /// The stream ends: what was there before this is still to be pushed, and nothing else. Whether the source
     /// can tell the one from the other; else it is asked once more for what is ready.

@@ -120,6 +120,11 @@ impl Silence {
         }
     }
 
+    /// Of how much silence.
+    pub fn after(&self) -> Duration {
+        Duration::from_millis(self.after_millis.into())
+    }
+
     /// Something was written.
     pub fn wrote(&mut self, now: Instant) {
         self.since = now;
@@ -127,7 +132,7 @@ impl Silence {
 
     /// When a keep-alive falls due if nothing is written until then.
     pub fn deadline(&self) -> Instant {
-        self.since + Duration::from_millis(self.after_millis.into())
+        self.since + self.after()
     }
 
     /// Whether a keep-alive is due.

@@ -9,10 +9,13 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App, HttpResponse, HttpServer, get, routes, web::Bytes};
+use actix_web::{
+    App, HttpResponse, HttpServer, get, routes,
+    web::{Bytes, Data},
+};
 use futures_core::Stream;
 use futures_util::{StreamExt as _, stream};
-use sse_actix::{Sse, sse_stream};
+use sse_actix::{Hub, Sse, Subscription, sse_stream};
 use sse_bench::{Connection, Samples, Server, announce, number, role, rounds};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
@@ -28,15 +31,17 @@ const EARLIER_CONNECTIONS: u32 = 200;
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// Both a path and a server's name. All have the same settings, as far as actix has them.
-const SERVERS: [(&str, &str); 4] = [
+const SERVERS: [(&str, &str); 5] = [
     ("bare", "`HttpResponse::streaming`, actix's `HttpServer`"),
     ("bare-preset", "`HttpResponse::streaming`, our `Server`"),
     ("macro", "`#[sse_stream]`, our `Server`"),
     ("stream", "`Sse`, our `Server`"),
+    ("hub", "`Subscription`, our `Server`"),
 ];
 
-/// Each sends one event, then nothing.
+/// Each sends one event, then nothing; a subscription, of a topic where nothing has happened, no event either.
 const FIRST: &str = "retry: 3000\n\ndata: hello\n\n";
+const FIRST_OF_HUB: &str = "retry: 3000\n\n";
 
 #[routes]
 #[get("/bare")]
@@ -58,6 +63,11 @@ async fn emitting() -> Result<(), actix_web::Error> {
 #[get("/stream")]
 async fn streaming() -> Sse<impl Stream<Item = &'static str>> {
     Sse::new(stream::once(async { "hello" }).chain(stream::pending()))
+}
+
+#[get("/hub")]
+async fn subscribing(hub: Data<Hub>) -> Subscription {
+    hub.subscribe("idle")
 }
 
 /// The bytes that this process has allocated and not freed.
@@ -100,8 +110,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn serve(server: &str) -> io::Result<()> {
-    let app = || {
+    let hub = Data::new(Hub::new()?);
+    let app = move || {
         App::new()
+            .app_data(hub.clone())
+            .service(subscribing)
             .service(bare)
             .service(emitting)
             .service(streaming)
@@ -125,11 +138,12 @@ fn serve(server: &str) -> io::Result<()> {
 
 fn measure(path: &str) -> io::Result<Cost> {
     let server = Server::start(path)?;
+    let first = if path == "hub" { FIRST_OF_HUB } else { FIRST };
     let mut held = Vec::new();
     let mut open = |connections| {
         for _ in 0..connections {
             let mut connection = Connection::get(server.addr(), &format!("/{path}"), 512)?;
-            connection.read(|bytes| assert_eq!(bytes, FIRST.as_bytes(), "what `{path}` sends first"))?;
+            connection.read(|bytes| assert_eq!(bytes, first.as_bytes(), "what `{path}` sends first"))?;
             held.push(connection);
         }
         thread::sleep(SETTLE);

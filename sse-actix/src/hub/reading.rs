@@ -9,12 +9,13 @@ use std::{
     rc::Rc,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
-    time::SystemTime,
+    time::{Duration, SystemTime},
     vec,
 };
 
 use actix_web::Error;
 use futures_core::future::LocalBoxFuture;
+use smallvec::SmallVec;
 use sse_actix_core::{
     Ahead, Batch, Completion, Entry, Event, EventId, Frame, Keep, Limit, LogError, Position, Positions,
     Record, Start, gap_frame,
@@ -42,7 +43,7 @@ const CATCH_UP: Limit = Limit {
 pub(super) struct Reading {
     worker: Rc<Worker>,
     member: Rc<Member>,
-    parts: Box<[Part]>,
+    parts: SmallVec<[Part; 1]>,
 }
 
 pub(super) struct Part {
@@ -154,8 +155,12 @@ pub(super) enum Brought {
 }
 
 impl Reading {
-    pub(super) fn new(worker: Rc<Worker>, member: Rc<Member>, parts: Vec<Part>, brought: &[Brought]) -> Self {
-        let mut parts = parts.into_boxed_slice();
+    pub(super) fn new(
+        worker: Rc<Worker>,
+        member: Rc<Member>,
+        mut parts: SmallVec<[Part; 1]>,
+        brought: &[Brought],
+    ) -> Self {
         for (at, (part, brought)) in parts.iter_mut().zip(brought).enumerate() {
             if let (Some(spot), Brought::Position(position)) = (member.places.get(at), brought) {
                 // Kept in the ids of other topics' events until this one has begun.
@@ -234,6 +239,10 @@ impl Drop for Reading {
 impl Source for Reading {
     fn poll_fill(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<Outcome> {
         self.poll(&mut &*outbox, cx)
+    }
+
+    fn beats(&mut self, after: Duration, wrote: bool) -> Option<bool> {
+        Some(self.worker.beats(&self.member, after, wrote))
     }
 
     fn drain(&mut self) -> bool {

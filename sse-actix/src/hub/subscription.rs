@@ -19,6 +19,7 @@ use actix_web::{
 };
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
+use smallvec::SmallVec;
 use sse_actix_core::{Entry, EventId, Frame, KeepAlive, Positions, Retry};
 use tokio::time::Instant;
 
@@ -306,7 +307,7 @@ impl Subscription {
         let worker = Worker::of(state).ok_or(Refused::NoRuntime)?;
 
         let brought = self.brought();
-        let parts: Vec<_> = self
+        let parts: SmallVec<[Part; 1]> = self
             .parts
             .drain(..)
             .map(|part| Part::new(state.topic(&part.topic), part.manner))

@@ -17,6 +17,7 @@ use std::{
 };
 
 use slab::Slab;
+use smallvec::SmallVec;
 use sse_actix_core::{
     Batch, Completion, Limit, LogError, Mailbox, Position, Resume, Start, TopicName, Watch, Window,
 };
@@ -58,7 +59,11 @@ pub(super) struct Worker {
     /// Topics that have something to do.
     active: RefCell<VecDeque<usize>>,
     deadlines: RefCell<Deadlines>,
+    /// Whom to look at for a keep-alive, by time in milliseconds of its clock.
+    beats: RefCell<BTreeMap<u64, Vec<Weak<Member>>>>,
     readers: Cell<usize>,
+    began: Instant,
+    next_tick: Cell<Instant>,
     /// Seconds, about, since it began.
     ticks: Cell<u32>,
     pump: Cell<Option<Waker>>,
@@ -104,7 +109,13 @@ pub(super) struct Member {
     pub(super) control: Option<StreamControl>,
     pub(super) seat: Cell<Option<Seat>>,
     pub(super) stays: Cell<Vec<Stay>>,
-    pub(super) places: Box<[Spot]>,
+    /// When it last wrote, in milliseconds of the worker's clock.
+    wrote: Cell<u64>,
+    /// After how many milliseconds of silence it is to be kept alive; 0 as long as nobody asked.
+    silence: Cell<u32>,
+    /// That is due.
+    beat: Cell<bool>,
+    pub(super) places: SmallVec<[Spot; 1]>,
 }
 
 /// A subscription's place in one topic.
@@ -134,7 +145,10 @@ impl Worker {
             mailbox: Mailbox::new(),
             active: RefCell::default(),
             deadlines: RefCell::default(),
+            beats: RefCell::default(),
             readers: Cell::new(0),
+            began: Instant::now(),
+            next_tick: Cell::new(Instant::now() + TICK),
             ticks: Cell::new(0),
             pump: Cell::new(None),
             scratch: Cell::default(),
@@ -316,36 +330,107 @@ impl Worker {
     fn poll_time(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) {
         loop {
             let now = Instant::now();
-            let mut due = Vec::new();
-            let next = {
-                let mut deadlines = self.deadlines.borrow_mut();
-                while let Some(first) = deadlines.first_entry()
-                    && first.key().0 <= now
-                {
-                    due.push(first.remove());
-                }
-                deadlines.first_key_value().map(|((at, _), _)| *at)
-            };
-            for (member, reason) in due {
-                if let Some(member) = member.upgrade() {
-                    self.evict(&member, reason);
-                }
+            self.end_due(now);
+            self.beat_due();
+            if now >= self.next_tick.get() {
+                self.next_tick.set(now + TICK);
+                self.tick();
             }
-            if let Some(next) = next
-                && next < timer.deadline()
-            {
-                timer.as_mut().reset(next);
-            }
-            if self.readers.get() == 0 && next.is_none() {
+            let tick = (self.readers.get() > 0).then(|| self.next_tick.get());
+            let deadline = self.deadlines.borrow().keys().next().map(|(at, _)| *at);
+            let beat = self.beats.borrow().keys().next().copied();
+            let beat = beat.map(|at| self.began + Duration::from_millis(at));
+            let Some(next) = tick.into_iter().chain(deadline).chain(beat).min() else {
                 // Nothing to look after.
                 return;
+            };
+            if timer.deadline() != next {
+                timer.as_mut().reset(next);
             }
             if timer.as_mut().poll(cx).is_pending() {
                 return;
             }
-            self.tick();
-            timer.as_mut().reset(Instant::now() + TICK);
         }
+    }
+
+    fn end_due(&self, now: Instant) {
+        let mut due = Vec::new();
+        {
+            let mut deadlines = self.deadlines.borrow_mut();
+            while let Some(first) = deadlines.first_entry()
+                && first.key().0 <= now
+            {
+                due.push(first.remove());
+            }
+        }
+        for (member, reason) in due {
+            if let Some(member) = member.upgrade() {
+                self.evict(&member, reason);
+            }
+        }
+    }
+
+    /// Wakes those whose silence has lasted for long enough.
+    fn beat_due(&self) {
+        let now = self.clock();
+        let mut due = Vec::new();
+        {
+            let mut beats = self.beats.borrow_mut();
+            while let Some(first) = beats.first_entry()
+                && *first.key() <= now
+            {
+                due.append(&mut first.remove());
+            }
+        }
+        for member in due.iter().filter_map(Weak::upgrade) {
+            let silent_until = member.wrote.get() + u64::from(member.silence.get());
+            if member.is_over() {
+            } else if silent_until > now {
+                self.beat_at(&member, silent_until);
+            } else if member.waiting.get() {
+                member.beat.set(true);
+                member.wake(self.ticks.get());
+            } else {
+                // What it was woken for it has not sent: its client reads slowly.
+                self.beat_at(&member, now + u64::from(member.silence.get()));
+            }
+        }
+    }
+
+    /// Whether a member is to be kept alive now. From when it is first asked, the member is woken for it.
+    pub(super) fn beats(&self, member: &Rc<Member>, after: Duration, wrote: bool) -> bool {
+        let beat = member.beat.take();
+        let first = member.silence.get() == 0;
+        if first {
+            let after = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
+            member.silence.set(after.max(1));
+        }
+        if wrote || beat || first {
+            member.wrote.set(self.clock());
+        }
+        if beat || first {
+            self.beat_at(member, member.wrote.get() + u64::from(member.silence.get()));
+        }
+        beat && !wrote
+    }
+
+    /// Times are rounded up to a sixteenth of the silence, a second at most, so that many are looked at
+    /// together.
+    fn beat_at(&self, member: &Rc<Member>, at: u64) {
+        let grain = (u64::from(member.silence.get()) / 16).clamp(1, 1_000);
+        let at = at.next_multiple_of(grain);
+        let mut beats = self.beats.borrow_mut();
+        let earliest = beats.keys().next().is_none_or(|first| at < *first);
+        beats.entry(at).or_default().push(Rc::downgrade(member));
+        drop(beats);
+        if earliest {
+            self.wake_pump();
+        }
+    }
+
+    /// Milliseconds since it began.
+    fn clock(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn tick(&self) {
@@ -528,6 +613,9 @@ impl Member {
             control,
             seat: Cell::new(Some(seat)),
             stays: Cell::default(),
+            wrote: Cell::new(0),
+            silence: Cell::new(0),
+            beat: Cell::new(false),
             places: (0..parts).map(|_| spot()).collect(),
         }
     }
