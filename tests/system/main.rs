@@ -13,6 +13,7 @@ mod disconnect;
 mod keep_alive;
 mod log;
 mod macros;
+mod never_reading;
 mod responder;
 mod server;
 mod shutdown;
