@@ -1,13 +1,14 @@
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::{Entry, Position};
+use crate::{Entry, Keep, Position};
 
 /// A worker's own view of the newest entries of one topic: what its readers read without any lock.
 ///
 /// It holds entries for the time of a fan-out only. A reader that is still before it has fallen behind, and
 /// reads from the log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Window {
+    keep: Keep,
     entries: VecDeque<Arc<Entry>>,
     /// A reader there gets all that is in `entries`.
     start: Option<Position>,
@@ -30,6 +31,16 @@ impl Window {
     /// once.
     pub const MAX: usize = 256;
 
+    /// One in which nobody reads, of a topic that keeps this.
+    pub fn new(keep: Keep) -> Self {
+        Self {
+            keep,
+            entries: VecDeque::new(),
+            start: None,
+            head: 0,
+        }
+    }
+
     /// Where the next entries are to be read from; `None` while nobody reads.
     pub fn head(&self) -> Option<Position> {
         let start = self.start?;
@@ -48,14 +59,15 @@ impl Window {
 
     /// Ends: nobody reads any more.
     pub fn end(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.keep);
     }
 
     /// Adds entries that follow its head, up to `end`.
     pub fn extend(&mut self, entries: impl IntoIterator<Item = Arc<Entry>>, end: u64) {
         for entry in entries {
-            if let Some(key) = entry.key() {
-                // Only the newest of a key counts.
+            if self.keep == Keep::LatestPerKey
+                && let Some(key) = entry.key()
+            {
                 self.entries.retain(|earlier| earlier.key() != Some(key));
             }
             self.entries.push_back(entry);

@@ -176,7 +176,7 @@ impl Worker {
                 .watch(&topic.name, Waker::from(bell), SystemTime::now());
             entry.insert(LocalTopic {
                 state: Arc::clone(topic),
-                window: Window::default(),
+                window: Window::new(topic.options.retention.keeps()),
                 delivered: Cell::new(0),
                 readers: Slab::new(),
                 watch,

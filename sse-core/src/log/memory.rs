@@ -101,9 +101,13 @@ impl MemoryLog {
             return topic;
         }
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        if topics.len() >= self.max_topics && !topics.contains_key(name) {
-            let freed = forget_one(&mut topics);
-            self.bytes.fetch_sub(freed, Ordering::Relaxed);
+        if !topics.contains_key(name) {
+            // More than one only after more were read at once than may be.
+            while topics.len() >= self.max_topics
+                && let Some(freed) = forget_one(&mut topics)
+            {
+                self.bytes.fetch_sub(freed, Ordering::Relaxed);
+            }
         }
         // Two lives of one topic differ by when they began, and two logs by their random state.
         let life = self.lives.fetch_add(1, Ordering::Relaxed);
@@ -237,19 +241,20 @@ impl Topic {
 }
 
 /// Forgets the topic that has been silent for longest, of those that nobody reads and nothing is kept of;
-/// else of those that nobody reads. Returns the bytes that were kept of it.
-fn forget_one(topics: &mut HashMap<TopicName, Arc<Topic>>) -> usize {
+/// else of those that nobody reads. Returns the bytes that were kept of it; `None` if all are read.
+fn forget_one(topics: &mut HashMap<TopicName, Arc<Topic>>) -> Option<usize> {
     let stalest = topics
         .iter()
-        .filter(|(_, topic)| topic.watchers.is_empty())
+        // Who holds it is about to append to it, or to watch it, and would do so where nobody looks.
+        .filter(|(_, topic)| Arc::strong_count(topic) == 1 && topic.watchers.is_empty())
         .min_by_key(|(_, topic)| {
             let kept = topic.kept();
             (!kept.ring.is_empty(), kept.touched)
         })
         .map(|(name, _)| name.clone());
-    stalest
-        .and_then(|name| topics.remove(&name))
-        .map_or(0, |topic| topic.kept().ring.bytes())
+    let forgotten = stalest.and_then(|name| topics.remove(&name))?;
+    let kept = forgotten.kept().ring.bytes();
+    Some(kept)
 }
 
 impl MemoryLogBuilder {
