@@ -209,7 +209,7 @@ mod tests {
             assert!(error.to_string().contains(part), "{error}");
             assert_eq!(name.parse::<TopicName>(), Err(error));
         }
-        for name in ["a", "räume/7 ", &long[1..]] {
+        for name in ["a", "räume/7 ", &"x".repeat(TopicName::MAX_LEN)] {
             assert_eq!(TopicName::try_from(name.to_owned()).unwrap().as_str(), name);
         }
     }

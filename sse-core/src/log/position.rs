@@ -241,7 +241,7 @@ mod tests {
             "-",
             "7",
             "sse-end",
-            &text[1..],
+            text.get(1..).unwrap(),
             &format!("{text}0"),
             &format!("{text} "),
             &text.replace('-', "-+"),
