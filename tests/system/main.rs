@@ -10,6 +10,7 @@
 mod browser;
 mod cross_origin;
 mod disconnect;
+mod hub;
 mod keep_alive;
 mod log;
 mod macros;

@@ -145,6 +145,34 @@ fn the_topics_that_take_most_make_room() {
 }
 
 #[test]
+fn no_topic_gives_all_that_it_has() {
+    let log = MemoryLog::builder().max_bytes(100_000).build();
+    let mut nth = 0;
+    let mut before = 0;
+    // All grow alike, until the first has to give.
+    while log.bytes() > before {
+        before = log.bytes();
+        append(&log, &topic(nth % 10), &"x".repeat(100), 0).unwrap();
+        nth += 1;
+    }
+    assert!(log.bytes() < 90_000, "{}", log.bytes());
+    let least = (0..10).map(|nth| log.stats(&topic(nth)).unwrap().events).min();
+    assert!(least.unwrap() > 10, "{least:?}");
+}
+
+#[test]
+fn a_topic_of_which_nothing_is_kept_is_forgotten_first() {
+    let log = MemoryLog::builder().max_topics(2).build();
+    append(&log, &topic(0), "a", 0).unwrap();
+    // Asked for, and never published to, if later.
+    let nothing = log.read(&topic(1), Start::Head, ALL, at(5)).into_ready();
+    assert!(nothing.unwrap().unwrap().entries.is_empty());
+    append(&log, &topic(2), "c", 6).unwrap();
+    assert_eq!(log.stats(&topic(1)), None);
+    assert_eq!(log.stats(&topic(0)).unwrap().events, 1);
+}
+
+#[test]
 fn a_topic_that_is_read_is_not_forgotten_and_one_that_was_begins_anew() {
     let log = MemoryLog::builder().max_topics(2).build();
     let woken = Arc::new(Woken::default());

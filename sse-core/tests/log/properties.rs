@@ -284,3 +284,26 @@ fn an_entry_of_elsewhere_that_is_not_beyond_the_head_is_left_out() {
         (3, 3, false)
     );
 }
+
+#[test]
+fn a_read_returns_as_many_bytes_as_it_may_and_no_more() {
+    let mut ring = Ring::new(epoch(1), Keep::Every, 0, true);
+    for _ in 0..3 {
+        ring.append(record("x", None), at(0));
+    }
+    let frame = ring.read(Start::Oldest, ALL).entries[0].frame().len();
+    let read = |bytes| ring.read(Start::Oldest, limit(9, bytes)).entries.len();
+    assert_eq!(
+        [0, frame, 2 * frame - 1, 2 * frame, 3 * frame].map(read),
+        [1, 1, 1, 2, 3]
+    );
+}
+
+#[test]
+fn a_key_of_which_nothing_is_kept_is_not_remembered() {
+    let mut ring = Ring::new(epoch(1), Keep::LatestPerKey, 0, true);
+    ring.append(record("x", Some("one of very many")), at(0));
+    assert!(format!("{ring:?}").contains("one of very many"));
+    ring.evict_oldest();
+    assert!(!format!("{ring:?}").contains("one of very many"), "{ring:?}");
+}

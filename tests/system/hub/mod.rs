@@ -1,0 +1,139 @@
+//! The hub, byte for byte, through sockets.
+
+mod filters;
+mod gaps;
+mod modes;
+mod publish;
+mod several;
+mod snapshot;
+
+use std::{future::ready, net::SocketAddr};
+
+use actix_web::web::{self, ServiceConfig};
+use sse_actix::{EventId, Hub, Position, test::Serving};
+use sse_tests::{serve::serve, wire::Wire};
+
+/// Serves these routes, with the hub among the application's data.
+fn serve_hub(hub: &Hub, routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static) -> Serving {
+    let hub = web::Data::new(hub.clone());
+    serve(move |app| {
+        app.app_data(hub.clone());
+        routes(app);
+    })
+}
+
+/// Serves a subscription to this topic as `/`.
+fn serve_topic(hub: &Hub, topic: &'static str) -> Serving {
+    serve_hub(hub, move |app| {
+        app.route(
+            "/",
+            web::get().to(move |hub: web::Data<Hub>| ready(hub.subscribe(topic))),
+        );
+    })
+}
+
+/// A stream, event for event as it is on the wire.
+struct Reader {
+    wire: Wire,
+    unread: String,
+}
+
+impl Reader {
+    /// A new client.
+    async fn new(addr: SocketAddr, path: &str) -> Self {
+        Self::with(addr, path, b"").await
+    }
+
+    /// One that comes back.
+    async fn back(addr: SocketAddr, path: &str, id: impl AsRef<str>) -> Self {
+        Self::with(addr, path, &last_event_id(id.as_ref().as_bytes())).await
+    }
+
+    async fn with(addr: SocketAddr, path: &str, headers: &[u8]) -> Self {
+        let mut wire = Wire::get_with(addr, path, headers).await;
+        let head = wire.head().await;
+        assert_eq!(head.status_line(), "HTTP/1.1 200 OK");
+        assert_eq!(head.values("content-type"), ["text/event-stream"]);
+        let mut reader = Self {
+            wire,
+            unread: String::new(),
+        };
+        assert_eq!(reader.next().await, "retry: 3000\n\n");
+        reader
+    }
+
+    /// The next event, through its empty line.
+    async fn next(&mut self) -> String {
+        loop {
+            if let Some(end) = self.unread.find("\n\n") {
+                return self.unread.drain(..end + 2).collect();
+            }
+            let chunk = self.wire.chunk().await;
+            let chunk = chunk.unwrap_or_else(|| panic!("the stream ended after {:?}", self.unread));
+            self.unread.push_str(str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    /// The next events.
+    async fn take(&mut self, events: usize) -> Vec<String> {
+        let mut taken = Vec::new();
+        while taken.len() < events {
+            taken.push(self.next().await);
+        }
+        taken
+    }
+
+    /// Everything up to the end of the stream.
+    async fn rest(&mut self) -> String {
+        let rest = self.wire.body().await;
+        std::mem::take(&mut self.unread) + &rest
+    }
+}
+
+fn last_event_id(id: &[u8]) -> Vec<u8> {
+    [b"Last-Event-ID: ", id, b"\r\n"].concat()
+}
+
+/// An event without a name.
+fn event(id: impl AsRef<str>, data: impl std::fmt::Display) -> String {
+    format!("id: {}\ndata: {data}\n\n", id.as_ref())
+}
+
+/// What tells of a gap.
+fn gap(id: impl AsRef<str>, missed: Option<u64>) -> String {
+    let missed = missed.map_or("null".to_owned(), |missed| missed.to_string());
+    format!(
+        "event: sse-gap\nid: {}\ndata: {{\"missed\":{missed}}}\n\n",
+        id.as_ref()
+    )
+}
+
+/// The id of another event of the same topic.
+fn sibling(id: &EventId, sequence: u64) -> String {
+    let epoch = Position::parse(id.as_str()).unwrap().epoch;
+    Position { epoch, sequence }.to_string()
+}
+
+/// The data of events.
+fn data(events: &[String]) -> Vec<&str> {
+    let of = |event: &'_ String| event.find("data: ").unwrap_or_else(|| panic!("{event:?}"));
+    events
+        .iter()
+        .map(|event| event[of(event) + 6..].trim_end())
+        .collect()
+}
+
+/// An event's id; empty if it has none.
+fn id_of(event: &str) -> &str {
+    let mut lines = event.lines();
+    lines.find_map(|line| line.strip_prefix("id: ")).unwrap_or("")
+}
+
+/// Publishes numbers.
+async fn count(hub: &Hub, topic: &'static str, numbers: impl IntoIterator<Item = u64>) -> Vec<EventId> {
+    let mut ids = Vec::new();
+    for number in numbers {
+        ids.push(hub.topic(topic).publish(&number).await.unwrap());
+    }
+    ids
+}

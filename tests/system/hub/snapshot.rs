@@ -1,0 +1,254 @@
+//! The state first, then every change.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use actix_web::{error::ErrorInternalServerError, web};
+use serde::{Deserialize, Serialize};
+use sse_actix::{Event, EventId, Hub, TopicOptions};
+
+use super::{Reader, count, data, event, gap, id_of, serve_hub, sibling};
+
+#[tokio::test]
+async fn a_new_client_gets_the_state_and_then_what_comes_after_it() {
+    let hub = Hub::builder()
+        .topic("n", TopicOptions::log().event("tick"))
+        .build()
+        .unwrap();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count_taken = Arc::clone(&taken);
+    let serving = serve_hub(&hub, move |app| {
+        let taken = Arc::clone(&count_taken);
+        app.route(
+            "/",
+            web::get().to(move |hub: web::Data<Hub>| {
+                let taken = Arc::clone(&taken);
+                async move {
+                    let inner = hub.clone();
+                    hub.subscribe("n").snapshot(async move |at: EventId| {
+                        taken.fetch_add(1, Ordering::SeqCst);
+                        // While it is taken, more is published.
+                        inner.topic("n").publish(&"meanwhile").await.unwrap();
+                        vec![
+                            Event::data(format!("at {at}")).event("snapshot"),
+                            Event::data("without a name"),
+                        ]
+                    })
+                }
+            }),
+        );
+    });
+    let ids = count(&hub, "n", 1..=3).await;
+    let mut reader = Reader::new(serving.addr(), "/").await;
+    let (at, meanwhile) = (&ids[2], sibling(&ids[0], 4));
+    assert_eq!(
+        reader.take(3).await.concat(),
+        format!(
+            "event: snapshot\ndata: at {at}\n\nid: {at}\nevent: tick\ndata: without a name\n\n\
+             id: {meanwhile}\nevent: tick\ndata: \"meanwhile\"\n\n"
+        )
+    );
+    // Who comes back has it already.
+    let mut back = Reader::back(serving.addr(), "/", at).await;
+    assert_eq!(id_of(&back.next().await), meanwhile);
+    assert_eq!(taken.load(Ordering::SeqCst), 1);
+    let mut up_to_date = Reader::back(serving.addr(), "/", &meanwhile).await;
+    let ids = count(&hub, "n", 5..=5).await;
+    for reader in [&mut reader, &mut back, &mut up_to_date] {
+        assert_eq!(
+            reader.next().await,
+            format!("id: {}\nevent: tick\ndata: 5\n\n", ids[0])
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_has_missed_something_gets_the_state_too() {
+    let hub = Hub::builder()
+        .topic("n", TopicOptions::log().max_events(2))
+        .build()
+        .unwrap();
+    let serving = serve_hub(&hub, |app| {
+        app.route(
+            "/",
+            web::get()
+                .to(async |hub: web::Data<Hub>| hub.subscribe("n").snapshot(async |_| Event::data("state"))),
+        );
+    });
+    let ids = count(&hub, "n", 1..=5).await;
+    let restarted = count(&Hub::new().unwrap(), "n", 1..=1).await;
+    for (brought, missed) in [
+        (ids[0].as_str(), "2"),
+        ("17", "null"),
+        (restarted[0].as_str(), "null"),
+    ] {
+        let mut reader = Reader::back(serving.addr(), "/", brought).await;
+        assert_eq!(
+            reader.take(2).await,
+            [
+                // Without an id: whoever loses the state is told again.
+                format!("event: sse-gap\ndata: {{\"missed\":{missed}}}\n\n"),
+                event(&ids[4], "state"),
+            ]
+        );
+    }
+    let mut reader = Reader::back(serving.addr(), "/", &ids[3]).await;
+    assert_eq!(reader.next().await, event(&ids[4], 5));
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Change {
+    key: usize,
+    value: u64,
+}
+
+/// Readers come while a thread changes the state and publishes the changes: what each has put together is the
+/// state in the end.
+#[tokio::test]
+async fn no_change_falls_between_the_state_and_what_comes_after_it() {
+    let hub = Hub::new().unwrap();
+    let state = Arc::new(Mutex::new(BTreeMap::<usize, u64>::new()));
+    let known = Arc::clone(&state);
+    let serving = serve_hub(&hub, move |app| {
+        let state = Arc::clone(&known);
+        app.route(
+            "/",
+            web::get().to(move |hub: web::Data<Hub>| {
+                let state = Arc::clone(&state);
+                async move {
+                    hub.subscribe("changes").snapshot(async move |_| {
+                        // As if from a database: some time passes.
+                        tokio::task::yield_now().await;
+                        let state = state.lock().unwrap().clone();
+                        Event::json(&state).map(|event| event.event("state"))
+                    })
+                }
+            }),
+        );
+    });
+
+    let goes_on = Arc::new(AtomicBool::new(true));
+    let (on, changes, of) = (Arc::clone(&goes_on), hub.topic("changes"), Arc::clone(&state));
+    let publisher = thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async {
+            let mut value = 0;
+            while on.load(Ordering::SeqCst) {
+                value += 1;
+                let key = fastrand::usize(..50);
+                // First it is so, then it is said.
+                of.lock().unwrap().insert(key, value);
+                changes.publish(&Change { key, value }).await.unwrap();
+                tokio::task::yield_now().await;
+                if value % 64 == 0 {
+                    thread::sleep(std::time::Duration::from_millis(1));
+                }
+            }
+            changes.publish(&Change { key: 50, value: 0 }).await.unwrap();
+        });
+    });
+
+    let mut readers = Vec::new();
+    for _ in 0..30 {
+        readers.push(Reader::new(serving.addr(), "/").await);
+    }
+    goes_on.store(false, Ordering::SeqCst);
+    publisher.join().unwrap();
+    let state = state.lock().unwrap().clone();
+    for mut reader in readers {
+        let first = reader.next().await;
+        assert!(first.contains("event: state\n"), "{first}");
+        let mut built: BTreeMap<usize, u64> = serde_json::from_str(data(&[first])[0]).unwrap();
+        loop {
+            let event = reader.next().await;
+            let Change { key, value } = serde_json::from_str(data(&[event])[0]).unwrap();
+            if key == 50 {
+                break;
+            }
+            built.insert(key, value);
+        }
+        assert_eq!(built, state);
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_fails_fails_its_stream() {
+    let hub = Hub::new().unwrap();
+    let serving = serve_hub(&hub, |app| {
+        app.route(
+            "/",
+            web::get().to(async |hub: web::Data<Hub>| {
+                hub.subscribe("n")
+                    .snapshot(async |_| Err::<Event, _>(ErrorInternalServerError("the password is 1234")))
+            }),
+        )
+        .route(
+            "/id",
+            web::get().to(async |hub: web::Data<Hub>| {
+                hub.subscribe("n").snapshot(async |_| Event::data("x").id(7))
+            }),
+        );
+    });
+    for path in ["/", "/id"] {
+        let mut reader = Reader::new(serving.addr(), path).await;
+        assert_eq!(
+            reader.rest().await,
+            "event: sse-end\nid: sse-end\ndata: {\"reason\":\"failed\"}\n\n"
+        );
+    }
+    assert_eq!(hub.stats().streams, 0);
+}
+
+#[tokio::test]
+async fn an_empty_state_is_one() {
+    let hub = Hub::new().unwrap();
+    let serving = serve_hub(&hub, |app| {
+        app.route(
+            "/",
+            web::get().to(async |hub: web::Data<Hub>| hub.subscribe("n").snapshot(async |_| None::<Event>)),
+        );
+    });
+    count(&hub, "n", 1..=2).await;
+    let mut reader = Reader::new(serving.addr(), "/").await;
+    let ids = count(&hub, "n", 3..=3).await;
+    assert_eq!(reader.next().await, event(&ids[0], 3));
+}
+
+#[tokio::test]
+async fn a_new_client_gets_so_much_history() {
+    let hub = Hub::builder()
+        .topic("n", TopicOptions::log().max_events(2_000))
+        .build()
+        .unwrap();
+    let serving = serve_hub(&hub, |app| {
+        app.route(
+            "/{events}",
+            web::get().to(async |hub: web::Data<Hub>, events: web::Path<usize>| {
+                hub.subscribe("n").history(*events)
+            }),
+        );
+    });
+    let ids = count(&hub, "n", 1..=2_100).await;
+    let all: Vec<_> = ids.iter().zip(1..).map(|(id, n)| event(id, n)).collect();
+    let mut none = Reader::new(serving.addr(), "/0").await;
+    for (asked, given) in [(1, 1), (5, 5), (1_500, 1_500), (2_000, 2_000), (9_999, 2_000)] {
+        let mut reader = Reader::new(serving.addr(), &format!("/{asked}")).await;
+        assert_eq!(reader.take(given).await, all[2_100 - given..], "{asked}");
+    }
+    // Who comes back gets what is later, be it more or less.
+    let mut back = Reader::back(serving.addr(), "/3", &ids[2_098]).await;
+    assert_eq!(back.next().await, all[2_099]);
+    let mut long_away = Reader::back(serving.addr(), "/3", &ids[50]).await;
+    assert_eq!(
+        long_away.take(2).await,
+        [gap(&ids[99], Some(49)), all[100].clone()]
+    );
+    let more = count(&hub, "n", 1..=1).await;
+    assert_eq!(none.next().await, event(&more[0], 1));
+    assert_eq!(back.next().await, event(&more[0], 1));
+}
