@@ -147,13 +147,13 @@ fn the_topics_that_take_most_make_room() {
 #[test]
 fn no_topic_gives_all_that_it_has() {
     let log = MemoryLog::builder().max_bytes(100_000).build();
-    let mut nth = 0;
-    let mut before = 0;
-    // All grow alike, until the first has to give.
-    while log.bytes() > before {
-        before = log.bytes();
+    // All grow alike, until the first have to give.
+    for nth in 0.. {
+        let before = log.bytes();
         append(&log, &topic(nth % 10), &"x".repeat(100), 0).unwrap();
-        nth += 1;
+        if log.bytes() < before {
+            break;
+        }
     }
     assert!(log.bytes() < 90_000, "{}", log.bytes());
     let least = (0..10).map(|nth| log.stats(&topic(nth)).unwrap().events).min();
