@@ -4,6 +4,7 @@
     reason = "helpers of tests, which fail with the test that calls them"
 )]
 
+mod chat;
 mod cross_origin;
 mod dashboard;
 mod finite;

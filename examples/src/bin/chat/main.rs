@@ -1,0 +1,191 @@
+//! Rooms in which people talk: history on entry, who is here, private messages, and a kick.
+//!
+//! `cargo run --bin chat`
+
+mod people;
+mod rooms;
+
+use std::io;
+
+use actix_web::{
+    App, Error, HttpRequest, HttpResponse, Responder,
+    cookie::{Cookie, SameSite},
+    error::{ErrorBadRequest, ErrorConflict, ErrorNotFound, ErrorUnauthorized},
+    get, post,
+    web::{self, Data, Json, Path},
+};
+use serde::Deserialize;
+use serde_json::json;
+use sse_actix::{CrossOrigin, Hub, Server, Subscription, shared_event_source};
+use sse_examples::CommandLine;
+
+use self::{
+    people::{Name, People, SESSION},
+    rooms::{HISTORY, Memory, Message, Room, Text, hub},
+};
+
+/// The stream of a room: what is said in it, who is here, and what is said to this person alone.
+#[get("/rooms/{room}/events")]
+async fn events(
+    request: HttpRequest,
+    room: Path<String>,
+    hub: Data<Hub>,
+    people: Data<People>,
+) -> Result<Subscription, Error> {
+    let room = Room::find(&room).ok_or_else(|| ErrorNotFound("there is no such room"))?;
+    let person = people.of(&request).ok_or_else(unknown)?;
+    // First this, then the look whether they are still here: a kick in between finds the request.
+    hub.admit(&request, person.name.tag());
+    people.of(&request).ok_or_else(unknown)?;
+    Ok(hub
+        .subscribe(room.topic())
+        .history(HISTORY)
+        .and(hub.subscribe(room.here()))?
+        .and(hub.subscribe(&person.inbox))?)
+}
+
+fn unknown() -> Error {
+    ErrorUnauthorized("say who you are first")
+}
+
+#[derive(Deserialize)]
+struct Said {
+    text: String,
+    to: Option<String>,
+}
+
+#[post("/rooms/{room}/messages")]
+async fn say(
+    request: HttpRequest,
+    room: Path<String>,
+    said: Json<Said>,
+    hub: Data<Hub>,
+    people: Data<People>,
+    memory: Data<Memory>,
+) -> Result<HttpResponse, Error> {
+    let room = Room::find(&room).ok_or_else(|| ErrorNotFound("there is no such room"))?;
+    let from = people.of(&request).ok_or_else(unknown)?;
+    let text = Text::parse(&said.text).map_err(ErrorBadRequest)?;
+    let Some(to) = &said.to else {
+        let message = Message::new(&from.name, None, &text);
+        hub.topic(room.topic()).publish(&message).await?;
+        memory.add(&room, message);
+        return Ok(HttpResponse::NoContent().finish());
+    };
+    let to = Name::parse(to).map_err(ErrorBadRequest)?;
+    let to = people
+        .named(&to)
+        .ok_or_else(|| ErrorNotFound("nobody here has that name"))?;
+    let message = Message::new(&from.name, Some(&to.name), &text);
+    hub.topic(&to.inbox).publish(&message).await?;
+    if from.inbox != to.inbox {
+        hub.topic(&from.inbox).publish(&message).await?;
+    }
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// What was said last, for a tab that joins another's stream.
+#[get("/rooms/{room}/messages")]
+async fn messages(
+    request: HttpRequest,
+    room: Path<String>,
+    people: Data<People>,
+    memory: Data<Memory>,
+) -> Result<impl Responder, Error> {
+    let room = Room::find(&room).ok_or_else(|| ErrorNotFound("there is no such room"))?;
+    people.of(&request).ok_or_else(unknown)?;
+    Ok(Json(memory.of(&room)))
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+/// Says who one is.
+#[post("/people")]
+async fn enter(person: Json<Named>, people: Data<People>) -> Result<HttpResponse, Error> {
+    let name = Name::parse(&person.name).map_err(ErrorBadRequest)?;
+    let session = people
+        .enter(&name)?
+        .ok_or_else(|| ErrorConflict("somebody here has that name"))?;
+    let cookie = Cookie::build(SESSION, session)
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .finish();
+    Ok(HttpResponse::Created()
+        .cookie(cookie)
+        .json(json!({ "name": name })))
+}
+
+#[get("/people/me")]
+async fn me(request: HttpRequest, people: Data<People>) -> Result<impl Responder, Error> {
+    let person = people.of(&request).ok_or_else(unknown)?;
+    Ok(Json(json!({ "name": person.name })))
+}
+
+/// Puts a person out: their session is forgotten, and their streams end for good, in every tab. Anybody may
+/// in this example; a real one would ask who it is.
+#[post("/kicks")]
+async fn kick(
+    request: HttpRequest,
+    person: Json<Named>,
+    hub: Data<Hub>,
+    people: Data<People>,
+) -> Result<HttpResponse, Error> {
+    people.of(&request).ok_or_else(unknown)?;
+    let name = Name::parse(&person.name).map_err(ErrorBadRequest)?;
+    if !people.leave(&name) {
+        return Err(ErrorNotFound("nobody here has that name"));
+    }
+    let streams = hub.revoke(&name.tag());
+    Ok(HttpResponse::Ok().json(json!({ "streams": streams })))
+}
+
+/// How many streams there are, which shows that tabs share theirs.
+#[get("/figures")]
+async fn figures(hub: Data<Hub>) -> impl Responder {
+    Json(json!({ "streams": hub.stats().streams }))
+}
+
+#[get("/")]
+async fn page() -> impl Responder {
+    web::Html::new(include_str!("page.html"))
+}
+
+#[actix_web::main]
+async fn main() -> io::Result<()> {
+    let listener = CommandLine::read("chat", None).listen();
+    println!("http://{}", listener.local_addr()?);
+
+    let hub = Data::new(hub()?);
+    let people = Data::new(People::default());
+    let memory = Data::new(Memory::default());
+    for room in Room::ALL {
+        actix_web::rt::spawn(room.tell_who_is_here(Hub::clone(&hub)));
+    }
+    Server::new(move || {
+        let chat = web::scope("/chat")
+            // Requests that pages of other sites make are refused.
+            .wrap(CrossOrigin::nobody())
+            .service(events)
+            .service(say)
+            .service(messages)
+            .service(enter)
+            .service(me)
+            .service(kick)
+            .service(figures);
+        App::new()
+            .app_data(hub.clone())
+            .app_data(people.clone())
+            .app_data(memory.clone())
+            .app_data(web::JsonConfig::default().limit(16 * 1024))
+            .service(page)
+            .service(shared_event_source())
+            .service(chat)
+    })
+    .listen(listener)
+    .run()
+    .await
+}

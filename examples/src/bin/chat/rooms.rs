@@ -1,0 +1,153 @@
+//! The rooms, and what is said in them.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use futures_util::StreamExt as _;
+use serde::Serialize;
+use serde_json::json;
+use sse_actix::{Event, Hub, HubError, TopicName, TopicOptions};
+
+use crate::people::Name;
+
+/// A room that everybody may enter.
+pub(crate) struct Room {
+    name: &'static str,
+    topic: TopicName,
+    here: TopicName,
+}
+
+impl Room {
+    pub(crate) const ALL: [Self; 3] = [
+        Self {
+            name: "lobby",
+            topic: TopicName::from_static("room:lobby"),
+            here: TopicName::from_static("here:lobby"),
+        },
+        Self {
+            name: "kitchen",
+            topic: TopicName::from_static("room:kitchen"),
+            here: TopicName::from_static("here:kitchen"),
+        },
+        Self {
+            name: "workshop",
+            topic: TopicName::from_static("room:workshop"),
+            here: TopicName::from_static("here:workshop"),
+        },
+    ];
+
+    pub(crate) fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|room| room.name == name)
+    }
+
+    /// What is said in it.
+    pub(crate) fn topic(&self) -> &TopicName {
+        &self.topic
+    }
+
+    /// Who is here: the newest list alone is kept.
+    pub(crate) fn here(&self) -> &TopicName {
+        &self.here
+    }
+
+    /// Publishes the list of people whenever it changes.
+    pub(crate) async fn tell_who_is_here(self, hub: Hub) {
+        let mut changes = hub.presence(&self.topic).changes();
+        let list = hub.raw(&self.here);
+        loop {
+            let tags = hub.presence(&self.topic).tags();
+            let names: Vec<_> = tags.iter().filter_map(|tag| Name::of_tag(tag)).collect();
+            let event = Event::data(json!(names).to_string()).event("here");
+            if let Err(error) = list.publish_keyed("here", event).await {
+                eprintln!("who is in the {} is not told: {error}", self.name);
+            }
+            changes.next().await;
+        }
+    }
+}
+
+/// The hub of the chat: an hour of what was said, a day of what was said in private.
+pub(crate) fn hub() -> Result<Hub, HubError> {
+    let day = Duration::from_secs(24 * 3_600);
+    Hub::builder()
+        .topics_with_prefix("room:", TopicOptions::log().max_events(500).event("said"))
+        .topics_with_prefix("here:", TopicOptions::latest())
+        .topics_with_prefix(
+            "private:",
+            TopicOptions::log().max_events(100).max_age(day).event("private"),
+        )
+        .max_streams_per_address(200)
+        .build()
+}
+
+/// How much a room remembers for who enters.
+pub(crate) const HISTORY: usize = 50;
+
+/// The newest messages of all rooms: for a tab that joins the stream of another, which had its history.
+#[derive(Default)]
+pub(crate) struct Memory(Mutex<VecDeque<(&'static str, Message)>>);
+
+impl Memory {
+    pub(crate) fn add(&self, room: &Room, message: Message) {
+        let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        messages.push_back((room.name, message));
+        let of_room = |(name, _): &&(&str, _)| *name == room.name;
+        if messages.iter().filter(of_room).count() > HISTORY
+            && let Some(oldest) = messages.iter().position(|(name, _)| *name == room.name)
+        {
+            messages.remove(oldest);
+        }
+    }
+
+    pub(crate) fn of(&self, room: &Room) -> Vec<Message> {
+        let messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_room = messages.iter().filter(|(name, _)| *name == room.name);
+        of_room.map(|(_, message)| message.clone()).collect()
+    }
+}
+
+/// What somebody says.
+pub(crate) struct Text(String);
+
+impl Text {
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        let text = text.trim();
+        if text.is_empty() || text.chars().count() > 1_000 {
+            return Err("a message has 1 to 1,000 characters");
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Message {
+    /// By which a page knows what it has shown.
+    number: u64,
+    from: String,
+    to: Option<String>,
+    text: String,
+    /// Milliseconds since 1970.
+    at: u64,
+}
+
+impl Message {
+    pub(crate) fn new(from: &Name, to: Option<&Name>, text: &Text) -> Self {
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            from: from.as_str().to_owned(),
+            to: to.map(|to| to.as_str().to_owned()),
+            text: text.0.clone(),
+            at: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
