@@ -59,6 +59,20 @@ impl Frame {
         Self(out.freeze())
     }
 
+    /// The event's name; `None` if it has none, which is `message`, or if this is no event.
+    ///
+    /// ```
+    /// # use sse_actix_core::{Event, Frame};
+    /// assert_eq!(Frame::from(Event::data("x").event("tick").id(7)).name(), Some("tick"));
+    /// assert_eq!(Frame::from(Event::data("x")).name(), None);
+    /// ```
+    pub fn name(&self) -> Option<&str> {
+        // What is encoded here is text, and its data lines come last.
+        let text = std::str::from_utf8(&self.0).ok()?;
+        let mut fields = text.lines().take_while(|line| !line.starts_with("data"));
+        fields.find_map(|line| line.strip_prefix("event: "))
+    }
+
     /// The bytes, sharing the allocation.
     pub fn into_bytes(self) -> Bytes {
         self.0

@@ -87,18 +87,23 @@ async fn event_source_and_fetch_read_the_same_answer_which_is_written_once() {
     assert_eq!(answers(&browser).await[0]["words"], written[0]["words"]);
 
     // So is whoever comes back in the middle, or from the last word without having seen the end.
-    for from in [words(&text) / 2, words(&text)] {
+    let read_after = async |id: &str| -> Vec<(String, String)> {
         let script = format!(
             "return new Promise((resolve) => {{
-                const seen = [], source = new EventSource('/answers/1?lastEventId={}');
-                source.addEventListener('word', (event) => seen.push(event.data));
+                const seen = [], source = new EventSource('/answers/1?lastEventId={id}');
+                source.addEventListener('word', (event) => seen.push([event.data, event.lastEventId]));
                 source.onerror = () => source.readyState === EventSource.CLOSED && resolve(seen);
             }})",
-            from - 1
         );
-        let seen: Vec<String> = browser.run(&script).await;
-        assert_eq!(seen, text.split_whitespace().skip(from).collect::<Vec<_>>());
+        browser.run(&script).await
+    };
+    let all = read_after("").await;
+    let said = all.iter().map(|(word, _)| word.as_str()).collect::<Vec<_>>();
+    assert_eq!(said, text.split_whitespace().collect::<Vec<_>>());
+    for from in [all.len() / 2, all.len()] {
+        assert_eq!(read_after(&all[from - 1].1).await, all[from..]);
     }
+    assert_eq!(answers(&browser).await[0]["words"], written[0]["words"]);
 }
 
 #[actix_web::test]

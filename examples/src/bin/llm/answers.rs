@@ -1,11 +1,12 @@
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use serde::Serialize;
-use tokio::time::sleep;
+use sse_actix::{Event, Hub, RawTopic, TopicName, TopicNameError};
+use tokio::{sync::Notify, time::sleep};
 
 use crate::model::{Draft, Model};
 
@@ -18,32 +19,44 @@ const KEPT: usize = 1000;
 /// All answers, newest last.
 #[derive(Debug)]
 pub(crate) struct Answers {
+    hub: Hub,
     model: Arc<Model>,
     kept: Mutex<VecDeque<Arc<Answer>>>,
 }
 
 impl Answers {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(hub: Hub) -> Self {
         Self {
+            hub,
             model: Arc::new(Model::train()),
             kept: Mutex::default(),
         }
     }
 
-    /// Begins an answer. None of it is written before someone reads it.
-    pub(crate) fn ask(&self, prompt: String) -> Arc<Answer> {
+    /// Begins an answer: a task writes it to a topic of its own. None of it is written before someone
+    /// reads it.
+    pub(crate) fn ask(&self, prompt: String) -> Result<Arc<Answer>, TopicNameError> {
+        let draft = self.model.draft(&prompt);
         let mut kept = lock(&self.kept);
+        let number = kept.back().map_or(1, |newest| newest.number + 1);
         let answer = Arc::new(Answer {
-            number: kept.back().map_or(1, |newest| newest.number + 1),
-            text: Mutex::new(Text::of(self.model.draft(&prompt))),
-            model: self.model.clone(),
+            number,
+            topic: TopicName::try_from(format!("answer:{number}"))?,
             prompt,
+            progress: Mutex::default(),
+            arrived: Notify::new(),
         });
         if kept.len() == KEPT {
             kept.pop_front();
         }
         kept.push_back(answer.clone());
-        answer
+        actix_web::rt::spawn(write(
+            Arc::downgrade(&answer),
+            self.hub.raw(&answer.topic),
+            self.model.clone(),
+            draft,
+        ));
+        Ok(answer)
     }
 
     pub(crate) fn get(&self, number: u64) -> Option<Arc<Answer>> {
@@ -51,33 +64,63 @@ impl Answers {
         kept.iter().find(|answer| answer.number == number).cloned()
     }
 
-    pub(crate) fn all(&self) -> Vec<Progress> {
-        lock(&self.kept).iter().map(|answer| answer.progress()).collect()
+    pub(crate) fn all(&self) -> Vec<Account> {
+        lock(&self.kept).iter().map(|answer| answer.account()).collect()
     }
 }
 
-/// An answer is written as far as someone reads it, and no further.
+/// The event behind the last word.
+pub(crate) const DONE: &str = "done";
+
+/// Writes an answer as long as someone reads it, at the pace of a large model.
+async fn write(answer: Weak<Answer>, topic: RawTopic, model: Arc<Model>, mut draft: Draft) {
+    while let Some(answer) = answer.upgrade() {
+        answer.is_read().await;
+        sleep(PACE).await;
+        if lock(&answer.progress).readers == 0 {
+            continue;
+        }
+        let word = model.next(&mut draft);
+        let event = match word {
+            Some(word) => Event::data(word).event("word"),
+            None => Event::data("").event(DONE),
+        };
+        if let Err(error) = topic.publish(event).await {
+            eprintln!("{}: a word was not published: {error}", answer.url());
+            return;
+        }
+        let mut progress = lock(&answer.progress);
+        if word.is_none() {
+            progress.finished = true;
+            eprintln!("{}: finished after {} words", answer.url(), progress.words);
+            return;
+        }
+        progress.words += 1;
+    }
+}
+
+/// An answer is written as long as someone reads it, and once.
 ///
-/// What was written stays: whoever reconnects, or comes later, is given the same words.
+/// What was written stays in its topic's log: whoever reconnects, or comes later, is given the same words.
 #[derive(Debug)]
 pub(crate) struct Answer {
     number: u64,
     prompt: String,
-    model: Arc<Model>,
-    text: Mutex<Text>,
+    topic: TopicName,
+    progress: Mutex<Progress>,
+    arrived: Notify,
 }
 
-#[derive(Debug)]
-struct Text {
-    words: Vec<&'static str>,
-    draft: Draft,
+#[derive(Debug, Default)]
+struct Progress {
+    words: usize,
     finished: bool,
     readers: usize,
 }
 
 /// How far an answer is.
 #[derive(Debug, Serialize)]
-pub(crate) struct Progress {
+pub(crate) struct Account {
     url: String,
     prompt: String,
     words: usize,
@@ -90,80 +133,49 @@ impl Answer {
         format!("/answers/{}", self.number)
     }
 
-    /// How many words are written.
-    pub(crate) fn written(&self) -> usize {
-        lock(&self.text).words.len()
+    pub(crate) fn topic(&self) -> &TopicName {
+        &self.topic
     }
 
+    /// Has it written, until what this returns is dropped.
     pub(crate) fn read(self: Arc<Self>) -> Reader {
-        lock(&self.text).readers += 1;
+        lock(&self.progress).readers += 1;
+        self.arrived.notify_one();
         Reader(self)
     }
 
-    fn progress(&self) -> Progress {
-        let text = lock(&self.text);
-        Progress {
+    async fn is_read(&self) {
+        while lock(&self.progress).readers == 0 {
+            self.arrived.notified().await;
+        }
+    }
+
+    fn account(&self) -> Account {
+        let progress = lock(&self.progress);
+        Account {
             url: self.url(),
             prompt: self.prompt.clone(),
-            words: text.words.len(),
-            finished: text.finished,
-            readers: text.readers,
+            words: progress.words,
+            finished: progress.finished,
+            readers: progress.readers,
         }
     }
 }
 
-/// Whoever reads an answer, and by reading has it written.
+/// Whoever reads an answer.
 #[derive(Debug)]
 pub(crate) struct Reader(Arc<Answer>);
 
-impl Reader {
-    /// The word at `index`, which is written now if it is the next; `None` behind the last.
-    pub(crate) async fn word(&self, index: usize) -> Option<&'static str> {
-        let answer = &self.0;
-        if let Some(word) = lock(&answer.text).words.get(index) {
-            return Some(word);
-        }
-        sleep(PACE).await;
-        let mut text = lock(&answer.text);
-        // Another reader may have had it written meanwhile.
-        if text.words.len() == index && !text.finished {
-            text.go_on(&answer.model);
-            if text.finished {
-                eprintln!("{}: finished after {index} words", answer.url());
-            }
-        }
-        text.words.get(index).copied()
-    }
-}
-
 impl Drop for Reader {
     fn drop(&mut self) {
-        let mut text = lock(&self.0.text);
-        text.readers -= 1;
-        if text.readers == 0 && !text.finished {
+        let mut progress = lock(&self.0.progress);
+        progress.readers -= 1;
+        if progress.readers == 0 && !progress.finished {
             eprintln!(
                 "{}: no reader is left; stopped after {} words",
                 self.0.url(),
-                text.words.len()
+                progress.words
             );
-        }
-    }
-}
-
-impl Text {
-    fn of(draft: Draft) -> Self {
-        Self {
-            words: Vec::new(),
-            draft,
-            finished: false,
-            readers: 0,
-        }
-    }
-
-    fn go_on(&mut self, model: &Model) {
-        match model.next(&mut self.draft) {
-            Some(word) => self.words.push(word),
-            None => self.finished = true,
         }
     }
 }
@@ -177,52 +189,46 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    async fn read(answer: &Arc<Answer>, from: usize, to: usize) -> Vec<&'static str> {
-        let reader = answer.clone().read();
-        let mut words = Vec::new();
-        for index in from..to {
-            let Some(word) = reader.word(index).await else {
-                break;
-            };
-            words.push(word);
-        }
-        words
+    fn answers() -> Answers {
+        Answers::new(Hub::new().unwrap())
     }
 
-    #[tokio::test(start_paused = true)]
+    #[actix_web::test]
     async fn words_are_written_once_and_only_while_somebody_reads() {
-        let answers = Answers::new();
-        let answer = answers.ask("license".to_owned());
-        assert_eq!(answer.written(), 0);
+        tokio::time::pause();
+        let answers = answers();
+        let answer = answers.ask("license".to_owned()).unwrap();
+        sleep(PACE * 10).await;
+        assert_eq!(answer.account().words, 0);
 
-        let first = read(&answer, 0, 5).await;
+        let (one, other) = (answer.clone().read(), answer.clone().read());
+        sleep(PACE * 5 + PACE / 2).await;
+        drop(one);
+        let written = answer.account().words;
+        assert!((4..=5).contains(&written), "{written}");
+        sleep(PACE).await;
+        drop(other);
+        let written = answer.account().words;
         sleep(Duration::from_secs(60)).await;
-        assert_eq!((first.len(), answer.written()), (5, 5));
+        assert_eq!(
+            (answer.account().words, answer.account().finished),
+            (written, false)
+        );
 
-        let (one, other) = tokio::join!(read(&answer, 0, usize::MAX), read(&answer, 5, usize::MAX));
-        assert_eq!(one.get(..5), Some(&first[..]));
-        assert_eq!(one.get(5..), Some(&other[..]));
-        assert_eq!(answers.all()[0].words, one.len());
-        assert_eq!(read(&answer, 0, usize::MAX).await, one);
-        assert_eq!(answer.written(), one.len());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_reader_who_leaves_in_the_middle_of_a_word_stops_the_work() {
-        let answer = Answers::new().ask("license".to_owned());
         let reader = answer.clone().read();
-        assert_eq!(answer.progress().readers, 1);
-        assert!(tokio::time::timeout(PACE / 2, reader.word(0)).await.is_err());
+        while !answer.account().finished {
+            sleep(PACE).await;
+        }
         drop(reader);
-        sleep(PACE * 2).await;
-        assert_eq!((answer.written(), answer.progress().readers), (0, 0));
+        let published = answers.hub.stats().topic("answer:1").unwrap().published;
+        assert_eq!(published, answer.account().words as u64 + 1);
     }
 
-    #[test]
-    fn the_oldest_answer_is_forgotten() {
-        let answers = Answers::new();
+    #[actix_web::test]
+    async fn the_oldest_answer_is_forgotten() {
+        let answers = answers();
         for _ in 0..=KEPT {
-            answers.ask(String::new());
+            answers.ask(String::new()).unwrap();
         }
         assert!(answers.get(1).is_none());
         assert_eq!(answers.get(2).unwrap().url(), "/answers/2");

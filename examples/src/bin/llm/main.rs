@@ -1,19 +1,21 @@
-//! The answer of a language model, word by word: made by a POST, read by a GET, written only once.
+//! The answer of a language model, word by word: made by a POST, written once to a topic, read by any number
+//! of GETs.
 //!
 //! `cargo run --bin llm`
 
-use std::io;
+use std::{io, time::Duration};
 
 use actix_web::{
-    App, Error, HttpResponse, Responder,
+    App, Error, HttpRequest, HttpResponse, Responder,
     error::{ErrorBadRequest, ErrorNotFound},
     get,
     http::header::LOCATION,
     post, web,
 };
+use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::json;
-use sse_actix::{Event, LastEventId, Server, sse_stream};
+use sse_actix::{Hub, Server, TopicOptions, sse_stream};
 use sse_examples::CommandLine;
 
 use self::answers::Answers;
@@ -33,30 +35,36 @@ async fn ask(question: web::Json<Question>, answers: web::Data<Answers>) -> Resu
     if prompt.trim().is_empty() {
         return Err(ErrorBadRequest("the prompt is empty"));
     }
-    let url = answers.ask(prompt).url();
+    let url = answers.ask(prompt)?.url();
     let created = HttpResponse::Created()
         .insert_header((LOCATION, url.as_str()))
         .json(json!({ "url": url }));
     Ok(created)
 }
 
-/// The words of an answer, from behind the last that was seen. They are written while they are read: when
-/// the reader leaves, this function is dropped where it waits, and the work stops. At the end `finite` makes
-/// the browser stop too, and answers its reconnect before any of this runs again.
+/// The words of an answer, from behind the last that was seen: what was written is in the topic's log, and the
+/// rest comes as it is written. At the end `finite` makes the browser stop, and answers its reconnect before any of
+/// this runs again.
 #[get("/answers/{number}")]
-#[sse_stream(finite, retry = "1s", event = "word")]
-async fn read(number: web::Path<u64>, last: LastEventId, answers: web::Data<Answers>) -> Result<(), Error> {
+#[sse_stream(finite, retry = "1s")]
+async fn read(
+    number: web::Path<u64>,
+    request: HttpRequest,
+    hub: web::Data<Hub>,
+    answers: web::Data<Answers>,
+) -> Result<(), Error> {
     let answer = answers
         .get(*number)
         .ok_or_else(|| ErrorNotFound("there is no such answer"))?;
-    let seen: Option<usize> = last.parse().ok().flatten();
-    let mut next = seen
-        .filter(|seen| *seen < answer.written())
-        .map_or(0, |seen| seen + 1);
-    let reader = answer.read();
-    while let Some(word) = reader.word(next).await {
-        emit!(Event::data(word).id(next));
-        next += 1;
+    let mut words = hub.subscribe(answer.topic()).history(usize::MAX).on(&request);
+    // It is written as long as somebody reads.
+    let _reader = answer.read();
+    while let Some(word) = words.next().await {
+        let word = word?;
+        if word.name() == Some(answers::DONE) {
+            break;
+        }
+        emit!(word);
     }
     Ok(())
 }
@@ -77,10 +85,14 @@ async fn main() -> io::Result<()> {
     let listener = CommandLine::read("llm", None).listen();
     println!("http://{}", listener.local_addr()?);
 
-    let answers = web::Data::new(Answers::new());
+    let day = Duration::from_secs(24 * 3_600);
+    let hub = Hub::builder().topics(TopicOptions::log().max_age(day)).build()?;
+    let answers = web::Data::new(Answers::new(hub.clone()));
+    let hub = web::Data::new(hub);
     Server::new(move || {
         let app = App::new()
             .app_data(answers.clone())
+            .app_data(hub.clone())
             .app_data(web::JsonConfig::default().limit(16 * 1024));
         app.service(page).service(ask).service(list).service(read)
     })
