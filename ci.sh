@@ -109,6 +109,8 @@ fi
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --all-features -- -D warnings
 step "tests, fuzz targets for 10 s each" "${tests[@]}"
+step "every interleaving of the mailbox" env RUSTFLAGS="--cfg sse_loom" CARGO_TARGET_DIR=target/loom \
+    cargo test -p sse-actix-core --lib --release mailbox
 step "examples in the documentation" cargo test --workspace --all-features --doc
 step "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --all-features --no-deps
 step "packages" "${package[@]}"

@@ -143,11 +143,11 @@ async fn publish(hub: &Hub, plan: Plan, publisher: usize, truth: &Mutex<Truth>) 
         let key = format!("k{}", rng.usize(..KEYS));
         let data = format!("{key} {publisher} {nth}");
         let event = Event::data(&data);
-        let published = match plan.mode {
+        let appended = match plan.mode {
             Mode::Latest => topic.publish_keyed(&key, event).await,
             _ => topic.publish(event).await,
         };
-        let position = Position::parse(published.expect("it is published").as_str()).unwrap();
+        let position = Position::parse(appended.expect("it is published").as_str()).unwrap();
         truth.lock().unwrap().insert(data, position.sequence);
         if rng.u8(..8) == 0 {
             thread::yield_now();
@@ -258,9 +258,9 @@ fn decode(chunks: impl Stream<Item = Bytes>) -> impl Stream<Item = Received> {
     let mut decoder = Decoder::new();
     let events = chunks.map(move |chunk| {
         decoder.feed(chunk);
-        let decoded = iter::from_fn(|| decoder.next());
-        let decoded = decoded.map(|decoded| decoded.expect("what is sent can be decoded"));
-        let events = decoded.filter_map(|decoded| match decoded {
+        let items = iter::from_fn(|| decoder.next());
+        let items = items.map(|item| item.expect("what is sent can be decoded"));
+        let events = items.filter_map(|item| match item {
             Decoded::Message(message) => Some(Received {
                 id: Some(message.last_event_id.to_string()).filter(|id| !id.is_empty()),
                 name: message.event.to_string(),

@@ -16,6 +16,7 @@ struct Right {
     history: Option<usize>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "filters are given a reference")]
 fn is_even(number: &u64) -> bool {
     number.is_multiple_of(2)
 }

@@ -116,11 +116,10 @@ fn sibling(id: &EventId, sequence: u64) -> String {
 
 /// The data of events.
 fn data(events: &[String]) -> Vec<&str> {
-    let of = |event: &'_ String| event.find("data: ").unwrap_or_else(|| panic!("{event:?}"));
-    events
+    let parts = events
         .iter()
-        .map(|event| event[of(event) + 6..].trim_end())
-        .collect()
+        .map(|event| event.split_once("data: ").unwrap_or_else(|| panic!("{event:?}")));
+    parts.map(|(_, data)| data.trim_end()).collect()
 }
 
 /// An event's id; empty if it has none.

@@ -138,10 +138,10 @@ pub(crate) struct Message {
 
 impl Message {
     pub(crate) fn new(from: &Name, to: Option<&Name>, text: &Text) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let since = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             from: from.as_str().to_owned(),
