@@ -172,7 +172,14 @@ impl<S: Source> StreamBody<S> {
             }
         };
 
+        // A source that has ended because the hub has sent its reader away has not finished.
+        let sent_away = this.links.control.retry().is_some();
         let reason = match (finished, verdict) {
+            (Some(Ok(())), _) if sent_away => {
+                this.outbox
+                    .push_raw(&Frame::retry(this.links.retry_after_drain()));
+                Reason::Drained
+            }
             (Some(Ok(())), _) => {
                 if *this.finite {
                     this.outbox.push_raw(&end_frame("finished", None));

@@ -483,7 +483,8 @@ impl<S: Sink> Reader<'_, S> {
                     let mut entries = vec![entry].into_iter();
                     self.deliver(part, spot, &mut entries, position)
                 }
-                Some(Some(None)) | None => false,
+                Some(Some(None)) => self.lags(part, position),
+                None => false,
                 Some(None) => self.fall_behind(part, position),
             };
         }
@@ -492,7 +493,8 @@ impl<S: Sink> Reader<'_, S> {
             let mut given = 0;
             let behind = loop {
                 match local.window.ahead(position) {
-                    Ahead::Nothing => break false,
+                    // While draining, the window may not know yet of what was published before.
+                    Ahead::Nothing => break part.until.is_some(),
                     Ahead::Behind => break true,
                     Ahead::Next(entry) => {
                         let due = part.until.is_none_or(|until| entry.sequence() <= until);
@@ -514,6 +516,11 @@ impl<S: Sink> Reader<'_, S> {
             return self.fall_behind(part, position);
         }
         moved
+    }
+
+    /// While draining, the window may not know yet of what was published before.
+    fn lags(&self, part: &mut Part, position: Position) -> bool {
+        part.until.is_some() && self.fall_behind(part, position)
     }
 
     fn fall_behind(&self, part: &mut Part, position: Position) -> bool {

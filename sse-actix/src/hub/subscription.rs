@@ -325,8 +325,11 @@ impl Subscription {
             worker.end_at(&member, Instant::now() + age, Eviction::Aged);
         }
         if let Some(time) = self.valid_until {
-            let left = time.duration_since(SystemTime::now()).unwrap_or_default();
-            worker.end_at(&member, Instant::now() + left, Eviction::Expired);
+            match time.duration_since(SystemTime::now()) {
+                Ok(left) => worker.end_at(&member, Instant::now() + left, Eviction::Expired),
+                // Before anything is sent.
+                Err(_) => worker.evict(&member, Eviction::Expired),
+            }
         }
         Ok(reading)
     }

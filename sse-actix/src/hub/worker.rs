@@ -19,7 +19,7 @@ use std::{
 use slab::Slab;
 use smallvec::SmallVec;
 use sse_actix_core::{
-    Batch, Completion, Limit, LogError, Mailbox, Position, Resume, Start, TopicName, Watch, Window,
+    Batch, Completion, Limit, LogError, Mailbox, Position, Resume, Retry, Start, TopicName, Watch, Window,
 };
 use tokio::time::{Instant, Sleep};
 
@@ -29,7 +29,7 @@ use super::{
     state::{State, TopicState},
     stats::Eviction,
 };
-use crate::{control::StreamControl, ending::Ending};
+use crate::control::StreamControl;
 
 thread_local! {
     static WORKERS: RefCell<HashMap<u64, Rc<Worker>>> = RefCell::new(HashMap::new());
@@ -270,7 +270,9 @@ impl Worker {
         }
         self.leave(member);
         if let Some(control) = &member.control {
-            control.end(Ending::Reconnect);
+            // Not all at once.
+            let retry = Duration::from_millis(fastrand::u64(1_000..=5_000));
+            control.send_away(Retry::from(retry));
         }
         member.wake(self.ticks.get());
     }

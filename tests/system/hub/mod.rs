@@ -2,6 +2,7 @@
 
 mod filters;
 mod gaps;
+mod inside;
 mod modes;
 mod publish;
 mod several;
