@@ -85,6 +85,13 @@ package=(cargo package "${PUBLISHED[@]}")
 # Outside of CI the tree may well hold changes that are not committed yet.
 [ "${CI:-}" = true ] || package+=(--allow-dirty)
 
+# Verifying unpacks the packages into cargo's home, by version: what an earlier commit left there would be
+# taken for them.
+check_packages() {
+    rm -rf "${CARGO_HOME:-$HOME/.cargo}"/registry/src/-*/sse-actix*
+    "${package[@]}"
+}
+
 # finish: the last words, and the exit status.
 finish() {
     printf '\n'
@@ -113,7 +120,7 @@ step "every interleaving of the mailbox" env RUSTFLAGS="--cfg sse_loom" CARGO_TA
     cargo test -p sse-actix-core --lib --release mailbox
 step "examples in the documentation" cargo test --workspace --all-features --doc
 step "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --all-features --no-deps
-step "packages" "${package[@]}"
+step "packages" check_packages
 # No test of this code, and minutes to install, so it runs only where it is at hand. Advisories are left out:
 # they come from the network, and change while this project does not.
 if cargo deny --version >/dev/null 2>&1; then

@@ -114,12 +114,16 @@ impl StreamControl {
         iter::successors(tags.as_deref(), |known| known.next.as_deref()).any(|known| *known.name == *tag)
     }
 
-    /// Its tags.
+    /// Its tags, each once.
     pub(crate) fn tags(&self) -> Vec<Box<str>> {
         let tags = self.0.tags.lock().unwrap_or_else(PoisonError::into_inner);
-        iter::successors(tags.as_deref(), |known| known.next.as_deref())
+        let mut names: Vec<_> = iter::successors(tags.as_deref(), |known| known.next.as_deref())
             .map(|known| known.name.clone())
-            .collect()
+            .collect();
+        drop(tags);
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// Adds a tag, with something that is dropped with the stream.
@@ -184,7 +188,6 @@ impl StreamControl {
         self.0.waker.wake();
     }
 
-    /// Registers whom to wake. To be called before [`verdict`](Self::verdict), so that none is missed.
     /// Waits for a verdict.
     pub(crate) async fn decided(&self) {
         poll_fn(|cx| {
@@ -197,6 +200,7 @@ impl StreamControl {
         .await;
     }
 
+    /// Registers whom to wake. To be called before [`verdict`](Self::verdict), so that none is missed.
     pub(crate) fn register(&self, waker: &Waker) {
         self.0.waker.register(waker);
     }

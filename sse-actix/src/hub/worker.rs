@@ -497,7 +497,9 @@ impl LocalTopic {
             self.waking = (next < self.readers.capacity()).then_some(next);
             self.settling = true;
         }
-        if self.waking.is_some() || self.grown && !waits {
+        // As long as no reader has reached the head, there is nothing to go on from.
+        let reads_on = self.grown && !waits && self.window.head().is_some();
+        if self.waking.is_some() || reads_on {
             return Step::Again;
         }
         if self.settling {

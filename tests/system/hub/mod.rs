@@ -3,10 +3,18 @@
 mod filters;
 mod gaps;
 mod inside;
+mod lifetime;
+mod limits;
 mod modes;
+mod place;
+mod presence;
 mod publish;
+mod revocation;
 mod several;
+mod shutdown;
+mod slow_log;
 mod snapshot;
+mod stats;
 
 use std::{future::ready, net::SocketAddr};
 

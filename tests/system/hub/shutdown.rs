@@ -1,0 +1,120 @@
+//! When the server ends, what was published before it is delivered first.
+
+use std::{future::poll_fn, pin::pin};
+
+use actix_web::{Responder as _, body::MessageBody as _, test::TestRequest, web};
+use futures_util::FutureExt as _;
+use sse_actix::{Hub, Shutdown, Subscription, TooManyTopics, TopicOptions};
+use sse_tests::http2::Http2;
+
+use super::{Reader, count, serve_hub, sibling};
+
+/// The numbers of a stream's events, which has to end with a `retry` and no more.
+fn numbers(body: &str) -> Vec<u64> {
+    let (events, retry) = body.rsplit_once("retry: ").unwrap_or_else(|| panic!("{body:?}"));
+    let millis: u32 = retry.strip_suffix("\n\n").unwrap().parse().unwrap();
+    assert!((1_000..=5_000).contains(&millis), "{retry:?}");
+    let data = events.lines().filter_map(|line| line.strip_prefix("data: "));
+    data.map(|number| number.parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn everything_that_was_published_before_is_delivered() {
+    async fn both(hub: web::Data<Hub>) -> Result<Subscription, TooManyTopics> {
+        hub.subscribe("n").and(hub.subscribe("m"))
+    }
+    let hub = Hub::builder()
+        .topic("fleeting", TopicOptions::transient().max_events(5_000))
+        .build()
+        .unwrap();
+    let serving = serve_hub(&hub, |app| {
+        app.route("/", web::get().to(async |hub: web::Data<Hub>| hub.subscribe("n")))
+            .route("/both", web::get().to(both))
+            .route(
+                "/fleeting",
+                web::get().to(async |hub: web::Data<Hub>| hub.subscribe("fleeting")),
+            )
+            .route(
+                "/even",
+                web::get()
+                    .to(async |hub: web::Data<Hub>| hub.subscribe("n").filter(|n: &u64| n.is_multiple_of(2))),
+            );
+    });
+    let before = count(&hub, "n", 1..=10).await;
+    let mut readers = Vec::new();
+    for path in ["/", "/both", "/even", "/fleeting"] {
+        for _ in 0..10 {
+            readers.push((path, Reader::new(serving.addr(), path).await));
+        }
+    }
+    // One that has not got through what it had missed.
+    readers.push((
+        "/back",
+        Reader::back(serving.addr(), "/", sibling(&before[0], 0)).await,
+    ));
+    let mut over_http2 = Http2::connect(serving.addr()).await.get("/").await;
+
+    // Much more than a chunk, and than a worker's look takes in.
+    for n in 11..=4_000_u64 {
+        for topic in ["n", "fleeting"] {
+            hub.topic(topic).publish(&n).await.unwrap();
+        }
+        if n > 3_900 {
+            hub.topic("m").publish(&n).await.unwrap();
+        }
+    }
+    serving.shutdown().fire();
+    let all: Vec<u64> = (11..=4_000).collect();
+    for (path, mut reader) in readers {
+        let mut received = numbers(&reader.rest().await);
+        match path {
+            "/back" => assert_eq!(received, (1..=4_000).collect::<Vec<_>>()),
+            "/both" => {
+                received.sort_unstable();
+                let mut expected = [&all[..], &(3_901..=4_000).collect::<Vec<_>>()].concat();
+                expected.sort_unstable();
+                assert_eq!(received, expected);
+            }
+            "/even" => {
+                let even: Vec<_> = all.iter().copied().filter(|n| n % 2 == 0).collect();
+                assert_eq!(received, even);
+            }
+            _ => assert_eq!(received, all, "{path}"),
+        }
+    }
+    let body = over_http2.body().await;
+    assert_eq!(numbers(body.strip_prefix("retry: 3000\n\n").unwrap()), all);
+}
+
+/// Its worker has not even heard of the last events when the stream ends.
+#[actix_web::test]
+async fn what_the_worker_has_not_looked_at_yet_is_delivered_too() {
+    for filtered in [false, true] {
+        let (hub, shutdown) = (Hub::new().unwrap(), Shutdown::new());
+        let request = TestRequest::get().app_data(shutdown.clone()).to_http_request();
+        let mut subscription = hub.subscribe("n");
+        if filtered {
+            subscription = subscription.filter(|_: &u64| true);
+        }
+        let mut body = pin!(subscription.respond_to(&request).into_body());
+        let mut next = async || poll_fn(|cx| body.as_mut().poll_next(cx)).await;
+        assert_eq!(next().await.unwrap().unwrap(), "retry: 3000\n\n");
+        // It waits, and so does its worker.
+        for _ in 0..10 {
+            assert!(next().now_or_never().is_none());
+            tokio::task::yield_now().await;
+        }
+
+        count(&hub, "n", 1..=3_000).await;
+        shutdown.fire();
+        let mut received = String::new();
+        while let Some(chunk) = next().await {
+            received += str::from_utf8(&chunk.unwrap()).unwrap();
+        }
+        assert_eq!(
+            numbers(&received),
+            (1..=3_000).collect::<Vec<_>>(),
+            "filtered: {filtered}"
+        );
+    }
+}
