@@ -60,7 +60,10 @@ async fn the_tags_of_who_reads_a_topic() {
     hub.revoke("ann");
     assert_eq!(next().await, left("ann"));
     assert!(tags().is_empty());
-    until("the lobby to be empty", async || hub.presence("lobby").tags().is_empty()).await;
+    until("the lobby to be empty", async || {
+        hub.presence("lobby").tags().is_empty()
+    })
+    .await;
     drop((nobody, ann_again));
 }
 

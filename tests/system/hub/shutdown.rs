@@ -52,7 +52,8 @@ async fn everything_that_was_published_before_is_delivered() {
         "/back",
         Reader::back(serving.addr(), "/", sibling(&before[0], 0)).await,
     ));
-    let mut over_http2 = Http2::connect(serving.addr()).await.get("/").await;
+    let mut client = Http2::connect(serving.addr()).await;
+    let mut over_http2 = client.get("/").await;
 
     // Much more than a chunk, and than a worker's look takes in.
     for n in 11..=4_000_u64 {
