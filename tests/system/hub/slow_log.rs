@@ -171,11 +171,11 @@ struct Published {
     unknown: Vec<String>,
 }
 
-async fn publish(hub: &Hub, publisher: usize, events: usize) -> Published {
+async fn publish(hub: &Hub, who: usize, events: usize) -> Published {
     let topic = hub.topic(TOPIC);
     let mut published = Published::default();
     for n in 0..events {
-        let value = format!("{publisher}/{n}");
+        let value = format!("{who}/{n}");
         let json = format!("\"{value}\"");
         match topic.publish(&value).await {
             Ok(id) => published.is_there.push((id.to_string(), json)),
@@ -209,7 +209,7 @@ async fn nothing_is_lost_and_nothing_comes_twice() {
             )
         });
         let publishing = async {
-            let published = join_all((0..4).map(|publisher| publish(&hub, publisher, 60))).await;
+            let published = join_all((0..4).map(|who| publish(&hub, who, 60))).await;
             // Until it is there, be it twice.
             while hub.topic(TOPIC).publish(&"the last").await.is_err() {}
             published
