@@ -26,10 +26,23 @@ impl Connection {
     ///
     /// If there is no connection, or the answer is not a chunked 200.
     pub fn get(addr: SocketAddr, path: &str, buf: usize) -> io::Result<Self> {
+        Self::request(addr, path, "", buf)
+    }
+
+    /// As [`get`](Self::get), as a client that comes back with this id.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn back(addr: SocketAddr, path: &str, id: &str, buf: usize) -> io::Result<Self> {
+        Self::request(addr, path, &format!("last-event-id: {id}\r\n"), buf)
+    }
+
+    fn request(addr: SocketAddr, path: &str, headers: &str, buf: usize) -> io::Result<Self> {
         let mut socket = TcpStream::connect(addr)?;
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
         socket.set_nodelay(true)?;
-        socket.write_all(format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").as_bytes())?;
+        socket.write_all(format!("GET {path} HTTP/1.1\r\nhost: bench\r\n{headers}\r\n").as_bytes())?;
         let mut connection = Self {
             socket,
             buf: vec![0; buf],

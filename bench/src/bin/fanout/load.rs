@@ -1,0 +1,262 @@
+//! Many readers and one publisher, on one thread: each reader has to get every event, once and in order.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use memchr::{memchr, memmem};
+
+use crate::epoll::Epoll;
+
+const PUBLISHER: usize = usize::MAX;
+
+/// An event's data begins with this, its number, and when it was published.
+const MARK: u8 = b'@';
+const DIGITS: usize = 15;
+const MARKED: usize = 1 + 2 * DIGITS;
+const SIZE: usize = 100;
+
+/// More events are never on their way at once.
+pub(crate) const UNDER_WAY: usize = 64;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Load {
+    epoll: Epoll,
+    readers: Vec<Reader>,
+    publisher: TcpStream,
+    answers: Vec<u8>,
+    buf: Vec<u8>,
+    began: Instant,
+    /// POSTs without an answer yet.
+    pub(crate) unanswered: usize,
+    pub(crate) published: u64,
+    /// Events that everyone has.
+    pub(crate) complete: u64,
+    /// How many readers have an event, by its number.
+    arrived: [usize; UNDER_WAY],
+    pub(crate) tally: Tally,
+}
+
+/// What has arrived.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) events: u64,
+    /// How often something was there to be read.
+    pub(crate) reads: u64,
+    /// Nanoseconds from being published to being received.
+    pub(crate) latencies: Vec<u64>,
+}
+
+struct Reader {
+    socket: TcpStream,
+    last: u64,
+    /// The beginning of an event that was cut.
+    rest: Vec<u8>,
+}
+
+impl Load {
+    /// Connects this many readers, and waits until each is answered.
+    pub(crate) fn connect(addr: SocketAddr, readers: usize) -> io::Result<Self> {
+        let publisher = connect(addr)?;
+        let mut load = Self {
+            epoll: Epoll::new()?,
+            readers: Vec::with_capacity(readers),
+            publisher,
+            answers: Vec::new(),
+            buf: vec![0; 256 * 1024],
+            began: Instant::now(),
+            unanswered: 0,
+            published: 0,
+            complete: 0,
+            arrived: [0; UNDER_WAY],
+            tally: Tally::default(),
+        };
+        load.publisher.set_nonblocking(true)?;
+        load.epoll.add(&load.publisher, PUBLISHER)?;
+        for key in 0..readers {
+            let mut socket = connect(addr)?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            socket.write_all(b"GET /events HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n\r\n")?;
+            let read = socket.read(&mut load.buf)?;
+            if !load
+                .buf
+                .get(..read)
+                .unwrap_or_default()
+                .starts_with(b"HTTP/1.1 200")
+            {
+                return Err(io::Error::other("a reader is not let in"));
+            }
+            socket.set_nonblocking(true)?;
+            load.epoll.add(&socket, key)?;
+            load.readers.push(Reader {
+                socket,
+                last: 0,
+                rest: Vec::new(),
+            });
+        }
+        Ok(load)
+    }
+
+    /// Publishes this many events, without waiting for an answer between them.
+    pub(crate) fn publish(&mut self, events: usize) -> io::Result<()> {
+        let mut posts = Vec::new();
+        for _ in 0..events {
+            self.published += 1;
+            let mut data = format!("@{:0DIGITS$}{:0DIGITS$}", self.published, self.nanos());
+            data.extend(std::iter::repeat_n('.', SIZE - data.len()));
+            let head = "POST /publish HTTP/1.1\r\nhost: bench\r\ncontent-type: text/plain\r\ncontent-length";
+            posts.extend_from_slice(format!("{head}: {SIZE}\r\n\r\n{data}").as_bytes());
+        }
+        self.unanswered += events;
+        // A few KB on an empty connection: taken in one go.
+        self.publisher.write_all(&posts)
+    }
+
+    /// Receives what is there, or waits for so long.
+    pub(crate) fn turn(&mut self, wait: Duration) -> io::Result<()> {
+        for key in self.epoll.wait(Some(wait))? {
+            if key == PUBLISHER {
+                self.answers()?;
+                continue;
+            }
+            let now = self.nanos();
+            let Some(reader) = self.readers.get_mut(key) else {
+                continue;
+            };
+            let read = match reader.socket.read(&mut self.buf) {
+                Ok(0) => return Err(io::Error::other("a reader is sent away")),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error),
+            };
+            self.tally.reads += 1;
+            let bytes = self.buf.get(..read).unwrap_or_default();
+            if reader.rest.is_empty() {
+                let rest = reader.receive(bytes, now, &mut self.tally, &mut self.arrived)?;
+                reader.rest.extend_from_slice(rest);
+            } else {
+                let mut all = std::mem::take(&mut reader.rest);
+                all.extend_from_slice(bytes);
+                let rest = reader.receive(&all, now, &mut self.tally, &mut self.arrived)?;
+                reader.rest.extend_from_slice(rest);
+            }
+        }
+        while let Some(arrived) = self.arrived.get_mut(slot(self.complete + 1))
+            && *arrived == self.readers.len()
+            && *arrived > 0
+        {
+            *arrived = 0;
+            self.complete += 1;
+        }
+        Ok(())
+    }
+
+    /// Receives until everyone has everything.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        let until = Instant::now() + PATIENCE;
+        while self.complete < self.published {
+            if Instant::now() > until {
+                return Err(io::Error::other("not everyone received everything"));
+            }
+            self.turn(Duration::from_millis(100))?;
+        }
+        Ok(())
+    }
+
+    /// Counts the answers to what was published.
+    fn answers(&mut self) -> io::Result<()> {
+        let read = self.publisher.read(&mut self.buf)?;
+        if read == 0 {
+            return Err(io::Error::other("the publisher is sent away"));
+        }
+        self.answers
+            .extend_from_slice(self.buf.get(..read).unwrap_or_default());
+        while let Some(end) = memmem::find(&self.answers, b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(self.answers.get(..end).unwrap_or_default()).to_lowercase();
+            if !head.starts_with("http/1.1 2") {
+                return Err(io::Error::other(format!("it does not publish: {head}")));
+            }
+            let body = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: ")?.trim().parse().ok())
+                .unwrap_or(0_usize);
+            let all = end + 4 + body;
+            if self.answers.len() < all {
+                break;
+            }
+            self.answers.drain(..all);
+            self.unanswered -= 1;
+        }
+        Ok(())
+    }
+
+    fn nanos(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+fn slot(event: u64) -> usize {
+    usize::try_from(event).unwrap_or_default() % UNDER_WAY
+}
+
+fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+    let until = Instant::now() + Duration::from_secs(5);
+    loop {
+        match TcpStream::connect(addr) {
+            Ok(socket) => {
+                socket.set_nodelay(true)?;
+                return Ok(socket);
+            }
+            // It has announced its address and not begun yet.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+impl Reader {
+    /// Looks at each event in these bytes; what is left begins one that is cut.
+    fn receive<'a>(
+        &mut self,
+        mut bytes: &'a [u8],
+        now: u64,
+        tally: &mut Tally,
+        arrived: &mut [usize; UNDER_WAY],
+    ) -> io::Result<&'a [u8]> {
+        while let Some(at) = memchr(MARK, bytes) {
+            let from = bytes.get(at..).unwrap_or_default();
+            let Some((event, after)) = from.split_at_checked(MARKED) else {
+                return Ok(from);
+            };
+            let (number, published) = numbers(event);
+            if number != self.last + 1 {
+                let last = self.last;
+                return Err(io::Error::other(format!("event {number} after event {last}")));
+            }
+            self.last = number;
+            if let Some(readers) = arrived.get_mut(slot(number)) {
+                *readers += 1;
+            }
+            tally.events += 1;
+            tally.latencies.push(now.saturating_sub(published));
+            bytes = after;
+        }
+        Ok(&[])
+    }
+}
+
+fn numbers(event: &[u8]) -> (u64, u64) {
+    let number = |digits: &[u8]| {
+        digits
+            .iter()
+            .fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
+    };
+    let digits = event.get(1..).unwrap_or_default();
+    let (first, second) = digits.split_at(DIGITS.min(digits.len()));
+    (number(first), number(second))
+}

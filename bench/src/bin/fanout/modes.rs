@@ -1,0 +1,238 @@
+//! What is measured.
+
+use std::{
+    io, thread,
+    time::{Duration, Instant},
+};
+
+use sse_bench::{Connection, Server, number};
+
+use crate::{load::Load, servers::Contender};
+
+const WARM_UP: Duration = Duration::from_millis(700);
+const MEASURED: Duration = Duration::from_secs(3);
+const REPLAYED: u64 = 10_000;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Mode {
+    /// Moderate load: so many readers, events a second.
+    Fan(usize, u32),
+    /// The next event is published when everyone has the last but so many.
+    Saturated(usize, usize),
+    /// So many are published at once, when everyone has all before.
+    Bursts(usize, usize),
+    /// Nothing but keep-alives, one a second.
+    Idle(usize),
+    /// A reader comes back.
+    Replay,
+}
+
+/// The modes, by the names that select them.
+pub(crate) const MODES: [(&str, Mode, &str); 7] = [
+    (
+        "sat1k-w1",
+        Mode::Saturated(1_000, 1),
+        "1,000 readers, saturated, nothing merged",
+    ),
+    ("fan1k", Mode::Fan(1_000, 20), "1,000 readers, 20 events/s"),
+    ("fan10k", Mode::Fan(10_000, 3), "10,000 readers, 3 events/s"),
+    (
+        "sat1k-w16",
+        Mode::Saturated(1_000, 16),
+        "1,000 readers, 16 events on their way, one after another",
+    ),
+    ("burst16", Mode::Bursts(1_000, 16), "1,000 readers, bursts of 16"),
+    ("idle10k", Mode::Idle(10_000), "10,000 readers, keep-alives"),
+    ("replay", Mode::Replay, "10,000 events replayed"),
+];
+
+/// What one server did in one round; what a mode does not measure is not a number.
+pub(crate) struct Figures {
+    /// Deliveries, or keep-alives, a second.
+    pub(crate) rate: f64,
+    /// Seconds of the server's processor for a million of them.
+    pub(crate) cpu: f64,
+    /// Milliseconds.
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    /// Events in one read.
+    pub(crate) merged: f64,
+    /// Bytes a connection.
+    pub(crate) resident: f64,
+    /// Milliseconds from asking to having everything.
+    pub(crate) replay: f64,
+}
+
+const NOTHING: Figures = Figures {
+    rate: f64::NAN,
+    cpu: f64::NAN,
+    p50: f64::NAN,
+    p99: f64::NAN,
+    merged: f64::NAN,
+    resident: f64::NAN,
+    replay: f64::NAN,
+};
+
+impl Mode {
+    pub(crate) fn is_for(self, contender: Contender) -> bool {
+        !matches!(self, Self::Replay) || contender.replays()
+    }
+
+    pub(crate) fn run(self, contender: Contender) -> io::Result<Figures> {
+        let keep_alive = if matches!(self, Self::Idle(_)) {
+            1_000
+        } else {
+            60_000
+        };
+        let server = Server::start(&format!("{}/{keep_alive}", contender.role()))?;
+        match self {
+            Self::Fan(readers, a_second) => fan(&server, readers, a_second),
+            Self::Saturated(readers, under_way) => deliver(&server, readers, |load| {
+                let room = load.published - load.complete < under_way as u64;
+                if room && load.unanswered == 0 {
+                    load.publish(1)?;
+                }
+                load.turn(Duration::from_millis(100))
+            }),
+            Self::Bursts(readers, events) => deliver(&server, readers, |load| {
+                if load.published == load.complete && load.unanswered == 0 {
+                    load.publish(events)?;
+                }
+                load.turn(Duration::from_millis(100))
+            }),
+            Self::Idle(readers) => idle(&server, readers),
+            Self::Replay => replay(&server),
+        }
+    }
+}
+
+fn fan(server: &Server, readers: usize, a_second: u32) -> io::Result<Figures> {
+    let between = Duration::from_secs(1) / a_second;
+    let mut next = Instant::now();
+    let mut begun = false;
+    deliver(server, readers, |load| {
+        if !begun {
+            (next, begun) = (Instant::now(), true);
+        }
+        let now = Instant::now();
+        if now >= next {
+            next += between;
+            load.publish(1)?;
+        }
+        load.turn(next.saturating_duration_since(now))
+    })
+}
+
+/// Runs a load for a while, and says what it came to.
+fn deliver(
+    server: &Server,
+    readers: usize,
+    mut step: impl FnMut(&mut Load) -> io::Result<()>,
+) -> io::Result<Figures> {
+    let mut load = Load::connect(server.addr(), readers)?;
+    let mut run = |load: &mut Load, time: Duration| {
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            step(load)?;
+        }
+        Ok::<_, io::Error>(())
+    };
+    run(&mut load, WARM_UP)?;
+    load.tally = crate::load::Tally::default();
+    let (cpu, began) = (server.cpu()?, Instant::now());
+    run(&mut load, MEASURED)?;
+    let seconds = began.elapsed().as_secs_f64();
+    let rate = number(load.tally.events) / seconds;
+    load.finish()?;
+    let (cpu, tally) = (server.cpu()? - cpu, &mut load.tally);
+    tally.latencies.sort_unstable();
+    let at = |percent: usize| {
+        let nanos = tally.latencies.get(tally.latencies.len() * percent / 100);
+        nanos.map_or(f64::NAN, |nanos| number(*nanos) / 1e6)
+    };
+    Ok(Figures {
+        rate,
+        cpu: cpu * 1e6 / number(tally.events),
+        p50: at(50),
+        p99: at(99),
+        merged: number(tally.events) / number(tally.reads),
+        ..NOTHING
+    })
+}
+
+fn idle(server: &Server, readers: usize) -> io::Result<Figures> {
+    // They and their memory exist before the first figure is taken.
+    let _earlier = Load::connect(server.addr(), 200)?;
+    thread::sleep(WARM_UP);
+    let before = server.resident()?;
+    let mut load = Load::connect(server.addr(), readers)?;
+    let settled = Instant::now() + 2 * WARM_UP;
+    while Instant::now() < settled {
+        load.turn(Duration::from_millis(100))?;
+    }
+    let resident = (server.resident()? - before) / number(readers as u64);
+    load.tally = crate::load::Tally::default();
+    let (cpu, began) = (server.cpu()?, Instant::now());
+    while began.elapsed() < MEASURED {
+        load.turn(Duration::from_millis(100))?;
+    }
+    let beats = number(load.tally.reads);
+    Ok(Figures {
+        rate: beats / began.elapsed().as_secs_f64(),
+        cpu: (server.cpu()? - cpu) * 1e6 / beats,
+        resident,
+        ..NOTHING
+    })
+}
+
+fn replay(server: &Server) -> io::Result<Figures> {
+    const READERS: usize = 100;
+    let mut first = None;
+    {
+        let mut load = Load::connect(server.addr(), 1)?;
+        let mut watching = Connection::get(server.addr(), "/events", 4096)?;
+        while load.published < REPLAYED {
+            load.publish(16)?;
+            load.finish()?;
+            while load.unanswered > 0 {
+                load.turn(Duration::from_millis(100))?;
+            }
+            let mut text = String::new();
+            while first.is_none() {
+                watching.read(|bytes| text.push_str(&String::from_utf8_lossy(bytes)))?;
+                first = text.find('@').and_then(|_| {
+                    text.lines()
+                        .find_map(|line| line.strip_prefix("id: ").map(str::to_owned))
+                });
+            }
+        }
+    }
+    let first = first.unwrap_or_default();
+    let missed = REPLAYED.next_multiple_of(16) - 1;
+    let idle: Vec<_> = (0..READERS)
+        .map(|_| Connection::get(server.addr(), "/events", 64))
+        .collect::<Result<_, _>>()?;
+    thread::sleep(WARM_UP);
+    let before = server.resident()?;
+    let mut times = Vec::new();
+    let mut held = Vec::new();
+    for _ in 0..READERS {
+        let began = Instant::now();
+        let mut connection = Connection::back(server.addr(), "/events", &first, 256 * 1024)?;
+        let mut events = 0;
+        while events < missed {
+            connection.read(|bytes| events += memchr::memchr_iter(b'@', bytes).count() as u64)?;
+        }
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+        assert_eq!(events, missed, "what a reader gets that comes back");
+        held.push(connection);
+    }
+    thread::sleep(WARM_UP);
+    let resident = (server.resident()? - before) / number(READERS as u64);
+    drop(idle);
+    Ok(Figures {
+        replay: sse_bench::median(times),
+        resident,
+        ..NOTHING
+    })
+}
