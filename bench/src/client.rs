@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-/// One connection with one answer on it, in chunks.
+/// One connection with one answer on it.
 #[derive(Debug)]
 pub struct Connection {
     socket: TcpStream,
@@ -24,7 +24,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// If there is no connection, or the answer is not a chunked 200.
+    /// If there is no connection, or the answer is not a 200.
     pub fn get(addr: SocketAddr, path: &str, buf: usize) -> io::Result<Self> {
         Self::request(addr, path, "", buf)
     }
@@ -42,7 +42,10 @@ impl Connection {
         let mut socket = TcpStream::connect(addr)?;
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
         socket.set_nodelay(true)?;
-        socket.write_all(format!("GET {path} HTTP/1.1\r\nhost: bench\r\n{headers}\r\n").as_bytes())?;
+        socket.write_all(
+            format!("GET {path} HTTP/1.1\r\nhost: bench\r\naccept: text/event-stream\r\n{headers}\r\n")
+                .as_bytes(),
+        )?;
         let mut connection = Self {
             socket,
             buf: vec![0; buf],
@@ -50,8 +53,12 @@ impl Connection {
             chunk: 0,
         };
         let head = connection.line(b"\r\n\r\n")?.to_ascii_lowercase();
-        if !head.starts_with("http/1.1 200") || !head.contains("transfer-encoding: chunked") {
+        if !head.starts_with("http/1.1 200") {
             return Err(io::Error::other(format!("unexpected answer: {head}")));
+        }
+        if !head.contains("transfer-encoding: chunked") {
+            // Nginx's streams last until the connection's end.
+            connection.chunk = usize::MAX;
         }
         Ok(connection)
     }

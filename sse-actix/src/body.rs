@@ -22,7 +22,7 @@ use crate::{
     ending::{Ending, StreamError},
     journal::{Journal, Reason},
     options::StreamOptions,
-    outbox::Outbox,
+    outbox::{HIGH_WATER, Outbox},
     server::Place,
     shutdown::Registration,
     source::Source,
@@ -43,6 +43,8 @@ pin_project! {
         silence: Option<Silence>,
         // Whether anything was sent since `silence` was told.
         sent: bool,
+        // The last chunk is to leave alone.
+        rests: bool,
         // The keep-alive, unless it is the comment, which is the same for all.
         beat: Option<Box<Bytes>>,
         #[pin]
@@ -96,6 +98,7 @@ impl<S: Source> StreamBody<S> {
                 .after()
                 .map(|after| Silence::new(after, Instant::now().into_std())),
             sent: false,
+            rests: false,
             beat: keep_alive
                 .frame()
                 .map(Frame::into_bytes)
@@ -132,12 +135,23 @@ impl<S: Source> MessageBody for StreamBody<S> {
             *this.timer_knows = false;
         }
 
+        if mem::take(self.as_mut().project().rests) {
+            // On HTTP/1.1, chunks go into one buffer until the body is pending; the connection keeps it.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+
         self.outbox.begin();
         self.as_mut().fill(cx);
 
         let this = self.as_mut().project();
         if let Some(chunk) = this.outbox.take() {
             *this.sent = true;
+            *this.rests = this
+                .source
+                .as_ref()
+                .and_then(Source::portion)
+                .is_some_and(|portion| chunk.len() >= portion);
             this.journal.wrote(chunk.len());
             return Poll::Ready(Some(Ok(chunk)));
         }
@@ -166,7 +180,9 @@ impl<S: Source> StreamBody<S> {
                     Poll::Ready(outcome) => Some(outcome),
                     Poll::Pending if verdict == Verdict::GoOn => return,
                     // There is more that it was given before, and room for it in the next chunk.
-                    Poll::Pending if drains && this.outbox.is_full() => return,
+                    Poll::Pending if drains && this.outbox.holds(source.portion().unwrap_or(HIGH_WATER)) => {
+                        return;
+                    }
                     Poll::Pending => None,
                 }
             }

@@ -46,10 +46,16 @@ impl Outbox {
 
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
+        self.holds(HIGH_WATER)
+    }
+
+    /// Whether this many bytes are there.
+    #[inline]
+    pub(crate) fn holds(&self, bytes: usize) -> bool {
         let buf = self.buf.take();
-        let is_full = buf.as_ref().is_some_and(|buf| buf.len() >= HIGH_WATER);
+        let holds = buf.as_ref().is_some_and(|buf| buf.len() >= bytes);
         self.buf.set(buf);
-        is_full
+        holds
     }
 
     /// Appends one event. What cannot be encoded becomes the stream's failure: the event is not

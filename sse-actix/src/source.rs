@@ -30,6 +30,12 @@ pub(crate) trait Source: Unpin {
         None
     }
 
+    /// How many bytes are a chunk that is to leave alone, before more is pushed; `None` if chunks may be merged. It
+    /// is then also the mark.
+    fn portion(&self) -> Option<usize> {
+        None
+    }
+
     /// The stream ends: what was there before this is still to be pushed, and nothing else. Whether the source
     /// can tell the one from the other; else it is asked once more for what is ready.
     fn drain(&mut self) -> bool {

@@ -30,14 +30,18 @@ use super::{
     worker::{Member, PAUSE, Spot, Worker, error_cause},
 };
 use crate::{
-    outbox::{HIGH_WATER, Outbox},
+    outbox::Outbox,
     source::{Outcome, Source},
 };
 
-/// What a reader that has fallen behind takes from the log at once: one chunk.
+/// What a reader gets at once. With the last event, if that is small, and the framing of HTTP/1.1 it fits the 8 KiB
+/// of actix's buffer, which grows for more and does not shrink again: ten thousand that have caught up would keep it.
+const PORTION: usize = 7 * 1024 + 512;
+
+/// What a reader that has fallen behind takes from the log at once: some portions.
 const CATCH_UP: Limit = Limit {
     events: NonZeroUsize::new(1_000).unwrap(),
-    bytes: HIGH_WATER,
+    bytes: 4 * PORTION,
 };
 
 pub(super) struct Reading {
@@ -245,6 +249,10 @@ impl Source for Reading {
         Some(self.worker.beats(&self.member, after, wrote))
     }
 
+    fn portion(&self) -> Option<usize> {
+        Some(PORTION)
+    }
+
     fn drain(&mut self) -> bool {
         for part in &mut self.parts {
             if part.until.is_none() {
@@ -258,7 +266,7 @@ impl Source for Reading {
 
 impl Sink for &Outbox {
     fn is_full(&self) -> bool {
-        Outbox::is_full(self)
+        self.holds(PORTION)
     }
 
     fn entry(&mut self, entry: &Entry, id: Id<'_>) {

@@ -26,7 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Load {
     epoll: Epoll,
     readers: Vec<Reader>,
-    publisher: TcpStream,
+    addr: SocketAddr,
+    /// Connected when there is something to publish: servers send away who says nothing.
+    publisher: Option<TcpStream>,
     answers: Vec<u8>,
     buf: Vec<u8>,
     began: Instant,
@@ -60,11 +62,11 @@ struct Reader {
 impl Load {
     /// Connects this many readers, and waits until each is answered.
     pub(crate) fn connect(addr: SocketAddr, readers: usize) -> io::Result<Self> {
-        let publisher = connect(addr)?;
         let mut load = Self {
             epoll: Epoll::new()?,
             readers: Vec::with_capacity(readers),
-            publisher,
+            addr,
+            publisher: None,
             answers: Vec::new(),
             buf: vec![0; 256 * 1024],
             began: Instant::now(),
@@ -74,8 +76,6 @@ impl Load {
             arrived: [0; UNDER_WAY],
             tally: Tally::default(),
         };
-        load.publisher.set_nonblocking(true)?;
-        load.epoll.add(&load.publisher, PUBLISHER)?;
         for key in 0..readers {
             let mut socket = connect(addr)?;
             socket.set_read_timeout(Some(PATIENCE))?;
@@ -111,8 +111,17 @@ impl Load {
             posts.extend_from_slice(format!("{head}: {SIZE}\r\n\r\n{data}").as_bytes());
         }
         self.unanswered += events;
-        // A few KB on an empty connection: taken in one go.
-        self.publisher.write_all(&posts)
+        if self.publisher.is_none() {
+            let publisher = connect(self.addr)?;
+            publisher.set_nonblocking(true)?;
+            self.epoll.add(&publisher, PUBLISHER)?;
+            self.publisher = Some(publisher);
+        }
+        match &mut self.publisher {
+            // A few KB on an empty connection: taken in one go.
+            Some(publisher) => publisher.write_all(&posts),
+            None => Ok(()),
+        }
     }
 
     /// Receives what is there, or waits for so long.
@@ -168,7 +177,10 @@ impl Load {
 
     /// Counts the answers to what was published.
     fn answers(&mut self) -> io::Result<()> {
-        let read = self.publisher.read(&mut self.buf)?;
+        let Some(publisher) = &mut self.publisher else {
+            return Ok(());
+        };
+        let read = publisher.read(&mut self.buf)?;
         if read == 0 {
             return Err(io::Error::other("the publisher is sent away"));
         }

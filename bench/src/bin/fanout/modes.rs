@@ -186,7 +186,7 @@ fn idle(server: &Server, readers: usize) -> io::Result<Figures> {
 }
 
 fn replay(server: &Server) -> io::Result<Figures> {
-    const READERS: usize = 100;
+    const READERS: usize = 400;
     let mut first = None;
     {
         let mut load = Load::connect(server.addr(), 1)?;
@@ -209,11 +209,19 @@ fn replay(server: &Server) -> io::Result<Figures> {
     }
     let first = first.unwrap_or_default();
     let missed = REPLAYED.next_multiple_of(16) - 1;
-    let idle: Vec<_> = (0..READERS)
-        .map(|_| Connection::get(server.addr(), "/events", 64))
-        .collect::<Result<_, _>>()?;
+    // What readers cost that have nothing to catch up on, the second half of them measured.
+    let idle = || {
+        (0..READERS)
+            .map(|_| Connection::get(server.addr(), "/events", 1024))
+            .collect::<io::Result<Vec<_>>>()
+    };
+    let mut idlers = idle()?;
+    thread::sleep(WARM_UP);
+    let few = server.resident()?;
+    idlers.extend(idle()?);
     thread::sleep(WARM_UP);
     let before = server.resident()?;
+    let idle = before - few;
     let mut times = Vec::new();
     let mut held = Vec::new();
     for _ in 0..READERS {
@@ -228,8 +236,8 @@ fn replay(server: &Server) -> io::Result<Figures> {
         held.push(connection);
     }
     thread::sleep(WARM_UP);
-    let resident = (server.resident()? - before) / number(READERS as u64);
-    drop(idle);
+    let resident = (server.resident()? - before - idle) / number(READERS as u64);
+    drop(idlers);
     Ok(Figures {
         replay: sse_bench::median(times),
         resident,
