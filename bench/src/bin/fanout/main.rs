@@ -6,6 +6,7 @@
 //! descriptors as there are connections (`ulimit -n`). nchan takes part where Debian's `nginx` and
 //! `libnginx-mod-nchan` are installed.
 
+mod crowd;
 mod epoll;
 mod floor;
 mod load;

@@ -7,7 +7,7 @@ use std::{
 
 use sse_bench::{Connection, Server, number};
 
-use crate::{load::Load, servers::Contender};
+use crate::{crowd::Crowd, load::Load, servers::Contender};
 
 const WARM_UP: Duration = Duration::from_millis(700);
 const MEASURED: Duration = Duration::from_secs(3);
@@ -23,12 +23,15 @@ pub(crate) enum Mode {
     Bursts(usize, usize),
     /// Nothing but keep-alives, one a second.
     Idle(usize),
+    /// The first two, for so many readers on so many connections of HTTP/2.
+    CrowdFan(usize, usize),
+    CrowdIdle(usize, usize),
     /// A reader comes back.
     Replay,
 }
 
 /// The modes, by the names that select them.
-pub(crate) const MODES: [(&str, Mode, &str); 7] = [
+pub(crate) const MODES: [(&str, Mode, &str); 12] = [
     (
         "sat1k-w1",
         Mode::Saturated(1_000, 1),
@@ -43,6 +46,19 @@ pub(crate) const MODES: [(&str, Mode, &str); 7] = [
     ),
     ("burst16", Mode::Bursts(1_000, 16), "1,000 readers, bursts of 16"),
     ("idle10k", Mode::Idle(10_000), "10,000 readers, keep-alives"),
+    ("fan100", Mode::Fan(100, 100), "100 readers, 100 events/s"),
+    ("fan19k", Mode::Fan(19_000, 1), "19,000 readers, 1 event/s"),
+    ("idle19k", Mode::Idle(19_000), "19,000 readers, keep-alives"),
+    (
+        "crowd50k",
+        Mode::CrowdFan(500, 100),
+        "50,000 readers, HTTP/2, 100 on a connection",
+    ),
+    (
+        "crowdidle50k",
+        Mode::CrowdIdle(500, 100),
+        "50,000 readers, HTTP/2, 100 on a connection, keep-alives",
+    ),
     ("replay", Mode::Replay, "10,000 events replayed"),
 ];
 
@@ -75,16 +91,28 @@ const NOTHING: Figures = Figures {
 
 impl Mode {
     pub(crate) fn is_for(self, contender: Contender) -> bool {
-        !matches!(self, Self::Replay) || contender.replays()
+        match self {
+            Self::Replay => contender.replays(),
+            // How far it goes, and what the kernel does there.
+            Self::Fan(19_000, _) | Self::Idle(19_000) => {
+                matches!(contender, Contender::Floor | Contender::Ours)
+            }
+            Self::CrowdFan(..) | Self::CrowdIdle(..) => contender == Contender::Ours,
+            _ => true,
+        }
     }
 
     pub(crate) fn run(self, contender: Contender) -> io::Result<Figures> {
-        let keep_alive = if matches!(self, Self::Idle(_)) {
-            1_000
-        } else {
-            60_000
+        let keep_alive = match self {
+            Self::Idle(_) => 1_000,
+            Self::CrowdIdle(..) => 2_000,
+            _ => 60_000,
         };
-        let server = Server::start(&format!("{}/{keep_alive}", contender.role()))?;
+        let role = match self {
+            Self::CrowdFan(..) | Self::CrowdIdle(..) => "ours over HTTP/2",
+            _ => contender.role(),
+        };
+        let server = Server::start(&format!("{role}/{keep_alive}"))?;
         match self {
             Self::Fan(readers, a_second) => fan(&server, readers, a_second),
             Self::Saturated(readers, under_way) => deliver(&server, readers, |load| {
@@ -101,9 +129,54 @@ impl Mode {
                 load.turn(Duration::from_millis(100))
             }),
             Self::Idle(readers) => idle(&server, readers),
+            Self::CrowdFan(connections, streams) => crowd_fan(&server, connections, streams),
+            Self::CrowdIdle(connections, streams) => crowd_idle(&server, connections, streams),
             Self::Replay => replay(&server),
         }
     }
+}
+
+fn crowd_fan(server: &Server, connections: usize, streams: usize) -> io::Result<Figures> {
+    let mut crowd = Crowd::connect(server.addr(), connections, streams)?;
+    crowd.publish()?;
+    crowd.latencies();
+    let (cpu, began) = (server.cpu()?, Instant::now());
+    while began.elapsed() < MEASURED {
+        crowd.publish()?;
+    }
+    let (cpu, seconds) = (server.cpu()? - cpu, began.elapsed().as_secs_f64());
+    let latencies = crowd.latencies();
+    let at = |percent| {
+        latencies
+            .get(latencies.len() * percent / 100)
+            .copied()
+            .unwrap_or(f64::NAN)
+    };
+    let events = number(latencies.len() as u64);
+    Ok(Figures {
+        rate: events / seconds,
+        cpu: cpu * 1e6 / events,
+        p50: at(50),
+        p99: at(99),
+        ..NOTHING
+    })
+}
+
+fn crowd_idle(server: &Server, connections: usize, streams: usize) -> io::Result<Figures> {
+    let mut crowd = Crowd::connect(server.addr(), 2, streams)?;
+    crowd.rest(WARM_UP)?;
+    let before = server.resident()?;
+    crowd.join(connections, streams)?;
+    crowd.rest(3 * WARM_UP)?;
+    let resident = (server.resident()? - before) / number((connections * streams) as u64);
+    let (cpu, began) = (server.cpu()?, Instant::now());
+    let beats = crowd.rest(2 * MEASURED)?;
+    Ok(Figures {
+        rate: beats / began.elapsed().as_secs_f64(),
+        cpu: (server.cpu()? - cpu) * 1e6 / beats,
+        resident,
+        ..NOTHING
+    })
 }
 
 fn fan(server: &Server, readers: usize, a_second: u32) -> io::Result<Figures> {

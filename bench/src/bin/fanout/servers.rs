@@ -83,7 +83,8 @@ impl Contender {
 pub(crate) fn serve(role: &str, keep_alive: Duration) -> io::Result<()> {
     match role {
         "floor" => floor::serve(keep_alive),
-        "ours" => ours(keep_alive),
+        "ours" => ours(keep_alive, false),
+        "ours over HTTP/2" => ours(keep_alive, true),
         "axum" => axum(keep_alive),
         "lab" => lab(keep_alive),
         "nchan" => nchan(keep_alive),
@@ -91,7 +92,7 @@ pub(crate) fn serve(role: &str, keep_alive: Duration) -> io::Result<()> {
     }
 }
 
-fn ours(keep_alive: Duration) -> io::Result<()> {
+fn ours(keep_alive: Duration, http2: bool) -> io::Result<()> {
     #[get("/events")]
     async fn events(hub: web::Data<Hub>, keep_alive: web::Data<Duration>) -> Subscription {
         hub.subscribe("bench")
@@ -109,9 +110,13 @@ fn ours(keep_alive: Duration) -> io::Result<()> {
         let app = App::new().app_data(hub.clone()).app_data(keep_alive.clone());
         app.service(events).service(publish)
     };
-    let server = sse_actix::Server::new(app)
-        .workers(1)
-        .bind((Ipv4Addr::LOCALHOST, 0))?;
+    let server = sse_actix::Server::new(app).workers(1);
+    let addr = (Ipv4Addr::LOCALHOST, 0);
+    let server = if http2 {
+        server.bind_auto_h2c(addr)?
+    } else {
+        server.bind(addr)?
+    };
     server.addrs().into_iter().for_each(announce);
     actix_web::rt::System::new().block_on(server.run())
 }
