@@ -387,7 +387,7 @@ impl Worker {
         for member in due.iter().filter_map(Weak::upgrade) {
             let silent_until = member.wrote.get() + u64::from(member.silence.get());
             if member.is_over() {
-            } else if silent_until > now {
+            } else if member.rounded(silent_until) > now {
                 self.beat_at(&member, silent_until);
             } else if member.waiting.get() {
                 member.beat.set(true);
@@ -416,11 +416,8 @@ impl Worker {
         beat && !wrote
     }
 
-    /// Times are rounded up to a sixteenth of the silence, a second at most, so that many are looked at
-    /// together.
     fn beat_at(&self, member: &Rc<Member>, at: u64) {
-        let grain = (u64::from(member.silence.get()) / 16).clamp(1, 1_000);
-        let at = at.next_multiple_of(grain);
+        let at = member.rounded(at);
         let mut beats = self.beats.borrow_mut();
         let earliest = beats.keys().next().is_none_or(|first| at < *first);
         beats.entry(at).or_default().push(Rc::downgrade(member));
@@ -641,6 +638,13 @@ impl Member {
             *waker = Some(cx.waker().clone());
         }
         self.waiting.set(true);
+    }
+
+    /// Times are rounded down to a quarter of the silence, a second at most: that many are looked at together is
+    /// what makes keep-alives cheap, and one that comes earlier keeps alive as well.
+    fn rounded(&self, at: u64) -> u64 {
+        let grain = (u64::from(self.silence.get()) / 4).clamp(1, 1_000);
+        at - at % grain
     }
 
     fn waits_before(&self, part: usize, head: Position) -> bool {

@@ -76,7 +76,7 @@ impl Crowd {
     /// Receives for so long. How many keep-alives there were.
     pub(crate) fn rest(&mut self, time: Duration) -> io::Result<f64> {
         let before = self.seen.beats.get();
-        self.tasks.block_on(&self.runtime, sleep(time));
+        self.tasks.block_on(&self.runtime, async { sleep(time).await });
         self.check()?;
         Ok(number(self.seen.beats.get() - before))
     }

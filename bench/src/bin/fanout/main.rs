@@ -21,7 +21,7 @@ use sse_bench::{Samples, leave_the_servers_alone, role, rounds};
 
 fn main() -> Result<(), Box<dyn Error>> {
     if let Some(role) = role() {
-        let (role, keep_alive) = role.split_once('/').ok_or("no keep-alive")?;
+        let (role, keep_alive) = role.rsplit_once('/').ok_or("no keep-alive")?;
         return Ok(servers::serve(role, Duration::from_millis(keep_alive.parse()?))?);
     }
     let rounds = rounds(3)?;
