@@ -9,7 +9,7 @@ export PATH="$HOME/.cargo/bin:$PATH" CARGO_TERM_COLOR=never
 export BOLERO_RANDOM_TEST_TIME_MS=10000
 
 readonly NEXTEST=0.9.143
-readonly PUBLISHED=(-p sse-actix-core -p sse-actix-macros -p sse-actix)
+readonly PUBLISHED=(-p sse-actix-core -p sse-actix-macros -p sse-actix -p sse-actix-redis)
 
 passed=0 failed=0 skipped=0 report=()
 log=$(mktemp)
@@ -72,6 +72,7 @@ have_tools() {
     command -v cc || missing+=(gcc libc6-dev)
     command -v chromium || missing+=(chromium)
     command -v chromedriver || missing+=(chromium-driver)
+    command -v redis-server || missing+=(redis-server)
     [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}" || true
 
     rustc --version || return

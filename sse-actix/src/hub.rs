@@ -167,6 +167,12 @@ impl Hub {
         Presence::new(self.0.topic(&topic.into_topic_name()))
     }
 
+    /// Whether the log can be reached, so that what is published now is taken: for a readiness probe. With a log
+    /// in memory always. Streams are served while it cannot.
+    pub fn is_ready(&self) -> bool {
+        self.0.log.health().reachable
+    }
+
     /// What happens at present.
     pub fn stats(&self) -> HubStats {
         self.0.stats()

@@ -74,6 +74,25 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
     /// What is kept of a topic, as far as it is known here without asking; `None` if nothing is.
     fn stats(&self, topic: &TopicName) -> Option<LogStats>;
 
+    /// Says how a topic is kept, before it is first watched or read here. Who only reads it knows from nowhere
+    /// else; a log that keeps everything in one place learns it when it appends.
+    fn prepare(&self, topic: &TopicName, retention: &Retention) {
+        let _ = (topic, retention);
+    }
+
+    /// How many events a reader at this position is behind the head, as far as it is known here without
+    /// asking.
+    fn behind(&self, topic: &TopicName, position: Position) -> u64 {
+        self.stats(topic)
+            .filter(|stats| stats.epoch == position.epoch)
+            .map_or(0, |stats| stats.head.saturating_sub(position.sequence))
+    }
+
+    /// Whether the log can be reached, and how it has been so far.
+    fn health(&self) -> LogHealth {
+        LogHealth::default()
+    }
+
     /// Lets go what is too old. Called now and then.
     fn maintain(&self, now: SystemTime) {
         let _ = now;
@@ -142,4 +161,33 @@ pub struct LogStats {
     pub bytes: usize,
     /// Entries that retention has taken.
     pub evicted: u64,
+}
+
+/// Whether a log can be reached. The default is that of a log in memory: always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogHealth {
+    /// Whether it can be reached at present. If not, streams stay open and wait.
+    pub reachable: bool,
+    /// How often it was lost sight of.
+    pub interruptions: u64,
+    /// Appends that are on their way.
+    pub pending: usize,
+}
+
+impl LogHealth {
+    /// The health of a log that has lost sight of its place so often, and has so many appends on their way.
+    pub const fn new(reachable: bool, interruptions: u64, pending: usize) -> Self {
+        Self {
+            reachable,
+            interruptions,
+            pending,
+        }
+    }
+}
+
+impl Default for LogHealth {
+    fn default() -> Self {
+        Self::new(true, 0, 0)
+    }
 }

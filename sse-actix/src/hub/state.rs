@@ -105,6 +105,7 @@ impl State {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         let topics: Vec<_> = topics.values().cloned().collect();
         HubStats {
+            log: self.log.health(),
             streams: self.limits.streams(),
             turned_away: self.limits.turned_away(),
             evictions: self.counters.evictions(),

@@ -1,9 +1,11 @@
-use sse_actix_core::{LogStats, TopicName};
+use sse_actix_core::{LogHealth, LogStats, TopicName};
 
 /// What a hub does at present, as [`Hub::stats`](crate::Hub::stats) returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HubStats {
+    /// Whether the log can be reached.
+    pub log: LogHealth,
     /// Streams that read.
     pub streams: usize,
     /// Requests that were turned away, by limit.
@@ -35,7 +37,7 @@ pub struct TopicStats {
     pub delivered: u64,
     /// What the log keeps of it, the oldest kept event among it; `None` if nothing was ever kept.
     pub log: Option<LogStats>,
-    /// By how many sequences the slowest reader is behind; up to a second old.
+    /// By how many events the slowest reader is behind; up to a second old.
     pub lag: u64,
     /// Gaps that readers were told of.
     pub gaps: u64,

@@ -170,6 +170,7 @@ impl Worker {
             let entry = topics.vacant_entry();
             let key = entry.key();
             let bell = self.mailbox.bell(key);
+            self.state.log.prepare(&topic.name, &topic.options.retention);
             let watch = self
                 .state
                 .log
@@ -215,7 +216,7 @@ impl Worker {
             self.readers.set(self.readers.get() - 1);
             let mut gone = None;
             if local.readers.is_empty() {
-                local.tell(self.id);
+                local.tell(self);
                 self.keys.borrow_mut().remove(&local.state.name);
                 gone = topics.try_remove(spot.key.get());
             }
@@ -437,7 +438,7 @@ impl Worker {
         let stall = u32::try_from(self.state.settings.stall_timeout.as_secs()).unwrap_or(u32::MAX);
         let mut stalled = Vec::new();
         for (_, local) in self.topics.borrow().iter() {
-            local.tell(self.id);
+            local.tell(self);
             for (_, (member, _)) in &local.readers {
                 if member.direct.get()
                     && !member.waiting.get()
@@ -574,21 +575,23 @@ impl LocalTopic {
     }
 
     /// Tells the figures that are counted here.
-    fn tell(&self, worker: u64) {
+    fn tell(&self, worker: &Worker) {
         self.state
             .delivered
             .fetch_add(self.delivered.take(), Ordering::Relaxed);
-        let head = self.window.head();
-        let behind = self.readers.iter().filter_map(|(_, (member, part))| {
-            let position = member.places.get(*part)?.position.get()?;
-            let head = head.filter(|head| head.epoch == position.epoch)?;
-            Some(head.sequence.saturating_sub(position.sequence))
-        });
-        let lag = behind.max();
+        let positions = self
+            .readers
+            .iter()
+            .filter_map(|(_, (member, part))| member.places.get(*part)?.position.get());
+        let epoch = self.window.head().map(|head| head.epoch);
+        let slowest = positions
+            .filter(|position| epoch.is_none_or(|epoch| epoch == position.epoch))
+            .min_by_key(|position| position.sequence);
+        let lag = slowest.map(|slowest| worker.state.log.behind(&self.state.name, slowest));
         let mut lags = self.state.lags.write().unwrap_or_else(PoisonError::into_inner);
         match lag {
-            Some(lag) => lags.insert(worker, lag),
-            None => lags.remove(&worker),
+            Some(lag) => lags.insert(worker.id, lag),
+            None => lags.remove(&worker.id),
         };
     }
 }

@@ -110,6 +110,44 @@ impl Ring {
         }
     }
 
+    /// Puts entries before the oldest kept one, where a log that keeps every event has them; `evicted` is the
+    /// sequence after which they begin. They have to join what is kept without a hole.
+    pub fn prepend(&mut self, older: Vec<Arc<Entry>>, evicted: u64) {
+        let Entries::Every(entries) = &mut self.entries else {
+            return;
+        };
+        self.evicted = evicted;
+        for entry in older.into_iter().rev() {
+            self.bytes += entry.weight();
+            entries.push_front(entry);
+        }
+    }
+
+    /// The head has moved on without an entry.
+    pub fn advance(&mut self, head: u64) {
+        self.head = self.head.max(head);
+    }
+
+    /// Whether the entry with this sequence is kept.
+    pub fn contains(&self, sequence: u64) -> bool {
+        match &self.entries {
+            Entries::Every(entries) => entries
+                .binary_search_by_key(&sequence, |entry| entry.sequence())
+                .is_ok(),
+            Entries::LatestPerKey { entries, .. } => entries.contains_key(&sequence),
+        }
+    }
+
+    /// How many entries there are after a sequence.
+    pub fn count_after(&self, sequence: u64) -> usize {
+        match &self.entries {
+            Entries::Every(entries) => {
+                entries.len() - entries.partition_point(|entry| entry.sequence() <= sequence)
+            }
+            Entries::LatestPerKey { entries, .. } => entries.range(sequence.saturating_add(1)..).count(),
+        }
+    }
+
     /// Lets go what is beyond the bounds.
     pub fn trim(&mut self, retention: &Retention, now: SystemTime) {
         let youngest = entry::millis(now.checked_sub(retention.age()).unwrap_or(SystemTime::UNIX_EPOCH));

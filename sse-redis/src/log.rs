@@ -1,0 +1,167 @@
+use std::{fmt, sync::Arc, task::Waker, time::SystemTime};
+
+use sse_actix_core::{
+    AppendError, Batch, Completion, Keep, Limit, Log, LogError, LogHealth, LogStats, Position, Record,
+    Retention, Start, TopicName, Watch,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    builder::{ConnectError, RedisLogBuilder},
+    driver::{Command, Shared},
+};
+
+/// A log on Redis Streams: what any node publishes reaches the readers of every node, and a client that comes
+/// back to another node goes on where it was.
+///
+/// A topic is a stream, `<prefix>:topic:<name>`. Events are kept there as the topic's
+/// [`Retention`] says by count and age, about; a node whose streams read the topic keeps what it knows in its own
+/// memory too, exactly as the retention says.
+///
+/// Cloning gives another handle on the same log: one goes to the hub, and one can be asked whether Redis is
+/// there ([`Log::health`]). It has a thread of its own, which ends with the last handle.
+///
+/// - **Publishing** is done when Redis has answered. If the connection is cut before, or Redis has not answered in
+///   [time](RedisLogBuilder::response_timeout), it is [`AppendError::OutcomeUnknown`]; nothing is ever repeated.
+///   If there is no connection, it is [`AppendError::Refused`] at once, or after as long as
+///   [`publish_wait`](RedisLogBuilder::publish_wait) says. A publish that is no longer waited for goes on.
+/// - **When Redis is gone**, streams stay open and are kept alive; who comes back is given what this node still
+///   knows, or waits. Once it is back, all topics are read on from where they were.
+/// - **When Redis has lost something**, be it everything or the newest events alone (a replica that lagged was made
+///   primary), readers are told of a gap.
+#[derive(Clone)]
+pub struct RedisLog(Arc<Handle>);
+
+struct Handle {
+    shared: Arc<Shared>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl RedisLog {
+    /// A log on this Redis, with the defaults.
+    ///
+    /// The address is `redis://`, or `rediss://` for TLS, then `user:password@` if there are any, host, port
+    /// and database: `rediss://app:secret@redis.internal:6380/3`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`], if the address makes no sense, or Redis does not answer, or is none that will do.
+    pub async fn connect(address: &str) -> Result<Self, ConnectError> {
+        Self::builder(address).connect().await
+    }
+
+    /// To set more.
+    pub fn builder(address: &str) -> RedisLogBuilder {
+        RedisLogBuilder::new(address)
+    }
+
+    pub(crate) fn new(shared: Arc<Shared>, commands: mpsc::UnboundedSender<Command>) -> Self {
+        Self(Arc::new(Handle { shared, commands }))
+    }
+
+    fn send<T, E>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, E>>) -> Command,
+        gone: impl FnOnce() -> E + Send + 'static,
+    ) -> Completion<Result<T, E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        // Its thread ends after the last handle only; if it did not, the answer would say so.
+        let _ = self.0.commands.send(command(reply));
+        Completion::later(async move { answer.await.unwrap_or_else(|_| Err(gone())) })
+    }
+}
+
+impl Log for RedisLog {
+    fn append(
+        &self,
+        topic: &TopicName,
+        record: Record,
+        retention: &Retention,
+        _now: SystemTime,
+    ) -> Completion<Result<Position, AppendError>> {
+        let bytes = record.body().len();
+        if bytes > retention.bytes() {
+            let limit = retention.bytes();
+            return Completion::ready(Err(AppendError::TooLarge { bytes, limit }));
+        }
+        if retention.keeps() == Keep::LatestPerKey && record.key_str().is_none() {
+            return Completion::ready(Err(AppendError::NoKey));
+        }
+        let place = match self.0.shared.place(bytes) {
+            Ok(place) => place,
+            Err(busy) => return Completion::ready(Err(AppendError::Refused(busy.into()))),
+        };
+        let (topic, retention) = (topic.clone(), retention.clone());
+        self.send(
+            |reply| Command::Append {
+                topic,
+                record,
+                retention,
+                place,
+                reply,
+            },
+            || AppendError::OutcomeUnknown("the log was closed".into()),
+        )
+    }
+
+    fn read(
+        &self,
+        topic: &TopicName,
+        start: Start,
+        limit: Limit,
+        now: SystemTime,
+    ) -> Completion<Result<Batch, LogError>> {
+        let topic = self.0.shared.topic(topic);
+        if let Some(batch) = topic.read(start, limit, now, &mut None) {
+            return Completion::ready(Ok(batch));
+        }
+        self.send(
+            |reply| Command::Read {
+                topic,
+                start,
+                limit,
+                now,
+                reply,
+            },
+            || LogError::new("the log was closed"),
+        )
+    }
+
+    fn watch(&self, topic: &TopicName, waker: Waker, _now: SystemTime) -> Watch {
+        self.0.shared.topic(topic).watchers.add(waker)
+    }
+
+    fn stats(&self, topic: &TopicName) -> Option<LogStats> {
+        self.0.shared.known(topic)?.stats()
+    }
+
+    fn prepare(&self, topic: &TopicName, retention: &Retention) {
+        self.0.shared.topic(topic).keep(retention);
+    }
+
+    fn behind(&self, topic: &TopicName, position: Position) -> u64 {
+        let topic = self.0.shared.known(topic);
+        topic.map_or(0, |topic| topic.behind(position))
+    }
+
+    fn health(&self) -> LogHealth {
+        self.0.shared.health()
+    }
+
+    fn maintain(&self, now: SystemTime) {
+        self.0.shared.maintain(now);
+    }
+}
+
+impl fmt::Debug for RedisLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisLog")
+            .field("address", &self.0.shared.settings.address)
+            .field("prefix", &self.0.shared.settings.prefix)
+            .finish_non_exhaustive()
+    }
+}
