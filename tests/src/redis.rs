@@ -21,6 +21,7 @@ use tempfile::TempDir;
 /// A `redis-server` on a free port. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Redis {
+    program: &'static str,
     port: u16,
     folder: TempDir,
     arguments: Vec<String>,
@@ -38,14 +39,24 @@ impl Redis {
         Self::with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"])
     }
 
+    /// One that only knows where others are.
+    pub fn sentinel() -> Self {
+        Self::of("redis-sentinel", &[])
+    }
+
     /// One with these settings.
     pub fn with(arguments: &[&str]) -> Self {
+        Self::of("redis-server", arguments)
+    }
+
+    fn of(program: &'static str, arguments: &[&str]) -> Self {
         let port = TcpListener::bind(("127.0.0.1", 0))
             .unwrap()
             .local_addr()
             .unwrap()
             .port();
         let mut redis = Self {
+            program,
             port,
             folder: tempfile::tempdir().unwrap(),
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
@@ -59,6 +70,11 @@ impl Redis {
     pub fn begin(&mut self) {
         assert!(self.process.is_none(), "it runs already");
         let mut command = Command::new("redis-server");
+        if self.program == "redis-sentinel" {
+            let file = self.folder.path().join("sentinel.conf");
+            std::fs::write(&file, "").unwrap();
+            command.arg(file).arg("--sentinel");
+        }
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
         command.arg("--dir").arg(self.folder.path()).args(&self.arguments);
         let process = command.stdout(Stdio::null()).spawn();

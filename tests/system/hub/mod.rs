@@ -32,7 +32,7 @@ fn serve_hub(hub: &Hub, routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'st
 }
 
 /// Serves a subscription to this topic as `/`.
-fn serve_topic(hub: &Hub, topic: &'static str) -> Serving {
+pub(crate) fn serve_topic(hub: &Hub, topic: &'static str) -> Serving {
     serve_hub(hub, move |app| {
         app.route(
             "/",
@@ -42,23 +42,23 @@ fn serve_topic(hub: &Hub, topic: &'static str) -> Serving {
 }
 
 /// A stream, event for event as it is on the wire.
-struct Reader {
+pub(crate) struct Reader {
     wire: Wire,
     unread: String,
 }
 
 impl Reader {
     /// A new client.
-    async fn new(addr: SocketAddr, path: &str) -> Self {
+    pub(crate) async fn new(addr: SocketAddr, path: &str) -> Self {
         Self::with(addr, path, b"").await
     }
 
     /// One that comes back.
-    async fn back(addr: SocketAddr, path: &str, id: impl AsRef<str>) -> Self {
+    pub(crate) async fn back(addr: SocketAddr, path: &str, id: impl AsRef<str>) -> Self {
         Self::with(addr, path, &last_event_id(id.as_ref().as_bytes())).await
     }
 
-    async fn with(addr: SocketAddr, path: &str, headers: &[u8]) -> Self {
+    pub(crate) async fn with(addr: SocketAddr, path: &str, headers: &[u8]) -> Self {
         let mut wire = Wire::get_with(addr, path, headers).await;
         let head = wire.head().await;
         assert_eq!(head.status_line(), "HTTP/1.1 200 OK");
@@ -72,7 +72,7 @@ impl Reader {
     }
 
     /// The next event, through its empty line.
-    async fn next(&mut self) -> String {
+    pub(crate) async fn next(&mut self) -> String {
         loop {
             if let Some(end) = self.unread.find("\n\n") {
                 return self.unread.drain(..end + 2).collect();
@@ -84,7 +84,7 @@ impl Reader {
     }
 
     /// The next events.
-    async fn take(&mut self, events: usize) -> Vec<String> {
+    pub(crate) async fn take(&mut self, events: usize) -> Vec<String> {
         let mut taken = Vec::new();
         while taken.len() < events {
             taken.push(self.next().await);
@@ -93,23 +93,23 @@ impl Reader {
     }
 
     /// Everything up to the end of the stream.
-    async fn rest(&mut self) -> String {
+    pub(crate) async fn rest(&mut self) -> String {
         let rest = self.wire.body().await;
         std::mem::take(&mut self.unread) + &rest
     }
 }
 
-fn last_event_id(id: &[u8]) -> Vec<u8> {
+pub(crate) fn last_event_id(id: &[u8]) -> Vec<u8> {
     [b"Last-Event-ID: ", id, b"\r\n"].concat()
 }
 
 /// An event without a name.
-fn event(id: impl AsRef<str>, data: impl std::fmt::Display) -> String {
+pub(crate) fn event(id: impl AsRef<str>, data: impl std::fmt::Display) -> String {
     format!("id: {}\ndata: {data}\n\n", id.as_ref())
 }
 
 /// What tells of a gap.
-fn gap(id: impl AsRef<str>, missed: Option<u64>) -> String {
+pub(crate) fn gap(id: impl AsRef<str>, missed: Option<u64>) -> String {
     let missed = missed.map_or("null".to_owned(), |missed| missed.to_string());
     format!(
         "event: sse-gap\nid: {}\ndata: {{\"missed\":{missed}}}\n\n",
@@ -124,7 +124,7 @@ fn sibling(id: &EventId, sequence: u64) -> String {
 }
 
 /// The data of events.
-fn data(events: &[String]) -> Vec<&str> {
+pub(crate) fn data(events: &[String]) -> Vec<&str> {
     let parts = events
         .iter()
         .map(|event| event.split_once("data: ").unwrap_or_else(|| panic!("{event:?}")));
@@ -132,13 +132,13 @@ fn data(events: &[String]) -> Vec<&str> {
 }
 
 /// An event's id; empty if it has none.
-fn id_of(event: &str) -> &str {
+pub(crate) fn id_of(event: &str) -> &str {
     let mut lines = event.lines();
     lines.find_map(|line| line.strip_prefix("id: ")).unwrap_or("")
 }
 
 /// Publishes numbers.
-async fn count(hub: &Hub, topic: &'static str, numbers: impl IntoIterator<Item = u64>) -> Vec<EventId> {
+pub(crate) async fn count(hub: &Hub, topic: &'static str, numbers: impl IntoIterator<Item = u64>) -> Vec<EventId> {
     let mut ids = Vec::new();
     for number in numbers {
         ids.push(hub.topic(topic).publish(&number).await.unwrap());

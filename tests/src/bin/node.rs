@@ -1,0 +1,83 @@
+//! One node of several on one Redis: publishes to a topic, and serves it.
+//!
+//! `node <address of Redis> <port>`; prints its address.
+
+use std::{env, error::Error, time::Duration};
+
+use actix_web::{App, HttpRequest, HttpResponse, Responder, get, post, web};
+use serde::Deserialize;
+use sse_actix::{AppendError, Event, Hub, KeepAlive, PublishError, Server, Subscription, TopicOptions};
+use sse_actix_redis::RedisLog;
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let [url, port] = env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| "node <redis> <port>")?;
+    let log = RedisLog::builder(&url).response_timeout(Duration::from_millis(500));
+    // Redis may be away just now.
+    let log = loop {
+        match log.clone().connect().await {
+            Ok(log) => break log,
+            Err(error) => eprintln!("{error}"),
+        }
+        actix_web::rt::time::sleep(Duration::from_millis(50)).await;
+    };
+    let events = TopicOptions::log().max_events(1_000_000).max_bytes(64 << 20);
+    let hub = web::Data::new(Hub::builder().log(log).topic("events", events).build()?);
+    let server = Server::new(move || {
+        App::new()
+            .app_data(hub.clone())
+            .service(subscribe)
+            .service(publish)
+            .service(revoke)
+            .service(present)
+            .service(ready)
+    });
+    let server = server.workers(1).bind(("127.0.0.1", port.parse()?))?;
+    for addr in server.addrs() {
+        println!("{addr}");
+    }
+    server.run().await?;
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Who {
+    user: Option<String>,
+}
+
+#[get("/events")]
+async fn subscribe(request: HttpRequest, hub: web::Data<Hub>, who: web::Query<Who>) -> Subscription {
+    if let Some(user) = &who.user {
+        hub.admit(&request, user.as_str());
+    }
+    let events = hub.subscribe("events").history(usize::MAX);
+    events.keep_alive(KeepAlive::comment(Duration::from_millis(500)))
+}
+
+#[post("/publish")]
+async fn publish(hub: web::Data<Hub>, data: String) -> HttpResponse {
+    match hub.raw("events").publish(Event::data(data)).await {
+        Ok(id) => HttpResponse::Ok().body(id.to_string()),
+        Err(PublishError::Append(AppendError::Refused(_))) => HttpResponse::ServiceUnavailable().finish(),
+        Err(_) => HttpResponse::GatewayTimeout().finish(),
+    }
+}
+
+#[post("/revoke")]
+async fn revoke(hub: web::Data<Hub>, tag: String) -> impl Responder {
+    hub.revoke(&tag).to_string()
+}
+
+#[get("/present")]
+async fn present(hub: web::Data<Hub>) -> impl Responder {
+    hub.presence("events").tags().join(" ")
+}
+
+#[get("/ready")]
+async fn ready(hub: web::Data<Hub>) -> HttpResponse {
+    if hub.is_ready() {
+        HttpResponse::Ok().finish()
+    } else {
+        HttpResponse::ServiceUnavailable().finish()
+    }
+}
