@@ -151,13 +151,19 @@ impl Hub {
     /// Ends for good every stream that carries this tag, and every one that was admitted under it and has
     /// not begun; says how many. Nothing more of any topic is sent on them. Their clients' reconnects are
     /// answered 204. Requests that are admitted later are not concerned.
+    ///
+    /// Where nodes share a log, the others are told, and do the same within a second; a node that cannot reach the
+    /// log does it once it can, and delivers nothing new before. The number is of this node.
     pub fn revoke(&self, tag: &str) -> usize {
         let revoked = self.0.tags.revoke(tag);
+        if let Some(signals) = self.0.log.signals() {
+            signals.revoke(tag);
+        }
         self.0.counters.evicted_revoked(revoked);
         revoked
     }
 
-    /// Who reads a topic on this node: the tags of its streams.
+    /// Who reads a topic: the tags of its streams, on all nodes of the log.
     ///
     /// # Panics
     ///

@@ -42,9 +42,9 @@ pub use self::{
     frame::Frame,
     keep_alive::{KeepAlive, Silence},
     log::{
-        AppendError, Batch, Completion, Entry, Epoch, GAP_EVENT, Keep, Limit, Log, LogError, LogHealth,
-        LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OwnId, Position, Positions, PositionsId, Record,
-        Resume, Retention, Ring, Span, Start, Watch, Watchers, gap_frame,
+        AppendError, Batch, Completion, Entry, Epoch, GAP_EVENT, Heard, Keep, Limit, Log, LogError,
+        LogHealth, LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OwnId, Position, Positions,
+        PositionsId, Record, Resume, Retention, Ring, Signals, Span, Start, Watch, Watchers, gap_frame,
     },
     mailbox::{Bell, Mailbox},
     topic::{IntoTopicName, TopicName, TopicNameError},

@@ -10,9 +10,10 @@ mod record;
 mod resume;
 mod retention;
 mod ring;
+mod signals;
 mod watch;
 
-use std::{fmt, num::NonZeroUsize, task::Waker, time::SystemTime};
+use std::{fmt, num::NonZeroUsize, sync::Arc, task::Waker, time::SystemTime};
 
 pub use self::{
     completion::Completion,
@@ -25,6 +26,7 @@ pub use self::{
     resume::{Resume, Span},
     retention::{Keep, Retention},
     ring::Ring,
+    signals::{Heard, Signals},
     watch::{Watch, Watchers},
 };
 use crate::TopicName;
@@ -93,6 +95,11 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
         LogHealth::default()
     }
 
+    /// How the hubs on this log reach each other; `None` if there is only one.
+    fn signals(&self) -> Option<Arc<dyn Signals>> {
+        None
+    }
+
     /// Lets go what is too old. Called now and then.
     fn maintain(&self, now: SystemTime) {
         let _ = now;
@@ -139,7 +146,7 @@ pub struct Batch {
     /// Where the reader is before it has these.
     pub start: Position,
     /// What there is, in order.
-    pub entries: Vec<std::sync::Arc<Entry>>,
+    pub entries: Vec<Arc<Entry>>,
     /// Where the reader is once it has these.
     pub end: Position,
     /// Whether there was more than the limit.

@@ -50,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) max_pending: usize,
     pub(crate) max_pending_bytes: usize,
     pub(crate) topic_ttl: Duration,
+    pub(crate) check_interval: Duration,
 }
 
 impl Settings {
@@ -73,6 +74,7 @@ impl RedisLogBuilder {
                 max_pending: 10_000,
                 max_pending_bytes: 64 * 1024 * 1024,
                 topic_ttl: Duration::from_secs(7 * 24 * 3_600),
+                check_interval: Duration::from_secs(10),
             },
         }
     }
@@ -125,6 +127,13 @@ impl RedisLogBuilder {
     /// told of a gap where there was none. Default: 7 days. At least as long as the topic's events are kept.
     pub fn topic_ttl(mut self, ttl: Duration) -> Self {
         self.settings.topic_ttl = ttl;
+        self
+    }
+
+    /// How often it is looked whether a topic that is silent is still there: one that somebody has deleted says
+    /// nothing. Default: 10 s. Costs one call a topic that is read here.
+    pub fn check_interval(mut self, interval: Duration) -> Self {
+        self.settings.check_interval = interval;
         self
     }
 

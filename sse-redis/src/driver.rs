@@ -8,7 +8,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -28,6 +28,7 @@ use crate::{
     entry::{Appended, Foreign, Newest, Stored, id_of, items},
     follow::Follower,
     link::{Link, Linked, is_of_connection},
+    nodes::{self, Nodes},
     scripts::{APPENDING, LOOKING, RENEWING},
     topic::{Applied, Chain, Job, Topic},
 };
@@ -46,7 +47,9 @@ const LINGER: Duration = Duration::from_secs(60);
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     topics: RwLock<HashMap<TopicName, Arc<Topic>>>,
-    reachable: AtomicBool,
+    /// Which of its connections are there.
+    there: AtomicU8,
+    pub(crate) signals: Arc<Nodes>,
     interruptions: AtomicU64,
     pending: AtomicUsize,
     pending_bytes: AtomicUsize,
@@ -82,12 +85,22 @@ impl Drop for Pending {
     }
 }
 
+/// A connection to Redis: Redis is there when both are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Link = 1,
+    Follower = 2,
+}
+
+const BOTH: u8 = Side::Link as u8 | Side::Follower as u8;
+
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
+            signals: Arc::new(Nodes::new(&settings.prefix)),
             settings,
             topics: RwLock::default(),
-            reachable: AtomicBool::new(true),
+            there: AtomicU8::new(Side::Link as u8 | Side::Follower as u8),
             interruptions: AtomicU64::new(0),
             pending: AtomicUsize::new(0),
             pending_bytes: AtomicUsize::new(0),
@@ -140,15 +153,15 @@ impl Shared {
 
     pub(crate) fn health(&self) -> LogHealth {
         LogHealth::new(
-            self.reachable.load(Ordering::Relaxed),
+            self.there.load(Ordering::Relaxed) == BOTH,
             self.interruptions.load(Ordering::Relaxed),
             self.pending.load(Ordering::Relaxed),
         )
     }
 
     /// Redis is lost sight of.
-    pub(crate) fn lost(&self, why: &dyn fmt::Display) {
-        if self.reachable.swap(false, Ordering::Relaxed) {
+    pub(crate) fn lost(&self, side: Side, why: &dyn fmt::Display) {
+        if self.there.fetch_and(!(side as u8), Ordering::Relaxed) == BOTH {
             self.interruptions.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 target: "sse_actix", redis = %self.settings.address, why = %why,
@@ -157,8 +170,9 @@ impl Shared {
         }
     }
 
-    pub(crate) fn found(&self) {
-        if !self.reachable.swap(true, Ordering::Relaxed) {
+    pub(crate) fn found(&self, side: Side) {
+        let before = self.there.fetch_or(side as u8, Ordering::Relaxed);
+        if before != BOTH && before | side as u8 == BOTH {
             tracing::info!(
                 target: "sse_actix", redis = %self.settings.address,
                 "Redis is back; topics are read on from where they were"
@@ -247,6 +261,8 @@ pub(crate) async fn run(
         link,
     });
     spawn_local(Follower::run(Rc::clone(&driver)));
+    spawn_local(nodes::tell_revocations(Rc::clone(&driver)));
+    spawn_local(nodes::tell_presence(Rc::clone(&driver)));
     while let Some(command) = commands.recv().await {
         let driver = Rc::clone(&driver);
         match command {

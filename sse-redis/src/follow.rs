@@ -6,7 +6,7 @@ use redis::{RedisError, Value, aio::MultiplexedConnection};
 use tokio::{task::spawn_local, time::Instant};
 
 use crate::{
-    driver::{Driver, Fault, PAGE, Shared, millis},
+    driver::{Driver, Fault, PAGE, Shared, Side, millis},
     entry::{Foreign, Stored, array, bytes, id_of, items},
     link::{Backoff, Link},
     topic::{Applied, Topic},
@@ -14,10 +14,6 @@ use crate::{
 
 /// How long one call waits for something new. A Redis that has frozen is noticed so much later at most.
 const WAIT: Duration = Duration::from_secs(1);
-
-/// How often it is looked whether a stream that is silent is still the one that it was: one that was deleted says
-/// nothing.
-const LOOK: Duration = Duration::from_secs(10);
 
 pub(crate) struct Follower {
     shared: Arc<Shared>,
@@ -78,7 +74,7 @@ impl Follower {
             };
             // What happened to this connection has happened to the other one too, and if not, no harm is done.
             driver.link.broken(generation, &fault);
-            this.shared.lost(&fault);
+            this.shared.lost(Side::Follower, &fault);
             backoff.pause().await;
         }
     }
@@ -91,10 +87,18 @@ impl Follower {
         backoff: &mut Backoff,
     ) -> Result<std::convert::Infallible, Fault> {
         let mut looked: Option<Instant> = None;
+        let nodes = &self.shared.signals;
+        nodes.begin(connection).await?;
+        let wait = millis(
+            WAIT.min(self.shared.settings.check_interval)
+                .max(Duration::from_millis(1)),
+        );
+        // The first answer comes at once, and says that Redis is there.
+        let mut is_first = true;
         loop {
             self.poked.set(false);
             let topics = self.shared.topics();
-            if looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            if looked.is_none_or(|looked| looked.elapsed() >= self.shared.settings.check_interval) {
                 // First of all, what happened while nobody listened: it may not be the same stream any more.
                 looked = Some(Instant::now());
                 for topic in &topics {
@@ -109,17 +113,25 @@ impl Follower {
                 .filter_map(|topic| Some((topic.head()?, topic)))
                 .collect();
             let mut call = redis::cmd("XREAD");
-            call.arg("COUNT").arg(PAGE).arg("BLOCK").arg(millis(WAIT));
+            call.arg("COUNT").arg(PAGE);
+            if !is_first {
+                call.arg("BLOCK").arg(wait);
+            }
+            is_first = false;
             call.arg("STREAMS").arg(&self.own);
+            call.arg(&nodes.keys.presence).arg(&nodes.keys.revoked);
             for (_, topic) in &followed {
                 call.arg(topic.keys.stream());
             }
             call.arg(own_at.as_str());
+            for at in nodes.at() {
+                call.arg(at);
+            }
             for (head, _) in &followed {
                 call.arg(id_of(*head));
             }
             let news: Value = call.query_async(connection).await.map_err(Fault::Redis)?;
-            self.shared.found();
+            self.shared.found(Side::Follower);
             backoff.reset();
             let by_key: HashMap<&str, &Arc<Topic>> = followed
                 .iter()
@@ -132,6 +144,9 @@ impl Follower {
                         let [id, _] = array(last)?;
                         *own_at = String::from_utf8(bytes(id)?).map_err(|_| Foreign)?;
                     }
+                    continue;
+                }
+                if nodes.hear(&key, &entries)? {
                     continue;
                 }
                 let topic = std::str::from_utf8(&key).ok().and_then(|key| by_key.get(key));

@@ -29,6 +29,7 @@ mod entry;
 mod follow;
 mod link;
 mod log;
+mod nodes;
 mod scripts;
 mod topic;
 

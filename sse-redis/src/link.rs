@@ -13,7 +13,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::driver::Shared;
+use crate::driver::{Shared, Side};
 
 /// How long after a failure it is tried again: doubled each time, up to the longest, and less at random.
 const SHORTEST: Duration = Duration::from_millis(50);
@@ -84,7 +84,7 @@ impl Link {
 
     pub(crate) fn broken(&self, generation: u64, why: &dyn std::fmt::Display) {
         if generation == self.generation.get() && self.connection.take().is_some() {
-            self.shared.lost(why);
+            self.shared.lost(Side::Link, why);
             self.changed.notify_waiters();
         }
     }
@@ -118,6 +118,7 @@ impl Link {
                 Ok(connection) => {
                     self.generation.set(self.generation.get() + 1);
                     self.connection.replace(Some(connection));
+                    self.shared.found(Side::Link);
                     self.changed.notify_waiters();
                 }
                 Err(error) => tracing::debug!(target: "sse_actix", %error, "Redis does not answer"),

@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, task::Waker, time::SystemTime};
 
 use sse_actix_core::{
     AppendError, Batch, Completion, Keep, Limit, Log, LogError, LogHealth, LogStats, Position, Record,
-    Retention, Start, TopicName, Watch,
+    Retention, Signals, Start, TopicName, Watch,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -150,6 +150,10 @@ impl Log for RedisLog {
 
     fn health(&self) -> LogHealth {
         self.0.shared.health()
+    }
+
+    fn signals(&self) -> Option<Arc<dyn Signals>> {
+        Some(Arc::clone(&self.0.shared.signals) as Arc<dyn Signals>)
     }
 
     fn maintain(&self, now: SystemTime) {

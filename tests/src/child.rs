@@ -55,6 +55,17 @@ impl Child {
         Self::run(command).await
     }
 
+    /// Starts `program`, whose errors go there, and waits until it serves.
+    ///
+    /// # Panics
+    ///
+    /// If it ends instead.
+    pub async fn start_silent(program: &str, arguments: &[&str], errors: Stdio) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stderr(errors);
+        Self::run(command).await
+    }
+
     async fn run(mut command: Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap()).lines();

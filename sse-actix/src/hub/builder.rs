@@ -176,7 +176,17 @@ impl HubBuilder {
             .sort_by_key(|(prefix, _)| usize::MAX - prefix.len());
         let log = self.log.unwrap_or_else(|| Arc::new(MemoryLog::new()));
         let limits = Limits::new(self.quotas, proxies);
-        Ok(Hub(Arc::new(State::new(log, self.settings, limits))))
+        let signals = log.signals();
+        let state = Arc::new(State::new(log, self.settings, limits));
+        if let Some(signals) = signals {
+            let hub = Arc::downgrade(&state);
+            signals.listen(Box::new(move |heard| {
+                if let Some(hub) = hub.upgrade() {
+                    hub.hear(heard);
+                }
+            }));
+        }
+        Ok(Hub(state))
     }
 }
 

@@ -10,19 +10,47 @@ use std::{
 
 use futures_core::Stream;
 use futures_util::task::AtomicWaker;
-use sse_actix_core::{Watch, Watchers};
+use sse_actix_core::{Signals, TopicName, Watch, Watchers};
 use std::task::Wake;
 
 use super::state::TopicState;
 
 /// The tags of a topic's open streams on this node, each with how many streams it has.
-#[derive(Default)]
 pub(super) struct Present {
+    topic: TopicName,
     tags: Mutex<BTreeMap<Arc<str>, usize>>,
     watchers: Watchers,
+    signals: Option<Arc<dyn Signals>>,
 }
 
 impl Present {
+    pub(super) fn new(topic: &TopicName, signals: Option<Arc<dyn Signals>>) -> Self {
+        Self {
+            topic: topic.clone(),
+            tags: Mutex::default(),
+            watchers: Watchers::default(),
+            signals,
+        }
+    }
+
+    /// Who reads it elsewhere has changed.
+    pub(super) fn changed(&self) {
+        self.watchers.wake();
+    }
+
+    /// All tags, on all nodes.
+    fn everywhere(&self) -> BTreeMap<Arc<str>, usize> {
+        let mut tags = self.lock().clone();
+        let elsewhere = self
+            .signals
+            .iter()
+            .flat_map(|signals| signals.elsewhere(&self.topic));
+        for (tag, streams) in elsewhere {
+            *tags.entry(tag).or_insert(0) += streams;
+        }
+        tags
+    }
+
     /// Counts a stream with these tags, until what this returns is dropped.
     pub(super) fn join(topic: &Arc<TopicState>, tags: &[Arc<str>]) -> Stay {
         let mut changed = false;
@@ -32,6 +60,7 @@ impl Present {
                 let streams = present.entry(Arc::clone(tag)).or_insert(0);
                 *streams += 1;
                 changed |= *streams == 1;
+                topic.present.tell(tag, *streams);
             }
         }
         if changed {
@@ -50,6 +79,7 @@ impl Present {
             for tag in tags {
                 if let Some(streams) = present.get_mut(tag) {
                     *streams -= 1;
+                    self.tell(tag, *streams);
                     if *streams == 0 {
                         present.remove(tag);
                         changed = true;
@@ -59,6 +89,13 @@ impl Present {
         }
         if changed {
             self.watchers.wake();
+        }
+    }
+
+    /// Tells the other nodes. Under the lock, so that they hear it in order; it only notes it.
+    fn tell(&self, tag: &str, streams: usize) {
+        if let Some(signals) = &self.signals {
+            signals.present(&self.topic, tag, streams);
         }
     }
 
@@ -80,7 +117,7 @@ impl Drop for Stay {
     }
 }
 
-/// Who reads a topic on this node: the tags that its open streams carry
+/// Who reads a topic, on all nodes of the log: the tags that its open streams carry
 /// ([`Hub::admit`](crate::Hub::admit), [`Subscription::tag`](crate::Subscription::tag)).
 ///
 /// ```
@@ -108,12 +145,12 @@ impl Presence {
 
     /// The tags, in order.
     pub fn tags(&self) -> Vec<Arc<str>> {
-        self.0.present.lock().keys().cloned().collect()
+        self.0.present.everywhere().into_keys().collect()
     }
 
     /// How many streams carry this tag.
     pub fn streams(&self, tag: &str) -> usize {
-        self.0.present.lock().get(tag).copied().unwrap_or(0)
+        self.0.present.everywhere().get(tag).copied().unwrap_or(0)
     }
 
     /// Joins and leaves, beginning with a join of each who is there. Whoever comes and goes before this is
@@ -163,7 +200,7 @@ impl Stream for PresenceChanges {
         if self.ready.is_empty() {
             // Before the look, so that a change in between wakes.
             self.task.0.register(cx.waker());
-            let present: BTreeSet<_> = self.topic.present.lock().keys().cloned().collect();
+            let present: BTreeSet<_> = self.topic.present.everywhere().into_keys().collect();
             let joined = present.difference(&self.told).cloned();
             let left = self.told.difference(&present).cloned();
             let changes = left

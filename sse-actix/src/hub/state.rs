@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use sse_actix_core::{Log, TopicName};
+use sse_actix_core::{Heard, Log, Retry, TopicName};
 
 use super::{
     builder::{TopicOptions, options_for},
@@ -95,10 +95,38 @@ impl State {
                 gaps: AtomicU64::new(0),
                 lags: RwLock::default(),
                 counters: Counters::default(),
-                present: Present::default(),
+                present: Present::new(name, self.log.signals()),
             })
         });
         Arc::clone(topic)
+    }
+
+    /// A topic, if it is known here.
+    pub(super) fn known(&self, name: &TopicName) -> Option<Arc<TopicState>> {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        topics.get(name).cloned()
+    }
+
+    /// Does what another node tells.
+    pub(super) fn hear(&self, heard: Heard) {
+        match heard {
+            Heard::Revoked(tag) => self.counters.evicted_revoked(self.tags.revoke(&tag)),
+            Heard::RevokedUnknown => {
+                let streams = self.tags.send_all_away(|| {
+                    // Not all at once.
+                    Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000)))
+                });
+                tracing::warn!(
+                    target: "sse_actix", streams,
+                    "what other nodes have revoked is not known; all streams with a tag end, to be allowed anew"
+                );
+            }
+            Heard::Presence(topic) => {
+                if let Some(topic) = self.known(&topic) {
+                    topic.present.changed();
+                }
+            }
+        }
     }
 
     pub(super) fn stats(&self) -> HubStats {

@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use sse_actix_core::Retry;
+
 use crate::control::{StreamControl, WeakControl};
 
 #[derive(Clone, Default)]
@@ -45,6 +47,22 @@ impl Tags {
         };
         for control in &controls {
             control.revoke();
+        }
+        controls.len()
+    }
+
+    /// Ends every stream that carries a tag so that its client comes back, and whoever looks at its credential
+    /// decides.
+    pub(super) fn send_all_away(&self, retry: impl Fn() -> Retry) -> usize {
+        let mut controls = HashMap::new();
+        for of_tag in self.lock().values() {
+            let known = of_tag
+                .iter()
+                .filter_map(|(id, control)| Some((*id, control.upgrade()?)));
+            controls.extend(known);
+        }
+        for control in controls.values() {
+            control.send_away(retry());
         }
         controls.len()
     }

@@ -11,7 +11,11 @@ use sse_actix_redis::RedisLog;
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let [url, port] = env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| "node <redis> <port>")?;
+    let [url, port] = env::args()
+        .skip(1)
+        .collect::<Vec<_>>()
+        .try_into()
+        .map_err(|_| "node <redis> <port>")?;
     let log = RedisLog::builder(&url).response_timeout(Duration::from_millis(500));
     // Redis may be away just now.
     let log = loop {

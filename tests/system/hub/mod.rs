@@ -23,7 +23,7 @@ use sse_actix::{EventId, Hub, Position, test::Serving};
 use sse_tests::{serve::serve, wire::Wire};
 
 /// Serves these routes, with the hub among the application's data.
-fn serve_hub(hub: &Hub, routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static) -> Serving {
+pub(crate) fn serve_hub(hub: &Hub, routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static) -> Serving {
     let hub = web::Data::new(hub.clone());
     serve(move |app| {
         app.app_data(hub.clone());
@@ -138,7 +138,11 @@ pub(crate) fn id_of(event: &str) -> &str {
 }
 
 /// Publishes numbers.
-pub(crate) async fn count(hub: &Hub, topic: &'static str, numbers: impl IntoIterator<Item = u64>) -> Vec<EventId> {
+pub(crate) async fn count(
+    hub: &Hub,
+    topic: &'static str,
+    numbers: impl IntoIterator<Item = u64>,
+) -> Vec<EventId> {
     let mut ids = Vec::new();
     for number in numbers {
         ids.push(hub.topic(topic).publish(&number).await.unwrap());

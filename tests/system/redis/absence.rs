@@ -5,7 +5,7 @@ use std::{error::Error, time::Duration};
 use sse_actix::{AppendError, Log as _, PublishError};
 use sse_tests::{patience::until, redis::Redis};
 
-use super::{builder, node, node_with};
+use super::{builder, followed, node, node_with};
 use crate::hub::{Reader, count, event, serve_topic};
 
 async fn ready(hub: &sse_actix::Hub) {
@@ -28,14 +28,23 @@ async fn a_redis_that_dies_and_comes_back_has_lost_and_repeated_nothing() {
     redis.kill();
     until("it to be missed", async || !here.is_ready() && !there.is_ready()).await;
     let error = here.topic("n").publish(&0).await.unwrap_err();
-    assert!(matches!(error, PublishError::Append(AppendError::Refused(_))), "{error:?}");
+    assert!(
+        matches!(error, PublishError::Append(AppendError::Refused(_))),
+        "{error:?}"
+    );
     let cause = error.source().unwrap().to_string();
-    assert_eq!(cause, format!("Redis at 127.0.0.1:{}/0 is out of reach", redis.port()));
+    assert_eq!(
+        cause,
+        format!("Redis at 127.0.0.1:{}/0 is out of reach", redis.port())
+    );
     // Who comes back meanwhile gets what the node still knows.
     let mut meanwhile = Reader::back(serving[0].addr(), "/", &ids[1]).await;
     assert_eq!(meanwhile.next().await, event(&ids[2], 3));
     let stats = here.stats();
-    assert_eq!((stats.streams, stats.log.reachable, stats.log.interruptions), (2, false, 1));
+    assert_eq!(
+        (stats.streams, stats.log.reachable, stats.log.interruptions),
+        (2, false, 1)
+    );
 
     redis.begin();
     ready(&here).await;
@@ -58,7 +67,10 @@ async fn what_a_frozen_redis_was_asked_has_an_unknown_outcome() {
 
     redis.freeze();
     let error = hub.topic("n").publish(&3).await.unwrap_err();
-    assert!(matches!(error, PublishError::Append(AppendError::OutcomeUnknown(_))), "{error:?}");
+    assert!(
+        matches!(error, PublishError::Append(AppendError::OutcomeUnknown(_))),
+        "{error:?}"
+    );
     let error = hub.topic("n").publish(&4).await.unwrap_err();
     assert!(matches!(error, PublishError::Append(_)), "{error:?}");
     assert!(!hub.is_ready());
@@ -78,7 +90,11 @@ async fn what_a_frozen_redis_was_asked_has_an_unknown_outcome() {
 #[actix_web::test]
 async fn publishing_waits_for_as_long_as_it_is_told() {
     let mut redis = Redis::durable();
-    let log = builder(&redis).publish_wait(Duration::from_secs(30)).connect().await.unwrap();
+    let log = builder(&redis)
+        .publish_wait(Duration::from_secs(30))
+        .connect()
+        .await
+        .unwrap();
     let hub = sse_actix::Hub::builder().log(log.clone()).build().unwrap();
     redis.kill();
     until("it to be missed", async || !hub.is_ready()).await;
@@ -104,7 +120,10 @@ async fn only_so_much_is_on_its_way() {
     until("two to be on their way", async || hub.stats().log.pending == 2).await;
     let error = hub.topic("n").publish(&1).await.unwrap_err();
     let cause = error.source().unwrap().to_string();
-    assert!(cause.starts_with("as much is on its way to Redis as may be at once"), "{cause}");
+    assert!(
+        cause.starts_with("as much is on its way to Redis as may be at once"),
+        "{cause}"
+    );
     redis.thaw();
     for publishing in waiting {
         publishing.await.unwrap().unwrap();
@@ -117,6 +136,7 @@ async fn connections_that_are_cut_are_made_again() {
     let hub = node_with(&redis, |hub| hub).await;
     let serving = serve_topic(&hub, "n");
     let mut reader = Reader::new(serving.addr(), "/").await;
+    followed(&hub).await;
     for n in 1..=20 {
         redis.cut();
         ready(&hub).await;

@@ -16,7 +16,10 @@ async fn what_makes_no_sense_is_refused_with_what_to_write() {
     for (url, says) in [
         ("http://127.0.0.1", "write `redis://host:6379/0`"),
         ("not an address", "write `redis://host:6379/0`"),
-        ("redis+sentinel://a:26379/main", "Redis Sentinel is not supported yet"),
+        (
+            "redis+sentinel://a:26379/main",
+            "Redis Sentinel is not supported yet",
+        ),
         ("redis+cluster://a:6379", "Redis Cluster is not supported yet"),
         ("redis://a:6379,b:6379", "Redis Cluster is not supported yet"),
     ] {
@@ -53,7 +56,9 @@ async fn nothing_secret_is_said() {
     assert!(!said.contains("hunter2"), "{said}");
     let hub = Hub::builder().log(log).build().unwrap();
     count(&hub, "n", 1..=1).await;
-    let error = RedisLog::connect("redis://:s3cret@127.0.0.1:bad/").await.unwrap_err();
+    let error = RedisLog::connect("redis://:s3cret@127.0.0.1:bad/")
+        .await
+        .unwrap_err();
     assert!(!format!("{error} {error:?}").contains("s3cret"));
 }
 
@@ -79,7 +84,10 @@ async fn a_user_with_few_rights_and_a_database_of_its_own() {
     let error = hub.topic("n").publish(&1).await.unwrap_err();
     assert_eq!(error.to_string(), "the log did not take the event");
     let databases: String = redis.ask(cmd("INFO").arg("keyspace"));
-    assert!(databases.contains("db3:") && !databases.contains("db0:"), "{databases}");
+    assert!(
+        databases.contains("db3:") && !databases.contains("db0:"),
+        "{databases}"
+    );
 }
 
 #[actix_web::test]
@@ -93,7 +101,10 @@ async fn two_applications_see_nothing_of_each_other() {
     count(&hubs[0], "n", 1..=3).await;
     let ids = count(&hubs[1], "n", 1..=1).await;
     let keys: Vec<String> = redis.ask(cmd("KEYS").arg("*"));
-    assert!(keys.contains(&"one:topic:n".to_owned()) && keys.contains(&"two:topic:n".to_owned()), "{keys:?}");
+    assert!(
+        keys.contains(&"one:topic:n".to_owned()) && keys.contains(&"two:topic:n".to_owned()),
+        "{keys:?}"
+    );
     let serving = crate::hub::serve_topic(&hubs[0], "n");
     let mut reader = crate::hub::Reader::back(serving.addr(), "/", &ids[0]).await;
     assert!(reader.next().await.starts_with("event: sse-gap\n"));
@@ -111,15 +122,37 @@ async fn through_tls() {
         path.to_str().unwrap().to_owned()
     };
     let (cert, key) = (file("cert.pem", &certificate), file("key.pem", &key));
-    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let _redis = Redis::with(&[
-        "--tls-port", &port.to_string(), "--tls-cert-file", &cert, "--tls-key-file", &key,
-        "--tls-ca-cert-file", &cert, "--tls-auth-clients", "no", "--save", "",
+        "--tls-port",
+        &port.to_string(),
+        "--tls-cert-file",
+        &cert,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &cert,
+        "--tls-auth-clients",
+        "no",
+        "--save",
+        "",
     ]);
     let url = format!("rediss://localhost:{port}/");
-    let log = RedisLog::builder(&url).tls_root(certificate.as_str()).connect().await.unwrap();
+    let log = RedisLog::builder(&url)
+        .tls_root(certificate.as_str())
+        .connect()
+        .await
+        .unwrap();
     count(&Hub::builder().log(log).build().unwrap(), "n", 1..=1).await;
     // Not known to the system.
-    let error = RedisLog::builder(&url).connect_timeout(Duration::from_secs(5)).connect().await.unwrap_err();
+    let error = RedisLog::builder(&url)
+        .connect_timeout(Duration::from_secs(5))
+        .connect()
+        .await
+        .unwrap_err();
     assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
 }

@@ -2,9 +2,12 @@
 
 use redis::cmd;
 use sse_actix::{Event, Hub, TopicOptions};
-use sse_tests::{patience::{until, within}, redis::Redis};
+use sse_tests::{
+    patience::{until, within},
+    redis::Redis,
+};
 
-use super::{node, node_with};
+use super::{followed, node, node_with};
 use crate::hub::{Reader, count, event, gap, id_of, last_event_id, serve_topic};
 
 const STREAM: &str = "sse:topic:n";
@@ -148,7 +151,7 @@ async fn what_others_write_is_not_sent() {
     let serving = serve_topic(&hub, "n");
     let ids = count(&hub, "n", 1..=1).await;
     let mut reader = Reader::new(serving.addr(), "/").await;
-    until("it to be followed", async || hub.stats().topic("n").unwrap().subscribers == 1).await;
+    followed(&hub).await;
     redis.ask::<()>(cmd("XADD").arg(STREAM).arg("*").arg("b").arg("data: evil\n\n"));
     let error = hub.raw("n").publish(Event::data("2")).await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();

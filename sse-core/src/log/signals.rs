@@ -1,0 +1,30 @@
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use crate::TopicName;
+
+/// What the hubs of several nodes on one log tell each other besides events: revocations, and who is there.
+pub trait Signals: fmt::Debug + Send + Sync {
+    /// Tells the other nodes that streams with this tag end for good. What cannot be told yet is told as soon as
+    /// it can be.
+    fn revoke(&self, tag: &str);
+
+    /// Tells the other nodes how many streams of a topic carry this tag here, whenever that changes.
+    fn present(&self, topic: &TopicName, tag: &str, streams: usize);
+
+    /// How many streams of a topic carry which tags on the other nodes.
+    fn elsewhere(&self, topic: &TopicName) -> BTreeMap<Arc<str>, usize>;
+
+    /// Whom to tell what the other nodes tell. It is called on a thread of the log's.
+    fn listen(&self, hear: Box<dyn Fn(Heard) + Send + Sync>);
+}
+
+/// What another node has told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// Streams with this tag end for good.
+    Revoked(String),
+    /// Something was revoked, but what is not known any more.
+    RevokedUnknown,
+    /// Who reads this topic elsewhere has changed.
+    Presence(TopicName),
+}
