@@ -173,7 +173,7 @@ impl<S: Source> StreamBody<S> {
 
         let verdict = this.links.control.verdict();
         let finished = match verdict {
-            Verdict::Lost | Verdict::Revoked => None,
+            Verdict::Lost | Verdict::Revoked | Verdict::Doubted => None,
             Verdict::GoOn | Verdict::End(_) => {
                 let drains = verdict != Verdict::GoOn && source.drain();
                 match source.poll_fill(this.outbox, cx) {
@@ -213,7 +213,7 @@ impl<S: Source> StreamBody<S> {
                 this.outbox.push_raw(&end_frame("ended", None));
                 Reason::Ended
             }
-            (None, Verdict::End(Ending::Reconnect) | Verdict::GoOn) => {
+            (None, Verdict::End(Ending::Reconnect) | Verdict::Doubted | Verdict::GoOn) => {
                 this.outbox
                     .push_raw(&Frame::retry(this.links.retry_after_drain()));
                 Reason::Drained

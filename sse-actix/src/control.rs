@@ -65,6 +65,8 @@ struct Tag {
 pub(crate) enum Verdict {
     GoOn,
     End(Ending),
+    /// Ended without what it was given; its client comes back, and whether it still may is looked at anew.
+    Doubted,
     /// Ended for good, and without what it was given.
     Revoked,
     /// The connection is gone: nothing that is still written can arrive.
@@ -73,9 +75,10 @@ pub(crate) enum Verdict {
 
 const GO_ON: u8 = 0;
 const RECONNECT: u8 = 1;
-const FINAL: u8 = 2;
-const REVOKED: u8 = 3;
-const LOST: u8 = 4;
+const DOUBTED: u8 = 2;
+const FINAL: u8 = 3;
+const REVOKED: u8 = 4;
+const LOST: u8 = 5;
 
 /// A control that does not keep the stream's tags.
 #[derive(Clone)]
@@ -161,6 +164,13 @@ impl StreamControl {
         self.decide(REVOKED);
     }
 
+    /// Ends the stream without what it was given: its client may have lost the right to it, and comes back after
+    /// `retry` to have that looked at.
+    pub(crate) fn doubt(&self, retry: Retry) {
+        self.0.retry.store(retry.as_millis(), Ordering::Release);
+        self.decide(DOUBTED);
+    }
+
     /// Ends the stream; its client comes back after `retry`.
     pub(crate) fn send_away(&self, retry: Retry) {
         self.0.retry.store(retry.as_millis(), Ordering::Release);
@@ -194,7 +204,7 @@ impl StreamControl {
             self.register(cx.waker());
             match self.verdict() {
                 Verdict::GoOn => Poll::Pending,
-                Verdict::End(_) | Verdict::Revoked | Verdict::Lost => Poll::Ready(()),
+                Verdict::End(_) | Verdict::Doubted | Verdict::Revoked | Verdict::Lost => Poll::Ready(()),
             }
         })
         .await;
@@ -209,6 +219,7 @@ impl StreamControl {
         match self.0.ending.load(Ordering::Acquire) {
             GO_ON => Verdict::GoOn,
             RECONNECT => Verdict::End(Ending::Reconnect),
+            DOUBTED => Verdict::Doubted,
             FINAL => Verdict::End(Ending::Final),
             REVOKED => Verdict::Revoked,
             _ => Verdict::Lost,

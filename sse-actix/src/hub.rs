@@ -153,7 +153,9 @@ impl Hub {
     /// answered 204. Requests that are admitted later are not concerned.
     ///
     /// Where nodes share a log, the others are told, and do the same within a second; a node that cannot reach the
-    /// log does it once it can, and delivers nothing new before. The number is of this node.
+    /// log does it once it can, and delivers nothing new before. A stream there that was admitted so late that it
+    /// may be of a later log-in is not ended for good: its client comes back, and its credential is looked at anew.
+    /// The number is of this node.
     pub fn revoke(&self, tag: &str) -> usize {
         let revoked = self.0.tags.revoke(tag);
         if let Some(signals) = self.0.log.signals() {

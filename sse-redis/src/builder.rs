@@ -211,12 +211,19 @@ fn serve(client: Client, settings: Settings, ready: oneshot::Sender<Result<Redis
                 .await
                 .map_err(|error| ConnectError::of(&settings.address, error))?;
             check_server(&mut first, &settings).await?;
-            Ok(first)
+            let address = settings.address.clone();
+            let shared = Arc::new(Shared::new(settings));
+            // Now, since what is revoked from now on must not be missed.
+            let begun = shared.signals.begin(&mut first).await;
+            begun.map_err(|fault| ConnectError::Unusable {
+                address,
+                source: Box::new(fault),
+            })?;
+            Ok((first, shared))
         };
         match connected.await {
             Err(error) => drop(ready.send(Err(error))),
-            Ok(first) => {
-                let shared = Arc::new(Shared::new(settings));
+            Ok((first, shared)) => {
                 let (send, receive) = mpsc::unbounded_channel();
                 let log = RedisLog::new(Arc::clone(&shared), send);
                 if ready.send(Ok(log)).is_ok() {
@@ -232,18 +239,21 @@ async fn check_server(
     connection: &mut MultiplexedConnection,
     settings: &Settings,
 ) -> Result<(), ConnectError> {
-    let info: Result<String, RedisError> = redis::cmd("INFO").arg("server").query_async(connection).await;
-    let info = match info {
-        Ok(info) => info,
-        Err(error) if !is_of_connection(&error) => {
-            tracing::warn!(
-                target: "sse_actix", %error,
-                "whether this is a Redis that will do is not known: its user may not ask for INFO"
-            );
-            return Ok(());
+    let mut info = String::new();
+    for section in ["server", "replication"] {
+        let part: Result<String, RedisError> = redis::cmd("INFO").arg(section).query_async(connection).await;
+        match part {
+            Ok(part) => info.push_str(&part),
+            Err(error) if !is_of_connection(&error) => {
+                tracing::warn!(
+                    target: "sse_actix", %error,
+                    "whether this is a Redis that will do is not known: its user may not ask for INFO"
+                );
+                return Ok(());
+            }
+            Err(error) => return Err(ConnectError::of(&settings.address, error)),
         }
-        Err(error) => return Err(ConnectError::of(&settings.address, error)),
-    };
+    }
     let field = |name: &str| {
         let mut lines = info.lines().filter_map(|line| line.split_once(':'));
         lines.find(|(key, _)| *key == name).map(|(_, value)| value.trim())
@@ -252,6 +262,9 @@ async fn check_server(
         Some("cluster") => return Err(ConnectError::Cluster),
         Some("sentinel") => return Err(ConnectError::Sentinel),
         _ => {}
+    }
+    if field("role") == Some("slave") {
+        return Err(ConnectError::Replica(settings.address.clone()));
     }
     let version = field("redis_version").unwrap_or_default();
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
@@ -286,12 +299,21 @@ pub enum ConnectError {
         /// Why.
         source: RedisError,
     },
+    /// It does not let this user do what is needed with the prefix's keys, or they hold something else.
+    Unusable {
+        /// Where, without user and password.
+        address: String,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// It is older than 6.2.
     Version(String),
     /// It is a Redis Cluster.
     Cluster,
     /// It is a Redis Sentinel.
     Sentinel,
+    /// It is a replica, which takes nothing.
+    Replica(String),
     /// The log's thread could not be started.
     Thread(std::io::Error),
     /// The log's thread has ended.
@@ -319,6 +341,10 @@ impl fmt::Display for ConnectError {
                 "`{prefix}` cannot be a prefix of keys; write 1 to 64 letters, digits, `-`, `_` and `.`"
             ),
             Self::Unreachable { address, .. } => write!(f, "Redis at {address} does not answer, or does not let in"),
+            Self::Unusable { address, .. } => write!(
+                f,
+                "the keys of Redis at {address} that begin with the prefix cannot be used; give this application a prefix of its own, and its user the rights to it"
+            ),
             Self::Version(version) => write!(f, "Redis {version} is too old; 6.2 or later is needed, or Valkey"),
             Self::Cluster => f.write_str(
                 "Redis Cluster is not supported yet; use one primary, with replicas if it has to survive: `redis://host:6379`",
@@ -326,6 +352,9 @@ impl fmt::Display for ConnectError {
             Self::Sentinel => f.write_str(
                 "Redis Sentinel is not supported yet; give the address of the primary, or of a proxy or name that follows it: `redis://host:6379`",
             ),
+            Self::Replica(address) => {
+                write!(f, "Redis at {address} is a replica; give the address of its primary")
+            }
             Self::Thread(_) => f.write_str("the log's thread could not be started"),
             Self::Stopped => f.write_str("the log's thread has ended; the log says why"),
         }
@@ -336,6 +365,7 @@ impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Unreachable { source, .. } => Some(source),
+            Self::Unusable { source, .. } => Some(&**source),
             Self::Thread(source) => Some(source),
             _ => None,
         }

@@ -20,7 +20,7 @@ use sse_actix_core::{
 use tokio::{
     sync::{mpsc, oneshot},
     task::spawn_local,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
@@ -41,6 +41,9 @@ const READING: Duration = Duration::from_secs(10);
 
 /// How long a topic that nobody reads is followed on.
 const LINGER: Duration = Duration::from_secs(60);
+
+/// How often what is too old is let go.
+const MAINTAINING: Duration = Duration::from_secs(10);
 
 /// What the thread shares with everybody else.
 #[derive(Debug)]
@@ -263,6 +266,7 @@ pub(crate) async fn run(
     spawn_local(Follower::run(Rc::clone(&driver)));
     spawn_local(nodes::tell_revocations(Rc::clone(&driver)));
     spawn_local(nodes::tell_presence(Rc::clone(&driver)));
+    spawn_local(maintain(Rc::clone(&driver)));
     while let Some(command) = commands.recv().await {
         let driver = Rc::clone(&driver);
         match command {
@@ -292,6 +296,14 @@ pub(crate) async fn run(
                 });
             }
         }
+    }
+}
+
+/// Maintains, also where no hub has a reader that would. Does not end.
+async fn maintain(driver: Rc<Driver>) {
+    loop {
+        sleep(MAINTAINING).await;
+        driver.shared.maintain(SystemTime::now());
     }
 }
 

@@ -130,6 +130,7 @@ impl Follower {
             for (head, _) in &followed {
                 call.arg(id_of(*head));
             }
+            let asked = std::time::Instant::now();
             let news: Value = call.query_async(connection).await.map_err(Fault::Redis)?;
             self.shared.found(Side::Follower);
             backoff.reset();
@@ -154,6 +155,7 @@ impl Follower {
                     take(driver, topic, entries);
                 }
             }
+            nodes.heard(asked);
         }
     }
 }

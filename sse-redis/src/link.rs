@@ -77,7 +77,7 @@ impl Link {
 
     /// A call has failed: if that says that the connection is of no use any more, there will be another.
     pub(crate) fn failed(&self, generation: u64, error: &RedisError) {
-        if is_of_connection(error) {
+        if is_of_connection(error) || is_of_replica(error) {
             self.broken(generation, error);
         }
     }
@@ -151,6 +151,12 @@ pub(crate) fn is_of_connection(error: &RedisError) -> bool {
         || error.is_timeout()
         || error.is_connection_dropped()
         || error.is_unrecoverable_error()
+}
+
+/// Whether an error says that at the other end is a replica, as after a change of primaries: the address may lead to
+/// another one by now.
+fn is_of_replica(error: &RedisError) -> bool {
+    matches!(error.code(), Some("READONLY" | "MASTERDOWN"))
 }
 
 pub(crate) async fn connect(

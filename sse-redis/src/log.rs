@@ -155,10 +155,6 @@ impl Log for RedisLog {
     fn signals(&self) -> Option<Arc<dyn Signals>> {
         Some(Arc::clone(&self.0.shared.signals) as Arc<dyn Signals>)
     }
-
-    fn maintain(&self, now: SystemTime) {
-        self.0.shared.maintain(now);
-    }
 }
 
 impl fmt::Debug for RedisLog {

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{Value, aio::MultiplexedConnection};
+use redis::{Cmd, Value, aio::MultiplexedConnection};
 use sse_actix_core::{Heard, Signals, TopicName};
 use tokio::{
     sync::Notify,
@@ -20,8 +20,9 @@ use tokio::{
 };
 
 use crate::{
-    driver::{Driver, Fault},
+    driver::{Driver, Fault, PAGE, millis},
     entry::{Foreign, array, bytes, items},
+    link::Linked,
 };
 
 /// How soon the others are told of a change, and how often at least.
@@ -60,7 +61,7 @@ type Listener = Box<dyn Fn(Heard) + Send + Sync>;
 /// What this node has to tell.
 #[derive(Debug, Default)]
 struct Here {
-    revoked: VecDeque<String>,
+    revoked: VecDeque<(String, Instant)>,
     present: BTreeMap<TopicName, BTreeMap<Arc<str>, usize>>,
     changed: BTreeSet<(TopicName, Arc<str>)>,
     says_hello: bool,
@@ -79,10 +80,17 @@ struct Node {
 struct At {
     presence: String,
     revoked: Option<String>,
+    /// Whatever comes now was not there yet at this time.
+    asked: Instant,
+    /// Not everything came that was there.
+    more: bool,
 }
 
 /// A change, as it is told: topic, tag, streams.
 type Change = (String, String, usize);
+
+/// A revocation, as it is told: the tag, and how many milliseconds ago.
+type Revocation = (String, u64);
 
 impl Nodes {
     pub(crate) fn new(prefix: &str) -> Self {
@@ -97,8 +105,10 @@ impl Nodes {
             elsewhere: RwLock::default(),
             listeners: RwLock::default(),
             at: Mutex::new(At {
-                presence: "0-0".to_owned(),
+                presence: FIRST.to_owned(),
                 revoked: None,
+                asked: Instant::now(),
+                more: false,
             }),
         }
     }
@@ -119,42 +129,78 @@ impl Nodes {
         }
     }
 
+    fn lock_at(&self) -> MutexGuard<'_, At> {
+        // No code that could panic runs under this lock.
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Before the streams are read, for the first time or again.
     pub(crate) async fn begin(&self, connection: &mut MultiplexedConnection) -> Result<(), Fault> {
         // Who is there is told anew, so what was told before is of no interest.
-        let newest = newest(connection, &self.keys.presence).await?;
-        let revoked = self
-            .at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .revoked
-            .clone();
-        let revoked = match revoked {
-            None => newest_or_first(connection, &self.keys.revoked).await?,
-            Some(at) => {
-                if at != FIRST && !exists(connection, &self.keys.revoked, &at).await? {
-                    self.tell(&Heard::RevokedUnknown);
-                    newest_or_first(connection, &self.keys.revoked).await?
-                } else {
-                    at
-                }
+        let presence = newest(connection, &self.keys.presence).await?;
+        let asked = Instant::now();
+        let known = self.lock_at().revoked.clone();
+        let revoked = match known {
+            Some(at) if exists(connection, &self.keys.revoked, &at).await? => None,
+            Some(_) => {
+                // Lost, perhaps with newer ones, which others have not missed.
+                self.tell(&Heard::RevokedUnknown);
+                Some(self.mark(connection, "lost").await?)
             }
+            None => match newest(connection, &self.keys.revoked).await? {
+                Some(newest) => Some(newest),
+                // Something whose loss can be seen.
+                None => Some(self.mark(connection, "begin").await?),
+            },
         };
-        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = At {
-            presence: newest.unwrap_or_else(|| FIRST.to_owned()),
-            revoked: Some(revoked),
-        };
+        let mut at = self.lock_at();
+        at.presence = presence.unwrap_or_else(|| FIRST.to_owned());
+        if revoked.is_some() {
+            at.revoked = revoked;
+            at.asked = asked;
+        }
+        drop(at);
         let mut here = self.here();
         here.says_hello = true;
         here.tells_all = true;
         Ok(())
     }
 
+    /// Appends to what was revoked something that says of no tag that it was. Its id.
+    async fn mark(&self, connection: &mut MultiplexedConnection, kind: &str) -> Result<String, Fault> {
+        let marked: Value = self
+            .message(&self.keys.revoked, KEPT_REVOCATIONS, kind, "")
+            .query_async(connection)
+            .await
+            .map_err(Fault::Redis)?;
+        Ok(text(marked)?)
+    }
+
+    fn message(&self, key: &str, kept: usize, kind: &str, what: &str) -> Cmd {
+        let mut call = redis::cmd("XADD");
+        call.arg(key).arg("MAXLEN").arg("~").arg(kept).arg("*");
+        call.arg("n")
+            .arg(&self.node)
+            .arg("k")
+            .arg(kind)
+            .arg("d")
+            .arg(what);
+        call
+    }
+
     /// After which entries to read on, in the order of the keys.
     pub(crate) fn at(&self) -> [String; 2] {
-        let at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = self.lock_at();
         let revoked = at.revoked.clone().unwrap_or_else(|| FIRST.to_owned());
         [at.presence.clone(), revoked]
+    }
+
+    /// Redis has answered what was asked at this time: what comes later was not there then.
+    pub(crate) fn heard(&self, asked: Instant) {
+        let mut at = self.lock_at();
+        if !mem::take(&mut at.more) {
+            at.asked = asked;
+        }
     }
 
     /// Takes in what is new, if it is of one of these streams.
@@ -163,10 +209,14 @@ impl Nodes {
         if !is_presence && key != self.keys.revoked.as_bytes() {
             return Ok(false);
         }
+        if !is_presence && entries.len() >= PAGE {
+            self.lock_at().more = true;
+        }
         for entry in entries {
             let [id, fields] = array(entry.clone())?;
             let id = text(id)?;
-            let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut at = self.lock_at();
+            let asked = at.asked;
             if is_presence {
                 at.presence = id;
             } else {
@@ -182,7 +232,14 @@ impl Nodes {
                 continue;
             }
             match kind.as_str() {
-                "revoked" if !is_presence => self.tell(&Heard::Revoked(what)),
+                "revoked" if !is_presence => {
+                    let Ok((tag, ago)) = serde_json::from_str::<Revocation>(&what) else {
+                        continue;
+                    };
+                    let within = asked.elapsed().saturating_add(Duration::from_millis(ago));
+                    self.tell(&Heard::Revoked { tag, within });
+                }
+                "lost" if !is_presence => self.tell(&Heard::RevokedUnknown),
                 "hello" => self.here().tells_all = true,
                 "all" | "changes" => self.take(&from, kind == "all", &what),
                 _ => {}
@@ -293,7 +350,7 @@ impl Nodes {
 
 impl Signals for Nodes {
     fn revoke(&self, tag: &str) {
-        self.here().revoked.push_back(tag.to_owned());
+        self.here().revoked.push_back((tag.to_owned(), Instant::now()));
         self.revoking.notify_one();
     }
 
@@ -347,12 +404,17 @@ impl fmt::Debug for Nodes {
 pub(crate) async fn tell_revocations(driver: Rc<Driver>) {
     let nodes = Arc::clone(&driver.shared.signals);
     loop {
-        let Some(tag) = nodes.here().revoked.front().cloned() else {
+        let Some((tag, at)) = nodes.here().revoked.front().cloned() else {
             nodes.revoking.notified().await;
             continue;
         };
+        let linked = driver.link.wait().await;
+        // Rounded up: rather too long ago than too short.
+        let ago = millis(at.elapsed()) + 1;
+        let message = serde_json::to_string(&(tag, ago)).unwrap_or_default();
+        let messages = [("revoked", message)];
         match driver
-            .tell(&nodes, &nodes.keys.revoked, KEPT_REVOCATIONS, &[("revoked", tag)])
+            .tell(linked, &nodes, &nodes.keys.revoked, KEPT_REVOCATIONS, &messages)
             .await
         {
             Ok(()) => drop(nodes.here().revoked.pop_front()),
@@ -378,8 +440,9 @@ pub(crate) async fn tell_presence(driver: Rc<Driver>) {
             continue;
         }
         told = Instant::now();
+        let linked = driver.link.wait().await;
         if driver
-            .tell(&nodes, &nodes.keys.presence, KEPT_PRESENCE, &messages)
+            .tell(linked, &nodes, &nodes.keys.presence, KEPT_PRESENCE, &messages)
             .await
             .is_err()
         {
@@ -392,28 +455,15 @@ pub(crate) async fn tell_presence(driver: Rc<Driver>) {
 impl Driver {
     async fn tell(
         &self,
+        mut linked: Linked,
         nodes: &Nodes,
         key: &str,
         kept: usize,
         messages: &[(&str, String)],
     ) -> Result<(), Fault> {
-        let mut linked = self.link.wait().await;
         let mut calls = redis::pipe();
         for (kind, what) in messages {
-            let call = calls
-                .cmd("XADD")
-                .arg(key)
-                .arg("MAXLEN")
-                .arg("~")
-                .arg(kept)
-                .arg("*");
-            call.arg("n")
-                .arg(&nodes.node)
-                .arg("k")
-                .arg(kind)
-                .arg("d")
-                .arg(what)
-                .ignore();
+            calls.add_command(nodes.message(key, kept, kind, what)).ignore();
         }
         let told = calls.query_async(&mut linked.connection).await;
         told.map_err(|error| {
@@ -435,10 +485,6 @@ async fn newest(connection: &mut MultiplexedConnection, key: &str) -> Result<Opt
     };
     let [id, _] = array(entry)?;
     Ok(Some(text(id)?))
-}
-
-async fn newest_or_first(connection: &mut MultiplexedConnection, key: &str) -> Result<String, Fault> {
-    Ok(newest(connection, key).await?.unwrap_or_else(|| FIRST.to_owned()))
 }
 
 async fn exists(connection: &mut MultiplexedConnection, key: &str, id: &str) -> Result<bool, Fault> {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use sse_actix_core::{Heard, Log, Retry, TopicName};
+use sse_actix_core::{Heard, Log, TopicName};
 
 use super::{
     builder::{TopicOptions, options_for},
@@ -110,12 +110,13 @@ impl State {
     /// Does what another node tells.
     pub(super) fn hear(&self, heard: Heard) {
         match heard {
-            Heard::Revoked(tag) => self.counters.evicted_revoked(self.tags.revoke(&tag)),
+            Heard::Revoked { tag, within } => {
+                let streams = self.tags.revoke_older(&tag, within);
+                self.counters.evicted_revoked(streams);
+            }
             Heard::RevokedUnknown => {
-                let streams = self.tags.send_all_away(|| {
-                    // Not all at once.
-                    Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000)))
-                });
+                let streams = self.tags.doubt_all();
+                self.counters.evicted_revoked(streams);
                 tracing::warn!(
                     target: "sse_actix", streams,
                     "what other nodes have revoked is not known; all streams with a tag end, to be allowed anew"

@@ -3,16 +3,23 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use sse_actix_core::Retry;
+use tokio::time::Instant;
 
 use crate::control::{StreamControl, WeakControl};
 
 #[derive(Clone, Default)]
 pub(super) struct Tags(Arc<Mutex<ByTag>>);
 
-type ByTag = HashMap<Box<str>, HashMap<u64, WeakControl>>;
+type ByTag = HashMap<Box<str>, HashMap<u64, Admitted>>;
+
+struct Admitted {
+    control: WeakControl,
+    at: Instant,
+}
 
 impl Tags {
     /// Ties a stream to a tag, until the stream and its request are gone.
@@ -25,10 +32,14 @@ impl Tags {
         {
             return;
         }
+        let admitted = Admitted {
+            control: control.downgrade(),
+            at: Instant::now(),
+        };
         self.lock()
             .entry(tag.clone())
             .or_default()
-            .insert(control.id(), control.downgrade());
+            .insert(control.id(), admitted);
         let admission = Admission {
             tags: self.clone(),
             tag: tag.clone(),
@@ -37,40 +48,64 @@ impl Tags {
         control.add_tag(tag, Some(Box::new(admission)));
     }
 
+    /// Ends for good every stream with this tag.
     pub(super) fn revoke(&self, tag: &str) -> usize {
-        // Upgraded under the lock, ended without it: that wakes tasks, and the last control that goes
-        // takes the lock.
-        let controls: Vec<_> = {
-            let tags = self.lock();
-            let of_tag = tags.get(tag).into_iter().flat_map(HashMap::values);
-            of_tag.filter_map(WeakControl::upgrade).collect()
-        };
-        for control in &controls {
+        let streams = self.of_tag(tag);
+        for (control, _) in &streams {
             control.revoke();
         }
-        controls.len()
+        streams.len()
     }
 
-    /// Ends every stream that carries a tag so that its client comes back, and whoever looks at its credential
+    /// Ends every stream with this tag: for good those that were admitted longer ago than this; the others may be
+    /// of a later log-in, so they come back.
+    pub(super) fn revoke_older(&self, tag: &str, within: Duration) -> usize {
+        let streams = self.of_tag(tag);
+        for (control, at) in &streams {
+            if at.elapsed() > within {
+                control.revoke();
+            } else {
+                control.doubt(soon());
+            }
+        }
+        streams.len()
+    }
+
+    /// Ends every stream that carries any tag so that its client comes back, and whoever looks at its credential
     /// decides.
-    pub(super) fn send_all_away(&self, retry: impl Fn() -> Retry) -> usize {
+    pub(super) fn doubt_all(&self) -> usize {
         let mut controls = HashMap::new();
         for of_tag in self.lock().values() {
             let known = of_tag
                 .iter()
-                .filter_map(|(id, control)| Some((*id, control.upgrade()?)));
+                .filter_map(|(id, admitted)| Some((*id, admitted.control.upgrade()?)));
             controls.extend(known);
         }
         for control in controls.values() {
-            control.send_away(retry());
+            control.doubt(soon());
         }
         controls.len()
+    }
+
+    /// Upgraded under the lock, to be ended without it: that wakes tasks, and the last control that goes takes
+    /// the lock.
+    fn of_tag(&self, tag: &str) -> Vec<(StreamControl, Instant)> {
+        let tags = self.lock();
+        let of_tag = tags.get(tag).into_iter().flat_map(HashMap::values);
+        of_tag
+            .filter_map(|admitted| Some((admitted.control.upgrade()?, admitted.at)))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, ByTag> {
         // No code that could panic runs under this lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Not all at once.
+fn soon() -> Retry {
+    Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000)))
 }
 
 /// Held by the stream's control.

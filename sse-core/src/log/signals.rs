@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::TopicName;
 
@@ -21,8 +21,14 @@ pub trait Signals: fmt::Debug + Send + Sync {
 /// What another node has told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
-    /// Streams with this tag end for good.
-    Revoked(String),
+    /// Streams with this tag end for good, unless they are of a later log-in.
+    Revoked {
+        /// The tag.
+        tag: String,
+        /// It was revoked no longer ago than this. Streams that were admitted longer ago end for good; of others
+        /// it is not known whether they came before or after, so their credentials are to be looked at anew.
+        within: Duration,
+    },
     /// Something was revoked, but what is not known any more.
     RevokedUnknown,
     /// Who reads this topic elsewhere has changed.

@@ -144,11 +144,8 @@ async fn connections_that_are_cut_are_made_again() {
         loop {
             match topic.publish(&n).await {
                 Ok(id) => break assert_eq!(reader.next().await, event(&id, n)),
-                // Only what was refused may be published again without a thought.
-                Err(PublishError::Append(AppendError::Refused(_))) => {}
-                Err(PublishError::Append(AppendError::OutcomeUnknown(_))) => {
-                    // A cut before the call was read: it was not taken.
-                }
+                // Cut before the call was read, so that it was not taken, whatever may be known of it.
+                Err(PublishError::Append(AppendError::Refused(_) | AppendError::OutcomeUnknown(_))) => {}
                 Err(error) => panic!("{error}"),
             }
             ready(&hub).await;

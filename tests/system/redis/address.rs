@@ -62,6 +62,19 @@ async fn nothing_secret_is_said() {
     assert!(!format!("{error} {error:?}").contains("s3cret"));
 }
 
+#[actix_web::test]
+async fn a_replica_is_refused() {
+    let redis = Redis::start();
+    let primary = format!("127.0.0.1 {}", redis.port());
+    let replica = Redis::with(&["--replicaof", &primary, "--save", ""]);
+    let error = builder(&replica).connect().await.unwrap_err();
+    assert!(matches!(error, ConnectError::Replica(_)), "{error:?}");
+    assert!(
+        error.to_string().ends_with("give the address of its primary"),
+        "{error}"
+    );
+}
+
 /// A user that may only do what is needed, and only with the prefix's keys.
 #[actix_web::test]
 async fn a_user_with_few_rights_and_a_database_of_its_own() {
@@ -79,10 +92,18 @@ async fn a_user_with_few_rights_and_a_database_of_its_own() {
     let hub = Hub::builder().log(log).build().unwrap();
     count(&hub, "n", 1..=3).await;
     hub.topic("latest").publish_keyed("k", &1).await.unwrap();
-    let elsewhere = RedisLog::builder(&url).prefix("other").connect().await.unwrap();
-    let hub = Hub::builder().log(elsewhere).build().unwrap();
-    let error = hub.topic("n").publish(&1).await.unwrap_err();
-    assert_eq!(error.to_string(), "the log did not take the event");
+    let error = RedisLog::builder(&url)
+        .prefix("other")
+        .connect()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ConnectError::Unusable { .. }), "{error:?}");
+    assert!(
+        error
+            .to_string()
+            .contains("give this application a prefix of its own"),
+        "{error}"
+    );
     let databases: String = redis.ask(cmd("INFO").arg("keyspace"));
     assert!(
         databases.contains("db3:") && !databases.contains("db0:"),

@@ -90,7 +90,7 @@ async fn read(nodes: [SocketAddr; 3], mut rng: Rng, connects: Arc<AtomicUsize>) 
                 head = None;
             }
             decoder.feed(Bytes::from(chunk));
-            while let Some(item) = decoder.next() {
+            for item in decoder.by_ref() {
                 let Decoded::Message(message) = item.unwrap() else {
                     continue;
                 };
