@@ -65,16 +65,7 @@ impl Server {
     ///
     /// If the system does not say (Linux does).
     pub fn cpu(&self) -> io::Result<f64> {
-        let mut nanos = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let stat = fs::read_to_string(task?.path().join("schedstat"))?;
-            nanos += stat
-                .split(' ')
-                .next()
-                .and_then(|nanos| nanos.parse::<u64>().ok())
-                .unwrap_or_default();
-        }
-        Ok(number(nanos) / 1e9)
+        cpu(self.child.id())
     }
 
     /// The bytes of memory it occupies.
@@ -101,6 +92,24 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The seconds of processor time that a process has used.
+///
+/// # Errors
+///
+/// If the system does not say (Linux does).
+pub fn cpu(process: u32) -> io::Result<f64> {
+    let mut nanos = 0;
+    for task in fs::read_dir(format!("/proc/{process}/task"))? {
+        let stat = fs::read_to_string(task?.path().join("schedstat"))?;
+        nanos += stat
+            .split(' ')
+            .next()
+            .and_then(|nanos| nanos.parse::<u64>().ok())
+            .unwrap_or_default();
+    }
+    Ok(number(nanos) / 1e9)
 }
 
 /// Tells the process that started this one where it listens.

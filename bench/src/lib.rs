@@ -8,7 +8,7 @@ mod events;
 mod report;
 
 pub use self::{
-    child::{Server, announce, leave_the_servers_alone, role},
+    child::{Server, announce, cpu, leave_the_servers_alone, role},
     client::Connection,
     drain::{Drain, Drained},
     events::{CYCLE, Expected, Quote, Reading, id, quote, text},
