@@ -45,6 +45,8 @@ pin_project! {
         sent: bool,
         // The last chunk is to leave alone.
         rests: bool,
+        // With the last chunk the source had nothing more.
+        settled: bool,
         // The keep-alive, unless it is the comment, which is the same for all.
         beat: Option<Box<Bytes>>,
         #[pin]
@@ -99,6 +101,7 @@ impl<S: Source> StreamBody<S> {
                 .map(|after| Silence::new(after, Instant::now().into_std())),
             sent: false,
             rests: false,
+            settled: false,
             beat: keep_alive
                 .frame()
                 .map(Frame::into_bytes)
@@ -123,11 +126,13 @@ impl<S: Source> MessageBody for StreamBody<S> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let _entered = self.journal.enter();
 
+        let mut settled = mem::take(self.as_mut().project().settled);
         if !self
             .known
             .as_ref()
             .is_some_and(|known| known.will_wake(cx.waker()))
         {
+            settled = false;
             // Before the verdict is read, so that one given in between wakes this task.
             self.links.control.register(cx.waker());
             let this = self.as_mut().project();
@@ -141,12 +146,16 @@ impl<S: Source> MessageBody for StreamBody<S> {
             return Poll::Pending;
         }
 
-        self.outbox.begin();
-        self.as_mut().fill(cx);
+        // After each chunk this is polled again, most often for nothing.
+        if !(settled && self.source.as_ref().is_some_and(Source::waits)) {
+            self.outbox.begin();
+            settled = self.as_mut().fill(cx);
+        }
 
         let this = self.as_mut().project();
         if let Some(chunk) = this.outbox.take() {
             *this.sent = true;
+            *this.settled = settled;
             *this.rests = this
                 .source
                 .as_ref()
@@ -166,10 +175,12 @@ impl<S: Source> MessageBody for StreamBody<S> {
 }
 
 impl<S: Source> StreamBody<S> {
-    /// Lets the source push what is ready, and takes leave if the stream is over.
-    fn fill(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+    /// Lets the source push what is ready, and takes leave if the stream is over. Whether it goes on.
+    fn fill(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let this = self.project();
-        let Some(source) = this.source else { return };
+        let Some(source) = this.source else {
+            return false;
+        };
 
         let verdict = this.links.control.verdict();
         let finished = match verdict {
@@ -178,10 +189,10 @@ impl<S: Source> StreamBody<S> {
                 let drains = verdict != Verdict::GoOn && source.drain();
                 match source.poll_fill(this.outbox, cx) {
                     Poll::Ready(outcome) => Some(outcome),
-                    Poll::Pending if verdict == Verdict::GoOn => return,
+                    Poll::Pending if verdict == Verdict::GoOn => return true,
                     // There is more that it was given before, and room for it in the next chunk.
                     Poll::Pending if drains && this.outbox.holds(source.portion().unwrap_or(HIGH_WATER)) => {
-                        return;
+                        return false;
                     }
                     Poll::Pending => None,
                 }
@@ -228,6 +239,7 @@ impl<S: Source> StreamBody<S> {
         *this.source = None;
         this.links.leave();
         this.journal.end(reason);
+        false
     }
 
     /// Ready with a keep-alive when the stream has been silent for long enough.

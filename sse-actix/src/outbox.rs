@@ -17,12 +17,42 @@ const KEPT_CHUNK: usize = 4 * HIGH_WATER;
 thread_local! {
     /// The buffer that the streams of this thread fill in turn. Ten thousand idle streams hold none, and
     /// whoever has an event finds it in the processor's cache.
-    static SHARED: Cell<Option<Box<BytesMut>>> = const { Cell::new(None) };
+    static SHARED: Cell<Option<Box<Buffer>>> = const { Cell::new(None) };
+}
+
+/// What was pushed and not taken.
+#[derive(Default)]
+struct Buffer {
+    /// All there is, where that is one frame that is shared with others: it need not be copied.
+    whole: Option<Bytes>,
+    bytes: BytesMut,
+}
+
+impl Buffer {
+    #[inline]
+    fn len(&self) -> usize {
+        self.whole.as_ref().map_or(self.bytes.len(), Bytes::len)
+    }
+
+    /// Where to append.
+    #[inline]
+    fn end(&mut self) -> &mut BytesMut {
+        if let Some(whole) = self.whole.take() {
+            self.bytes.extend_from_slice(&whole);
+        }
+        &mut self.bytes
+    }
+
+    #[inline]
+    fn take(&mut self) -> Option<Bytes> {
+        let whole = self.whole.take();
+        whole.or_else(|| (!self.bytes.is_empty()).then(|| self.bytes.split().freeze()))
+    }
 }
 
 pub(crate) struct Outbox {
     /// The shared buffer while the body is polled; else, what was emitted before there was a body.
-    buf: Cell<Option<Box<BytesMut>>>,
+    buf: Cell<Option<Box<Buffer>>>,
     /// The name of data that has none of its own. Boxed, since most streams have none.
     name: Option<Box<EventName>>,
     emitted: Cell<u64>,
@@ -86,6 +116,19 @@ impl Outbox {
         self.emitted.set(self.emitted.get() + 1);
     }
 
+    /// Appends an event that is encoded already, and shared.
+    #[inline]
+    pub(crate) fn push_shared(&self, frame: &Bytes) {
+        let mut buf = self.buf.take().unwrap_or_default();
+        if buf.len() == 0 {
+            buf.whole = Some(frame.clone());
+        } else {
+            buf.end().extend_from_slice(frame);
+        }
+        self.buf.set(Some(buf));
+        self.emitted.set(self.emitted.get() + 1);
+    }
+
     /// Appends bytes that are a complete frame, uncounted.
     pub(crate) fn push_raw(&self, frame: &[u8]) {
         self.write(|buf| buf.extend_from_slice(frame));
@@ -94,7 +137,7 @@ impl Outbox {
     #[inline]
     fn write<T>(&self, write: impl FnOnce(&mut BytesMut) -> T) -> T {
         let mut buf = self.buf.take().unwrap_or_default();
-        let written = write(&mut buf);
+        let written = write(buf.end());
         self.buf.set(Some(buf));
         written
     }
@@ -105,9 +148,12 @@ impl Outbox {
         let buf = self.buf.take().unwrap_or_else(|| {
             self.shares.set(true);
             // There is none at first, and while a stream reads another one.
-            SHARED
-                .take()
-                .unwrap_or_else(|| Box::new(BytesMut::with_capacity(HIGH_WATER)))
+            SHARED.take().unwrap_or_else(|| {
+                Box::new(Buffer {
+                    whole: None,
+                    bytes: BytesMut::with_capacity(HIGH_WATER),
+                })
+            })
         });
         self.buf.set(Some(buf));
     }
@@ -116,7 +162,7 @@ impl Outbox {
     #[inline]
     pub(crate) fn take(&self) -> Option<Bytes> {
         let mut buf = self.buf.take()?;
-        let chunk = (!buf.is_empty()).then(|| buf.split().freeze());
+        let chunk = buf.take();
         if self.shares.take() && chunk.as_ref().is_none_or(|chunk| chunk.len() <= KEPT_CHUNK) {
             SHARED.with(|shared| shared.set(Some(buf)));
         }
@@ -146,7 +192,7 @@ mod tests {
 
     fn shared_capacity() -> Option<usize> {
         let shared = SHARED.take();
-        let capacity = shared.as_ref().map(|buf| buf.capacity());
+        let capacity = shared.as_ref().map(|buf| buf.bytes.capacity());
         SHARED.set(shared);
         capacity
     }
@@ -184,6 +230,24 @@ mod tests {
         early.push("late").unwrap();
         assert_eq!(early.take().unwrap(), "data: early\n\ndata: late\n\n");
         assert_eq!(early.take(), None);
+    }
+
+    #[test]
+    fn a_frame_that_is_all_there_is_is_not_copied() {
+        let frame = Bytes::from_static(b"data: x\n\n");
+        let outbox = Outbox::new(None);
+        outbox.begin();
+        outbox.push_shared(&frame);
+        assert_eq!(outbox.take().unwrap().as_ptr(), frame.as_ptr());
+        assert_eq!(outbox.take(), None);
+
+        outbox.begin();
+        outbox.push_shared(&frame);
+        assert!(outbox.holds(frame.len()) && !outbox.holds(frame.len() + 1));
+        outbox.push("y").unwrap();
+        outbox.push_shared(&frame);
+        assert_eq!(outbox.take().unwrap(), "data: x\n\ndata: y\n\ndata: x\n\n");
+        assert_eq!(outbox.emitted(), 4);
     }
 
     #[test]

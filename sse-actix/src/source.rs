@@ -36,6 +36,11 @@ pub(crate) trait Source: Unpin {
         None
     }
 
+    /// Whether it has been asked since it was last woken, and had nothing more: then it need not be asked again.
+    fn waits(&self) -> bool {
+        false
+    }
+
     /// The stream ends: what was there before this is still to be pushed, and nothing else. Whether the source
     /// can tell the one from the other; else it is asked once more for what is ready.
     fn drain(&mut self) -> bool {

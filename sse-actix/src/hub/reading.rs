@@ -253,6 +253,10 @@ impl Source for Reading {
         Some(PORTION)
     }
 
+    fn waits(&self) -> bool {
+        self.member.is_waiting()
+    }
+
     fn drain(&mut self) -> bool {
         for part in &mut self.parts {
             if part.until.is_none() {
@@ -271,7 +275,7 @@ impl Sink for &Outbox {
 
     fn entry(&mut self, entry: &Entry, id: Id<'_>) {
         match id {
-            Id::Own => self.push_encoded(entry.frame(), b""),
+            Id::Own => self.push_shared(entry.frame()),
             Id::None => self.push_encoded(b"", entry.body()),
             Id::Line(line) => self.push_encoded(line, entry.body()),
         }

@@ -628,6 +628,11 @@ impl Member {
         self.over.get()
     }
 
+    /// It has read everything, and was not woken since.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.get()
+    }
+
     /// It is being polled.
     pub(super) fn touch(&self, now: u32) {
         self.waiting.set(false);
