@@ -33,13 +33,13 @@ use tracing_subscriber::{
 
 /// Every event of this thread, with the fields of its span.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<(Level, Fields)>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<(Level, Fields)>>>);
 
 #[derive(Clone, Default, Debug, PartialEq)]
-struct Fields(BTreeMap<&'static str, String>);
+pub(crate) struct Fields(BTreeMap<&'static str, String>);
 
 impl Fields {
-    fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
 }
@@ -82,8 +82,15 @@ impl Log {
         (log, guard)
     }
 
+    /// Of all threads; once in a process.
+    pub(crate) fn start_everywhere() -> Self {
+        let log = Self::default();
+        tracing::subscriber::set_global_default(Registry::default().with(log.clone())).unwrap();
+        log
+    }
+
     /// What was logged since the last call.
-    fn take(&self) -> Vec<(Level, Fields)> {
+    pub(crate) fn take(&self) -> Vec<(Level, Fields)> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }

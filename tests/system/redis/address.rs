@@ -5,10 +5,11 @@ use std::{error::Error, fs, time::Duration};
 use redis::cmd;
 use sse_actix::Hub;
 use sse_actix_redis::{ConnectError, RedisLog};
-use sse_tests::redis::Redis;
+use sse_tests::{patience::until, redis::Redis};
+use tracing::Level;
 
 use super::builder;
-use crate::hub::count;
+use crate::{hub::count, log::Log};
 
 #[actix_web::test]
 async fn what_makes_no_sense_is_refused_with_what_to_write() {
@@ -73,6 +74,34 @@ async fn a_replica_is_refused() {
         error.to_string().ends_with("give the address of its primary"),
         "{error}"
     );
+}
+
+#[actix_web::test]
+async fn what_is_logged_of_an_absence_says_where_and_why_and_nothing_secret() {
+    let log = Log::start_everywhere();
+    let mut redis = Redis::with(&["--requirepass", "hunter2", "--save", ""]);
+    let address = format!("127.0.0.1:{}/5", redis.port());
+    let hub = RedisLog::connect(&format!("redis://:hunter2@{address}")).await;
+    let hub = Hub::builder().log(hub.unwrap()).build().unwrap();
+    count(&hub, "n", 1..=1).await;
+    redis.kill();
+    until("it to be missed", async || !hub.is_ready()).await;
+    hub.topic("n").publish(&2).await.unwrap_err();
+    redis.begin();
+    until("it to be back", async || hub.is_ready()).await;
+
+    let said = log.take();
+    assert!(!format!("{said:?}").contains("hunter2"), "{said:?}");
+    let of_redis = said.iter().filter(|(_, fields)| fields.get("redis") == address);
+    let of_redis: Vec<_> = of_redis
+        .map(|(level, fields)| (*level, fields.get("message")))
+        .collect();
+    let [lost, back] = [
+        "Redis is out of reach; streams stay open, and nothing is published",
+        "Redis is back; topics are read on from where they were",
+    ];
+    assert_eq!(of_redis, [(Level::WARN, lost), (Level::INFO, back)]);
+    assert_eq!(hub.stats().log.interruptions, 1);
 }
 
 /// A user that may only do what is needed, and only with the prefix's keys.
