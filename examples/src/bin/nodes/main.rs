@@ -13,7 +13,7 @@ mod publisher;
 mod redis;
 mod role;
 
-use std::{error::Error, process, time::Duration};
+use std::{error::Error, process};
 
 use actix_web::{
     App, Responder, get,
