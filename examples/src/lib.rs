@@ -27,16 +27,40 @@ pub struct CommandLine {
     pub port: Option<u16>,
     /// The file named, if the example takes one.
     pub file: Option<PathBuf>,
+    /// What is behind the option that the example takes, if it takes one.
+    pub option: Option<String>,
+}
+
+/// What an example takes besides its port.
+#[derive(Debug, Clone, Copy, Default)]
+struct Takes<'a> {
+    /// The word for a file.
+    file: Option<&'a str>,
+    /// An option, and the word for what is behind it.
+    option: Option<(&'a str, &'a str)>,
 }
 
 impl CommandLine {
     /// The command line of this process, `file` being the word for the file that it takes, if any.
     /// Explains itself and ends the process when it is wrong, or asked to.
     pub fn read(program: &str, file: Option<&str>) -> Self {
-        let file_usage = file.map_or_else(String::new, |file| format!(" [{file}]"));
-        let usage = format!("usage: {program} [--port PORT]{file_usage}");
+        Self::read_what(program, Takes { file, option: None })
+    }
+
+    /// The same of an example that takes an option instead of a file: its name, and the word for what is
+    /// behind it.
+    pub fn read_with_option(program: &str, name: &str, value: &str) -> Self {
+        let option = Some((name, value));
+        Self::read_what(program, Takes { file: None, option })
+    }
+
+    fn read_what(program: &str, takes: Takes<'_>) -> Self {
+        let file = takes.file.map(|file| format!(" [{file}]"));
+        let option = takes.option.map(|(name, value)| format!(" [{name} {value}]"));
+        let rest = option.or(file).unwrap_or_default();
+        let usage = format!("usage: {program} [--port PORT]{rest}");
         let port = env::var("PORT").ok().filter(|port| !port.is_empty());
-        let read = match Self::parse(env::args_os().skip(1), port, file.is_some()) {
+        let read = match Self::parse(env::args_os().skip(1), port, takes) {
             Ok(Some(read)) => read,
             Ok(None) => {
                 println!("{usage}");
@@ -74,7 +98,7 @@ impl CommandLine {
     fn parse(
         arguments: impl IntoIterator<Item = OsString>,
         port_variable: Option<String>,
-        takes_file: bool,
+        takes: Takes<'_>,
     ) -> Result<Option<Self>, String> {
         let mut read = Self::default();
         let mut port = port_variable.map(|port| ("PORT", port));
@@ -86,8 +110,12 @@ impl CommandLine {
                     let value = arguments.next().ok_or("--port needs a number")?;
                     port = Some(("--port", value.display().to_string()));
                 }
+                Some(name) if takes.option.is_some_and(|(known, _)| known == name) => {
+                    let value = arguments.next().and_then(|value| value.into_string().ok());
+                    read.option = Some(value.ok_or_else(|| format!("{name} needs a value"))?);
+                }
                 Some(option) if option.starts_with('-') => return Err(format!("unknown option {option}")),
-                _ if takes_file && read.file.is_none() => read.file = Some(argument.into()),
+                _ if takes.file.is_some() && read.file.is_none() => read.file = Some(argument.into()),
                 _ => return Err(format!("unexpected argument {}", argument.display())),
             }
         }
@@ -124,7 +152,8 @@ fn check_readable(path: &Path) -> io::Result<()> {
     Err(io::Error::new(error.kind(), message))
 }
 
-fn fail(code: i32, message: &str) -> ! {
+/// Ends the process, and says why.
+pub fn fail(code: i32, message: &str) -> ! {
     eprintln!("error: {message}");
     process::exit(code)
 }
@@ -134,13 +163,26 @@ mod tests {
     use super::*;
 
     fn parse(line: &str, port: Option<&str>) -> Result<Option<CommandLine>, String> {
-        let arguments = line.split_whitespace().map(OsString::from);
-        CommandLine::parse(arguments, port.map(str::to_owned), true)
+        parse_as(line, port, FILE)
     }
+
+    fn parse_as(line: &str, port: Option<&str>, takes: Takes<'_>) -> Result<Option<CommandLine>, String> {
+        let arguments = line.split_whitespace().map(OsString::from);
+        CommandLine::parse(arguments, port.map(str::to_owned), takes)
+    }
+
+    const FILE: Takes<'_> = Takes {
+        file: Some("FILE"),
+        option: None,
+    };
 
     fn read(port: impl Into<Option<u16>>, file: Option<&str>) -> CommandLine {
         let (port, file) = (port.into(), file.map(PathBuf::from));
-        CommandLine { port, file }
+        CommandLine {
+            port,
+            file,
+            option: None,
+        }
     }
 
     #[test]
@@ -170,17 +212,33 @@ mod tests {
     }
 
     #[test]
+    fn an_option_where_one_is_taken() {
+        let takes = Takes {
+            file: None,
+            option: Some(("--redis", "URL")),
+        };
+        let url = parse_as("--redis redis://a/ --port 81", None, takes)
+            .unwrap()
+            .unwrap();
+        assert_eq!((url.option.as_deref(), url.port), (Some("redis://a/"), Some(81)));
+        let error = parse_as("--redis", None, takes).unwrap_err();
+        assert_eq!(error, "--redis needs a value");
+        let error = parse("--redis redis://a/", None).unwrap_err();
+        assert_eq!(error, "unknown option --redis");
+    }
+
+    #[test]
     fn a_port_asked_for_is_taken_or_refused_by_its_address() {
         let first = CommandLine {
             port: Some(0),
-            file: None,
+            ..CommandLine::default()
         }
         .try_listen()
         .unwrap();
         let port = first.local_addr().unwrap().port();
         let error = CommandLine {
             port: Some(port),
-            file: None,
+            ..CommandLine::default()
         }
         .try_listen()
         .unwrap_err();

@@ -8,11 +8,17 @@ use std::{net::TcpListener, process::Command};
 
 const QUICKSTART: &str = env!("CARGO_BIN_EXE_quickstart");
 const LLM: &str = env!("CARGO_BIN_EXE_llm");
+const NODES: &str = env!("CARGO_BIN_EXE_nodes");
 
 /// Exit status and standard error of an example that must not start.
 fn refused(program: &str, arguments: &[&str], port: &str) -> (i32, String) {
     let mut command = Command::new(program);
-    let output = command.args(arguments).env("PORT", port).output().unwrap();
+    command.args(arguments).env("PORT", port);
+    refused_by(command)
+}
+
+fn refused_by(mut command: Command) -> (i32, String) {
+    let output = command.output().unwrap();
     assert!(output.stdout.is_empty(), "it prints no address");
     (
         output.status.code().unwrap(),
@@ -49,6 +55,28 @@ fn a_port_that_is_taken() {
 }
 
 #[test]
+fn a_redis_that_is_not_there() {
+    let (status, message) = refused(NODES, &["--redis", "redis://:secret@127.0.0.1:1/"], "0");
+    assert_eq!(status, 1);
+    assert_eq!(
+        message,
+        "error: Redis at 127.0.0.1:1/0 does not answer, or does not let in\n"
+    );
+
+    let nowhere = tempfile::tempdir().unwrap();
+    let mut command = Command::new(NODES);
+    command.env("PORT", "0").env("PATH", nowhere.path());
+    let (status, message) = refused_by(command);
+    assert_eq!(status, 1);
+    assert!(
+        message
+            .starts_with("error: there is no `redis-server` on the path: install the package `redis-server`")
+            && message.lines().count() == 1,
+        "{message}"
+    );
+}
+
+#[test]
 fn an_argument_that_means_nothing() {
     for (program, arguments, usage) in [
         (
@@ -57,6 +85,11 @@ fn an_argument_that_means_nothing() {
             "usage: quickstart [--port PORT] [LOG_FILE]\n",
         ),
         (LLM, ["a", "file"], "usage: llm [--port PORT]\n"),
+        (
+            NODES,
+            ["--sentinel", "here"],
+            "usage: nodes [--port PORT] [--redis URL]\n",
+        ),
     ] {
         let (status, message) = refused(program, &arguments, "");
         assert_eq!(status, 2);

@@ -10,6 +10,7 @@ mod dashboard;
 mod finite;
 mod llm;
 mod log;
+mod nodes;
 mod quickstart;
 mod reconnect;
 mod shared;

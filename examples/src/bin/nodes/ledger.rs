@@ -1,0 +1,122 @@
+//! What became of every number: what the page holds against what it has received.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use serde::Serialize;
+
+/// What the one who publishes knows of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    /// It is in the log, and every reader has to see it once.
+    Acknowledged,
+    /// It is in the log, or not: a reader may see it, once.
+    Unknown,
+    /// It is not in the log, and nobody may see it.
+    Refused,
+}
+
+/// The numbers of one node. The next is given out when the outcome of the one before is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Series {
+    /// Up to here all are decided.
+    decided: u64,
+    /// Those of them that were not acknowledged.
+    exceptions: Vec<Run>,
+}
+
+/// Numbers in a row that went the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Run {
+    from: u64,
+    to: u64,
+    outcome: Outcome,
+}
+
+impl Series {
+    fn add(&mut self, outcome: Outcome) {
+        self.decided += 1;
+        let n = self.decided;
+        match self.exceptions.last_mut() {
+            _ if outcome == Outcome::Acknowledged => {}
+            Some(run) if run.outcome == outcome && run.to + 1 == n => run.to = n,
+            _ => self.exceptions.push(Run {
+                from: n,
+                to: n,
+                outcome,
+            }),
+        }
+    }
+}
+
+/// The series of all nodes, in one run of this program.
+pub(crate) struct Ledger {
+    run: String,
+    series: Mutex<BTreeMap<usize, Series>>,
+}
+
+impl Ledger {
+    pub(crate) fn new(run: String) -> Self {
+        Self {
+            run,
+            series: Mutex::default(),
+        }
+    }
+
+    /// By which a page knows that the program was started anew.
+    pub(crate) fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// The number that the node publishes next.
+    pub(crate) fn next(&self, node: usize) -> u64 {
+        self.of(node).decided + 1
+    }
+
+    /// What became of it.
+    pub(crate) fn add(&self, node: usize, outcome: Outcome) {
+        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        series.entry(node).or_default().add(outcome);
+    }
+
+    pub(crate) fn of(&self, node: usize) -> Series {
+        let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        series.get(&node).cloned().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_the_same_way_in_a_row_is_one_run() {
+        let ledger = Ledger::new("a run".to_owned());
+        for outcome in [
+            Outcome::Acknowledged,
+            Outcome::Refused,
+            Outcome::Refused,
+            Outcome::Unknown,
+            Outcome::Acknowledged,
+            Outcome::Unknown,
+        ] {
+            ledger.add(2, outcome);
+        }
+        let run = |from, to, outcome| Run { from, to, outcome };
+        assert_eq!(
+            ledger.of(2),
+            Series {
+                decided: 6,
+                exceptions: vec![
+                    run(2, 3, Outcome::Refused),
+                    run(4, 4, Outcome::Unknown),
+                    run(6, 6, Outcome::Unknown),
+                ],
+            }
+        );
+        assert_eq!((ledger.next(2), ledger.next(1)), (7, 1));
+    }
+}

@@ -1,0 +1,93 @@
+//! Three nodes on one Redis, behind one small proxy: a page kills them, and counts that nothing is lost and
+//! nothing comes twice.
+//!
+//! `cargo run --bin nodes`, or `cargo run --bin nodes -- --redis redis://127.0.0.1:6379/`
+
+mod control;
+mod fleet;
+mod keeper;
+mod ledger;
+mod node;
+mod proxy;
+mod publisher;
+mod redis;
+mod role;
+
+use std::{error::Error, process};
+
+use actix_web::{
+    App, Responder, get,
+    web::{self, Data},
+};
+use awc::Client;
+use sse_actix::{CrossOrigin, Server, Shutdown};
+use sse_actix_redis::RedisLog;
+use sse_examples::{CommandLine, fail};
+
+use self::{fleet::Fleet, ledger::Ledger, redis::Redis, role::Role};
+
+fn main() {
+    let done = match Role::of_this_process() {
+        Role::Leader => lead(),
+        Role::Node(settings) => node::serve(settings),
+        Role::Keeper(settings) => keeper::keep(&settings).map_err(Into::into),
+    };
+    if let Err(error) = done {
+        fail(1, &error.to_string());
+    }
+}
+
+/// Starts all the others, and serves the page, its buttons, and the way to the nodes.
+#[actix_web::main]
+async fn lead() -> Result<(), Box<dyn Error>> {
+    let command_line = CommandLine::read_with_option("nodes", "--redis", "URL");
+    let listener = command_line.listen();
+    let redis = match command_line.option {
+        None => Redis::start().await?,
+        Some(url) => {
+            // Nodes wait for a Redis that is away; one that was never there is a slip of the pen.
+            RedisLog::connect(&url).await?;
+            Redis::of_somebody_else(url)
+        }
+    };
+    // Each run has topics of its own, in a Redis that has seen others too.
+    let run = format!("nodes-{}-{:08x}", process::id(), fastrand::u32(..));
+    println!("http://{}", listener.local_addr()?);
+
+    let redis = Data::new(redis);
+    let fleet = Data::new(Fleet::start(redis.url(), &run)?);
+    let ledger = Data::new(Ledger::new(run));
+    for node in fleet.nodes() {
+        actix_web::rt::spawn(publisher::publish(node.clone(), ledger.clone().into_inner()));
+    }
+
+    let shutdown = Shutdown::new();
+    let shared = (redis.clone(), fleet.clone(), Data::new(shutdown.clone()));
+    let server = Server::new(move || {
+        // What comes from other sites' pages is refused.
+        let control = web::scope("/control")
+            .wrap(CrossOrigin::nobody())
+            .configure(control::configure);
+        let events = web::resource("/events")
+            .wrap(CrossOrigin::nobody())
+            .get(proxy::pass_on);
+        App::new()
+            .app_data(shared.0.clone())
+            .app_data(shared.1.clone())
+            .app_data(shared.2.clone())
+            .app_data(ledger.clone())
+            .app_data(Data::new(Client::default()))
+            .service(page)
+            .service(control)
+            .service(events)
+    });
+    server.listen(listener).shut_down_by(&shutdown).run().await?;
+    fleet.end();
+    redis.end().await;
+    Ok(())
+}
+
+#[get("/")]
+async fn page() -> impl Responder {
+    web::Html::new(include_str!("page.html"))
+}
