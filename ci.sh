@@ -5,6 +5,8 @@ set -uo pipefail
 cd "$(dirname "$0")" || exit 1
 
 export PATH="$HOME/.cargo/bin:$PATH" CARGO_TERM_COLOR=never
+# What is built once need not be built again in parts.
+[ "${CI:-}" = true ] && export CARGO_INCREMENTAL=0
 # How long each fuzz target runs; bolero reads it.
 export BOLERO_RANDOM_TEST_TIME_MS=10000
 
