@@ -4,7 +4,7 @@
 
 use std::{env, error::Error, time::Duration};
 
-use actix_web::{App, HttpRequest, HttpResponse, Responder, get, post, web};
+use actix_web::{App, HttpRequest, HttpResponse, Responder, get, http::header, post, web};
 use serde::Deserialize;
 use sse_actix::{AppendError, Event, Hub, KeepAlive, PublishError, Server, Subscription, TopicOptions};
 use sse_actix_redis::RedisLog;
@@ -34,6 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .service(publish)
             .service(revoke)
             .service(present)
+            .service(streams)
             .service(ready)
     });
     let server = server.workers(1).bind(("127.0.0.1", port.parse()?))?;
@@ -53,6 +54,9 @@ struct Who {
 async fn subscribe(request: HttpRequest, hub: web::Data<Hub>, who: web::Query<Who>) -> Subscription {
     if let Some(user) = &who.user {
         hub.admit(&request, user.as_str());
+    }
+    if let Some(cookie) = request.headers().get(header::COOKIE) {
+        hub.admit(&request, String::from_utf8_lossy(cookie.as_bytes()));
     }
     let events = hub.subscribe("events").history(usize::MAX);
     events.keep_alive(KeepAlive::comment(Duration::from_millis(500)))
@@ -75,6 +79,12 @@ async fn revoke(hub: web::Data<Hub>, tag: String) -> impl Responder {
 #[get("/present")]
 async fn present(hub: web::Data<Hub>) -> impl Responder {
     hub.presence("events").tags().join(" ")
+}
+
+/// How many there are of this node alone.
+#[get("/streams")]
+async fn streams(hub: web::Data<Hub>) -> impl Responder {
+    hub.stats().streams.to_string()
 }
 
 #[get("/ready")]
