@@ -37,7 +37,7 @@ pub fn certified<const N: usize>(names: [&str; N]) -> (ServerConfig, Certificate
 ///
 /// # Panics
 ///
-/// If it is refused, or the certificate is another.
+/// If it is refused, the certificate is another, or the other side does not speak it.
 pub async fn connect(addr: SocketAddr, trusted: CertificateDer<'static>) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted).unwrap();
@@ -49,10 +49,9 @@ pub async fn connect(addr: SocketAddr, trusted: CertificateDer<'static>) -> TlsS
     config.alpn_protocols = vec![b"h2".to_vec()];
     let socket = TcpStream::connect(addr).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    within(
-        "a handshake",
-        TlsConnector::from(Arc::new(config)).connect(name, socket),
-    )
-    .await
-    .unwrap()
+    let connector = TlsConnector::from(Arc::new(config));
+    let connected = within("a handshake", connector.connect(name, socket)).await;
+    let connected = connected.unwrap();
+    assert_eq!(connected.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    connected
 }

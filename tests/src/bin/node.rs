@@ -35,6 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .service(revoke)
             .service(present)
             .service(streams)
+            .service(slow)
             .service(ready)
     });
     let server = server.workers(1).bind(("127.0.0.1", port.parse()?))?;
@@ -85,6 +86,14 @@ async fn present(hub: web::Data<Hub>) -> impl Responder {
 #[get("/streams")]
 async fn streams(hub: web::Data<Hub>) -> impl Responder {
     hub.stats().streams.to_string()
+}
+
+/// By how many events the slowest reader is behind, and how many were given up for it.
+#[get("/slow")]
+async fn slow(hub: web::Data<Hub>) -> impl Responder {
+    let stats = hub.stats();
+    let lag = stats.topic("events").map_or(0, |topic| topic.lag);
+    format!("{lag} {}", stats.evictions.stalled)
 }
 
 #[get("/ready")]
