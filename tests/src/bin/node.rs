@@ -1,6 +1,6 @@
 //! One node of several on one Redis: publishes to a topic, and serves it.
 //!
-//! `node <address of Redis> <port>`; prints its address.
+//! `node <address of Redis> <port> [<milliseconds that Redis may take>]`; prints its address.
 
 use std::{env, error::Error, time::Duration};
 
@@ -11,12 +11,11 @@ use sse_actix_redis::RedisLog;
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let [url, port] = env::args()
-        .skip(1)
-        .collect::<Vec<_>>()
-        .try_into()
-        .map_err(|_| "node <redis> <port>")?;
-    let log = RedisLog::builder(&url).response_timeout(Duration::from_millis(500));
+    let mut arguments = env::args().skip(1);
+    let mut argument = |name| arguments.next().ok_or(name);
+    let (url, port) = (argument("no address of Redis")?, argument("no port")?);
+    let patience = argument("").unwrap_or_else(|_| "500".to_owned()).parse()?;
+    let log = RedisLog::builder(&url).response_timeout(Duration::from_millis(patience));
     // Redis may be away just now.
     let log = loop {
         match log.clone().connect().await {
