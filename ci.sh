@@ -4,7 +4,8 @@
 set -uo pipefail
 cd "$(dirname "$0")" || exit 1
 
-export PATH="$HOME/.cargo/bin:$PATH" CARGO_TERM_COLOR=never
+# Proxies are where only root looks.
+export PATH="$HOME/.cargo/bin:$PATH:/usr/sbin" CARGO_TERM_COLOR=never
 # What is built once need not be built again in parts.
 [ "${CI:-}" = true ] && export CARGO_INCREMENTAL=0
 # How long each fuzz target runs; bolero reads it.
@@ -75,6 +76,8 @@ have_tools() {
     command -v chromium || missing+=(chromium)
     command -v chromedriver || missing+=(chromium-driver)
     command -v redis-server || missing+=(redis-server)
+    command -v nginx || missing+=(nginx)
+    command -v haproxy || missing+=(haproxy)
     [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}" || true
 
     rustc --version || return

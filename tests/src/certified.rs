@@ -1,14 +1,19 @@
 //! TLS with a certificate that nobody has to trust but who is told to.
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test that uses it")]
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{
+    ClientConfig, RootCertStore,
     crypto::ring::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
 };
 use sse_actix::ServerConfig;
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::patience::within;
 
 /// For a server that goes by these names, and the certificate that its clients see.
 ///
@@ -26,4 +31,27 @@ pub fn certified<const N: usize>(names: [&str; N]) -> (ServerConfig, Certificate
         .with_single_cert(vec![certificate.clone()], key)
         .unwrap();
     (config, certificate)
+}
+
+/// Connects to `localhost`, to speak HTTP/2.
+///
+/// # Panics
+///
+/// If it is refused, the certificate is another, or the other side does not speak it.
+pub async fn connect(addr: SocketAddr, trusted: CertificateDer<'static>) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let socket = TcpStream::connect(addr).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let connected = within("a handshake", connector.connect(name, socket)).await;
+    let connected = connected.unwrap();
+    assert_eq!(connected.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    connected
 }

@@ -7,6 +7,7 @@ pub mod guard;
 pub mod http2;
 pub mod patience;
 pub mod process;
+pub mod proxy;
 pub mod redis;
 pub mod serve;
 pub mod turmoil;

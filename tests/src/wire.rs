@@ -199,14 +199,14 @@ impl Head {
         headers
     }
 
-    /// The values of the headers with this name, in lower case.
+    /// The values of the headers with this name.
     pub fn values(&self, name: &str) -> Vec<&str> {
         let pairs = self
             .headers()
             .into_iter()
             .filter_map(|line| line.split_once(": "));
         pairs
-            .filter(|(found, _)| *found == name)
+            .filter(|(found, _)| found.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
             .collect()
     }

@@ -1,37 +1,13 @@
 //! HTTP/2 as browsers speak it: over TLS.
 
-use std::{net::SocketAddr, sync::Arc};
-
 use actix_web::{App, HttpRequest, web};
 use futures_util::{StreamExt as _, stream};
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring::default_provider,
-    pki_types::{CertificateDer, ServerName},
-};
 use sse_actix::{Event, KeepAlive, Sse, test::Serving};
-use sse_tests::{certified::certified, guard::Guards, http2::Http2, patience::within};
-use tokio::net::TcpStream;
-use tokio_rustls::{TlsConnector, client::TlsStream};
-
-async fn connect(addr: SocketAddr, trusted: CertificateDer<'static>) -> TlsStream<TcpStream> {
-    let mut roots = RootCertStore::empty();
-    roots.add(trusted).unwrap();
-    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let socket = TcpStream::connect(addr).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    within(
-        "a handshake",
-        TlsConnector::from(Arc::new(config)).connect(name, socket),
-    )
-    .await
-    .unwrap()
-}
+use sse_tests::{
+    certified::{certified, connect},
+    guard::Guards,
+    http2::Http2,
+};
 
 #[tokio::test]
 async fn streams_share_a_connection_and_end_with_it() {

@@ -1,22 +1,21 @@
 //! One node of several on one Redis: publishes to a topic, and serves it.
 //!
-//! `node <address of Redis> <port>`; prints its address.
+//! `node <address of Redis> <port> [<milliseconds that Redis may take>]`; prints its address.
 
 use std::{env, error::Error, time::Duration};
 
-use actix_web::{App, HttpRequest, HttpResponse, Responder, get, post, web};
+use actix_web::{App, HttpRequest, HttpResponse, Responder, get, http::header, post, web};
 use serde::Deserialize;
 use sse_actix::{AppendError, Event, Hub, KeepAlive, PublishError, Server, Subscription, TopicOptions};
 use sse_actix_redis::RedisLog;
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let [url, port] = env::args()
-        .skip(1)
-        .collect::<Vec<_>>()
-        .try_into()
-        .map_err(|_| "node <redis> <port>")?;
-    let log = RedisLog::builder(&url).response_timeout(Duration::from_millis(500));
+    let mut arguments = env::args().skip(1);
+    let mut argument = |name| arguments.next().ok_or(name);
+    let (url, port) = (argument("no address of Redis")?, argument("no port")?);
+    let patience = argument("").unwrap_or_else(|_| "500".to_owned()).parse()?;
+    let log = RedisLog::builder(&url).response_timeout(Duration::from_millis(patience));
     // Redis may be away just now.
     let log = loop {
         match log.clone().connect().await {
@@ -34,6 +33,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .service(publish)
             .service(revoke)
             .service(present)
+            .service(streams)
+            .service(slow)
             .service(ready)
     });
     let server = server.workers(1).bind(("127.0.0.1", port.parse()?))?;
@@ -53,6 +54,9 @@ struct Who {
 async fn subscribe(request: HttpRequest, hub: web::Data<Hub>, who: web::Query<Who>) -> Subscription {
     if let Some(user) = &who.user {
         hub.admit(&request, user.as_str());
+    }
+    if let Some(cookie) = request.headers().get(header::COOKIE) {
+        hub.admit(&request, String::from_utf8_lossy(cookie.as_bytes()));
     }
     let events = hub.subscribe("events").history(usize::MAX);
     events.keep_alive(KeepAlive::comment(Duration::from_millis(500)))
@@ -75,6 +79,20 @@ async fn revoke(hub: web::Data<Hub>, tag: String) -> impl Responder {
 #[get("/present")]
 async fn present(hub: web::Data<Hub>) -> impl Responder {
     hub.presence("events").tags().join(" ")
+}
+
+/// How many there are of this node alone.
+#[get("/streams")]
+async fn streams(hub: web::Data<Hub>) -> impl Responder {
+    hub.stats().streams.to_string()
+}
+
+/// By how many events the slowest reader is behind, and how many were given up for it.
+#[get("/slow")]
+async fn slow(hub: web::Data<Hub>) -> impl Responder {
+    let stats = hub.stats();
+    let lag = stats.topic("events").map_or(0, |topic| topic.lag);
+    format!("{lag} {}", stats.evictions.stalled)
 }
 
 #[get("/ready")]

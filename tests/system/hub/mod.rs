@@ -92,6 +92,12 @@ impl Reader {
         taken
     }
 
+    /// Waits until the connection ends, in whatever way.
+    pub(crate) async fn cut(mut self) {
+        // Which way says nothing to a browser.
+        let _ = self.wire.rest().await;
+    }
+
     /// Everything up to the end of the stream.
     pub(crate) async fn rest(&mut self) -> String {
         let rest = self.wire.body().await;

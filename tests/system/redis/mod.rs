@@ -6,6 +6,7 @@ mod calls;
 mod chaos;
 mod loss;
 mod nodes;
+mod proxies;
 mod storm;
 
 use std::time::Duration;
