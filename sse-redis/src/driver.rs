@@ -173,6 +173,10 @@ impl Shared {
         }
     }
 
+    fn is_there(&self, side: Side) -> bool {
+        self.there.load(Ordering::Relaxed) & side as u8 != 0
+    }
+
     pub(crate) fn found(&self, side: Side) {
         let before = self.there.fetch_or(side as u8, Ordering::Relaxed);
         if before != BOTH && before | side as u8 == BOTH {
@@ -354,6 +358,9 @@ impl Driver {
         let appended =
             Appended::parse(value).map_err(|foreign| AppendError::OutcomeUnknown(foreign.into()))?;
         if let Some(topic) = self.shared.known(name) {
+            // As long as the one that waits is away, what was revoked meanwhile has not been heard, and is to be
+            // before anything that came later is read.
+            let record = self.shared.is_there(Side::Follower).then_some(record);
             topic.published(&appended, record);
         }
         Ok(Position {

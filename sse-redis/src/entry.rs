@@ -62,7 +62,8 @@ impl Stored {
                 b"p" => previous = sequence_of(&value),
                 b"b" => body = Some(value),
                 b"k" => key = Some(String::from_utf8(value).map_err(|_| Foreign)?),
-                _ => return Err(Foreign),
+                // Of a later version.
+                _ => {}
             }
         }
         let record = body.map(|body| Record::from_body(body.into())).transpose()?;
@@ -227,12 +228,15 @@ mod tests {
         let stored = Stored::parse(entry(&["l", "7", "p", "4-0", "b", "data: x\n\n", "k", "a"])).unwrap();
         assert_eq!((stored.life, stored.previous), (7, sequence_of(b"4-0").unwrap()));
         assert!(Stored::parse(entry(&["l", "7", "p", "0-0"])).unwrap().begins());
+        // A later version may add something.
+        let later = Stored::parse(entry(&["l", "7", "p", "4-0", "b", "data: x\n\n", "new", "x"]));
+        assert_eq!(later.unwrap().life, 7);
         for wrong in [
             &["l", "7"][..],
             &["p", "4-0"],
             &["l", "x", "p", "4-0"],
             &["l", "7", "p", "4-0", "b", "id: 1\ndata: x\n\n"],
-            &["l", "7", "p", "4-0", "other", "x"],
+            &["other", "x"],
         ] {
             assert!(Stored::parse(entry(wrong)).is_err(), "{wrong:?}");
         }

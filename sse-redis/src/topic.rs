@@ -399,11 +399,13 @@ impl Topic {
         outcome
     }
 
-    /// Something was published here. What follows what is known is known at once, without asking Redis for it.
-    pub(crate) fn published(&self, appended: &Appended, record: Record) {
+    /// Something was published here. What follows what is known is known at once, without asking Redis for it, if
+    /// it is given.
+    pub(crate) fn published(&self, appended: &Appended, record: Option<Record>) {
         let mut state = self.state();
         let Some(live) = &mut state.live else { return };
-        if live.life == appended.life && live.ring.span().head == appended.previous {
+        let follows = live.life == appended.life && live.ring.span().head == appended.previous;
+        if let Some(record) = record.filter(|_| follows) {
             drop(state);
             self.apply([Stored::published(appended, record)]);
         } else if live.life == appended.life {
@@ -539,18 +541,22 @@ mod tests {
     fn what_was_acknowledged_is_waited_for_until_it_comes() {
         let topic = followed(5);
         assert_eq!(read_to(&topic), Some(5));
-        topic.published(&appended(7, 6), record());
+        topic.published(&appended(7, 6), Some(record()));
         assert_eq!(read_to(&topic), None, "6 has not come yet");
         assert_eq!(topic.apply([stored(6, 5)]), Applied::Here);
         assert_eq!(read_to(&topic), None);
         assert_eq!(topic.apply([stored(7, 6), stored(8, 7)]), Applied::Here);
         assert_eq!(read_to(&topic), Some(8));
+        topic.published(&appended(9, 8), Some(record()));
+        assert_eq!(read_to(&topic), Some(9), "what follows is here at once");
+        topic.published(&appended(10, 9), None);
+        assert_eq!(read_to(&topic), None, "but not what is to be read back");
     }
 
     #[test]
     fn what_was_acknowledged_and_is_gone_is_not_waited_for() {
         let topic = followed(5);
-        topic.published(&appended(7, 6), record());
+        topic.published(&appended(7, 6), Some(record()));
         topic.ask();
         let known = Some((LIFE, 7));
         assert_eq!(topic.take_job(false), Some(Job::Look { latest: false, known }));
@@ -566,7 +572,7 @@ mod tests {
 
         // Or others were published in its place.
         let topic = followed(5);
-        topic.published(&appended(7, 6), record());
+        topic.published(&appended(7, 6), Some(record()));
         assert_eq!(topic.apply([stored(8, 5)]), Applied::Diverged { life: LIFE });
     }
 }
