@@ -239,7 +239,8 @@ impl Worker {
         let mut topics = self.topics.borrow_mut();
         let key = spot.key.get();
         if let Some(local) = topics.get_mut(key)
-            && local.window.head().is_none()
+            // Or that is of an earlier life of the log, which is over: this reader would ask the log again and again.
+            && local.window.head().is_none_or(|head| head.epoch != position.epoch)
         {
             local.window.begin(position);
             // It may have grown since it was read.
@@ -551,6 +552,10 @@ impl LocalTopic {
                 if batch.resume != Resume::From {
                     // Overtaken, or another life of the log: the readers find out for themselves.
                     self.window.begin(batch.start);
+                } else if self.window.head() != Some(batch.start) {
+                    // Meanwhile a reader has found another life of the log, and the window begins there.
+                    self.grown = true;
+                    return false;
                 }
                 self.grown |= batch.more;
                 let known = self.window.head();
