@@ -1,5 +1,5 @@
 //! Nodes on one Redis, beside the log in memory: how long an event takes, how many there can be, and how often Redis
-//! is asked. `cargo run --release -p sse-bench --bin nodes [rounds]`
+//! is asked. `cargo run --release -p sse-bench --bin cluster [rounds]`
 //!
 //! Nodes and Redis are processes of their own on the first processor, and new in each round; publishers and
 //! readers are one thread on the second. Every reader has to get every event of each publisher once and in
