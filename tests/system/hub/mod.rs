@@ -5,6 +5,7 @@ mod gaps;
 mod inside;
 mod lifetime;
 mod limits;
+mod lives;
 mod modes;
 mod place;
 mod presence;
