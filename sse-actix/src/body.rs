@@ -23,7 +23,7 @@ use crate::{
     journal::{Journal, Reason},
     options::StreamOptions,
     outbox::{HIGH_WATER, Outbox},
-    server::Place,
+    server::{Offer, Place, Sent, Wire},
     shutdown::Registration,
     source::Source,
 };
@@ -33,7 +33,10 @@ pin_project! {
     ///
     /// Invariants: never an empty chunk, which would end a chunked body; and after the source has been
     /// dropped, only what is in the outbox is still delivered.
-    pub(crate) struct StreamBody<S> {
+    pub(crate) struct StreamBody<S>
+    where
+        S: Source,
+    {
         // Dropped as soon as the stream is over, before its last bytes are on their way: what the
         // handler holds is released then.
         source: Option<S>,
@@ -56,18 +59,33 @@ pin_project! {
         known: Option<Waker>,
         // Whether the timer knows it, too.
         timer_knows: bool,
+        // How often the connection's wire may still be asked for.
+        offers: u8,
         journal: Journal,
     }
 
-    impl<S> PinnedDrop for StreamBody<S> {
+    impl<S> PinnedDrop for StreamBody<S>
+    where
+        S: Source,
+    {
         fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(source) = this.source {
+                account(source, this.outbox, this.journal);
+            }
             this.journal.close(this.outbox.emitted());
         }
     }
 }
 
 /// A line that browsers skip.
-const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+pub(crate) const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+
+/// What is written to a wire before other streams have a turn.
+const TURN: usize = 128 * 1024;
+
+/// How many chunks may go by until one is found in what its connection writes.
+const OFFERS: u8 = 4;
 
 /// What a stream is tied to, and leaves when it ends.
 pub(crate) struct Links {
@@ -84,6 +102,7 @@ impl<S: Source> StreamBody<S> {
         source: S,
         links: Links,
         journal: Journal,
+        wires: bool,
     ) -> Self {
         let keep_alive: &KeepAlive = &options.keep_alive;
         let first = Frame::retry(options.retry);
@@ -111,6 +130,7 @@ impl<S: Source> StreamBody<S> {
             links,
             known: None,
             timer_knows: false,
+            offers: if wires { OFFERS } else { 0 },
             journal,
         }
     }
@@ -146,35 +166,77 @@ impl<S: Source> MessageBody for StreamBody<S> {
             return Poll::Pending;
         }
 
-        // After each chunk this is polled again, most often for nothing.
-        if !(settled && self.source.as_ref().is_some_and(Source::waits)) {
-            self.outbox.begin();
-            settled = self.as_mut().fill(cx);
-        }
+        let mut written = 0;
+        loop {
+            if self.wire_rests(cx) {
+                return Poll::Pending;
+            }
+            // After each chunk this is polled again, most often for nothing.
+            if !(settled && self.source.as_ref().is_some_and(Source::waits)) {
+                self.outbox.begin();
+                settled = self.as_mut().fill(cx);
+            }
 
-        let this = self.as_mut().project();
-        if let Some(chunk) = this.outbox.take() {
+            let this = self.as_mut().project();
+            let Some(chunk) = this.outbox.take() else { break };
             *this.sent = true;
-            *this.settled = settled;
-            *this.rests = this
-                .source
-                .as_ref()
-                .and_then(Source::portion)
-                .is_some_and(|portion| chunk.len() >= portion);
             this.journal.wrote(chunk.len());
-            return Poll::Ready(Some(Ok(chunk)));
+            let wire = this.source.as_ref().and_then(Source::wire);
+            match wire.filter(|wire| wire.is_clear()).map(|wire| wire.send(&chunk)) {
+                Some(Sent::Whole) if written < TURN => written += chunk.len(),
+                Some(Sent::Whole) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Some(Sent::Partly) => {}
+                Some(Sent::Nothing) | None => {
+                    *this.settled = settled;
+                    *this.rests = this
+                        .source
+                        .as_ref()
+                        .and_then(Source::portion)
+                        .is_some_and(|portion| chunk.len() >= portion);
+                    return self.hand_over(chunk, cx);
+                }
+            }
         }
-        if this.source.is_none() {
+        if self.source.is_none() {
             return Poll::Ready(None);
         }
         let beat = ready!(self.as_mut().poll_silence(cx));
-        let this = self.project();
-        this.journal.wrote(beat.len());
-        Poll::Ready(Some(Ok(beat)))
+        self.as_mut().project().journal.wrote(beat.len());
+        self.hand_over(beat, cx)
     }
 }
 
 impl<S: Source> StreamBody<S> {
+    fn wire(&self) -> Option<&Wire> {
+        self.source.as_ref()?.wire()
+    }
+
+    /// Gives a chunk to the dispatcher.
+    fn hand_over(self: Pin<&mut Self>, chunk: Bytes, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        let this = self.project();
+        if let Some(source) = this.source {
+            if let Some(wire) = source.wire() {
+                wire.hold();
+            } else if *this.offers > 0
+                && let Some(taker) = source.wants_wire()
+            {
+                *this.offers -= 1;
+                Offer::make(cx, &chunk, taker);
+            }
+        }
+        Poll::Ready(Some(Ok(chunk)))
+    }
+
+    /// Whether the socket has not yet taken what was last written to the wire, and there is no reason to look
+    /// further.
+    fn wire_rests(&self, cx: &mut Context<'_>) -> bool {
+        self.links.control.verdict() == Verdict::GoOn
+            && self.wire().is_some_and(|wire| wire.poll_rest(cx).is_pending())
+    }
+
     /// Lets the source push what is ready, and takes leave if the stream is over. Whether it goes on.
     fn fill(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let this = self.project();
@@ -236,6 +298,7 @@ impl<S: Source> StreamBody<S> {
                 Reason::Left
             }
         };
+        account(source, this.outbox, this.journal);
         *this.source = None;
         this.links.leave();
         this.journal.end(reason);
@@ -255,7 +318,7 @@ impl<S: Source> StreamBody<S> {
         let beats = this
             .source
             .as_mut()
-            .and_then(|source| source.beats(silence.after(), wrote));
+            .and_then(|source| source.beats(silence.after(), this.beat.is_none(), wrote));
         if let Some(due) = beats {
             return if due {
                 Poll::Ready(this.beat.as_deref().unwrap_or(&COMMENT).clone())
@@ -302,6 +365,13 @@ impl<S: Source> StreamBody<S> {
     }
 }
 
+/// Counts what was written past the body.
+fn account(source: &impl Source, outbox: &Outbox, journal: &mut Journal) {
+    let (events, bytes) = source.written();
+    outbox.also_emitted(events);
+    journal.also_wrote(bytes);
+}
+
 impl Links {
     fn retry_after_drain(&self) -> Retry {
         match (self.control.retry(), &self.registration) {
@@ -319,7 +389,7 @@ impl Links {
     }
 }
 
-impl<S> fmt::Debug for StreamBody<S> {
+impl<S: Source> fmt::Debug for StreamBody<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamBody")
             .field("over", &self.source.is_none())

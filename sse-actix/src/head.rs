@@ -68,13 +68,17 @@ pub(crate) fn respond<S: Source + 'static>(
         BoxBody::new(Farewell::new(retry, request, host.as_ref()))
     } else {
         let control = StreamControl::of(request);
+        // What middleware compresses does not arrive as the body gives it.
+        let wires = !options.compress
+            && request.version() == Version::HTTP_11
+            && host.as_ref().is_some_and(|host| host.wires);
         let links = Links {
             registration: shutdown.map(|shutdown| shutdown.register(&control)),
             place: host.clone().map(|host| Place::take(host, &control)),
             control,
         };
         let journal = Journal::open(request, &links.control);
-        BoxBody::new(StreamBody::new(options, outbox, source, links, journal))
+        BoxBody::new(StreamBody::new(options, outbox, source, links, journal, wires))
     };
 
     answer(request, options, headers, body, draining.is_some())

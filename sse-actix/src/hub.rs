@@ -7,6 +7,7 @@
 
 mod address;
 mod builder;
+mod direct;
 mod limits;
 mod part;
 mod presence;

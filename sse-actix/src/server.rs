@@ -6,13 +6,18 @@ mod host;
 mod listen;
 mod run;
 mod traffic;
+mod wire;
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use actix_web::{dev::Extensions, http::KeepAlive};
 
 pub use self::listen::inherited_sockets;
-pub(crate) use self::{connection::Place, host::Host};
+pub(crate) use self::{
+    connection::Place,
+    host::Host,
+    wire::{Offer, Sent, Wire, Wired, encode_chunk},
+};
 use self::{connection::SocketOptions, listen::Listener};
 use crate::shutdown::Shutdown;
 
@@ -75,6 +80,7 @@ pub struct Server<F> {
     client_request_timeout: Duration,
     client_disconnect_timeout: Duration,
     h2_windows: (Option<u32>, Option<u32>),
+    direct_fan_out: bool,
 }
 
 impl<F> Server<F> {
@@ -98,6 +104,7 @@ impl<F> Server<F> {
             client_request_timeout: Duration::from_secs(5),
             client_disconnect_timeout: Duration::from_secs(1),
             h2_windows: (None, None),
+            direct_fan_out: true,
         }
     }
 
@@ -194,6 +201,18 @@ impl<F> Server<F> {
     /// [`actix_web::HttpServer::h2_initial_window_size`]. They bound what clients send. Default: actix's.
     pub fn h2_windows(mut self, stream: u32, connection: u32) -> Self {
         self.h2_windows = (Some(stream), Some(connection));
+        self
+    }
+
+    /// Whether a hub writes the events of a [`Subscription`](crate::Subscription) to the sockets of its readers on
+    /// HTTP/1.1 itself, and not through the body of each response, which costs a third more. Default: it does, where
+    /// no middleware of the application changes bodies, and where what arrives at the socket is what the body gave.
+    ///
+    /// `false` is for middleware around a single scope or resource that only counts the bytes of bodies: what a hub
+    /// writes itself it would not see. [`Logger`](actix_web::middleware::Logger) around the whole application does see
+    /// everything.
+    pub fn direct_fan_out(mut self, direct: bool) -> Self {
+        self.direct_fan_out = direct;
         self
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -10,7 +11,10 @@ use actix_web::Error;
 use futures_core::{Stream, future::LocalBoxFuture};
 use sse_actix_core::{Comment, Emit, Event, Frame, Json};
 
-use crate::outbox::Outbox;
+use crate::{
+    outbox::Outbox,
+    server::{Wire, Wired},
+};
 
 /// How a source has ended. The error is boxed so that this fits into registers: it is returned at every
 /// poll, and an error is rare.
@@ -24,9 +28,10 @@ pub(crate) trait Source: Unpin {
     fn poll_fill(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<Outcome>;
 
     /// Whether a keep-alive is due after this much silence, if the source looks after that for the body, and wakes
-    /// it; `None` if it does not. `wrote` says that something was sent since this was last asked.
-    fn beats(&mut self, after: Duration, wrote: bool) -> Option<bool> {
-        let _ = (after, wrote);
+    /// it; `None` if it does not. `comment` says that the keep-alive is the usual comment, `wrote` that something was
+    /// sent since this was last asked.
+    fn beats(&mut self, after: Duration, comment: bool, wrote: bool) -> Option<bool> {
+        let _ = (after, comment, wrote);
         None
     }
 
@@ -39,6 +44,22 @@ pub(crate) trait Source: Unpin {
     /// Whether it has been asked since it was last woken, and had nothing more: then it need not be asked again.
     fn waits(&self) -> bool {
         false
+    }
+
+    /// Whom to give the wire of the connection that carries this stream, so that it is written to past the body;
+    /// `None` where nobody wants it.
+    fn wants_wire(&self) -> Option<Rc<dyn Wired>> {
+        None
+    }
+
+    /// The wire, once it was given.
+    fn wire(&self) -> Option<&Wire> {
+        None
+    }
+
+    /// How many events and bytes were written past the body.
+    fn written(&self) -> (u64, u64) {
+        (0, 0)
     }
 
     /// The stream ends: what was there before this is still to be pushed, and nothing else. Whether the source

@@ -110,6 +110,14 @@ impl Window {
         self.entries.get(next).map_or(Ahead::Nothing, Ahead::Next)
     }
 
+    /// All that there is for a reader at `position`; `None` if it has to read from the log.
+    pub fn after(&self, position: Position) -> Option<impl Iterator<Item = &Arc<Entry>> + Clone> {
+        let start = self.start?;
+        let reaches = position.epoch == start.epoch && position.sequence >= start.sequence;
+        let is_new = move |entry: &&Arc<Entry>| entry.sequence() > position.sequence;
+        reaches.then(|| self.entries.iter().filter(is_new))
+    }
+
     /// How many entries it holds.
     pub fn len(&self) -> usize {
         self.entries.len()

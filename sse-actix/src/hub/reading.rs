@@ -31,12 +31,16 @@ use super::{
 };
 use crate::{
     outbox::Outbox,
+    server::{Wire, Wired},
     source::{Outcome, Source},
 };
 
 /// What a reader gets at once. With the last event, if that is small, and the framing of HTTP/1.1 it fits the 8 KiB
 /// of actix's buffer, which grows for more and does not shrink again: ten thousand that have caught up would keep it.
 const PORTION: usize = 7 * 1024 + 512;
+
+/// What a reader with a wire gets at once: nothing is kept of it.
+const WIRED_PORTION: usize = 16 * 1024;
 
 /// What a reader that has fallen behind takes from the log at once: some portions.
 const CATCH_UP: Limit = Limit {
@@ -224,6 +228,7 @@ impl Reading {
             }
             if !moved {
                 self.member.wait(cx);
+                self.member.follows.set(matches!(&*self.parts, [part] if part.follows()));
                 return Poll::Pending;
             }
         }
@@ -231,6 +236,15 @@ impl Reading {
 
     pub(super) fn member(&self) -> &Rc<Member> {
         &self.member
+    }
+
+    /// How many bytes are enough at once.
+    fn mark(&self) -> usize {
+        if self.member.wire.get().is_some_and(|wire| wire.is_clear()) {
+            WIRED_PORTION
+        } else {
+            PORTION
+        }
     }
 }
 
@@ -242,15 +256,28 @@ impl Drop for Reading {
 
 impl Source for Reading {
     fn poll_fill(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<Outcome> {
-        self.poll(&mut &*outbox, cx)
+        let mark = self.mark();
+        self.poll(&mut Marked { outbox, mark }, cx)
     }
 
-    fn beats(&mut self, after: Duration, wrote: bool) -> Option<bool> {
-        Some(self.worker.beats(&self.member, after, wrote))
+    fn beats(&mut self, after: Duration, comment: bool, wrote: bool) -> Option<bool> {
+        Some(self.worker.beats(&self.member, after, comment, wrote))
     }
 
     fn portion(&self) -> Option<usize> {
-        Some(PORTION)
+        Some(self.mark())
+    }
+
+    fn wants_wire(&self) -> Option<Rc<dyn Wired>> {
+        Some(Rc::clone(&self.member) as _)
+    }
+
+    fn wire(&self) -> Option<&Wire> {
+        self.member.wire.get().map(Rc::as_ref)
+    }
+
+    fn written(&self) -> (u64, u64) {
+        self.member.written.get()
     }
 
     fn waits(&self) -> bool {
@@ -268,21 +295,27 @@ impl Source for Reading {
     }
 }
 
-impl Sink for &Outbox {
+/// An outbox, to be filled up to a mark.
+struct Marked<'a> {
+    outbox: &'a Outbox,
+    mark: usize,
+}
+
+impl Sink for Marked<'_> {
     fn is_full(&self) -> bool {
-        self.holds(PORTION)
+        self.outbox.holds(self.mark)
     }
 
     fn entry(&mut self, entry: &Entry, id: Id<'_>) {
         match id {
-            Id::Own => self.push_shared(entry.frame()),
-            Id::None => self.push_encoded(b"", entry.body()),
-            Id::Line(line) => self.push_encoded(line, entry.body()),
+            Id::Own => self.outbox.push_shared(entry.frame()),
+            Id::None => self.outbox.push_encoded(b"", entry.body()),
+            Id::Line(line) => self.outbox.push_encoded(line, entry.body()),
         }
     }
 
     fn frame(&mut self, frame: &Frame) {
-        self.push_encoded(frame, b"");
+        self.outbox.push_encoded(frame, b"");
     }
 }
 
@@ -577,6 +610,11 @@ impl<S: Sink> Reader<'_, S> {
 }
 
 impl Part {
+    /// It reads from the window, and is shown all that is there.
+    fn follows(&self) -> bool {
+        self.work.is_none() && self.manner.is_none() && self.until.is_none()
+    }
+
     fn shows(&self, entry: &Entry, position: Position) -> bool {
         self.manner
             .as_deref()

@@ -2,11 +2,11 @@
 //! wakes its readers.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::{BTreeMap, HashMap, VecDeque},
     future::{Future, poll_fn},
     num::NonZeroUsize,
-    pin::Pin,
+    pin::{Pin, pin},
     rc::{Rc, Weak},
     sync::{
         Arc, PoisonError,
@@ -24,12 +24,16 @@ use sse_actix_core::{
 use tokio::time::{Instant, Sleep};
 
 use super::{
+    direct::{self, Chunk, Given},
     limits::Seat,
     presence::Stay,
     state::{State, TopicState},
     stats::Eviction,
 };
-use crate::control::StreamControl;
+use crate::{
+    control::StreamControl,
+    server::{Wire, Wired},
+};
 
 thread_local! {
     static WORKERS: RefCell<HashMap<u64, Rc<Worker>>> = RefCell::new(HashMap::new());
@@ -69,6 +73,8 @@ pub(super) struct Worker {
     pump: Cell<Option<Waker>>,
     /// Where id lines are written, one at a time.
     pub(super) scratch: Cell<Vec<u8>>,
+    /// What readers are given at once.
+    pub(super) chunk: RefCell<Chunk>,
 }
 
 /// Whom to end when and why; told from others at the same instant by a number.
@@ -109,12 +115,20 @@ pub(super) struct Member {
     pub(super) control: Option<StreamControl>,
     pub(super) seat: Cell<Option<Seat>>,
     pub(super) stays: Cell<Vec<Stay>>,
+    /// The socket of its connection, where that can be written to.
+    pub(super) wire: OnceCell<Rc<Wire>>,
+    /// Whether what is new in the window, all of it and nothing else, is what it gets next.
+    pub(super) follows: Cell<bool>,
+    /// How many events and bytes were written to its wire by the worker.
+    pub(super) written: Cell<(u64, u64)>,
     /// When it last wrote, in milliseconds of the worker's clock.
-    wrote: Cell<u64>,
+    pub(super) wrote: Cell<u64>,
     /// After how many milliseconds of silence it is to be kept alive; 0 as long as nobody asked.
     silence: Cell<u32>,
     /// That is due.
     beat: Cell<bool>,
+    /// It is done by the usual comment.
+    pub(super) comment: Cell<bool>,
     pub(super) places: SmallVec<[Spot; 1]>,
 }
 
@@ -152,6 +166,7 @@ impl Worker {
             ticks: Cell::new(0),
             pump: Cell::new(None),
             scratch: Cell::default(),
+            chunk: RefCell::default(),
         });
         WORKERS.with_borrow_mut(|workers| workers.insert(state.id, Rc::clone(&worker)));
         let leaving = Leaving(Rc::clone(&worker));
@@ -301,10 +316,9 @@ impl Worker {
                 self.activate(local, key);
             }
         }
-        self.poll_time(timer.as_mut(), cx);
+        let mut go_on = self.poll_time(timer.as_mut(), cx);
 
         let mut budget = SLICE;
-        let mut go_on = false;
         let active = self.active.borrow().len();
         for _ in 0..active {
             let Some(key) = self.active.borrow_mut().pop_front() else {
@@ -315,7 +329,7 @@ impl Worker {
                 continue;
             };
             local.queued = false;
-            let step = local.step(self, &mut budget, cx);
+            let step = local.step(self, key, &mut budget, cx);
             if step != Step::Done {
                 self.activate(local, key);
             }
@@ -325,17 +339,20 @@ impl Worker {
             }
         }
         if go_on {
-            // After those that were woken.
-            cx.waker().wake_by_ref();
+            // After those that were woken, and after it was looked who has asked for something meanwhile.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
         }
         Poll::Pending
     }
 
-    fn poll_time(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) {
+    /// Does what is due. Whether there is more.
+    fn poll_time(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> bool {
         loop {
             let now = Instant::now();
             self.end_due(now);
-            self.beat_due();
+            if self.beat_due() {
+                return true;
+            }
             if now >= self.next_tick.get() {
                 self.next_tick.set(now + TICK);
                 self.tick();
@@ -346,13 +363,13 @@ impl Worker {
             let beat = beat.map(|at| self.began + Duration::from_millis(at));
             let Some(next) = tick.into_iter().chain(deadline).chain(beat).min() else {
                 // Nothing to look after.
-                return;
+                return false;
             };
             if timer.deadline() != next {
                 timer.as_mut().reset(next);
             }
             if timer.as_mut().poll(cx).is_pending() {
-                return;
+                return false;
             }
         }
     }
@@ -374,23 +391,32 @@ impl Worker {
         }
     }
 
-    /// Wakes those whose silence has lasted for long enough.
-    fn beat_due(&self) {
+    /// Keeps those alive whose silence has lasted for long enough. Whether there are more of them.
+    fn beat_due(&self) -> bool {
         let now = self.clock();
         let mut due = Vec::new();
         {
             let mut beats = self.beats.borrow_mut();
-            while let Some(first) = beats.first_entry()
+            while due.len() < SLICE
+                && let Some(mut first) = beats.first_entry()
                 && *first.key() <= now
             {
-                due.append(&mut first.remove());
+                let members = first.get_mut();
+                due.extend(members.drain(members.len().saturating_sub(SLICE)..));
+                if members.is_empty() {
+                    first.remove();
+                }
             }
         }
+        let more = due.len() >= SLICE;
         for member in due.iter().filter_map(Weak::upgrade) {
             let silent_until = member.wrote.get() + u64::from(member.silence.get());
             if member.is_over() {
             } else if member.rounded(silent_until) > now {
                 self.beat_at(&member, silent_until);
+            } else if member.waiting.get() && member.comment.get() && direct::keep_alive(&member) {
+                member.wrote.set(now);
+                self.beat_at(&member, now + u64::from(member.silence.get()));
             } else if member.waiting.get() {
                 member.beat.set(true);
                 member.wake(self.ticks.get());
@@ -399,10 +425,12 @@ impl Worker {
                 self.beat_at(&member, now + u64::from(member.silence.get()));
             }
         }
+        more
     }
 
     /// Whether a member is to be kept alive now. From when it is first asked, the member is woken for it.
-    pub(super) fn beats(&self, member: &Rc<Member>, after: Duration, wrote: bool) -> bool {
+    pub(super) fn beats(&self, member: &Rc<Member>, after: Duration, comment: bool, wrote: bool) -> bool {
+        member.comment.set(comment);
         let beat = member.beat.take();
         let first = member.silence.get() == 0;
         if first {
@@ -475,24 +503,35 @@ enum Step {
 
 impl LocalTopic {
     /// Takes in what is new, and wakes the next readers.
-    fn step(&mut self, worker: &Worker, budget: &mut usize, cx: &mut Context<'_>) -> Step {
+    fn step(&mut self, worker: &Worker, key: usize, budget: &mut usize, cx: &mut Context<'_>) -> Step {
         let waits = self.pull(worker, cx);
         while let Some(next) = self.waking {
             if *budget == 0 {
                 return Step::Again;
             }
             let Some(head) = self.window.head() else { break };
+            let mut chunk = worker.chunk.borrow_mut();
+            let (now, mut given) = (worker.clock(), 0);
             let mut next = next;
             // A slot may be empty; there are never more slots than there were readers at once.
             while next < self.readers.capacity() && *budget > 0 {
                 if let Some((member, part)) = self.readers.get(next)
-                    && member.waits_before(*part, head)
+                    && let Some(spot) = member.places.get(*part)
+                    && member.waits_before(spot, head)
                 {
-                    member.wake(worker.ticks.get());
+                    match chunk.give(key, &self.window, member, spot, now) {
+                        Given::All(events) => given += events,
+                        Given::Rests(events) => {
+                            given += events;
+                            member.wake(worker.ticks.get());
+                        }
+                        Given::Nothing => member.wake(worker.ticks.get()),
+                    }
                     *budget -= 1;
                 }
                 next += 1;
             }
+            self.delivered.set(self.delivered.get() + given);
             self.waking = (next < self.readers.capacity()).then_some(next);
             self.settling = true;
         }
@@ -622,9 +661,13 @@ impl Member {
             control,
             seat: Cell::new(Some(seat)),
             stays: Cell::default(),
+            wire: OnceCell::new(),
+            follows: Cell::new(false),
+            written: Cell::default(),
             wrote: Cell::new(0),
             silence: Cell::new(0),
             beat: Cell::new(false),
+            comment: Cell::new(false),
             places: (0..parts).map(|_| spot()).collect(),
         }
     }
@@ -660,12 +703,11 @@ impl Member {
         at - at % grain
     }
 
-    fn waits_before(&self, part: usize, head: Position) -> bool {
+    fn waits_before(&self, spot: &Spot, head: Position) -> bool {
         self.waiting.get()
-            && self
-                .places
-                .get(part)
-                .and_then(|spot| spot.position.get())
+            && spot
+                .position
+                .get()
                 .is_some_and(|position| position.epoch != head.epoch || position.sequence < head.sequence)
     }
 
@@ -675,6 +717,13 @@ impl Member {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }
+    }
+}
+
+impl Wired for Member {
+    fn wire(&self, wire: Rc<Wire>) {
+        // A stream stays on its connection.
+        let _ = self.wire.set(wire);
     }
 }
 

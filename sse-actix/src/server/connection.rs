@@ -28,6 +28,36 @@ pub(super) struct SocketOptions {
     pub(super) send_buffer: Option<usize>,
 }
 
+/// A connection that has just been accepted.
+pub(super) struct Accepted<'a> {
+    /// As hooks get it.
+    pub(super) io: &'a dyn Any,
+    pub(super) tcp: &'a TcpStream,
+    /// Whether it is worth a descriptor.
+    pub(super) may_be_http2: bool,
+}
+
+impl<'a> Accepted<'a> {
+    pub(super) fn over_tcp(tcp: &'a TcpStream, may_be_http2: bool) -> Self {
+        Self {
+            io: tcp,
+            tcp,
+            may_be_http2,
+        }
+    }
+
+    #[cfg(feature = "rustls")]
+    #[expect(clippy::unnecessary_wraps, reason = "as the others")]
+    pub(super) fn over_tls(tls: &'a actix_tls::accept::rustls_0_23::TlsStream<TcpStream>) -> Option<Self> {
+        let (tcp, session) = tls.get_ref();
+        Some(Self {
+            io: tls,
+            tcp,
+            may_be_http2: session.alpn_protocol() == Some(b"h2"),
+        })
+    }
+}
+
 /// Lives in the extensions of a connection on which HTTP/2 may be spoken; on HTTP/1.1 nobody has to be
 /// told. Dropped with them: when the connection has ended and no request that came over it is alive any
 /// more.
@@ -48,19 +78,13 @@ struct Shared {
 }
 
 impl Connection {
-    /// Prepares an accepted connection. `may_be_http2` decides whether it is worth a descriptor.
-    pub(super) fn prepare(
-        io: &dyn Any,
-        extensions: &mut Extensions,
-        options: SocketOptions,
-        may_be_http2: impl FnOnce(&TcpStream) -> bool,
-    ) {
-        let Some((tcp, http2)) = transport(io) else { return };
-        options.apply(tcp);
-        if !http2.unwrap_or_else(|| may_be_http2(tcp)) {
+    /// Prepares an accepted connection.
+    pub(super) fn prepare(accepted: &Accepted<'_>, extensions: &mut Extensions, options: SocketOptions) {
+        options.apply(accepted.tcp);
+        if !accepted.may_be_http2 {
             return;
         }
-        let spare = SockRef::from(tcp)
+        let spare = SockRef::from(accepted.tcp)
             .try_clone()
             .inspect_err(|error| tracing::warn!(%error, "no descriptor to watch an HTTP/2 connection with"))
             .ok();
@@ -155,16 +179,6 @@ async fn until_peer_has_closed(socket: &TcpStream) {
             Err::<(), _>(io::ErrorKind::WouldBlock.into())
         });
     }
-}
-
-/// The TCP stream below, and whether it carries HTTP/2, where TLS has settled that.
-fn transport(io: &dyn Any) -> Option<(&TcpStream, Option<bool>)> {
-    #[cfg(feature = "rustls")]
-    if let Some(tls) = io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>() {
-        let (tcp, session) = tls.get_ref();
-        return Some((tcp, Some(session.alpn_protocol() == Some(b"h2"))));
-    }
-    io.downcast_ref::<TcpStream>().map(|tcp| (tcp, None))
 }
 
 impl SocketOptions {

@@ -16,6 +16,8 @@ pub(crate) struct Host {
     pub(crate) shutdown: Shutdown,
     pub(super) traffic: Arc<Traffic>,
     pub(super) connection: Option<Lifeline>,
+    /// Whether hubs may write to its connections themselves.
+    pub(crate) wires: bool,
 }
 
 thread_local! {

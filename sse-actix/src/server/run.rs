@@ -1,23 +1,37 @@
 //! From settings to a server that serves.
 
-use std::{any::Any, fmt, io, sync::Arc};
+use std::{
+    any::TypeId,
+    fmt, io,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
-use actix_http::{Request, Response};
-use actix_service::{IntoServiceFactory, Service, ServiceFactory};
+use actix_http::{
+    HttpServiceBuilder, Protocol, Request, Response,
+    body::EitherBody,
+    error::DispatchError,
+    h1::{ExpectHandler, UpgradeHandler},
+};
+use actix_server::{GracefulShutdownSignal, ServerBuilder};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::{
-    Error, HttpServer,
-    body::MessageBody,
+    Error,
+    body::{BoxBody, MessageBody},
     dev::{AppConfig, Extensions},
+    http::KeepAlive,
     rt::net::TcpStream,
 };
 
 use super::{
     OnConnect, Server,
-    connection::{Connection, SocketOptions},
+    connection::{Accepted, Connection, SocketOptions},
     drive,
     host::Host,
     listen::{Listener, Spoken},
-    traffic::{Counted, Traffic},
+    traffic::{Counted, CountedBody, Traffic},
+    wire::Io,
 };
 
 impl<F> Server<F> {
@@ -62,43 +76,36 @@ impl<F> Server<F> {
         // Beyond our own, which ends the wait first.
         let timeout = self.shutdown_timeout.as_secs().saturating_add(1);
         let traffic = Arc::new(Traffic::default());
-        let factory = self.factory;
-        let host = Host {
-            shutdown: self.shutdown.clone(),
-            traffic: Arc::clone(&traffic),
-            connection: None,
-        };
-        let mut http = HttpServer::new(move || Counted::<S, B>::new(factory().into_factory(), host.clone()))
+        let mut builder = ServerBuilder::new()
             .disable_signals()
-            .h1_allow_half_closed(false)
-            .tcp_nodelay(true)
             .shutdown_timeout(timeout)
-            .max_connections(self.max_connections)
-            .keep_alive(self.keep_alive)
-            .client_request_timeout(self.client_request_timeout)
-            .client_disconnect_timeout(self.client_disconnect_timeout)
-            .on_connect(hook(&self.listeners, self.on_connect, self.socket));
+            .max_concurrent_connections(self.max_connections);
         if let Some(workers) = self.workers {
-            http = http.workers(workers);
+            builder = builder.workers(workers);
         }
-        if let (Some(stream), Some(connection)) = self.h2_windows {
-            http = http
-                .h2_initial_window_size(stream)
-                .h2_initial_connection_window_size(connection);
-        }
+        let serving = Serving {
+            factory: self.factory,
+            host: Host {
+                shutdown: self.shutdown.clone(),
+                traffic: Arc::clone(&traffic),
+                connection: None,
+                wires: self.direct_fan_out && is_bare::<B>(),
+            },
+            keep_alive: self.keep_alive,
+            client_request_timeout: self.client_request_timeout,
+            client_disconnect_timeout: self.client_disconnect_timeout,
+            h2_windows: self.h2_windows,
+            socket: self.socket,
+            on_connect: self.on_connect,
+            stopping: builder.graceful_shutdown_signal(),
+        };
         let backlog = i32::try_from(self.backlog).unwrap_or(i32::MAX);
         for listener in self.listeners {
             listener.set_backlog(backlog)?;
-            http = match listener.spoken {
-                Spoken::Http1 => http.listen(listener.socket)?,
-                #[cfg(feature = "http2")]
-                Spoken::AutoH2c => http.listen_auto_h2c(listener.socket)?,
-                #[cfg(feature = "rustls")]
-                Spoken::Tls(config) => http.listen_rustls_0_23(listener.socket, *config)?,
-            };
+            builder = serving.clone().listen(builder, listener)?;
         }
         drive::drive(
-            http.run(),
+            builder.run(),
             self.shutdown,
             &traffic,
             self.signals,
@@ -108,25 +115,160 @@ impl<F> Server<F> {
     }
 }
 
-/// What is called for every accepted connection: the user's hook, then ours.
-fn hook(
-    listeners: &[Listener],
-    user: Option<OnConnect>,
+/// What is served, and how.
+#[derive(Clone)]
+struct Serving<F> {
+    factory: F,
+    host: Host,
+    keep_alive: KeepAlive,
+    client_request_timeout: Duration,
+    client_disconnect_timeout: Duration,
+    h2_windows: (Option<u32>, Option<u32>),
     socket: SocketOptions,
-) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + use<> {
-    let h2c_ports: Vec<u16> = listeners
-        .iter()
-        .filter(|listener| !matches!(listener.spoken, Spoken::Http1))
-        .filter_map(|listener| Some(listener.socket.local_addr().ok()?.port()))
-        .collect();
-    move |io: &dyn Any, extensions: &mut Extensions| {
-        if let Some(user) = &user {
-            user(io, extensions);
+    on_connect: Option<OnConnect>,
+    stopping: GracefulShutdownSignal,
+}
+
+impl<F> Serving<F> {
+    fn listen<I, S, B>(self, builder: ServerBuilder, listener: Listener) -> io::Result<ServerBuilder>
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<Error> + 'static,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>> + 'static,
+        <S::Service as Service<Request>>::Future: 'static,
+        S::Service: 'static,
+        B: MessageBody + 'static,
+    {
+        let Listener { socket, spoken, .. } = listener;
+        let addr = socket.local_addr()?;
+        let name = format!("sse-actix-{addr}");
+        match spoken {
+            Spoken::Http1 => builder.listen(name, socket, move || {
+                let http = self.build(addr, |io: &Io| io.accepted(false)).finish(application((self.factory)().into_factory(), self.host.clone(), addr, false));
+                fn_service(|tcp: TcpStream| async { Ok(accept(tcp, Protocol::Http1)) }).and_then(http)
+            }),
+            #[cfg(feature = "http2")]
+            Spoken::AutoH2c => builder.listen(name, socket, move || {
+                let http = self.build(addr, |io: &Io| io.accepted(true)).finish(application((self.factory)().into_factory(), self.host.clone(), addr, false));
+                fn_service(async |tcp: TcpStream| {
+                    let protocol = protocol_of(&tcp).await.map_err(DispatchError::Io)?;
+                    Ok(accept(tcp, protocol))
+                })
+                .and_then(http)
+            }),
+            #[cfg(feature = "rustls")]
+            Spoken::Tls(config) => builder.listen(name, socket, move || {
+                use actix_tls::accept::rustls_0_23::TlsStream;
+
+                self.build(addr, |io: &TlsStream<TcpStream>| Accepted::over_tls(io))
+                    .finish(application((self.factory)().into_factory(), self.host.clone(), addr, true))
+                    .rustls_0_23((*config).clone())
+            }),
         }
-        let may_be_http2 = |tcp: &TcpStream| {
-            tcp.local_addr()
-                .is_ok_and(|addr| h2c_ports.contains(&addr.port()))
-        };
-        Connection::prepare(io, extensions, socket, may_be_http2);
     }
+
+    fn build<T, S>(
+        &self,
+        addr: SocketAddr,
+        accepted: impl Fn(&T) -> Option<Accepted<'_>> + 'static,
+    ) -> HttpServiceBuilder<T, S, ExpectHandler, UpgradeHandler>
+    where
+        S: ServiceFactory<Request, Config = ()>,
+        S::Error: Into<Response<BoxBody>> + 'static,
+        S::InitError: fmt::Debug,
+        <S::Service as Service<Request>>::Future: 'static,
+    {
+        let stopping = self.stopping.clone();
+        let (on_connect, options) = (self.on_connect.clone(), self.socket);
+        let mut http = HttpServiceBuilder::default()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(self.keep_alive)
+            .client_request_timeout(self.client_request_timeout)
+            .client_disconnect_timeout(self.client_disconnect_timeout)
+            .h1_allow_half_closed(false)
+            .tcp_nodelay(true)
+            .local_addr(addr)
+            .on_connect_ext(move |io: &T, extensions: &mut Extensions| {
+                let Some(accepted) = accepted(io) else { return };
+                if let Some(on_connect) = &on_connect {
+                    on_connect(accepted.io, extensions);
+                }
+                Connection::prepare(&accepted, extensions, options);
+            });
+        if let (Some(stream), Some(connection)) = self.h2_windows {
+            http = http
+                .h2_initial_window_size(stream)
+                .h2_initial_connection_window_size(connection);
+        }
+        http
+    }
+}
+
+/// The application, as actix's `HttpServer` sets it up, with its requests counted.
+fn application<S, B>(
+    application: S,
+    host: Host,
+    addr: SocketAddr,
+    secure: bool,
+) -> impl ServiceFactory<
+    Request,
+    Config = (),
+    Response = Response<CountedBody<B>>,
+    Error = Response<BoxBody>,
+    InitError = S::InitError,
+    Service = impl Service<Request, Response = Response<CountedBody<B>>, Error = Response<BoxBody>> + 'static,
+>
+where
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<Error> + 'static,
+    S::Response: Into<Response<B>> + 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    let counted = Counted::<S, B>::new(application, host);
+    let counted = counted.map_err(|error| Response::from(error.into().error_response()));
+    // What actix's own server says of itself, which it lets nobody else say but its test kit.
+    map_config(counted, move |()| {
+        AppConfig::__priv_test_new(secure, addr.to_string(), addr)
+    })
+}
+
+fn accept(tcp: TcpStream, protocol: Protocol) -> (Io, Protocol, Option<SocketAddr>) {
+    // A socket option that cannot be set costs speed, not the connection.
+    let _ = tcp.set_nodelay(true);
+    let peer = tcp.peer_addr().ok();
+    (Io::new(tcp), protocol, peer)
+}
+
+/// What a client speaks, by how it begins ([RFC 9113, 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)).
+#[cfg(feature = "http2")]
+async fn protocol_of(tcp: &TcpStream) -> io::Result<Protocol> {
+    const PREFACE: &[u8] = b"PRI * HTTP/2";
+    let mut first = [0; PREFACE.len()];
+    tcp.peek(&mut first).await?;
+    Ok(if first == PREFACE {
+        Protocol::Http2
+    } else {
+        Protocol::Http1
+    })
+}
+
+/// Whether no middleware of the application changes the type of bodies; the ones that stand between the application and
+/// this body may leave it out for other responses.
+fn is_bare<B: 'static>() -> bool {
+    type Once = EitherBody<BoxBody>;
+    type Twice = EitherBody<Once>;
+    let bare = [
+        TypeId::of::<BoxBody>(),
+        TypeId::of::<Once>(),
+        TypeId::of::<Twice>(),
+        TypeId::of::<EitherBody<Twice>>(),
+    ];
+    bare.contains(&TypeId::of::<B>())
 }
