@@ -99,7 +99,7 @@ impl<S: Source> StreamBody<S> {
     pub(crate) fn new(
         options: &StreamOptions,
         outbox: Rc<Outbox>,
-        source: S,
+        mut source: S,
         links: Links,
         journal: Journal,
         wires: bool,
@@ -110,6 +110,7 @@ impl<S: Source> StreamBody<S> {
         let emitted = outbox.take();
         outbox.push_raw(&first);
         outbox.push_raw(&emitted.unwrap_or_default());
+        source.expect_wire(wires);
         Self {
             source: Some(source),
             outbox,
@@ -225,6 +226,8 @@ impl<S: Source> StreamBody<S> {
             {
                 *this.offers -= 1;
                 Offer::make(cx, &chunk, taker);
+            } else {
+                source.expect_wire(false);
             }
         }
         Poll::Ready(Some(Ok(chunk)))

@@ -46,6 +46,12 @@ pub(crate) trait Source: Unpin {
         false
     }
 
+    /// Whether it may be given the wire of its connection as soon as that has written a first chunk. Told before the
+    /// first, and when it turns out otherwise.
+    fn expect_wire(&mut self, may_come: bool) {
+        let _ = may_come;
+    }
+
     /// Whom to give the wire of the connection that carries this stream, so that it is written to past the body;
     /// `None` where nobody wants it.
     fn wants_wire(&self) -> Option<Rc<dyn Wired>> {

@@ -37,7 +37,14 @@ pub(super) enum Given {
 
 impl Chunk {
     /// Gives a reader that waits what the window has for it.
-    pub(super) fn give(&mut self, topic: usize, window: &Window, member: &Member, spot: &Spot, now: u64) -> Given {
+    pub(super) fn give(
+        &mut self,
+        topic: usize,
+        window: &Window,
+        member: &Member,
+        spot: &Spot,
+        now: u64,
+    ) -> Given {
         let wire = wire_of(member).filter(|_| member.follows.get());
         let (Some(wire), Some(from), Some(head)) = (wire, spot.position.get(), window.head()) else {
             return Given::Nothing;
@@ -67,13 +74,7 @@ impl Chunk {
         let Some(entries) = window.after(from) else {
             return false;
         };
-        let frames = entries.map(|entry| {
-            if tells {
-                &**entry.frame()
-            } else {
-                entry.body()
-            }
-        });
+        let frames = entries.map(|entry| if tells { &**entry.frame() } else { entry.body() });
         let size = frames.clone().map(<[u8]>::len).sum::<usize>();
         if !(1..=MOST).contains(&size) {
             return false;
@@ -94,7 +95,9 @@ pub(super) fn keep_alive(member: &Member) -> bool {
     let sent = wire.send_chunk(COMMENT);
     if sent != Sent::Nothing {
         let (events, bytes) = member.written.get();
-        member.written.set((events, bytes + crate::body::COMMENT.len() as u64));
+        member
+            .written
+            .set((events, bytes + crate::body::COMMENT.len() as u64));
     }
     sent == Sent::Whole
 }

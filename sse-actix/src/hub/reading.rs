@@ -42,6 +42,9 @@ const PORTION: usize = 7 * 1024 + 512;
 /// What a reader with a wire gets at once: nothing is kept of it.
 const WIRED_PORTION: usize = 16 * 1024;
 
+/// What a reader gets that is given a wire after it.
+const FIRST_PORTION: usize = 512;
+
 /// What a reader that has fallen behind takes from the log at once: some portions.
 const CATCH_UP: Limit = Limit {
     events: NonZeroUsize::new(1_000).unwrap(),
@@ -52,6 +55,7 @@ pub(super) struct Reading {
     worker: Rc<Worker>,
     member: Rc<Member>,
     parts: SmallVec<[Part; 1]>,
+    expects_wire: bool,
 }
 
 pub(super) struct Part {
@@ -191,6 +195,7 @@ impl Reading {
             worker,
             member,
             parts,
+            expects_wire: false,
         }
     }
 
@@ -228,7 +233,9 @@ impl Reading {
             }
             if !moved {
                 self.member.wait(cx);
-                self.member.follows.set(matches!(&*self.parts, [part] if part.follows()));
+                self.member
+                    .follows
+                    .set(matches!(&*self.parts, [part] if part.follows()));
                 return Poll::Pending;
             }
         }
@@ -240,10 +247,10 @@ impl Reading {
 
     /// How many bytes are enough at once.
     fn mark(&self) -> usize {
-        if self.member.wire.get().is_some_and(|wire| wire.is_clear()) {
-            WIRED_PORTION
-        } else {
-            PORTION
+        match self.member.wire.get() {
+            Some(wire) if wire.is_clear() => WIRED_PORTION,
+            None if self.expects_wire => FIRST_PORTION,
+            _ => PORTION,
         }
     }
 }
@@ -266,6 +273,10 @@ impl Source for Reading {
 
     fn portion(&self) -> Option<usize> {
         Some(self.mark())
+    }
+
+    fn expect_wire(&mut self, may_come: bool) {
+        self.expects_wire = may_come;
     }
 
     fn wants_wire(&self) -> Option<Rc<dyn Wired>> {

@@ -1,21 +1,16 @@
 //! From settings to a server that serves.
 
-use std::{
-    any::TypeId,
-    fmt, io,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{any::TypeId, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_http::{
     HttpServiceBuilder, Protocol, Request, Response,
     body::EitherBody,
-    error::DispatchError,
     h1::{ExpectHandler, UpgradeHandler},
 };
 use actix_server::{GracefulShutdownSignal, ServerBuilder};
-use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
 use actix_web::{
     Error,
     body::{BoxBody, MessageBody},
@@ -147,14 +142,26 @@ impl<F> Serving<F> {
         let name = format!("sse-actix-{addr}");
         match spoken {
             Spoken::Http1 => builder.listen(name, socket, move || {
-                let http = self.build(addr, |io: &Io| io.accepted(false)).finish(application((self.factory)().into_factory(), self.host.clone(), addr, false));
+                let http = self.build(addr, |io: &Io| io.accepted(false)).finish(application(
+                    (self.factory)().into_factory(),
+                    self.host.clone(),
+                    addr,
+                    false,
+                ));
                 fn_service(|tcp: TcpStream| async { Ok(accept(tcp, Protocol::Http1)) }).and_then(http)
             }),
             #[cfg(feature = "http2")]
             Spoken::AutoH2c => builder.listen(name, socket, move || {
-                let http = self.build(addr, |io: &Io| io.accepted(true)).finish(application((self.factory)().into_factory(), self.host.clone(), addr, false));
+                let http = self.build(addr, |io: &Io| io.accepted(true)).finish(application(
+                    (self.factory)().into_factory(),
+                    self.host.clone(),
+                    addr,
+                    false,
+                ));
                 fn_service(async |tcp: TcpStream| {
-                    let protocol = protocol_of(&tcp).await.map_err(DispatchError::Io)?;
+                    let protocol = protocol_of(&tcp)
+                        .await
+                        .map_err(actix_http::error::DispatchError::Io)?;
                     Ok(accept(tcp, protocol))
                 })
                 .and_then(http)
@@ -163,8 +170,12 @@ impl<F> Serving<F> {
             Spoken::Tls(config) => builder.listen(name, socket, move || {
                 use actix_tls::accept::rustls_0_23::TlsStream;
 
+                let host = Host {
+                    wires: false,
+                    ..self.host.clone()
+                };
                 self.build(addr, |io: &TlsStream<TcpStream>| Accepted::over_tls(io))
-                    .finish(application((self.factory)().into_factory(), self.host.clone(), addr, true))
+                    .finish(application((self.factory)().into_factory(), host, addr, true))
                     .rustls_0_23((*config).clone())
             }),
         }

@@ -133,7 +133,7 @@ impl Wire {
         let sent = self.tcp.borrow().try_write(chunk);
         match sent {
             Ok(sent) if sent == chunk.len() => Sent::Whole,
-            sent => self.left(sent, &[chunk]),
+            sent => self.left(&sent, &[chunk]),
         }
     }
 
@@ -145,13 +145,13 @@ impl Wire {
         let sent = self.tcp.borrow().try_write_vectored(&pieces.map(IoSlice::new));
         match sent {
             Ok(sent) if sent == len => Sent::Whole,
-            sent => self.left(sent, &pieces),
+            sent => self.left(&sent, &pieces),
         }
     }
 
     #[cold]
-    fn left(&self, sent: io::Result<usize>, pieces: &[&[u8]]) -> Sent {
-        let Ok(mut sent @ 1..) = sent else {
+    fn left(&self, sent: &io::Result<usize>, pieces: &[&[u8]]) -> Sent {
+        let Ok(mut sent @ 1..) = *sent else {
             return Sent::Nothing;
         };
         let mut rest = BytesMut::new();
@@ -219,7 +219,11 @@ impl Io {
 }
 
 impl AsyncRead for Io {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Socket::Own(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Socket::Wired(wire) => Pin::new(&mut *wire.tcp.borrow_mut()).poll_read(cx, buf),

@@ -1,5 +1,5 @@
 //! One event to many readers: our subscription beside its peers, and beside what the kernel alone takes.
-//! `cargo run --release -p sse-bench --bin fanout [rounds [mode...]]`
+//! `cargo run --release -p sse-bench --bin fanout [rounds [mode or server...]]`
 //!
 //! Each server is a process of its own and new in each round, the readers are one thread; with two processors
 //! each has one. Every reader has to get every event once and in order. Linux; needs as many file
@@ -26,22 +26,32 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let rounds = rounds(3)?;
     let asked: Vec<String> = std::env::args().skip(2).collect();
+    let modes = MODES.map(|(name, ..)| name);
+    let servers = Contender::ALL.map(Contender::role);
     if let Some(unknown) = asked
         .iter()
-        .find(|asked| !MODES.iter().any(|(name, ..)| name == asked))
+        .find(|asked| !modes.iter().chain(&servers).any(|name| name == asked))
     {
-        let known = MODES.map(|(name, ..)| name).join(", ");
-        return Err(format!("`{unknown}` is no mode; there are {known}").into());
+        let (modes, servers) = (modes.join(", "), servers.join(", "));
+        return Err(format!("`{unknown}` is no mode and no server; there are {modes}, and {servers}").into());
     }
+    let wanted = |name: &str, names: &[&str]| {
+        let mut of_these = asked
+            .iter()
+            .filter(|asked| names.contains(&asked.as_str()))
+            .peekable();
+        of_these.peek().is_none() || of_these.any(|asked| asked == name)
+    };
     leave_the_servers_alone();
     let (here, gone): (Vec<_>, Vec<_>) = Contender::ALL
         .into_iter()
+        .filter(|contender| wanted(contender.role(), &servers))
         .partition(|contender| contender.is_here());
     for contender in gone {
         eprintln!("left out, since it is not installed: {}", contender.name());
     }
     for (name, mode, title) in MODES {
-        if !asked.is_empty() && !asked.iter().any(|asked| asked == name) {
+        if !wanted(name, &modes) {
             continue;
         }
         let contenders: Vec<_> = here
