@@ -257,6 +257,8 @@ impl Worker {
             // Or that is of an earlier life of the log, which is over: this reader would ask the log again and again.
             && local.window.head().is_none_or(|head| head.epoch != position.epoch)
         {
+            // Who was in the earlier life is still to find out.
+            local.waking = local.window.head().map(|_| 0);
             local.window.begin(position);
             // It may have grown since it was read.
             local.grown = true;
