@@ -36,17 +36,17 @@ pub(super) enum Given {
 }
 
 impl Chunk {
-    /// Gives a reader that waits what the window has for it.
+    /// Writes to the wire of a reader that waits what the window has for it.
     pub(super) fn give(
         &mut self,
         topic: usize,
         window: &Window,
         member: &Member,
         spot: &Spot,
+        wire: &Wire,
         now: u64,
     ) -> Given {
-        let wire = wire_of(member).filter(|_| member.follows.get());
-        let (Some(wire), Some(from), Some(head)) = (wire, spot.position.get(), window.head()) else {
+        let (Some(from), Some(head)) = (spot.position.get(), window.head()) else {
             return Given::Nothing;
         };
         let of = (topic, from, head, !spot.silent.get());
@@ -103,7 +103,7 @@ pub(super) fn keep_alive(member: &Member) -> bool {
 }
 
 /// Where to write what a reader that waits gets next.
-fn wire_of(member: &Member) -> Option<&Wire> {
+pub(super) fn wire_of(member: &Member) -> Option<&Wire> {
     let wire = member.wire.get().filter(|wire| wire.is_clear())?;
     let goes_on = |control: &StreamControl| control.verdict() == Verdict::GoOn;
     member.control.as_ref().is_none_or(goes_on).then_some(wire)

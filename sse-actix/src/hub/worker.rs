@@ -515,23 +515,19 @@ impl LocalTopic {
             let mut chunk = worker.chunk.borrow_mut();
             let (now, mut given) = (worker.clock(), 0);
             let mut next = next;
-            // A slot may be empty; there are never more slots than there were readers at once.
-            while next < self.readers.capacity() && *budget > 0 {
-                if let Some((member, part)) = self.readers.get(next)
-                    && let Some(spot) = member.places.get(*part)
-                    && member.waits_before(spot, head)
-                {
-                    match chunk.give(key, &self.window, member, spot, now) {
-                        Given::All(events) => given += events,
-                        Given::Rests(events) => {
-                            given += events;
-                            member.wake(worker.ticks.get());
-                        }
-                        Given::Nothing => member.wake(worker.ticks.get()),
+            let due = due(&self.readers, &mut next, head, *budget);
+            *budget -= due.len();
+            for (member, spot, wire) in due {
+                match wire.map_or(Given::Nothing, |wire| {
+                    chunk.give(key, &self.window, member, spot, wire, now)
+                }) {
+                    Given::All(events) => given += events,
+                    Given::Rests(events) => {
+                        given += events;
+                        member.wake(worker.ticks.get());
                     }
-                    *budget -= 1;
+                    Given::Nothing => member.wake(worker.ticks.get()),
                 }
-                next += 1;
             }
             self.delivered.set(self.delivered.get() + given);
             self.waking = (next < self.readers.capacity()).then_some(next);
@@ -640,6 +636,31 @@ impl LocalTopic {
             None => lags.remove(&worker.id),
         };
     }
+}
+
+/// The next readers that wait before `head`, each with where to write what it gets.
+///
+/// They are looked at before the first is written to: what they are is spread over memory, and the processor
+/// fetches it for several at once.
+fn due<'a>(
+    readers: &'a Slab<(Rc<Member>, usize)>,
+    next: &mut usize,
+    head: Position,
+    most: usize,
+) -> SmallVec<[(&'a Member, &'a Spot, Option<&'a Wire>); SLICE]> {
+    let mut due = SmallVec::new();
+    // A slot may be empty; there are never more slots than there were readers at once.
+    while *next < readers.capacity() && due.len() < most {
+        if let Some((member, part)) = readers.get(*next)
+            && let Some(spot) = member.places.get(*part)
+            && member.waits_before(spot, head)
+        {
+            let wire = direct::wire_of(member).filter(|_| member.follows.get());
+            due.push((&**member, spot, wire));
+        }
+        *next += 1;
+    }
+    due
 }
 
 pub(super) fn error_cause(error: &LogError) -> Option<String> {
