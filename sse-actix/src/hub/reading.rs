@@ -40,7 +40,7 @@ use crate::{
 const PORTION: usize = 7 * 1024 + 512;
 
 /// What a reader with a wire gets at once: nothing is kept of it.
-const WIRED_PORTION: usize = 16 * 1024;
+const WIRED_PORTION: usize = 32 * 1024;
 
 /// What a reader gets that is given a wire after it.
 const FIRST_PORTION: usize = 512;
@@ -48,7 +48,7 @@ const FIRST_PORTION: usize = 512;
 /// What a reader that has fallen behind takes from the log at once: some portions.
 const CATCH_UP: Limit = Limit {
     events: NonZeroUsize::new(1_000).unwrap(),
-    bytes: 4 * PORTION,
+    bytes: 64 * 1024,
 };
 
 pub(super) struct Reading {
