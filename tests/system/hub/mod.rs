@@ -1,5 +1,6 @@
 //! The hub, byte for byte, through sockets.
 
+mod direct;
 mod filters;
 mod gaps;
 mod inside;

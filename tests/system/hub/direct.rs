@@ -1,0 +1,282 @@
+//! What a hub writes to the sockets of its readers itself, past the bodies of their responses.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix_web::{
+    App, Error,
+    body::{BodySize, MessageBody},
+    dev::{Service as _, ServiceResponse},
+    web::{self, Bytes},
+};
+use sse_actix::{Event, Hub, KeepAlive, Server, Subscription, test::Serving};
+use sse_tests::{patience::until, wire::Wire};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpSocket,
+};
+
+use super::{Reader, count, data, event};
+use crate::log::Log;
+
+/// A body, looked at and perhaps changed on its way.
+struct Seen<B> {
+    body: B,
+    bytes: Arc<AtomicU64>,
+    before: &'static [u8],
+}
+
+impl<B: MessageBody + Unpin> MessageBody for Seen<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_next(cx);
+        polled.map_ok(|chunk| {
+            self.bytes.fetch_add(chunk.len() as u64, Ordering::SeqCst);
+            if self.before.is_empty() {
+                chunk
+            } else {
+                [self.before, &chunk].concat().into()
+            }
+        })
+    }
+}
+
+async fn events(hub: web::Data<Hub>) -> Subscription {
+    hub.subscribe("n")
+        .keep_alive(KeepAlive::comment(Duration::from_secs(1)))
+}
+
+/// Middleware that sees bodies.
+macro_rules! seen {
+    ($bytes:expr, $before:expr) => {{
+        let (bytes, before): (Arc<AtomicU64>, &'static [u8]) = ($bytes.clone(), $before);
+        move |request, service: &_| {
+            let (response, bytes) = (service.call(request), Arc::clone(&bytes));
+            async move {
+                let response: ServiceResponse<_> = response.await?;
+                Ok::<_, Error>(response.map_body(move |_, body| Seen {
+                    body: Box::pin(body),
+                    bytes,
+                    before,
+                }))
+            }
+        }
+    }};
+}
+
+/// Serves `/`, behind middleware around it alone.
+fn serve(hub: &Hub, bytes: &Arc<AtomicU64>, before: &'static [u8], direct: bool) -> Serving {
+    let (hub, bytes) = (web::Data::new(hub.clone()), Arc::clone(bytes));
+    let app = move || {
+        let events = web::resource("/").wrap_fn(seen!(bytes, before)).to(events);
+        App::new().app_data(hub.clone()).service(events)
+    };
+    Serving::with(app, move |server| server.direct_fan_out(direct))
+}
+
+#[tokio::test]
+async fn it_is_what_the_body_would_give() {
+    const COMMENT: &str = ":\n\n";
+
+    let hub = Hub::new().unwrap();
+    let (past, through) = (Arc::default(), Arc::default());
+    let servers = [serve(&hub, &past, b"", true), serve(&hub, &through, b"", false)];
+    let mut wires = Vec::new();
+    for server in &servers {
+        let mut wire = Wire::get(server.addr(), "/").await;
+        wire.head().await;
+        assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n\n");
+        wires.push(wire);
+    }
+    let mut given = 0;
+    for number in 1..=3 {
+        let ids = count(&hub, "n", number..=number).await;
+        let chunk = event(&ids[0], number);
+        for wire in &mut wires {
+            // No keep-alive among them, as long as the machine does not stand still.
+            assert_eq!(wire.chunk().await.unwrap(), chunk);
+        }
+        given += chunk.len();
+    }
+    for wire in &mut wires {
+        assert_eq!(wire.chunk().await.unwrap(), COMMENT);
+    }
+    for (server, wire) in servers.iter().zip(&mut wires) {
+        server.shutdown().fire();
+        let rest = wire.body().await;
+        let rest = rest.trim_start_matches(COMMENT);
+        assert!(rest.starts_with("retry: ") && rest.ends_with("\n\n"), "{rest:?}");
+    }
+    assert!(past.load(Ordering::SeqCst) < given as u64, "{past:?}");
+    assert!(through.load(Ordering::SeqCst) > given as u64, "{through:?}");
+    until("figures", async || hub.stats().topic("n").unwrap().delivered == 6).await;
+}
+
+#[tokio::test]
+async fn middleware_around_the_application_sees_everything() {
+    let hub = Hub::new().unwrap();
+    let bytes: Arc<AtomicU64> = Arc::default();
+    let (shared, seen_bytes) = (web::Data::new(hub.clone()), Arc::clone(&bytes));
+    let serving = Serving::start(move || {
+        App::new()
+            .app_data(shared.clone())
+            .route("/", web::get().to(events))
+            .wrap_fn(seen!(seen_bytes, b""))
+    });
+    let mut reader = Reader::new(serving.addr(), "/").await;
+    let ids = count(&hub, "n", 1..=9).await;
+    let expected: Vec<_> = (1..).zip(&ids).map(|(number, id)| event(id, number)).collect();
+    assert_eq!(reader.take(9).await, expected);
+    let all = "retry: 3000\n\n".len() + expected.concat().len();
+    assert!(bytes.load(Ordering::SeqCst) >= all as u64, "{bytes:?} of {all}");
+}
+
+#[tokio::test]
+async fn middleware_that_changes_bodies_changes_all_of_them() {
+    let hub = Hub::new().unwrap();
+    let serving = serve(&hub, &Arc::default(), b": changed\n", true);
+    let mut wire = Wire::get(serving.addr(), "/").await;
+    wire.head().await;
+    assert_eq!(wire.chunk().await.unwrap(), ": changed\nretry: 3000\n\n");
+    for number in 1..=9 {
+        let ids = count(&hub, "n", number..=number).await;
+        let expected = format!(": changed\n{}", event(&ids[0], number));
+        assert_eq!(wire.chunk().await.unwrap(), expected);
+    }
+}
+
+/// With little room in the kernel, so that much of what is written is not taken whole.
+#[tokio::test]
+async fn a_client_that_stops_to_read_and_goes_on_misses_nothing() {
+    const EVENTS: usize = 300;
+
+    let hub = Hub::new().unwrap();
+    let shared = web::Data::new(hub.clone());
+    let app = move || {
+        App::new()
+            .app_data(shared.clone())
+            .route("/", web::get().to(events))
+    };
+    let serving = Serving::with(app, |server: Server<_>| server.send_buffer(1));
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(1).unwrap();
+    let mut socket = socket.connect(serving.addr()).await.unwrap();
+    socket
+        .write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        .await
+        .unwrap();
+    let mut received = Vec::new();
+    until("the stream", async || {
+        let _ = socket.read_buf(&mut received).await.unwrap();
+        received.ends_with(b"retry: 3000\n\n\r\n")
+    })
+    .await;
+    let mut published = Vec::new();
+    while published.len() < EVENTS {
+        for _ in 0..EVENTS / 10 {
+            let text = format!("{}{}", published.len(), "x".repeat(published.len() * 7 % 5_000));
+            let id = hub.raw("n").publish(Event::data(text.clone())).await.unwrap();
+            published.push(event(&id, text));
+        }
+        // Some, but not all.
+        let mut some = [0; 40_000];
+        let read = socket.read(&mut some).await.unwrap();
+        received.extend_from_slice(&some[..read]);
+    }
+    let expected = published.concat();
+    let mut given = String::new();
+    until("everything", async || {
+        let _ = socket.read_buf(&mut received).await.unwrap();
+        given = whole_events(&received);
+        given.len() >= expected.len()
+    })
+    .await;
+    let differs = given
+        .bytes()
+        .zip(expected.bytes())
+        .position(|(one, other)| one != other);
+    assert_eq!((differs, given.len()), (None, expected.len()));
+}
+
+/// What has arrived in whole chunks after the head and the first, without keep-alives.
+fn whole_events(received: &[u8]) -> String {
+    let received = str::from_utf8(received).unwrap();
+    let (_, mut chunks) = received.split_once("retry: 3000\n\n\r\n").unwrap();
+    let mut events = String::new();
+    while let Some((size, rest)) = chunks.split_once("\r\n")
+        && let size = usize::from_str_radix(size, 16).unwrap()
+        && let (Some(chunk), Some(rest)) = (rest.get(..size), rest.get(size..))
+        && let Some(rest) = rest.strip_prefix("\r\n")
+    {
+        events.push_str(chunk.trim_start_matches(":\n\n"));
+        chunks = rest;
+    }
+    events
+}
+
+#[tokio::test]
+async fn a_connection_serves_the_next_request_after_a_stream() {
+    let hub = Hub::new().unwrap();
+    let shared = web::Data::new(hub.clone());
+    let serving = Serving::start(move || {
+        let tagged = async |hub: web::Data<Hub>, tag: web::Path<String>| hub.subscribe("n").tag(tag.as_str());
+        App::new()
+            .app_data(shared.clone())
+            .route("/{tag}", web::get().to(tagged))
+    });
+    let mut wire = Wire::connect(serving.addr()).await;
+    // At once: the second waits for the end of the first.
+    wire.send("GET /ann HTTP/1.1\r\nHost: test\r\n\r\nGET /bob HTTP/1.1\r\nHost: test\r\n\r\n")
+        .await;
+    for (number, tag) in [(1, "ann"), (2, "bob")] {
+        assert_eq!(wire.head().await.status_line(), "HTTP/1.1 200 OK");
+        assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n\n");
+        let ids = count(&hub, "n", number..=number).await;
+        assert_eq!(wire.chunk().await.unwrap(), event(&ids[0], number));
+        assert_eq!(hub.revoke(tag), 1);
+        // Nothing of what comes later.
+        count(&hub, "n", 100..=100).await;
+        assert!(wire.body().await.starts_with("event: sse-end\n"));
+    }
+    wire.send("GET /carl HTTP/1.1\r\nHost: test\r\n\r\n").await;
+    assert_eq!(wire.head().await.status_line(), "HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn it_is_counted_where_a_stream_says_what_it_carried() {
+    let log = Log::start_everywhere();
+    let hub = Hub::new().unwrap();
+    let serving = serve(&hub, &Arc::default(), b"", true);
+    let mut reader = Reader::new(serving.addr(), "/").await;
+    let mut given = Vec::new();
+    for number in 1..=3 {
+        count(&hub, "n", number..=number).await;
+        given.push(reader.next().await);
+    }
+    assert_eq!(data(&given), ["1", "2", "3"]);
+    drop(reader);
+    let mut logged = Vec::new();
+    until("the end of the stream", async || {
+        logged.extend(log.take());
+        logged
+            .iter()
+            .any(|(_, fields)| fields.get("message") == "stream ended")
+    })
+    .await;
+    let (_, ended) = logged.last().unwrap();
+    assert_eq!(ended.get("events"), "3");
+    let all = "retry: 3000\n\n".len() + given.concat().len();
+    assert_eq!(ended.get("bytes"), all.to_string());
+}
