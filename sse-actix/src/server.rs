@@ -57,11 +57,12 @@ type OnConnect = Arc<dyn Fn(&dyn Any, &mut Extensions) + Send + Sync>;
 /// | an `on_connect` hook | streams on HTTP/2 learn that their connection is lost, and end, within milliseconds and not at their next write |
 /// | [`backlog`](Self::backlog): 4,096 | after a restart everyone comes back at once |
 /// | [`max_connections`](Self::max_connections): 25,600 a worker | as actix's; a client above it hangs, so it should lie above what you expect |
+/// | [`direct_fan_out`](Self::direct_fan_out) | an event for ten thousand readers costs little more than to send it ten thousand times |
 /// | SIGTERM and SIGINT | every stream ends with a `retry`, other requests have [`shutdown_timeout`](Self::shutdown_timeout), then the process exits; see [`run`](Self::run) |
 ///
 /// It takes the application factory itself, because it counts the requests that are under way: actix
 /// does not say how many there are, and a shutdown has to know whether it waits for a stream, which it can
-/// end, or for another request, which it must not.
+/// end, or for another request, which it must not. And because its connections have a socket to which hubs can write.
 ///
 /// All settings take effect in [`run`](Self::run), so their order, before or after `bind`, does not matter.
 #[must_use = "a server does nothing until it is `run`"]
@@ -205,7 +206,7 @@ impl<F> Server<F> {
     }
 
     /// Whether a hub writes the events of a [`Subscription`](crate::Subscription) to the sockets of its readers on
-    /// HTTP/1.1 itself, and not through the body of each response, which costs a third more. Default: it does, where
+    /// HTTP/1.1 itself, and not through the body of each response, which costs a quarter more. Default: it does, where
     /// no middleware of the application changes bodies, and where what arrives at the socket is what the body gave.
     ///
     /// `false` is for middleware around a single scope or resource that only counts the bytes of bodies: what a hub
