@@ -7,7 +7,6 @@
 
 mod address;
 mod builder;
-mod direct;
 mod limits;
 mod part;
 mod presence;

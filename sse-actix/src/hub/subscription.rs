@@ -378,7 +378,7 @@ impl Responder for Subscription {
         }
         match this.begin() {
             Ok(reading) => {
-                reading.member().direct.set(true);
+                reading.member().answers.set(true);
                 head::respond(request, &this.options, this.headers.as_ref(), outbox, reading)
             }
             Err(Refused::Overload(overload)) => {

@@ -2,7 +2,7 @@
 
 use sse_actix_core::{Position, Window};
 
-use super::worker::{Member, Spot};
+use super::member::{Member, Spot};
 use crate::{
     control::{StreamControl, Verdict},
     server::{Sent, Wire, encode_chunk},
