@@ -1,46 +1,37 @@
+mod answer;
+mod error;
+mod stream;
+
 use std::{
-    error::Error as StdError,
     fmt,
     net::IpAddr,
-    pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
 
 use actix_web::{
-    Error, HttpRequest, HttpResponse, Responder, ResponseError,
-    body::BoxBody,
-    http::{
-        Method,
-        header::{HeaderMap, HeaderName, HeaderValue},
-    },
+    HttpRequest,
+    http::header::{HeaderMap, HeaderName, HeaderValue},
 };
-use futures_core::Stream;
 use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
-use sse_actix_core::{Entry, EventId, Frame, KeepAlive, Positions, Retry};
+use sse_actix_core::{Entry, EventId, KeepAlive, Positions, Retry};
 use tokio::time::Instant;
 
+use self::error::Fault;
+pub use self::error::TooManyTopics;
 use super::{
     Hub,
     address::address_of,
     limits::{Overload, Seat},
     part::{PartSpec, Snapshot},
     presence::Present,
-    reading::{Brought, Id, Part, Reading, Sink},
+    reading::{Brought, Part, Reading},
     stats::Eviction,
     worker::{Member, Worker},
 };
-use crate::{
-    control::StreamControl,
-    extract::{LastEventId, is_reconnect_after_end},
-    head,
-    options::StreamOptions,
-    outbox::Outbox,
-    source::{Outcome, Source},
-};
+use crate::{control::StreamControl, extract::LastEventId, options::StreamOptions};
 
 /// A topic, or several, as a stream: a [`Responder`], or a [`Stream`] of [`Frame`]s inside
 /// [`sse_stream`](macro@crate::sse_stream) and elsewhere.
@@ -364,113 +355,6 @@ fn earlier<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     a.into_iter().chain(b).min()
 }
 
-impl Responder for Subscription {
-    type Body = BoxBody;
-
-    fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
-        if is_reconnect_after_end(request) {
-            return head::no_content();
-        }
-        let outbox = Rc::new(Outbox::new(None));
-        let mut this = self.on(request);
-        if request.method() == Method::HEAD {
-            return head::respond(request, &this.options, this.headers.as_ref(), outbox, Nothing);
-        }
-        match this.begin() {
-            Ok(reading) => {
-                reading.member().answers.set(true);
-                head::respond(request, &this.options, this.headers.as_ref(), outbox, reading)
-            }
-            Err(Refused::Overload(overload)) => {
-                tracing::debug!(target: "sse_actix", path = request.path(), "turned away: {overload}");
-                let retry = this.hub.0.limits.retry();
-                head::turn_away(request, &this.options, this.headers.as_ref(), retry)
-            }
-            Err(Refused::NoRuntime) => NoRuntime.error_response(),
-        }
-    }
-}
-
-/// The source of an answer without a body.
-struct Nothing;
-
-impl Source for Nothing {
-    fn poll_fill(&mut self, _: &Outbox, _: &mut Context<'_>) -> Poll<Outcome> {
-        Poll::Pending
-    }
-}
-
-/// Ends when the hub ends it: then the stream that it is [`on`](Subscription::on) ends as well. An `Err` is
-/// a snapshot's failure.
-impl Stream for Subscription {
-    type Item = Result<Frame, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Error>>> {
-        if self.over {
-            return Poll::Ready(None);
-        }
-        let this = &mut *self;
-        let reading = match &mut this.reading {
-            Some(reading) => reading,
-            None => match this.begin() {
-                Ok(reading) => this.reading.insert(reading),
-                Err(refused) => {
-                    this.over = true;
-                    return Poll::Ready(match refused {
-                        Refused::NoRuntime => Some(Err(NoRuntime.into())),
-                        Refused::Overload(overload) => {
-                            tracing::debug!(target: "sse_actix", "turned away: {overload}");
-                            if let Some(control) = &this.control {
-                                control.send_away(this.hub.0.limits.retry());
-                            }
-                            None
-                        }
-                    });
-                }
-            },
-        };
-        let mut one = One(None);
-        let polled = reading.poll(&mut one, cx);
-        let is_over = reading.member().is_over();
-        match (one.0, polled) {
-            (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
-            (None, Poll::Ready(Err(error))) => {
-                this.over = true;
-                Poll::Ready(Some(Err(*error)))
-            }
-            (None, _) if is_over => {
-                this.over = true;
-                Poll::Ready(None)
-            }
-            (None, polled) => {
-                let _ = ready!(polled);
-                Poll::Ready(None)
-            }
-        }
-    }
-}
-
-/// Room for one frame.
-struct One(Option<Frame>);
-
-impl Sink for One {
-    fn is_full(&self) -> bool {
-        self.0.is_some()
-    }
-
-    fn entry(&mut self, entry: &Entry, id: Id<'_>) {
-        self.0 = Some(match id {
-            Id::Own => entry.to_frame(),
-            Id::None => entry.to_frame_with(None),
-            Id::Line(line) => entry.to_frame_with(Some(line)),
-        });
-    }
-
-    fn frame(&mut self, frame: &Frame) {
-        self.0 = Some(frame.clone());
-    }
-}
-
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
@@ -479,47 +363,3 @@ impl fmt::Debug for Subscription {
             .finish_non_exhaustive()
     }
 }
-
-/// One stream cannot have these topics.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TooManyTopics(Fault);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Fault {
-    Many(usize),
-    Twice(String),
-}
-
-impl fmt::Display for TooManyTopics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Fault::Many(topics) => write!(
-                f,
-                "{topics} topics on one stream, but the id that resumes them all has room for {}; publish what belongs together on one topic, and filter",
-                Positions::MAX
-            ),
-            Fault::Twice(topic) => write!(
-                f,
-                "topic `{topic}` is on this stream already; subscribe to it once"
-            ),
-        }
-    }
-}
-
-impl StdError for TooManyTopics {}
-
-impl ResponseError for TooManyTopics {}
-
-/// A subscription was polled outside of an actix runtime.
-#[derive(Debug)]
-struct NoRuntime;
-
-impl fmt::Display for NoRuntime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("subscriptions need an actix runtime on their thread: use `#[actix_web::main]`, or `actix_web::rt::System`")
-    }
-}
-
-impl StdError for NoRuntime {}
-
-impl ResponseError for NoRuntime {}

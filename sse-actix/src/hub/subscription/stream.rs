@@ -1,0 +1,63 @@
+//! A subscription as a stream.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::Error;
+use futures_core::Stream;
+use sse_actix_core::Frame;
+
+use super::{Refused, Subscription, error::NoRuntime};
+use crate::hub::reading::One;
+
+/// Ends when the hub ends it: then the stream that it is [`on`](Subscription::on) ends as well. An `Err` is
+/// a snapshot's failure.
+impl Stream for Subscription {
+    type Item = Result<Frame, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Error>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let this = &mut *self;
+        let reading = match &mut this.reading {
+            Some(reading) => reading,
+            None => match this.begin() {
+                Ok(reading) => this.reading.insert(reading),
+                Err(refused) => {
+                    this.over = true;
+                    return Poll::Ready(match refused {
+                        Refused::NoRuntime => Some(Err(NoRuntime.into())),
+                        Refused::Overload(overload) => {
+                            tracing::debug!(target: "sse_actix", "turned away: {overload}");
+                            if let Some(control) = &this.control {
+                                control.send_away(this.hub.0.limits.retry());
+                            }
+                            None
+                        }
+                    });
+                }
+            },
+        };
+        let mut one = One(None);
+        let polled = reading.poll(&mut one, cx);
+        let is_over = reading.member().is_over();
+        match (one.0, polled) {
+            (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
+            (None, Poll::Ready(Err(error))) => {
+                this.over = true;
+                Poll::Ready(Some(Err(*error)))
+            }
+            (None, _) if is_over => {
+                this.over = true;
+                Poll::Ready(None)
+            }
+            (None, polled) => {
+                let _ = ready!(polled);
+                Poll::Ready(None)
+            }
+        }
+    }
+}
