@@ -23,7 +23,7 @@ use crate::{
     journal::{Journal, Reason},
     options::StreamOptions,
     outbox::{HIGH_WATER, Outbox},
-    server::{Offer, Place, Sent, Wire},
+    server::{Offer, Place, Sent},
     shutdown::Registration,
     source::Source,
 };
@@ -183,14 +183,15 @@ impl<S: Source> MessageBody for StreamBody<S> {
             *this.sent = true;
             this.journal.wrote(chunk.len());
             let wire = this.source.as_ref().and_then(Source::wire);
-            match wire.filter(|wire| wire.is_clear()).map(|wire| wire.send(&chunk)) {
-                Some(Sent::Whole) if written < TURN => written += chunk.len(),
-                Some(Sent::Whole) => {
+            let wire = wire.filter(|wire| wire.is_clear());
+            match wire.map_or(Sent::Nothing, |wire| wire.send(&chunk)) {
+                Sent::Whole if written < TURN => written += chunk.len(),
+                Sent::Whole => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Some(Sent::Partly) => {}
-                Some(Sent::Nothing) | None => {
+                Sent::Partly => {}
+                Sent::Nothing => {
                     *this.settled = settled;
                     *this.rests = this
                         .source
@@ -211,10 +212,6 @@ impl<S: Source> MessageBody for StreamBody<S> {
 }
 
 impl<S: Source> StreamBody<S> {
-    fn wire(&self) -> Option<&Wire> {
-        self.source.as_ref()?.wire()
-    }
-
     /// Gives a chunk to the dispatcher.
     fn hand_over(self: Pin<&mut Self>, chunk: Bytes, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let this = self.project();
@@ -236,8 +233,9 @@ impl<S: Source> StreamBody<S> {
     /// Whether the socket has not yet taken what was last written to the wire, and there is no reason to look
     /// further.
     fn wire_rests(&self, cx: &mut Context<'_>) -> bool {
-        self.links.control.verdict() == Verdict::GoOn
-            && self.wire().is_some_and(|wire| wire.poll_rest(cx).is_pending())
+        self.source.as_ref().and_then(Source::wire).is_some_and(|wire| {
+            wire.poll_rest(cx).is_pending() && self.links.control.verdict() == Verdict::GoOn
+        })
     }
 
     /// Lets the source push what is ready, and takes leave if the stream is over. Whether it goes on.
