@@ -209,9 +209,9 @@ impl<F> Server<F> {
     /// HTTP/1.1 itself, and not through the body of each response, which costs a quarter more. Default: it does, where
     /// no middleware of the application changes bodies, and where what arrives at the socket is what the body gave.
     ///
-    /// `false` is for middleware around a single scope or resource that only counts the bytes of bodies: what a hub
-    /// writes itself it would not see. [`Logger`](actix_web::middleware::Logger) around the whole application does see
-    /// everything.
+    /// `false` is for middleware around a single scope or resource that counts the bytes of bodies or holds them back,
+    /// without changing the first: what a hub writes itself it would not see.
+    /// [`Logger`](actix_web::middleware::Logger) around the whole application does see everything.
     pub fn direct_fan_out(mut self, direct: bool) -> Self {
         self.direct_fan_out = direct;
         self
