@@ -29,12 +29,12 @@ impl Worker {
         loop {
             let now = Instant::now();
             self.end_due(now);
-            if self.beat_due() {
-                return true;
-            }
             if now >= self.next_tick.get() {
                 self.next_tick.set(now + TICK);
                 self.tick();
+            }
+            if self.beat_due() {
+                return true;
             }
             let tick = (self.readers.get() > 0).then(|| self.next_tick.get());
             let deadline = self.deadlines.borrow().keys().next().map(|(at, _)| *at);
