@@ -19,7 +19,7 @@ fn hub(mode: Mode) -> Hub {
 }
 
 /// Another seed each time, said, so that a failure can be had again; or `TURMOIL_SEED`.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let seed = std::env::var("TURMOIL_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     println!("TURMOIL_SEED={seed}");
     seed

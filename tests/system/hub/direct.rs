@@ -1,6 +1,7 @@
 //! What a hub writes to the sockets of its readers itself, past the bodies of their responses.
 
 use std::{
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -16,15 +17,21 @@ use actix_web::{
     dev::{Service as _, ServiceResponse},
     web::{self, Bytes},
 };
+use fastrand::Rng;
 use sse_actix::{Event, Hub, KeepAlive, Server, Subscription, test::Serving};
-use sse_tests::{patience::until, wire::Wire};
+
+use sse_tests::{
+    patience::{until, within},
+    wire::Wire,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpSocket,
+    time::sleep,
 };
 
 use super::{Reader, count, data, event};
-use crate::log::Log;
+use crate::{log::Log, turmoil::seed};
 
 /// A body, looked at and perhaps changed on its way.
 struct Seen<B> {
@@ -159,9 +166,10 @@ async fn middleware_that_changes_bodies_changes_all_of_them() {
 
 /// With little room in the kernel, so that much of what is written is not taken whole.
 #[tokio::test]
-async fn a_client_that_stops_to_read_and_goes_on_misses_nothing() {
-    const EVENTS: usize = 300;
+async fn readers_of_any_pace_get_everything() {
+    const EVENTS: usize = 400;
 
+    let seed = seed();
     let hub = Hub::new().unwrap();
     let shared = web::Data::new(hub.clone());
     let app = move || {
@@ -170,60 +178,67 @@ async fn a_client_that_stops_to_read_and_goes_on_misses_nothing() {
             .route("/", web::get().to(events))
     };
     let serving = Serving::with(app, |server: Server<_>| server.send_buffer(1));
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(1).unwrap();
-    let mut socket = socket.connect(serving.addr()).await.unwrap();
-    socket
-        .write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
-        .await
-        .unwrap();
-    let mut received = Vec::new();
-    until("the stream", async || {
-        let _ = socket.read_buf(&mut received).await.unwrap();
-        received.ends_with(b"retry: 3000\n\n\r\n")
-    })
-    .await;
-    let mut published = Vec::new();
-    while published.len() < EVENTS {
-        for _ in 0..EVENTS / 10 {
-            let text = format!("{}{}", published.len(), "x".repeat(published.len() * 7 % 5_000));
-            let id = hub.raw("n").publish(Event::data(text.clone())).await.unwrap();
-            published.push(event(&id, text));
+    let readers: Vec<_> = (0..20)
+        .map(|reader| tokio::spawn(read(serving.addr(), Rng::with_seed(seed ^ reader))))
+        .collect();
+    until("the readers", async || hub.stats().streams == readers.len()).await;
+    let mut rng = Rng::with_seed(seed);
+    let mut expected = String::new();
+    for number in 1..=EVENTS {
+        let text = match number {
+            EVENTS => LAST.to_owned(),
+            _ => format!("{number}{}", "x".repeat(rng.usize(..6_000))),
+        };
+        let id = hub.raw("n").publish(Event::data(text.clone())).await.unwrap();
+        expected += &event(&id, text);
+        if rng.u8(..4) == 0 {
+            sleep(Duration::from_millis(rng.u64(..4))).await;
         }
-        // Some, but not all.
-        let mut some = vec![0; 40_000];
-        let read = socket.read(&mut some).await.unwrap();
-        received.extend_from_slice(&some[..read]);
     }
-    let expected = published.concat();
-    let mut given = String::new();
-    until("everything", async || {
-        let _ = socket.read_buf(&mut received).await.unwrap();
-        given = whole_events(&received);
-        given.len() >= expected.len()
-    })
-    .await;
-    let differs = given
-        .bytes()
-        .zip(expected.bytes())
-        .position(|(one, other)| one != other);
-    assert_eq!((differs, given.len()), (None, expected.len()));
+    for reader in readers {
+        let given = within("everything", reader).await.unwrap();
+        let differs = given
+            .bytes()
+            .zip(expected.bytes())
+            .position(|(one, other)| one != other);
+        assert_eq!((differs, given.len()), (None, expected.len()));
+    }
 }
 
-/// What has arrived in whole chunks after the head and the first, without keep-alives.
-fn whole_events(received: &[u8]) -> String {
-    let received = str::from_utf8(received).unwrap();
-    let (_, mut chunks) = received.split_once("retry: 3000\n\n\r\n").unwrap();
-    let mut events = String::new();
-    while let Some((size, rest)) = chunks.split_once("\r\n")
-        && let size = usize::from_str_radix(size, 16).unwrap()
-        && let (Some(chunk), Some(rest)) = (rest.get(..size), rest.get(size..))
-        && let Some(rest) = rest.strip_prefix("\r\n")
-    {
-        events.push_str(chunk.trim_start_matches(":\n\n"));
-        chunks = rest;
+const LAST: &str = "the last";
+
+/// Reads now and then, until it has the last event.
+async fn read(addr: SocketAddr, mut rng: Rng) -> String {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(1).unwrap();
+    let mut socket = socket.connect(addr).await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n";
+    socket.write_all(request).await.unwrap();
+    let mut received = Vec::new();
+    loop {
+        let mut some = vec![0; rng.usize(1..30_000)];
+        let read = socket.read(&mut some).await.unwrap();
+        received.extend_from_slice(&some[..read]);
+        if rng.u8(..8) == 0 {
+            sleep(Duration::from_millis(rng.u64(..30))).await;
+        }
+        let end = received.get(received.len().saturating_sub(100)..).unwrap();
+        if String::from_utf8_lossy(end).contains(&format!("data: {LAST}\n\n\r\n")) {
+            return events_of(str::from_utf8(&received).unwrap());
+        }
     }
-    events
+}
+
+/// The events of a response, without keep-alives.
+fn events_of(response: &str) -> String {
+    let (_, mut chunks) = response.split_once("\r\n\r\n").unwrap();
+    let mut events = String::new();
+    while let Some((size, rest)) = chunks.split_once("\r\n") {
+        let (chunk, rest) = rest.split_at(usize::from_str_radix(size, 16).unwrap());
+        events.push_str(chunk.trim_start_matches(":\n\n"));
+        chunks = rest.strip_prefix("\r\n").unwrap();
+    }
+    events.strip_prefix("retry: 3000\n\n").unwrap().to_owned()
 }
 
 #[tokio::test]
