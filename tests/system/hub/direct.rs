@@ -223,7 +223,7 @@ async fn read(addr: SocketAddr, mut rng: Rng) -> String {
             sleep(Duration::from_millis(rng.u64(..30))).await;
         }
         let end = received.get(received.len().saturating_sub(100)..).unwrap();
-        if String::from_utf8_lossy(end).contains(&format!("data: {LAST}\n\n\r\n")) {
+        if String::from_utf8_lossy(end).contains(&format!("{LAST}\n\n\r\n")) {
             return events_of(str::from_utf8(&received).unwrap());
         }
     }
@@ -239,6 +239,28 @@ fn events_of(response: &str) -> String {
         chunks = rest.strip_prefix("\r\n").unwrap();
     }
     events.strip_prefix("retry: 3000\n\n").unwrap().to_owned()
+}
+
+/// What was left of it is sent, though nothing follows, not even a keep-alive.
+#[tokio::test]
+async fn a_large_event_arrives_whole() {
+    let hub = Hub::new().unwrap();
+    let shared = web::Data::new(hub.clone());
+    let app = move || {
+        let events = async |hub: web::Data<Hub>| hub.subscribe("n").keep_alive(KeepAlive::OFF);
+        App::new()
+            .app_data(shared.clone())
+            .route("/", web::get().to(events))
+    };
+    let serving = Serving::with(app, |server: Server<_>| server.send_buffer(1));
+    let reader = tokio::spawn(read(serving.addr(), Rng::with_seed(1)));
+    until("the reader", async || hub.stats().streams == 1).await;
+    // It waits for it.
+    sleep(Duration::from_millis(50)).await;
+    let text = format!("{}{LAST}", "x".repeat(30_000));
+    let id = hub.raw("n").publish(Event::data(text.clone())).await.unwrap();
+    let given = within("the event", reader).await.unwrap();
+    assert!(given == event(&id, text));
 }
 
 #[tokio::test]
