@@ -33,7 +33,8 @@ use super::{
 };
 use crate::{control::StreamControl, extract::LastEventId, options::StreamOptions};
 
-/// A topic, or several, as a stream: a [`Responder`], or a [`Stream`] of [`Frame`]s inside
+/// A topic, or several, as a stream: a [`Responder`](actix_web::Responder), or a [`Stream`](futures_core::Stream) of
+/// [`Frame`](crate::Frame)s inside
 /// [`sse_stream`](macro@crate::sse_stream) and elsewhere.
 ///
 /// Made by [`Hub::subscribe`]. Returned from a handler, it resumes by itself after the id that the client
