@@ -121,8 +121,9 @@ async fn log_in(given: web::Json<LogIn>, sessions: Data<Sessions>) -> Result<Htt
 /// Ends the session, and at once every stream that was opened with it, whichever tab shows it.
 #[post("/logout")]
 async fn log_out(session: Session, sessions: Data<Sessions>, shutdown: Data<Shutdown>) -> impl Responder {
-    let cookie = sessions.log_out(&session);
+    // First the streams: one that finds its session gone by itself ends without saying that it is for good.
     let ended = shutdown.end_tagged(session.tag(), Ending::Final);
+    let cookie = sessions.log_out(&session);
     let mut answer = HttpResponse::Ok();
     answer.append_header(cookie).json(json!({ "ended": ended }))
 }
