@@ -270,8 +270,8 @@ async fn protocol_of(tcp: &TcpStream) -> io::Result<Protocol> {
     })
 }
 
-/// Whether no middleware of the application changes the type of bodies; the ones that stand between the application and
-/// this body may leave it out for other responses.
+/// Whether no middleware of the application sees bodies: it would give them another type. `EitherBody` is of one that
+/// answers some requests by itself, and passes other bodies on.
 fn is_bare<B: 'static>() -> bool {
     type Once = EitherBody<BoxBody>;
     type Twice = EitherBody<Once>;
