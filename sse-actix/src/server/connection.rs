@@ -47,14 +47,13 @@ impl<'a> Accepted<'a> {
     }
 
     #[cfg(feature = "rustls")]
-    #[expect(clippy::unnecessary_wraps, reason = "as the others")]
-    pub(super) fn over_tls(tls: &'a actix_tls::accept::rustls_0_23::TlsStream<TcpStream>) -> Option<Self> {
+    pub(super) fn over_tls(tls: &'a actix_tls::accept::rustls_0_23::TlsStream<TcpStream>) -> Self {
         let (tcp, session) = tls.get_ref();
-        Some(Self {
+        Self {
             io: tls,
             tcp,
             may_be_http2: session.alpn_protocol() == Some(b"h2"),
-        })
+        }
     }
 }
 

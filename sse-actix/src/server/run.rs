@@ -174,7 +174,7 @@ impl<F> Serving<F> {
                     wires: false,
                     ..self.host.clone()
                 };
-                self.build(addr, |io: &TlsStream<TcpStream>| Accepted::over_tls(io))
+                self.build(addr, |io: &TlsStream<TcpStream>| Some(Accepted::over_tls(io)))
                     .finish(application((self.factory)().into_factory(), host, addr, true))
                     .rustls_0_23((*config).clone())
             }),
