@@ -26,7 +26,7 @@ use sse_tests::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpSocket,
+    net::{TcpSocket, TcpStream},
     time::sleep,
 };
 
@@ -179,7 +179,10 @@ async fn readers_of_any_pace_get_everything() {
     };
     let serving = Serving::with(app, |server: Server<_>| server.send_buffer(1));
     let readers: Vec<_> = (0..20)
-        .map(|reader| tokio::spawn(read(serving.addr(), Rng::with_seed(seed ^ reader))))
+        .map(|reader| {
+            let (addr, rng) = (serving.addr(), Rng::with_seed(seed ^ reader));
+            tokio::spawn(async move { read(ask(addr).await, Vec::new(), rng).await })
+        })
         .collect();
     until("the readers", async || hub.stats().streams == readers.len()).await;
     let mut rng = Rng::with_seed(seed);
@@ -207,14 +210,18 @@ async fn readers_of_any_pace_get_everything() {
 
 const LAST: &str = "the last";
 
-/// Reads now and then, until it has the last event.
-async fn read(addr: SocketAddr, mut rng: Rng) -> String {
+/// With as little room for what it gets as the kernel lets it have.
+async fn ask(addr: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(1).unwrap();
     let mut socket = socket.connect(addr).await.unwrap();
     let request = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n";
     socket.write_all(request).await.unwrap();
-    let mut received = Vec::new();
+    socket
+}
+
+/// Reads on, now and then, until it has the last event.
+async fn read(mut socket: TcpStream, mut received: Vec<u8>, mut rng: Rng) -> String {
     loop {
         let mut some = vec![0; rng.usize(1..30_000)];
         let read = socket.read(&mut some).await.unwrap();
@@ -253,13 +260,15 @@ async fn a_large_event_arrives_whole() {
             .route("/", web::get().to(events))
     };
     let serving = Serving::with(app, |server: Server<_>| server.send_buffer(1));
-    let reader = tokio::spawn(read(serving.addr(), Rng::with_seed(1)));
-    until("the reader", async || hub.stats().streams == 1).await;
-    // It waits for it.
-    sleep(Duration::from_millis(50)).await;
+    let (mut socket, mut received) = (ask(serving.addr()).await, Vec::new());
+    until("a stream that waits", async || {
+        socket.read_buf(&mut received).await.unwrap();
+        received.ends_with(b"retry: 3000\n\n\r\n")
+    })
+    .await;
     let text = format!("{}{LAST}", "x".repeat(30_000));
     let id = hub.raw("n").publish(Event::data(text.clone())).await.unwrap();
-    let given = within("the event", reader).await.unwrap();
+    let given = within("the event", read(socket, received, Rng::with_seed(1))).await;
     assert!(given == event(&id, text));
 }
 
