@@ -1,7 +1,10 @@
 //! The way from a source to the socket: actix polls this body, which polls the source.
 
 use std::{
-    fmt, mem,
+    error, fmt,
+    future::Future as _,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
@@ -14,16 +17,16 @@ use actix_web::{
 };
 use bytes::Bytes;
 use pin_project_lite::pin_project;
-use sse_actix_core::{Frame, KeepAlive, Retry, Silence, end_frame};
+use sse_actix_core::{EventName, Frame, KeepAlive, Retry, Silence, end_frame};
 use tokio::time::{Instant, Sleep};
 
 use crate::{
-    control::{StreamControl, Verdict},
+    control::{Cause, StreamControl, Verdict},
     ending::{Ending, StreamError},
-    journal::{Journal, Reason},
-    options::StreamOptions,
+    journal::{Journal, Reason, panic_message},
+    options::{DEFAULT_RETRY, OnError, Reconnection, StreamOptions},
     outbox::{HIGH_WATER, Outbox},
-    server::{Offer, Place, Sent},
+    server::{Flush, Offer, Place, RESET_PATIENCE, RESET_POLL, Sent},
     shutdown::Registration,
     source::Source,
 };
@@ -43,6 +46,12 @@ pin_project! {
         outbox: Rc<Outbox>,
         finite: bool,
         resume: bool,
+        // Whether it is for clients other than `EventSource`: nothing of ours is in it, and an end that is not
+        // its source's own is an abort.
+        plain: bool,
+        carrier: Carrier,
+        // What comes after the last byte.
+        end: End,
         silence: Option<Silence>,
         // Whether anything was sent since `silence` was told.
         sent: bool,
@@ -50,8 +59,8 @@ pin_project! {
         rests: bool,
         // With the last chunk the source had nothing more.
         settled: bool,
-        // The keep-alive, unless it is the comment, which is the same for all.
-        beat: Option<Box<Bytes>>,
+        // What few streams have.
+        seldom: Option<Box<Seldom>>,
         #[pin]
         timer: Option<Sleep>,
         links: Links,
@@ -78,8 +87,56 @@ pin_project! {
     }
 }
 
-/// A line that browsers skip.
-pub(crate) const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+/// A line that clients skip.
+pub(crate) const COMMENT: Bytes = Bytes::from_static(b":\n");
+
+/// What few streams have; boxed, so that the others have no room for it.
+#[derive(Default)]
+struct Seldom {
+    /// The keep-alive and its name, unless it is the comment, which is the same for all.
+    beat: Option<(Bytes, EventName)>,
+    on_error: Option<OnError>,
+    /// What it has asked before it is aborted, and since when.
+    flush: Option<(Flush, Instant)>,
+}
+
+/// What carries a body to its client, which decides how it is aborted without a loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// HTTP/1.1 on our own server.
+    Own,
+    /// HTTP/1.0 on our own server, where the stream's end is the connection's.
+    OwnWithoutChunks,
+    /// HTTP/2, which sends what it was given before it resets the stream.
+    Http2,
+    /// Another server. What its socket does not take at once is lost.
+    Foreign,
+}
+
+/// What comes after a stream's last byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Its regular end.
+    Clean,
+    /// An error, by which its client knows that it was cut; as soon as all before it has left.
+    Abort,
+    /// The same, with the next poll.
+    AbortNow,
+}
+
+/// The body was cut, so that its client does not take it for whole. The log says why.
+#[derive(Debug)]
+struct Aborted;
+
+impl fmt::Display for Aborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the stream was aborted, so that its client does not take it for whole")
+    }
+}
+
+impl error::Error for Aborted {}
+
+impl actix_web::ResponseError for Aborted {}
 
 /// What is written to a wire before other streams have a turn.
 const TURN: usize = 128 * 1024;
@@ -98,35 +155,45 @@ pub(crate) struct Links {
 impl<S: Source> StreamBody<S> {
     pub(crate) fn new(
         options: &StreamOptions,
+        plain: bool,
         outbox: Rc<Outbox>,
         mut source: S,
         links: Links,
         journal: Journal,
+        carrier: Carrier,
         wires: bool,
     ) -> Self {
         let keep_alive: &KeepAlive = &options.keep_alive;
-        let first = Frame::retry(options.retry);
         // The source may have emitted before there was a body; the reconnection time comes first.
         let emitted = outbox.take();
-        outbox.push_raw(&first);
+        outbox.push_raw(&opening(options, plain, &outbox));
         outbox.push_raw(&emitted.unwrap_or_default());
         source.expect_wire(wires);
+        let beat = keep_alive.name().cloned();
+        let beat = beat.and_then(|name| Some((keep_alive.frame()?.into_bytes(), name)));
+        let on_error = options.on_error.filter(|_| plain);
+        let seldom = (beat.is_some() || on_error.is_some()).then(|| {
+            Box::new(Seldom {
+                beat,
+                on_error,
+                flush: None,
+            })
+        });
         Self {
             source: Some(source),
             outbox,
             finite: options.finite,
             resume: options.resume,
+            plain,
+            carrier,
+            end: End::Clean,
             silence: keep_alive
                 .after()
                 .map(|after| Silence::new(after, Instant::now().into_std())),
             sent: false,
             rests: false,
             settled: false,
-            beat: keep_alive
-                .frame()
-                .map(Frame::into_bytes)
-                .filter(|beat| *beat != COMMENT)
-                .map(Box::new),
+            seldom,
             timer: None,
             links,
             known: None,
@@ -203,7 +270,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
             }
         }
         if self.source.is_none() {
-            return Poll::Ready(None);
+            return self.poll_end(cx);
         }
         let beat = ready!(self.as_mut().poll_silence(cx));
         self.as_mut().project().journal.wrote(beat.len());
@@ -247,63 +314,121 @@ impl<S: Source> StreamBody<S> {
 
         let verdict = this.links.control.verdict();
         let finished = match verdict {
-            Verdict::Lost | Verdict::Revoked | Verdict::Doubted => None,
+            Verdict::Lost | Verdict::Revoked | Verdict::Doubted | Verdict::OutOfTime => None,
             Verdict::GoOn | Verdict::End(_) => {
                 let drains = verdict != Verdict::GoOn && source.drain();
-                match source.poll_fill(this.outbox, cx) {
-                    Poll::Ready(outcome) => Some(outcome),
-                    Poll::Pending if verdict == Verdict::GoOn => return true,
+                // A panic ends this stream alone, and what was emitted before it is delivered.
+                let polled = catch_unwind(AssertUnwindSafe(|| source.poll_fill(this.outbox, cx)));
+                match polled {
+                    Ok(Poll::Ready(outcome)) => Some(Ok(outcome)),
+                    Ok(Poll::Pending) if verdict == Verdict::GoOn => return true,
                     // There is more that it was given before, and room for it in the next chunk.
-                    Poll::Pending if drains && this.outbox.holds(source.portion().unwrap_or(HIGH_WATER)) => {
+                    Ok(Poll::Pending)
+                        if drains && this.outbox.holds(source.portion().unwrap_or(HIGH_WATER)) =>
+                    {
                         return false;
                     }
-                    Poll::Pending => None,
+                    Ok(Poll::Pending) => None,
+                    Err(panic) => Some(Err(panic_message(&*panic).to_owned())),
                 }
             }
         };
 
         // A source that has ended because the hub has sent its reader away has not finished.
         let sent_away = this.links.control.retry().is_some();
-        let reason = match (finished, verdict) {
-            (Some(Ok(())), _) if sent_away => {
-                this.outbox
-                    .push_raw(&Frame::retry(this.links.retry_after_drain()));
-                Reason::Drained
-            }
-            (Some(Ok(())), _) => {
-                if *this.finite {
-                    this.outbox.push_raw(&end_frame("finished", None));
-                }
-                Reason::Finished
-            }
-            (Some(Err(error)), _) => {
-                if !*this.resume {
-                    let shown = error.as_error::<StreamError>().map(StreamError::message);
-                    this.outbox.push_raw(&end_frame("failed", shown));
-                }
-                Reason::Failed(error)
-            }
-            (None, Verdict::End(Ending::Final) | Verdict::Revoked) => {
-                this.outbox.push_raw(&end_frame("ended", None));
-                Reason::Ended
-            }
-            (None, Verdict::End(Ending::Reconnect) | Verdict::Doubted | Verdict::GoOn) => {
-                this.outbox
-                    .push_raw(&Frame::retry(this.links.retry_after_drain()));
-                Reason::Drained
-            }
+        let (end, reason) = match (finished, verdict) {
+            (Some(Err(message)), _) => (End::Abort, Reason::Panicked(message)),
             (None, Verdict::Lost) => {
                 // HTTP/2 drops the body quietly when it has something to write and nobody to write to; an
                 // end it would report as an error.
                 this.outbox.push_raw(&COMMENT);
-                Reason::Left
+                (End::Clean, Reason::Left)
+            }
+            (Some(Ok(Ok(()))), _) if !sent_away => {
+                if *this.finite && !*this.plain {
+                    this.outbox.push_raw(&end_frame("finished", None));
+                }
+                (End::Clean, Reason::Finished)
+            }
+            (Some(Ok(Err(error))), _) if *this.plain => {
+                if let Some(on_error) = this.seldom.as_ref().and_then(|seldom| seldom.on_error) {
+                    push_error_event(on_error, &error, this.outbox);
+                }
+                (End::Abort, Reason::Failed(error))
+            }
+            (Some(Ok(Err(error))), _) => {
+                if !*this.resume {
+                    let shown = error.as_error::<StreamError>().map(StreamError::message);
+                    this.outbox.push_raw(&end_frame("failed", shown));
+                }
+                (End::Clean, Reason::Failed(error))
+            }
+            (_, verdict) if *this.plain => (
+                End::Abort,
+                Reason::Aborted(match verdict {
+                    Verdict::Revoked | Verdict::Doubted => "revoked",
+                    Verdict::End(Ending::Final) => "ended",
+                    _ => this.links.control.cause().map_or("drained", Cause::as_str),
+                }),
+            ),
+            (_, Verdict::End(Ending::Final) | Verdict::Revoked) => {
+                this.outbox.push_raw(&end_frame("ended", None));
+                (End::Clean, Reason::Ended)
+            }
+            _ => {
+                this.outbox
+                    .push_raw(&Frame::retry(this.links.retry_after_drain()));
+                (End::Clean, Reason::Drained)
             }
         };
+        *this.end = end;
         account(source, this.outbox, this.journal);
         *this.source = None;
         this.links.leave();
         this.journal.end(reason);
         false
+    }
+
+    /// After the last byte.
+    fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        let mut this = self.project();
+        match *this.end {
+            End::Clean => return Poll::Ready(None),
+            End::AbortNow => {}
+            End::Abort if *this.carrier == Carrier::Http2 => {}
+            End::Abort if *this.carrier == Carrier::Foreign => {
+                // What is in the server's buffer is written before this is polled again, as far as the socket
+                // takes it.
+                *this.end = End::AbortNow;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            End::Abort => {
+                let resets = *this.carrier == Carrier::OwnWithoutChunks;
+                let seldom = this.seldom.get_or_insert_default();
+                let is_first = seldom.flush.is_none();
+                let (flush, since) = seldom
+                    .flush
+                    .get_or_insert_with(|| (Flush::new(resets), Instant::now()));
+                let is_over = flush.is_done()
+                    || !is_first && !flush.is_carried()
+                    || resets && since.elapsed() > RESET_PATIENCE;
+                if !is_over {
+                    flush.ask(cx);
+                    if is_first {
+                        cx.waker().wake_by_ref();
+                    } else if resets {
+                        this.timer.set(Some(tokio::time::sleep(RESET_POLL)));
+                        if let Some(timer) = this.timer.as_mut().as_pin_mut() {
+                            let _ = timer.poll(cx);
+                        }
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+        *this.end = End::Clean;
+        Poll::Ready(Some(Err(Aborted.into())))
     }
 
     /// Ready with a keep-alive when the stream has been silent for long enough.
@@ -316,16 +441,18 @@ impl<S: Source> StreamBody<S> {
             return Poll::Pending;
         };
         let wrote = mem::take(this.sent);
+        let beat = this.seldom.as_ref().and_then(|seldom| seldom.beat.as_ref());
         let beats = this
             .source
             .as_mut()
-            .and_then(|source| source.beats(silence.after(), this.beat.is_none(), wrote));
+            .and_then(|source| source.beats(silence.after(), beat.is_none(), wrote));
         if let Some(due) = beats {
-            return if due {
-                Poll::Ready(this.beat.as_deref().unwrap_or(&COMMENT).clone())
-            } else {
-                Poll::Pending
-            };
+            if !due {
+                return Poll::Pending;
+            }
+            let source = this.source.as_mut();
+            let positioned = source.and_then(|source| source.keep_alive_with_position(beat.map(|(_, name)| name)));
+            return Poll::Ready(positioned.unwrap_or_else(|| beat_bytes(beat)));
         }
         if wrote {
             // Silence begins when there is nothing more to send: a stream that pours reads no clock.
@@ -358,11 +485,33 @@ impl<S: Source> StreamBody<S> {
                     timer.reset(Instant::from_std(silence.deadline()));
                     // Firing took the task that it knew.
                     *this.timer_knows = false;
-                    return Poll::Ready(this.beat.as_deref().unwrap_or(&COMMENT).clone());
+                    return Poll::Ready(beat_bytes(beat));
                 }
                 Err(deadline) => timer.reset(Instant::from_std(deadline)),
             }
         }
+    }
+}
+
+/// What a stream begins with. For browsers that is never nothing, since Firefox fires `onopen` with the first
+/// byte.
+fn opening(options: &StreamOptions, plain: bool, outbox: &Outbox) -> Bytes {
+    match (outbox.retry(), options.retry) {
+        (Some(retry), _) | (None, Reconnection::Chosen(retry)) => Frame::retry(retry).into_bytes(),
+        (None, _) if plain => Bytes::new(),
+        (None, Reconnection::Default) => Frame::retry(DEFAULT_RETRY).into_bytes(),
+        (None, Reconnection::Off) => COMMENT,
+    }
+}
+
+fn beat_bytes(beat: Option<&(Bytes, EventName)>) -> Bytes {
+    beat.map_or(COMMENT, |(bytes, _)| bytes.clone())
+}
+
+/// Pushes what an author shows of an error.
+fn push_error_event(on_error: OnError, error: &Error, outbox: &Outbox) {
+    if catch_unwind(AssertUnwindSafe(|| outbox.push(on_error(error)))).is_err() {
+        tracing::error!(target: "sse_actix", "`on_error` panicked: the client is not told of the failure");
     }
 }
 

@@ -48,6 +48,8 @@ struct State {
     ending: AtomicU8,
     /// After how many milliseconds the client is to come back; 0 where nobody said.
     retry: AtomicU32,
+    /// A [`Cause`], for the log.
+    cause: AtomicU8,
     waker: AtomicWaker,
     // A list, since most streams have no tag, and the others one or two.
     tags: Mutex<Option<Box<Tag>>>,
@@ -69,6 +71,8 @@ pub(crate) enum Verdict {
     Doubted,
     /// Ended for good, and without what it was given.
     Revoked,
+    /// It was plain, and given time to finish while the server shuts down; that time is over.
+    OutOfTime,
     /// The connection is gone: nothing that is still written can arrive.
     Lost,
 }
@@ -78,7 +82,44 @@ const RECONNECT: u8 = 1;
 const DOUBTED: u8 = 2;
 const FINAL: u8 = 3;
 const REVOKED: u8 = 4;
-const LOST: u8 = 5;
+const OUT_OF_TIME: u8 = 5;
+const LOST: u8 = 6;
+
+/// Why a hub has sent a stream away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Cause {
+    Overtaken = 1,
+    Stalled,
+    Aged,
+    Expired,
+    Revoked,
+    /// It is beyond a limit.
+    TurnedAway,
+}
+
+impl Cause {
+    const ALL: [Self; 6] = [
+        Self::Overtaken,
+        Self::Stalled,
+        Self::Aged,
+        Self::Expired,
+        Self::Revoked,
+        Self::TurnedAway,
+    ];
+
+    /// As the log names it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Overtaken => "overtaken",
+            Self::Stalled => "stalled",
+            Self::Aged => "aged",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::TurnedAway => "turned away",
+        }
+    }
+}
 
 /// A control that does not keep the stream's tags.
 #[derive(Clone)]
@@ -154,6 +195,7 @@ impl StreamControl {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             ending: AtomicU8::new(GO_ON),
             retry: AtomicU32::new(0),
+            cause: AtomicU8::new(0),
             waker: AtomicWaker::new(),
             tags: Mutex::default(),
         }))
@@ -172,9 +214,21 @@ impl StreamControl {
     }
 
     /// Ends the stream; its client comes back after `retry`.
-    pub(crate) fn send_away(&self, retry: Retry) {
+    pub(crate) fn send_away(&self, retry: Retry, cause: Cause) {
+        self.0.cause.store(cause as u8, Ordering::Release);
         self.0.retry.store(retry.as_millis(), Ordering::Release);
         self.decide(RECONNECT);
+    }
+
+    /// Aborts a plain stream that was given time to finish.
+    pub(crate) fn run_out_of_time(&self) {
+        self.decide(OUT_OF_TIME);
+    }
+
+    /// Why a hub has sent it away, if one has.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        let cause = self.0.cause.load(Ordering::Acquire);
+        Cause::ALL.into_iter().find(|known| *known as u8 == cause)
     }
 
     /// After how long the client is to come back, where somebody said.
@@ -204,7 +258,7 @@ impl StreamControl {
             self.register(cx.waker());
             match self.verdict() {
                 Verdict::GoOn => Poll::Pending,
-                Verdict::End(_) | Verdict::Doubted | Verdict::Revoked | Verdict::Lost => Poll::Ready(()),
+                _ => Poll::Ready(()),
             }
         })
         .await;
@@ -222,6 +276,7 @@ impl StreamControl {
             DOUBTED => Verdict::Doubted,
             FINAL => Verdict::End(Ending::Final),
             REVOKED => Verdict::Revoked,
+            OUT_OF_TIME => Verdict::OutOfTime,
             _ => Verdict::Lost,
         }
     }

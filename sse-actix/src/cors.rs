@@ -14,6 +14,8 @@ use actix_web::http::{
     header::{self, HeaderName},
 };
 
+use crate::head::KEEP_ALIVE_INTERVAL;
+
 pub use self::{
     allowed::AllowedOrigins,
     origin::{Origin, OriginError},
@@ -156,7 +158,7 @@ impl CrossOrigin {
                 header::CONTENT_TYPE,
                 LAST_EVENT_ID,
             ],
-            exposed: vec![header::LOCATION, header::RETRY_AFTER],
+            exposed: vec![header::LOCATION, header::RETRY_AFTER, KEEP_ALIVE_INTERVAL],
             max_age: Duration::from_secs(7_200),
         }
     }
@@ -189,7 +191,8 @@ impl CrossOrigin {
         self
     }
 
-    /// Lets `fetch` clients see a further header of an answer. `Location` and `Retry-After` are always seen.
+    /// Lets `fetch` clients see a further header of an answer. `Location`, `Retry-After` and
+    /// `Sse-Keep-Alive` are always seen.
     pub fn expose_header(mut self, name: HeaderName) -> Self {
         self.exposed.push(name);
         self

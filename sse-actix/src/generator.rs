@@ -8,18 +8,24 @@ use std::{
     any, fmt,
     future::{Future, pending, poll_fn, ready},
     mem,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use actix_web::{Error, HttpRequest, HttpResponse, Responder, body::BoxBody};
-use sse_actix_core::Emit;
+use actix_web::{
+    Error, HttpRequest, HttpResponse, Responder,
+    body::BoxBody,
+    http::{Method, StatusCode},
+};
+use sse_actix_core::{Emit, Retry};
 
 use crate::{
     extract::is_reconnect_after_end,
     head,
+    journal::panicked_before_the_head,
     options::StreamOptions,
     outbox::Outbox,
     server::Host,
@@ -39,6 +45,8 @@ pub struct EventStream(State);
 enum State {
     /// Finished without an event, or a reconnect after the end: 204.
     NoContent,
+    /// Plain, and asked for while the server shuts down.
+    Unavailable(Retry),
     Open {
         options: &'static StreamOptions,
         outbox: Rc<Outbox>,
@@ -60,6 +68,7 @@ impl Responder for EventStream {
     fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
         match self.0 {
             State::NoContent => head::no_content(),
+            State::Unavailable(retry) => head::unavailable(StatusCode::SERVICE_UNAVAILABLE, retry),
             State::Open {
                 options,
                 outbox,
@@ -73,6 +82,7 @@ impl fmt::Debug for EventStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.0 {
             State::NoContent => "no content",
+            State::Unavailable(_) => "unavailable",
             State::Open { .. } => "open",
         };
         f.debug_tuple("EventStream").field(&state).finish()
@@ -96,31 +106,47 @@ where
     F: AsyncFnOnce(Emitter<'_>) -> R + 'static,
     R: 'static,
 {
+    let host = Host::current();
+    let plain = options.is_plain(host.as_ref().map_or(&Method::GET, |host| &host.method));
+    if plain && let Some(host) = host.as_ref().filter(|host| host.drains) {
+        return Ok(EventStream(State::Unavailable(host.shutdown.jittered_retry())));
+    }
     let outbox = Rc::new(Outbox::new(options.event.as_ref()));
     let inner = Rc::clone(&outbox);
     let mut generator: Generator =
         Box::pin(async move { outcome(function(Emitter { outbox: &inner }).await).map_err(Box::new) });
 
-    let opening = poll_fn(|cx| match generator.poll_fill(&outbox, cx) {
-        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-        Poll::Pending if outbox.is_open() => Poll::Ready(None),
-        Poll::Pending => Poll::Pending,
+    let handler = any::type_name::<F>();
+    let opening = poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| generator.poll_fill(&outbox, cx)));
+        match polled {
+            Ok(Poll::Ready(outcome)) => Poll::Ready(Some(Ok(outcome))),
+            Ok(Poll::Pending) if outbox.is_open() => Poll::Ready(None),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(panic) if outbox.is_open() => Poll::Ready(Some(Err(panic))),
+            Err(panic) => {
+                panicked_before_the_head(handler, &*panic);
+                resume_unwind(panic)
+            }
+        }
     });
     let outcome = tokio::select! {
         biased;
-        outcome = watched(any::type_name::<F>(), opening) => outcome,
-        () = gone() => {
+        outcome = watched(handler, opening) => outcome,
+        () = gone(host, !plain) => {
             // Answered as a stream that is over: while the server drains, that is a `retry` alone.
             outbox.open();
-            Some(Ok(()))
+            Some(Ok(Ok(())))
         }
     };
-    let source = match outcome {
+    let source: Generator = match outcome {
         None => generator,
+        // It panicked in the poll that opened it; the body tells.
+        Some(Err(panic)) => Box::pin(async { resume_unwind(panic) }),
         // Finished in the poll that opened it.
-        Some(outcome) if outbox.is_open() => Box::pin(ready(outcome)),
-        Some(Ok(())) => return Ok(EventStream(State::NoContent)),
-        Some(Err(error)) => return Err(*error),
+        Some(Ok(outcome)) if outbox.is_open() => Box::pin(ready(outcome)),
+        Some(Ok(Ok(()))) => return Ok(EventStream(State::NoContent)),
+        Some(Ok(Err(error))) => return Err(*error),
     };
     Ok(EventStream(State::Open {
         options,
@@ -144,16 +170,16 @@ async fn watched<T>(handler: &str, opening: impl Future<Output = T>) -> T {
 }
 
 /// Waits until nobody waits for the opening any more. On HTTP/1.1 the whole handler is dropped then.
-async fn gone() {
-    match Host::current() {
-        Some(host) => host.gone().await,
+async fn gone(host: Option<Host>, resumes: bool) {
+    match host {
+        Some(host) => host.gone(resumes).await,
         None => pending().await,
     }
 }
 
 /// Whether this request is the reconnect after the end of a stream.
 pub fn ended(request: &HttpRequest) -> bool {
-    is_reconnect_after_end(request)
+    matches!(*request.method(), Method::GET | Method::HEAD) && is_reconnect_after_end(request)
 }
 
 /// Where `emit!` goes. Its lifetime keeps it inside the function: it cannot move into a spawned task.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    Error, HttpRequest, HttpResponse,
     body::{BodySize, BoxBody, MessageBody},
     http::{
         ConnectionType, Method, StatusCode, Version,
@@ -20,7 +20,7 @@ use bytes::Bytes;
 use sse_actix_core::{Frame, Retry};
 
 use crate::{
-    body::{Links, StreamBody},
+    body::{Carrier, Links, StreamBody},
     control::StreamControl,
     extract::is_reconnect_after_end,
     journal::Journal,
@@ -37,6 +37,8 @@ const UNCACHED: HeaderValue = HeaderValue::from_static("no-store, no-transform")
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 /// nginx and those that follow it collect a response's body before they pass it on, unless told.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// After how many milliseconds of silence a client may expect a keep-alive: a longer silence is a lost connection.
+pub(crate) const KEEP_ALIVE_INTERVAL: HeaderName = HeaderName::from_static("sse-keep-alive");
 const NO: HeaderValue = HeaderValue::from_static("no");
 
 /// The only answer that stops an `EventSource` without looking like a failure.
@@ -55,12 +57,23 @@ pub(crate) fn respond<S: Source + 'static>(
     outbox: Rc<Outbox>,
     source: S,
 ) -> HttpResponse<BoxBody> {
-    if is_reconnect_after_end(request) {
+    let plain = options.is_plain(request.method());
+    if !plain && is_reconnect_after_end(request) {
         return no_content();
+    }
+    if let Err(response) = check(request, options, plain, &outbox) {
+        return response;
     }
     let host = Host::of(request);
     let shutdown = shutdown_for(request, host.as_ref());
-    let draining = draining(shutdown, host.as_ref());
+    let mut draining = draining(shutdown, host.as_ref());
+    if plain && let Some(retry) = draining {
+        if host.as_ref().is_none_or(|host| host.drains) {
+            return unavailable(StatusCode::SERVICE_UNAVAILABLE, retry);
+        }
+        // It came before the shutdown, so it may finish.
+        draining = None;
+    }
 
     let body = if request.method() == Method::HEAD {
         BoxBody::new(HeadAlone)
@@ -70,30 +83,75 @@ pub(crate) fn respond<S: Source + 'static>(
         let control = StreamControl::of(request);
         // What middleware compresses does not arrive as the body gives it.
         let wires = !options.compress
+            && !plain
             && request.version() == Version::HTTP_11
             && host.as_ref().is_some_and(|host| host.wires);
+        // Who cannot resume may finish, if it has an end.
+        let may_finish = plain && source.may_finish();
         let links = Links {
-            registration: shutdown.map(|shutdown| shutdown.register(&control)),
-            place: host.clone().map(|host| Place::take(host, &control)),
+            registration: shutdown.map(|shutdown| shutdown.register(&control, may_finish)),
+            place: host
+                .clone()
+                .map(|host| Place::take(host, &control, may_finish)),
             control,
         };
         let journal = Journal::open(request, &links.control);
-        BoxBody::new(StreamBody::new(options, outbox, source, links, journal, wires))
+        let carrier = match request.version() {
+            Version::HTTP_2 => Carrier::Http2,
+            _ if host.is_none() => Carrier::Foreign,
+            Version::HTTP_10 => Carrier::OwnWithoutChunks,
+            _ => Carrier::Own,
+        };
+        BoxBody::new(StreamBody::new(
+            options, plain, outbox, source, links, journal, carrier, wires,
+        ))
     };
 
     answer(request, options, headers, body, draining.is_some())
 }
 
-/// Answers with a stream that tells its client to come back after `retry`, and ends: an error status would
-/// stop an `EventSource` for good.
+/// Looks at what only a stream for browsers refuses, before the head has left.
+fn check(
+    request: &HttpRequest,
+    options: &StreamOptions,
+    plain: bool,
+    outbox: &Outbox,
+) -> Result<(), HttpResponse<BoxBody>> {
+    let names = if plain { Ok(()) } else { options.check_for_browsers() };
+    let checked = names
+        .map_err(Error::from)
+        .and(outbox.set_plain(plain).map_err(Error::from));
+    checked.map_err(|error| {
+        tracing::error!(target: "sse_actix", path = request.path(), %error, "no stream");
+        error.error_response()
+    })
+}
+
+/// Tells a client other than `EventSource` to come back later.
+pub(crate) fn unavailable(status: StatusCode, retry: Retry) -> HttpResponse<BoxBody> {
+    let mut response = HttpResponse::new(status);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, UNCACHED);
+    headers.insert(header::RETRY_AFTER, retry.as_millis().div_ceil(1_000).into());
+    response
+}
+
+/// Answers who is beyond a limit: a browser with a stream that tells it to come back after `retry`, and ends, since
+/// an error status would stop an `EventSource` for good; others with the status.
 pub(crate) fn turn_away(
     request: &HttpRequest,
     options: &StreamOptions,
     headers: Option<&HeaderMap>,
+    status: StatusCode,
     retry: Retry,
 ) -> HttpResponse<BoxBody> {
     let host = Host::of(request);
-    let retry = draining(shutdown_for(request, host.as_ref()), host.as_ref()).unwrap_or(retry);
+    let draining = draining(shutdown_for(request, host.as_ref()), host.as_ref());
+    let retry = draining.unwrap_or(retry);
+    if options.is_plain(request.method()) {
+        let status = draining.map_or(status, |_| StatusCode::SERVICE_UNAVAILABLE);
+        return unavailable(status, retry);
+    }
     let body = if request.method() == Method::HEAD {
         BoxBody::new(HeadAlone)
     } else {
@@ -161,6 +219,10 @@ fn fill_headers(head: &mut HeaderMap, options: &StreamOptions, headers: Option<&
     head.insert(header::CONTENT_TYPE, EVENT_STREAM);
     head.insert(header::CACHE_CONTROL, UNCACHED);
     head.insert(ACCEL_BUFFERING, NO);
+    if let Some(after) = options.keep_alive.after() {
+        let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        head.insert(KEEP_ALIVE_INTERVAL, millis.into());
+    }
     if options.compress {
         head.remove(header::CONTENT_ENCODING);
     } else {
@@ -196,7 +258,7 @@ impl Farewell {
         let control = StreamControl::of(request);
         Self {
             retry: Frame::retry(retry).into_bytes(),
-            _place: host.cloned().map(|host| Place::take(host, &control)),
+            _place: host.cloned().map(|host| Place::take(host, &control, false)),
         }
     }
 }

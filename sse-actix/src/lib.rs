@@ -90,6 +90,7 @@ pub use self::{
         PresenceChanges, PublishError, RawTopic, Snapshot, Subscription, TooManyTopics, Topic, TopicOptions,
         TopicStats, TurnedAway,
     },
+    journal::{StreamCounts, stream_counts},
     responder::Sse,
     server::{Server, inherited_sockets},
     shutdown::Shutdown,

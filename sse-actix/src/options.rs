@@ -1,6 +1,7 @@
 use std::mem;
 
-use sse_actix_core::{EventName, KeepAlive, Retry};
+use actix_web::{Error, http::Method};
+use sse_actix_core::{Event, EventName, FieldError, KeepAlive, Retry};
 
 /// What every stream can be given, whether the macro made it or [`Sse`](crate::Sse), where each option is
 /// described.
@@ -10,29 +11,46 @@ use sse_actix_core::{EventName, KeepAlive, Retry};
 #[must_use]
 pub struct StreamOptions {
     pub(crate) keep_alive: KeepAlive,
-    pub(crate) retry: Retry,
+    pub(crate) retry: Reconnection,
     pub(crate) event: Option<EventName>,
     pub(crate) finite: bool,
     pub(crate) resume: bool,
     pub(crate) compress: bool,
     pub(crate) headers: &'static [(&'static str, &'static str)],
+    plain: Option<bool>,
+    pub(crate) on_error: Option<OnError>,
 }
 
-/// Browsers' own default, except Firefox's of 5 s. Sent on every stream, so that a longer time that an
-/// overloaded or draining server once gave does not last.
-const RETRY: Retry = Retry::from_millis(3_000);
+/// Makes the event that tells a client of a failure.
+pub(crate) type OnError = fn(&Error) -> Event;
+
+/// Which reconnection time a stream begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reconnection {
+    /// Nobody chose one: [`DEFAULT_RETRY`], where browsers read.
+    Default,
+    Chosen(Retry),
+    /// None is sent.
+    Off,
+}
+
+/// Browsers' own default, except Firefox's of 5 s. Sent on every stream for browsers, so that a longer time
+/// that an overloaded or draining server once gave does not last.
+pub(crate) const DEFAULT_RETRY: Retry = Retry::from_millis(3_000);
 
 impl StreamOptions {
     /// The defaults.
     pub const fn new() -> Self {
         Self {
             keep_alive: KeepAlive::DEFAULT,
-            retry: RETRY,
+            retry: Reconnection::Default,
             event: None,
             finite: false,
             resume: false,
             compress: false,
             headers: &[],
+            plain: None,
+            on_error: None,
         }
     }
 
@@ -53,7 +71,25 @@ impl StreamOptions {
 
     /// As [`Sse::retry`](crate::Sse::retry).
     pub const fn retry(mut self, retry: Retry) -> Self {
-        self.retry = retry;
+        self.retry = Reconnection::Chosen(retry);
+        self
+    }
+
+    /// As [`Sse::no_retry`](crate::Sse::no_retry).
+    pub const fn no_retry(mut self) -> Self {
+        self.retry = Reconnection::Off;
+        self
+    }
+
+    /// As [`Sse::plain`](crate::Sse::plain).
+    pub const fn plain(mut self, plain: bool) -> Self {
+        self.plain = Some(plain);
+        self
+    }
+
+    /// As [`Sse::on_error`](crate::Sse::on_error).
+    pub const fn on_error(mut self, on_error: fn(&Error) -> Event) -> Self {
+        self.on_error = Some(on_error);
         self
     }
 
@@ -79,6 +115,22 @@ impl StreamOptions {
     pub const fn headers(mut self, headers: &'static [(&'static str, &'static str)]) -> Self {
         self.headers = headers;
         self
+    }
+
+    /// Whether the stream that answers a request of this method is for clients other than `EventSource`, which
+    /// sends nothing but GET. HEAD is answered as GET would be.
+    pub(crate) fn is_plain(&self, method: &Method) -> bool {
+        self.plain
+            .unwrap_or(!matches!(*method, Method::GET | Method::HEAD))
+    }
+
+    /// Whether a stream for browsers can have the names that it was given.
+    pub(crate) fn check_for_browsers(&self) -> Result<(), FieldError> {
+        let names = [self.event.as_ref(), self.keep_alive.name()];
+        names
+            .into_iter()
+            .flatten()
+            .try_for_each(EventName::check_for_browsers)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Where events become bytes on their way out: filled by whoever emits, emptied by the body. Both live on
 //! one thread, and within one poll, so that all streams of a thread can take turns with one buffer.
 
-use std::cell::Cell;
+use std::{cell::Cell, fmt, time::Duration};
 
-use actix_web::Error;
+use actix_web::{Error, ResponseError};
 use bytes::{Bytes, BytesMut};
-use sse_actix_core::{Emit, EventName};
+use sse_actix_core::{Emit, EventName, FieldError, Frame, Retry};
 
 /// Above this, emitting waits until the body has taken what is there. Half of actix's write buffer,
 /// so that one chunk never makes it grow: a buffer that has grown past it is not shrunk again.
@@ -57,9 +57,23 @@ pub(crate) struct Outbox {
     name: Option<Box<EventName>>,
     emitted: Cell<u64>,
     failure: Cell<Option<Box<Error>>>,
+    /// The reconnection time, in milliseconds, that the handler chose before there was a body; 0 if none.
+    retry: Cell<u32>,
     /// Whether `buf` is the shared one.
     shares: Cell<bool>,
     opened: Cell<bool>,
+    readers: Cell<Readers>,
+}
+
+/// Who reads the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    /// Not known before the handler's response meets its request.
+    Unknown,
+    /// Not known, and something was pushed that is not for browsers.
+    NotBrowsers,
+    Browsers,
+    Others,
 }
 
 impl Outbox {
@@ -69,8 +83,23 @@ impl Outbox {
             name: name.cloned().map(Box::new),
             emitted: Cell::new(0),
             failure: Cell::new(None),
+            retry: Cell::new(0),
             shares: Cell::new(false),
             opened: Cell::new(false),
+            readers: Cell::new(Readers::Unknown),
+        }
+    }
+
+    /// Says who reads the stream: browsers, or, if it is plain, others.
+    ///
+    /// # Errors
+    ///
+    /// If something was pushed already that is not for browsers, and they read it.
+    pub(crate) fn set_plain(&self, plain: bool) -> Result<(), NotForBrowsers> {
+        let readers = if plain { Readers::Others } else { Readers::Browsers };
+        match (self.readers.replace(readers), readers) {
+            (Readers::NotBrowsers, Readers::Browsers) => Err(NotForBrowsers),
+            _ => Ok(()),
         }
     }
 
@@ -92,6 +121,9 @@ impl Outbox {
     /// lost in silence.
     #[inline]
     pub(crate) fn push(&self, value: impl Emit) -> Result<(), ()> {
+        if let Err(error) = value.check_for_browsers() {
+            self.refuse_for_browsers(error)?;
+        }
         match self.write(|buf| value.encode(self.name.as_deref(), buf)) {
             Ok(()) => {
                 self.emitted.set(self.emitted.get() + 1);
@@ -101,6 +133,21 @@ impl Outbox {
             Err(error) => {
                 let error = actix_web::error::ErrorInternalServerError(error);
                 self.failure.set(Some(Box::new(error)));
+                Err(())
+            }
+        }
+    }
+
+    #[cold]
+    fn refuse_for_browsers(&self, error: FieldError) -> Result<(), ()> {
+        match self.readers.get() {
+            Readers::Others => Ok(()),
+            Readers::Unknown | Readers::NotBrowsers => {
+                self.readers.set(Readers::NotBrowsers);
+                Ok(())
+            }
+            Readers::Browsers => {
+                self.failure.set(Some(Box::new(error.into())));
                 Err(())
             }
         }
@@ -134,11 +181,18 @@ impl Outbox {
         self.write(|buf| buf.extend_from_slice(frame));
     }
 
+    /// If `write` panics, as a `Serialize` may, what it has written is taken back, and nothing else is lost.
     #[inline]
     fn write<T>(&self, write: impl FnOnce(&mut BytesMut) -> T) -> T {
-        let mut buf = self.buf.take().unwrap_or_default();
-        let written = write(buf.end());
-        self.buf.set(Some(buf));
+        let mut lent = Lent {
+            outbox: self,
+            len: usize::MAX,
+            buf: self.buf.take(),
+        };
+        let buf = lent.buf.get_or_insert_default().end();
+        lent.len = buf.len();
+        let written = write(buf);
+        lent.len = usize::MAX;
         written
     }
 
@@ -182,6 +236,21 @@ impl Outbox {
         self.opened.set(true);
     }
 
+    /// Opens with this reconnection time. Once the opening line has left, a line of its own says it.
+    pub(crate) fn open_with(&self, retry: Retry) {
+        match self.readers.get() {
+            Readers::Unknown | Readers::NotBrowsers => self.retry.set(retry.as_millis()),
+            Readers::Browsers | Readers::Others => self.push_raw(&Frame::retry(retry)),
+        }
+        self.open();
+    }
+
+    /// The reconnection time that the handler has opened with.
+    pub(crate) fn retry(&self) -> Option<Retry> {
+        let millis = self.retry.get();
+        (millis > 0).then(|| Retry::from(Duration::from_millis(millis.into())))
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.opened.get()
     }
@@ -191,9 +260,85 @@ impl Outbox {
     }
 }
 
+/// The buffer while it is written to; given back also when the writer panics.
+struct Lent<'a> {
+    outbox: &'a Outbox,
+    /// How much was there before.
+    len: usize,
+    buf: Option<Box<Buffer>>,
+}
+
+impl Drop for Lent<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(buf) = &mut self.buf {
+            buf.bytes.truncate(self.len);
+        }
+        self.outbox.buf.set(self.buf.take());
+    }
+}
+
+/// A stream for browsers was given a name or an id that is [not for them](EventName::not_for_browsers).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotForBrowsers;
+
+impl fmt::Display for NotForBrowsers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "an `EventSource` asked for this stream, which has sent an event name or an id that browsers cannot use \
+             (`not_for_browsers`): answer a POST instead, declare the stream `plain`, or choose another name",
+        )
+    }
+}
+
+impl std::error::Error for NotForBrowsers {}
+
+impl ResponseError for NotForBrowsers {}
+
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use sse_actix_core::{Event, Json};
+
     use super::*;
+
+    struct Panics;
+
+    impl serde::Serialize for Panics {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            panic!("a value that cannot be serialised")
+        }
+    }
+
+    #[test]
+    fn a_value_that_panics_takes_nothing_along() {
+        let outbox = Outbox::new(None);
+        outbox.push("before").unwrap();
+        for _ in 0..2 {
+            let pushed = catch_unwind(AssertUnwindSafe(|| outbox.push(Json((1, Panics)))));
+            assert!(pushed.is_err());
+        }
+        outbox.push("after").unwrap();
+        assert_eq!(outbox.take().unwrap(), "data: before\n\ndata: after\n\n");
+    }
+
+    #[test]
+    fn what_is_not_for_browsers_is_refused_as_soon_as_they_are_known_to_read() {
+        let event = || Event::data("x").event(EventName::not_for_browsers("error").unwrap());
+        let outbox = Outbox::new(None);
+        outbox.push(event()).unwrap();
+        assert_eq!(outbox.set_plain(false), Err(NotForBrowsers));
+        assert!(outbox.push(event()).is_err());
+        let failure = outbox.take_failure().unwrap().to_string();
+        assert!(failure.starts_with("event name is `open` or `error`"), "{failure}");
+
+        let outbox = Outbox::new(None);
+        outbox.push(event()).unwrap();
+        assert_eq!(outbox.set_plain(true), Ok(()));
+        outbox.push(event()).unwrap();
+        assert_eq!(outbox.take().unwrap(), "event: error\ndata: x\n\n".repeat(2));
+    }
 
     fn shared_capacity() -> Option<usize> {
         let shared = SHARED.take();

@@ -1,16 +1,16 @@
 use std::{fmt, rc::Rc};
 
 use actix_web::{
-    HttpRequest, HttpResponse, Responder,
+    Error, HttpRequest, HttpResponse, Responder,
     body::BoxBody,
     http::header::{HeaderMap, HeaderName, HeaderValue},
 };
 use futures_core::Stream;
-use sse_actix_core::{EventName, IntoEventName, KeepAlive, Retry};
+use sse_actix_core::{Event, EventName, IntoEventName, KeepAlive, Retry};
 
 use crate::{
     head,
-    options::StreamOptions,
+    options::{Reconnection, StreamOptions},
     outbox::Outbox,
     source::{Items, StreamItem},
 };
@@ -41,7 +41,7 @@ use crate::{
 /// let request = test::TestRequest::get().uri("/letters").to_request();
 /// assert_eq!(
 ///     test::call_and_read_body(&app, request).await,
-///     "retry: 3000\n\nevent: letter\ndata: a\n\nevent: letter\ndata: b\n\n",
+///     "retry: 3000\nevent: letter\ndata: a\n\nevent: letter\ndata: b\n\n",
 /// );
 /// # }
 /// ```
@@ -74,7 +74,80 @@ where
     /// How long the browser waits before it reconnects, sent first of all. Default: 3 s. A `Duration`
     /// outside of [`Retry::MIN`] to [`Retry::MAX`] becomes the nearest of them.
     pub fn retry(mut self, retry: impl Into<Retry>) -> Self {
-        self.options.retry = retry.into();
+        self.options.retry = Reconnection::Chosen(retry.into());
+        self
+    }
+
+    /// Sends no reconnection time: browsers wait as long as they do by themselves, or as an earlier stream of
+    /// theirs has said. A comment line opens the stream instead.
+    pub fn no_retry(mut self) -> Self {
+        self.options.retry = Reconnection::Off;
+        self
+    }
+
+    /// Whether the stream is for clients other than `EventSource`, such as the SDKs of language models. Default:
+    /// an `EventSource` sends nothing but GET, so the answer to any other method is plain (HEAD is answered as
+    /// GET would be).
+    ///
+    /// A plain stream holds what its author sends and nothing else: no opening line, no `retry` that was not
+    /// asked for, no `sse-*` event; keep-alive comments stay. Nobody resumes it, so
+    ///
+    /// - its end is its end, and `finite` and `resume` change nothing,
+    /// - if it fails, or is ended from outside, it is aborted: no last chunk on HTTP/1.1, `RST_STREAM` on HTTP/2, a
+    ///   reset on HTTP/1.0. No client takes half an answer for a whole one. [`on_error`](Self::on_error) tells it
+    ///   why. On [`Server`](crate::Server) everything before it arrives; on another server, what a full socket has
+    ///   not taken when the stream fails is lost,
+    /// - a shutdown lets it finish within [`shutdown_timeout`](crate::Server::shutdown_timeout), and answers new
+    ///   requests 503 with `Retry-After`.
+    ///
+    /// ```
+    /// use actix_web::{App, test, web};
+    /// use futures_util::stream;
+    /// use sse_actix::{Event, EventName, FieldError, Sse};
+    ///
+    /// async fn answer() -> Result<Sse<impl futures_util::Stream<Item = Event>>, FieldError> {
+    ///     let error = EventName::not_for_browsers("error")?;
+    ///     Ok(Sse::new(stream::iter([Event::data("half"), Event::data("{}").event(error)])))
+    /// }
+    ///
+    /// # #[actix_web::main]
+    /// # async fn main() {
+    /// let app = test::init_service(App::new().route("/answer", web::post().to(answer))).await;
+    /// let request = test::TestRequest::post().uri("/answer").to_request();
+    /// assert_eq!(
+    ///     test::call_and_read_body(&app, request).await,
+    ///     "data: half\n\nevent: error\ndata: {}\n\n",
+    /// );
+    /// # }
+    /// ```
+    pub fn plain(mut self, plain: bool) -> Self {
+        self.options = self.options.plain(plain);
+        self
+    }
+
+    /// The event that a plain stream sends when it fails after its head, before it is aborted. Default: none.
+    ///
+    /// ```
+    /// use actix_web::{App, Error, error::ErrorBadGateway, test::{TestRequest, init_service}, web};
+    /// use futures_util::stream;
+    /// use sse_actix::{Event, Sse, test};
+    ///
+    /// async fn answer() -> Sse<impl futures_util::Stream<Item = Result<Event, Error>>> {
+    ///     let items = [Ok(Event::data("half")), Err(ErrorBadGateway("the model is gone"))];
+    ///     Sse::new(stream::iter(items)).on_error(|error| Event::data(error.to_string()).event("failure"))
+    /// }
+    ///
+    /// # #[actix_web::main]
+    /// # async fn main() {
+    /// let app = init_service(App::new().route("/", web::post().to(answer))).await;
+    /// let mut answer = test::call(&app, TestRequest::post()).await;
+    /// assert_eq!(answer.next().await.unwrap().data, "half");
+    /// assert_eq!(answer.next().await.unwrap().data, "the model is gone");
+    /// assert!(answer.try_next().await.is_err()); // cut, and not ended
+    /// # }
+    /// ```
+    pub fn on_error(mut self, on_error: fn(&Error) -> Event) -> Self {
+        self.options = self.options.on_error(on_error);
         self
     }
 

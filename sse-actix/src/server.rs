@@ -2,9 +2,12 @@
 
 mod connection;
 mod drive;
+mod flush;
 mod host;
 mod listen;
 mod run;
+#[cfg(feature = "rustls")]
+mod tls;
 mod traffic;
 mod wire;
 
@@ -15,6 +18,7 @@ use actix_web::{dev::Extensions, http::KeepAlive};
 pub use self::listen::inherited_sockets;
 pub(crate) use self::{
     connection::Place,
+    flush::{Flush, RESET_PATIENCE, RESET_POLL},
     host::Host,
     wire::{Offer, Sent, Wire, Wired, encode_chunk},
 };

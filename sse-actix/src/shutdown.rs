@@ -47,7 +47,7 @@ use crate::{control::StreamControl, ending::Ending};
 ///
 /// shutdown.fire();
 /// let body = test::read_body(response).await;
-/// assert!(body.starts_with(b"retry: 3000\n\nretry: "));
+/// assert!(body.starts_with(b"retry: 3000\nretry: "));
 /// assert_eq!(shutdown.open_streams(), 0);
 /// # }
 /// ```
@@ -59,7 +59,14 @@ struct Inner {
     firing: Notify,
     retry: RangeInclusive<Duration>,
     next: AtomicU64,
-    streams: Mutex<HashMap<u64, StreamControl>>,
+    streams: Mutex<HashMap<u64, Registered>>,
+}
+
+#[derive(Clone)]
+struct Registered {
+    control: StreamControl,
+    /// Nobody can resume it, so it is given time to finish.
+    may_finish: bool,
 }
 
 impl Shutdown {
@@ -82,11 +89,26 @@ impl Shutdown {
 
     /// Ends every open stream, and every one that is opened from now on, so that its client
     /// reconnects. Firing twice is firing once.
+    ///
+    /// A [plain](crate::Sse::plain) stream, which no client can resume, may finish; [`Server`](crate::Server)
+    /// gives it [`shutdown_timeout`](crate::Server::shutdown_timeout). A plain [`Subscription`](crate::Subscription),
+    /// which has no end, is aborted.
     pub fn fire(&self) {
         self.0.fired.store(true, Ordering::SeqCst);
         self.0.firing.notify_waiters();
         for stream in self.snapshot() {
-            stream.end(Ending::Reconnect);
+            if !stream.may_finish {
+                stream.control.end(Ending::Reconnect);
+            }
+        }
+    }
+
+    /// Aborts the streams that were given time to finish and have not.
+    pub(crate) fn end_time_to_finish(&self) {
+        for stream in self.snapshot() {
+            if stream.may_finish {
+                stream.control.run_out_of_time();
+            }
         }
     }
 
@@ -110,9 +132,9 @@ impl Shutdown {
     /// Streams that are opened later are not concerned.
     pub fn end_tagged(&self, tag: &str, ending: Ending) -> usize {
         let mut ended = 0;
-        for stream in self.snapshot() {
-            if stream.has_tag(tag) {
-                stream.end(ending);
+        for Registered { control, .. } in self.snapshot() {
+            if control.has_tag(tag) {
+                control.end(ending);
                 ended += 1;
             }
         }
@@ -135,11 +157,15 @@ impl Shutdown {
     }
 
     /// Registers a stream; one that comes after the firing is ended at once.
-    pub(crate) fn register(&self, stream: &StreamControl) -> Registration {
+    pub(crate) fn register(&self, stream: &StreamControl, may_finish: bool) -> Registration {
         let key = self.0.next.fetch_add(1, Ordering::Relaxed);
-        self.streams().insert(key, stream.clone());
+        let registered = Registered {
+            control: stream.clone(),
+            may_finish,
+        };
+        self.streams().insert(key, registered);
         // Looked at after the insertion: a firing in between has either seen it or is seen here.
-        if self.is_fired() {
+        if !may_finish && self.is_fired() {
             stream.end(Ending::Reconnect);
         }
         Registration {
@@ -149,11 +175,11 @@ impl Shutdown {
     }
 
     /// The streams without the lock, since ending one wakes a task.
-    fn snapshot(&self) -> Vec<StreamControl> {
+    fn snapshot(&self) -> Vec<Registered> {
         self.streams().values().cloned().collect()
     }
 
-    fn streams(&self) -> MutexGuard<'_, HashMap<u64, StreamControl>> {
+    fn streams(&self) -> MutexGuard<'_, HashMap<u64, Registered>> {
         // No code that could panic runs under this lock.
         self.0.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,8 +8,9 @@ use std::{
 };
 
 use actix_web::Error;
+use bytes::Bytes;
 use futures_core::{Stream, future::LocalBoxFuture};
-use sse_actix_core::{Comment, Emit, Event, Frame, Json};
+use sse_actix_core::{Comment, Emit, Event, EventName, Frame, Json, Message};
 
 use crate::{
     outbox::Outbox,
@@ -32,6 +33,13 @@ pub(crate) trait Source: Unpin {
     /// sent since this was last asked.
     fn beats(&mut self, after: Duration, comment: bool, wrote: bool) -> Option<bool> {
         let _ = (after, comment, wrote);
+        None
+    }
+
+    /// The keep-alive that is due, as an event of this name or [one that tells the position](sse_actix_core::position_frame),
+    /// where the client's position has moved on untold; `None` if it has not.
+    fn keep_alive_with_position(&mut self, name: Option<&EventName>) -> Option<Bytes> {
+        let _ = name;
         None
     }
 
@@ -66,6 +74,11 @@ pub(crate) trait Source: Unpin {
     /// How many events and bytes were written past the body.
     fn written(&self) -> (u64, u64) {
         (0, 0)
+    }
+
+    /// Whether it ends by itself, so that a plain stream is given time for it when the server shuts down.
+    fn may_finish(&self) -> bool {
+        true
     }
 
     /// The stream ends: what was there before this is still to be pushed, and nothing else. Whether the source
@@ -111,7 +124,7 @@ impl<S: Stream<Item: StreamItem>> Source for Items<S> {
 }
 
 /// What a stream given to [`Sse::new`](crate::Sse::new) may yield: [`Event`], [`Comment`], [`Frame`],
-/// [`Json`], `String`, `&'static str`, or a `Result` of these whose error converts into
+/// [`Json`], [`Message`], `String`, `&'static str`, or a `Result` of these whose error converts into
 /// [`actix_web::Error`].
 ///
 /// Implement it for a type of your own to give it its one form on the wire:
@@ -162,7 +175,7 @@ macro_rules! items {
     )*};
 }
 
-items!(Event Comment Frame String &'static str);
+items!(Event Comment Frame Message String &'static str);
 
 impl<T: serde::Serialize> StreamItem for Json<T> {
     type Emission = Self;

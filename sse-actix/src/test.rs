@@ -49,7 +49,7 @@ use actix_web::{
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use sse_actix_core::{Decoded, Decoder, Message};
+use sse_actix_core::{Decoded, Decoder, Message, POSITION_EVENT};
 
 pub use self::serving::Serving;
 
@@ -61,7 +61,20 @@ pub struct TestStream {
     headers: HeaderMap,
     chunks: Pin<Box<dyn Stream<Item = Result<Bytes, Error>>>>,
     decoder: Decoder,
+    shows_positions: bool,
 }
+
+/// A stream was cut: its body failed, or its connection was lost, and so it did not end.
+#[derive(Debug)]
+pub struct StreamCut(Error);
+
+impl fmt::Display for StreamCut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the stream was cut: {}", self.0)
+    }
+}
+
+impl std::error::Error for StreamCut {}
 
 /// Sends a request to a service made by [`actix_web::test::init_service`] and reads its answer.
 ///
@@ -155,7 +168,16 @@ impl TestStream {
             headers,
             chunks,
             decoder: Decoder::new().comments(true),
+            shows_positions: false,
         }
+    }
+
+    /// Whether the events that tell a position are given too, see [`POSITION_EVENT`]. Default: no, as pages do not
+    /// notice them; [`last_event_id`](Self::last_event_id) has what they said.
+    #[must_use]
+    pub fn positions(mut self, shown: bool) -> Self {
+        self.shows_positions = shown;
+        self
     }
 
     /// The answer's status.
@@ -181,6 +203,25 @@ impl TestStream {
         }
     }
 
+    /// As [`next`](Self::next), for a stream that may be cut.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamCut`] if the body fails.
+    ///
+    /// # Panics
+    ///
+    /// If an event is too large for a [`Decoder`].
+    pub async fn try_next(&mut self) -> Result<Option<Message>, StreamCut> {
+        loop {
+            match self.try_next_decoded().await? {
+                Some(Decoded::Message(message)) => return Ok(Some(message)),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
     /// The next event, `retry` or comment; `None` at the end.
     ///
     /// # Panics
@@ -188,13 +229,24 @@ impl TestStream {
     /// If the body fails, or an event is too large for a [`Decoder`].
     #[allow(clippy::panic, reason = "a test that cannot go on")]
     pub async fn next_decoded(&mut self) -> Option<Decoded> {
+        match self.try_next_decoded().await {
+            Ok(decoded) => decoded,
+            Err(cut) => panic!("{cut}"),
+        }
+    }
+
+    #[allow(clippy::panic, reason = "a test that cannot go on")]
+    async fn try_next_decoded(&mut self) -> Result<Option<Decoded>, StreamCut> {
         loop {
             match self.decoder.next() {
-                Some(Ok(decoded)) => return Some(decoded),
+                Some(Ok(Decoded::Message(message)))
+                    if !self.shows_positions && message.event == POSITION_EVENT.as_str() => {}
+                Some(Ok(decoded)) => return Ok(Some(decoded)),
                 Some(Err(error)) => panic!("the stream cannot be decoded: {error}"),
-                None => match self.chunks.next().await? {
-                    Ok(chunk) => self.decoder.feed(chunk),
-                    Err(error) => panic!("the stream was cut: {error}"),
+                None => match self.chunks.next().await {
+                    Some(Ok(chunk)) => self.decoder.feed(chunk),
+                    Some(Err(error)) => return Err(StreamCut(error)),
+                    None => return Ok(None),
                 },
             }
         }

@@ -9,10 +9,12 @@ use bytes::BytesMut;
 use memchr::memchr2;
 use serde::Serialize;
 
-use crate::{Comment, Event, EventName, Frame, Retry, line::split_line, scratch::Parts};
+use crate::{
+    Comment, Event, EventId, EventName, FieldError, Frame, Message, Retry, line::split_line, scratch::Parts,
+};
 
 /// What can be sent on a stream: an [`Event`], a [`Comment`], a [`Frame`], text (an event with that
-/// data), or [`Json`] of any `Serialize`.
+/// data), [`Json`] of any `Serialize`, or a decoded [`Message`], which is sent on as it came.
 ///
 /// Sealed: whoever could implement it could write bytes that inject events.
 #[diagnostic::on_unimplemented(
@@ -23,12 +25,23 @@ use crate::{Comment, Event, EventName, Frame, Retry, line::split_line, scratch::
 )]
 pub trait Emit: sealed::Sealed {
     /// Appends one complete frame to `out`. `default_name` is used where there is data without a
-    /// name of its own; frames and comments are left as they are.
+    /// name of its own; frames, comments and messages are left as they are.
     ///
     /// # Errors
     ///
-    /// [`JsonError`], only from [`Json`]; `out` is then as it was.
-    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError>;
+    /// [`EmitError`], only from [`Json`] and [`Message`]; `out` is then as it was.
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError>;
+
+    /// Whether a stream for browsers may send it: not with a name or an id that
+    /// [`EventName::not_for_browsers`] or [`EventId::not_for_browsers`] alone allows.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError`], which says why not.
+    #[inline]
+    fn check_for_browsers(&self) -> Result<(), FieldError> {
+        Ok(())
+    }
 }
 
 mod sealed {
@@ -38,6 +51,8 @@ mod sealed {
     impl Sealed for super::Comment {}
     impl Sealed for super::Frame {}
     impl Sealed for &super::Frame {}
+    impl Sealed for super::Message {}
+    impl Sealed for &super::Message {}
     impl Sealed for &str {}
     impl Sealed for String {}
     impl Sealed for &String {}
@@ -51,7 +66,7 @@ mod sealed {
 /// use sse_actix_core::{Frame, Json};
 ///
 /// assert_eq!(Frame::new(Json([1, 2]))?.as_ref(), b"data: [1,2]\n\n");
-/// # Ok::<(), sse_actix_core::JsonError>(())
+/// # Ok::<(), sse_actix_core::EmitError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Json<T>(pub T);
@@ -72,8 +87,48 @@ impl Error for JsonError {
     }
 }
 
+/// An event could not be encoded. Nothing of it was sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// Its data could not be serialised as JSON.
+    Json(JsonError),
+    /// The name or the id of a [`Message`] that was not made by a decoder would break the stream.
+    Field(FieldError),
+}
+
+impl fmt::Display for EmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => error.fmt(f),
+            Self::Field(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for EmitError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Json(error) => error.source(),
+            Self::Field(error) => error.source(),
+        }
+    }
+}
+
+impl From<JsonError> for EmitError {
+    fn from(error: JsonError) -> Self {
+        Self::Json(error)
+    }
+}
+
+impl From<FieldError> for EmitError {
+    fn from(error: FieldError) -> Self {
+        Self::Field(error)
+    }
+}
+
 impl Emit for &Event {
-    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
         let Parts {
             name,
             id,
@@ -90,39 +145,110 @@ impl Emit for &Event {
         out.extend_from_slice(b"\n");
         Ok(())
     }
-}
 
-impl Emit for Event {
-    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
-        (&self).encode(default_name, out)
+    #[inline]
+    fn check_for_browsers(&self) -> Result<(), FieldError> {
+        let Parts { name, id, .. } = self.parts();
+        name.as_ref().map_or(Ok(()), EventName::check_for_browsers)?;
+        id.as_ref().map_or(Ok(()), EventId::check_for_browsers)
     }
 }
 
+impl Emit for Event {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
+        (&self).encode(default_name, out)
+    }
+
+    #[inline]
+    fn check_for_browsers(&self) -> Result<(), FieldError> {
+        Emit::check_for_browsers(&self)
+    }
+}
+
+/// Without an empty line: only data is dispatched, and clients that dispatch at every empty line would see an
+/// event where there is none.
 impl Emit for Comment {
-    fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+    fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
         push_text_lines(b":", self.text.as_bytes(), out);
         push_retry(self.retry, out);
-        out.extend_from_slice(b"\n");
         Ok(())
     }
 }
 
 impl Emit for Frame {
-    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
         (&self).encode(default_name, out)
+    }
+
+    #[inline]
+    fn check_for_browsers(&self) -> Result<(), FieldError> {
+        Frame::check_for_browsers(self)
     }
 }
 
 impl Emit for &Frame {
-    fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+    fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
         out.extend_from_slice(self.as_ref());
         Ok(())
+    }
+
+    #[inline]
+    fn check_for_browsers(&self) -> Result<(), FieldError> {
+        Frame::check_for_browsers(self)
+    }
+}
+
+/// As it came: with its name, unless that is `message`, its last event id, unless that is empty, and its data.
+impl Emit for &Message {
+    fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
+        let Message {
+            event,
+            data,
+            last_event_id,
+        } = self;
+        // A decoder gives one line each; a `Message` made by hand may hold anything.
+        let name = match &**event {
+            "message" | "" => None,
+            name => Some(EventName::not_for_browsers(name)?),
+        };
+        let id = match &**last_event_id {
+            "" => None,
+            id => Some(EventId::not_for_browsers(id)?),
+        };
+        out.reserve(data.len() + event.len() + last_event_id.len() + 64);
+        push_name(name.as_ref(), out);
+        if let Some(id) = id {
+            push_field(b"id: ", id.as_str().as_bytes(), out);
+        }
+        push_text_lines(b"data:", data.as_bytes(), out);
+        out.extend_from_slice(b"\n");
+        Ok(())
+    }
+
+    fn check_for_browsers(&self) -> Result<(), FieldError> {
+        let Message {
+            event, last_event_id, ..
+        } = self;
+        if !event.is_empty() {
+            EventName::not_for_browsers(event)?.check_for_browsers()?;
+        }
+        EventId::not_for_browsers(last_event_id)?.check_for_browsers()
+    }
+}
+
+impl Emit for Message {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
+        (&self).encode(default_name, out)
+    }
+
+    fn check_for_browsers(&self) -> Result<(), FieldError> {
+        Emit::check_for_browsers(&self)
     }
 }
 
 impl Emit for &str {
     #[inline]
-    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
         out.reserve(self.len() + 64);
         push_name(default_name, out);
         push_text_lines(b"data:", self.as_bytes(), out);
@@ -132,34 +258,43 @@ impl Emit for &str {
 }
 
 impl Emit for String {
-    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
         self.as_str().encode(default_name, out)
     }
 }
 
 impl Emit for &String {
-    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
         self.as_str().encode(default_name, out)
     }
 }
 
 impl Emit for Cow<'_, str> {
-    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
         self.as_ref().encode(default_name, out)
     }
 }
 
 impl<T: Serialize> Emit for Json<T> {
-    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), JsonError> {
-        let start = out.len();
-        push_name(default_name, out);
-        if let Err(error) = push_json_lines(&self.0, out) {
-            out.truncate(start);
-            return Err(error);
-        }
-        out.extend_from_slice(b"\n");
-        Ok(())
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
+        Ok(push_json_event(default_name, &self.0, out)?)
     }
+}
+
+/// One event with this name and `value` as its data. On failure `out` is as it was.
+pub(crate) fn push_json_event<T: Serialize + ?Sized>(
+    name: Option<&EventName>,
+    value: &T,
+    out: &mut BytesMut,
+) -> Result<(), JsonError> {
+    let start = out.len();
+    push_name(name, out);
+    if let Err(error) = push_json_lines(value, out) {
+        out.truncate(start);
+        return Err(error);
+    }
+    out.extend_from_slice(b"\n");
+    Ok(())
 }
 
 /// What the writers below append to: a stream's buffer, or an event's lines.
@@ -304,8 +439,8 @@ mod tests {
         assert_eq!(bytes("x"), "data: x\n\n");
         assert_eq!(bytes(String::from(" x")), "data:  x\n\n");
         assert_eq!(bytes(Json(true)), "data: true\n\n");
-        assert_eq!(bytes(Event::comment("a\nb")), ": a\n: b\n\n");
-        assert_eq!(bytes(Event::comment("")), ":\n\n");
+        assert_eq!(bytes(Event::comment("a\nb")), ": a\n: b\n");
+        assert_eq!(bytes(Event::comment("")), ":\n");
         assert_eq!(
             bytes(
                 Event::data("a")
@@ -320,6 +455,42 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_sent_on_as_it_came() {
+        let message = |event: &str, data: &str, id: &str| Message {
+            event: event.into(),
+            data: data.into(),
+            last_event_id: id.into(),
+        };
+        assert_eq!(bytes(message("message", "", "")), "data:\n\n");
+        assert_eq!(bytes(&message("error", "a\nb", "x ")), "event: error\nid: x \ndata: a\ndata: b\n\n");
+        for (message, for_browsers) in [
+            (message("tick", "x", "7"), true),
+            (message("error", "x", "7"), false),
+            (message("tick", "x", "7 "), false),
+            (message("sse-end", "x", "sse-end"), false),
+        ] {
+            assert_eq!(Emit::check_for_browsers(&message).is_ok(), for_browsers, "{message:?}");
+        }
+        for forged in [message("a\ndata: b", "x", ""), message("a", "x", "7\rid: 8")] {
+            let mut out = BytesMut::from("before");
+            assert!(matches!(forged.encode(None, &mut out), Err(EmitError::Field(_))));
+            assert_eq!(out, "before");
+        }
+    }
+
+    #[test]
+    fn what_is_not_for_browsers_is_told_of_an_event_and_of_its_frame() {
+        let name = EventName::not_for_browsers("error").unwrap();
+        let id = EventId::not_for_browsers("7 ").unwrap();
+        for event in [Event::data("x").event(name), Event::data("x").id(id)] {
+            let error = Emit::check_for_browsers(&event).unwrap_err();
+            assert_eq!(Emit::check_for_browsers(&Frame::from(&event)), Err(error.clone()));
+            assert_eq!(Emit::check_for_browsers(&Frame::from(event)), Err(error));
+        }
+        assert!(Emit::check_for_browsers(&Frame::from(Event::data("x").event("tick").id(7))).is_ok());
+    }
+
+    #[test]
     fn the_default_name_is_for_data_without_a_name() {
         let name = EventName::from_static("tick");
         let mut out = BytesMut::new();
@@ -329,7 +500,7 @@ mod tests {
             .encode(Some(&name), &mut out)
             .unwrap();
         Event::comment("c").encode(Some(&name), &mut out).unwrap();
-        assert_eq!(out, "event: tick\ndata: x\n\nevent: own\ndata: y\n\n: c\n\n");
+        assert_eq!(out, "event: tick\ndata: x\n\nevent: own\ndata: y\n\n: c\n");
     }
 
     #[test]

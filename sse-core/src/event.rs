@@ -87,8 +87,9 @@ impl Event {
         self
     }
 
-    /// How long the browser waits before it reconnects, from now on. A `Duration` outside of
-    /// [`Retry::MIN`] to [`Retry::MAX`] becomes the nearest of them; [`Retry::new`] refuses it.
+    /// How long the browser waits before it reconnects, from now on. A `Duration` shorter than
+    /// [`Retry::MIN`], 100 ms, is sent as 100 ms, `Duration::ZERO` too; one longer than [`Retry::MAX`], about
+    /// 25 days, as that. [`Retry::new`] refuses both.
     pub fn retry(mut self, retry: impl Into<Retry>) -> Self {
         self.0.parts_mut().retry = Some(retry.into());
         self
@@ -130,7 +131,7 @@ impl fmt::Debug for Event {
 /// use sse_actix_core::{Event, Frame};
 ///
 /// let comment = Event::comment("hello").retry(Duration::from_secs(2));
-/// assert_eq!(Frame::from(comment).as_ref(), b": hello\nretry: 2000\n\n");
+/// assert_eq!(Frame::from(comment).as_ref(), b": hello\nretry: 2000\n");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a comment does nothing until it is emitted"]

@@ -3,12 +3,13 @@ use std::{fmt, ops::Deref};
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    Comment, Emit, Event, EventName, JsonError, Retry,
+    Comment, Emit, EmitError, Event, EventId, EventName, FieldError, Retry,
     encode::{push_field, push_retry},
     end::{END_EVENT, END_ID},
 };
 
-/// One complete encoded event: the bytes that go on the wire, up to and including the empty line.
+/// One complete encoded event: the bytes that go on the wire, up to and including the empty line. Or lines that
+/// mean something by themselves, a comment or a reconnection time, which have no empty line.
 ///
 /// Encoded once and cheap to clone: every reader shares the same bytes. There is no way to make one
 /// of bytes that were not encoded here, so a frame cannot break a stream.
@@ -20,19 +21,21 @@ use crate::{
 /// assert_eq!(frame.as_ref(), b"event: greeting\ndata: hello\n\n");
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Frame(Bytes);
+pub struct Frame {
+    bytes: Bytes,
+    /// What a stream for browsers may send.
+    for_browsers: bool,
+}
 
 impl Frame {
     /// Encodes anything that can be emitted.
     ///
     /// # Errors
     ///
-    /// [`JsonError`], only from [`Json`](crate::Json). For events and comments there is the
-    /// infallible `Frame::from`.
-    pub fn new(value: impl Emit) -> Result<Self, JsonError> {
-        let mut out = BytesMut::new();
-        value.encode(None, &mut out)?;
-        Ok(Self(out.freeze()))
+    /// [`EmitError`], only from [`Json`](crate::Json) and [`Message`](crate::Message). For events and comments
+    /// there is the infallible `Frame::from`.
+    pub fn new(value: impl Emit) -> Result<Self, EmitError> {
+        Self::encode(None, value)
     }
 
     /// As [`Frame::new`], with a name for data that has none of its own.
@@ -40,23 +43,32 @@ impl Frame {
     /// # Errors
     ///
     /// As [`Frame::new`].
-    pub fn named(name: &EventName, value: impl Emit) -> Result<Self, JsonError> {
-        let mut out = BytesMut::new();
-        value.encode(Some(name), &mut out)?;
-        Ok(Self(out.freeze()))
+    pub fn named(name: &EventName, value: impl Emit) -> Result<Self, EmitError> {
+        let mut frame = Self::encode(Some(name), value)?;
+        frame.for_browsers &= name.check_for_browsers().is_ok();
+        Ok(frame)
+    }
+
+    fn encode(name: Option<&EventName>, value: impl Emit) -> Result<Self, EmitError> {
+        let for_browsers = value.check_for_browsers().is_ok();
+        let mut bytes = BytesMut::new();
+        value.encode(name, &mut bytes)?;
+        Ok(Self {
+            bytes: bytes.freeze(),
+            for_browsers,
+        })
     }
 
     /// A `retry` line alone, which browsers obey without any event being dispatched.
     ///
     /// ```
     /// # use sse_actix_core::{Frame, Retry};
-    /// assert_eq!(Frame::retry(Retry::from_millis(3_000)).as_ref(), b"retry: 3000\n\n");
+    /// assert_eq!(Frame::retry(Retry::from_millis(3_000)).as_ref(), b"retry: 3000\n");
     /// ```
     pub fn retry(retry: Retry) -> Self {
         let mut out = BytesMut::with_capacity(24);
         push_retry(Some(retry), &mut out);
-        out.extend_from_slice(b"\n");
-        Self(out.freeze())
+        Self::of(out.freeze())
     }
 
     /// The event's name; `None` if it has none, which is `message`, or if this is no event.
@@ -68,19 +80,38 @@ impl Frame {
     /// ```
     pub fn name(&self) -> Option<&str> {
         // What is encoded here is text, and its data lines come last.
-        let text = std::str::from_utf8(&self.0).ok()?;
-        let mut fields = text.lines().take_while(|line| !line.starts_with("data"));
-        fields.find_map(|line| line.strip_prefix("event: "))
+        self.field("event: ")
+    }
+
+    fn field(&self, prefix: &str) -> Option<&str> {
+        let text = std::str::from_utf8(&self.bytes).ok()?;
+        let mut fields = text
+            .split('\n')
+            .take_while(|line| !line.starts_with("data"));
+        fields.find_map(|line| line.strip_prefix(prefix))
+    }
+
+    pub(crate) fn check_for_browsers(&self) -> Result<(), FieldError> {
+        if self.for_browsers {
+            return Ok(());
+        }
+        if let Some(name) = self.name() {
+            EventName::try_from(name)?;
+        }
+        self.field("id: ").map_or(Ok(()), |id| EventId::try_from(id).map(drop))
     }
 
     /// The bytes, sharing the allocation.
     pub fn into_bytes(self) -> Bytes {
-        self.0
+        self.bytes
     }
 
     /// Of bytes that were encoded here.
     pub(crate) fn of(bytes: Bytes) -> Self {
-        Self(bytes)
+        Self {
+            bytes,
+            for_browsers: true,
+        }
     }
 
     pub(crate) fn end(event: &Event) -> Self {
@@ -89,14 +120,12 @@ impl Frame {
         push_field(b"id: ", END_ID.as_bytes(), &mut out);
         out.extend_from_slice(&event.parts().lines);
         out.extend_from_slice(b"\n");
-        Self(out.freeze())
+        Self::of(out.freeze())
     }
 
     fn infallible(value: impl Emit) -> Self {
-        let mut out = BytesMut::new();
-        // Only `Json` can fail, and no caller passes one.
-        let _ = value.encode(None, &mut out);
-        Self(out.freeze())
+        // Only `Json` and `Message` can fail, and no caller passes one.
+        Self::encode(None, value).unwrap_or_else(|_| Self::of(Bytes::new()))
     }
 }
 
@@ -120,7 +149,7 @@ impl From<Comment> for Frame {
 
 impl AsRef<[u8]> for Frame {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 
@@ -128,14 +157,14 @@ impl Deref for Frame {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Frame")
-            .field(&String::from_utf8_lossy(&self.0))
+            .field(&String::from_utf8_lossy(&self.bytes))
             .finish()
     }
 }

@@ -17,7 +17,7 @@ use crate::{Event, EventName, Frame};
 /// const SEEN_BY_THE_PAGE: KeepAlive =
 ///     KeepAlive::event(Duration::from_secs(10), EventName::from_static("ping"));
 /// assert_eq!(SEEN_BY_THE_PAGE.frame().unwrap().as_ref(), b"event: ping\ndata:\n\n");
-/// assert_eq!(KeepAlive::DEFAULT.frame().unwrap().as_ref(), b":\n\n");
+/// assert_eq!(KeepAlive::DEFAULT.frame().unwrap().as_ref(), b":\n");
 /// assert_eq!(KeepAlive::OFF.frame(), None);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,9 @@ impl KeepAlive {
     /// A comment after 15 s of silence.
     pub const DEFAULT: Self = Self::comment(Duration::from_secs(15));
 
-    /// No keep-alive. The server then notices a client that has gone only when it next writes.
+    /// No keep-alive. The server then notices a client that has gone only when it next writes. And a reader of
+    /// topics that is shown nothing, because of a filter or its rights, is not told how its position moves on:
+    /// when it comes back after retention has taken what was hidden from it, it is told of a gap.
     pub const OFF: Self = Self {
         after: None,
         name: None,
@@ -48,7 +50,7 @@ impl KeepAlive {
         }
     }
 
-    /// A named event without data, which page code can listen to, after this much silence, at least
+    /// A named event with empty data, which page code can listen to, after this much silence, at least
     /// [`KeepAlive::MIN`].
     pub const fn event(after: Duration, name: EventName) -> Self {
         Self {
@@ -60,6 +62,11 @@ impl KeepAlive {
     /// After how much silence; `None` when off.
     pub const fn after(&self) -> Option<Duration> {
         self.after
+    }
+
+    /// The name of the event that is sent; `None` for a comment, or when off.
+    pub const fn name(&self) -> Option<&EventName> {
+        self.name.as_ref()
     }
 
     /// What is sent; `None` when off.

@@ -35,7 +35,7 @@ mod window;
 
 pub use self::{
     decode::{ByteString, DecodeError, Decoded, Decoder, Message},
-    encode::{Emit, Json, JsonError},
+    encode::{Emit, EmitError, Json, JsonError},
     end::{END_EVENT, END_ID, end_frame},
     event::{Comment, Event},
     field::{EventId, EventName, FieldError, FieldErrorKind, IntoEventId, IntoEventName, Retry, RetryError},
@@ -43,8 +43,9 @@ pub use self::{
     keep_alive::{KeepAlive, Silence},
     log::{
         AppendError, Batch, Completion, Entry, Epoch, GAP_EVENT, Heard, Keep, Limit, Log, LogError,
-        LogHealth, LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OwnId, Position, Positions,
-        PositionsId, Record, Resume, Retention, Ring, Signals, Span, Start, Watch, Watchers, gap_frame,
+        LogHealth, LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OwnId, POSITION_EVENT,
+        Position, Positions, PositionsId, Record, RecordError, Resume, Retention, Ring, Signals, Span, Start, Watch, Watchers, gap_frame,
+        position_frame,
     },
     mailbox::{Bell, Mailbox},
     topic::{IntoTopicName, TopicName, TopicNameError},

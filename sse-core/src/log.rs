@@ -6,6 +6,7 @@ mod error;
 mod gap;
 mod memory;
 mod position;
+mod position_event;
 mod record;
 mod resume;
 mod retention;
@@ -22,7 +23,8 @@ pub use self::{
     gap::{GAP_EVENT, gap_frame},
     memory::{MemoryLog, MemoryLogBuilder},
     position::{Epoch, Position, Positions, PositionsId},
-    record::{NotARecord, OwnId, Record},
+    position_event::{POSITION_EVENT, position_frame},
+    record::{NotARecord, OwnId, Record, RecordError},
     resume::{Resume, Span},
     retention::{Keep, Retention},
     ring::Ring,

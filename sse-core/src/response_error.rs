@@ -5,10 +5,12 @@
 
 use actix_web::ResponseError;
 
-use crate::{FieldError, JsonError, OwnId, RetryError, TopicNameError};
+use crate::{EmitError, FieldError, JsonError, OwnId, RecordError, RetryError, TopicNameError};
 
+impl ResponseError for EmitError {}
 impl ResponseError for FieldError {}
 impl ResponseError for JsonError {}
 impl ResponseError for OwnId {}
+impl ResponseError for RecordError {}
 impl ResponseError for RetryError {}
 impl ResponseError for TopicNameError {}

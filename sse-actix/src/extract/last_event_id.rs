@@ -11,7 +11,7 @@ use actix_web::{
     FromRequest, HttpRequest, HttpResponse, ResponseError,
     body::BoxBody,
     dev::Payload,
-    http::{StatusCode, header::HeaderName},
+    http::{Method, StatusCode, header::HeaderName},
     web::Query,
 };
 use sse_actix_core::{END_ID, EventId};
@@ -25,7 +25,7 @@ const QUERY_PARAMETER: &str = "lastEventId";
 /// [`Last-Event-ID`](https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header).
 ///
 /// An extractor that never answers with an error status, since any would stop an `EventSource` for good. A
-/// client that comes back after a stream's end (an `sse-end` event) is answered 204, before the handler
+/// client that comes back with GET after a stream's end (an `sse-end` event) is answered 204, before the handler
 /// is called. Taken from the header, as UTF-8, else from the query parameter `lastEventId`, which polyfills
 /// send and which lets a page start from where it was rendered. An empty id is no id. One that cannot
 /// have come from this server, being longer than [`EventId::MAX_LEN`] or not UTF-8, is *unknown*: the
@@ -128,7 +128,9 @@ impl FromRequest for LastEventId {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(if is_reconnect_after_end(request) {
+        // An `EventSource` sends nothing but GET. Another client has not been sent this id by a stream of ours.
+        let may_have_ended = matches!(*request.method(), Method::GET | Method::HEAD);
+        ready(if may_have_ended && is_reconnect_after_end(request) {
             Err(Ended.into())
         } else {
             Ok(Self::of(request))

@@ -5,7 +5,8 @@ use std::{
 
 use ipnet::IpNet;
 use sse_actix_core::{
-    EventName, GAP_EVENT, IntoEventName, IntoTopicName, Keep, Log, MemoryLog, Retention, TopicName,
+    EventName, FieldError, GAP_EVENT, IntoEventName, IntoTopicName, Keep, Log, MemoryLog, POSITION_EVENT, Retention,
+    TopicName,
 };
 
 use super::{
@@ -170,6 +171,12 @@ impl HubBuilder {
         {
             return Err(HubError::MaxAge);
         }
+        let of_topics = self.settings.topics.values();
+        let of_prefixes = self.settings.prefixes.iter().map(|(_, options)| options);
+        of_topics
+            .chain(of_prefixes)
+            .chain([&self.settings.default])
+            .try_for_each(|options| options.check())?;
         // The longest first.
         self.settings
             .prefixes
@@ -208,6 +215,8 @@ pub struct TopicOptions {
     pub(super) event: Option<EventName>,
     pub(super) on_gap: OnGap,
     pub(super) gap_event: EventName,
+    pub(super) positions: bool,
+    pub(super) position_event: EventName,
 }
 
 /// What happens to a reader that cannot be given everything.
@@ -229,6 +238,8 @@ impl TopicOptions {
             event: None,
             on_gap: OnGap::Tell,
             gap_event: GAP_EVENT,
+            positions: true,
+            position_event: POSITION_EVENT,
         }
     }
 
@@ -300,6 +311,33 @@ impl TopicOptions {
         self.gap_event = name.into_event_name();
         self
     }
+
+    /// Whether readers are told where they are by an event of its own, where no other event tells it. Default:
+    /// they are. See [`Subscription::positions`](crate::Subscription::positions).
+    pub const fn positions(mut self, told: bool) -> Self {
+        self.positions = told;
+        self
+    }
+
+    /// The name of that event. Default: `sse-position`.
+    ///
+    /// # Panics
+    ///
+    /// If given a literal that is no event name.
+    #[track_caller]
+    pub fn position_event(mut self, name: impl IntoEventName) -> Self {
+        self.position_event = name.into_event_name();
+        self
+    }
+
+    /// Whether browsers can listen to the names.
+    fn check(&self) -> Result<(), HubError> {
+        let names = [self.event.as_ref(), Some(&self.gap_event), Some(&self.position_event)];
+        let mut names = names.into_iter().flatten();
+        names
+            .try_for_each(EventName::check_for_browsers)
+            .map_err(HubError::EventName)
+    }
 }
 
 impl Default for TopicOptions {
@@ -321,6 +359,8 @@ pub enum HubError {
     StallTimeout(Duration),
     /// The age that streams may reach is less than a second.
     MaxAge,
+    /// An `EventSource` cannot listen to the name of a topic's events.
+    EventName(FieldError),
 }
 
 impl fmt::Display for HubError {
@@ -337,6 +377,7 @@ impl fmt::Display for HubError {
                 f,
                 "a stall time-out of {timeout:?} would end streams that are merely slow; give it a second or more"
             ),
+            Self::EventName(error) => write!(f, "browsers may read any topic, and this {error}"),
             Self::MaxAge => f.write_str(
                 "an age of less than a second would do nothing but reconnect; give streams a minute or more",
             ),

@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use actix_web::http::StatusCode;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
 use sse_actix_core::Retry;
@@ -63,6 +64,16 @@ pub enum Overload {
     PerAddress,
     /// [`max_connects_per_minute`](crate::HubBuilder::max_connects_per_minute).
     PerMinute,
+}
+
+impl Overload {
+    /// What a client is answered that is no `EventSource`.
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::Streams => StatusCode::SERVICE_UNAVAILABLE,
+            Self::PerTag | Self::PerAddress | Self::PerMinute => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
 }
 
 impl Limits {

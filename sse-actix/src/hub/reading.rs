@@ -17,7 +17,11 @@ use std::{
 use actix_web::Error;
 use futures_core::future::LocalBoxFuture;
 use smallvec::SmallVec;
-use sse_actix_core::{Batch, Completion, Entry, Event, Keep, Limit, LogError, Position, Start};
+use bytes::Bytes;
+use sse_actix_core::{
+    Batch, Completion, Entry, Event, EventId, EventName, Frame, Keep, Limit, LogError, Position, Start,
+    position_frame,
+};
 use tokio::time::Sleep;
 
 pub(super) use self::sink::One;
@@ -29,7 +33,7 @@ use super::{
     part::Manner,
     state::TopicState,
     stats::Eviction,
-    worker::{Member, Worker},
+    worker::{Member, Told, Worker},
 };
 use crate::{
     outbox::Outbox,
@@ -204,18 +208,19 @@ impl Reading {
             self.member.wait(cx);
             return Poll::Pending;
         }
-        let mut reader = Reader {
-            worker: &self.worker,
-            member: &self.member,
-            combines: self.parts.len() > 1,
-            out,
-        };
         loop {
             let mut moved = false;
+            let combines = self.parts.len() > 1;
             for (at, part) in self.parts.iter_mut().enumerate() {
-                if reader.out.is_full() {
+                if out.is_full() {
                     return Poll::Pending;
                 }
+                let mut reader = Reader {
+                    worker: &self.worker,
+                    member: &self.member,
+                    combines,
+                    out,
+                };
                 let Some(spot) = self.member.places.get(at) else {
                     continue;
                 };
@@ -230,6 +235,11 @@ impl Reading {
                 }
             }
             if !moved {
+                if self.member.told.get() == Told::Nothing
+                    && let Some(frame) = self.position_frame()
+                {
+                    out.frame(&frame);
+                }
                 self.member.wait(cx);
                 self.member
                     .follows
@@ -241,6 +251,42 @@ impl Reading {
 
     pub(super) fn member(&self) -> &Rc<Member> {
         &self.member
+    }
+
+    /// Whether one of its topics tells positions by events of their own; [`position_frame`](Self::position_frame)
+    /// tells those of all.
+    pub(super) fn tells_position(&self) -> bool {
+        self.position_event().is_some()
+    }
+
+    fn position_event(&self) -> Option<&EventName> {
+        let options = self.parts.iter().map(|part| &part.topic.options);
+        let mut telling = options.filter(|options| options.replays && options.positions);
+        telling.next().map(|options| &options.position_event)
+    }
+
+    /// The event that tells its client where it is, which then is told; `None` if it is not to be, or is nowhere
+    /// yet.
+    fn position_frame(&self) -> Option<Frame> {
+        self.take_position(|id| Some(position_frame(self.position_event()?, id)))
+    }
+
+    fn take_position(&self, frame: impl FnOnce(&EventId) -> Option<Frame>) -> Option<Frame> {
+        let id = self
+            .member
+            .has_position_to_tell()
+            .then(|| self.member.id())
+            .flatten()?;
+        self.member.told.set(Told::All);
+        frame(&id)
+    }
+
+    /// What is due on a stream that looks after its keep-alives itself: the position, after so much silence.
+    pub(super) fn due_position(&self, after: Duration) -> Option<Frame> {
+        if self.member.has_position_to_tell() && self.worker.beats(&self.member, after, false, false) {
+            return self.position_frame();
+        }
+        None
     }
 
     /// How many bytes are enough at once.
@@ -267,6 +313,18 @@ impl Source for Reading {
 
     fn beats(&mut self, after: Duration, comment: bool, wrote: bool) -> Option<bool> {
         Some(self.worker.beats(&self.member, after, comment, wrote))
+    }
+
+    fn keep_alive_with_position(&mut self, name: Option<&EventName>) -> Option<Bytes> {
+        let frame = match name {
+            Some(name) => self.take_position(|id| Some(Event::data("").event(name).id(id).into())),
+            None => self.position_frame(),
+        };
+        frame.map(Frame::into_bytes)
+    }
+
+    fn may_finish(&self) -> bool {
+        false
     }
 
     fn portion(&self) -> Option<usize> {

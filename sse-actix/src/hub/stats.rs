@@ -1,5 +1,7 @@
 use sse_actix_core::{LogHealth, LogStats, TopicName};
 
+use crate::control::Cause;
+
 /// What a hub does at present, as [`Hub::stats`](crate::Hub::stats) returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -86,4 +88,15 @@ pub(super) enum Eviction {
 
 impl Eviction {
     pub(super) const COUNT: usize = 5;
+
+    /// As the stream's log names it.
+    pub(super) fn cause(self) -> Cause {
+        match self {
+            Self::Overtaken => Cause::Overtaken,
+            Self::Stalled => Cause::Stalled,
+            Self::Aged => Cause::Aged,
+            Self::Expired => Cause::Expired,
+            Self::Revoked => Cause::Revoked,
+        }
+    }
 }

@@ -12,7 +12,10 @@ use std::{
 
 use actix_web::{
     HttpRequest,
-    http::header::{HeaderMap, HeaderName, HeaderValue},
+    http::{
+        Method,
+        header::{HeaderMap, HeaderName, HeaderValue},
+    },
 };
 use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
@@ -31,7 +34,7 @@ use super::{
     stats::Eviction,
     worker::{Member, Worker},
 };
-use crate::{control::StreamControl, extract::LastEventId, options::StreamOptions};
+use crate::{control::StreamControl, extract::LastEventId, options::{Reconnection, StreamOptions}};
 
 /// A topic, or several, as a stream: a [`Responder`](actix_web::Responder), or a [`Stream`](futures_core::Stream) of
 /// [`Frame`](crate::Frame)s inside
@@ -69,6 +72,10 @@ pub struct Subscription {
     parts: Vec<PartSpec>,
     last: Option<LastEventId>,
     control: Option<StreamControl>,
+    /// Of the request that it answers.
+    method: Method,
+    /// Whether its client is told its position by events of their own.
+    positions: bool,
     address: Option<IpAddr>,
     tags: Vec<Box<str>>,
     max_age: Option<Duration>,
@@ -86,6 +93,8 @@ impl Subscription {
             parts: vec![part],
             last: None,
             control: None,
+            method: Method::GET,
+            positions: true,
             address: None,
             tags: Vec::new(),
             max_age: hub.0.settings.max_age,
@@ -139,6 +148,7 @@ impl Subscription {
     pub fn on(mut self, request: &HttpRequest) -> Self {
         self.last.get_or_insert_with(|| LastEventId::of(request));
         self.control = Some(StreamControl::of(request));
+        self.method = request.method().clone();
         self.address = address_of(request, &self.hub.0.limits.proxies);
         self
     }
@@ -147,8 +157,9 @@ impl Subscription {
     /// `T` is not shown. Applies to what is live, replayed, and in a [`snapshot`](Self::snapshot), and to the
     /// topics so far; several filters must all say yes.
     ///
-    /// The ids that a client has seen are those of events it was shown. If it comes back when retention has
-    /// taken events after its last one, it is told of a gap of unknown size, even if none of them was for it.
+    /// A client is not shown the events that are hidden from it, but its position moves past them: with the next
+    /// keep-alive it is told so ([`positions`](Self::positions)). If it comes back when retention has taken events
+    /// after the position that it knows, it is told of a gap of unknown size, even if none of them was for it.
     pub fn filter<T>(self, shows: impl Fn(&T) -> bool + 'static) -> Self
     where
         T: DeserializeOwned + Send + Sync + 'static,
@@ -264,7 +275,32 @@ impl Subscription {
 
     /// As [`Sse::retry`](crate::Sse::retry).
     pub fn retry(mut self, retry: impl Into<Retry>) -> Self {
-        self.options.retry = retry.into();
+        self.options.retry = Reconnection::Chosen(retry.into());
+        self
+    }
+
+    /// As [`Sse::no_retry`](crate::Sse::no_retry).
+    pub fn no_retry(mut self) -> Self {
+        self.options.retry = Reconnection::Off;
+        self
+    }
+
+    /// As [`Sse::plain`](crate::Sse::plain). A plain subscription tells no position and no gap: it is aborted where
+    /// events are lost, after the gap's event if [that was given a name](crate::TopicOptions::gap_event), and
+    /// at once by a shutdown, since it has no end of its own. Beyond a limit of the hub it is answered 429 or, for
+    /// [`max_streams`](crate::HubBuilder::max_streams), 503, with `Retry-After`.
+    pub fn plain(mut self, plain: bool) -> Self {
+        self.options = self.options.plain(plain);
+        self
+    }
+
+    /// Whether the client is told where it is by an event of its own, [`sse-position`](crate::POSITION_EVENT),
+    /// where no other event does: once at the beginning, and with the next keep-alive after events were published
+    /// that it is not shown. Without it, a client that loses its connection before its first event misses what is
+    /// published until it is back. Default: it is told. See also
+    /// [`TopicOptions::positions`](crate::TopicOptions::positions).
+    pub fn positions(mut self, told: bool) -> Self {
+        self.positions = told;
         self
     }
 
@@ -310,7 +346,12 @@ impl Subscription {
             let stays = parts.iter().map(|part| Present::join(&part.topic, &tags));
             member.stays.set(stays.collect());
         }
+        let plain = self.options.is_plain(&self.method);
+        member.plain.set(plain);
         let reading = Reading::new(Rc::clone(&worker), Rc::clone(&member), parts, &brought);
+        member
+            .tells_position
+            .set(self.positions && !plain && reading.tells_position());
 
         if let Some(age) = self.max_age {
             let age = age.mul_f64(0.8 + 0.2 * fastrand::f64());

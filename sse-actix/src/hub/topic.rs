@@ -8,7 +8,7 @@ use std::{
 
 use actix_web::ResponseError;
 use serde::Serialize;
-use sse_actix_core::{AppendError, Event, EventId, JsonError, OwnId, Positions, Record, TopicName};
+use sse_actix_core::{AppendError, Event, EventId, FieldError, JsonError, OwnId, Positions, Record, RecordError, TopicName};
 
 use super::{Hub, TopicOptions};
 
@@ -135,7 +135,7 @@ impl RawTopic {
         self.0.append(self.record(&event)?.key(key)).await
     }
 
-    fn record(&self, event: &Event) -> Result<Record, OwnId> {
+    fn record(&self, event: &Event) -> Result<Record, RecordError> {
         Record::event(event, self.0.options().event.as_ref())
     }
 }
@@ -169,6 +169,8 @@ pub enum PublishError {
     Json(JsonError),
     /// The event has an id of its own.
     OwnId(OwnId),
+    /// An `EventSource` cannot listen to the event's name.
+    Name(FieldError),
     /// The log has not taken it, or may not have.
     Append(AppendError),
 }
@@ -178,6 +180,7 @@ impl fmt::Display for PublishError {
         match self {
             Self::Json(error) => error.fmt(f),
             Self::OwnId(error) => error.fmt(f),
+            Self::Name(error) => error.fmt(f),
             Self::Append(error) => error.fmt(f),
         }
     }
@@ -188,6 +191,7 @@ impl Error for PublishError {
         match self {
             Self::Json(error) => error.source(),
             Self::OwnId(error) => error.source(),
+            Self::Name(error) => error.source(),
             Self::Append(error) => error.source(),
         }
     }
@@ -201,9 +205,12 @@ impl From<JsonError> for PublishError {
     }
 }
 
-impl From<OwnId> for PublishError {
-    fn from(error: OwnId) -> Self {
-        Self::OwnId(error)
+impl From<RecordError> for PublishError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::OwnId(error) => Self::OwnId(error),
+            RecordError::Name(error) => Self::Name(error),
+        }
     }
 }
 

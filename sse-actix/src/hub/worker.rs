@@ -30,7 +30,7 @@ use self::{
 };
 pub(super) use self::{
     local::{PAUSE, error_cause},
-    member::{Member, Spot},
+    member::{Member, Spot, Told},
 };
 use super::{
     state::{State, TopicState},
@@ -203,7 +203,7 @@ impl Worker {
         if let Some(control) = &member.control {
             // Not all at once.
             let retry = Duration::from_millis(fastrand::u64(1_000..=5_000));
-            control.send_away(Retry::from(retry));
+            control.send_away(Retry::from(retry), reason.cause());
         }
         member.wake(self.ticks.get());
     }

@@ -214,24 +214,29 @@ impl Drop for Told {
 pub(crate) struct Place {
     #[expect(dead_code, reason = "held for its drop")]
     told: Option<Box<Told>>,
-    traffic: Arc<Traffic>,
+    /// Where it is counted as a stream; one that may finish is waited for as any other request.
+    traffic: Option<Arc<Traffic>>,
 }
 
 impl Place {
-    pub(crate) fn take(host: Host, control: &StreamControl) -> Self {
-        host.traffic.stream_opened();
+    pub(crate) fn take(host: Host, control: &StreamControl, may_finish: bool) -> Self {
+        if !may_finish {
+            host.traffic.stream_opened();
+        }
         Self {
             told: host
                 .connection
                 .map(|connection| Box::new(connection.tell(control))),
-            traffic: host.traffic,
+            traffic: Some(host.traffic).filter(|_| !may_finish),
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.traffic.stream_closed();
+        if let Some(traffic) = &self.traffic {
+            traffic.stream_closed();
+        }
     }
 }
 

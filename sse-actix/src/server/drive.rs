@@ -43,7 +43,7 @@ pub(super) async fn drive(
         sleep(SETTLE).await;
         // Sent at once, and carried out while `server` is polled: idle connections on HTTP/1.1 are closed.
         drop(handle.stop(true));
-        quiet(traffic, grace).await;
+        quiet(traffic, &shutdown, grace).await;
     };
 
     tokio::select! {
@@ -58,7 +58,7 @@ pub(super) async fn drive(
     }
 }
 
-async fn quiet(traffic: &Traffic, grace: Duration) {
+async fn quiet(traffic: &Traffic, shutdown: &Shutdown, grace: Duration) {
     let start = Instant::now();
     let _ = timeout(STREAM_GRACE, traffic.until_idle()).await;
     // Looked at after the streams: until their time is over, other requests may still begin on connections
@@ -66,6 +66,7 @@ async fn quiet(traffic: &Traffic, grace: Duration) {
     let rest = grace.saturating_sub(start.elapsed());
     if timeout(rest, traffic.until_only_streams()).await.is_err() {
         tracing::warn!(target: "sse_actix", "requests were still under way after {grace:?}");
+        shutdown.end_time_to_finish();
     }
     sleep(LINGER).await;
 }

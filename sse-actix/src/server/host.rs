@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, sync::Arc};
 
-use actix_web::{HttpMessage as _, HttpRequest};
+use actix_web::{HttpMessage as _, HttpRequest, http::Method};
 
 use super::{connection::Lifeline, traffic::Traffic};
 use crate::{control::StreamControl, shutdown::Shutdown};
@@ -18,6 +18,10 @@ pub(crate) struct Host {
     pub(super) connection: Option<Lifeline>,
     /// Whether hubs may write to its connections themselves.
     pub(crate) wires: bool,
+    /// The request's method; of the server itself, GET.
+    pub(crate) method: Method,
+    /// Whether the server was shutting down when the request came.
+    pub(crate) drains: bool,
 }
 
 thread_local! {
@@ -46,16 +50,16 @@ impl Host {
         polled
     }
 
-    /// Waits until a stream that has not opened need not do so any more: the server drains, or nobody is
-    /// left who could read it.
-    pub(crate) async fn gone(&self) {
+    /// Waits until a stream that has not opened need not do so any more: nobody is left who could read it, or,
+    /// where its client can `resume` later, the server drains.
+    pub(crate) async fn gone(&self, resumes: bool) {
         let control = StreamControl::new();
         let _told = self
             .connection
             .as_ref()
             .map(|connection| connection.tell(&control));
         tokio::select! {
-            () = self.shutdown.fired() => {}
+            () = self.shutdown.fired(), if resumes => {}
             () = control.decided() => {}
         }
     }

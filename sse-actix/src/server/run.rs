@@ -15,7 +15,7 @@ use actix_web::{
     Error,
     body::{BoxBody, MessageBody},
     dev::{AppConfig, Extensions},
-    http::KeepAlive,
+    http::{KeepAlive, Method},
     rt::net::TcpStream,
 };
 
@@ -28,6 +28,8 @@ use super::{
     traffic::{Counted, CountedBody, Traffic},
     wire::Io,
 };
+#[cfg(feature = "rustls")]
+use {super::tls::TlsIo, actix_tls::accept::TlsError};
 
 impl<F> Server<F> {
     /// Refuses what actix would panic at, or what could serve nobody.
@@ -85,6 +87,8 @@ impl<F> Server<F> {
                 traffic: Arc::clone(&traffic),
                 connection: None,
                 wires: self.direct_fan_out && is_bare::<B>(),
+                method: Method::GET,
+                drains: false,
             },
             keep_alive: self.keep_alive,
             client_request_timeout: self.client_request_timeout,
@@ -168,15 +172,14 @@ impl<F> Serving<F> {
             }),
             #[cfg(feature = "rustls")]
             Spoken::Tls(config) => builder.listen(name, socket, move || {
-                use actix_tls::accept::rustls_0_23::TlsStream;
-
                 let host = Host {
                     wires: false,
                     ..self.host.clone()
                 };
-                self.build(addr, |io: &TlsStream<TcpStream>| Some(Accepted::over_tls(io)))
-                    .finish(application((self.factory)().into_factory(), host, addr, true))
-                    .rustls_0_23((*config).clone())
+                let http = self
+                    .build(addr, |io: &TlsIo| Some(Accepted::over_tls(io.stream())))
+                    .finish(application((self.factory)().into_factory(), host, addr, true));
+                super::tls::acceptor((*config).clone()).and_then(http.map_err(TlsError::Service))
             }),
         }
     }

@@ -162,6 +162,8 @@ where
         host.connection = request
             .conn_data::<Connection>()
             .and_then(|connection| connection.lifeline(request.version()));
+        host.method = request.method().clone();
+        host.drains = host.shutdown.is_fired();
         request.extensions_mut().insert(host.clone());
         let underway = Some(Underway::begin(&host.traffic));
         CountedCall {

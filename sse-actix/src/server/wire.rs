@@ -22,7 +22,7 @@ use actix_web::rt::net::TcpStream;
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::Accepted;
+use super::{connection::Accepted, flush};
 
 /// A connection's socket, as actix has it.
 pub(super) struct Io(Socket);
@@ -235,6 +235,7 @@ impl AsyncRead for Io {
 impl AsyncWrite for Io {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.take_offer(buf, cx);
+        flush::writes(cx);
         match &mut self.0 {
             Socket::Own(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Socket::Wired(wire) => {
@@ -268,10 +269,15 @@ impl AsyncWrite for Io {
     /// Called when the dispatcher has nothing more to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
-            Socket::Own(tcp) => Pin::new(tcp).poll_flush(cx),
+            Socket::Own(tcp) => {
+                ready!(Pin::new(&mut *tcp).poll_flush(cx))?;
+                flush::flushed(cx, tcp);
+                Poll::Ready(Ok(()))
+            }
             Socket::Wired(wire) => {
                 ready!(wire.poll_rest(cx))?;
                 wire.held.set(false);
+                flush::flushed(cx, &wire.tcp.borrow());
                 Poll::Ready(Ok(()))
             }
             Socket::Moving => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),

@@ -33,6 +33,8 @@ pub enum FieldErrorKind {
     TooLong,
     /// An event name that means something else to a browser, or the id that ends a stream for good.
     Reserved,
+    /// The name of one of the library's own events.
+    Library,
     /// An empty event name, which browsers read as `message`.
     Empty,
 }
@@ -90,6 +92,10 @@ impl fmt::Display for FieldError {
             FieldErrorKind::Reserved => write!(
                 f,
                 "{field} is `open` or `error`, which would reach `onopen` or `onerror` of every page; choose another"
+            ),
+            FieldErrorKind::Library => write!(
+                f,
+                "{field} is `sse-end`, `sse-gap` or `sse-position`, which are reserved for what the library itself sends; choose another"
             ),
             FieldErrorKind::Empty => {
                 write!(f, "{field} is empty, which means `message`; leave it out")

@@ -15,8 +15,8 @@ use crate::end::END_ID;
 /// [`EventId::MAX_LEN`] bytes, and not the id that ends a stream for good. The empty id is allowed:
 /// it resets the browser's last event id.
 ///
-/// Integers become ids infallibly; a literal is checked by [`EventId::from_static`], a string made
-/// at run time by `TryFrom`.
+/// Integers become ids infallibly. [`EventId::from_static`] checks a literal, `TryFrom` a string that is
+/// made at run time. [`EventId::not_for_browsers`] takes ids that only other clients can use.
 ///
 /// ```
 /// use sse_actix_core::{EventId, FieldErrorKind};
@@ -25,7 +25,11 @@ use crate::end::END_ID;
 /// assert_eq!(EventId::try_from("a\u{1}b").unwrap_err().kind(), FieldErrorKind::Character('\u{1}'));
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventId(CompactString);
+pub struct EventId {
+    text: CompactString,
+    /// Browsers send it back as it is.
+    for_browsers: bool,
+}
 
 impl EventId {
     /// The most bytes an id may have: it comes back as a request header, and servers and proxies
@@ -48,7 +52,10 @@ impl EventId {
     #[allow(clippy::panic, reason = "a literal constructor; the fallible twin is TryFrom")]
     pub const fn from_static(id: &'static str) -> Self {
         match fault(id.as_bytes()) {
-            None => Self(CompactString::const_new(id)),
+            None => Self {
+                text: CompactString::const_new(id),
+                for_browsers: true,
+            },
             Some((FieldErrorKind::OuterBlank, _)) => panic!("an id must not start or end with a blank"),
             Some((FieldErrorKind::TooLong, _)) => panic!("an id must not be longer than 1024 bytes"),
             Some((FieldErrorKind::Reserved, _)) => panic!("`sse-end` is reserved for the end of a stream"),
@@ -56,10 +63,49 @@ impl EventId {
         }
     }
 
+    /// An id for clients other than `EventSource`, such as one that another server has given to its events.
+    ///
+    /// Gives up what [`EventId`] otherwise promises: that the id comes back as it was sent. So a stream for
+    /// browsers fails when it is asked to send one that is not legal as an `EventId`; a plain stream sends
+    /// it. Any text that is one line and holds no NUL will do.
+    ///
+    /// ```
+    /// use sse_actix_core::{Event, EventId, Frame};
+    ///
+    /// let id = EventId::not_for_browsers("a b ")?;
+    /// assert_eq!(Frame::from(Event::data("x").id(id)).as_ref(), b"id: a b \ndata: x\n\n");
+    /// assert!(EventId::not_for_browsers("a\0b").is_err());
+    /// # Ok::<(), sse_actix_core::FieldError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError`] if it holds a line break or NUL.
+    pub fn not_for_browsers(id: impl AsRef<str>) -> Result<Self, FieldError> {
+        let id = id.as_ref();
+        let found = id.bytes().enumerate().find(|(_, byte)| matches!(byte, b'\n' | b'\r' | b'\0'));
+        refused(found.map(|(offset, byte)| (FieldErrorKind::Character(byte.into()), offset)))?;
+        Ok(Self {
+            text: CompactString::new(id),
+            for_browsers: fault(id.as_bytes()).is_none(),
+        })
+    }
+
     /// The id as text.
     #[inline]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Whether a stream for browsers may send it: all but some of those made by
+    /// [`not_for_browsers`](Self::not_for_browsers).
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError`], which says why not.
+    #[inline]
+    pub fn check_for_browsers(&self) -> Result<(), FieldError> {
+        if self.for_browsers { Ok(()) } else { check(self.as_str()) }
     }
 }
 
@@ -103,7 +149,11 @@ const fn is_end(id: &[u8]) -> bool {
 }
 
 fn check(id: &str) -> Result<(), FieldError> {
-    match fault(id.as_bytes()) {
+    refused(fault(id.as_bytes()))
+}
+
+fn refused(fault: Option<(FieldErrorKind, usize)>) -> Result<(), FieldError> {
+    match fault {
         None => Ok(()),
         Some((kind, offset)) => Err(FieldError {
             field: "id",
@@ -118,7 +168,10 @@ impl TryFrom<&str> for EventId {
 
     fn try_from(id: &str) -> Result<Self, FieldError> {
         check(id)?;
-        Ok(Self(CompactString::new(id)))
+        Ok(Self {
+            text: CompactString::new(id),
+            for_browsers: true,
+        })
     }
 }
 
@@ -127,7 +180,10 @@ impl TryFrom<String> for EventId {
 
     fn try_from(id: String) -> Result<Self, FieldError> {
         check(&id)?;
-        Ok(Self(CompactString::from(id)))
+        Ok(Self {
+            text: CompactString::from(id),
+            for_browsers: true,
+        })
     }
 }
 
@@ -147,7 +203,7 @@ impl AsRef<str> for EventId {
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -202,7 +258,10 @@ macro_rules! integers {
         impl From<$int> for EventId {
             #[inline]
             fn from(id: $int) -> Self {
-                Self(CompactString::new(itoa::Buffer::new().format(id)))
+                Self {
+                    text: CompactString::new(itoa::Buffer::new().format(id)),
+                    for_browsers: true,
+                }
             }
         }
         impl sealed::Sealed for $int {}
@@ -258,6 +317,19 @@ mod tests {
         assert_eq!(EventId::try_from("x".repeat(1024)).unwrap().as_str().len(), 1024);
         assert_eq!(EventId::try_from("sse-end2").unwrap().as_str(), "sse-end2");
         assert_eq!(EventId::try_from("").unwrap().as_str(), "");
+    }
+
+    #[test]
+    fn an_id_for_other_clients_is_one_line_and_says_whether_browsers_would_send_it_back() {
+        for (id, for_browsers) in [("a b ", false), ("a\u{1}", false), ("sse-end", false), ("7", true), ("", true)] {
+            let id = EventId::not_for_browsers(id).unwrap();
+            assert_eq!(id.check_for_browsers().is_ok(), for_browsers, "{id}");
+        }
+        assert_eq!(EventId::not_for_browsers("7").unwrap(), EventId::from(7u8));
+        for char in ['\n', '\r', '\0'] {
+            let error = EventId::not_for_browsers(format!("a{char}")).unwrap_err();
+            assert_eq!((error.kind(), error.offset()), (FieldErrorKind::Character(char), 1));
+        }
     }
 
     #[test]

@@ -7,12 +7,12 @@ use super::error::{FieldError, FieldErrorKind};
 /// The name of an event, which decides the listener that a browser calls:
 /// [`addEventListener(name, ...)`](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation).
 ///
-/// Proven when it is made: one line, not empty, no NUL (Firefox drops it), and neither `open` nor
-/// `error`, which would reach `onopen` and `onerror` of every page. An event without a name is a
-/// `message`.
+/// Checked when it is made: one line, not empty, no NUL (Firefox drops it), and neither `open` nor
+/// `error`, which would reach `onopen` and `onerror` of every page. The names of the library's own
+/// events (`sse-end`, `sse-gap`, `sse-position`) are reserved. An event without a name is a `message`.
 ///
-/// A literal is checked by [`EventName::from_static`] (at compile time in a `const`), a string made
-/// at run time by `TryFrom`, which is fallible.
+/// [`EventName::from_static`] checks a literal (at compile time in a `const`), `TryFrom` a string that
+/// is made at run time. [`EventName::not_for_browsers`] takes names that only other clients can use.
 ///
 /// ```
 /// use sse_actix_core::{Event, EventName, Frame};
@@ -25,7 +25,11 @@ use super::error::{FieldError, FieldErrorKind};
 /// # Ok::<(), sse_actix_core::FieldError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventName(CompactString);
+pub struct EventName {
+    text: CompactString,
+    /// An `EventSource` can listen to it.
+    for_browsers: bool,
+}
 
 impl EventName {
     /// A name from a literal. In a `const` the check happens at compile time.
@@ -44,21 +48,77 @@ impl EventName {
     #[allow(clippy::panic, reason = "a literal constructor; the fallible twin is TryFrom")]
     pub const fn from_static(name: &'static str) -> Self {
         match fault(name.as_bytes()) {
-            None => Self(CompactString::const_new(name)),
+            None => Self::own(name),
             Some((FieldErrorKind::Empty, _)) => {
                 panic!("an event name must not be empty; leave it out for `message`")
             }
             Some((FieldErrorKind::Reserved, _)) => {
                 panic!("an event name must not be `open` or `error`, which reach `onopen` and `onerror`")
             }
+            Some((FieldErrorKind::Library, _)) => {
+                panic!("the event names `sse-end`, `sse-gap` and `sse-position` are reserved")
+            }
             Some(_) => panic!("an event name must hold no line break and no NUL"),
+        }
+    }
+
+    /// A name for clients other than `EventSource`, such as the SDKs of language models, whose servers
+    /// send `event: error`.
+    ///
+    /// Gives up what [`EventName`] otherwise promises: a browser cannot listen to such an event, or takes
+    /// it for something else. So a stream for browsers fails when it is asked to send one that is not
+    /// legal as an `EventName`; a plain stream sends it. Any text that is one line and not empty will do.
+    ///
+    /// ```
+    /// use sse_actix_core::{Event, EventName, Frame};
+    ///
+    /// let error = EventName::not_for_browsers("error")?;
+    /// assert_eq!(Frame::from(Event::data("x").event(error)).as_ref(), b"event: error\ndata: x\n\n");
+    /// assert!(EventName::not_for_browsers("a\nb").is_err());
+    /// # Ok::<(), sse_actix_core::FieldError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError`] if it is empty, or holds a line break.
+    pub fn not_for_browsers(name: impl AsRef<str>) -> Result<Self, FieldError> {
+        let name = name.as_ref();
+        let breaks = name.bytes().enumerate().find(|(_, byte)| matches!(byte, b'\n' | b'\r'));
+        let fault = match (name, breaks) {
+            ("", _) => Some((FieldErrorKind::Empty, 0)),
+            (_, Some((offset, byte))) => Some((FieldErrorKind::Character(byte.into()), offset)),
+            _ => None,
+        };
+        refused(fault)?;
+        Ok(Self {
+            text: CompactString::new(name),
+            for_browsers: fault_of(name).is_none(),
+        })
+    }
+
+    /// A name of the library's own events, which users' names cannot be by accident.
+    pub(crate) const fn own(name: &'static str) -> Self {
+        Self {
+            text: CompactString::const_new(name),
+            for_browsers: true,
         }
     }
 
     /// The name as text.
     #[inline]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Whether a stream for browsers may send it: all but some of those made by
+    /// [`not_for_browsers`](Self::not_for_browsers).
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError`], which says why not.
+    #[inline]
+    pub fn check_for_browsers(&self) -> Result<(), FieldError> {
+        if self.for_browsers { Ok(()) } else { check(self.as_str()) }
     }
 }
 
@@ -68,6 +128,7 @@ const fn fault(name: &[u8]) -> Option<(FieldErrorKind, usize)> {
     match name {
         b"" => return Some((FieldErrorKind::Empty, 0)),
         b"open" | b"error" => return Some((FieldErrorKind::Reserved, 0)),
+        b"sse-end" | b"sse-gap" | b"sse-position" => return Some((FieldErrorKind::Library, 0)),
         _ => {}
     }
     let mut offset = 0;
@@ -82,8 +143,16 @@ const fn fault(name: &[u8]) -> Option<(FieldErrorKind, usize)> {
     None
 }
 
+fn fault_of(name: &str) -> Option<(FieldErrorKind, usize)> {
+    fault(name.as_bytes())
+}
+
 fn check(name: &str) -> Result<(), FieldError> {
-    match fault(name.as_bytes()) {
+    refused(fault_of(name))
+}
+
+fn refused(fault: Option<(FieldErrorKind, usize)>) -> Result<(), FieldError> {
+    match fault {
         None => Ok(()),
         Some((kind, offset)) => Err(FieldError {
             field: "event name",
@@ -98,7 +167,10 @@ impl TryFrom<&str> for EventName {
 
     fn try_from(name: &str) -> Result<Self, FieldError> {
         check(name)?;
-        Ok(Self(CompactString::new(name)))
+        Ok(Self {
+            text: CompactString::new(name),
+            for_browsers: true,
+        })
     }
 }
 
@@ -107,7 +179,10 @@ impl TryFrom<String> for EventName {
 
     fn try_from(name: String) -> Result<Self, FieldError> {
         check(&name)?;
-        Ok(Self(CompactString::from(name)))
+        Ok(Self {
+            text: CompactString::from(name),
+            for_browsers: true,
+        })
     }
 }
 
@@ -127,7 +202,7 @@ impl AsRef<str> for EventName {
 
 impl fmt::Display for EventName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -189,6 +264,9 @@ mod tests {
             ("\0", FieldErrorKind::Character('\0'), 0),
             ("open", FieldErrorKind::Reserved, 0),
             ("error", FieldErrorKind::Reserved, 0),
+            ("sse-end", FieldErrorKind::Library, 0),
+            ("sse-gap", FieldErrorKind::Library, 0),
+            ("sse-position", FieldErrorKind::Library, 0),
             ("", FieldErrorKind::Empty, 0),
         ] {
             let error = EventName::try_from(name).unwrap_err();
@@ -199,6 +277,23 @@ mod tests {
             );
             assert_eq!(EventName::try_from(name.to_owned()), Err(error.clone()));
             assert_eq!(name.parse::<EventName>(), Err(error));
+        }
+    }
+
+    #[test]
+    fn a_name_for_other_clients_is_one_line_and_says_whether_browsers_could_use_it() {
+        for (name, for_browsers) in [("error", false), ("open", false), ("a\0", false), ("sse-end", false), ("tick", true)] {
+            let name = EventName::not_for_browsers(name).unwrap();
+            assert_eq!(name.check_for_browsers().is_ok(), for_browsers, "{name}");
+        }
+        assert_eq!(EventName::not_for_browsers("tick"), EventName::try_from("tick"));
+        for (name, kind, offset) in [
+            ("", FieldErrorKind::Empty, 0),
+            ("a\n", FieldErrorKind::Character('\n'), 1),
+            ("\r", FieldErrorKind::Character('\r'), 0),
+        ] {
+            let error = EventName::not_for_browsers(name).unwrap_err();
+            assert_eq!((error.kind(), error.offset()), (kind, offset), "{name:?}");
         }
     }
 

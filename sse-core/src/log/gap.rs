@@ -1,7 +1,7 @@
 use crate::{Event, EventId, EventName, Frame};
 
 /// The name of the event that tells of a gap, unless it is given another.
-pub const GAP_EVENT: EventName = EventName::from_static("sse-gap");
+pub const GAP_EVENT: EventName = EventName::own("sse-gap");
 
 /// The event that tells a reader how many events it has missed, or, with `None`, that this is not known.
 /// Its id is the position that it goes on from, so that a reconnect is not told again.

@@ -5,7 +5,7 @@ use compact_str::CompactString;
 use serde::Serialize;
 
 use super::entry::Entry;
-use crate::{Emit, Event, EventName, Json, JsonError};
+use crate::{Emit, Event, EventName, FieldError, JsonError, encode::push_json_event};
 
 /// What is appended to a log: one encoded event without an `id` line, which the log adds once it knows
 /// the position.
@@ -18,7 +18,7 @@ use crate::{Emit, Event, EventName, Json, JsonError};
 ///
 /// let error = Record::event(&Event::data("hello").id(7), None).unwrap_err();
 /// assert!(error.to_string().starts_with("the event has an id of its own"));
-/// # Ok::<(), sse_actix_core::OwnId>(())
+/// # Ok::<(), sse_actix_core::RecordError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -31,11 +31,13 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// [`OwnId`] if the event has an id: in a log, ids are positions.
-    pub fn event(event: &Event, name: Option<&EventName>) -> Result<Self, OwnId> {
+    /// [`RecordError`] if the event has an id, since in a log ids are positions, or a name that an
+    /// `EventSource` cannot listen to, since browsers may read any topic.
+    pub fn event(event: &Event, name: Option<&EventName>) -> Result<Self, RecordError> {
         if event.parts().id.is_some() {
-            return Err(OwnId);
+            return Err(OwnId.into());
         }
+        Emit::check_for_browsers(&event)?;
         let mut body = BytesMut::new();
         // Only `Json` can fail.
         let _ = event.encode(name, &mut body);
@@ -49,7 +51,7 @@ impl Record {
     /// [`JsonError`] if the value cannot be JSON.
     pub fn json<T: Serialize + ?Sized>(value: &T, name: Option<&EventName>) -> Result<Self, JsonError> {
         let mut body = BytesMut::new();
-        Json(value).encode(name, &mut body)?;
+        push_json_event(name, value, &mut body)?;
         Ok(Self::of(body.freeze()))
     }
 
@@ -105,6 +107,38 @@ impl Record {
     }
 }
 
+/// An event cannot be appended to a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordError {
+    /// It has an id of its own.
+    OwnId(OwnId),
+    /// An `EventSource` cannot listen to its name.
+    Name(FieldError),
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OwnId(error) => error.fmt(f),
+            Self::Name(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for RecordError {}
+
+impl From<OwnId> for RecordError {
+    fn from(error: OwnId) -> Self {
+        Self::OwnId(error)
+    }
+}
+
+impl From<FieldError> for RecordError {
+    fn from(error: FieldError) -> Self {
+        Self::Name(error)
+    }
+}
+
 /// An event that was to be appended to a log has an id of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnId;
@@ -134,6 +168,16 @@ impl Error for NotARecord {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_that_browsers_could_not_listen_to_is_refused() {
+        let event = Event::data("x").event(EventName::not_for_browsers("error").unwrap());
+        assert!(matches!(Record::event(&event, None), Err(RecordError::Name(_))));
+        assert!(matches!(
+            Record::event(&event.id(7), None),
+            Err(RecordError::OwnId(OwnId))
+        ));
+    }
 
     #[test]
     fn a_body_is_one_event_and_nothing_else() {

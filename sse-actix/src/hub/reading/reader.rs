@@ -12,7 +12,7 @@ use std::{
 
 use actix_web::Error;
 use sse_actix_core::{
-    Ahead, Batch, Entry, Event, EventId, LogError, Position, Positions, Record, Start, gap_frame,
+    Ahead, Batch, Entry, Event, EventId, GAP_EVENT, LogError, Position, Positions, Record, Start, gap_frame,
 };
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
 use crate::hub::{
     OnGap,
     part::Missed,
-    worker::{Member, PAUSE, Spot, Worker, error_cause},
+    worker::{Member, PAUSE, Spot, Told, Worker, error_cause},
 };
 
 /// One poll of a subscription.
@@ -71,7 +71,7 @@ impl<S: Sink> Reader<'_, S> {
             Work::Deliver(entries, end, next) => {
                 let moved = self.deliver(part, spot, entries, *end);
                 if entries.as_slice().is_empty() {
-                    spot.position.set(Some(*end));
+                    self.member.moves(spot, *end);
                     match next {
                         Next::Read => self.read(part, Start::After(*end), Asked::On),
                         Next::Live => self.worker.reached(spot, *end),
@@ -103,7 +103,7 @@ impl<S: Sink> Reader<'_, S> {
                     }
                 }
                 if entries.as_slice().is_empty() {
-                    spot.position.set(Some(*at));
+                    self.member.moves(spot, *at);
                     self.read(part, Start::After(*at), Asked::On);
                     return Ok(true);
                 }
@@ -148,6 +148,13 @@ impl<S: Sink> Reader<'_, S> {
                     Some(manner) => manner.gap(&batch, from),
                 };
                 if let Some(missed) = missed {
+                    if self.member.plain.get() {
+                        // Nobody can resume it, so it must not look whole.
+                        if part.topic.options.gap_event != GAP_EVENT {
+                            self.tell_gap(part, missed, None);
+                        }
+                        return Err(Stop::Overtaken);
+                    }
                     if part.begun && part.topic.options.on_gap == OnGap::End {
                         return Err(Stop::Overtaken);
                     }
@@ -163,10 +170,10 @@ impl<S: Sink> Reader<'_, S> {
                         return Ok(());
                     }
                     spot.position.set(Some(batch.start));
-                    let id = self.id();
+                    let id = self.member.id();
                     self.tell_gap(part, missed, id.as_ref());
                 } else {
-                    spot.position.set(Some(batch.start));
+                    self.member.moves(spot, batch.start);
                 }
                 let next = if batch.more { Next::Read } else { Next::Live };
                 let entries = batch.entries.into_iter();
@@ -180,6 +187,9 @@ impl<S: Sink> Reader<'_, S> {
     fn tell_gap(&mut self, part: &Part, missed: Missed, id: Option<&EventId>) {
         let frame = gap_frame(&part.topic.options.gap_event, id, missed.0);
         self.out.frame(&frame);
+        if id.is_some() {
+            self.member.told.set(Told::All);
+        }
     }
 
     /// Asks for the state of the topic at its head.
@@ -211,10 +221,12 @@ impl<S: Sink> Reader<'_, S> {
             && let Some(entry) = entries.next()
         {
             position.sequence = entry.sequence();
-            spot.position.set(Some(position));
             if part.shows(&entry, position) {
+                spot.position.set(Some(position));
                 self.give(&entry, !spot.silent.get());
                 delivered += 1;
+            } else {
+                self.member.moves(spot, position);
             }
         }
         part.topic.delivered.fetch_add(delivered, Ordering::Relaxed);
@@ -291,32 +303,26 @@ impl<S: Sink> Reader<'_, S> {
     fn give(&mut self, entry: &Entry, tells: bool) {
         match (tells, self.combines) {
             (false, false) => self.out.entry(entry, Id::None),
-            (true, false) => self.out.entry(entry, Id::Own),
+            (true, false) => {
+                self.out.entry(entry, Id::Own);
+                self.member.told.set(Told::All);
+            }
             // The position of this topic may be told by none of its own, but those of others are.
             (_, true) => {
                 let mut line = self.worker.scratch.take();
                 line.clear();
                 line.extend_from_slice(b"id: ");
-                Positions::write(self.positions(), &mut line);
+                Positions::write(self.member.positions(), &mut line);
                 line.push(b'\n');
                 if line.len() > b"id: \n".len() {
                     self.out.entry(entry, Id::Line(&line));
+                    self.member.told.set(Told::All);
                 } else {
                     self.out.entry(entry, Id::None);
                 }
                 self.worker.scratch.set(line);
             }
         }
-    }
-
-    /// The id that says where it is in all its topics.
-    fn id(&self) -> Option<EventId> {
-        Positions::id(self.positions()).to_event_id()
-    }
-
-    fn positions(&self) -> impl Iterator<Item = Position> {
-        let told = self.member.places.iter().filter(|spot| !spot.silent.get());
-        told.filter_map(|spot| spot.position.get())
     }
 }
 

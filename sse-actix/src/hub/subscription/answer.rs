@@ -19,7 +19,7 @@ impl Responder for Subscription {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
-        if is_reconnect_after_end(request) {
+        if !self.options.is_plain(request.method()) && is_reconnect_after_end(request) {
             return head::no_content();
         }
         let outbox = Rc::new(Outbox::new(None));
@@ -35,7 +35,8 @@ impl Responder for Subscription {
             Err(Refused::Overload(overload)) => {
                 tracing::debug!(target: "sse_actix", path = request.path(), "turned away: {overload}");
                 let retry = this.hub.0.limits.retry();
-                head::turn_away(request, &this.options, this.headers.as_ref(), retry)
+                let status = overload.status();
+                head::turn_away(request, &this.options, this.headers.as_ref(), status, retry)
             }
             Err(Refused::NoRuntime) => NoRuntime.error_response(),
         }

@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use actix_web::Error;
@@ -10,7 +10,7 @@ use futures_core::Stream;
 use sse_actix_core::Frame;
 
 use super::{Refused, Subscription, error::NoRuntime};
-use crate::hub::reading::One;
+use crate::{control::Cause, hub::reading::One};
 
 /// Ends when the hub ends it: then the stream that it is [`on`](Subscription::on) ends as well. An `Err` is
 /// a snapshot's failure.
@@ -33,7 +33,7 @@ impl Stream for Subscription {
                         Refused::Overload(overload) => {
                             tracing::debug!(target: "sse_actix", "turned away: {overload}");
                             if let Some(control) = &this.control {
-                                control.send_away(this.hub.0.limits.retry());
+                                control.send_away(this.hub.0.limits.retry(), Cause::TurnedAway);
                             }
                             None
                         }
@@ -54,10 +54,12 @@ impl Stream for Subscription {
                 this.over = true;
                 Poll::Ready(None)
             }
-            (None, polled) => {
-                let _ = ready!(polled);
-                Poll::Ready(None)
+            (None, Poll::Pending) => {
+                let after = this.options.keep_alive.after();
+                let due = after.and_then(|after| reading.due_position(after));
+                due.map_or(Poll::Pending, |frame| Poll::Ready(Some(Ok(frame))))
             }
+            (None, Poll::Ready(Ok(()))) => Poll::Ready(None),
         }
     }
 }

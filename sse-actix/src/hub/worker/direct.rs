@@ -2,7 +2,7 @@
 
 use sse_actix_core::{Position, Window};
 
-use super::member::{Member, Spot};
+use super::member::{Member, Spot, Told};
 use crate::{
     control::{StreamControl, Verdict},
     server::{Sent, Wire, encode_chunk},
@@ -12,7 +12,7 @@ use crate::{
 const MOST: usize = 32 * 1024;
 
 /// [The comment](crate::body::COMMENT), as a chunk.
-const COMMENT: &[u8] = b"3\r\n:\n\n\r\n";
+const COMMENT: &[u8] = b"2\r\n:\n\r\n";
 
 /// What readers at one position of a topic get next: mostly, all of them.
 #[derive(Default)]
@@ -58,6 +58,9 @@ impl Chunk {
             return Given::Nothing;
         }
         spot.position.set(Some(head));
+        if !spot.silent.get() {
+            member.told.set(Told::All);
+        }
         let (events, bytes) = member.written.get();
         member.written.set((events + self.events, bytes + self.size));
         member.wrote.set(now);

@@ -93,7 +93,11 @@ impl Worker {
             if member.is_over() {
             } else if member.rounded(silent_until) > now {
                 self.beat_at(&member, silent_until);
-            } else if member.waiting.get() && member.comment.get() && direct::keep_alive(&member) {
+            } else if member.waiting.get()
+                && member.comment.get()
+                && !member.has_position_to_tell()
+                && direct::keep_alive(&member)
+            {
                 member.wrote.set(now);
                 self.beat_at(&member, now + u64::from(member.silence.get()));
             } else if member.waiting.get() {

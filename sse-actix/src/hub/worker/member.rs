@@ -7,7 +7,7 @@ use std::{
 };
 
 use smallvec::SmallVec;
-use sse_actix_core::Position;
+use sse_actix_core::{EventId, Position, Positions};
 
 use crate::{
     control::StreamControl,
@@ -41,7 +41,24 @@ pub(in crate::hub) struct Member {
     pub(super) beat: Cell<bool>,
     /// It is done by the usual comment.
     pub(in crate::hub) comment: Cell<bool>,
+    /// What its client knows of where it is.
+    pub(in crate::hub) told: Cell<Told>,
+    /// Whether its position is told by events of their own.
+    pub(in crate::hub) tells_position: Cell<bool>,
+    /// Its stream is for clients other than `EventSource`: a gap aborts it.
+    pub(in crate::hub) plain: Cell<bool>,
     pub(in crate::hub) places: SmallVec<[Spot; 1]>,
+}
+
+/// What the client of a subscription knows of its position, by the ids that it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::hub) enum Told {
+    /// All of it.
+    All,
+    /// The position has moved since, past what this client is not shown: the next keep-alive tells it.
+    Stale,
+    /// It has begun to read a topic, and no id has told where: that is told at once.
+    Nothing,
 }
 
 /// A subscription's place in one topic.
@@ -77,6 +94,9 @@ impl Member {
             silence: Cell::new(0),
             beat: Cell::new(false),
             comment: Cell::new(false),
+            told: Cell::new(Told::All),
+            tells_position: Cell::new(true),
+            plain: Cell::new(false),
             places: (0..parts).map(|_| spot()).collect(),
         }
     }
@@ -88,6 +108,35 @@ impl Member {
     /// It has read everything, and was not woken since.
     pub(in crate::hub) fn is_waiting(&self) -> bool {
         self.waiting.get()
+    }
+
+    /// The id that says where it is in all its topics; `None` if it is nowhere yet.
+    pub(in crate::hub) fn id(&self) -> Option<EventId> {
+        Positions::id(self.positions()).to_event_id()
+    }
+
+    /// Where it is, as its client is told.
+    pub(in crate::hub) fn positions(&self) -> impl Iterator<Item = Position> {
+        let told = self.places.iter().filter(|spot| !spot.silent.get());
+        told.filter_map(|spot| spot.position.get())
+    }
+
+    /// It is at a position of a topic, without an event that tells so.
+    pub(in crate::hub) fn moves(&self, spot: &Spot, to: Position) {
+        let before = spot.position.replace(Some(to));
+        if before == Some(to) || spot.silent.get() {
+            return;
+        }
+        if before.is_none() {
+            self.told.set(Told::Nothing);
+        } else if self.told.get() == Told::All {
+            self.told.set(Told::Stale);
+        }
+    }
+
+    /// Whether a keep-alive has to tell its position.
+    pub(in crate::hub) fn has_position_to_tell(&self) -> bool {
+        self.told.get() != Told::All && self.tells_position.get()
     }
 
     /// It is being polled.

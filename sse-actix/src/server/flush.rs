@@ -1,0 +1,121 @@
+//! How a body learns that its connection's socket has taken everything, so that it can fail without a loss.
+//!
+//! actix drops what it has not written yet when a body fails. So a body that is about to fail asks first, is
+//! pending, and fails once it is told. actix's dispatcher polls the body, then writes and flushes, all in one
+//! turn of one task; so the socket that is flushed next by the same task is the body's.
+
+use std::{
+    cell::Cell,
+    rc::Rc,
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use actix_web::rt::net::TcpStream;
+use socket2::SockRef;
+
+/// How often a connection that is to be reset is looked at.
+pub(crate) const RESET_POLL: Duration = Duration::from_millis(5);
+
+/// How long the kernel has for the last bytes of a connection that is to be reset.
+pub(crate) const RESET_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A body's question whether all it gave has been taken.
+#[derive(Debug)]
+pub(crate) struct Flush(Rc<State>);
+
+#[derive(Debug)]
+struct State {
+    /// A socket of ours was written to or flushed after the question.
+    carried: Cell<bool>,
+    flushed: Cell<bool>,
+    /// The connection is to be reset when it is closed. On HTTP/1.0 a stream's end is the connection's, so nothing
+    /// else tells a client that the stream was cut.
+    resets: bool,
+}
+
+thread_local! {
+    /// The last question, and the task that was polled.
+    static ASKED: Cell<Option<(Waker, Rc<State>)>> = const { Cell::new(None) };
+}
+
+impl Flush {
+    pub(crate) fn new(resets: bool) -> Self {
+        Self(Rc::new(State {
+            carried: Cell::new(false),
+            flushed: Cell::new(false),
+            resets,
+        }))
+    }
+
+    /// Asks the socket that is flushed next by the task of `cx`.
+    pub(crate) fn ask(&self, cx: &Context<'_>) {
+        ASKED.set(Some((cx.waker().clone(), Rc::clone(&self.0))));
+    }
+
+    /// Whether a socket of ours carries the body. If not, there is nothing to wait for.
+    pub(crate) fn is_carried(&self) -> bool {
+        self.0.carried.get()
+    }
+
+    /// Whether the socket has taken everything.
+    pub(crate) fn is_done(&self) -> bool {
+        self.0.flushed.get()
+    }
+}
+
+/// Says that a socket is written to by the task of `cx`.
+pub(super) fn writes(cx: &Context<'_>) {
+    let Some((task, state)) = ASKED.take() else { return };
+    if task.will_wake(cx.waker()) {
+        state.carried.set(true);
+        ASKED.set(Some((task, state)));
+    }
+}
+
+/// Says that a socket was flushed by the task of `cx`.
+pub(super) fn flushed(cx: &Context<'_>, tcp: &TcpStream) {
+    let Some((task, state)) = ASKED.take() else { return };
+    if !task.will_wake(cx.waker()) {
+        return;
+    }
+    state.carried.set(true);
+    discard_unread(tcp);
+    if !state.resets || prepare_reset(tcp) {
+        state.flushed.set(true);
+        cx.waker().wake_by_ref();
+    }
+}
+
+/// What is unread when a socket is closed makes the kernel reset the connection, and the client lose what it has
+/// not read.
+fn discard_unread(tcp: &TcpStream) {
+    let mut unread = [0; 4096];
+    for _ in 0..16 {
+        if !matches!(tcp.try_read(&mut unread), Ok(1..)) {
+            return;
+        }
+    }
+}
+
+/// Lets the close of the socket reset the connection, once the kernel has sent what it was given: it forgets the
+/// rest. Whether it has.
+fn prepare_reset(tcp: &TcpStream) -> bool {
+    let socket = SockRef::from(tcp);
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+        // From here on the socket is writable when nothing is unsent.
+        let is_set = socket.set_tcp_notsent_lowat(1).is_ok();
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        if is_set && matches!(poll(&mut [PollFd::new(tcp, PollFlags::OUT)], Some(&now)), Ok(0)) {
+            return false;
+        }
+    }
+    let _ = socket.set_linger(Some(Duration::ZERO));
+    true
+}
