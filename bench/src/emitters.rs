@@ -77,7 +77,7 @@ impl Sender {
     ///
     /// The handler's.
     pub async fn open(self, kind: Kind, pace: Pace, expected: &Expected) -> Result<Drain<'_>, Error> {
-        let retry = "retry: 3000\n\n";
+        let retry = "retry: 3000\n";
         Ok(match (self, kind) {
             (Self::Macro, Kind::Text) => Drain::new(emit_text(pace).await?, retry, expected),
             (Self::Macro, Kind::Json) => Drain::new(emit_json(pace).await?, retry, expected),

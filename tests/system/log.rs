@@ -110,7 +110,7 @@ where
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_says_when_it_opens_and_why_it_ended() {
-    const BYTES: usize = "retry: 3000\n\ndata: x\n\ndata: x\n\n".len();
+    const BYTES: usize = "retry: 3000\ndata: x\n\ndata: x\n\n".len();
 
     let (log, _guard) = Log::start();
     let request = || {

@@ -71,7 +71,7 @@ impl Reader {
     async fn new(addr: SocketAddr) -> Self {
         let mut wire = Wire::get(addr, "/events").await;
         wire.head().await;
-        assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n\n");
+        assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n");
         Self {
             wire,
             text: String::new(),
@@ -163,7 +163,7 @@ async fn blocked_by_the_flow_control_of_http2_frees_its_seat() {
         text.extend_from_slice(&frame);
     }
     let text = String::from_utf8(text).unwrap();
-    assert!(text.starts_with("retry: 3000\n\nid: "), "{text}");
+    assert!(text.starts_with("retry: 3000\nid: "), "{text}");
     let last = text.trim_end().rsplit('\n').next().unwrap();
     assert!(last.starts_with("retry: "), "{last}");
 }

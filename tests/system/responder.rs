@@ -26,7 +26,7 @@ fn failing(error: impl Into<Error>) -> Sse<impl futures_util::Stream<Item = Resu
 }
 
 /// What comes before each end below.
-const DELIVERED: &str = "retry: 3000\n\ndata: one\n\ndata: two\n\n";
+const DELIVERED: &str = "retry: 3000\ndata: one\n\ndata: two\n\n";
 
 #[tokio::test]
 async fn an_error_after_the_head_ends_the_stream_after_what_came_before() {
@@ -110,7 +110,7 @@ async fn what_cannot_be_serialised_is_a_failure_and_leaves_no_half_event() {
     wire.head().await;
     assert_eq!(
         wire.body().await,
-        "retry: 3000\n\ndata: [\"start\",\"whole\"]\n\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"failed\"}\n\n"
+        "retry: 3000\ndata: [\"start\",\"whole\"]\n\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"failed\"}\n\n"
     );
 }
 
@@ -143,7 +143,7 @@ async fn a_panic_cuts_its_own_stream_and_no_other() {
 
     let mut wire = Wire::get(serving.addr(), "/").await;
     wire.head().await;
-    assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n\ndata: one\n\n");
+    assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\ndata: one\n\n");
     now.notify_one();
     assert_eq!(
         wire.rest().await.0,
@@ -154,20 +154,20 @@ async fn a_panic_cuts_its_own_stream_and_no_other() {
     let mut client = Http2::connect(serving.addr()).await;
     let mut other = client.get("/pending").await;
     let mut cut = client.get("/").await;
-    assert_eq!(cut.frame().await.unwrap(), "retry: 3000\n\ndata: one\n\n");
+    assert_eq!(cut.frame().await.unwrap(), "retry: 3000\ndata: one\n\n");
     now.notify_one();
     let error = cut
         .try_frame()
         .await
         .expect_err("a client has to see that this is no end");
     assert!(error.is_reset(), "{error}");
-    assert_eq!(other.frame().await.unwrap(), "retry: 3000\n\n");
+    assert_eq!(other.frame().await.unwrap(), "retry: 3000\n");
     assert_eq!(
         client.get("/").await.frame().await.unwrap(),
-        "retry: 3000\n\ndata: one\n\n"
+        "retry: 3000\ndata: one\n\n"
     );
     assert_eq!(client.get("/next").await.status(), 200);
-    assert_eq!(neighbour.chunk().await.unwrap(), "retry: 3000\n\n");
+    assert_eq!(neighbour.chunk().await.unwrap(), "retry: 3000\n");
     drop(client);
     until("one neighbour to be left", async || {
         serving.shutdown().open_streams() == 1

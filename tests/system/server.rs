@@ -124,9 +124,9 @@ async fn every_connect_hook_is_called_and_settings_come_in_any_order() {
 
     // The preset's own hook is there too: streams hear of the shutdown.
     let mut stream = client.get("/stream").await;
-    assert_eq!(stream.frame().await.unwrap(), "retry: 3000\n\n");
+    assert_eq!(stream.frame().await.unwrap(), "retry: 3000\n");
     serving.shutdown().fire();
-    assert_eq!(stream.body().await, "retry: 7000\n\n");
+    assert_eq!(stream.body().await, "retry: 7000\n");
 }
 
 async fn pending() -> Sse<stream::Pending<Event>> {

@@ -27,7 +27,7 @@ pub(crate) async fn figures(addr: SocketAddr) -> Figures {
 
 /// Comes, reads an event, and leaves: on HTTP/1.1, or with nine others on one HTTP/2 connection.
 async fn come_and_go(addr: SocketAddr, nth: usize) {
-    const EVENT: &str = "retry: 3000\n\nid: 1\ndata: one\n\n";
+    const EVENT: &str = "retry: 3000\nid: 1\ndata: one\n\n";
     if nth % 11 == 10 {
         let mut client = Http2::connect(addr).await;
         let mut answers = Vec::new();

@@ -35,7 +35,7 @@ async fn streams_share_a_connection_and_end_with_it() {
     // More than the six that a browser opens on HTTP/1.1.
     for _ in 0..20 {
         let mut answer = client.get("/").await;
-        assert_eq!(answer.frame().await.unwrap(), "retry: 3000\n\ndata: one\n\n");
+        assert_eq!(answer.frame().await.unwrap(), "retry: 3000\ndata: one\n\n");
         answers.push(answer);
     }
     assert_eq!(serving.shutdown().open_streams(), 20);

@@ -48,7 +48,7 @@ fn scenarios() -> Vec<Scenario> {
         (100_000..100_000 + count).map(event).collect::<String>()
     };
     let tokens = |count: usize| "data: {\"t\":\"a\"}\n\n".repeat(count);
-    let keep_alives = |count: usize| ":\n\n".repeat(count);
+    let keep_alives = |count: usize| ":\n".repeat(count);
     let scenario = |name, stream: String, chunk, unit, units| Scenario {
         name,
         stream: stream.into(),

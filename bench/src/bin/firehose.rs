@@ -23,8 +23,8 @@ use sse_bench::{
 
 /// Both a path and a server's name.
 const SERVERS: [(&str, &str, &str); 4] = [
-    ("macro", "`#[sse_stream]`", "retry: 3000\n\n"),
-    ("stream", "`async_stream` into `Sse`", "retry: 3000\n\n"),
+    ("macro", "`#[sse_stream]`", "retry: 3000\n"),
+    ("stream", "`async_stream` into `Sse`", "retry: 3000\n"),
     ("lab", "`async_stream` into actix-web-lab's `Sse`", ""),
     ("axum", "`async_stream` into axum's `Sse`", ""),
 ];

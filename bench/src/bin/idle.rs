@@ -40,8 +40,8 @@ const SERVERS: [(&str, &str); 5] = [
 ];
 
 /// Each sends one event, then nothing; a subscription, of a topic where nothing has happened, no event either.
-const FIRST: &str = "retry: 3000\n\ndata: hello\n\n";
-const FIRST_OF_HUB: &str = "retry: 3000\n\n";
+const FIRST: &str = "retry: 3000\ndata: hello\n\n";
+const FIRST_OF_HUB: &str = "retry: 3000\n";
 
 #[routes]
 #[get("/bare")]

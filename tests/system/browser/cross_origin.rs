@@ -359,7 +359,7 @@ async fn a_client_that_fetches_is_let_through_by_the_preflight() {
         .browser
         .wait("return text", |text: &String| text.ends_with("data: 1\n\n"))
         .await;
-    assert_eq!(text, "retry: 200\n\nid: 1\ndata: 1\n\n");
+    assert_eq!(text, "retry: 200\nid: 1\ndata: 1\n\n");
     scene.browser.run::<()>(&read("'Last-Event-ID': '1'")).await;
     scene
         .browser

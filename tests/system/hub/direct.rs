@@ -95,7 +95,7 @@ fn serve(hub: &Hub, bytes: &Arc<AtomicU64>, before: &'static [u8], direct: bool)
 
 #[tokio::test]
 async fn it_is_what_the_body_would_give() {
-    const COMMENT: &str = ":\n\n";
+    const COMMENT: &str = ":\n";
 
     let hub = Hub::new().unwrap();
     let (past, through) = (Arc::default(), Arc::default());
@@ -104,7 +104,7 @@ async fn it_is_what_the_body_would_give() {
     for server in &servers {
         let mut wire = Wire::get(server.addr(), "/").await;
         wire.head().await;
-        assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n\n");
+        assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n");
         wires.push(wire);
     }
     let mut given = 0;
@@ -146,7 +146,7 @@ async fn middleware_around_the_application_sees_everything() {
     let ids = count(&hub, "n", 1..=9).await;
     let expected: Vec<_> = (1..).zip(&ids).map(|(number, id)| event(id, number)).collect();
     assert_eq!(reader.take(9).await, expected);
-    let all = "retry: 3000\n\n".len() + expected.concat().len();
+    let all = "retry: 3000\n".len() + expected.concat().len();
     assert!(bytes.load(Ordering::SeqCst) >= all as u64, "{bytes:?} of {all}");
 }
 
@@ -156,7 +156,7 @@ async fn middleware_that_changes_bodies_changes_all_of_them() {
     let serving = serve(&hub, &Arc::default(), b": changed\n", true);
     let mut wire = Wire::get(serving.addr(), "/").await;
     wire.head().await;
-    assert_eq!(wire.chunk().await.unwrap(), ": changed\nretry: 3000\n\n");
+    assert_eq!(wire.chunk().await.unwrap(), ": changed\nretry: 3000\n");
     for number in 1..=9 {
         let ids = count(&hub, "n", number..=number).await;
         let expected = format!(": changed\n{}", event(&ids[0], number));
@@ -242,10 +242,10 @@ fn events_of(response: &str) -> String {
     let mut events = String::new();
     while let Some((size, rest)) = chunks.split_once("\r\n") {
         let (chunk, rest) = rest.split_at(usize::from_str_radix(size, 16).unwrap());
-        events.push_str(chunk.trim_start_matches(":\n\n"));
+        events.push_str(chunk.trim_start_matches(":\n"));
         chunks = rest.strip_prefix("\r\n").unwrap();
     }
-    events.strip_prefix("retry: 3000\n\n").unwrap().to_owned()
+    events.strip_prefix("retry: 3000\n").unwrap().to_owned()
 }
 
 /// What was left of it is sent, though nothing follows, not even a keep-alive.
@@ -263,7 +263,7 @@ async fn a_large_event_arrives_whole() {
     let (mut socket, mut received) = (ask(serving.addr()).await, Vec::new());
     until("a stream that waits", async || {
         socket.read_buf(&mut received).await.unwrap();
-        received.ends_with(b"retry: 3000\n\n\r\n")
+        received.ends_with(b"retry: 3000\n\r\n")
     })
     .await;
     let text = format!("{}{LAST}", "x".repeat(30_000));
@@ -288,7 +288,7 @@ async fn a_connection_serves_the_next_request_after_a_stream() {
         .await;
     for (number, tag) in [(1, "ann"), (2, "bob")] {
         assert_eq!(wire.head().await.status_line(), "HTTP/1.1 200 OK");
-        assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n\n");
+        assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n");
         let ids = count(&hub, "n", number..=number).await;
         assert_eq!(wire.chunk().await.unwrap(), event(&ids[0], number));
         assert_eq!(hub.revoke(tag), 1);
@@ -352,6 +352,6 @@ async fn it_is_counted_where_a_stream_says_what_it_carried() {
     .await;
     let (_, ended) = logged.last().unwrap();
     assert_eq!(ended.get("events"), "3");
-    let all = "retry: 3000\n\n".len() + given.concat().len();
+    let all = "retry: 3000\n".len() + given.concat().len();
     assert_eq!(ended.get("bytes"), all.to_string());
 }

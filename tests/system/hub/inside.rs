@@ -31,7 +31,7 @@ async fn rest(mut wire: Wire) -> String {
     text
 }
 
-const WELCOME: &str = "retry: 3000\n\nevent: greeting\ndata: welcome\n\n";
+const WELCOME: &str = "retry: 3000\nevent: greeting\ndata: welcome\n\n";
 
 #[actix_web::test]
 async fn frames_pass_as_they_are_and_resume() {
@@ -88,7 +88,7 @@ async fn what_was_published_right_before_the_shutdown_is_delivered() {
     });
     let mut wire = Wire::get(serving.addr(), "/").await;
     wire.head().await;
-    assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n\n");
+    assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n");
     for _ in 0..100 {
         hub.raw("news")
             .publish(Event::data("x".repeat(1_000)))

@@ -43,11 +43,13 @@ pub(crate) fn serve_topic(hub: &Hub, topic: &'static str) -> Serving {
     })
 }
 
-/// A stream, event for event as it is on the wire.
+/// A stream, event for event as it is on the wire, but for those that tell a position.
 pub(crate) struct Reader {
     wire: Wire,
     unread: String,
 }
+
+const POSITION: &str = "event: sse-position\n";
 
 impl Reader {
     /// A new client.
@@ -69,15 +71,27 @@ impl Reader {
             wire,
             unread: String::new(),
         };
-        assert_eq!(reader.next().await, "retry: 3000\n\n");
+        assert_eq!(reader.next().await, "retry: 3000\n");
         reader
     }
 
-    /// The next event, through its empty line.
+    /// The next event, through its empty line, or line that is no event's.
     pub(crate) async fn next(&mut self) -> String {
         loop {
-            if let Some(end) = self.unread.find("\n\n") {
-                return self.unread.drain(..end + 2).collect();
+            let next = self.next_with_positions().await;
+            if !next.starts_with(POSITION) {
+                return next;
+            }
+        }
+    }
+
+    /// As [`next`](Self::next), with the events that tell a position.
+    pub(crate) async fn next_with_positions(&mut self) -> String {
+        loop {
+            let is_alone = self.unread.starts_with([':', 'r']);
+            let end = if is_alone { "\n" } else { "\n\n" };
+            if let Some(at) = self.unread.find(end) {
+                return self.unread.drain(..at + end.len()).collect();
             }
             let chunk = self.wire.chunk().await;
             let chunk = chunk.unwrap_or_else(|| panic!("the stream ended after {:?}", self.unread));
@@ -102,9 +116,22 @@ impl Reader {
 
     /// Everything up to the end of the stream.
     pub(crate) async fn rest(&mut self) -> String {
-        let rest = self.wire.body().await;
-        std::mem::take(&mut self.unread) + &rest
+        let rest = std::mem::take(&mut self.unread) + &self.wire.body().await;
+        without_positions(&rest)
     }
+}
+
+/// A stream without the events that tell a position.
+pub(crate) fn without_positions(stream: &str) -> String {
+    let mut rest = String::new();
+    for piece in stream.split_inclusive("\n\n") {
+        match piece.find(POSITION) {
+            // Lines that are no event's may stand before it.
+            Some(at) => rest.push_str(&piece[..at]),
+            None => rest.push_str(piece),
+        }
+    }
+    rest
 }
 
 pub(crate) fn last_event_id(id: &[u8]) -> Vec<u8> {

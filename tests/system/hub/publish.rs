@@ -25,7 +25,7 @@ async fn every_byte_of_a_stream() {
     let mut reader = Reader::new(serving.addr(), "/").await;
     let mut client = Http2::connect(serving.addr()).await;
     let mut answer = client.get("/").await;
-    assert_eq!(answer.frame().await.unwrap(), "retry: 3000\n\n");
+    assert_eq!(answer.frame().await.unwrap(), "retry: 3000\n");
 
     let ticks = hub.topic("ticks");
     let a = ticks.publish(&Tick { price: 1.5 }).await.unwrap();

@@ -109,7 +109,7 @@ async fn who_was_let_in_before_and_subscribes_after_is_ended_without_an_event() 
     assert_eq!(hub.revoke("ann"), 1);
     door.opened.notify_one();
     revoked.head().await;
-    assert_eq!(revoked.body().await, format!("retry: 3000\n\n{ENDED}"));
+    assert_eq!(revoked.body().await, format!("retry: 3000\n{ENDED}"));
 
     let mut later = Wire::get(serving.addr(), "/").await;
     door.opened.notify_one();

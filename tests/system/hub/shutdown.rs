@@ -84,7 +84,7 @@ async fn everything_that_was_published_before_is_delivered() {
         }
     }
     let body = over_http2.body().await;
-    assert_eq!(numbers(body.strip_prefix("retry: 3000\n\n").unwrap()), all);
+    assert_eq!(numbers(body.strip_prefix("retry: 3000\n").unwrap()), all);
 }
 
 /// Its worker has not even heard of the last events when the stream ends.
@@ -99,7 +99,7 @@ async fn what_the_worker_has_not_looked_at_yet_is_delivered_too() {
         }
         let mut body = pin!(subscription.respond_to(&request).into_body());
         let mut next = async || poll_fn(|cx| body.as_mut().poll_next(cx)).await;
-        assert_eq!(next().await.unwrap().unwrap(), "retry: 3000\n\n");
+        assert_eq!(next().await.unwrap().unwrap(), "retry: 3000\n");
         // It waits, and so does its worker.
         for _ in 0..10 {
             assert!(next().now_or_never().is_none());

@@ -117,7 +117,7 @@ async fn they_live_until_the_client_leaves() {
         let serving = serve(app(&guards));
         let mut wire = Wire::get(serving.addr(), path).await;
         wire.head().await;
-        assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n\ndata: begun\n\n");
+        assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\ndata: begun\n\n");
         assert_eq!(guards.held(), count, "{path}");
         drop(wire);
         all(drops, count).await;
@@ -137,7 +137,7 @@ async fn failing(_: Held, guards: Data<Guards>) -> Result<(), Error> {
 
 #[tokio::test]
 async fn they_live_until_the_stream_ends() {
-    for (path, body) in [("/ending", "retry: 3000\n\ndata: 1\n\n"), ("/failing", "1")] {
+    for (path, body) in [("/ending", "retry: 3000\ndata: 1\n\n"), ("/failing", "1")] {
         let (guards, drops) = Guards::new();
         let serving = serve(app(&guards));
         assert_eq!(get(&serving, path).await.1, body);

@@ -38,11 +38,11 @@ async fn it_runs_ahead_by_its_buffer_and_no_further() {
         let chunk = poll_fn(|cx| body.as_mut().poll_next(cx)).await.unwrap().unwrap();
         received += chunk.len();
         assert!(
-            chunk.len() <= KEPT + 1024 + "retry: 3000\n\n".len(),
+            chunk.len() <= KEPT + 1024 + "retry: 3000\n".len(),
             "{}",
             chunk.len()
         );
-        let ahead = *sent.borrow() * 1024 - (received - "retry: 3000\n\n".len());
+        let ahead = *sent.borrow() * 1024 - (received - "retry: 3000\n".len());
         assert!(ahead <= KEPT, "{ahead} bytes ahead");
     }
     assert!(received >= 100 * KEPT, "and it does run ahead: {received}");

@@ -200,6 +200,6 @@ async fn each_event_arrives_once_and_in_order() {
     let serving = serve(routes);
     for path in PATHS {
         let (_, body) = get(&serving, path).await;
-        assert_eq!(body, "retry: 3000\n\ndata: 1\n\ndata: 2\n\ndata: 3\n\n", "{path}");
+        assert_eq!(body, "retry: 3000\ndata: 1\n\ndata: 2\n\ndata: 3\n\n", "{path}");
     }
 }

@@ -46,7 +46,7 @@ async fn it_ends_with_the_reserved_id_and_a_reconnect_with_it_is_204_before_anyt
     let (_, body) = get(&serving, "/").await;
     assert_eq!(
         body,
-        "retry: 3000\n\nid: 1\ndata: 1\n\nid: 2\ndata: 2\n\nid: 3\ndata: 3\n\n\
+        "retry: 3000\nid: 1\ndata: 1\n\nid: 2\ndata: 2\n\nid: 3\ndata: 3\n\n\
          event: sse-end\nid: sse-end\ndata: {\"reason\":\"finished\"}\n\n"
     );
     assert_eq!(runs.load(Ordering::SeqCst), 1);
@@ -71,7 +71,7 @@ async fn it_ends_with_the_reserved_id_and_a_reconnect_with_it_is_204_before_anyt
         .await;
     wire.head().await;
     assert!(
-        wire.body().await.starts_with("retry: 3000\n\nid: 3\n"),
+        wire.body().await.starts_with("retry: 3000\nid: 3\n"),
         "any other id resumes"
     );
     assert_eq!(runs.load(Ordering::SeqCst), 2);
@@ -85,7 +85,7 @@ async fn a_failure_ends_it_for_good_too() {
     let (_, body) = get(&serving, "/").await;
     assert_eq!(
         body,
-        "retry: 3000\n\ndata: one\n\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"failed\"}\n\n"
+        "retry: 3000\ndata: one\n\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"failed\"}\n\n"
     );
 }
 
@@ -125,13 +125,13 @@ async fn the_hidden_argument_fits_every_route() {
         get(&serving, "/")
             .await
             .1
-            .starts_with("retry: 3000\n\ndata: 1\n\n")
+            .starts_with("retry: 3000\ndata: 1\n\n")
     );
     assert!(
         get(&serving, "/fifteen")
             .await
             .1
-            .starts_with("retry: 3000\n\ndata: all of them\n\n")
+            .starts_with("retry: 3000\ndata: all of them\n\n")
     );
 }
 

@@ -105,7 +105,7 @@ async fn every_route() {
         let (head, body) = get(&serving, path).await;
         assert_eq!(
             (head.status_line(), body),
-            ("HTTP/1.1 200 OK", format!("retry: 3000\n\n{data}\n\n")),
+            ("HTTP/1.1 200 OK", format!("retry: 3000\n{data}\n\n")),
             "{path}"
         );
     }
@@ -128,7 +128,7 @@ async fn every_route() {
         wire.head().await;
         assert_eq!(
             wire.body().await,
-            format!("retry: 3000\n\n{data}\n\n"),
+            format!("retry: 3000\n{data}\n\n"),
             "{request}"
         );
     }
@@ -200,11 +200,11 @@ async fn generic_functions_and_those_of_a_type_are_handlers() {
     });
     assert_eq!(
         get(&serving, "/generic").await.1,
-        "retry: 3000\n\ndata: 1\n\ndata: 1\n\ndata: 0\n\ndata: 0\n\n"
+        "retry: 3000\ndata: 1\n\ndata: 1\n\ndata: 0\n\ndata: 0\n\n"
     );
     assert_eq!(
         get(&serving, "/greet/you").await.1,
-        "retry: 3000\n\ndata: hello you\n\n"
+        "retry: 3000\ndata: hello you\n\n"
     );
 }
 
@@ -274,17 +274,17 @@ async fn it_works_through_a_reexport_and_out_of_a_macro() {
     });
     assert_eq!(
         get(&serving, "/from-parts").await.1,
-        "retry: 3000\n\ndata: 2\n\ndata: 1\n\n"
+        "retry: 3000\ndata: 2\n\ndata: 1\n\n"
     );
     assert!(
         get(&serving, "/reexported")
             .await
             .1
-            .starts_with("retry: 3000\n\nevent: tick\ndata: x\n\n")
+            .starts_with("retry: 3000\nevent: tick\ndata: x\n\n")
     );
     assert_eq!(
         get(&serving, "/made").await.1,
-        "retry: 3000\n\nevent: made\ndata: text\n\n"
+        "retry: 3000\nevent: made\ndata: text\n\n"
     );
 }
 
@@ -320,7 +320,7 @@ async fn users_names_are_their_own() {
     let (_, body) = get(&serving, "/?text=x").await;
     assert_eq!(
         body,
-        format!("retry: 3000\n\n{}data: 1\n\n", "data: x\n\n".repeat(5))
+        format!("retry: 3000\n{}data: 1\n\n", "data: x\n\n".repeat(5))
     );
 }
 

@@ -221,7 +221,7 @@ async fn it_opens_before_it_waits_and_after_it_can_fail() {
         );
         let mut wire = Wire::get(serving.addr(), &format!("{path}?fail=false")).await;
         assert_eq!(wire.head().await.status_line(), "HTTP/1.1 200 OK", "{path}");
-        assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n\n", "{path}");
+        assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n", "{path}");
     }
 }
 
@@ -247,8 +247,8 @@ async fn the_argument_of_emit_can_still_fail() {
             .route("/helper", web::get().to(helper));
     });
     for (path, body) in [
-        ("/argument", "retry: 3000\n\ndata: event\n\n"),
-        ("/helper", "retry: 3000\n\nevent: tick\ndata: event\n\n"),
+        ("/argument", "retry: 3000\ndata: event\n\n"),
+        ("/helper", "retry: 3000\nevent: tick\ndata: event\n\n"),
     ] {
         let failed = get(&serving, &format!("{path}?fail=true")).await;
         assert_eq!(failed.0.status_line(), "HTTP/1.1 404 Not Found", "{path}");
@@ -306,6 +306,6 @@ async fn a_loop_without_a_turn_is_an_empty_stream() {
     let (head, body) = get(&serving, "/").await;
     assert_eq!(
         (head.status_line(), body.as_str()),
-        ("HTTP/1.1 200 OK", "retry: 3000\n\n")
+        ("HTTP/1.1 200 OK", "retry: 3000\n")
     );
 }

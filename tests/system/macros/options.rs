@@ -41,13 +41,13 @@ async fn headers_retry_and_the_default_name() {
     let (head, body) = get(&serving, "/literal").await;
     assert_eq!(
         body,
-        "retry: 60000\n\nevent: tick\ndata: x\n\nevent: own\ndata: y\n\n: z\n\n"
+        "retry: 60000\nevent: tick\ndata: x\n\nevent: own\ndata: y\n\n: z\n\n"
     );
     assert_eq!(head.values("x-feed"), ["a"]);
     assert_eq!(head.values("link"), ["</x>", "</y>"]);
     assert_eq!(head.values("content-type"), ["text/event-stream"]);
     let (_, body) = get(&serving, "/by-expression").await;
-    assert_eq!(body, "retry: 250\n\nevent: tick\ndata: x\n\n");
+    assert_eq!(body, "retry: 250\nevent: tick\ndata: x\n\n");
 }
 
 /// When the first keep-alive comes, and what it is.

@@ -161,14 +161,14 @@ async fn an_error_after_the_head_ends_the_stream_after_its_events() {
     for (path, expected) in [
         (
             "/failing",
-            "retry: 3000\n\ndata: 1\n\ndata: 2\n\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"failed\"}\n\n",
+            "retry: 3000\ndata: 1\n\ndata: 2\n\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"failed\"}\n\n",
         ),
         (
             "/failing-later",
-            "retry: 3000\n\ndata: one\n\nevent: sse-end\nid: sse-end\n\
+            "retry: 3000\ndata: one\n\nevent: sse-end\nid: sse-end\n\
              data: {\"message\":\"the feed was closed\",\"reason\":\"failed\"}\n\n",
         ),
-        ("/resumable", "retry: 3000\n\nid: 1\ndata: one\n\n"),
+        ("/resumable", "retry: 3000\nid: 1\ndata: one\n\n"),
     ] {
         // To its end means: up to `0\r\n\r\n`.
         let (head, body) = get(&serving, path).await;
@@ -244,7 +244,7 @@ async fn what_cannot_be_serialised_fails_like_any_error() {
     let (_, body) = get(&serving, "/second").await;
     assert_eq!(
         body,
-        "retry: 3000\n\ndata: one\n\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"failed\"}\n\n"
+        "retry: 3000\ndata: one\n\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"failed\"}\n\n"
     );
 }
 
@@ -265,7 +265,7 @@ async fn a_panic_cuts_the_connection_and_spares_the_process() {
     });
     let mut wire = Wire::get(serving.addr(), "/").await;
     wire.head().await;
-    assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n\ndata: one\n\n");
+    assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\ndata: one\n\n");
     now.notify_one();
     let (rest, _) = wire.rest().await;
     assert_eq!(rest, "", "no end that a client could take for one");
@@ -288,7 +288,7 @@ async fn the_head_arrives_while_no_event_is_ready() {
     });
     let mut wire = Wire::get(serving.addr(), "/").await;
     assert_eq!(wire.head().await.status_line(), "HTTP/1.1 200 OK");
-    assert_eq!(wire.chunk().await.unwrap(), "retry: 5000\n\n");
+    assert_eq!(wire.chunk().await.unwrap(), "retry: 5000\n");
     now.notify_one();
     assert_eq!(wire.chunk().await.unwrap(), "data: now\n\n");
 }
@@ -311,5 +311,5 @@ async fn what_is_borrowed_before_the_head_can_be_used_after_it() {
         app.route("/{text}", web::get().to(borrowing));
     });
     let (_, body) = get(&serving, "/a%20b").await;
-    assert_eq!(body, "retry: 3000\n\ndata: <a\n\ndata: b>\n\ndata: <a b>\n\n");
+    assert_eq!(body, "retry: 3000\ndata: <a\n\ndata: b>\n\ndata: <a b>\n\n");
 }

@@ -30,7 +30,7 @@ use tokio::{
 use crate::hub::{Reader, event, last_event_id};
 
 const NODE: &str = env!("CARGO_BIN_EXE_node");
-const KEEP_ALIVE: &str = ":\n\n";
+const KEEP_ALIVE: &str = ":\n";
 
 /// Two nodes on one Redis, and what is before them.
 struct Site {
@@ -504,7 +504,7 @@ async fn browsers_have_many_streams_on_one_connection() {
         let mut answers = Vec::new();
         for _ in 0..50 {
             let mut answer = client.get("/events").await;
-            assert_eq!(answer.frame().await.unwrap(), "retry: 3000\n\n");
+            assert_eq!(answer.frame().await.unwrap(), "retry: 3000\n");
             answers.push(answer);
         }
         assert_eq!(site.have(50).await, [25, 25]);

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{assert_jitter, retry};
 
-const OPENED: &str = "retry: 3000\n\n";
+const OPENED: &str = "retry: 3000\n";
 
 fn silence() -> Sse<stream::Pending<Event>> {
     Sse::new(stream::pending()).keep_alive(KeepAlive::OFF)
@@ -92,7 +92,7 @@ async fn fired_without_our_server() {
     wire.head().await;
     assert_eq!(wire.chunk().await.unwrap(), OPENED);
     shutdown.fire();
-    assert_eq!(wire.body().await, "retry: 1500\n\n");
+    assert_eq!(wire.body().await, "retry: 1500\n");
 
     // This server goes on, and so does the connection, once.
     wire.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n").await;
@@ -110,7 +110,7 @@ async fn fired_without_our_server() {
         ]
     );
     let (body, ended) = wire.rest().await;
-    assert_eq!(body, "retry: 1500\n\n");
+    assert_eq!(body, "retry: 1500\n");
     ended.unwrap();
 
     server.stop(false).await;
@@ -198,7 +198,7 @@ async fn what_was_given_is_delivered_first() {
     wire.head().await;
     let body = wire.body().await;
     assert!(
-        body.starts_with("retry: 3000\n\ndata: one\n\ndata: two\n\n"),
+        body.starts_with("retry: 3000\ndata: one\n\ndata: two\n\n"),
         "{body}"
     );
 }

@@ -17,7 +17,7 @@ use crate::{STREAMS, storm::figures};
 /// Far above what it takes, and far below what waiting for actix's own time-out of 30 s would take.
 const PROMPT: Duration = Duration::from_secs(10);
 
-const EVENT: &str = "retry: 3000\n\nid: 1\ndata: one\n\n";
+const EVENT: &str = "retry: 3000\nid: 1\ndata: one\n\n";
 
 async fn streams_end_and_the_process_exits(runtime: &str) {
     let child = Child::start(STREAMS, &[runtime]).await;

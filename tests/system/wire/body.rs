@@ -11,7 +11,7 @@ fn numbered(count: u32, padding: usize) -> impl Iterator<Item = Event> + Clone {
 
 fn as_text(count: u32, padding: usize) -> String {
     let events = (0..count).map(|n| ["data: ", &n.to_string(), &"x".repeat(padding), "\n\n"].concat());
-    format!("retry: 3000\n\n{}", events.collect::<String>())
+    format!("retry: 3000\n{}", events.collect::<String>())
 }
 
 #[tokio::test]

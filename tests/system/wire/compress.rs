@@ -51,7 +51,7 @@ async fn a_stream_is_not_compressed_unless_it_asks() {
             ["identity"],
             "{accepted}"
         );
-        assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n\ndata: one\n\n");
+        assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\ndata: one\n\n");
     }
 }
 
@@ -64,7 +64,7 @@ async fn a_compressed_stream_can_be_read_event_by_event() {
     assert_eq!(head.values("content-type"), ["text/event-stream"]);
 
     let mut decoder = GzDecoder::new(Vec::new());
-    let mut expected = "retry: 3000\n\n".to_owned();
+    let mut expected = "retry: 3000\n".to_owned();
     for n in 0..50 {
         while decoder.get_ref() != expected.as_bytes() {
             assert!(expected.as_bytes().starts_with(decoder.get_ref()));
@@ -91,5 +91,5 @@ async fn a_stream_that_may_be_compressed_is_not_for_those_who_cannot_read_it() {
     let mut wire = Wire::get(serving.addr(), "/").await;
 
     assert_eq!(wire.head().await.values("content-encoding"), Vec::<&str>::new());
-    assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n\ndata: one\n\n");
+    assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\ndata: one\n\n");
 }

@@ -36,7 +36,7 @@ async fn any_id_is_heard_and_none_is_an_error() {
     ] {
         let mut wire = Wire::get_with(serving.addr(), path, headers).await;
         assert_eq!(wire.head().await.status_line(), "HTTP/1.1 200 OK", "{told}");
-        assert_eq!(wire.body().await, format!("retry: 3000\n\ndata: {told}\n\n"));
+        assert_eq!(wire.body().await, format!("retry: 3000\ndata: {told}\n\n"));
     }
 }
 
@@ -51,7 +51,7 @@ async fn a_reconnect_after_the_end_is_answered_204() {
     let mut wire = Wire::get(serving.addr(), "/").await;
     wire.head().await;
     let end = "event: sse-end\nid: sse-end\ndata: {\"reason\":\"finished\"}\n\n";
-    assert_eq!(wire.body().await, format!("retry: 3000\n\ndata: one\n\n{end}"));
+    assert_eq!(wire.body().await, format!("retry: 3000\ndata: one\n\n{end}"));
 
     for (path, headers) in [
         ("/", &b"Last-Event-ID: sse-end\r\n"[..]),

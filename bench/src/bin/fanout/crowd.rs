@@ -171,7 +171,7 @@ async fn read(mut body: RecvStream, seen: &Seen) -> io::Result<()> {
         body.flow_control()
             .release_capacity(bytes.len())
             .map_err(io::Error::other)?;
-        if &bytes[..] == b":\n\n" {
+        if &bytes[..] == b":\n" {
             seen.beats.set(seen.beats.get() + 1);
         }
         for at in memmem::find_iter(&bytes, b"data: @") {

@@ -40,7 +40,7 @@ pub(crate) async fn pass_on(
     // A stream too, which has come to its end: the browser comes back.
     HttpResponse::Ok()
         .content_type("text/event-stream")
-        .body("retry: 500\n\n")
+        .body("retry: 500\n")
 }
 
 /// When the node is killed the body ends with an error, which cuts the connection to the browser; when the
