@@ -451,7 +451,8 @@ impl<S: Source> StreamBody<S> {
                 return Poll::Pending;
             }
             let source = this.source.as_mut();
-            let positioned = source.and_then(|source| source.keep_alive_with_position(beat.map(|(_, name)| name)));
+            let positioned =
+                source.and_then(|source| source.keep_alive_with_position(beat.map(|(_, name)| name)));
             return Poll::Ready(positioned.unwrap_or_else(|| beat_bytes(beat)));
         }
         if wrote {

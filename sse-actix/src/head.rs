@@ -90,9 +90,7 @@ pub(crate) fn respond<S: Source + 'static>(
         let may_finish = plain && source.may_finish();
         let links = Links {
             registration: shutdown.map(|shutdown| shutdown.register(&control, may_finish)),
-            place: host
-                .clone()
-                .map(|host| Place::take(host, &control, may_finish)),
+            place: host.clone().map(|host| Place::take(host, &control, may_finish)),
             control,
         };
         let journal = Journal::open(request, &links.control);
@@ -117,7 +115,11 @@ fn check(
     plain: bool,
     outbox: &Outbox,
 ) -> Result<(), HttpResponse<BoxBody>> {
-    let names = if plain { Ok(()) } else { options.check_for_browsers() };
+    let names = if plain {
+        Ok(())
+    } else {
+        options.check_for_browsers()
+    };
     let checked = names
         .map_err(Error::from)
         .and(outbox.set_plain(plain).map_err(Error::from));

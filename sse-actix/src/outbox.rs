@@ -331,7 +331,10 @@ mod tests {
         assert_eq!(outbox.set_plain(false), Err(NotForBrowsers));
         assert!(outbox.push(event()).is_err());
         let failure = outbox.take_failure().unwrap().to_string();
-        assert!(failure.starts_with("event name is `open` or `error`"), "{failure}");
+        assert!(
+            failure.starts_with("event name is `open` or `error`"),
+            "{failure}"
+        );
 
         let outbox = Outbox::new(None);
         outbox.push(event()).unwrap();

@@ -462,14 +462,21 @@ mod tests {
             last_event_id: id.into(),
         };
         assert_eq!(bytes(message("message", "", "")), "data:\n\n");
-        assert_eq!(bytes(&message("error", "a\nb", "x ")), "event: error\nid: x \ndata: a\ndata: b\n\n");
+        assert_eq!(
+            bytes(&message("error", "a\nb", "x ")),
+            "event: error\nid: x \ndata: a\ndata: b\n\n"
+        );
         for (message, for_browsers) in [
             (message("tick", "x", "7"), true),
             (message("error", "x", "7"), false),
             (message("tick", "x", "7 "), false),
             (message("sse-end", "x", "sse-end"), false),
         ] {
-            assert_eq!(Emit::check_for_browsers(&message).is_ok(), for_browsers, "{message:?}");
+            assert_eq!(
+                Emit::check_for_browsers(&message).is_ok(),
+                for_browsers,
+                "{message:?}"
+            );
         }
         for forged in [message("a\ndata: b", "x", ""), message("a", "x", "7\rid: 8")] {
             let mut out = BytesMut::from("before");

@@ -85,9 +85,7 @@ impl Frame {
 
     fn field(&self, prefix: &str) -> Option<&str> {
         let text = std::str::from_utf8(&self.bytes).ok()?;
-        let mut fields = text
-            .split('\n')
-            .take_while(|line| !line.starts_with("data"));
+        let mut fields = text.split('\n').take_while(|line| !line.starts_with("data"));
         fields.find_map(|line| line.strip_prefix(prefix))
     }
 
@@ -98,7 +96,8 @@ impl Frame {
         if let Some(name) = self.name() {
             EventName::try_from(name)?;
         }
-        self.field("id: ").map_or(Ok(()), |id| EventId::try_from(id).map(drop))
+        self.field("id: ")
+            .map_or(Ok(()), |id| EventId::try_from(id).map(drop))
     }
 
     /// The bytes, sharing the allocation.

@@ -43,9 +43,9 @@ pub use self::{
     keep_alive::{KeepAlive, Silence},
     log::{
         AppendError, Batch, Completion, Entry, Epoch, GAP_EVENT, Heard, Keep, Limit, Log, LogError,
-        LogHealth, LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OwnId, POSITION_EVENT,
-        Position, Positions, PositionsId, Record, RecordError, Resume, Retention, Ring, Signals, Span, Start, Watch, Watchers, gap_frame,
-        position_frame,
+        LogHealth, LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OwnId, POSITION_EVENT, Position,
+        Positions, PositionsId, Record, RecordError, Resume, Retention, Ring, Signals, Span, Start, Watch,
+        Watchers, gap_frame, position_frame,
     },
     mailbox::{Bell, Mailbox},
     topic::{IntoTopicName, TopicName, TopicNameError},

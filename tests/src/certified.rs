@@ -39,6 +39,19 @@ pub fn certified<const N: usize>(names: [&str; N]) -> (ServerConfig, Certificate
 ///
 /// If it is refused, the certificate is another, or the other side does not speak it.
 pub async fn connect(addr: SocketAddr, trusted: CertificateDer<'static>) -> TlsStream<TcpStream> {
+    connect_for(b"h2", TcpStream::connect(addr).await.unwrap(), trusted).await
+}
+
+/// As [`connect`], to speak this protocol over a socket that is connected.
+///
+/// # Panics
+///
+/// As [`connect`].
+pub async fn connect_for(
+    protocol: &[u8],
+    socket: TcpStream,
+    trusted: CertificateDer<'static>,
+) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -46,12 +59,11 @@ pub async fn connect(addr: SocketAddr, trusted: CertificateDer<'static>) -> TlsS
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let socket = TcpStream::connect(addr).await.unwrap();
+    config.alpn_protocols = vec![protocol.to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
     let connector = TlsConnector::from(Arc::new(config));
     let connected = within("a handshake", connector.connect(name, socket)).await;
     let connected = connected.unwrap();
-    assert_eq!(connected.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    assert_eq!(connected.get_ref().1.alpn_protocol(), Some(protocol));
     connected
 }

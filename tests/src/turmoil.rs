@@ -37,6 +37,8 @@ use crate::{patience::within, wire::Wire};
 pub enum Mode {
     /// Every event, and all of them fit.
     Log,
+    /// The same, and readers begin with what comes next: their position is all they know before their first event.
+    Live,
     /// Every event, but readers are overtaken.
     ShortLog,
     /// The newest of each key.
@@ -75,6 +77,8 @@ enum Seen {
     Event(String),
     /// A gap of so many.
     Gap(Option<u64>),
+    /// It is right after this sequence.
+    Position(u64),
 }
 
 /// What was published, by data: its sequence.
@@ -85,7 +89,7 @@ type Truth = HashMap<String, u64>;
 pub enum Source<'a> {
     /// The hub itself.
     Hub(&'a Hub),
-    /// A server that serves a subscription with all history under `/`.
+    /// A server that serves a subscription with all history under `/`, and one without under `/live`.
     Server(SocketAddr),
 }
 
@@ -172,7 +176,7 @@ async fn read(
             return record;
         }
         record.push(Seen::Connected);
-        let mut connection = connect(source, &id).await;
+        let mut connection = connect(source, plan.mode, &id).await;
         let mut until_cut = rng.usize(1..40);
         while until_cut > 0 {
             let newest = last.load(Ordering::SeqCst);
@@ -196,6 +200,7 @@ async fn read(
                 "sse-gap" => Seen::Gap(
                     serde_json::from_str::<serde_json::Value>(&event.data).unwrap()["missed"].as_u64(),
                 ),
+                "sse-position" => Seen::Position(Position::parse(&id).unwrap().sequence),
                 _ => Seen::Event(event.data),
             });
             match rng.u8(..32) {
@@ -210,10 +215,11 @@ async fn read(
 /// The sequence of the newest event in a record.
 fn last_of(record: &[Seen], truth: &Mutex<Truth>) -> Option<u64> {
     let newest = record.iter().rev().find_map(|seen| match seen {
-        Seen::Event(data) => Some(data),
+        Seen::Event(data) => Some(truth.lock().unwrap().get(data).copied()),
+        Seen::Position(sequence) => Some(Some(*sequence)),
         _ => None,
     });
-    truth.lock().unwrap().get(newest?).copied()
+    newest.flatten()
 }
 
 struct Received {
@@ -224,20 +230,25 @@ struct Received {
 
 type Connection<'a> = Pin<Box<dyn Stream<Item = Received> + 'a>>;
 
-async fn connect<'a>(source: Source<'a>, id: &str) -> Connection<'a> {
+async fn connect<'a>(source: Source<'a>, mode: Mode, id: &str) -> Connection<'a> {
     match source {
         Source::Hub(hub) => {
             let request = TestRequest::get()
                 .insert_header(("last-event-id", id))
                 .to_http_request();
-            let frames = everything(hub).on(&request);
+            let frames = match mode {
+                Mode::Live => hub.subscribe(TOPIC),
+                _ => everything(hub),
+            };
+            let frames = frames.on(&request);
             Box::pin(decode(
                 frames.map(|frame| frame.expect("no snapshot fails").into_bytes()),
             ))
         }
         Source::Server(addr) => {
             let header = format!("Last-Event-ID: {id}\r\n");
-            let mut wire = Wire::get_with(addr, "/", header.as_bytes()).await;
+            let path = if mode == Mode::Live { "/live" } else { "/" };
+            let mut wire = Wire::get_with(addr, path, header.as_bytes()).await;
             let head = wire.head().await;
             assert_eq!(head.status_line(), "HTTP/1.1 200 OK");
             let chunks = stream::unfold(wire, async |mut wire| {
@@ -294,13 +305,24 @@ fn check(mode: Mode, truth: &Truth, order: &[(u64, &String)], record: &[Seen]) -
         match seen {
             Seen::Connected => known &= mode != Mode::Transient,
             Seen::Gap(missed) => {
-                if mode == Mode::Log || mode == Mode::Latest {
+                if matches!(mode, Mode::Log | Mode::Live | Mode::Latest) {
                     return fault(format!("a gap of {missed:?} where everything fits"));
                 }
                 match missed {
                     Some(missed) => next += usize::try_from(*missed).unwrap(),
                     None => known = false,
                 }
+            }
+            Seen::Position(_) if mode == Mode::Transient => {
+                return fault("a position where nothing is kept".to_owned());
+            }
+            Seen::Position(_) if mode == Mode::Latest => {}
+            Seen::Position(sequence) => {
+                let place = order.partition_point(|(known, _)| known <= sequence);
+                if place < next || known && place > next {
+                    return fault(format!("a position after {place} events, not after {next}"));
+                }
+                (next, known) = (place, true);
             }
             Seen::Event(data) => {
                 let Some(sequence) = truth.get(data) else {

@@ -15,6 +15,7 @@ mod keep_alive;
 mod log;
 mod macros;
 mod never_reading;
+mod plain;
 mod redis;
 mod responder;
 mod server;

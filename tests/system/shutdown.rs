@@ -8,7 +8,7 @@ mod restart;
 fn retry(body: &str) -> u32 {
     let millis = body
         .strip_prefix("retry: ")
-        .and_then(|rest| rest.strip_suffix("\n\n"));
+        .and_then(|rest| rest.strip_suffix('\n'));
     millis
         .and_then(|millis| millis.parse().ok())
         .unwrap_or_else(|| panic!("{body:?} is no retry"))

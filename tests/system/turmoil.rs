@@ -6,11 +6,17 @@ use actix_web::{App, get, web};
 use sse_actix::{Hub, Subscription, TopicOptions, test::Serving};
 use sse_tests::turmoil::{Mode, Plan, Source, TOPIC, everything, run};
 
-const MODES: [Mode; 4] = [Mode::Log, Mode::ShortLog, Mode::Latest, Mode::Transient];
+const MODES: [Mode; 5] = [
+    Mode::Log,
+    Mode::Live,
+    Mode::ShortLog,
+    Mode::Latest,
+    Mode::Transient,
+];
 
 fn hub(mode: Mode) -> Hub {
     let options = match mode {
-        Mode::Log => TopicOptions::log().max_events(100_000).max_bytes(64 << 20),
+        Mode::Log | Mode::Live => TopicOptions::log().max_events(100_000).max_bytes(64 << 20),
         Mode::ShortLog => TopicOptions::log().max_events(20),
         Mode::Latest => TopicOptions::latest(),
         Mode::Transient => TopicOptions::transient(),
@@ -38,7 +44,7 @@ fn thousands_of_small_runs_in_the_process() {
             Source::Hub(&hub),
             Plan {
                 mode,
-                workers: 1 + runs / 4 % 2,
+                workers: 1 + runs / MODES.len() % 2,
                 readers: 6,
                 publishers: 8,
                 events: 12,
@@ -72,6 +78,11 @@ async fn subscribe(hub: web::Data<Hub>) -> Subscription {
     everything(&hub)
 }
 
+#[get("/live")]
+async fn subscribe_live(hub: web::Data<Hub>) -> Subscription {
+    hub.subscribe(TOPIC)
+}
+
 #[actix_web::test]
 async fn readers_through_sockets() {
     let seed = seed();
@@ -79,7 +90,12 @@ async fn readers_through_sockets() {
         let hub = hub(mode);
         let data = web::Data::new(hub.clone());
         let serving = Serving::with(
-            move || App::new().app_data(data.clone()).service(subscribe),
+            move || {
+                App::new()
+                    .app_data(data.clone())
+                    .service(subscribe)
+                    .service(subscribe_live)
+            },
             |server| server.bind(("127.0.0.1", 0)).unwrap(),
         );
         let plan = Plan {

@@ -5,8 +5,8 @@ use std::{
 
 use ipnet::IpNet;
 use sse_actix_core::{
-    EventName, FieldError, GAP_EVENT, IntoEventName, IntoTopicName, Keep, Log, MemoryLog, POSITION_EVENT, Retention,
-    TopicName,
+    EventName, FieldError, GAP_EVENT, IntoEventName, IntoTopicName, Keep, Log, MemoryLog, POSITION_EVENT,
+    Retention, TopicName,
 };
 
 use super::{
@@ -332,7 +332,11 @@ impl TopicOptions {
 
     /// Whether browsers can listen to the names.
     fn check(&self) -> Result<(), HubError> {
-        let names = [self.event.as_ref(), Some(&self.gap_event), Some(&self.position_event)];
+        let names = [
+            self.event.as_ref(),
+            Some(&self.gap_event),
+            Some(&self.position_event),
+        ];
         let mut names = names.into_iter().flatten();
         names
             .try_for_each(EventName::check_for_browsers)

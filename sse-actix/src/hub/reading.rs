@@ -15,9 +15,9 @@ use std::{
 };
 
 use actix_web::Error;
+use bytes::Bytes;
 use futures_core::future::LocalBoxFuture;
 use smallvec::SmallVec;
-use bytes::Bytes;
 use sse_actix_core::{
     Batch, Completion, Entry, Event, EventId, EventName, Frame, Keep, Limit, LogError, Position, Start,
     position_frame,
@@ -238,7 +238,7 @@ impl Reading {
                 if self.member.told.get() == Told::Nothing
                     && let Some(frame) = self.position_frame()
                 {
-                    out.frame(&frame);
+                    out.position(&frame);
                 }
                 self.member.wait(cx);
                 self.member

@@ -34,7 +34,11 @@ use super::{
     stats::Eviction,
     worker::{Member, Worker},
 };
-use crate::{control::StreamControl, extract::LastEventId, options::{Reconnection, StreamOptions}};
+use crate::{
+    control::StreamControl,
+    extract::LastEventId,
+    options::{Reconnection, StreamOptions},
+};
 
 /// A topic, or several, as a stream: a [`Responder`](actix_web::Responder), or a [`Stream`](futures_core::Stream) of
 /// [`Frame`](crate::Frame)s inside

@@ -8,7 +8,9 @@ use std::{
 
 use actix_web::ResponseError;
 use serde::Serialize;
-use sse_actix_core::{AppendError, Event, EventId, FieldError, JsonError, OwnId, Positions, Record, RecordError, TopicName};
+use sse_actix_core::{
+    AppendError, Event, EventId, FieldError, JsonError, OwnId, Positions, Record, RecordError, TopicName,
+};
 
 use super::{Hub, TopicOptions};
 

@@ -83,7 +83,10 @@ impl EventId {
     /// [`FieldError`] if it holds a line break or NUL.
     pub fn not_for_browsers(id: impl AsRef<str>) -> Result<Self, FieldError> {
         let id = id.as_ref();
-        let found = id.bytes().enumerate().find(|(_, byte)| matches!(byte, b'\n' | b'\r' | b'\0'));
+        let found = id
+            .bytes()
+            .enumerate()
+            .find(|(_, byte)| matches!(byte, b'\n' | b'\r' | b'\0'));
         refused(found.map(|(offset, byte)| (FieldErrorKind::Character(byte.into()), offset)))?;
         Ok(Self {
             text: CompactString::new(id),
@@ -105,7 +108,11 @@ impl EventId {
     /// [`FieldError`], which says why not.
     #[inline]
     pub fn check_for_browsers(&self) -> Result<(), FieldError> {
-        if self.for_browsers { Ok(()) } else { check(self.as_str()) }
+        if self.for_browsers {
+            Ok(())
+        } else {
+            check(self.as_str())
+        }
     }
 }
 
@@ -321,14 +328,23 @@ mod tests {
 
     #[test]
     fn an_id_for_other_clients_is_one_line_and_says_whether_browsers_would_send_it_back() {
-        for (id, for_browsers) in [("a b ", false), ("a\u{1}", false), ("sse-end", false), ("7", true), ("", true)] {
+        for (id, for_browsers) in [
+            ("a b ", false),
+            ("a\u{1}", false),
+            ("sse-end", false),
+            ("7", true),
+            ("", true),
+        ] {
             let id = EventId::not_for_browsers(id).unwrap();
             assert_eq!(id.check_for_browsers().is_ok(), for_browsers, "{id}");
         }
         assert_eq!(EventId::not_for_browsers("7").unwrap(), EventId::from(7u8));
         for char in ['\n', '\r', '\0'] {
             let error = EventId::not_for_browsers(format!("a{char}")).unwrap_err();
-            assert_eq!((error.kind(), error.offset()), (FieldErrorKind::Character(char), 1));
+            assert_eq!(
+                (error.kind(), error.offset()),
+                (FieldErrorKind::Character(char), 1)
+            );
         }
     }
 

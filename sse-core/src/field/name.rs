@@ -83,7 +83,10 @@ impl EventName {
     /// [`FieldError`] if it is empty, or holds a line break.
     pub fn not_for_browsers(name: impl AsRef<str>) -> Result<Self, FieldError> {
         let name = name.as_ref();
-        let breaks = name.bytes().enumerate().find(|(_, byte)| matches!(byte, b'\n' | b'\r'));
+        let breaks = name
+            .bytes()
+            .enumerate()
+            .find(|(_, byte)| matches!(byte, b'\n' | b'\r'));
         let fault = match (name, breaks) {
             ("", _) => Some((FieldErrorKind::Empty, 0)),
             (_, Some((offset, byte))) => Some((FieldErrorKind::Character(byte.into()), offset)),
@@ -118,7 +121,11 @@ impl EventName {
     /// [`FieldError`], which says why not.
     #[inline]
     pub fn check_for_browsers(&self) -> Result<(), FieldError> {
-        if self.for_browsers { Ok(()) } else { check(self.as_str()) }
+        if self.for_browsers {
+            Ok(())
+        } else {
+            check(self.as_str())
+        }
     }
 }
 
@@ -282,7 +289,13 @@ mod tests {
 
     #[test]
     fn a_name_for_other_clients_is_one_line_and_says_whether_browsers_could_use_it() {
-        for (name, for_browsers) in [("error", false), ("open", false), ("a\0", false), ("sse-end", false), ("tick", true)] {
+        for (name, for_browsers) in [
+            ("error", false),
+            ("open", false),
+            ("a\0", false),
+            ("sse-end", false),
+            ("tick", true),
+        ] {
             let name = EventName::not_for_browsers(name).unwrap();
             assert_eq!(name.check_for_browsers().is_ok(), for_browsers, "{name}");
         }

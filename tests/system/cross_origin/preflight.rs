@@ -71,7 +71,7 @@ async fn allows_what_was_asked_for_beyond_that() {
     let head = ask(&serving, "GET /in/stream", "Origin: https://page.test\r\n").await;
     assert_eq!(
         list(&head, "access-control-expose-headers"),
-        set(["etag", "location", "retry-after"])
+        set(["etag", "location", "retry-after", "sse-keep-alive"])
     );
 }
 

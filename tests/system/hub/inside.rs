@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use sse_actix::{Event, Hub, sse_stream};
 use sse_tests::wire::Wire;
 
-use super::serve_hub;
+use super::{opening, serve_hub};
 
 #[get("/news")]
 #[sse_stream(finite)]
@@ -39,7 +39,7 @@ async fn frames_pass_as_they_are_and_resume() {
     let serving = serve_hub(&hub, |app| _ = app.service(news));
     let mut wire = Wire::get(serving.addr(), "/news").await;
     wire.head().await;
-    assert_eq!(wire.chunk().await.unwrap(), WELCOME);
+    assert_eq!(opening(&mut wire).await, WELCOME);
     let topic = hub.raw("news");
     let first = topic.publish(Event::data("first").event("news")).await.unwrap();
     let frame = format!("id: {}\nevent: news\ndata: first\n\n", first.as_str());
@@ -88,7 +88,7 @@ async fn what_was_published_right_before_the_shutdown_is_delivered() {
     });
     let mut wire = Wire::get(serving.addr(), "/").await;
     wire.head().await;
-    assert_eq!(wire.chunk().await.unwrap(), "retry: 3000\n");
+    assert_eq!(opening(&mut wire).await, "retry: 3000\n");
     for _ in 0..100 {
         hub.raw("news")
             .publish(Event::data("x".repeat(1_000)))

@@ -25,7 +25,7 @@ async fn turned_away(addr: SocketAddr, path: &str, headers: &str) -> u64 {
     let body = str::from_utf8(&body).unwrap();
     let millis = body
         .strip_prefix("retry: ")
-        .and_then(|rest| rest.strip_suffix("\n\n"));
+        .and_then(|rest| rest.strip_suffix('\n'));
     millis
         .and_then(|millis| millis.parse().ok())
         .unwrap_or_else(|| panic!("{body:?}"))

@@ -9,12 +9,13 @@ mod limits;
 mod lives;
 mod modes;
 mod place;
+pub(crate) mod position;
 mod presence;
 mod publish;
 mod revocation;
 mod several;
 mod shutdown;
-mod slow_log;
+pub(crate) mod slow_log;
 mod snapshot;
 mod stats;
 
@@ -22,7 +23,7 @@ use std::{future::ready, net::SocketAddr};
 
 use actix_web::web::{self, ServiceConfig};
 use sse_actix::{EventId, Hub, Position, test::Serving};
-use sse_tests::{serve::serve, wire::Wire};
+use sse_tests::{patience::until, serve::serve, wire::Wire};
 
 /// Serves these routes, with the hub among the application's data.
 pub(crate) fn serve_hub(hub: &Hub, routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static) -> Serving {
@@ -132,6 +133,24 @@ pub(crate) fn without_positions(stream: &str) -> String {
         }
     }
     rest
+}
+
+/// Waits until a topic has a reader.
+pub(crate) async fn until_reads(hub: &Hub, topic: &str) {
+    until("a reader", async || {
+        hub.stats()
+            .topic(topic)
+            .is_some_and(|topic| topic.subscribers > 0)
+    })
+    .await;
+}
+
+/// The first chunk of a stream, without the event that tells the position.
+pub(crate) async fn opening(wire: &mut Wire) -> String {
+    let chunk = wire.chunk().await.unwrap();
+    let chunk = str::from_utf8(&chunk).unwrap();
+    assert!(chunk.contains(POSITION), "{chunk:?}");
+    without_positions(chunk)
 }
 
 pub(crate) fn last_event_id(id: &[u8]) -> Vec<u8> {

@@ -24,7 +24,7 @@ use super::{Reader, count, event, serve_topic};
 
 /// A log in memory, behind a bad line.
 #[derive(Debug, Clone)]
-struct Slow(Arc<Line>);
+pub(crate) struct Slow(Arc<Line>);
 
 #[derive(Debug)]
 struct Line {
@@ -39,7 +39,7 @@ struct Line {
 }
 
 impl Slow {
-    fn new(seed: u64, delay: u64, failures: usize) -> Self {
+    pub(crate) fn new(seed: u64, delay: u64, failures: usize) -> Self {
         Self(Arc::new(Line {
             log: MemoryLog::new(),
             random: Mutex::new(Rng::with_seed(seed)),

@@ -121,12 +121,7 @@ async fn the_hidden_argument_fits_every_route() {
     let serving = serve(|app| {
         app.service(routed).route("/fifteen", web::get().to(fifteen));
     });
-    assert!(
-        get(&serving, "/")
-            .await
-            .1
-            .starts_with("retry: 3000\ndata: 1\n\n")
-    );
+    assert!(get(&serving, "/").await.1.starts_with("retry: 3000\ndata: 1\n\n"));
     assert!(
         get(&serving, "/fifteen")
             .await

@@ -128,8 +128,8 @@ async fn every_route() {
         wire.head().await;
         assert_eq!(
             wire.body().await,
-            format!("retry: 3000\n{data}\n\n"),
-            "{request}"
+            format!("{data}\n\n"),
+            "{request}: plain, since it is no GET"
         );
     }
 }

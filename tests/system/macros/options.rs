@@ -41,7 +41,7 @@ async fn headers_retry_and_the_default_name() {
     let (head, body) = get(&serving, "/literal").await;
     assert_eq!(
         body,
-        "retry: 60000\nevent: tick\ndata: x\n\nevent: own\ndata: y\n\n: z\n\n"
+        "retry: 60000\nevent: tick\ndata: x\n\nevent: own\ndata: y\n\n: z\n"
     );
     assert_eq!(head.values("x-feed"), ["a"]);
     assert_eq!(head.values("link"), ["</x>", "</y>"]);

@@ -10,11 +10,17 @@ use sse_tests::{
 
 use super::builder;
 
-const MODES: [Mode; 4] = [Mode::Log, Mode::ShortLog, Mode::Latest, Mode::Transient];
+const MODES: [Mode; 5] = [
+    Mode::Log,
+    Mode::Live,
+    Mode::ShortLog,
+    Mode::Latest,
+    Mode::Transient,
+];
 
 async fn hub(redis: &Redis, mode: Mode, run: usize) -> Hub {
     let options = match mode {
-        Mode::Log => TopicOptions::log().max_events(100_000).max_bytes(64 << 20),
+        Mode::Log | Mode::Live => TopicOptions::log().max_events(100_000).max_bytes(64 << 20),
         Mode::ShortLog => TopicOptions::log().max_events(20),
         Mode::Latest => TopicOptions::latest(),
         Mode::Transient => TopicOptions::transient(),
@@ -42,7 +48,7 @@ async fn storm(runs: usize, readers: usize, events: usize) {
         let hub = hub(&redis, mode, nth).await;
         let plan = Plan {
             mode,
-            workers: 1 + nth / 4 % 2,
+            workers: 1 + nth / MODES.len() % 2,
             readers,
             publishers: 8,
             events,
@@ -63,5 +69,12 @@ async fn many_small_runs() {
 
 #[actix_web::test]
 async fn a_thousand_readers() {
-    storm(4, 1_000, 40).await;
+    storm(5, 1_000, 40).await;
+}
+
+/// A client's connection is lost at every byte of an answer.
+#[actix_web::test]
+async fn cut_at_every_byte() {
+    let redis = Redis::start();
+    crate::hub::position::cut_everywhere(&super::node(&redis).await).await;
 }

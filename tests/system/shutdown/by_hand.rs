@@ -59,7 +59,7 @@ async fn fired_every_stream_ends_and_what_it_holds_is_dropped() {
     let mut late = client.get("/").await;
     assert_eq!(
         (late.status().as_u16(), late.headers()[2].as_str()),
-        (200, "content-length: 13")
+        (200, "content-length: 12")
     );
     assert_jitter(vec![retry(&late.body().await)]);
     drop(drops);
@@ -104,7 +104,7 @@ async fn fired_without_our_server() {
             "cache-control: no-store, no-transform",
             "connection: close",
             "content-encoding: identity",
-            "content-length: 13",
+            "content-length: 12",
             "content-type: text/event-stream",
             "x-accel-buffering: no",
         ]

@@ -25,6 +25,7 @@ fn headers(further: &[&'static str]) -> Vec<&'static str> {
         "cache-control: no-store, no-transform",
         "content-encoding: identity",
         "content-type: text/event-stream",
+        "sse-keep-alive: 15000",
         "x-accel-buffering: no",
     ];
     headers.extend(further);

@@ -9,6 +9,10 @@ pub(in crate::hub) trait Sink {
     fn is_full(&self) -> bool;
     fn entry(&mut self, entry: &Entry, id: Id<'_>);
     fn frame(&mut self, frame: &Frame);
+    /// Not counted: nobody has published it.
+    fn position(&mut self, frame: &Frame) {
+        self.frame(frame);
+    }
 }
 
 /// The id line of an entry, as one reader gets it.
@@ -40,6 +44,10 @@ impl Sink for Marked<'_> {
 
     fn frame(&mut self, frame: &Frame) {
         self.outbox.push_encoded(frame, b"");
+    }
+
+    fn position(&mut self, frame: &Frame) {
+        self.outbox.push_raw(frame);
     }
 }
 

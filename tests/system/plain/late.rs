@@ -1,0 +1,117 @@
+//! Clients that begin to read late get every byte of an answer that fails, and what it fails with.
+
+use std::{net::SocketAddr, time::Duration};
+
+use actix_web::{App, Error, error::ErrorBadGateway, web};
+use futures_util::{Stream, StreamExt as _, future::join_all, stream};
+use sse_actix::{Event, Server, Sse, test::Serving};
+use sse_tests::{
+    certified::{certified, connect_for},
+    patience::within,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpSocket, TcpStream},
+    time::sleep,
+};
+
+use super::{ERROR, error_event};
+
+/// An answer of so many kilobytes, in events of one each, that fails after it.
+fn answer(kilobytes: usize) -> impl Stream<Item = Result<Event, Error>> {
+    let events = stream::iter(0..kilobytes).map(|number| Ok(Event::data(format!("{number:0>992}"))));
+    events.chain(stream::iter([Err(ErrorBadGateway("the model is gone"))]))
+}
+
+async fn failing(kilobytes: web::Path<usize>) -> Sse<impl Stream<Item = Result<Event, Error>>> {
+    Sse::new(answer(*kilobytes)).on_error(error_event)
+}
+
+fn expected(kilobytes: usize) -> String {
+    let events = (0..kilobytes).map(|number| format!("data: {number:0>992}\n\n"));
+    events.collect::<String>() + ERROR
+}
+
+/// With as little room for what it gets as the kernel lets it have.
+async fn narrow(addr: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(1).unwrap();
+    socket.connect(addr).await.unwrap()
+}
+
+/// Asks, waits, and reads everything; a body has to be cut.
+async fn read_late(mut socket: impl AsyncRead + AsyncWrite + Unpin, version: &str, kilobytes: usize) {
+    let request = format!("POST /{kilobytes} {version}\r\nHost: test\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    socket.flush().await.unwrap();
+    sleep(Duration::from_millis(300)).await;
+    let (mut received, mut some) = (Vec::new(), vec![0; 16_384]);
+    while let Ok(read @ 1..) = socket.read(&mut some).await {
+        received.extend_from_slice(&some[..read]);
+    }
+    let at = received.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let (head, mut rest) = (&received[..at], &received[at + 4..]);
+    let mut body = Vec::new();
+    if head.starts_with(b"HTTP/1.0") {
+        body.extend_from_slice(rest);
+    } else {
+        while let Some(end) = rest.windows(2).position(|two| two == b"\r\n") {
+            let size = usize::from_str_radix(str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
+            assert!(size > 0, "{kilobytes} KB: a last chunk, as if this were all");
+            body.extend_from_slice(&rest[end + 2..end + 2 + size]);
+            rest = &rest[end + 2 + size + 2..];
+        }
+    }
+    let body = String::from_utf8(body).unwrap();
+    let expected = expected(kilobytes);
+    assert!(
+        body == expected,
+        "{kilobytes} KB: {} bytes of {}",
+        body.len(),
+        expected.len()
+    );
+}
+
+#[tokio::test]
+async fn two_hundred_miss_nothing() {
+    let app = || App::new().route("/{kilobytes}", web::post().to(failing));
+    let serving = Serving::with(app, |server: Server<_>| server.send_buffer(1));
+    let addr = serving.addr();
+    let readers = (700..900).map(|kilobytes| async move {
+        read_late(narrow(addr).await, "HTTP/1.1", kilobytes).await;
+    });
+    within("two hundred answers", join_all(readers)).await;
+}
+
+/// Where the connection is reset, so that the kernel forgets what it has not sent.
+#[tokio::test]
+async fn nor_do_they_on_http_1_0() {
+    let app = || App::new().route("/{kilobytes}", web::post().to(failing));
+    let serving = Serving::with(app, |server: Server<_>| server.send_buffer(1));
+    let addr = serving.addr();
+    let readers = (700..720).map(|kilobytes| async move {
+        read_late(narrow(addr).await, "HTTP/1.0", kilobytes).await;
+    });
+    within("twenty answers", join_all(readers)).await;
+}
+
+#[tokio::test]
+async fn nor_do_they_over_tls() {
+    let (config, certificate) = certified(["localhost"]);
+    let app = || App::new().route("/{kilobytes}", web::post().to(failing));
+    let serving = Serving::with(app, |server: Server<_>| {
+        server
+            .send_buffer(1)
+            .bind_rustls(("127.0.0.1", 0), config)
+            .unwrap()
+    });
+    let addr = serving.addr();
+    let readers = (700..720).map(|kilobytes| {
+        let certificate = certificate.clone();
+        async move {
+            let socket = connect_for(b"http/1.1", narrow(addr).await, certificate).await;
+            read_late(socket, "HTTP/1.1", kilobytes).await;
+        }
+    });
+    within("twenty answers", join_all(readers)).await;
+}
