@@ -68,10 +68,11 @@ pub(crate) fn respond<S: Source + 'static>(
     let shutdown = shutdown_for(request, host.as_ref());
     let mut draining = draining(shutdown, host.as_ref());
     if plain && let Some(retry) = draining {
-        if host.as_ref().is_none_or(|host| host.drains) {
+        let came_before = |host: &Host| !host.drains && host.shutdown.is_fired();
+        if !host.as_ref().is_some_and(came_before) {
             return unavailable(StatusCode::SERVICE_UNAVAILABLE, retry);
         }
-        // It came before the shutdown, so it may finish.
+        // It may finish.
         draining = None;
     }
 

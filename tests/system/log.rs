@@ -17,9 +17,10 @@ use actix_web::{
 };
 use futures_util::{Stream, stream};
 use sse_actix::{
-    CrossOrigin, Ending, Event, Shutdown, Sse, StreamControl, sse_stream,
+    CrossOrigin, Ending, Event, Shutdown, Sse, StreamControl, sse_stream, stream_counts,
     test::{call, respond},
 };
+use sse_tests::{patience::until, wire::Wire};
 use tracing::{
     Level, Subscriber,
     field::{Field, Visit},
@@ -247,4 +248,68 @@ async fn a_page_that_is_refused_is_named_with_those_that_are_not() {
         assert!(fields.get("message").starts_with("refused: "), "{fields:?}");
     }
     assert_eq!(site.get("origin"), "");
+}
+
+#[sse_stream]
+async fn panics(before: web::Path<bool>) -> Result<(), Error> {
+    assert!(!*before, "before the head");
+    emit!("one");
+    emit!("two");
+    assert!(*before, "after two events");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_panic_is_an_error_before_the_head_and_after() {
+    let log = Log::start_everywhere();
+    let serving = sse_actix::test::Serving::start(|| App::new().route("/{before}", web::get().to(panics)));
+    let mut wire = Wire::get(serving.addr(), "/false").await;
+    wire.head().await;
+    assert_eq!(
+        wire.chunk().await.unwrap(),
+        "retry: 3000\ndata: one\n\ndata: two\n\n"
+    );
+    assert_eq!(wire.rest().await.0, "", "no end: its client comes back");
+    let (nothing, _) = Wire::get(serving.addr(), "/true").await.rest().await;
+    assert_eq!(nothing, "");
+    let mut logged = Vec::new();
+    until("two entries", async || {
+        logged.extend(log.take());
+        logged.retain(|(_, fields)| fields.get("reason") == "panicked");
+        logged.len() == 2
+    })
+    .await;
+    for ((level, fields), (message, error)) in logged.iter().zip([
+        ("stream ended", "after two events"),
+        ("stream ended before its head", "before the head"),
+    ]) {
+        assert_eq!(*level, Level::ERROR);
+        assert_eq!((fields.get("message"), fields.get("error")), (message, error));
+    }
+    assert_eq!(logged[0].1.get("events"), "2");
+    let counts = stream_counts();
+    assert_eq!((counts.opened, counts.panicked, counts.left), (1, 2, 0));
+}
+
+/// A plain stream's end says why it was cut.
+#[tokio::test]
+async fn a_plain_stream_that_was_cut_says_why() {
+    let (log, _guard) = Log::start();
+    let cut = async |end: fn(&StreamControl)| {
+        let request = TestRequest::post().to_http_request();
+        let control = StreamControl::of(&request);
+        let sse = Sse::new(stream::pending::<Event>());
+        let body = actix_web::Responder::respond_to(sse, &request).into_body();
+        end(&control);
+        assert!(actix_web::body::to_bytes(body).await.is_err());
+    };
+    cut(|control| control.end(Ending::Final)).await;
+    cut(|control| control.end(Ending::Reconnect)).await;
+    let ended = log.take();
+    let reasons: Vec<_> = ended
+        .iter()
+        .filter(|(_, fields)| fields.get("message") == "stream ended")
+        .map(|(level, fields)| (*level, fields.get("reason")))
+        .collect();
+    assert_eq!(reasons, [(Level::INFO, "ended"), (Level::INFO, "drained")]);
 }

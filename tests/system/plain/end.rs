@@ -71,7 +71,8 @@ async fn a_failure_is_told_and_then_the_stream_is_cut() {
 
     // Where the end of the connection is that of the stream, the connection is reset.
     let mut wire = Wire::connect(serving.addr()).await;
-    wire.send("POST /failing HTTP/1.0\r\n\r\n").await;
+    wire.send("POST /failing HTTP/1.0\r\nContent-Length: 0\r\n\r\n")
+        .await;
     wire.head().await;
     let (body, ended) = wire.rest().await;
     assert_eq!(body, format!("{ANSWER}{ERROR}"));
@@ -227,7 +228,7 @@ async fn a_shutdown_cuts_it_when_its_time_is_over() {
     });
     let mut wire = post(serving.addr(), "/").await;
     let mut old = Wire::connect(serving.addr()).await;
-    old.send("POST / HTTP/1.0\r\n\r\n").await;
+    old.send("POST / HTTP/1.0\r\nContent-Length: 0\r\n\r\n").await;
     old.head().await;
     assert_eq!(wire.chunk().await.unwrap(), "data: one\n\n");
     serving.shutdown().fire();

@@ -4,9 +4,11 @@ use std::{net::SocketAddr, time::Duration};
 
 use actix_web::{App, Error, error::ErrorBadGateway, web};
 use futures_util::{Stream, StreamExt as _, future::join_all, stream};
+use http::Method;
 use sse_actix::{Event, Server, Sse, test::Serving};
 use sse_tests::{
     certified::{certified, connect_for},
+    http2::{Answer, Http2},
     patience::within,
 };
 use tokio::{
@@ -41,7 +43,7 @@ async fn narrow(addr: SocketAddr) -> TcpStream {
 
 /// Asks, waits, and reads everything; a body has to be cut.
 async fn read_late(mut socket: impl AsyncRead + AsyncWrite + Unpin, version: &str, kilobytes: usize) {
-    let request = format!("POST /{kilobytes} {version}\r\nHost: test\r\n\r\n");
+    let request = format!("POST /{kilobytes} {version}\r\nHost: test\r\nContent-Length: 0\r\n\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
     socket.flush().await.unwrap();
     sleep(Duration::from_millis(300)).await;
@@ -112,6 +114,36 @@ async fn nor_do_they_over_tls() {
             let socket = connect_for(b"http/1.1", narrow(addr).await, certificate).await;
             read_late(socket, "HTTP/1.1", kilobytes).await;
         }
+    });
+    within("twenty answers", join_all(readers)).await;
+}
+
+/// Where the stream is reset after what its window lets through.
+#[tokio::test]
+async fn nor_do_they_on_http_2() {
+    let app = || App::new().route("/{kilobytes}", web::post().to(failing));
+    let serving = Serving::with(app, |server: Server<_>| {
+        server.send_buffer(1).bind_auto_h2c(("127.0.0.1", 0)).unwrap()
+    });
+    let addr = serving.addr();
+    let readers = (700..720).map(|kilobytes| async move {
+        let mut client = Http2::over(narrow(addr).await, &h2::client::Builder::new()).await;
+        let (answer, _) = client.request(Method::POST, &format!("/{kilobytes}"), true).await;
+        let mut answer = Answer::to(answer).await;
+        sleep(Duration::from_millis(300)).await;
+        let mut body = String::new();
+        let reset = loop {
+            match answer.try_frame().await {
+                Ok(frame) => body += str::from_utf8(&frame.expect("no clean end")).unwrap(),
+                Err(error) => break error.is_reset(),
+            }
+        };
+        assert!(reset, "{kilobytes} KB");
+        assert!(
+            body == expected(kilobytes),
+            "{kilobytes} KB: {} bytes",
+            body.len()
+        );
     });
     within("twenty answers", join_all(readers)).await;
 }

@@ -270,14 +270,14 @@ pub(crate) fn come_back(addr: SocketAddr, clients: usize, id: &str, events: u64)
     })
 }
 
-/// Asks for the stream, and reads its head and first line.
+/// Asks for the stream, and reads its head and first event.
 async fn ask(addr: SocketAddr, headers: &str) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
     let get = format!("GET /events HTTP/1.0\r\nhost: bench\r\n{headers}\r\n");
     stream.write_all(get.as_bytes()).await?;
     let mut head = Vec::new();
-    // The `retry` line is the first of the body.
+    // The event that tells the position is the first of the body.
     while !head.ends_with(b"\n\n") {
         head.push(timeout(PATIENCE, stream.read_u8()).await??);
     }

@@ -15,7 +15,7 @@ use crate::epoll::Epoll;
 const HEAD: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
-const KEEP_ALIVE: &[u8] = b"3\r\n:\n\n\r\n";
+const KEEP_ALIVE: &[u8] = b"2\r\n:\n\r\n";
 const LISTENER: usize = usize::MAX;
 
 struct Client {
