@@ -1,62 +1,54 @@
-//! A real Chromium, driven as `chromedriver` allows.
+//! A real browser, driven as its WebDriver allows.
 #![allow(
     clippy::panic,
     clippy::unwrap_used,
     reason = "what fails here fails the test that uses it"
 )]
 
-use std::{
-    env, fs,
-    io::{self, BufRead, BufReader},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+mod driver;
+mod engine;
 
-use fantoccini::{Client, ClientBuilder, wd::WindowHandle};
-use rustix::process::{Pid, Signal, kill_process};
+pub use engine::Engine;
+
+use std::{env, io, time::Duration};
+
+use driver::{Driver, Profile};
+use fantoccini::{
+    Client, ClientBuilder,
+    wd::{WebDriverCompatibleCommand, WindowHandle},
+};
 use serde::de::DeserializeOwned;
-use serde_json::json;
-use tempfile::TempDir;
+use serde_json::{Value, json};
 use tokio::time::sleep;
+use url::{ParseError, Url};
 
 use crate::patience::within;
 
 const POLL: Duration = Duration::from_millis(25);
 
-/// No sandbox, since tests may run as root; no look at anything beyond loopback.
-const FLAGS: [&str; 10] = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1200,1000",
-];
-
-/// What differs from Chromium as it comes.
+/// What differs from a browser as it comes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Settings {
+    /// Which browser.
+    pub engine: Engine,
     /// Certificates of unknown issuers are taken.
     pub any_certificate: bool,
     /// Cookies of other sites than the page's are not sent, but for partitioned ones.
     pub no_third_party_cookies: bool,
 }
 
-/// A Chromium of its own, with one window and a new profile. It ends when this is dropped.
+/// A browser of its own, with one window and a new profile. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Browser {
+    engine: Engine,
     client: Client,
+    // The driver first: it ends its browser, and the profile what is left of it.
     _driver: Driver,
     _profile: Profile,
 }
 
 impl Browser {
-    /// `None`, with a message, if there is no Chromium on this machine. With `CI=true` that is a failure.
+    /// A Chromium. `None`, with a message, if there is none on this machine. With `CI=true` that is a failure.
     ///
     /// # Panics
     ///
@@ -65,49 +57,88 @@ impl Browser {
         Self::start_with(Settings::default()).await
     }
 
-    /// As [`start`](Self::start), with other settings.
+    /// One of the browsers. `None`, with a message, if this machine has not got it. With `CI=true` that is a failure.
     ///
     /// # Panics
     ///
-    /// If a Chromium that is there does not start.
-    pub async fn start_with(settings: Settings) -> Option<Self> {
-        // Before the driver, and so dropped after it.
-        let profile = Profile(tempfile::tempdir().unwrap());
-        let driver = match Driver::start() {
-            Ok(driver) => driver,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return skip("there is no chromedriver"),
-            Err(error) => panic!("chromedriver does not start: {error}"),
+    /// If a browser that is there does not start.
+    pub async fn start_engine(engine: Engine) -> Option<Self> {
+        let settings = Settings {
+            engine,
+            ..Settings::default()
         };
-        let mut flags: Vec<_> = FLAGS.map(str::to_owned).into();
-        flags.push(format!("--user-data-dir={}", profile.0.path().display()));
-        let cookie_controls = u8::from(settings.no_third_party_cookies);
-        let capabilities = json!({
-            "browserName": "chrome",
-            "acceptInsecureCerts": settings.any_certificate,
-            "goog:chromeOptions": {
-                "args": flags,
-                "prefs": {
-                    "profile.cookie_controls_mode": cookie_controls,
-                    "profile.block_third_party_cookies": settings.no_third_party_cookies,
-                },
-            },
-        });
+        Self::start_with(settings).await
+    }
+
+    /// As [`start_engine`](Self::start_engine), with other settings.
+    ///
+    /// # Panics
+    ///
+    /// If a browser that is there does not start.
+    pub async fn start_with(settings: Settings) -> Option<Self> {
+        let engine = settings.engine;
+        let profile = Profile::new();
+        let driver = match Driver::start(engine) {
+            Ok(driver) => driver,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return skip(&format!("there is no driver of {engine}"));
+            }
+            Err(error) => panic!("the driver of {engine} does not start: {error}"),
+        };
+        let capabilities = engine.capabilities(settings, profile.path());
         let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
         builder.capabilities(serde_json::from_value(capabilities).unwrap());
-        match builder
-            .connect(&format!("http://127.0.0.1:{}", driver.port))
-            .await
-        {
+        match builder.connect(&driver.url()).await {
             Ok(client) => Some(Self {
+                engine,
                 client,
                 _driver: driver,
                 _profile: profile,
             }),
-            Err(error) if error.to_string().contains("cannot find Chrome binary") => {
-                skip("there is no Chromium")
-            }
-            Err(error) => panic!("Chromium does not start: {error}"),
+            Err(error) if engine.is_missing(&error.to_string()) => skip(&format!("there is no {engine}")),
+            Err(error) => panic!("{engine} does not start: {error}"),
         }
+    }
+
+    /// Which browser it is.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Goes back in the history of the current tab, and waits for nothing.
+    ///
+    /// # Panics
+    ///
+    /// If the page cannot run scripts.
+    pub async fn back(&self) {
+        self.run::<()>("setTimeout(() => history.back())").await;
+    }
+
+    /// Freezes the current tab, as Chromium does with tabs that nobody looks at.
+    ///
+    /// # Panics
+    ///
+    /// In a browser that has no command for it.
+    pub async fn freeze(&self) {
+        self.set_lifecycle("frozen").await;
+    }
+
+    /// Lets a frozen tab go on.
+    ///
+    /// # Panics
+    ///
+    /// In a browser that has no command for it.
+    pub async fn resume(&self) {
+        self.set_lifecycle("active").await;
+    }
+
+    async fn set_lifecycle(&self, state: &str) {
+        assert!(self.engine.can_freeze(), "only Chromium has a command for it");
+        let command = DevTools {
+            command: "Page.setWebLifecycleState",
+            parameters: json!({ "state": state }),
+        };
+        self.client.issue_cmd(command).await.unwrap();
     }
 
     /// Opens a page and waits until it is loaded.
@@ -156,7 +187,14 @@ impl Browser {
     ///
     /// If the script throws, or returns anything but a `T`.
     pub async fn run<T: DeserializeOwned>(&self, script: &str) -> T {
-        let value = self.client.execute(script, Vec::new()).await;
+        // Firefox runs scripts in a world that ends with them: callbacks would not be called any more.
+        let value = match self.engine {
+            Engine::Chromium => self.client.execute(script, Vec::new()).await,
+            Engine::Firefox => {
+                let in_page = "return window.Function(arguments[0])()";
+                self.client.execute(in_page, vec![script.into()]).await
+            }
+        };
         let value = value.unwrap_or_else(|error| panic!("{script}: {error}"));
         serde_json::from_value(value).unwrap_or_else(|error| panic!("{script}: {error}"))
     }
@@ -216,66 +254,23 @@ fn skip<T>(reason: &str) -> Option<T> {
     None
 }
 
-/// A chromedriver on a port of its own.
+/// A command of Chromium's own protocol.
 #[derive(Debug)]
-struct Driver {
-    child: Child,
-    port: u16,
+struct DevTools {
+    command: &'static str,
+    parameters: Value,
 }
 
-impl Driver {
-    fn start() -> io::Result<Self> {
-        let child = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut driver = Self { child, port: 0 };
-        let mut output = BufReader::new(driver.child.stdout.take().unwrap()).lines();
-        let port = output.by_ref().map_while(Result::ok).find_map(|line| {
-            let (_, port) = line.rsplit_once("successfully on port ")?;
-            port.trim_end_matches('.').parse().ok()
-        });
-        driver.port = port.ok_or_else(|| io::Error::other("it names no port"))?;
-        // What else it prints must not fill the pipe, which would stop it.
-        thread::spawn(move || output.for_each(drop));
-        Ok(driver)
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!(
+            "session/{}/goog/cdp/execute",
+            session.unwrap_or_default()
+        ))
     }
-}
 
-impl Drop for Driver {
-    fn drop(&mut self) {
-        // SIGTERM has it end its Chromium too; after SIGKILL that would live on.
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(10) {
-            if let Ok(Some(_)) = self.child.try_wait() {
-                return;
-            }
-            thread::sleep(POLL);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// What only this Chromium uses, and so what tells it from others.
-#[derive(Debug)]
-struct Profile(TempDir);
-
-impl Drop for Profile {
-    /// On a machine too busy for the driver to end its Chromium in time, that would live on, and keep the
-    /// machine busy.
-    fn drop(&mut self) {
-        let ours = format!("--user-data-dir={}", self.0.path().display());
-        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let of_ours = fs::read(entry.path().join("cmdline")).is_ok_and(|line| {
-                line.split(|byte| *byte == 0)
-                    .any(|argument| argument == ours.as_bytes())
-            });
-            let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
-            if let Some(pid) = pid.filter(|_| of_ours).and_then(Pid::from_raw) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        }
+    fn method_and_body(&self, _: &Url) -> (http::Method, Option<String>) {
+        let body = json!({ "cmd": self.command, "params": self.parameters });
+        (http::Method::POST, Some(body.to_string()))
     }
 }

@@ -10,12 +10,26 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 use sse_actix::{CrossOrigin, Ending, Event, LastEventId, SessionCookie, Sse, StreamControl, test::Serving};
 use sse_tests::{
-    browser::{Browser, Settings},
+    browser::{Browser, Engine, Settings},
     certified::certified,
     guard::Guards,
     patience::until,
     wire::report,
 };
+
+in_each_browser! {
+    an_allowed_origin_gets_events_with_its_cookie_and_again_after_a_reconnect,
+    without_credentials_there_is_no_cookie,
+    other_origins_see_nothing_and_no_handler_runs,
+    a_sandboxed_frame_of_an_allowed_page_sees_nothing,
+    where_third_party_cookies_are_blocked_a_partitioned_one_comes_back,
+    a_client_that_fetches_is_let_through_by_the_preflight,
+    on_http_2_all_of_twenty_streams_open,
+    on_http_1_1_six_of_twenty_streams_open_and_the_rest_wait,
+    a_log_out_ends_the_stream_at_once_and_for_good,
+    the_shared_source_reads_across_origins_with_a_cookie_and_its_last_id,
+    a_refused_reconnect_is_final_in_firefox,
+}
 
 /// What reached a handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,8 +115,9 @@ struct Scene {
 const PAGE: &str = "page.localhost";
 
 impl Scene {
-    async fn open(settings: Settings) -> Option<Self> {
+    async fn open(engine: Engine, settings: Settings) -> Option<Self> {
         let browser = Browser::start_with(Settings {
+            engine,
             any_certificate: true,
             ..settings
         })
@@ -211,9 +226,8 @@ fn source(url: &str, options: &str) -> String {
     )
 }
 
-#[actix_web::test]
-async fn an_allowed_origin_gets_events_with_its_cookie_and_again_after_a_reconnect() {
-    let Some(scene) = Scene::open(Settings::default()).await else {
+async fn an_allowed_origin_gets_events_with_its_cookie_and_again_after_a_reconnect(engine: Engine) {
+    let Some(scene) = Scene::open(engine, Settings::default()).await else {
         return;
     };
     scene.visit().await;
@@ -228,9 +242,8 @@ async fn an_allowed_origin_gets_events_with_its_cookie_and_again_after_a_reconne
     );
 }
 
-#[actix_web::test]
-async fn without_credentials_there_is_no_cookie() {
-    let Some(scene) = Scene::open(Settings::default()).await else {
+async fn without_credentials_there_is_no_cookie(engine: Engine) {
+    let Some(scene) = Scene::open(engine, Settings::default()).await else {
         return;
     };
     scene.visit().await;
@@ -240,9 +253,8 @@ async fn without_credentials_there_is_no_cookie() {
     assert_eq!(scene.seen.arrivals(), [got(None, None)]);
 }
 
-#[actix_web::test]
-async fn other_origins_see_nothing_and_no_handler_runs() {
-    let Some(scene) = Scene::open(Settings::default()).await else {
+async fn other_origins_see_nothing_and_no_handler_runs(engine: Engine) {
+    let Some(scene) = Scene::open(engine, Settings::default()).await else {
         return;
     };
     for host in [
@@ -272,9 +284,8 @@ async fn other_origins_see_nothing_and_no_handler_runs() {
     scene.refused().await;
 }
 
-#[actix_web::test]
-async fn a_sandboxed_frame_of_an_allowed_page_sees_nothing() {
-    let Some(scene) = Scene::open(Settings::default()).await else {
+async fn a_sandboxed_frame_of_an_allowed_page_sees_nothing(engine: Engine) {
+    let Some(scene) = Scene::open(engine, Settings::default()).await else {
         return;
     };
     scene.visit().await;
@@ -300,13 +311,12 @@ async fn a_sandboxed_frame_of_an_allowed_page_sees_nothing() {
     assert_eq!(scene.seen.arrivals(), []);
 }
 
-#[actix_web::test]
-async fn where_third_party_cookies_are_blocked_a_partitioned_one_comes_back() {
+async fn where_third_party_cookies_are_blocked_a_partitioned_one_comes_back(engine: Engine) {
     let blocking = Settings {
         no_third_party_cookies: true,
         ..Settings::default()
     };
-    let Some(scene) = Scene::open(blocking).await else {
+    let Some(scene) = Scene::open(engine, blocking).await else {
         return;
     };
     scene.visit().await;
@@ -327,9 +337,8 @@ async fn where_third_party_cookies_are_blocked_a_partitioned_one_comes_back() {
     );
 }
 
-#[actix_web::test]
-async fn a_client_that_fetches_is_let_through_by_the_preflight() {
-    let Some(scene) = Scene::open(Settings::default()).await else {
+async fn a_client_that_fetches_is_let_through_by_the_preflight(engine: Engine) {
+    let Some(scene) = Scene::open(engine, Settings::default()).await else {
         return;
     };
     scene.visit().await;
@@ -382,9 +391,8 @@ fn panels(url: &str) -> String {
 
 const OPEN: &str = "return sources.filter((source) => source.readyState === EventSource.OPEN).length";
 
-#[actix_web::test]
-async fn on_http_2_all_of_twenty_streams_open() {
-    let Some(scene) = Scene::open(Settings::default()).await else {
+async fn on_http_2_all_of_twenty_streams_open(engine: Engine) {
+    let Some(scene) = Scene::open(engine, Settings::default()).await else {
         return;
     };
     scene.visit().await;
@@ -393,9 +401,8 @@ async fn on_http_2_all_of_twenty_streams_open() {
     assert_eq!(scene.streams.shutdown().open_streams(), PANELS);
 }
 
-#[actix_web::test]
-async fn on_http_1_1_six_of_twenty_streams_open_and_the_rest_wait() {
-    let Some(browser) = Browser::start().await else {
+async fn on_http_1_1_six_of_twenty_streams_open_and_the_rest_wait(engine: Engine) {
+    let Some(browser) = Browser::start_engine(engine).await else {
         return;
     };
     let (guards, _) = Guards::new();
@@ -422,9 +429,8 @@ async fn on_http_1_1_six_of_twenty_streams_open_and_the_rest_wait() {
     assert_eq!(browser.run::<usize>(waiting).await, PANELS - 12);
 }
 
-#[actix_web::test]
-async fn a_log_out_ends_the_stream_at_once_and_for_good() {
-    let Some(scene) = Scene::open(Settings::default()).await else {
+async fn a_log_out_ends_the_stream_at_once_and_for_good(engine: Engine) {
+    let Some(scene) = Scene::open(engine, Settings::default()).await else {
         return;
     };
     scene.visit().await;
@@ -447,9 +453,8 @@ async fn a_log_out_ends_the_stream_at_once_and_for_good() {
     assert_eq!(scene.streams.shutdown().open_streams(), 0);
 }
 
-#[actix_web::test]
-async fn the_shared_source_reads_across_origins_with_a_cookie_and_its_last_id() {
-    let Some(scene) = Scene::open(Settings::default()).await else {
+async fn the_shared_source_reads_across_origins_with_a_cookie_and_its_last_id(engine: Engine) {
+    let Some(scene) = Scene::open(engine, Settings::default()).await else {
         return;
     };
     scene.visit().await;
@@ -470,4 +475,28 @@ async fn the_shared_source_reads_across_origins_with_a_cookie_and_its_last_id() 
         scene.seen.arrivals(),
         [got(Some("ada"), None), got(Some("ada"), Some("1"))]
     );
+}
+
+/// The guide's table says so.
+async fn a_refused_reconnect_is_final_in_firefox(engine: Engine) {
+    let Some(scene) = Scene::open(engine, Settings::default()).await else {
+        return;
+    };
+    scene.visit().await;
+    scene.listen("{}").await;
+    scene.until_seen(&["1"]).await;
+    drop(scene.streams);
+    match engine {
+        Engine::Firefox => {
+            scene
+                .browser
+                .wait_until("return source.readyState === EventSource.CLOSED")
+                .await;
+        }
+        Engine::Chromium => {
+            scene.browser.wait_until("return errors >= 3").await;
+            let connecting = "return source.readyState === EventSource.CONNECTING";
+            assert!(scene.browser.run::<bool>(connecting).await);
+        }
+    }
 }

@@ -16,6 +16,7 @@ async fn open() -> Option<(Browser, Example)> {
     let settings = Settings {
         any_certificate: true,
         no_third_party_cookies: true,
+        ..Settings::default()
     };
     let browser = Browser::start_with(settings).await?;
     let example = Example::start("dashboard", 0, &[]);

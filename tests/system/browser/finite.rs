@@ -6,7 +6,12 @@ use actix_web::{
     web,
 };
 use sse_actix::{Event, StreamError, sse_stream, test::Serving};
-use sse_tests::browser::Browser;
+use sse_tests::browser::{Browser, Engine};
+
+in_each_browser! {
+    a_finite_stream_is_read_once_and_asked_for_once_more,
+    a_failure_ends_a_stream_for_good_and_says_what_its_author_chose,
+}
 
 /// Path, last event id and status of each request.
 type Requests = Arc<Mutex<Vec<(String, Option<String>, u16)>>>;
@@ -44,8 +49,8 @@ struct Scene {
 }
 
 impl Scene {
-    async fn open() -> Option<Self> {
-        let browser = Browser::start().await?;
+    async fn open(engine: Engine) -> Option<Self> {
+        let browser = Browser::start_engine(engine).await?;
         let (requests, runs) = (Requests::default(), Runs::default());
         let (log, data) = (Arc::clone(&requests), web::Data::new(Arc::clone(&runs)));
         let serving = Serving::start(move || {
@@ -125,9 +130,8 @@ fn event(name: &str, data: &str, id: &str) -> (String, String, String) {
     (name.to_owned(), data.to_owned(), id.to_owned())
 }
 
-#[actix_web::test]
-async fn a_finite_stream_is_read_once_and_asked_for_once_more() {
-    let Some(scene) = Scene::open().await else {
+async fn a_finite_stream_is_read_once_and_asked_for_once_more(engine: Engine) {
+    let Some(scene) = Scene::open(engine).await else {
         return;
     };
     let mut expected: Vec<_> = ["1", "2", "3"]
@@ -141,9 +145,8 @@ async fn a_finite_stream_is_read_once_and_asked_for_once_more() {
     drop(scene.serving);
 }
 
-#[actix_web::test]
-async fn a_failure_ends_a_stream_for_good_and_says_what_its_author_chose() {
-    let Some(scene) = Scene::open().await else {
+async fn a_failure_ends_a_stream_for_good_and_says_what_its_author_chose(engine: Engine) {
+    let Some(scene) = Scene::open(engine).await else {
         return;
     };
     let seen = scene.read("/failing").await;

@@ -2,7 +2,12 @@ use std::sync::{Arc, Mutex};
 
 use actix_web::{App, Error, web};
 use sse_actix::{Event, EventId, LastEventId, sse_stream, test::Serving};
-use sse_tests::browser::Browser;
+use sse_tests::browser::{Browser, Engine};
+
+in_each_browser! {
+    retry_is_obeyed_and_the_last_event_id_comes_back,
+    nul_in_data_does_not_arrive_in_firefox,
+}
 
 /// What each request brought as its last event id.
 type Requests = Arc<Mutex<Vec<Option<String>>>>;
@@ -23,9 +28,8 @@ async fn once(last: LastEventId, requests: web::Data<Requests>) -> Result<(), Er
 /// Chromium's own 3 s would take longer for so many than this test waits, which is a minute.
 const RECONNECTS: usize = 25;
 
-#[actix_web::test]
-async fn retry_is_obeyed_and_the_last_event_id_comes_back() {
-    let Some(browser) = Browser::start().await else {
+async fn retry_is_obeyed_and_the_last_event_id_comes_back(engine: Engine) {
+    let Some(browser) = Browser::start_engine(engine).await else {
         return;
     };
     let requests = Requests::default();
@@ -63,4 +67,38 @@ async fn retry_is_obeyed_and_the_last_event_id_comes_back() {
         requests[..=RECONNECTS],
         [None].into_iter().chain(brought).collect::<Vec<_>>()
     );
+}
+
+#[sse_stream]
+async fn nul() -> Result<(), Error> {
+    loop {
+        emit!("a\0b");
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The guide's table says so.
+async fn nul_in_data_does_not_arrive_in_firefox(engine: Engine) {
+    let Some(browser) = Browser::start_engine(engine).await else {
+        return;
+    };
+    let serving = Serving::start(|| {
+        let app = App::new().route("/", web::get().to(super::blank));
+        app.route("/nul", web::get().to(nul))
+    });
+    browser.open(&serving.url("/")).await;
+    let listen = "
+        window.seen = [];
+        window.source = new EventSource('/nul');
+        source.onmessage = ({ data }) => seen.push(data);
+    ";
+    browser.run::<()>(listen).await;
+    let seen: Vec<String> = browser
+        .wait("return seen", |seen: &Vec<_>| !seen.is_empty())
+        .await;
+    let expected = match engine {
+        Engine::Chromium => "a\0b",
+        Engine::Firefox => "ab",
+    };
+    assert_eq!(seen, [expected]);
 }

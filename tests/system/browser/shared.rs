@@ -15,7 +15,7 @@ use actix_web::{
 };
 use sse_actix::{Event, EventName, LastEventId, Shutdown, StreamControl, sse_stream, test::Serving};
 use sse_tests::{
-    browser::{Browser, Tab},
+    browser::{Browser, Engine, Tab},
     patience::until,
 };
 use tokio::sync::watch;
@@ -119,8 +119,8 @@ struct Scene {
 const WAYS: [&str; 2] = ["/", "/?without=SharedWorker"];
 
 impl Scene {
-    async fn open(query: &'static str) -> Option<Self> {
-        let browser = Browser::start().await?;
+    async fn open(engine: Engine, query: &'static str) -> Option<Self> {
+        let browser = Browser::start_engine(engine).await?;
         let feed = Feed::new();
         let serving = serve(&feed, 0);
         let scene = Self {

@@ -1,13 +1,19 @@
 use serde_json::{Value, json};
 use sse_actix::Ending;
-use sse_tests::wire::Wire;
+use sse_tests::{browser::Engine, wire::Wire};
 
 use super::{Scene, WAYS, serve};
 
-#[actix_web::test]
-async fn that_tell_to_come_back_later_are_obeyed_with_the_last_id() {
+in_each_browser! {
+    that_tell_to_come_back_later_are_obeyed_with_the_last_id,
+    that_do_not_come_are_waited_for,
+    that_are_final_close_with_their_reason,
+    of_misuse_are_clear,
+}
+
+async fn that_tell_to_come_back_later_are_obeyed_with_the_last_id(engine: Engine) {
     for way in WAYS {
-        let Some(scene) = Scene::open(way).await else {
+        let Some(scene) = Scene::open(engine, way).await else {
             return;
         };
         scene.feed.answer_first(&[502]);
@@ -35,9 +41,8 @@ async fn that_tell_to_come_back_later_are_obeyed_with_the_last_id() {
     }
 }
 
-#[actix_web::test]
-async fn that_do_not_come_are_waited_for() {
-    let Some(mut scene) = Scene::open("/").await else {
+async fn that_do_not_come_are_waited_for(engine: Engine) {
+    let Some(mut scene) = Scene::open(engine, "/").await else {
         return;
     };
     scene.listen("{}").await;
@@ -53,9 +58,8 @@ async fn that_do_not_come_are_waited_for() {
     scene.sees_numbers(1..=2).await;
 }
 
-#[actix_web::test]
-async fn that_are_final_close_with_their_reason() {
-    let Some(scene) = Scene::open("/").await else {
+async fn that_are_final_close_with_their_reason(engine: Engine) {
+    let Some(scene) = Scene::open(engine, "/").await else {
         return;
     };
     for (status, told) in [
@@ -91,9 +95,8 @@ async fn that_are_final_close_with_their_reason() {
     assert_eq!(scene.feed.requests().len(), 5);
 }
 
-#[actix_web::test]
-async fn of_misuse_are_clear() {
-    let Some(scene) = Scene::open("/").await else {
+async fn of_misuse_are_clear(engine: Engine) {
+    let Some(scene) = Scene::open(engine, "/").await else {
         return;
     };
     for (arguments, error) in [

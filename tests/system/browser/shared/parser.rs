@@ -1,6 +1,11 @@
 use serde_json::{Value, json};
+use sse_tests::browser::Engine;
 
 use super::Scene;
+
+in_each_browser! {
+    reads_what_the_decoder_reads,
+}
 
 const VECTORS: [&str; 3] = [
     include_str!("../../../../sse-core/tests/vectors/standard.json"),
@@ -52,9 +57,8 @@ const RUN: &str = r"
     return [runs, wrong];
 ";
 
-#[actix_web::test]
-async fn reads_what_the_decoder_reads() {
-    let Some(scene) = Scene::open("/").await else {
+async fn reads_what_the_decoder_reads(engine: Engine) {
+    let Some(scene) = Scene::open(engine, "/").await else {
         return;
     };
     let files: Vec<Value> = VECTORS

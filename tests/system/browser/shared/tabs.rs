@@ -1,11 +1,21 @@
+use sse_tests::browser::Engine;
+
 use super::{Scene, WAYS};
+
+in_each_browser! {
+    ten_have_one_connection_and_lose_nothing_when_its_owner_goes,
+    one_that_joins_later_is_told_the_latest_of_each_name,
+    one_that_joins_later_is_not_told_more_than_is_kept,
+    after_a_reset_nothing_is_left_of_the_user_before,
+    with_other_keys_or_credentials_share_nothing,
+    a_reset_reaches_tabs_that_are_younger_than_a_sleep,
+}
 
 const TABS: usize = 10;
 
-#[actix_web::test]
-async fn ten_have_one_connection_and_lose_nothing_when_its_owner_goes() {
+async fn ten_have_one_connection_and_lose_nothing_when_its_owner_goes(engine: Engine) {
     for way in WAYS {
-        let Some(scene) = Scene::open(way).await else {
+        let Some(scene) = Scene::open(engine, way).await else {
             return;
         };
         let mut tabs = Vec::new();
@@ -41,10 +51,9 @@ async fn ten_have_one_connection_and_lose_nothing_when_its_owner_goes() {
     }
 }
 
-#[actix_web::test]
-async fn one_that_joins_later_is_told_the_latest_of_each_name() {
+async fn one_that_joins_later_is_told_the_latest_of_each_name(engine: Engine) {
     for way in WAYS {
-        let Some(scene) = Scene::open(way).await else {
+        let Some(scene) = Scene::open(engine, way).await else {
             return;
         };
         scene.listen("{}").await;
@@ -63,10 +72,9 @@ async fn one_that_joins_later_is_told_the_latest_of_each_name() {
     }
 }
 
-#[actix_web::test]
-async fn one_that_joins_later_is_not_told_more_than_is_kept() {
+async fn one_that_joins_later_is_not_told_more_than_is_kept(engine: Engine) {
     for way in WAYS {
-        let Some(scene) = Scene::open(way).await else {
+        let Some(scene) = Scene::open(engine, way).await else {
             return;
         };
         scene.listen("{}").await;
@@ -83,10 +91,9 @@ async fn one_that_joins_later_is_not_told_more_than_is_kept() {
     }
 }
 
-#[actix_web::test]
-async fn after_a_reset_nothing_is_left_of_the_user_before() {
+async fn after_a_reset_nothing_is_left_of_the_user_before(engine: Engine) {
     for way in WAYS {
-        let Some(scene) = Scene::open(way).await else {
+        let Some(scene) = Scene::open(engine, way).await else {
             return;
         };
         let mut tabs = Vec::new();
@@ -136,9 +143,8 @@ async fn after_a_reset_nothing_is_left_of_the_user_before() {
     }
 }
 
-#[actix_web::test]
-async fn with_other_keys_or_credentials_share_nothing() {
-    let Some(scene) = Scene::open("/").await else {
+async fn with_other_keys_or_credentials_share_nothing(engine: Engine) {
+    let Some(scene) = Scene::open(engine, "/").await else {
         return;
     };
     scene.listen("{ key: 'ada' }").await;
@@ -153,10 +159,9 @@ async fn with_other_keys_or_credentials_share_nothing() {
 }
 
 /// A monotonic clock stands still while a laptop sleeps: a tab from before is hours behind one from after.
-#[actix_web::test]
-async fn a_reset_reaches_tabs_that_are_younger_than_a_sleep() {
+async fn a_reset_reaches_tabs_that_are_younger_than_a_sleep(engine: Engine) {
     for way in WAYS {
-        let Some(scene) = Scene::open(way).await else {
+        let Some(scene) = Scene::open(engine, way).await else {
             return;
         };
         // The tab from before, from which the user logs out.
