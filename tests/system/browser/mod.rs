@@ -32,6 +32,7 @@ mod finite;
 mod llm;
 mod log;
 mod nodes;
+mod opening;
 mod quickstart;
 mod reconnect;
 mod shared;

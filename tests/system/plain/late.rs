@@ -127,7 +127,10 @@ async fn nor_do_they_on_http_2() {
     });
     let addr = serving.addr();
     let readers = (700..720).map(|kilobytes| async move {
-        let mut client = Http2::over(narrow(addr).await, &h2::client::Builder::new()).await;
+        // Frames may lie unread: it is the server's patience that counts here.
+        let mut settings = h2::client::Builder::new();
+        settings.data_frame_budget(usize::MAX);
+        let mut client = Http2::over(narrow(addr).await, &settings).await;
         let (answer, _) = client.request(Method::POST, &format!("/{kilobytes}"), true).await;
         let mut answer = Answer::to(answer).await;
         sleep(Duration::from_millis(300)).await;
