@@ -12,6 +12,7 @@ export PATH="$HOME/.cargo/bin:$PATH:/usr/sbin" CARGO_TERM_COLOR=never
 export BOLERO_RANDOM_TEST_TIME_MS=10000
 
 readonly NEXTEST=0.9.143
+readonly GECKODRIVER=0.37.1
 readonly PUBLISHED=(-p sse-actix-core -p sse-actix-macros -p sse-actix -p sse-actix-redis)
 
 passed=0 failed=0 skipped=0 report=()
@@ -78,12 +79,21 @@ have_tools() {
     command -v redis-server || missing+=(redis-server)
     command -v nginx || missing+=(nginx)
     command -v haproxy || missing+=(haproxy)
+    command -v firefox-esr || missing+=(firefox-esr)
+    command -v npm || missing+=(nodejs npm)
+    python3 -c 'import ensurepip, venv' || missing+=(python3 python3-venv)
     [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}" || true
 
     rustc --version || return
     cargo fmt --version || rustup component add rustfmt || return
     cargo clippy --version || rustup component add clippy || return
     cargo nextest --version || cargo install cargo-nextest --locked --version "$NEXTEST"
+}
+
+# Debian has no driver of Firefox.
+have_geckodriver() {
+    target/tools/bin/geckodriver --version | grep -qF "$GECKODRIVER" ||
+        cargo install geckodriver --locked --version "$GECKODRIVER" --root target/tools --target-dir target/tools
 }
 
 tests=(cargo nextest run --workspace --all-features --no-fail-fast)
@@ -115,6 +125,8 @@ else
     note FAILED tools
     finish
 fi
+step "a driver of Firefox" have_geckodriver
+step "clients that others wrote" tests/clients/install.sh
 if ! { command -v chromium && command -v chromedriver; } >/dev/null; then
     skip "browser tests: Chromium could not be installed"
     tests+=(-E 'not test(/^browser::/)')
