@@ -25,19 +25,30 @@ pub(super) struct Driver {
 }
 
 impl Driver {
+    /// Now and then chromedriver finds the port that it was given for IPv4 taken for IPv6, and ends.
     pub(super) fn start(engine: Engine) -> io::Result<Self> {
-        let mut command = command(engine);
-        let child = command.stdout(Stdio::piped()).spawn()?;
-        let mut driver = Self { child, port: 0 };
-        let mut output = BufReader::new(driver.child.stdout.take().unwrap()).lines();
+        for _ in 0..5 {
+            if let Some(driver) = Self::try_start(engine)? {
+                return Ok(driver);
+            }
+        }
+        Err(io::Error::other("it names no port"))
+    }
+
+    fn try_start(engine: Engine) -> io::Result<Option<Self>> {
+        let mut child = command(engine).stdout(Stdio::piped()).spawn()?;
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = output
             .by_ref()
             .map_while(Result::ok)
             .find_map(|line| port(engine, &line));
-        driver.port = port.ok_or_else(|| io::Error::other("it names no port"))?;
+        let Some(port) = port else {
+            child.wait()?;
+            return Ok(None);
+        };
         // What else it prints must not fill the pipe, which would stop it.
         thread::spawn(move || output.for_each(drop));
-        Ok(driver)
+        Ok(Some(Self { child, port }))
     }
 
     pub(super) fn url(&self) -> String {
