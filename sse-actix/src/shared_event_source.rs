@@ -40,11 +40,19 @@ const TYPES: &str = include_str!("shared_event_source/shared-event-source.d.ts")
 /// await SharedEventSource.reset();
 /// ```
 ///
-/// The module has the interface of `EventSource` and what that lacks: `onclose` with a reason, reconnects after a 5xx, a 429
-/// or a refused connection (at growing, random intervals of up to 30 s, or after `Retry-After`), and for a tab that joins
-/// later the latest event of each name, of at most 64 names and 256 K characters. It must be served by the page's own
-/// origin, as here, since only such a script can be a `SharedWorker`; streams may be of another. A `Content-Security-Policy`
-/// must allow it as `script-src` and `worker-src`, and the streams as `connect-src`.
+/// The module has the interface of `EventSource` and what that lacks:
+///
+/// - `onclose` with a reason; reconnects after a 5xx, a 429 or a refused connection, at growing, random intervals of up to
+///   30 s, or after `Retry-After`.
+/// - A tab that joins later first gets the latest event of each name, of at most 64 names and 256 K characters.
+/// - A tab that returns, from the back/forward cache or from being frozen, gets what it missed.
+/// - `headers: async () => ({ Authorization: .. })` is called at every connect.
+/// - A connection without a byte for three keep-alives counts as lost. The server announces the interval in `Sse-Keep-Alive`;
+///   `heartbeatTimeout` sets another limit, in milliseconds, and 0 none.
+/// - An event named `sse-position` moves the last event id, and no listener gets it. `positionEvent` changes the name.
+///
+/// It must be served by the page's own origin, as here, since only such a script can be a `SharedWorker`; streams may be of
+/// another. A `Content-Security-Policy` must allow it as `script-src` and `worker-src`, and the streams as `connect-src`.
 ///
 /// Answers GET and HEAD, with an `ETag`; a browser asks each time whether it has changed.
 pub fn shared_event_source() -> impl HttpServiceFactory {

@@ -5,6 +5,7 @@ pub mod certified;
 pub mod child;
 pub mod guard;
 pub mod http2;
+pub mod line;
 pub mod patience;
 pub mod process;
 pub mod proxy;

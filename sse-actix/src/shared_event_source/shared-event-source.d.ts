@@ -11,9 +11,38 @@ export interface StreamCloseEvent extends Event {
   readonly message?: string;
 }
 
+/** Tabs share a stream if its URL and all options but `headers` are the same. */
 export interface SharedEventSourceInit extends EventSourceInit {
   /** Whose stream this is, the user's id, say. Tabs with different keys share nothing. */
   key?: string;
+
+  /**
+   * Headers for the request, `Authorization`, say. Called at every connect, so that a token may expire.
+   *
+   * - After a 401 it is called once more, at once; after a second 401 the source closes. A 200 grants the try again.
+   * - If it throws, rejects, or returns no headers, that is a lost connection: `error`, then another call after the
+   *   reconnection time. The console says why.
+   * - One tab is asked for all: with a `SharedWorker` the tab that joined first of those that have this option, or the
+   *   next one if that is gone or does not react for 5 s; without one, the tab that holds the connection. So give
+   *   every tab the same function, and each user a `key`.
+   * - `Accept` and `Last-Event-ID` are set by this module, whatever is returned for them.
+   */
+  headers?: () => HeadersInit | Promise<HeadersInit>;
+
+  /**
+   * After so many milliseconds without a byte the connection counts as lost: `error`, then a reconnect. 0: never.
+   *
+   * By default three of the keep-alive intervals that the server announces (`Sse-Keep-Alive`), but at least 5 s; never
+   * if it announces none. Time asleep or frozen counts only after another third of the limit without a byte. A reconnect
+   * waits for the head of its answer for the same time, but at least for 30 s.
+   */
+  heartbeatTimeout?: number;
+
+  /**
+   * The name of events that only carry a position, `sse-position` by default. Their id becomes the last event id, in
+   * every tab; no listener gets them.
+   */
+  positionEvent?: string;
 }
 
 export interface SharedEventSourceEventMap {
@@ -23,7 +52,7 @@ export interface SharedEventSourceEventMap {
   close: StreamCloseEvent;
 }
 
-/** An EventSource that all tabs of this origin share, with the same URL, credentials and key. */
+/** An EventSource that all tabs of this origin share that have the same URL and options, but for `headers`. */
 export class SharedEventSource extends EventTarget {
   static readonly CONNECTING: 0;
   static readonly OPEN: 1;

@@ -1,8 +1,13 @@
 // One event stream for all tabs of an origin, with the interface of EventSource.
 //
-// The same file is the page's module and the shared worker's script. A *hub* holds the one connection, what a
-// tab that joins later has to be told, and tells every tab what happens. It lives in a SharedWorker; where there
-// is none, in one of the tabs, which the others follow: Web Locks elect it, a BroadcastChannel carries its words.
+// The same file is the page's module and the shared worker's script. A *hub* holds the one connection and tells every
+// tab what happens. It lives in a SharedWorker; where there is none, in one of the tabs, which the others follow: Web
+// Locks elect it, a BroadcastChannel carries its messages.
+//
+// Every tab keeps a copy of the hub's *state*: what is needed to go on where the stream stopped. A tab leaves its hub
+// when it is hidden for the back/forward cache or frozen. When it returns, it sends its copy to the hub that it finds.
+// A new hub resumes there. An older one sends what the tab has missed; if it no longer has all of that, the tab reads
+// the server by itself until it has caught up with the hub.
 
 const NAME = "shared-event-source";
 const [CONNECTING, OPEN, CLOSED] = [0, 1, 2];
@@ -11,11 +16,29 @@ const [CONNECTING, OPEN, CLOSED] = [0, 1, 2];
 const RETAINED_NAMES = 64;
 const RETAINED_CHARS = 256 * 1024;
 
+/** What a tab that returns can be sent at most: so many events, and so many characters. */
+const RECENT_EVENTS = 1_000;
+const RECENT_CHARS = 256 * 1024;
+
 const DEFAULT_RETRY = 3_000;
 const LONGEST_WAIT = 30_000;
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** Silence of so many keep-alives is a lost connection, but never less than so many milliseconds. */
+const MISSED_KEEP_ALIVES = 3;
+const SHORTEST_SILENCE = 5_000;
+
+/** The head of an answer may take so long at least, since a server may look things up first. */
+const SHORTEST_HEAD_WAIT = 30_000;
+
+/** A tab that is asked for headers and does not react for so long counts as frozen. */
+const TAB_TIMEOUT = 5_000;
 
 /** What ends a stream for good: https://docs.rs/sse-actix, `finite`. */
 const END = "sse-end";
+
+/** An event that only carries a position, which becomes the last event id. */
+const POSITION = "sse-position";
 
 /**
  * Bytes to events, as the standard says:
@@ -89,24 +112,85 @@ export class EventStreamParser {
   }
 }
 
-/** The connection, what is retained, and what has happened, numbered. Tells each happening to `tell`. */
+/**
+ * Ends a connection on which nothing arrives for too long. While the machine sleeps or the page is frozen this script
+ * does not run; that time counts only after the socket had another step of time to deliver what it holds.
+ */
+class SilenceLimit {
+  #exceeded;
+  #limit = 0;
+  #heardAt = 0;
+  #wasLate = false;
+  #timer;
+
+  /** @param {() => void} exceeded called once the limit is exceeded */
+  constructor(exceeded) {
+    this.#exceeded = exceeded;
+  }
+
+  /** Begins to count. @param {number} limit in milliseconds; 0 is none */
+  start(limit) {
+    this.stop();
+    this.#limit = Math.min(limit, LONGEST_TIMER);
+    this.heard();
+    if (limit > 0) this.#lookIn(this.#step);
+  }
+
+  heard() {
+    this.#heardAt = performance.now();
+    this.#wasLate = false;
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+  }
+
+  get #step() {
+    return this.#limit / MISSED_KEEP_ALIVES;
+  }
+
+  #lookIn(wait) {
+    const due = performance.now() + wait;
+    this.#timer = setTimeout(() => this.#look(due), wait);
+  }
+
+  #look(due) {
+    const now = performance.now();
+    const isLate = now - due > this.#step;
+    // Timers of hidden tabs are always late. Only the first late one means that the socket had no time.
+    const hasSlept = isLate && !this.#wasLate;
+    this.#wasLate = isLate;
+    const remaining = this.#heardAt + this.#limit - now;
+    if (hasSlept) this.#lookIn(this.#step);
+    else if (remaining > 0) this.#lookIn(Math.min(this.#step, remaining));
+    else this.#exceeded();
+  }
+}
+
+/** The one connection. Numbers what happens, notes it in the state, and tells it. */
 class Hub {
-  #url;
-  #credentials;
+  #config;
   #tell;
+  #askHeaders;
   #running;
   #hurry;
+  #silenceLimit;
+  #mayRefreshHeaders = true;
 
-  /** What whoever takes over has to know. */
-  state = { born: Date.now(), readyState: CONNECTING, sequence: 0, lastEventId: "", retry: DEFAULT_RETRY, retained: [] };
+  /** What another hub has to know to go on. */
+  state;
 
-  constructor({ url, withCredentials }, tell, state) {
-    this.#url = url;
-    this.#credentials = withCredentials ? "include" : "same-origin";
-    this.#tell = tell;
-    if (state) this.state = { ...state, readyState: CONNECTING };
+  /**
+   * @param config what makes tabs share a stream
+   * @param {(what: object) => void} tell
+   * @param {() => Promise<[string, string][] | undefined>} askHeaders called at every connect; `undefined`: no tab has any
+   * @param state where to begin: {@link newState}, {@link resumed} or {@link copied}
+   */
+  constructor(config, tell, askHeaders, state) {
+    [this.#config, this.#tell, this.#askHeaders, this.state] = [config, tell, askHeaders, state];
+    this.state.readyState = CONNECTING;
+    this.#silenceLimit = config.heartbeatTimeout ?? 0;
     this.hurry = () => this.#hurry?.();
-    globalThis.addEventListener("online", this.hurry);
   }
 
   get isRunning() {
@@ -117,9 +201,10 @@ class Hub {
     this.state.readyState = CONNECTING;
     this.#running = new AbortController();
     this.#run(this.#running.signal);
+    globalThis.addEventListener("online", this.hurry);
   }
 
-  /** Leaves the server, and forgets. */
+  /** Leaves the server. */
   stop() {
     this.#running?.abort();
     this.#running = undefined;
@@ -136,11 +221,12 @@ class Hub {
     for (let failures = 0; ; ) {
       let end = { failed: true };
       try {
-        end = await this.#read(signal, () => (failures = 0));
+        end = await this.#connect(signal, () => (failures = 0));
       } catch {
-        // Refused, reset, cut off, or without permission, which a browser does not tell apart.
+        // Refused, reset, cut off, silent, or without permission; a browser does not tell most of these apart.
       }
       if (signal.aborted) return;
+      if (end.again) continue;
       if (end.reason) {
         this.#running = undefined;
         return this.#happened({ kind: "close", ...end });
@@ -152,43 +238,98 @@ class Hub {
     }
   }
 
-  /** One request, to its end. */
-  async #read(signal, opened) {
-    const headers = { Accept: "text/event-stream" };
-    if (this.state.lastEventId) headers["Last-Event-ID"] = utf8(this.state.lastEventId);
-    const credentials = this.#credentials;
-    const response = await fetch(this.#url, { headers, credentials, cache: "no-store", signal });
+  /** One request, to the end of its answer. */
+  async #connect(signal, opened) {
+    let asked;
+    try {
+      asked = await this.#askHeaders();
+    } catch {
+      return {}; // The tab has logged why.
+    }
+    if (signal.aborted) return {};
+    const attempt = new AbortController();
+    const abort = () => attempt.abort();
+    const silence = new SilenceLimit(abort);
+    signal.addEventListener("abort", abort);
+    try {
+      return await this.#exchange(asked, attempt.signal, silence, opened);
+    } finally {
+      silence.stop();
+      signal.removeEventListener("abort", abort);
+      abort(); // What is left of the answer.
+    }
+  }
+
+  async #exchange(asked, signal, silence, opened) {
+    const { url, withCredentials } = this.#config;
+    if (this.#silenceLimit > 0) silence.start(Math.max(this.#silenceLimit, SHORTEST_HEAD_WAIT));
+    const response = await fetch(url, {
+      headers: this.#requestHeaders(asked),
+      credentials: withCredentials ? "include" : "same-origin",
+      cache: "no-store",
+      signal,
+    });
     const { status } = response;
     if (status === 204) return { reason: "finished", status };
+    if (status === 401 && asked && this.#mayRefreshHeaders) {
+      this.#mayRefreshHeaders = false;
+      return { again: true };
+    }
     if (status === 408 || status === 429 || status >= 500) {
-      response.body?.cancel();
       return { failed: true, retryAfter: Number(response.headers.get("Retry-After")) * 1_000 || 0 };
     }
     const type = response.headers.get("Content-Type") ?? "";
-    if (status !== 200 || !/^text\/event-stream\s*(;|$)/i.test(type)) {
-      response.body?.cancel();
-      return { reason: "failed", status };
-    }
+    if (status !== 200 || !/^text\/event-stream\s*(;|$)/i.test(type)) return { reason: "failed", status };
+    this.#mayRefreshHeaders = true;
     opened();
+    this.#silenceLimit = this.#config.heartbeatTimeout ?? announcedSilence(response.headers);
+    silence.start(this.#silenceLimit);
     this.#happened({ kind: "open" });
+    return await this.#read(response, signal, silence);
+  }
+
+  #requestHeaders(asked) {
+    const headers = new Headers(asked);
+    headers.set("Accept", "text/event-stream");
+    headers.delete("Last-Event-ID");
+    if (this.state.lastEventId) headers.set("Last-Event-ID", utf8(this.state.lastEventId));
+    return headers;
+  }
+
+  async #read(response, signal, silence) {
     const parser = new EventStreamParser(this.state.lastEventId);
     const reader = response.body.getReader();
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return {};
-      for (const { name, data, id } of parser.feed(value)) {
+      silence.heard();
+      for (const event of parser.feed(value)) {
         if (signal.aborted) return {};
-        const sequence = this.state.sequence + 1;
-        this.#happened({ kind: "event", sequence, name, data, id });
-        if (name === END && id === END) {
-          reader.cancel();
-          return ended(data, status);
-        }
+        this.#received(event);
+        if (event.name === END && event.id === END) return ended(event.data, response.status);
       }
-      this.state.lastEventId = parser.lastEventId;
+      this.#moveTo(parser.lastEventId);
       // The standard sets no bounds; a server is not to be stormed, and a timer holds no more.
-      this.state.retry = Math.min(Math.max(parser.retry ?? this.state.retry, 100), 2 ** 31 - 1);
+      this.state.retry = Math.min(Math.max(parser.retry ?? this.state.retry, 100), LONGEST_TIMER);
     }
+  }
+
+  #received({ name, data, id }) {
+    if (name === this.#config.positionEvent) return this.#moveTo(id);
+    const { sequence, lastEventId, repeat } = this.state;
+    this.#happened({
+      kind: "event",
+      sequence: sequence + 1,
+      name,
+      data,
+      id,
+      repeat: id === lastEventId ? repeat + 1 : 0,
+    });
+  }
+
+  /** Nothing to show, but what is sent as the last event id from now on. */
+  #moveTo(id) {
+    if (id !== this.state.lastEventId) this.#happened({ kind: "position", id });
   }
 
   #pause(wait) {
@@ -200,6 +341,13 @@ class Hub {
       };
     });
   }
+}
+
+/** How long a server may be silent, by the interval of keep-alives that it announces; 0 is without limit. */
+function announcedSilence(headers) {
+  const interval = headers.get("Sse-Keep-Alive") ?? "";
+  if (!/^[0-9]+$/.test(interval) || Number(interval) === 0) return 0;
+  return Math.max(Number(interval) * MISSED_KEEP_ALIVES, SHORTEST_SILENCE);
 }
 
 function ended(data, status) {
@@ -225,36 +373,139 @@ function utf8(text) {
   return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
-/** Notes what has happened, in the hub and in whoever may have to take over from it. */
-function remember(state, { kind, sequence, name, data, id }) {
-  switch (kind) {
+/**
+ * What is known of a stream.
+ *
+ * - `born`: when the hub began, which also tells it from others. Events are numbered by their `sequence`.
+ * - `before`: the hub whose state this one has begun with, and how far that one had counted.
+ * - `lastEventId`, `repeat`: the last event's id, and how many events before it had the same. An event without an id
+ *   has that of the event before.
+ * - `retained`: the latest event of each name. `recent`: the last events without a hole, of `recentChars` characters.
+ */
+function newState() {
+  return {
+    born: Date.now(),
+    before: undefined,
+    readyState: CONNECTING,
+    retry: DEFAULT_RETRY,
+    sequence: 0,
+    lastEventId: "",
+    repeat: 0,
+    retained: [],
+    recent: [],
+    recentChars: 0,
+  };
+}
+
+/** For the same hub in another place: it counts on. */
+function copied(state) {
+  return { ...state, recent: [...state.recent] };
+}
+
+/** For a new hub that begins where a tab has stopped, if there is one. */
+function resumed(state) {
+  if (!state) return newState();
+  const { born, sequence } = state;
+  return { ...copied(state), born: Date.now(), before: { born, sequence } };
+}
+
+/** Notes what has happened, in the hub and in every tab. */
+function remember(state, what) {
+  switch (what.kind) {
     case "open":
       state.readyState = OPEN;
       break;
     case "error":
       state.readyState = CONNECTING;
       break;
-    case "close":
-      Object.assign(state, { readyState: CLOSED, lastEventId: "", retained: [] });
+    case "close": {
+      const { lastEventId, repeat, retained, recent, recentChars } = newState();
+      Object.assign(state, { readyState: CLOSED, lastEventId, repeat, retained, recent, recentChars });
+      break;
+    }
+    case "position":
+      Object.assign(state, { lastEventId: what.id, repeat: 0 });
       break;
     case "event": {
-      Object.assign(state, { sequence, lastEventId: id });
-      const others = state.retained.filter((event) => event.name !== name);
-      state.retained = [...others, { kind, sequence, name, data, id }];
-      let chars = 0;
-      for (const { name, data, id } of state.retained) chars += name.length + data.length + id.length;
-      while (state.retained.length > RETAINED_NAMES || chars > RETAINED_CHARS) {
-        const { name, data, id } = state.retained.shift();
-        chars -= name.length + data.length + id.length;
-      }
+      const { sequence, id, repeat } = what;
+      Object.assign(state, { sequence, lastEventId: id, repeat });
+      retain(state, what);
+      keepRecent(state, what);
     }
   }
+}
+
+function retain(state, event) {
+  state.retained = [...state.retained.filter(({ name }) => name !== event.name), event];
+  let chars = state.retained.reduce((sum, event) => sum + charsOf(event), 0);
+  while (state.retained.length > RETAINED_NAMES || chars > RETAINED_CHARS) chars -= charsOf(state.retained.shift());
+}
+
+function keepRecent(state, event) {
+  state.recent.push(event);
+  state.recentChars += charsOf(event);
+  while (state.recent.length > RECENT_EVENTS || state.recentChars > RECENT_CHARS) {
+    state.recentChars -= charsOf(state.recent.shift());
+  }
+}
+
+function charsOf({ name, data, id }) {
+  return name.length + data.length + id.length;
+}
+
+/**
+ * The last event that a tab has heard.
+ *
+ * @returns {number | undefined} as the hub counts; `undefined` if the hub does not know
+ */
+function lastHeard(hub, tab) {
+  if (tab.born === hub.born) return tab.sequence;
+  if (tab.born === hub.before?.born && tab.sequence <= hub.before.sequence) return tab.sequence;
+  if (tab.lastEventId === "") return undefined;
+  const isLast = ({ id, repeat }) => id === tab.lastEventId && repeat === tab.repeat;
+  if (isLast({ id: hub.lastEventId, repeat: hub.repeat })) return hub.sequence;
+  return hub.recent.findLast(isLast)?.sequence;
+}
+
+/**
+ * What a hub tells a tab that joins.
+ *
+ * @param hub the hub's state
+ * @param tab the tab's, if it has been there before
+ * @returns {object[] | undefined} events; `undefined` if only the server has all that the tab has missed
+ */
+function missedEvents(hub, tab) {
+  if (!tab) return hub.retained;
+  const heard = lastHeard(hub, tab);
+  const oldest = hub.recent[0]?.sequence ?? hub.sequence + 1;
+  if (heard !== undefined && heard + 1 >= oldest) return hub.recent.filter(({ sequence }) => sequence > heard);
+  if (tab.lastEventId === "") return hub.retained.filter(({ sequence }) => sequence > (heard ?? 0));
+  return undefined;
 }
 
 /** Whether what began at `born` began before a reset at `at`. What the clock has been set back from began before, too. */
 function isBefore(born, at) {
   return born <= at || born > Date.now();
 }
+
+/** When the last reset was. Pages that were in the back/forward cache, or frozen, look it up when they return. */
+const lastReset = {
+  note(at) {
+    try {
+      localStorage.setItem(NAME, at);
+    } catch {
+      // Storage is forbidden here.
+    }
+  },
+  isAfter(born) {
+    try {
+      const at = Number(localStorage.getItem(NAME));
+      return at > 0 && isBefore(born, at);
+    } catch {
+      return false;
+    }
+  },
+};
 
 /** Resolves once a hub may begin; `reset` waits until every one is `forgotten`. */
 function begun(forgotten) {
@@ -269,33 +520,124 @@ function begun(forgotten) {
 
 // ---------------------------------------------------------------- In the shared worker
 
+/** Asks the tabs for a request's headers: first the one that has been there longest; the next if it is frozen or gone. */
+class TabHeaders {
+  #tabs;
+  #inquiry;
+
+  /** @param {Map<string, { port: MessagePort, hasHeaders: boolean }>} tabs those that are connected */
+  constructor(tabs) {
+    this.#tabs = tabs;
+  }
+
+  /** @returns {Promise<[string, string][] | undefined>} `undefined` if no tab has any */
+  ask() {
+    const unasked = [...this.#tabs].filter(([, { hasHeaders }]) => hasHeaders).map(([tab]) => tab);
+    if (unasked.length === 0) return Promise.resolve();
+    this.cancel();
+    return new Promise((resolve, reject) => {
+      this.#inquiry = { number: Math.random(), unasked, asked: new Set(), resolve, reject };
+      this.#askNext();
+    });
+  }
+
+  joined(tab) {
+    if (!this.#inquiry || !this.#tabs.get(tab).hasHeaders) return;
+    this.#inquiry.unasked.push(tab);
+    if (this.#inquiry.isWaiting) this.#askNext();
+  }
+
+  left(tab) {
+    if (!this.#inquiry) return;
+    const { asked, unasked, current } = this.#inquiry;
+    asked.delete(tab);
+    this.#inquiry.unasked = unasked.filter((other) => other !== tab);
+    if (tab === current) this.#askNext();
+  }
+
+  /** A tab says first that it was `asked`, which no frozen one does, and later which headers it wants. */
+  answered(tab, { kind, inquiry, headers }) {
+    if (inquiry !== this.#inquiry?.number) return;
+    const { current, timer, resolve, reject } = this.#inquiry;
+    if (kind === "asked") {
+      if (tab === current) clearTimeout(timer);
+      return;
+    }
+    this.cancel();
+    if (headers) resolve(headers);
+    else reject();
+  }
+
+  cancel() {
+    clearTimeout(this.#inquiry?.timer);
+    this.#inquiry = undefined;
+  }
+
+  #askNext() {
+    const inquiry = this.#inquiry;
+    clearTimeout(inquiry.timer);
+    const tab = inquiry.unasked.shift();
+    inquiry.current = tab;
+    // All were asked: one of them may still answer, or another may join.
+    inquiry.isWaiting = tab === undefined;
+    if (inquiry.isWaiting) {
+      if (inquiry.asked.size === 0) {
+        this.#inquiry = undefined;
+        inquiry.reject();
+      }
+      return;
+    }
+    inquiry.asked.add(tab);
+    this.#tabs.get(tab).port.postMessage({ kind: "headers", inquiry: inquiry.number });
+    inquiry.timer = setTimeout(() => {
+      this.#putLast(tab);
+      this.#askNext();
+    }, TAB_TIMEOUT);
+  }
+
+  /** The next inquiry does not begin with a tab that was frozen. */
+  #putLast(tab) {
+    const entry = this.#tabs.get(tab);
+    this.#tabs.delete(tab);
+    this.#tabs.set(tab, entry);
+  }
+}
+
 function work(scope) {
   const config = JSON.parse(scope.name);
   const tabs = new Map();
+  const headers = new TabHeaders(tabs);
   let hub, ready, forget;
 
-  const tell = (what) => tabs.forEach((port) => port.postMessage(what));
+  const tell = (what) => tabs.forEach(({ port }) => port.postMessage(what));
   const end = () => {
     hub?.stop();
     hub = undefined;
     tabs.clear();
+    headers.cancel();
     forget?.();
   };
   const leave = (tab) => {
-    if (tabs.delete(tab) && tabs.size === 0) end();
+    if (!tabs.delete(tab)) return;
+    if (tabs.size === 0) end();
+    else headers.left(tab);
   };
-  const join = async (tab, port) => {
-    tabs.set(tab, port);
+  const join = async ({ tab, known, hasHeaders }, port) => {
+    tabs.set(tab, { port, hasHeaders });
+    headers.joined(tab);
     // A tab holds a lock by its name for as long as it is there.
     navigator.locks?.request(tab, () => leave(tab));
     if (!hub) {
-      hub = new Hub(config, tell);
+      hub = new Hub(config, tell, () => headers.ask(), resumed(known));
       ready = begun(new Promise((resolve) => (forget = resolve)));
     }
     const joined = hub;
     await ready;
     if (hub !== joined || !tabs.has(tab)) return;
-    if (!hub.isRunning) hub.start();
+    if (!hub.isRunning) {
+      if (hub.state.readyState === CLOSED && known) hub.state = resumed(known);
+      hub.start();
+    }
     port.postMessage({ kind: "welcome", state: hub.state });
   };
 
@@ -303,7 +645,11 @@ function work(scope) {
     if (hub && isBefore(hub.state.born, at)) end();
   };
   scope.onconnect = ({ ports: [port] }) => {
-    port.onmessage = ({ data: { kind, tab } }) => (kind === "join" ? join(tab, port) : leave(tab));
+    port.onmessage = ({ data: message }) => {
+      if (message.kind === "join") join(message, port);
+      else if (message.kind === "leave") leave(message.tab);
+      else headers.answered(message.tab, message);
+    };
   };
 }
 
@@ -311,46 +657,53 @@ function work(scope) {
 
 /** The way to a hub in the shared worker. */
 class WorkerLink {
-  #port;
   #tab;
+  #port;
 
-  constructor(name, tab, hear, failed) {
-    const worker = new SharedWorker(import.meta.url, { type: "module", name });
+  constructor(tab, failed) {
+    const worker = new SharedWorker(import.meta.url, { type: "module", name: tab.name });
     worker.onerror = failed;
     this.#tab = tab;
     this.#port = worker.port;
-    this.#port.onmessage = ({ data }) => hear(data);
-    this.#port.postMessage({ kind: "join", tab });
+    this.#port.onmessage = ({ data }) => (data.kind === "headers" ? this.#answer(data) : tab.hear(data));
+    this.#send({ kind: "join", known: tab.known(), hasHeaders: tab.hasHeaders });
   }
 
   leave() {
-    this.#port.postMessage({ kind: "leave", tab: this.#tab });
+    this.#send({ kind: "leave" });
     this.#port.close();
+  }
+
+  async #answer({ inquiry }) {
+    this.#send({ kind: "asked", inquiry });
+    const headers = await this.#tab.askHeaders().catch(() => undefined);
+    this.#send({ kind: "answer", inquiry, headers });
+  }
+
+  #send(message) {
+    this.#port.postMessage({ ...message, tab: this.#tab.id });
   }
 }
 
 /** The way to a hub in one of the tabs: this one, if it is elected. */
 class ElectionLink {
-  #config;
   #tab;
-  #hear;
   #channel;
   #candidacy = new AbortController();
   #hub;
   #resign;
-  #state;
 
-  constructor(name, tab, hear) {
-    [this.#config, this.#tab, this.#hear] = [JSON.parse(name), tab, hear];
+  constructor(tab) {
+    this.#tab = tab;
     if (!navigator.locks) {
       this.#lead();
       return;
     }
-    this.#channel = new BroadcastChannel(name);
+    this.#channel = new BroadcastChannel(tab.name);
     this.#channel.onmessage = ({ data }) => this.#heard(data);
-    this.#channel.postMessage({ kind: "join", tab });
+    this.#channel.postMessage({ kind: "join", tab: tab.id });
     navigator.locks
-      .request(`${NAME}:${name}`, { signal: this.#candidacy.signal }, () => this.#lead())
+      .request(`${NAME}:${tab.name}`, { signal: this.#candidacy.signal }, () => this.#lead())
       .catch(() => {}); // No candidate any more.
   }
 
@@ -365,14 +718,16 @@ class ElectionLink {
     const done = new Promise((resolve) => (this.#resign = resolve));
     const tell = (what) => {
       this.#channel?.postMessage(what);
-      this.#hear(what);
+      this.#tab.hear(what);
     };
-    this.#hub = new Hub(this.#config, tell, this.#state);
+    const followed = this.#tab.followed();
+    const state = followed ? copied(followed) : resumed(this.#tab.known());
+    this.#hub = new Hub(JSON.parse(this.#tab.name), tell, this.#tab.askHeaders, state);
     await begun(done);
     if (this.#candidacy.signal.aborted) return;
-    if (!this.#state) this.#hear({ kind: "welcome", state: this.#hub.state });
+    if (!followed) this.#tab.hear({ kind: "welcome", state });
     this.#hub.start();
-    this.#channel?.postMessage({ kind: "leader", born: this.#hub.state.born });
+    this.#channel?.postMessage({ kind: "leader", born: state.born });
     return done;
   }
 
@@ -380,28 +735,19 @@ class ElectionLink {
     if (this.#hub) {
       if (what.kind === "join") this.#welcome(what.tab);
     } else if (what.kind === "welcome") {
-      if (what.to === this.#tab && !this.#state) {
-        this.#state = what.state;
-        this.#hear(what);
-      }
+      if (what.to === this.#tab.id && !this.#tab.followed()) this.#tab.hear(what);
     } else if (what.kind === "leader") {
-      if (this.#state?.born === what.born) return;
+      if (this.#tab.followed()?.born === what.born) return;
       // It knows nothing of what was before, and counts anew; or it was not there yet when this tab came.
-      this.#state = undefined;
-      this.#channel.postMessage({ kind: "join", tab: this.#tab });
-    } else if (this.#state && what.kind !== "join" && !this.#hadAlready(what)) {
-      remember(this.#state, what);
-      this.#hear(what);
+      this.#tab.hear({ kind: "lost" });
+      this.#channel.postMessage({ kind: "join", tab: this.#tab.id });
+    } else if (what.kind !== "join") {
+      this.#tab.hear(what);
     }
   }
 
   #welcome(tab) {
     this.#channel.postMessage({ kind: "welcome", to: tab, state: this.#hub.state });
-  }
-
-  /** A new leader may resume behind an event that this tab has still heard of from the old one. */
-  #hadAlready({ kind, sequence, id }) {
-    return kind === "event" && id !== "" && sequence <= this.#state.sequence;
   }
 }
 
@@ -413,45 +759,78 @@ class StreamCloseEvent extends Event {
   }
 }
 
+/** The constructor's options with their defaults. Throws a TypeError that says what to write instead. */
+function checked(options) {
+  const wrong = (what) => new TypeError(`SharedEventSource: ${what}`);
+  if (typeof options !== "object") throw wrong("the second argument is an object of options");
+  const { withCredentials = false, key = "", headers, heartbeatTimeout, positionEvent = POSITION } = options ?? {};
+  if (typeof key !== "string") throw wrong("`key` is a string");
+  if (headers !== undefined && typeof headers !== "function") {
+    throw wrong("`headers` is a function, since it is called at every connect: headers: async () => ({ Authorization: .. })");
+  }
+  if (heartbeatTimeout !== undefined && !(Number.isFinite(heartbeatTimeout) && heartbeatTimeout >= 0)) {
+    throw wrong("`heartbeatTimeout` is a number of milliseconds; 0 turns it off");
+  }
+  if (typeof positionEvent !== "string" || !/^[^\0\r\n]+$/.test(positionEvent)) {
+    throw wrong("`positionEvent` is the name of an event: one line, and not empty");
+  }
+  if (["message", "open", "error", "close", END].includes(positionEvent)) {
+    throw wrong(`\`positionEvent\` hides events, and \`${positionEvent}\` is not to be hidden`);
+  }
+  return { withCredentials: Boolean(withCredentials), key, headers, heartbeatTimeout, positionEvent };
+}
+
 const sources = new Set();
 
 /** Ends those that were made before. */
 let forget;
 
-/** An EventSource that all tabs of this origin share, with the same URL, credentials and key. */
+/** An EventSource that all tabs of this origin share that have the same URL and options, but for `headers`. */
 export class SharedEventSource extends EventTarget {
   #url;
   #withCredentials;
   #name;
+  #headers;
   #readyState = CONNECTING;
   #link;
   #release;
   // Not of `performance`, which in some browsers stands still while the machine sleeps.
   #born = Date.now();
-  #heardOf = { born: 0, sequence: 0 };
+
+  /** The hub's state as this tab has heard it, or where the tab was when it left its hub. */
+  #state;
+  #isFollowing = false;
+  /** The connection of its own by which this tab catches up with its hub. */
+  #ownHub;
 
   /**
    * @param {string | URL} url as for EventSource; relative to the page
-   * @param {{ withCredentials?: boolean, key?: string }} [options] `key`: whose stream this is, the user's
-   *   id, say; tabs with different keys share nothing
+   * @param {{
+   *   withCredentials?: boolean,
+   *   key?: string,
+   *   headers?: () => HeadersInit | Promise<HeadersInit>,
+   *   heartbeatTimeout?: number,
+   *   positionEvent?: string,
+   * }} [options] described in shared-event-source.d.ts
    */
   constructor(url, options = {}) {
     super();
     if (url === undefined) throw new TypeError("SharedEventSource: the first argument is the stream's URL");
-    if (typeof options !== "object") throw new TypeError("SharedEventSource: the second argument is an object of options");
-    const { withCredentials = false, key = "" } = options ?? {};
-    if (typeof key !== "string") throw new TypeError("SharedEventSource: `key` is a string");
+    const { withCredentials, key, headers, heartbeatTimeout, positionEvent } = checked(options);
     try {
       this.#url = new URL(url, document.baseURI).href;
     } catch {
       throw new DOMException(`SharedEventSource: cannot parse the URL ${url}`, "SyntaxError");
     }
-    this.#withCredentials = Boolean(withCredentials);
-    this.#name = JSON.stringify({ url: this.#url, withCredentials: this.#withCredentials, key });
+    this.#withCredentials = withCredentials;
+    this.#headers = headers;
+    this.#name = JSON.stringify({ url: this.#url, withCredentials, key, heartbeatTimeout, positionEvent });
     sources.add(this);
     this.#join();
-    addEventListener("pagehide", this.#hidden);
+    addEventListener("pagehide", this.#away);
     addEventListener("pageshow", this.#shown);
+    document.addEventListener("freeze", this.#away);
+    document.addEventListener("resume", this.#back);
   }
 
   get url() {
@@ -471,8 +850,10 @@ export class SharedEventSource extends EventTarget {
     this.#readyState = CLOSED;
     sources.delete(this);
     this.#leave();
-    removeEventListener("pagehide", this.#hidden);
+    removeEventListener("pagehide", this.#away);
     removeEventListener("pageshow", this.#shown);
+    document.removeEventListener("freeze", this.#away);
+    document.removeEventListener("resume", this.#back);
   }
 
   /**
@@ -483,6 +864,7 @@ export class SharedEventSource extends EventTarget {
    */
   static async reset() {
     const at = Date.now();
+    lastReset.note(at);
     const channel = new BroadcastChannel(NAME);
     channel.postMessage(at);
     forget(at);
@@ -517,7 +899,7 @@ export class SharedEventSource extends EventTarget {
   }
 
   async #join() {
-    const tab = `${NAME}:${Date.now()}:${Math.random()}`;
+    const id = `${NAME}:${Date.now()}:${Math.random()}`;
     let present = true;
     const left = new Promise((resolve) => {
       this.#release = () => {
@@ -526,49 +908,136 @@ export class SharedEventSource extends EventTarget {
       };
     });
     // Held before the hub can ask for it.
-    if (navigator.locks) await new Promise((held) => navigator.locks.request(tab, () => (held(), left)));
+    if (navigator.locks) await new Promise((held) => navigator.locks.request(id, () => (held(), left)));
     if (!present) return;
-    const hear = (what) => present && this.#hear(what);
-    const elect = () => (this.#link = new ElectionLink(this.#name, tab, hear));
+    const tab = {
+      id,
+      name: this.#name,
+      hear: (what) => present && this.#hear(what),
+      known: () => this.#position,
+      followed: () => (this.#isFollowing ? this.#state : undefined),
+      hasHeaders: this.#headers !== undefined,
+      askHeaders: this.#askHeaders,
+    };
+    const elect = () => (this.#link = new ElectionLink(tab));
     try {
-      this.#link = new WorkerLink(this.#name, tab, hear, () => present && elect());
+      this.#link = new WorkerLink(tab, () => present && elect());
     } catch {
       elect(); // No SharedWorker here, or not for a script of another origin.
     }
   }
 
   #leave() {
+    this.#state = this.#position;
+    this.#isFollowing = false;
+    this.#dropOwnHub();
     this.#link?.leave();
     this.#link = undefined;
-    this.#release();
+    this.#release?.();
+    this.#release = undefined;
   }
 
-  #hidden = () => this.#leave();
+  /** How far this tab has heard the stream. */
+  get #position() {
+    return this.#ownHub?.state ?? this.#state;
+  }
 
-  #shown = ({ persisted }) => {
-    if (persisted && this.#readyState !== CLOSED) {
-      this.#readyState = CONNECTING;
-      this.#join();
+  /** Leaves everything that would keep the page out of the back/forward cache, or others from going on. */
+  #away = () => this.#leave();
+
+  #shown = ({ persisted }) => persisted && this.#back();
+
+  /** A page that returns from the back/forward cache may be told so twice. */
+  #back = () => {
+    if (this.#release) return;
+    if (lastReset.isAfter(this.#born)) {
+      this.#end({ reason: "reset" });
+      return;
+    }
+    this.#readyState = CONNECTING;
+    this.#join();
+  };
+
+  /** As pairs, which can be sent to a worker. */
+  #askHeaders = async () => {
+    if (!this.#headers) return undefined;
+    try {
+      return [...new Headers(await this.#headers())];
+    } catch (error) {
+      console.error("SharedEventSource: `headers` failed, and is called again before the next connect:", error);
+      throw error;
     }
   };
 
   #hear(what) {
+    if (what.kind === "welcome") this.#welcomed(what.state);
+    else if (what.kind === "lost") this.#isFollowing = false;
+    else if (this.#isFollowing && !this.#hasHeard(what)) {
+      remember(this.#state, what);
+      if (this.#ownHub) this.#meetHub();
+      else this.#dispatch(what);
+    }
+  }
+
+  /** A new leader may resume behind an event that this tab has still heard of from the old one. */
+  #hasHeard({ kind, sequence, id }) {
+    return kind === "event" && id !== "" && sequence <= this.#state.sequence;
+  }
+
+  #welcomed(state) {
+    const position = this.#position;
+    const missed = missedEvents(state, position);
+    this.#dropOwnHub();
+    this.#state = copied(state);
+    if (position?.born === state.born) this.#state.sequence = Math.max(position.sequence, state.sequence);
+    this.#isFollowing = true;
+    if (missed) {
+      this.#follow(missed);
+      return;
+    }
+    const hear = (what) => {
+      this.#dispatch(what);
+      if (what.kind === "event" || what.kind === "position") this.#meetHub();
+    };
+    this.#ownHub = new Hub(JSON.parse(this.#name), hear, this.#askHeaders, resumed(position));
+    this.#ownHub.start();
+  }
+
+  /** Once both connections have had the same event, the hub's is enough. */
+  #meetHub() {
+    if (!this.#ownHub) return;
+    const heard = lastHeard(this.#state, this.#ownHub.state);
+    if (heard === undefined) return;
+    this.#dropOwnHub();
+    this.#follow(this.#state.recent.filter(({ sequence }) => sequence > heard));
+  }
+
+  #dropOwnHub() {
+    this.#ownHub?.stop();
+    this.#ownHub = undefined;
+  }
+
+  #follow(missed) {
+    const { readyState } = this.#state;
+    if (readyState === OPEN && this.#readyState !== OPEN) this.#dispatch({ kind: "open" });
+    for (const event of missed) this.#dispatch(event);
+    if (readyState === CONNECTING && this.#readyState === OPEN) this.#dispatch({ kind: "error" });
+  }
+
+  /** Tells the page. Any of its listeners may close this source. */
+  #dispatch(what) {
+    if (this.#readyState === CLOSED) return;
     switch (what.kind) {
-      case "welcome": {
-        const { born, readyState, retained, sequence } = what.state;
-        const known = born === this.#heardOf.born ? this.#heardOf.sequence : 0;
-        this.#heardOf = { born, sequence: known };
-        if (readyState === OPEN) this.#opened();
-        for (const event of retained) if (event.sequence > known) this.#message(event);
-        this.#heardOf.sequence = sequence;
+      case "open":
+        this.#readyState = OPEN;
+        this.dispatchEvent(new Event("open"));
+        break;
+      case "event": {
+        const { name, data, id } = what;
+        const { origin } = new URL(this.#url);
+        this.dispatchEvent(new MessageEvent(name, { data, lastEventId: id, origin }));
         break;
       }
-      case "open":
-        this.#opened();
-        break;
-      case "event":
-        this.#message(what);
-        break;
       case "error":
         this.#readyState = CONNECTING;
         this.dispatchEvent(new Event("error"));
@@ -576,18 +1045,6 @@ export class SharedEventSource extends EventTarget {
       case "close":
         this.#end(what);
     }
-  }
-
-  #opened() {
-    this.#readyState = OPEN;
-    this.dispatchEvent(new Event("open"));
-  }
-
-  #message({ sequence, name, data, id }) {
-    if (this.#readyState === CLOSED) return;
-    this.#heardOf.sequence = sequence;
-    const { origin } = new URL(this.#url);
-    this.dispatchEvent(new MessageEvent(name, { data, lastEventId: id, origin }));
   }
 
   /** For good. As with EventSource an `error` says so, and then, with the reason, a `close`. */
@@ -598,8 +1055,20 @@ export class SharedEventSource extends EventTarget {
   }
 }
 
+/** Hears of resets while the page is shown. An open channel would keep it out of the back/forward cache. */
+function listenForResets() {
+  let channel;
+  const open = () => {
+    channel = new BroadcastChannel(NAME);
+    channel.onmessage = ({ data: at }) => forget(at);
+  };
+  open();
+  addEventListener("pagehide", () => channel.close());
+  addEventListener("pageshow", ({ persisted }) => persisted && open());
+}
+
 if (globalThis.SharedWorkerGlobalScope && globalThis instanceof SharedWorkerGlobalScope) {
   work(globalThis);
 } else {
-  new BroadcastChannel(NAME).onmessage = ({ data: at }) => forget(at);
+  listenForResets();
 }

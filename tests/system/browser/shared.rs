@@ -1,16 +1,22 @@
 //! `shared-event-source.js`: one stream for all tabs, in a worker or, without one, in a tab that is elected.
 
 mod answers;
+mod by_hand;
+mod headers;
+mod heartbeat;
 mod parser;
+mod position;
+mod rejoin;
 mod tabs;
 
 use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
 use actix_web::{
     App, Error, HttpRequest,
+    dev::Service as _,
     error::InternalError,
     get,
-    http::StatusCode,
+    http::{ConnectionType, StatusCode},
     web::{self, Html},
 };
 use sse_actix::{Event, EventName, LastEventId, Shutdown, StreamControl, sse_stream, test::Serving};
@@ -19,6 +25,8 @@ use sse_tests::{
     patience::until,
 };
 use tokio::sync::watch;
+
+use by_hand::ByHand;
 
 /// What a server has to tell, and how it answers.
 struct Feed {
@@ -101,7 +109,11 @@ async fn page(request: HttpRequest) -> Html {
         .unwrap_or("nothing");
     Html::new(format!(
         "<!doctype html><title>shared</title>
-         <script>delete globalThis.{without}</script>
+         <script>
+             delete globalThis.{without};
+             globalThis.returned = 0;
+             addEventListener('pageshow', ({{ persisted }}) => returned += persisted);
+         </script>
          <script type=module>
              globalThis.shared = await import('/shared-event-source.js');
          </script>"
@@ -112,6 +124,7 @@ struct Scene {
     browser: Browser,
     serving: Serving,
     feed: web::Data<Feed>,
+    by_hand: web::Data<ByHand>,
     query: &'static str,
 }
 
@@ -122,11 +135,13 @@ impl Scene {
     async fn open(engine: Engine, query: &'static str) -> Option<Self> {
         let browser = Browser::start_engine(engine).await?;
         let feed = Feed::new();
-        let serving = serve(&feed, 0);
+        let by_hand = web::Data::new(ByHand::default());
+        let serving = serve_both(&feed, &by_hand, 0);
         let scene = Self {
             browser,
             serving,
             feed,
+            by_hand,
             query,
         };
         scene.browser.open(&scene.serving.url(query)).await;
@@ -148,12 +163,16 @@ impl Scene {
 
     /// Opens a source in the current tab, which notes all that happens.
     async fn listen(&self, options: &str) {
+        self.listen_to("/feed", options).await;
+    }
+
+    async fn listen_to(&self, path: &str, options: &str) {
         let script = format!(
             "window.seen = [];
              window.told = [];
-             window.source = new shared.SharedEventSource('/feed', {options});
+             window.source = new shared.SharedEventSource('{path}', {options});
              const note = ({{ type, data, lastEventId }}) => seen.push([type, data, lastEventId]);
-             for (const name of ['message', 'a', 'b', 'sse-end']) source.addEventListener(name, note);
+             for (const name of ['message', 'a', 'b', 'sse-end', 'sse-position']) source.addEventListener(name, note);
              source.onopen = () => told.push('open');
              source.onerror = () => told.push('error');
              source.onclose = ({{ reason, status }}) => told.push(`${{reason}} ${{status}}`);"
@@ -193,13 +212,29 @@ impl Scene {
 
 /// On a port, or on a free one.
 fn serve(feed: &web::Data<Feed>, port: u16) -> Serving {
-    let feed = feed.clone();
+    serve_both(feed, &web::Data::new(ByHand::default()), port)
+}
+
+fn serve_both(feed: &web::Data<Feed>, by_hand: &web::Data<ByHand>, port: u16) -> Serving {
+    let (feed, by_hand) = (feed.clone(), by_hand.clone());
     Serving::with(
         move || {
-            let app = App::new().app_data(feed.clone());
+            let app = App::new().app_data(feed.clone()).app_data(by_hand.clone());
+            // So that no request is sent on an older connection, which may be dead.
+            let app = app.wrap_fn(|request, service| {
+                let response = service.call(request);
+                async {
+                    let mut response = response.await?;
+                    let head = response.response_mut().head_mut();
+                    head.set_connection_type(ConnectionType::Close);
+                    Ok(response)
+                }
+            });
             app.service(sse_actix::shared_event_source())
                 .service(page)
                 .service(all)
+                .service(by_hand::by_hand)
+                .route("/elsewhere", web::get().to(super::blank))
         },
         move |server| {
             let soon = Duration::from_millis(100)..=Duration::from_millis(200);

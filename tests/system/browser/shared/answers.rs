@@ -99,21 +99,67 @@ async fn of_misuse_are_clear(engine: Engine) {
     let Some(scene) = Scene::open(engine, "/").await else {
         return;
     };
-    for (arguments, error) in [
-        ("", "TypeError"),
-        ("'http://'", "SyntaxError"),
-        ("'/feed', 'ada'", "TypeError"),
-        ("'/feed', { key: 42 }", "TypeError"),
+    for (arguments, error, message) in [
+        ("", "TypeError", "the first argument"),
+        ("'http://'", "SyntaxError", "http://"),
+        ("'/feed', 'ada'", "TypeError", "an object of options"),
+        ("'/feed', { key: 42 }", "TypeError", "`key` is a string"),
+        (
+            "'/feed', { headers: { Authorization: 'x' } }",
+            "TypeError",
+            "headers: async () => (",
+        ),
+        (
+            "'/feed', { headers: null }",
+            "TypeError",
+            "`headers` is a function",
+        ),
+        (
+            "'/feed', { heartbeatTimeout: -1 }",
+            "TypeError",
+            "milliseconds; 0 turns it off",
+        ),
+        (
+            "'/feed', { heartbeatTimeout: NaN }",
+            "TypeError",
+            "`heartbeatTimeout` is a number",
+        ),
+        (
+            "'/feed', { heartbeatTimeout: Infinity }",
+            "TypeError",
+            "0 turns it off",
+        ),
+        (
+            "'/feed', { heartbeatTimeout: '5000' }",
+            "TypeError",
+            "`heartbeatTimeout` is a number",
+        ),
+        ("'/feed', { positionEvent: '' }", "TypeError", "not empty"),
+        (
+            "'/feed', { positionEvent: 7 }",
+            "TypeError",
+            "`positionEvent` is the name",
+        ),
+        ("'/feed', { positionEvent: 'a\\nb' }", "TypeError", "one line"),
+        (
+            "'/feed', { positionEvent: 'message' }",
+            "TypeError",
+            "`message` is not to be hidden",
+        ),
+        (
+            "'/feed', { positionEvent: 'sse-end' }",
+            "TypeError",
+            "`sse-end` is not to be hidden",
+        ),
     ] {
         let script = format!(
-            "try {{ new shared.SharedEventSource({arguments}) }} catch (error) {{ return error.name }}"
+            "try {{ new shared.SharedEventSource({arguments}) }} catch (error) {{ return [error.name, error.message] }}"
         );
-        assert_eq!(
-            scene.browser.run::<Value>(&script).await,
-            json!(error),
-            "{arguments}"
-        );
+        let (name, text): (String, String) = scene.browser.run(&script).await;
+        assert_eq!(name, error, "{arguments}");
+        assert!(text.contains(message), "{arguments}: {text}");
     }
+    assert_eq!(scene.feed.requests(), []);
     let script = "
         const source = new shared.SharedEventSource('feed', { withCredentials: true });
         const { url, withCredentials, readyState, onopen, CONNECTING, OPEN, CLOSED } = source;
