@@ -35,6 +35,7 @@ mod nodes;
 mod opening;
 mod quickstart;
 mod reconnect;
+mod service_worker;
 mod shared;
 
 /// A page of the origin that is tested, from which scripts can open streams.
