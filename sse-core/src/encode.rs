@@ -10,7 +10,8 @@ use memchr::memchr2;
 use serde::Serialize;
 
 use crate::{
-    Comment, Event, EventId, EventName, FieldError, Frame, Message, Retry, line::split_line, scratch::Parts,
+    Comment, Event, EventId, EventName, FieldError, Frame, Message, Retry, line::split_line, relayed::encode_message,
+    scratch::Parts,
 };
 
 /// What can be sent on a stream: an [`Event`], a [`Comment`], a [`Frame`], text (an event with that
@@ -53,6 +54,7 @@ mod sealed {
     impl Sealed for &super::Frame {}
     impl Sealed for super::Message {}
     impl Sealed for &super::Message {}
+    impl Sealed for crate::Relayed {}
     impl Sealed for &str {}
     impl Sealed for String {}
     impl Sealed for &String {}
@@ -201,28 +203,7 @@ impl Emit for &Frame {
 /// As it came: with its name, unless that is `message`, its last event id, unless that is empty, and its data.
 impl Emit for &Message {
     fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
-        let Message {
-            event,
-            data,
-            last_event_id,
-        } = self;
-        // A decoder gives one line each; a `Message` made by hand may hold anything.
-        let name = match &**event {
-            "message" | "" => None,
-            name => Some(EventName::not_for_browsers(name)?),
-        };
-        let id = match &**last_event_id {
-            "" => None,
-            id => Some(EventId::not_for_browsers(id)?),
-        };
-        out.reserve(data.len() + event.len() + last_event_id.len() + 64);
-        push_name(name.as_ref(), out);
-        if let Some(id) = id {
-            push_field(b"id: ", id.as_str().as_bytes(), out);
-        }
-        push_text_lines(b"data:", data.as_bytes(), out);
-        out.extend_from_slice(b"\n");
-        Ok(())
+        encode_message(self, !self.last_event_id.is_empty(), out)
     }
 
     fn check_for_browsers(&self) -> Result<(), FieldError> {

@@ -12,6 +12,7 @@
 //! | make events | [`Event`], [`Comment`], [`Json`], [`EventName`], [`EventId`], [`Retry`] |
 //! | encode them | [`Frame`], [`Emit`] |
 //! | decode a stream | [`Decoder`], [`Decoded`], [`Message`], [`DecodeError`] |
+//! | send it on | [`Relayed`] |
 //! | keep a silent stream alive | [`KeepAlive`], [`Silence`] |
 //! | keep what a topic published | [`Log`], [`MemoryLog`], [`Retention`], [`Ring`] |
 //! | read it | [`Position`], [`Resume`], [`Window`], [`Mailbox`] |
@@ -27,6 +28,7 @@ mod keep_alive;
 mod line;
 mod log;
 mod mailbox;
+mod relayed;
 #[cfg(feature = "actix-web")]
 mod response_error;
 mod scratch;
@@ -48,6 +50,7 @@ pub use self::{
         Watchers, gap_frame, position_frame,
     },
     mailbox::{Bell, Mailbox},
+    relayed::Relayed,
     topic::{IntoTopicName, TopicName, TopicNameError},
     window::{Ahead, Window},
 };

@@ -99,6 +99,11 @@ impl Block {
         self.discarded
     }
 
+    /// Whether an empty line is missing: something other than `retry` lines and comments has come.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.discarded || self.name.is_some() || self.id.is_some() || self.data.is_some()
+    }
+
     /// Whether neither an empty line nor a comment would come to anything now.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {

@@ -82,6 +82,11 @@ impl Data {
         }
     }
 
+    /// Whether there was a line of it.
+    pub(super) fn is_some(&self) -> bool {
+        !matches!(self.lines, Lines::None)
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }

@@ -175,6 +175,12 @@ impl Lines {
         !self.chunk.is_empty()
     }
 
+    /// Whether a line has begun and not ended.
+    pub(super) fn is_inside_line(&self) -> bool {
+        let begun = matches!(self.place, Place::Skipped | Place::Stream(1 | 2));
+        begun || !self.held.is_empty() || self.unread() > 0
+    }
+
     pub(super) fn held(&self) -> usize {
         self.held.len()
     }

@@ -216,6 +216,31 @@ impl Decoder {
         self.block.last_event_id()
     }
 
+    /// Whether the stream would end in the middle of something if it ended here: a line without its line break, or
+    /// lines of an event without the empty line after them. To be asked when iterating has given `None`.
+    ///
+    /// A server that closes its connection cleanly there has not sent all that it meant to send. Comments and `retry`
+    /// lines need no empty line.
+    ///
+    /// ```
+    /// # use sse_actix_core::Decoder;
+    /// let mut decoder = Decoder::new();
+    /// for (chunk, unfinished) in [
+    ///     ("data: a\n\n", false),
+    ///     ("retry: 1000\n: comment\n", false),
+    ///     ("data: b", true),
+    ///     ("\n", true),
+    ///     ("\n", false),
+    /// ] {
+    ///     decoder.feed(chunk);
+    ///     decoder.by_ref().for_each(drop);
+    ///     assert_eq!(decoder.is_unfinished(), unfinished, "{chunk:?}");
+    /// }
+    /// ```
+    pub fn is_unfinished(&self) -> bool {
+        self.lines.is_inside_line() || self.block.is_unfinished()
+    }
+
     /// The reconnection time that the stream last asked for; `None` if it never did.
     ///
     /// Only digits count; a number of more milliseconds than a `u64` holds is taken as that many.

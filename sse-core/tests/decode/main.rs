@@ -13,6 +13,7 @@ mod reference;
 mod sharing;
 mod splits;
 mod timing;
+mod unfinished;
 mod vectors;
 
 use sse_actix_core::{DecodeError, Decoded, Decoder};
