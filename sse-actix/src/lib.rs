@@ -41,6 +41,7 @@
 //! | share a path with JSON | [`PrefersEventStream`] |
 //! | test | [`test`](mod@test) |
 //! | read a stream | [`Decoder`] |
+//! | send another server's stream on | [`Relay`], [`RelayError`], [`Unusable`], [`Relayed`] |
 //!
 //! | feature | default | adds |
 //! |---|---|---|
@@ -65,6 +66,7 @@ mod hub;
 mod journal;
 mod options;
 mod outbox;
+mod relay;
 mod responder;
 mod server;
 #[cfg(feature = "shared-event-source")]
@@ -91,6 +93,7 @@ pub use self::{
         TopicStats, TurnedAway,
     },
     journal::{StreamCounts, stream_counts},
+    relay::{Relay, RelayError, Replacement, Unusable},
     responder::Sse,
     server::{Server, inherited_sockets},
     shutdown::Shutdown,

@@ -1,0 +1,103 @@
+//! Which id a reader has, and what it can use.
+
+use sse_actix_core::{ByteString, EventId, EventName, FieldError, Message, Relayed};
+
+use super::{decoding::Received, error::RelayError, for_browsers::Unusable};
+
+/// What has been sent, as far as it decides about what comes next.
+#[derive(Debug, Default)]
+pub(super) struct Sending {
+    /// `None` if the readers need not be browsers.
+    unusable: Option<Unusable>,
+    /// The last event id of upstream that was sent.
+    sent_id: ByteString,
+    /// Whether something else was sent since, which may have had an id.
+    sent_other: bool,
+}
+
+impl Sending {
+    pub(super) fn last_event_id(&mut self, id: &str) {
+        self.sent_id = id.into();
+    }
+
+    pub(super) fn for_browsers(&mut self, unusable: Unusable) {
+        self.unusable = Some(unusable);
+    }
+
+    /// What upstream has sent, unchanged; `None` if it is left out.
+    pub(super) fn received(&mut self, received: Received) -> Result<Option<Relayed>, RelayError> {
+        match received {
+            Received::Message(message) => self.message(message),
+            Received::Told(message) => Ok(Some(self.with_id(message))),
+            Received::Line(line) => Ok(Some(line)),
+        }
+    }
+
+    /// What was put in a message's place; `None` if it is left out.
+    pub(super) fn replacement(&mut self, item: Relayed) -> Result<Option<Relayed>, RelayError> {
+        match item {
+            Relayed::Message { message, .. } => self.message(message),
+            item => {
+                self.sent_other = true;
+                Ok(Some(item))
+            }
+        }
+    }
+
+    fn message(&mut self, mut message: Message) -> Result<Option<Relayed>, RelayError> {
+        let Some(unusable) = self.unusable else {
+            return Ok(Some(self.with_id(message)));
+        };
+        let name = check_name(&message.event);
+        let id = self.check_id(&message.last_event_id);
+        let has_id = id.is_ok();
+        match (unusable, name.and(id)) {
+            (_, Ok(())) => {}
+            (Unusable::Fail, Err(error)) => return Err(RelayError::Unusable(error)),
+            (Unusable::Drop, Err(_)) => return Ok(None),
+            (Unusable::Rename, Err(_)) => {
+                if check_name(&message.event).is_err() {
+                    message.event = format!("upstream-{}", message.event.replace('\0', "")).into();
+                }
+            }
+        }
+        Ok(Some(if has_id {
+            self.with_id(message)
+        } else {
+            Relayed::Message {
+                message,
+                sends_id: false,
+            }
+        }))
+    }
+
+    #[inline]
+    fn with_id(&mut self, message: Message) -> Relayed {
+        let sends_id = self.is_news(&message.last_event_id);
+        if sends_id {
+            self.sent_id = message.last_event_id.clone();
+            self.sent_other = false;
+        }
+        Relayed::Message { message, sends_id }
+    }
+
+    /// Whether the reader does not have this id.
+    #[inline]
+    fn is_news(&self, id: &ByteString) -> bool {
+        *id != self.sent_id || (self.sent_other && !id.is_empty())
+    }
+
+    fn check_id(&self, id: &ByteString) -> Result<(), FieldError> {
+        if self.is_news(id) {
+            EventId::try_from(&**id)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_name(name: &str) -> Result<(), FieldError> {
+    if !matches!(name, "message" | "") {
+        EventName::try_from(name)?;
+    }
+    Ok(())
+}
