@@ -17,6 +17,7 @@ mod macros;
 mod never_reading;
 mod plain;
 mod redis;
+mod relay;
 mod responder;
 mod server;
 mod shutdown;
