@@ -55,6 +55,13 @@ fn a_port_that_is_taken() {
 }
 
 #[test]
+fn an_upstream_that_cannot_be_asked() {
+    let (status, message) = refused(LLM, &["--upstream", "https://127.0.0.1/v1"], "0");
+    assert_eq!(status, 2);
+    assert_eq!(message, "error: the URL behind --upstream is to begin with http://\n");
+}
+
+#[test]
 fn a_redis_that_is_not_there() {
     let (status, message) = refused(NODES, &["--redis", "redis://:secret@127.0.0.1:1/"], "0");
     assert_eq!(status, 1);
@@ -84,7 +91,7 @@ fn an_argument_that_means_nothing() {
             ["--port", "http"],
             "usage: quickstart [--port PORT] [LOG_FILE]\n",
         ),
-        (LLM, ["a", "file"], "usage: llm [--port PORT]\n"),
+        (LLM, ["a", "file"], "usage: llm [--port PORT] [--upstream URL]\n"),
         (
             NODES,
             ["--sentinel", "here"],

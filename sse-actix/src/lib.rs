@@ -48,6 +48,7 @@
 //! | `http2` | yes | HTTP/2, and with it about a hundred streams to an origin instead of six |
 //! | `rustls` | no | `Server::bind_rustls`: HTTPS, without which browsers do not speak HTTP/2 |
 //! | `shared-event-source` | no | a JavaScript module by which all tabs share one stream: `shared_event_source` |
+//! | `awc` | no | `upstream_connector`, by which awc reports an upstream that was cut |
 //! | `test` | no | the test kit |
 //!
 //! What streams tell the log goes to [`tracing`] under the target `sse_actix`: `stream opened` (debug),
@@ -76,6 +77,8 @@ mod source;
 #[cfg(feature = "test")]
 pub mod test;
 
+#[cfg(feature = "awc")]
+pub use self::relay::upstream_connector;
 #[cfg(feature = "rustls")]
 pub use self::server::ServerConfig;
 #[cfg(feature = "shared-event-source")]

@@ -1,5 +1,7 @@
 //! Another server's stream, sent on.
 
+#[cfg(feature = "awc")]
+mod connector;
 mod decoding;
 mod error;
 mod for_browsers;
@@ -18,6 +20,8 @@ use futures_core::Stream;
 use sse_actix_core::{Message, Relayed};
 
 use self::{decoding::Decoding, map::MapMessages, sending::Sending};
+#[cfg(feature = "awc")]
+pub use self::connector::upstream_connector;
 pub use self::{error::RelayError, for_browsers::Unusable, map::Replacement};
 use crate::source::StreamItem;
 

@@ -136,6 +136,7 @@ where
 #[allow(clippy::panic, reason = "a test that cannot go on")]
 pub async fn connect(url: &str, last_event_id: &str) -> TestStream {
     let client = awc::Client::builder()
+        .connector(crate::upstream_connector())
         .disable_timeout()
         .no_default_headers()
         .finish();

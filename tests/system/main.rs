@@ -12,6 +12,7 @@ mod cross_origin;
 mod disconnect;
 mod hub;
 mod keep_alive;
+mod llm_gateway;
 mod log;
 mod macros;
 mod never_reading;

@@ -3,31 +3,41 @@
 //!
 //! Each server is a process of its own, with one worker, on the first processor; the client is on the
 //! second, and compares every byte. Megabytes are those of the events, without HTTP's chunks.
+//!
+//! Two of the servers relay: one chunks of 16 KiB that are in its memory, one what awc reads from a socket, whose other
+//! end is a thread beside the client that writes prepared bytes.
 
 use std::{
     convert::Infallible,
     error::Error,
-    io,
-    net::Ipv4Addr,
+    io::{self, Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::LazyLock,
+    thread,
     time::{Duration, Instant},
 };
 
-use actix_web::{App, HttpServer, get};
+use actix_web::{App, HttpServer, error::ErrorBadGateway, get, web};
 use async_stream::stream;
+use bytes::Bytes;
 use futures_core::Stream;
-use sse_actix::{Sse, sse_stream};
+use futures_util::stream as streams;
+use sse_actix::{Relay, RelayError, Relayed, Sse, sse_stream, upstream_connector};
 use sse_bench::{
-    Connection, Expected, Reading, Samples, Server, announce, leave_the_servers_alone, number, role, rounds,
+    CYCLE, Connection, Expected, Reading, Samples, Server, announce, leave_the_servers_alone, number, role, rounds,
     text,
 };
 
 /// Both a path and a server's name.
-const SERVERS: [(&str, &str, &str); 4] = [
+const SERVERS: [(&str, &str, &str); 6] = [
     ("macro", "`#[sse_stream]`", "retry: 3000\n"),
     ("stream", "`async_stream` into `Sse`", "retry: 3000\n"),
     ("lab", "`async_stream` into actix-web-lab's `Sse`", ""),
     ("axum", "`async_stream` into axum's `Sse`", ""),
+    ("relay", "`Relay`, from memory", "retry: 3000\n"),
+    ("gateway", "`Relay`, from a socket by awc", "retry: 3000\n"),
 ];
+const MACRO: usize = 0;
 const LAB: usize = 2;
 const AXUM: usize = 3;
 
@@ -74,6 +84,51 @@ async fn axum() -> impl axum::response::IntoResponse {
     })
 }
 
+/// A whole number of cycles of events, and about 16 KiB.
+static CHUNK: LazyLock<Bytes> = LazyLock::new(|| {
+    let events = (0..CYCLE * 2).map(|n| format!("data: {}\n\n", text(n)));
+    Bytes::from(events.collect::<String>())
+});
+
+#[get("/relay")]
+async fn relay() -> Sse<impl Stream<Item = Result<Relayed, RelayError>>> {
+    // A chunk from a socket is its own memory, too.
+    let chunks = streams::repeat_with(|| Ok::<_, Infallible>(Bytes::copy_from_slice(&CHUNK)));
+    Sse::new(Relay::new(chunks))
+}
+
+#[get("/gateway/{port}")]
+async fn gateway(
+    port: web::Path<u16>,
+    client: web::Data<awc::Client>,
+) -> Result<Sse<impl Stream<Item = Result<Relayed, RelayError>>>, actix_web::Error> {
+    let upstream = client.get(format!("http://127.0.0.1:{port}/")).send().await;
+    let upstream = upstream.map_err(|error| ErrorBadGateway(error.to_string()))?;
+    Ok(Sse::new(Relay::new(upstream)))
+}
+
+/// Answers every connection with events as fast as it takes them, from a thread of its own.
+fn upstream() -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let addr = listener.local_addr()?;
+    thread::spawn(move || {
+        let mut chunk = format!("{:x}\r\n", CHUNK.len()).into_bytes();
+        chunk.extend_from_slice(&CHUNK);
+        chunk.extend_from_slice(b"\r\n");
+        for socket in listener.incoming() {
+            let Ok(mut socket) = socket else { continue };
+            // The request is short, and comes whole.
+            let _ = socket.read(&mut [0; 4096]);
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+            let mut sent = socket.write_all(head.as_bytes());
+            while sent.is_ok() {
+                sent = socket.write_all(&chunk);
+            }
+        }
+    });
+    Ok(addr)
+}
+
 /// What one server did within one measurement.
 struct Rate {
     megabytes_a_second: f64,
@@ -87,14 +142,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rounds = rounds(9)?;
     leave_the_servers_alone();
     let expected = Expected::texts();
+    let port = upstream()?.port();
     let rates = Samples::interleave(SERVERS.len(), rounds, |server| match SERVERS.get(server) {
-        Some((path, _, prelude)) => measure(path, Reading::new(prelude, &expected)),
+        Some((server, _, prelude)) => measure(server, port, Reading::new(prelude, &expected)),
         None => Err(io::ErrorKind::NotFound.into()),
     })?;
     println!(
-        "| {rounds} rounds, medians | MB/s | of actix-web-lab's | of axum's | ns of the server's processor an event |"
+        "| {rounds} rounds, medians | MB/s | of `#[sse_stream]`'s | of actix-web-lab's | of axum's | ns of the server's processor an event |"
     );
-    println!("|---|--:|--:|--:|--:|");
+    println!("|---|--:|--:|--:|--:|--:|");
     for (server, (_, name, _)) in SERVERS.iter().enumerate() {
         let compared = |peer| {
             rates.compared(
@@ -105,8 +161,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             )
         };
         println!(
-            "| {name} | {:.0} | {:.2}x | {:.2}x | {:.0} |",
+            "| {name} | {:.0} | {:.2}x | {:.2}x | {:.2}x | {:.0} |",
             rates.median(server, |rate| rate.megabytes_a_second),
+            compared(MACRO),
             compared(LAB),
             compared(AXUM),
             rates.median(server, |rate| rate.nanos_of_server_an_event),
@@ -136,7 +193,15 @@ fn serve(server: &str) -> io::Result<()> {
             system.block_on(server.run())
         }
         _ => {
-            let app = || App::new().service(emitting).service(streaming);
+            let app = || {
+                let client = awc::Client::builder()
+                    .connector(upstream_connector())
+                    .disable_timeout()
+                    .finish();
+                App::new()
+                    .app_data(web::Data::new(client))
+                    .service((emitting, streaming, relay, gateway))
+            };
             let server = sse_actix::Server::new(app).workers(1).bind(local)?;
             server.addrs().into_iter().for_each(announce);
             system.block_on(server.run())
@@ -144,9 +209,13 @@ fn serve(server: &str) -> io::Result<()> {
     }
 }
 
-fn measure(path: &str, mut reading: Reading<'_>) -> io::Result<Rate> {
-    let server = Server::start(path)?;
-    let mut connection = Connection::get(server.addr(), &format!("/{path}"), READ)?;
+fn measure(server: &str, upstream: u16, mut reading: Reading<'_>) -> io::Result<Rate> {
+    let path = match server {
+        "gateway" => format!("/gateway/{upstream}"),
+        path => format!("/{path}"),
+    };
+    let server = Server::start(server)?;
+    let mut connection = Connection::get(server.addr(), &path, READ)?;
     let mut read_for = |time: Duration| {
         let start = Instant::now();
         // The clock costs more than some of the reads.

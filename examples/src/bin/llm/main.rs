@@ -1,9 +1,9 @@
 //! The answer of a language model, word by word: made by a POST, written once to a topic, read by any number
-//! of GETs.
+//! of GETs. And a gateway to a large model: see `gateway.rs`.
 //!
-//! `cargo run --bin llm`
+//! `cargo run --bin llm`, or `cargo run --bin llm -- --upstream http://127.0.0.1:11434/v1`
 
-use std::{io, time::Duration};
+use std::{env, io, time::Duration};
 
 use actix_web::{
     App, Error, HttpRequest, HttpResponse, Responder,
@@ -16,12 +16,15 @@ use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::json;
 use sse_actix::{Hub, Server, TopicOptions, sse_stream};
-use sse_examples::CommandLine;
+use sse_examples::{CommandLine, fail};
 
-use self::answers::Answers;
+use self::{answers::Answers, gateway::Asked, model::Model, upstream::Upstream};
 
 mod answers;
+mod gateway;
 mod model;
+mod stand_in;
+mod upstream;
 
 #[derive(Debug, Deserialize)]
 struct Question {
@@ -82,19 +85,35 @@ async fn page() -> impl Responder {
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
-    let listener = CommandLine::read("llm", None).listen();
-    println!("http://{}", listener.local_addr()?);
+    let command_line = CommandLine::read_with_option("llm", "--upstream", "URL");
+    let base = command_line.option.clone();
+    if base.as_ref().is_some_and(|base| !base.starts_with("http://")) {
+        fail(2, "the URL behind --upstream is to begin with http://");
+    }
+    let listener = command_line.listen();
+    let addr = listener.local_addr()?;
+    println!("http://{addr}");
+    let base = base.unwrap_or_else(|| format!("http://{addr}{}", stand_in::BASE));
 
     let day = Duration::from_secs(24 * 3_600);
     let hub = Hub::builder().topics(TopicOptions::log().max_age(day)).build()?;
     let answers = web::Data::new(Answers::new(hub.clone()));
     let hub = web::Data::new(hub);
+    let (asked, model) = (web::Data::new(Asked::default()), web::Data::new(Model::train()));
     Server::new(move || {
+        // A client belongs to its thread.
+        let upstream = Upstream::new(&base, env::var("OPENAI_API_KEY").ok());
+        let gateway = web::scope("")
+            .app_data(web::JsonConfig::default().limit(gateway::LONGEST_CONVERSATION))
+            .service((gateway::completions, gateway::ask, gateway::read, stand_in::completions));
         let app = App::new()
             .app_data(answers.clone())
             .app_data(hub.clone())
+            .app_data(asked.clone())
+            .app_data(model.clone())
+            .app_data(web::Data::new(upstream))
             .app_data(web::JsonConfig::default().limit(16 * 1024));
-        app.service(page).service(ask).service(list).service(read)
+        app.service((page, ask, list, read, gateway))
     })
     .listen(listener)
     .run()

@@ -1,0 +1,94 @@
+//! Connections of awc on which a cut is an error.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use actix_rt::net::{ActixStream, Ready, TcpStream};
+use actix_service::{Service, ServiceExt as _};
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection, Connector as TcpConnector, Resolver};
+use actix_web::http::Uri;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A connector for awc that reports an upstream which closes its connection in the middle of a body. Needs the feature
+/// `awc`.
+///
+/// awc by itself (3.11) takes a chunked body for whole if the connection ends between two chunks without the last
+/// one. So a relay could not tell that upstream was cut. With this connector it is
+/// [`RelayError::Upstream`](crate::RelayError::Upstream). A body without `Content-Length` and without chunks ends with
+/// its connection: it cannot be told from one that was cut, and fails as well.
+///
+/// Streams also need a client without a time limit: awc's, of 5 s, counts for the whole body.
+///
+/// ```
+/// # actix_web::rt::System::new().block_on(async {
+/// let client = awc::Client::builder()
+///     .connector(sse_actix::upstream_connector())
+///     .disable_timeout()
+///     .finish();
+/// # let _ = client;
+/// # });
+/// ```
+pub fn upstream_connector() -> awc::Connector<
+    impl Service<ConnectInfo<Uri>, Response = Connection<Uri, UpstreamSocket>, Error = ConnectError> + Clone,
+> {
+    let tcp = TcpConnector::new(Resolver::default()).service();
+    awc::Connector::new().connector(tcp.map(|connection: Connection<Uri, TcpStream>| {
+        let (socket, uri) = connection.into_parts();
+        Connection::new(uri, UpstreamSocket(socket))
+    }))
+}
+
+/// A socket whose end is an error: HTTP/1.1 says where a body ends, so awc reads no further after a whole one.
+#[derive(Debug)]
+pub struct UpstreamSocket(TcpStream);
+
+impl AsyncRead for UpstreamSocket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let had_room = buf.remaining() > 0;
+        ready!(Pin::new(&mut self.0).poll_read(cx, buf))?;
+        if had_room && buf.filled().len() == before {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for UpstreamSocket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+}
+
+impl ActixStream for UpstreamSocket {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        ActixStream::poll_read_ready(&self.0, cx)
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        ActixStream::poll_write_ready(&self.0, cx)
+    }
+}
