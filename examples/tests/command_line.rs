@@ -58,7 +58,10 @@ fn a_port_that_is_taken() {
 fn an_upstream_that_cannot_be_asked() {
     let (status, message) = refused(LLM, &["--upstream", "https://127.0.0.1/v1"], "0");
     assert_eq!(status, 2);
-    assert_eq!(message, "error: the URL behind --upstream is to begin with http://\n");
+    assert_eq!(
+        message,
+        "error: the URL behind --upstream is to begin with http://\n"
+    );
 }
 
 #[test]

@@ -98,7 +98,7 @@ impl Hub {
     ///
     /// If given a literal that is no topic name; see [`TopicName`](crate::TopicName) for the fallible way.
     #[track_caller]
-    pub fn topic<T>(&self, name: impl IntoTopicName) -> Topic<T> {
+    pub fn topic<T: ?Sized>(&self, name: impl IntoTopicName) -> Topic<T> {
         Topic::new(self, name.into_topic_name())
     }
 

@@ -30,7 +30,7 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | write a stream | [`sse_stream`](macro@sse_stream) |
+//! | write a stream | [`sse_stream`](macro@sse_stream), [`Emitter`] |
 //! | send a stream that you have | [`Sse`], [`StreamItem`] |
 //! | make events | [`Event`], [`Json`], [`EventName`], [`EventId`], [`Retry`], [`Frame`] |
 //! | resume | [`LastEventId`] |
@@ -67,6 +67,7 @@ mod hub;
 mod journal;
 mod options;
 mod outbox;
+mod outside;
 mod relay;
 mod responder;
 mod server;
@@ -89,7 +90,7 @@ pub use self::{
     cors::{AllowedOrigins, CookieError, CrossOrigin, Origin, OriginError, SessionCookie},
     ending::{Ending, StreamError},
     extract::{LastEventId, UnknownId},
-    generator::EventStream,
+    generator::{Emission, Emitter, EventStream},
     hub::{
         Evictions, Hub, HubBuilder, HubError, HubStats, OnGap, Overload, Presence, PresenceChange,
         PresenceChanges, PublishError, RawTopic, Snapshot, Subscription, TooManyTopics, Topic, TopicOptions,
@@ -112,7 +113,7 @@ pub mod __private {
     pub use sse_actix_core::{EventName, KeepAlive, Retry};
 
     pub use crate::{
-        generator::{Emitter, EventStream, Outcome, ended, run},
+        generator::{EventStream, Outcome, ended, run},
         options::StreamOptions,
     };
 }

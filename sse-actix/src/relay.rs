@@ -19,9 +19,9 @@ use bytes::Bytes;
 use futures_core::Stream;
 use sse_actix_core::{Message, Relayed};
 
-use self::{decoding::Decoding, map::MapMessages, sending::Sending};
 #[cfg(feature = "awc")]
 pub use self::connector::upstream_connector;
+use self::{decoding::Decoding, map::MapMessages, sending::Sending};
 pub use self::{error::RelayError, for_browsers::Unusable, map::Replacement};
 use crate::source::StreamItem;
 

@@ -10,8 +10,8 @@ use memchr::memchr2;
 use serde::Serialize;
 
 use crate::{
-    Comment, Event, EventId, EventName, FieldError, Frame, Message, Retry, line::split_line, relayed::encode_message,
-    scratch::Parts,
+    Comment, Event, EventId, EventName, FieldError, Frame, Message, Retry, line::split_line,
+    relayed::encode_message, scratch::Parts,
 };
 
 /// What can be sent on a stream: an [`Event`], a [`Comment`], a [`Frame`], text (an event with that

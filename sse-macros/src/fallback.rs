@@ -4,35 +4,50 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{
-    Block, Expr, FnArg, PatType, Stmt, parse_quote_spanned,
+    Block, Expr, FnArg, PatType, Stmt, parse_quote, parse_quote_spanned,
     spanned::Spanned as _,
     visit_mut::{self, VisitMut},
 };
 
-use crate::stream::{Args, Function, MAX_ARGUMENTS, borrows, disconnect, expand, function, generated};
+use crate::stream::{
+    Args, Function, MAX_ARGUMENTS, borrows, disconnect, ends_in_a_result, expand, failure, function,
+    generated, is_result, lacks_a_value,
+};
 
-/// For a mistake in the body: the body without what `emit!`, `open!` and `yield` do. It still uses what
+/// For a mistake in the body: the body without what `emit!`, `open!`, `emitter!` and `yield` do. It still uses what
 /// it uses, so that no import or variable becomes superfluous.
+///
+/// The `errors` stand in it, where they keep the compiler from telling of borrows as well.
 pub(crate) fn without_emissions(
-    function: &Function,
+    mut function: Function,
     args: &Args,
     mut body: Block,
-    lacks_a_value: bool,
+    errors: &TokenStream,
 ) -> TokenStream {
     WithoutYield.visit_block_mut(&mut body);
-    let mut lacks_a_value = lacks_a_value;
-    if lacks_a_value && let Some(Stmt::Expr(Expr::Call(_), semicolon)) = body.stmts.last_mut() {
+    let mut lacks_a_value = if function.returns_nothing() && failure(&body).is_some() {
+        let krate = &args.krate;
+        function.sig.output = parse_quote!(-> ::core::result::Result<(), #krate::__private::Error>);
+        !ends_in_a_result(&body)
+    } else {
+        function.returns_a_result() && lacks_a_value(&body)
+    };
+    if lacks_a_value
+        && let Some(Stmt::Expr(last, semicolon)) = body.stmts.last_mut()
+        && is_result(last)
+    {
         // `Ok(());`, which has nothing wrong with it but the semicolon.
         *semicolon = None;
         lacks_a_value = false;
     }
-    let stmts = disconnect(body.stmts.iter().map(ToTokens::to_token_stream).collect());
+    let stmts = body.stmts.iter().map(ToTokens::to_token_stream).collect();
+    let stmts = disconnect(stmts, &args.krate);
     let body = if lacks_a_value {
-        quote_spanned!(Span::mixed_site()=> { #stmts } ::core::unreachable!())
+        quote_spanned!(Span::mixed_site()=> { #errors #stmts } ::core::unreachable!())
     } else {
-        stmts
+        quote!(#errors #stmts)
     };
-    expand(function, args, body)
+    expand(&function, args, body)
 }
 
 /// For a mistake in the signature: one that actix takes for a handler.

@@ -30,7 +30,7 @@ use proc_macro::TokenStream;
 /// let request = test::TestRequest::get().uri("/countdown/2").to_request();
 /// assert_eq!(
 ///     test::call_and_read_body(&app, request).await,
-///     "retry: 3000\n\nevent: tick\nid: 1\ndata: 1\n\nevent: tick\nid: 0\ndata: 0\n\n",
+///     "retry: 3000\nevent: tick\nid: 1\ndata: 1\n\nevent: tick\nid: 0\ndata: 0\n\n",
 /// );
 /// # }
 /// ```
@@ -39,15 +39,57 @@ use proc_macro::TokenStream;
 /// `actix_web::Error` itself). Its arguments own what they hold; they live as long as the stream, used or
 /// not, and are dropped when it ends or its client has left. The future need not be `Send`.
 ///
-/// # `emit!` and `open!`
+/// # `emit!`, `open!` and `emitter!`
 ///
-/// `emit!(value)` sends one event and waits for room. It is an expression of type `()`. A value is an
-/// `Event`, text (an event with that data), `Json(value)`, a `Frame` that was encoded before, or a
-/// `Comment`. A value that cannot be serialised ends the stream as an error does.
+/// | written | does |
+/// |---|---|
+/// | `emit!(value)` | sends one event and waits for room |
+/// | `open!()` | lets the head leave: [see below](#when-the-head-leaves) |
+/// | `open!(time)` | the same, with this reconnection time instead of [`retry`](#arguments)'s; a `Duration` or a `Retry`, computed at run time |
+/// | `emitter!()` | gives the `Emitter`, which a [helper function](#helper-functions) sends with |
 ///
-/// `open!()` lets the head leave: see below.
+/// `emit!` and `open!` are expressions of type `()`, and cannot fail. A value is an `Event`, text (an event with
+/// that data), `Json(value)`, a `Frame` that was encoded before, or a `Comment`. A value that cannot be
+/// serialised ends the stream as an error does.
 ///
-/// Both names are the function's own in it: a macro of yours by that name is reached by its path.
+/// All three names are the function's own in it: a macro of yours by that name is reached by its path. A
+/// function that uses none of them, and calls no macro that could, sends nothing: it does not compile.
+///
+/// # Helper functions
+///
+/// A helper takes an `Emitter`, which is `Copy`, and the stream's function passes it `emitter!()`:
+///
+/// ```
+/// use actix_web::{App, Error, test, web};
+/// use sse_actix::{Emitter, Event, sse_stream};
+///
+/// async fn progress(emitter: Emitter<'_>, percent: u8) -> Result<(), Error> {
+///     emitter.emit(Event::json(&percent)?.event("progress")).await;
+///     Ok(())
+/// }
+///
+/// #[sse_stream]
+/// async fn import() -> Result<(), Error> {
+///     for percent in [50, 100] {
+///         progress(emitter!(), percent).await?;
+///     }
+///     emit!("done");
+///     Ok(())
+/// }
+///
+/// # #[actix_web::main]
+/// # async fn main() {
+/// let app = test::init_service(App::new().route("/", web::get().to(import))).await;
+/// let request = test::TestRequest::get().to_request();
+/// assert_eq!(
+///     test::call_and_read_body(&app, request).await,
+///     "retry: 3000\nevent: progress\ndata: 50\n\nevent: progress\ndata: 100\n\ndata: done\n\n",
+/// );
+/// # }
+/// ```
+///
+/// The attribute's [`event`](#arguments) names what a helper sends, too. The emitter cannot outlive the stream, so
+/// it cannot go into a spawned task.
 ///
 /// # Two phases
 ///
@@ -77,7 +119,7 @@ use proc_macro::TokenStream;
 /// assert_eq!(test::call_service(&app, get("/olds")).await.status(), 404);
 /// assert_eq!(
 ///     test::call_and_read_body(&app, get("/news")).await,
-///     "retry: 3000\n\ndata: welcome\n\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"failed\"}\n\n",
+///     "retry: 3000\ndata: welcome\n\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"failed\"}\n\n",
 /// );
 /// # }
 /// ```
@@ -89,11 +131,11 @@ use proc_macro::TokenStream;
 ///
 /// | place | the last that can still fail with a status of its own |
 /// |---|---|
-/// | the first `emit!` that runs | its argument |
-/// | a `loop` or `while` with an `emit!` written in it | what stands before the loop; not its condition |
-/// | a `for` with an `emit!` written in it | the expression that is iterated |
-/// | another macro with an `emit!` written in it: `select!`, `join!` | what stands before it |
-/// | `open!()` | what stands before it |
+/// | the first `emit!` that runs, also a helper's | its argument |
+/// | a `loop` or `while` with an `emit!` or `emitter!` written in it | what stands before the loop; not its condition |
+/// | a `for` with one written in it | the expression that is iterated |
+/// | another macro with one written in it: `select!`, `join!` | what stands before it |
+/// | `open!()`, `open!(time)` | what stands before it |
 ///
 /// An `open!` written anywhere in the function switches the three places in the middle off. Use it to open
 /// before a slow beginning, or to fail from inside of a loop with a status:
@@ -123,15 +165,40 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// What matters is what is written in the function: an `emit!` that comes out of a helper macro sends, and
-/// opens when it runs, but a loop around that helper is not seen to emit.
+/// opens when it runs, but a loop around that helper macro is not seen to emit. Nor is a loop that uses an
+/// emitter that was taken before it, as `let emitter = emitter!();`.
+///
+/// `open!(time)` tells a reconnection time that is known at run time alone:
+///
+/// ```
+/// use std::time::Duration;
+/// use actix_web::{App, test, web};
+/// use sse_actix::sse_stream;
+///
+/// #[sse_stream]
+/// async fn feed(readers: web::Data<u64>) {
+///     open!(Duration::from_millis(10 * **readers)); // the more there are, the later they come back
+///     emit!("hello");
+/// }
+///
+/// # #[actix_web::main]
+/// # async fn main() {
+/// let app = App::new().app_data(web::Data::new(700_u64)).route("/", web::get().to(feed));
+/// let app = test::init_service(app).await;
+/// let request = test::TestRequest::get().to_request();
+/// assert_eq!(test::call_and_read_body(&app, request).await, "retry: 7000\ndata: hello\n\n");
+/// # }
+/// ```
 ///
 /// # Arguments
 ///
 /// | argument | value | default |
 /// |---|---|---|
 /// | `keep_alive` | what is sent after how much silence: a duration for a comment, `"off"`, or a const expression of type `KeepAlive`; at least `"100ms"` | `"15s"` |
-/// | `retry` | how long a browser waits before it reconnects: a duration, or a const expression of type `Retry`; `"100ms"` to 2,147,483,647 ms (about 25 days) | `"3s"` |
+/// | `retry` | how long a browser waits before it reconnects: a duration, a const expression of type `Retry`, or `"off"`, which sends no `retry` line; `"100ms"` to 2,147,483,647 ms (about 25 days). At run time: `open!(time)` | `"3s"`; none on a plain stream |
 /// | `event` | the name of data that has none of its own: text, or a const expression of type `EventName` | none: `message` |
+/// | `plain` | whether the stream is for clients other than `EventSource`: `plain` or `plain = true`, `plain = false`: [below](#plain-streams) | the method decides: GET and HEAD are a browser's, any other is plain |
+/// | `on_error` | what a plain stream sends when it fails after its head: a const expression of type `fn(&actix_web::Error) -> Event` | nothing |
 /// | `finite` | when the function has ended, so has the stream, for good: [below](#finite) | the client reconnects |
 /// | `resume` | when the function has failed, the client may come back and resume | it is told not to |
 /// | `compress` | actix's `Compress` may compress the stream | it may not |
@@ -158,7 +225,7 @@ use proc_macro::TokenStream;
 /// let app = test::init_service(App::new().route("/", web::get().to(feed))).await;
 /// let response = test::call_service(&app, test::TestRequest::get().to_request()).await;
 /// assert_eq!(response.headers().get("x-feed").unwrap(), "7");
-/// assert_eq!(test::read_body(response).await, "retry: 500\n\ndata: hello\n\n");
+/// assert_eq!(test::read_body(response).await, "retry: 500\ndata: hello\n\n");
 /// # }
 /// ```
 ///
@@ -167,6 +234,53 @@ use proc_macro::TokenStream;
 /// #[sse_stream(keep_alive = 15)] // fifteen what? write `keep_alive = "15s"`
 /// async fn feed() {
 ///     emit!("hello");
+/// }
+/// ```
+///
+/// # Plain streams
+///
+/// A plain stream is for clients other than `EventSource`, such as the SDKs of language models. It sends what
+/// its function emits, and keep-alive comments: no `retry` that was not asked for, no `sse-end`. If it fails
+/// after its head, it sends the event that `on_error` makes of the error, if any, and is cut off, so that no
+/// client takes half an answer for a whole one. Its end is its end: `finite` and `resume` exclude `plain`, and
+/// change nothing where the method makes a stream plain. `on_error` excludes `plain = false`.
+///
+/// ```
+/// use actix_web::{App, Error, error::ErrorBadGateway, test::{TestRequest, init_service}, web};
+/// use sse_actix::{Event, sse_stream, test};
+///
+/// fn told(error: &Error) -> Event {
+///     Event::data(error.to_string()).event("failure")
+/// }
+///
+/// #[sse_stream(on_error = told)]
+/// async fn answer() -> Result<(), Error> {
+///     emit!("half");
+///     Err(ErrorBadGateway("the model is gone"))
+/// }
+///
+/// # #[actix_web::main]
+/// # async fn main() {
+/// let app = init_service(App::new().route("/", web::post().to(answer))).await;
+/// let mut stream = test::call(&app, TestRequest::post()).await;
+/// assert_eq!(stream.next().await.unwrap().data, "half");
+/// assert_eq!(stream.next().await.unwrap().data, "the model is gone");
+/// assert!(stream.try_next().await.is_err()); // cut off
+/// # }
+/// ```
+///
+/// # Names and ids
+///
+/// An event name or id that is written as a literal in the function is checked when it compiles, in
+/// `Event::data(..).event("name").id("id")` and in `EventName::from_static("name")`. So is
+/// `EventName::not_for_browsers(..)`, which is refused where the attribute can see that browsers read the stream:
+/// with `plain = false`, or with `#[get]` below it. Elsewhere the stream fails when such an event is emitted.
+///
+/// ```compile_fail
+/// # use sse_actix::{Event, sse_stream};
+/// #[sse_stream]
+/// async fn feed() {
+///     emit!(Event::data("a").event("two\nlines")); // an event name cannot hold a line break
 /// }
 /// ```
 ///
@@ -206,8 +320,9 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// Not in a closure that is not async, which could not wait; not in a spawned task, which would outlive the
-/// stream: let it send to a channel that the stream reads; not in an item of its own. Each is an error at
-/// that `emit!`.
+/// stream: let it send to a channel that the stream reads; not in an item of its own, which has no stream: let
+/// it take an [emitter](#helper-functions). Each is an error at that `emit!`. `open!` and `emitter!` do not wait,
+/// so they can stand in any closure.
 ///
 /// # `finite`
 ///
@@ -232,7 +347,7 @@ use proc_macro::TokenStream;
 /// let first = test::TestRequest::get().to_request();
 /// assert_eq!(
 ///     test::call_and_read_body(&app, first).await,
-///     "retry: 3000\n\ndata: 42\n\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"finished\"}\n\n",
+///     "retry: 3000\ndata: 42\n\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"finished\"}\n\n",
 /// );
 /// let reconnect = test::TestRequest::get().insert_header(("last-event-id", "sse-end")).to_request();
 /// assert_eq!(test::call_service(&app, reconnect).await.status(), 204);

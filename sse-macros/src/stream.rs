@@ -6,9 +6,12 @@ mod emission;
 mod ending;
 mod errors;
 mod expand;
+mod foreign;
+mod literal;
 mod opening;
 mod placement;
 mod signature;
+mod text;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -17,10 +20,11 @@ use syn::Block;
 pub(crate) use self::{
     args::Args,
     emission::{disconnect, generated},
+    ending::{ends_in_a_result, failure, is_result, lacks_a_value},
     expand::{expand, function},
     signature::{Function, MAX_ARGUMENTS, borrows},
 };
-use self::{ending::lacks_a_value, errors::Errors};
+use self::{ending::ends_in_an_error, errors::Errors, text::OwnedTexts};
 use crate::fallback;
 
 /// The whole of the attribute, over tokens that need no compiler around them.
@@ -36,14 +40,25 @@ pub(crate) fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
     };
     let fits = function.check(&args, &mut errors);
     let body = errors.take(syn::parse2::<Block>(function.body.to_token_stream()));
-    let lacks_a_value = fits && function.returns_a_result() && body.as_ref().is_some_and(lacks_a_value);
-    let is_sound = body
-        .as_ref()
-        .is_none_or(|body| check(&function, body, lacks_a_value, &mut errors));
+    let mut inside = Errors::default();
+    if let Some(body) = &body {
+        check(&function, &args, body, &mut inside);
+        if fits {
+            check_outcome(&function, body, &mut inside);
+            if inside.is_empty() {
+                check_silence(&function, body, &mut errors);
+            }
+        }
+    }
 
     let expanded = match body {
-        _ if !fits => fallback::without_body(&function, &args),
-        Some(body) if !is_sound => fallback::without_emissions(&function, &args, body, lacks_a_value),
+        _ if !fits => {
+            errors.append(inside);
+            fallback::without_body(&function, &args)
+        }
+        Some(body) if !inside.is_empty() => {
+            fallback::without_emissions(function, &args, body, &inside.into_tokens())
+        }
         Some(body) => {
             let stmts = opened(body);
             expand(&function, &args, emission::connect(stmts, &expand::emitter()))
@@ -58,21 +73,45 @@ pub(crate) fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
     [errors.into_tokens(), expanded].into_iter().collect()
 }
 
-/// Notes what the body cannot do. Whether it can be expanded as it stands.
-fn check(function: &Function, body: &Block, lacks_a_value: bool, errors: &mut Errors) -> bool {
-    let mut own = Errors::default();
-    emission::check_arguments(function.body.stream(), &mut own);
-    placement::check(body, &mut own);
-    if lacks_a_value {
+/// Notes what a body cannot hold.
+fn check(function: &Function, args: &Args, body: &Block, errors: &mut Errors) {
+    emission::check_arguments(function.body.stream(), errors);
+    placement::check(body, errors);
+    let arguments: Vec<_> = function.arguments().collect();
+    let texts = OwnedTexts::of(&arguments, body);
+    literal::check(body, function.is_for_browsers(args), &texts, errors);
+}
+
+/// Notes a body that ends in something else than the function returns.
+fn check_outcome(function: &Function, body: &Block, errors: &mut Errors) {
+    if function.returns_a_result() && lacks_a_value(body) {
         let last = body.stmts.last().map(ToTokens::to_token_stream);
-        own.push_spanned(
+        errors.push_spanned(
             last.unwrap_or_else(|| function.body.to_token_stream()),
-            "the stream ends here without a result: end with `Ok(())`, or return `()` if nothing can fail",
+            "the stream ends here without a result: end with `Ok(())`, or, if nothing can fail, write `-> ()` as the return type",
         );
     }
-    let is_sound = own.is_empty();
-    errors.append(own);
-    is_sound
+    if function.returns_nothing()
+        && let Some(failure) = failure(body)
+    {
+        errors.push_spanned(
+            failure,
+            format_args!(
+                "this needs a return type: write `async fn {}(..) -> Result<(), actix_web::Error>`, and end with `Ok(())`",
+                function.sig.ident
+            ),
+        );
+    }
+}
+
+/// Notes a function that cannot send anything.
+fn check_silence(function: &Function, body: &Block, errors: &mut Errors) {
+    if emission::is_silent(function.body.stream()) && !ends_in_an_error(body) {
+        errors.push(
+            function.sig.ident.span(),
+            "this stream sends nothing, and is answered 204 for good: send with `emit!(..)`, or leave out `#[sse_stream]` and return `HttpResponse::NoContent()`",
+        );
+    }
 }
 
 /// The statements of `body`, which open the stream where it waits, unless they say themselves when.

@@ -42,6 +42,9 @@ async fn stream() -> Result<(), Error> {
 #[get("/nothing")]
 #[sse_stream]
 async fn nothing() -> Result<(), Error> {
+    if false {
+        emit!("never");
+    }
     Ok(())
 }
 

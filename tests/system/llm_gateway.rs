@@ -79,10 +79,16 @@ async fn an_sdk_client_is_sent_what_upstream_sends() {
     assert_eq!(head.status_line(), "HTTP/1.1 200 OK");
     assert_eq!(head.values("content-type"), ["text/event-stream"]);
     let body = wire.body().await;
-    let events: Vec<_> = body.split_terminator("\n\n").map(|event| event.strip_prefix("data: ").unwrap()).collect();
+    let events: Vec<_> = body
+        .split_terminator("\n\n")
+        .map(|event| event.strip_prefix("data: ").unwrap())
+        .collect();
     let (done, chunks) = events.split_last().unwrap();
     assert_eq!(*done, "[DONE]");
-    let chunks: Vec<Value> = chunks.iter().map(|chunk| serde_json::from_str(chunk).unwrap()).collect();
+    let chunks: Vec<Value> = chunks
+        .iter()
+        .map(|chunk| serde_json::from_str(chunk).unwrap())
+        .collect();
     assert!(chunks.len() > 10);
     assert_eq!(chunks[0]["choices"][0]["delta"]["role"], "assistant");
     assert_eq!(chunks.last().unwrap()["choices"][0]["finish_reason"], "stop");
@@ -90,7 +96,10 @@ async fn an_sdk_client_is_sent_what_upstream_sends() {
     let (mut wire, head) = post(&example, "/v1/chat/completions", &json!({ "messages": [] })).await;
     assert_eq!(head.status_line(), "HTTP/1.1 400 Bad Request");
     let error = json_body(&mut wire, &head).await;
-    assert_eq!(error["error"]["message"], "this gateway only streams: send \"stream\": true");
+    assert_eq!(
+        error["error"]["message"],
+        "this gateway only streams: send \"stream\": true"
+    );
 }
 
 #[actix_web::test]
@@ -112,7 +121,10 @@ async fn an_sdk_client_is_told_of_an_upstream_that_breaks_off_and_is_cut() {
     let whole = json!({ "model": "whole", "stream": true });
     let (mut wire, _) = post(&example, "/v1/chat/completions", &whole).await;
     let body = wire.body().await;
-    assert!(body.ends_with("data: [DONE]\n\n") && !body.contains("error"), "{body}");
+    assert!(
+        body.ends_with("data: [DONE]\n\n") && !body.contains("error"),
+        "{body}"
+    );
 }
 
 #[actix_web::test]
@@ -121,12 +133,18 @@ async fn what_upstream_answers_in_place_of_a_stream_is_passed_on() {
     let busy = gateway(Some(&upstream.url("/busy/")));
     let (mut wire, head) = post(&busy, "/v1/chat/completions", &conversation()).await;
     assert_eq!(head.status_line(), "HTTP/1.1 429 Too Many Requests");
-    assert_eq!(json_body(&mut wire, &head).await, json!({ "error": { "message": "busy" } }));
+    assert_eq!(
+        json_body(&mut wire, &head).await,
+        json!({ "error": { "message": "busy" } })
+    );
 
     let nobody = gateway(Some("http://127.0.0.1:1/v1"));
     let (mut wire, head) = post(&nobody, "/v1/chat/completions", &conversation()).await;
     assert_eq!(head.status_line(), "HTTP/1.1 502 Bad Gateway");
-    assert_eq!(json_body(&mut wire, &head).await["error"]["message"], "upstream cannot be reached");
+    assert_eq!(
+        json_body(&mut wire, &head).await["error"]["message"],
+        "upstream cannot be reached"
+    );
 }
 
 #[actix_web::test]
@@ -188,8 +206,14 @@ async fn a_browser_resumes_behind_each_word() {
         assert_eq!(rest, all[at + 1..]);
     }
     assert_eq!(connect(&url, "sse-end").await.status(), 204);
-    assert_eq!(connect(&example.url("/gateway/answers/2"), "").await.status(), 404);
-    assert_eq!(connect(&example.url("/gateway/answers/0"), "").await.status(), 404);
+    assert_eq!(
+        connect(&example.url("/gateway/answers/2"), "").await.status(),
+        404
+    );
+    assert_eq!(
+        connect(&example.url("/gateway/answers/0"), "").await.status(),
+        404
+    );
 }
 
 #[actix_web::test]
@@ -198,7 +222,10 @@ async fn a_browser_is_told_of_an_upstream_that_breaks_off() {
     let example = gateway(Some(&upstream.url("/v1")));
     let url = ask(&example).await;
     let (words, end) = words(connect(&url, "").await).await;
-    assert_eq!(words.iter().map(|word| &*word.data).collect::<Vec<_>>(), ["one", " two"]);
+    assert_eq!(
+        words.iter().map(|word| &*word.data).collect::<Vec<_>>(),
+        ["one", " two"]
+    );
     assert_eq!(end, json!({ "reason": "failed" }));
     example.logged("gateway:1: upstream broke off").await;
 }

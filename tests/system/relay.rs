@@ -53,7 +53,9 @@ fn sends(bytes: &str) -> impl Stream<Item = Chunk> + use<> {
 }
 
 /// What a relay sends, and the error it ends with.
-async fn sent(mut relay: impl Stream<Item = Result<Relayed, RelayError>> + Unpin) -> (String, Option<String>) {
+async fn sent(
+    mut relay: impl Stream<Item = Result<Relayed, RelayError>> + Unpin,
+) -> (String, Option<String>) {
     let mut bytes = Vec::new();
     while let Some(item) = relay.next().await {
         match item {
@@ -93,16 +95,24 @@ async fn events_ids_and_comments_are_sent_on_however_they_arrive() {
     for at in 0..=bytes.len() {
         let (start, end) = bytes.as_bytes().split_at(at);
         let chunks = [start, &[], end].map(|chunk| Ok(Bytes::copy_from_slice(chunk)));
-        assert_eq!(sent(Relay::new(upstream(chunks))).await, (expected.to_owned(), None), "{at}");
+        assert_eq!(
+            sent(Relay::new(upstream(chunks))).await,
+            (expected.to_owned(), None),
+            "{at}"
+        );
     }
     let each = bytes.bytes().map(|byte| Ok(Bytes::copy_from_slice(&[byte])));
     assert_eq!(sent(Relay::new(upstream(each))).await.0, expected);
-    assert_eq!(read(Method::POST, Relay::new(sends(bytes))).await, (expected.to_owned(), false));
+    assert_eq!(
+        read(Method::POST, Relay::new(sends(bytes))).await,
+        (expected.to_owned(), false)
+    );
 }
 
 #[tokio::test]
 async fn a_client_sees_the_ids_of_upstream() {
-    let bytes = "data: a\n\nid: 1\ndata: b\n\ndata: c\n\nid: 2\n\ndata: d\n\nid\n\ndata: e\n\nid: 3\ndata: f\n\n";
+    let bytes =
+        "data: a\n\nid: 1\ndata: b\n\ndata: c\n\nid: 2\n\ndata: d\n\nid\n\ndata: e\n\nid: 3\ndata: f\n\n";
     let decode = |bytes: &str| {
         let mut decoder = sse_actix::Decoder::new();
         decoder.feed(bytes.to_owned());
@@ -118,7 +128,10 @@ async fn comments_and_retry_as_asked_for() {
     for (relay, expected) in [
         (Relay::new(sends(bytes)), ": c\ndata: a\n\n"),
         (Relay::new(sends(bytes)).comments(false), "data: a\n\n"),
-        (Relay::new(sends(bytes)).comments(false).retry(true), "retry: 2000\nretry: 100\ndata: a\n\n"),
+        (
+            Relay::new(sends(bytes)).comments(false).retry(true),
+            "retry: 2000\nretry: 100\ndata: a\n\n",
+        ),
     ] {
         assert_eq!(sent(relay).await, (expected.to_owned(), None));
     }
@@ -127,7 +140,12 @@ async fn comments_and_retry_as_asked_for() {
 #[tokio::test]
 async fn an_upstream_that_breaks_off_or_stops_midway_is_no_end() {
     const WHOLE: &str = "id: 7\ndata: a\n\n";
-    let cut = |rest: &'static str| upstream([Ok(Bytes::from_static(WHOLE.as_bytes())), Ok(Bytes::from_static(rest.as_bytes()))]);
+    let cut = |rest: &'static str| {
+        upstream([
+            Ok(Bytes::from_static(WHOLE.as_bytes())),
+            Ok(Bytes::from_static(rest.as_bytes())),
+        ])
+    };
     let reset = || upstream([Ok(Bytes::from_static(b"id: 7\ndata: a\n\ndata: b\n")), Err(RESET)]);
     let broke_off = Some(format!("upstream broke off: {RESET}"));
     assert_eq!(sent(Relay::new(reset())).await, (WHOLE.to_owned(), broke_off));
@@ -143,7 +161,11 @@ async fn an_upstream_that_breaks_off_or_stops_midway_is_no_end() {
         ("event: x\n", true),
     ] {
         let (bytes, error) = sent(Relay::new(cut(rest)).comments(false)).await;
-        assert_eq!((bytes.as_str(), error.as_deref()), (WHOLE, unfinished.then_some(UNFINISHED)), "{rest:?}");
+        assert_eq!(
+            (bytes.as_str(), error.as_deref()),
+            (WHOLE, unfinished.then_some(UNFINISHED)),
+            "{rest:?}"
+        );
         assert_eq!(
             read(Method::POST, Relay::new(cut(rest)).comments(false)).await,
             (WHOLE.to_owned(), unfinished),
@@ -156,7 +178,10 @@ async fn an_upstream_that_breaks_off_or_stops_midway_is_no_end() {
     let expected = (format!("retry: 3000\n{WHOLE}{failed}"), false);
     assert_eq!(read(Method::GET, Relay::new(reset())).await, expected);
     assert_eq!(read(Method::GET, Relay::new(cut("data: b"))).await, expected);
-    assert_eq!(read(Method::POST, Relay::new(reset())).await, (WHOLE.to_owned(), true));
+    assert_eq!(
+        read(Method::POST, Relay::new(reset())).await,
+        (WHOLE.to_owned(), true)
+    );
 }
 
 #[tokio::test]
@@ -168,21 +193,38 @@ async fn an_answer_with_a_last_event_is_whole_with_it_alone() {
         assert_eq!(sent(relay(bytes)).await, (whole.to_owned(), None));
     }
     for bytes in ["data: a\n\n", "data: a\n\ndata: [DONE]\n"] {
-        assert_eq!(sent(relay(bytes)).await, ("data: a\n\n".to_owned(), Some(UNFINISHED.to_owned())));
+        assert_eq!(
+            sent(relay(bytes)).await,
+            ("data: a\n\n".to_owned(), Some(UNFINISHED.to_owned()))
+        );
     }
     // Upstream need not end by itself.
     let (guards, mut drops) = Guards::new();
     let endless = guards.held_by(sends(whole).chain(stream::pending()));
-    assert_eq!(sent(Relay::new(endless).ends_with(|message| message.data == "[DONE]")).await.0, whole);
+    assert_eq!(
+        sent(Relay::new(endless).ends_with(|message| message.data == "[DONE]"))
+            .await
+            .0,
+        whole
+    );
     drops.next().await;
 }
 
 #[tokio::test]
 async fn an_endless_event_or_comment_is_an_error_and_drops_upstream() {
     for (line, error) in [
-        ("data: and so on\n", "upstream has sent an event of more than 1000 bytes"),
-        ("data: and no line break", "upstream has sent an event of more than 1000 bytes"),
-        (": and so on", "upstream has sent a comment of more than 1000 bytes"),
+        (
+            "data: and so on\n",
+            "upstream has sent an event of more than 1000 bytes",
+        ),
+        (
+            "data: and no line break",
+            "upstream has sent an event of more than 1000 bytes",
+        ),
+        (
+            ": and so on",
+            "upstream has sent a comment of more than 1000 bytes",
+        ),
     ] {
         let (guards, mut drops) = Guards::new();
         let given = Arc::new(AtomicUsize::new(0));
@@ -214,11 +256,11 @@ async fn what_browsers_cannot_use_fails_or_is_dropped_or_renamed() {
     let failed = "event: sse-end\nid: sse-end\ndata: {\"reason\":\"failed\"}\n\n";
     let a = "id: 1\ndata: a\n\n";
     // By default a plain stream sends them, and one for browsers fails.
+    assert_eq!(read(Method::POST, relay()).await, (BYTES.to_owned(), false));
     assert_eq!(
-        read(Method::POST, relay()).await,
-        (BYTES.to_owned(), false)
+        read(Method::GET, relay()).await.0,
+        format!("retry: 3000\n{a}{failed}")
     );
-    assert_eq!(read(Method::GET, relay()).await.0, format!("retry: 3000\n{a}{failed}"));
     let (bytes, error) = sent(relay().for_browsers(Unusable::Fail)).await;
     let refused = "upstream has sent what browsers cannot use: event name is `open` or `error`";
     assert_eq!(bytes, a);
@@ -226,12 +268,18 @@ async fn what_browsers_cannot_use_fails_or_is_dropped_or_renamed() {
 
     // The events `c` and `d` have an id that browsers would not bring back.
     let dropped = format!("{a}id: 5\ndata: f\n\n");
-    assert_eq!(sent(relay().for_browsers(Unusable::Drop)).await, (dropped.clone(), None));
+    assert_eq!(
+        sent(relay().for_browsers(Unusable::Drop)).await,
+        (dropped.clone(), None)
+    );
     let renamed = format!(
         "{a}event: upstream-error\nid: 2\ndata: b\n\nevent: tick\ndata: c\n\ndata: d\n\n\
          event: upstream-open\ndata: e\n\nid: 5\ndata: f\n\n"
     );
-    assert_eq!(sent(relay().for_browsers(Unusable::Rename)).await, (renamed.clone(), None));
+    assert_eq!(
+        sent(relay().for_browsers(Unusable::Rename)).await,
+        (renamed.clone(), None)
+    );
     for (unusable, expected) in [(Unusable::Drop, dropped), (Unusable::Rename, renamed)] {
         let read = read(Method::GET, relay().for_browsers(unusable)).await;
         assert_eq!(read, (format!("retry: 3000\n{expected}"), false));
@@ -247,7 +295,10 @@ async fn what_browsers_cannot_use_fails_or_is_dropped_or_renamed() {
         message
     });
     let (bytes, cut) = read(Method::GET, mapped).await;
-    assert!(bytes.contains("event: their-error\nid: 2\n") && bytes.contains("id: a b\n") && !cut, "{bytes}");
+    assert!(
+        bytes.contains("event: their-error\nid: 2\n") && bytes.contains("id: a b\n") && !cut,
+        "{bytes}"
+    );
 }
 
 #[tokio::test]
@@ -260,19 +311,30 @@ async fn events_are_dropped_changed_and_added_by_the_user() {
     };
     // The id of what was dropped goes with the next event of upstream, so that it is not asked for again.
     let expected = "id: 1\ndata: a\n\n: c\nid: own\ndata: before\n\nid: 2\ndata: d\n\nid: 3\ndata: e\n\n";
-    assert_eq!(sent(Relay::new(sends(bytes)).map_messages(map)).await, (expected.to_owned(), None));
+    assert_eq!(
+        sent(Relay::new(sends(bytes)).map_messages(map)).await,
+        (expected.to_owned(), None)
+    );
 
     let option = Relay::new(sends(bytes)).map_messages(|message| (message.data != "b").then_some(message));
-    assert_eq!(sent(option).await.0, "id: 1\ndata: a\n\n: c\nid: 2\ndata: d\n\nid: 3\ndata: e\n\n");
+    assert_eq!(
+        sent(option).await.0,
+        "id: 1\ndata: a\n\n: c\nid: 2\ndata: d\n\nid: 3\ndata: e\n\n"
+    );
     let array = Relay::new(sends("data: a\n\n")).map_messages(|message| [message.clone(), message]);
     assert_eq!(sent(array).await.0, "data: a\n\ndata: a\n\n");
-    let (bytes, error) = sent(Relay::new(sends("data: 1\n\ndata: x\n\ndata: 2\n\n")).map_messages(|message| {
-        let number: u64 = message.data.parse()?;
-        Ok::<_, std::num::ParseIntError>([Event::data((number * 2).to_string())])
-    }))
+    let (bytes, error) = sent(
+        Relay::new(sends("data: 1\n\ndata: x\n\ndata: 2\n\n")).map_messages(|message| {
+            let number: u64 = message.data.parse()?;
+            Ok::<_, std::num::ParseIntError>([Event::data((number * 2).to_string())])
+        }),
+    )
     .await;
     assert_eq!(bytes, "data: 2\n\n");
-    assert_eq!(error.unwrap(), "an event of upstream could not be mapped: invalid digit found in string");
+    assert_eq!(
+        error.unwrap(),
+        "an event of upstream could not be mapped: invalid digit found in string"
+    );
 
     // The usual combinators do as well.
     let upper = Relay::new(sends("data: a\n\n: c\n")).filter_map(async |item| match item {
@@ -291,7 +353,10 @@ async fn an_upstream_of_the_same_library_is_understood() {
     let relay = |bytes: String| Relay::new(sends(&bytes));
 
     let bytes = format!("{position}data: a\n\n{}", end("finished"));
-    assert_eq!(sent(relay(bytes.clone())).await, ("id: p\ndata: a\n\n".to_owned(), None));
+    assert_eq!(
+        sent(relay(bytes.clone())).await,
+        ("id: p\ndata: a\n\n".to_owned(), None)
+    );
     let for_browsers = relay(bytes).for_browsers(Unusable::Fail);
     let (read, _) = read(Method::GET, for_browsers).await;
     assert_eq!(read, format!("retry: 3000\n{position}data: a\n\n"));
@@ -300,19 +365,31 @@ async fn an_upstream_of_the_same_library_is_understood() {
     let (before, error) = sent(relay(bytes.clone())).await;
     assert_eq!(before, "data: a\n\n");
     assert_eq!(error.unwrap(), "upstream has lost events: {\"missed\":3}");
-    assert_eq!(sent(relay(bytes.clone()).for_browsers(Unusable::Drop)).await, (bytes, None));
+    assert_eq!(
+        sent(relay(bytes.clone()).for_browsers(Unusable::Drop)).await,
+        (bytes, None)
+    );
 
     for reason in ["failed", "ended"] {
         let (before, error) = sent(relay(format!("data: a\n\n{}", end(reason)))).await;
         assert_eq!(before, "data: a\n\n");
-        assert_eq!(error.unwrap(), format!("upstream has ended its stream: {{\"reason\":\"{reason}\"}}"));
+        assert_eq!(
+            error.unwrap(),
+            format!("upstream has ended its stream: {{\"reason\":\"{reason}\"}}")
+        );
     }
 }
 
 #[tokio::test]
 async fn an_upstream_that_brings_nothing_lets_others_run() {
     let comments = || stream::repeat(Ok::<_, Infallible>(Bytes::from_static(b": c\n")));
-    assert!(Relay::new(comments()).comments(false).next().now_or_never().is_none());
+    assert!(
+        Relay::new(comments())
+            .comments(false)
+            .next()
+            .now_or_never()
+            .is_none()
+    );
     let events = stream::repeat(Ok::<_, Infallible>(Bytes::from_static(b"data: a\n\n")));
     let mut dropped = Relay::new(events).map_messages(|_| None::<Event>);
     assert!(dropped.next().now_or_never().is_none());
@@ -340,14 +417,18 @@ async fn a_reader_that_stops_stops_upstream_within_64_kib() {
             };
             App::new().route("/", web::post().to(flood)).route(
                 "/beside",
-                web::post().to(async || Sse::new(Relay::new(stream::repeat_with(kilobyte).map(Ok::<_, Infallible>)))),
+                web::post().to(async || {
+                    Sse::new(Relay::new(stream::repeat_with(kilobyte).map(Ok::<_, Infallible>)))
+                }),
             )
         },
         |server| server.send_buffer(SEND_BUFFER),
     );
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(1).unwrap();
-    let mut never_reads = within("a connection", socket.connect(serving.addr())).await.unwrap();
+    let mut never_reads = within("a connection", socket.connect(serving.addr()))
+        .await
+        .unwrap();
     never_reads
         .write_all(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n")
         .await
@@ -366,7 +447,10 @@ async fn a_reader_that_stops_stops_upstream_within_64_kib() {
     let receive_buffer = socket2::SockRef::from(&never_reads).recv_buffer_size().unwrap();
     let kernel = 2 * SEND_BUFFER + receive_buffer;
     println!("{held} bytes given, of which the kernel may hold {kernel}");
-    assert!(held <= kernel + 64 * 1024, "{held} bytes, {kernel} of them in the kernel");
+    assert!(
+        held <= kernel + 64 * 1024,
+        "{held} bytes, {kernel} of them in the kernel"
+    );
 
     // When it reads again, upstream goes on.
     let mut bytes = vec![0; 64 * 1024];
@@ -378,7 +462,11 @@ async fn a_reader_that_stops_stops_upstream_within_64_kib() {
 
 /// Asks the server at this address, and sends its stream on.
 async fn ask(client: &awc::Client, url: &str) -> Result<Relay<awc::ClientResponse>, Error> {
-    let upstream = client.post(url).send().await.map_err(|error| ErrorBadGateway(error.to_string()))?;
+    let upstream = client
+        .post(url)
+        .send()
+        .await
+        .map_err(|error| ErrorBadGateway(error.to_string()))?;
     Ok(Relay::new(upstream))
 }
 
@@ -416,8 +504,10 @@ fn gateway(url: String) -> Serving {
 
 async fn post(addr: std::net::SocketAddr, path: &str) -> Wire {
     let mut wire = Wire::connect(addr).await;
-    wire.send(format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n"))
-        .await;
+    wire.send(format!(
+        "POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n"
+    ))
+    .await;
     assert_eq!(wire.head().await.status_line(), "HTTP/1.1 200 OK");
     wire
 }
@@ -470,7 +560,10 @@ async fn through_sockets_a_cut_upstream_cuts_and_a_whole_one_does_not() {
         let mut browser: TestStream = connect(&gateway.url("/browser"), "").await;
         assert_eq!(browser.next().await.unwrap().last_event_id, "1");
         let end = browser.next().await;
-        assert_eq!(end.map(|end| end.event.to_string()).as_deref(), (!whole).then_some("sse-end"));
+        assert_eq!(
+            end.map(|end| end.event.to_string()).as_deref(),
+            (!whole).then_some("sse-end")
+        );
     }
 }
 
@@ -484,7 +577,8 @@ async fn an_upstream_that_is_killed_cuts() {
             let (mut socket, _) = listener.accept().await.unwrap();
             let mut request = [0; 1024];
             assert!(socket.read(&mut request).await.unwrap() > 0);
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let head =
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
             socket.write_all(head.as_bytes()).await.unwrap();
             socket.write_all(b"f\r\ndata: half\n\nda\r\n").await.unwrap();
             socket
@@ -527,7 +621,10 @@ async fn a_reader_that_leaves_drops_upstream() {
             took.push(start.elapsed());
         }
         took.sort_unstable();
-        report(&format!("upstream dropped after its reader has left, {by}, longest"), took[9]);
+        report(
+            &format!("upstream dropped after its reader has left, {by}, longest"),
+            took[9],
+        );
     }
     assert_eq!(guards.held(), 0);
 }

@@ -6,7 +6,7 @@ use sse_actix::sse_stream;
 async fn ticks() -> () {
     emit!();
     emit!("tick", 1);
-    open!(1);
+    open!(1, 2);
 }
 
 fn main() {

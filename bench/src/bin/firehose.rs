@@ -24,8 +24,8 @@ use futures_core::Stream;
 use futures_util::stream as streams;
 use sse_actix::{Relay, RelayError, Relayed, Sse, sse_stream, upstream_connector};
 use sse_bench::{
-    CYCLE, Connection, Expected, Reading, Samples, Server, announce, leave_the_servers_alone, number, role, rounds,
-    text,
+    CYCLE, Connection, Expected, Reading, Samples, Server, announce, leave_the_servers_alone, number, role,
+    rounds, text,
 };
 
 /// Both a path and a server's name.
@@ -119,7 +119,8 @@ fn upstream() -> io::Result<SocketAddr> {
             let Ok(mut socket) = socket else { continue };
             // The request is short, and comes whole.
             let _ = socket.read(&mut [0; 4096]);
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
             let mut sent = socket.write_all(head.as_bytes());
             while sent.is_ok() {
                 sent = socket.write_all(&chunk);

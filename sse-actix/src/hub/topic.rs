@@ -15,7 +15,7 @@ use sse_actix_core::{
 use super::{Hub, TopicOptions};
 
 /// Where to publish `T`s as JSON: one topic of a [`Hub`], made by [`Hub::topic`]. Cheap to make and to clone.
-pub struct Topic<T> {
+pub struct Topic<T: ?Sized> {
     publisher: Publisher,
     of: PhantomData<fn(&T)>,
 }
@@ -58,7 +58,7 @@ impl Publisher {
     }
 }
 
-impl<T> Topic<T> {
+impl<T: ?Sized> Topic<T> {
     pub(super) fn new(hub: &Hub, name: TopicName) -> Self {
         Self {
             publisher: Publisher::new(hub, name),
@@ -72,8 +72,19 @@ impl<T> Topic<T> {
     }
 }
 
-impl<T: Serialize> Topic<T> {
+impl<T: Serialize + ?Sized> Topic<T> {
     /// Publishes a value, and returns the event's id once the log has it. Waits for no reader.
+    ///
+    /// ```
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sse_actix::{Hub, TopicOptions};
+    ///
+    /// let hub = Hub::builder().topic("news", TopicOptions::log()).build()?;
+    /// hub.topic("news").publish("text").await?;
+    /// hub.topic("news").publish(&[1, 2]).await?;
+    /// assert_eq!(hub.stats().topic("news").unwrap().log.unwrap().events, 2);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -142,7 +153,7 @@ impl RawTopic {
     }
 }
 
-impl<T> Clone for Topic<T> {
+impl<T: ?Sized> Clone for Topic<T> {
     fn clone(&self) -> Self {
         Self {
             publisher: self.publisher.clone(),
@@ -151,7 +162,7 @@ impl<T> Clone for Topic<T> {
     }
 }
 
-impl<T> fmt::Debug for Topic<T> {
+impl<T: ?Sized> fmt::Debug for Topic<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Topic").field(self.name()).finish()
     }

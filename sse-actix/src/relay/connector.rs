@@ -46,7 +46,11 @@ pub fn upstream_connector() -> awc::Connector<
 pub struct UpstreamSocket(TcpStream);
 
 impl AsyncRead for UpstreamSocket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let had_room = buf.remaining() > 0;
         ready!(Pin::new(&mut self.0).poll_read(cx, buf))?;

@@ -225,8 +225,8 @@ impl fmt::Debug for EventId {
 /// Implemented for these alone. A literal that is no id panics where it stands; strings made at run
 /// time go through `EventId::try_from`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not proven to be an event id",
-    note = "for a string made at run time write `EventId::try_from(text)?`"
+    message = "`{Self}` is not proven to be an event id: for text made at run time write `EventId::try_from(text)?`",
+    label = "not a literal, an integer, nor an `EventId`"
 )]
 pub trait IntoEventId: sealed::Sealed {
     #[doc(hidden)]

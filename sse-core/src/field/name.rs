@@ -224,8 +224,8 @@ impl fmt::Debug for EventName {
 /// Implemented for these alone. A literal that is no event name panics where it stands; strings made
 /// at run time go through `EventName::try_from`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not proven to be an event name",
-    note = "for a string made at run time write `EventName::try_from(text)?`"
+    message = "`{Self}` is not proven to be an event name: for text made at run time write `EventName::try_from(text)?`",
+    label = "not a literal, nor an `EventName`"
 )]
 pub trait IntoEventName: sealed::Sealed {
     #[doc(hidden)]

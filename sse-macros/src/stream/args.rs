@@ -3,21 +3,26 @@
 mod duration;
 mod header;
 mod spelling;
+mod time;
 
 use proc_macro2::TokenStream;
 use syn::{
-    Expr, Ident, Lit, LitStr, Path, Token, UnOp, ext::IdentExt as _, parse::ParseStream, parse::Parser as _,
-    parse_quote, spanned::Spanned as _,
+    Expr, Ident, Lit, LitBool, LitStr, Path, Token, ext::IdentExt as _, parse::ParseStream,
+    parse::Parser as _, parse_quote, spanned::Spanned as _,
 };
 
 pub(crate) use self::header::Header;
-use super::errors::Errors;
+use super::{errors::Errors, literal};
 
 /// What stands in the parentheses of `#[sse_stream(..)]`.
 pub(crate) struct Args {
     pub(crate) keep_alive: Option<KeepAlive>,
     pub(crate) retry: Option<Retry>,
     pub(crate) event: Option<EventName>,
+    /// Whether the stream is for clients other than `EventSource`; by default the method decides.
+    pub(crate) plain: Option<bool>,
+    /// A `fn(&Error) -> Event`.
+    pub(crate) on_error: Option<Expr>,
     pub(crate) finite: bool,
     pub(crate) resume: bool,
     pub(crate) compress: bool,
@@ -33,6 +38,7 @@ pub(crate) enum KeepAlive {
 }
 
 pub(crate) enum Retry {
+    Off,
     Millis(u32),
     Const(Expr),
 }
@@ -42,10 +48,12 @@ pub(crate) enum EventName {
     Const(Expr),
 }
 
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 10] = [
     "keep_alive",
     "retry",
     "event",
+    "plain",
+    "on_error",
     "finite",
     "resume",
     "compress",
@@ -53,10 +61,8 @@ const KNOWN: [&str; 8] = [
     "crate",
 ];
 
-/// As `KeepAlive::MIN` and `Retry::MIN` have it.
-const MIN_MILLIS: u64 = 100;
-/// As `Retry::MAX` has it.
-const MAX_RETRY_MILLIS: u64 = 0x7FFF_FFFF;
+/// For an `on_error` of a stream that is for browsers.
+pub(crate) const UNUSED_ON_ERROR: &str = "`on_error` is for plain streams alone, and this one is for browsers, which are told of a failure by `sse-end`: leave out `on_error`, or write `plain`";
 
 impl Default for Args {
     fn default() -> Self {
@@ -64,6 +70,8 @@ impl Default for Args {
             keep_alive: None,
             retry: None,
             event: None,
+            plain: None,
+            on_error: None,
             finite: false,
             resume: false,
             compress: false,
@@ -78,7 +86,7 @@ impl Args {
     /// function can still be expanded.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut args = Self::default();
-        let mut seen = Vec::new();
+        let mut seen: Vec<Ident> = Vec::new();
         let parser = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 args.parse_one(input, &mut seen, errors)?;
@@ -91,13 +99,43 @@ impl Args {
         if let Err(error) = parser.parse2(tokens) {
             errors.add(error);
         }
+        args.check_plain(&seen, errors);
         args
+    }
+
+    /// Notes arguments that exclude each other, at the second of them.
+    fn check_plain(&self, seen: &[Ident], errors: &mut Errors) {
+        let Some(plain) = self.plain else { return };
+        let excluded: &[(&str, &str)] = if plain {
+            &[
+                (
+                    "finite",
+                    "`finite` and `plain` exclude each other: the end of a plain stream is its end, and no client comes back by itself; leave out `finite`",
+                ),
+                (
+                    "resume",
+                    "`resume` and `plain` exclude each other: a plain stream that fails is cut off, and no client comes back by itself; leave out `resume`",
+                ),
+            ]
+        } else {
+            &[("on_error", UNUSED_ON_ERROR)]
+        };
+        for (name, message) in excluded {
+            let mut pair = seen
+                .iter()
+                .filter(|argument| *argument == name || *argument == "plain");
+            if seen.iter().any(|argument| argument == name)
+                && let Some(second) = pair.nth(1)
+            {
+                errors.push(second.span(), message);
+            }
+        }
     }
 
     fn parse_one(
         &mut self,
         input: ParseStream<'_>,
-        seen: &mut Vec<String>,
+        seen: &mut Vec<Ident>,
         errors: &mut Errors,
     ) -> syn::Result<()> {
         if input.peek(LitStr) {
@@ -107,12 +145,12 @@ impl Args {
         }
         let name = input.call(Ident::parse_any)?;
         let key = name.to_string();
-        if seen.contains(&key) {
+        if seen.contains(&name) {
             errors.push(name.span(), format_args!("`{key}` is given twice"));
         }
         match key.as_str() {
-            "keep_alive" => self.keep_alive = errors.take(keep_alive(value(input, &name, "\"15s\"")?)),
-            "retry" => self.retry = errors.take(retry(value(input, &name, "\"3s\"")?)),
+            "keep_alive" => self.keep_alive = errors.take(time::keep_alive(value(input, &name, "\"15s\"")?)),
+            "retry" => self.retry = errors.take(time::retry(value(input, &name, "\"3s\"")?)),
             "event" => self.event = errors.take(event(value(input, &name, "\"tick\"")?)),
             "headers" => {
                 self.headers = header::parse(&value(input, &name, "[(\"name\", \"value\")]")?, errors);
@@ -120,6 +158,10 @@ impl Args {
             "crate" => {
                 equals(input, &name, "path::to::sse_actix")?;
                 self.krate = input.call(Path::parse_mod_style)?;
+            }
+            "plain" => self.plain = choice(input, &name, errors)?,
+            "on_error" => {
+                self.on_error = errors.take(on_error(value(input, &name, "path::to::function")?));
             }
             "finite" => self.finite = flag(input, &name, errors)?,
             "resume" => self.resume = flag(input, &name, errors)?,
@@ -131,13 +173,13 @@ impl Args {
                 }
             }
         }
-        seen.push(key);
+        seen.push(name);
         Ok(())
     }
 }
 
 /// An expression without the invisible delimiters that a `macro_rules` parameter comes in.
-fn ungrouped(mut expr: &Expr) -> &Expr {
+pub(crate) fn ungrouped(mut expr: &Expr) -> &Expr {
     while let Expr::Group(group) = expr {
         expr = &group.expr;
     }
@@ -170,6 +212,24 @@ fn flag(input: ParseStream<'_>, name: &Ident, errors: &mut Errors) -> syn::Resul
     Ok(true)
 }
 
+/// `name` alone, `name = true` or `name = false`.
+fn choice(input: ParseStream<'_>, name: &Ident, errors: &mut Errors) -> syn::Result<Option<bool>> {
+    if input.parse::<Option<Token![=]>>()?.is_none() {
+        return Ok(Some(true));
+    }
+    let value: Expr = input.parse()?;
+    if let Expr::Lit(lit) = ungrouped(&value)
+        && let Lit::Bool(LitBool { value, .. }) = &lit.lit
+    {
+        return Ok(Some(*value));
+    }
+    errors.push(
+        value.span(),
+        format_args!("`{name}` is `true` or `false`: write `{name}` or `{name} = false`, or leave it out"),
+    );
+    Ok(None)
+}
+
 fn unknown(name: &str) -> String {
     match spelling::nearest(name, KNOWN) {
         Some(known) => format!("`{name}` is no argument of `#[sse_stream]`; did you mean `{known}`?"),
@@ -177,36 +237,6 @@ fn unknown(name: &str) -> String {
             "`{name}` is no argument of `#[sse_stream]`; there are `{}`",
             KNOWN.join("`, `")
         ),
-    }
-}
-
-fn keep_alive(value: Expr) -> syn::Result<KeepAlive> {
-    let Some(literal) = text(&value, "keep_alive", "15s")? else {
-        return Ok(KeepAlive::Const(value));
-    };
-    if literal.value() == "off" {
-        return Ok(KeepAlive::Off);
-    }
-    match duration::millis(&literal)? {
-        millis @ MIN_MILLIS.. => Ok(KeepAlive::Millis(millis)),
-        _ => Err(syn::Error::new(
-            literal.span(),
-            "a keep-alive after less than \"100ms\" of silence would keep a core busy; for none write \"off\"",
-        )),
-    }
-}
-
-fn retry(value: Expr) -> syn::Result<Retry> {
-    let Some(literal) = text(&value, "retry", "3s")? else {
-        return Ok(Retry::Const(value));
-    };
-    let millis = duration::millis(&literal)?;
-    match u32::try_from(millis) {
-        Ok(fits) if (MIN_MILLIS..=MAX_RETRY_MILLIS).contains(&millis) => Ok(Retry::Millis(fits)),
-        _ => Err(syn::Error::new(
-            literal.span(),
-            "a retry time lies between \"100ms\" and \"2147483647ms\" (about 25 days): browsers storm with less and wrap around with more",
-        )),
     }
 }
 
@@ -223,44 +253,20 @@ fn event(value: Expr) -> syn::Result<EventName> {
         },
         _ => return Ok(EventName::Const(value)),
     };
-    let name = literal.value();
-    let fault = match name.as_str() {
-        "" => "an event name cannot be empty, which means `message`: leave `event` out".to_owned(),
-        "open" | "error" => format!(
-            "an event name cannot be `{name}`, which would reach `on{name}` of every page: choose another"
-        ),
-        _ => match name.find(['\n', '\r', '\0']) {
-            Some(at) => {
-                format!("an event name cannot hold a line break or NUL, as this one does at byte {at}")
-            }
-            None => return Ok(EventName::Literal(literal)),
-        },
-    };
-    Err(syn::Error::new(literal.span(), fault))
+    match literal::fault_of_name(&literal.value()) {
+        Some(fault) => Err(syn::Error::new(literal.span(), fault)),
+        None => Ok(EventName::Literal(literal)),
+    }
 }
 
-/// The text of a duration, or `None` if it is a const expression.
-fn text(value: &Expr, name: &str, example: &str) -> syn::Result<Option<LitStr>> {
-    let value = ungrouped(value);
-    let number = match value {
-        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => ungrouped(&unary.expr),
-        other => other,
-    };
-    let Expr::Lit(lit) = number else {
-        return Ok(None);
-    };
-    let message = match &lit.lit {
-        Lit::Str(literal) => return Ok(Some(literal.clone())),
-        // `15s` is one token: a number with a suffix.
-        Lit::Int(int) if matches!(int.suffix(), "ms" | "s" | "m" | "h") => {
-            format!("a duration is written in quotes: `{name} = \"{int}\"`")
-        }
-        Lit::Int(int) if int.suffix().is_empty() && !matches!(value, Expr::Unary(_)) => {
-            format!("a bare number has no unit: write `{name} = \"{int}s\"` or `{name} = \"{int}ms\"`")
-        }
-        _ => format!("a duration is text with a unit: write `{name} = \"{example}\"`"),
-    };
-    Err(syn::Error::new(value.span(), message))
+fn on_error(value: Expr) -> syn::Result<Expr> {
+    match ungrouped(&value) {
+        Expr::Lit(lit) => Err(syn::Error::new(
+            lit.span(),
+            "`on_error` is a function from the error to the event that tells it, `fn(&actix_web::Error) -> Event`: write `on_error = path::to::function`",
+        )),
+        _ => Ok(value),
+    }
 }
 
 #[cfg(test)]

@@ -1,23 +1,34 @@
-//! `emit!(..)` and `open!()` as tokens: found wherever they are written, also among the tokens of other
-//! macros (`select!`, `join!`), which nobody but those macros can parse.
+//! `emit!(..)`, `open!()` and `emitter!()` as tokens: found wherever they are written, also among the tokens
+//! of other macros (`select!`, `join!`), which nobody but those macros can parse.
+
+mod arguments;
 
 use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
-use syn::{Expr, Token, parse::Parser as _, punctuated::Punctuated};
+use syn::Path;
 
-use super::errors::Errors;
+pub(crate) use self::arguments::{check_arguments, is_format};
 
-/// One `emit!(..)` or `open!(..)`.
+/// One `emit!(..)`, `open!(..)` or `emitter!()`.
 pub(crate) struct Invocation {
     pub(crate) name: Ident,
     pub(crate) kind: Kind,
     pub(crate) arguments: Group,
+    /// A `?` or `.await` right behind it, where its value is `()`.
+    pub(crate) suffix: Option<Suffix>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Emit,
     Open,
+    Emitter,
+}
+
+/// What treats the `()` of an `emit!` or `open!` as something else.
+pub(crate) enum Suffix {
+    Question(TokenStream),
+    Await(TokenStream),
 }
 
 impl Kind {
@@ -26,39 +37,95 @@ impl Kind {
             Some(Self::Emit)
         } else if name == "open" {
             Some(Self::Open)
+        } else if name == "emitter" {
+            Some(Self::Emitter)
         } else {
             None
         }
     }
 }
 
-/// Whether an `emit!` is written in `tokens`, at any depth.
+/// Macros of the standard library that expand to no `emit!`.
+const SILENT: [&str; 30] = [
+    "assert",
+    "assert_eq",
+    "assert_matches",
+    "assert_ne",
+    "column",
+    "concat",
+    "dbg",
+    "debug_assert",
+    "debug_assert_eq",
+    "debug_assert_ne",
+    "env",
+    "eprint",
+    "eprintln",
+    "file",
+    "format",
+    "format_args",
+    "include_bytes",
+    "include_str",
+    "line",
+    "matches",
+    "module_path",
+    "option_env",
+    "pin",
+    "print",
+    "println",
+    "stringify",
+    "thread_local",
+    "vec",
+    "write",
+    "writeln",
+];
+
+/// Whether an `emit!` or `emitter!` is written in `tokens`, at any depth.
 pub(crate) fn emits(tokens: TokenStream) -> bool {
-    contains(tokens, Kind::Emit)
+    contains(tokens, &[Kind::Emit, Kind::Emitter])
 }
 
 /// Whether an `open!` is written in `tokens`, at any depth.
 pub(crate) fn opens(tokens: TokenStream) -> bool {
-    contains(tokens, Kind::Open)
+    contains(tokens, &[Kind::Open])
 }
 
-fn contains(tokens: TokenStream, kind: Kind) -> bool {
+/// Whether one of the three is written in `tokens`, at any depth.
+pub(crate) fn has_ours(tokens: TokenStream) -> bool {
+    contains(tokens, &[Kind::Emit, Kind::Open, Kind::Emitter])
+}
+
+fn contains(tokens: TokenStream, kinds: &[Kind]) -> bool {
     let mut found = false;
-    for_each(tokens, &mut |invocation| found |= invocation.kind == kind);
+    for_each(tokens, &mut |invocation| {
+        found |= kinds.contains(&invocation.kind);
+    });
     found
 }
 
-/// Whether `tokens` call a macro that is not one of these two, and could expand to one.
+/// Whether `tokens` certainly send nothing: neither of the three is written there, and no macro is called
+/// that could expand to one, or that says that the code is unfinished.
+pub(crate) fn is_silent(tokens: TokenStream) -> bool {
+    !has_ours(tokens.clone()) && !calls_a_macro(tokens, &|name| !SILENT.iter().any(|silent| name == silent))
+}
+
+/// Whether `tokens` call a macro that is not one of these three, and could expand to one.
 pub(crate) fn has_other_macros(tokens: TokenStream) -> bool {
+    calls_a_macro(tokens, &|_| true)
+}
+
+/// Whether `tokens` call a macro that is not one of ours, and whose name is `such`.
+fn calls_a_macro(tokens: TokenStream, such: &impl Fn(&Ident) -> bool) -> bool {
     let mut previous = [None, None];
     map(tokens, &mut |invocation| invocation.arguments.stream())
         .into_iter()
         .any(|token| {
-            let found = match &token {
-                TokenTree::Group(group) => {
-                    matches!(&previous, [Some(TokenTree::Ident(_)), bang] if is_punct(bang.as_ref(), '!'))
-                        || has_other_macros(group.stream())
+            let found = match (&token, &previous) {
+                (TokenTree::Group(_), [Some(TokenTree::Ident(name)), bang])
+                    if is_punct(bang.as_ref(), '!') && such(name) =>
+                {
+                    true
                 }
+                (TokenTree::Group(group), _) => calls_a_macro(group.stream(), such),
                 _ => false,
             };
             previous.rotate_left(1);
@@ -66,35 +133,6 @@ pub(crate) fn has_other_macros(tokens: TokenStream) -> bool {
             *last = Some(token);
             found
         })
-}
-
-/// Notes invocations whose arguments are not theirs.
-pub(crate) fn check_arguments(tokens: TokenStream, errors: &mut Errors) {
-    for_each(tokens, &mut |invocation| {
-        let Invocation {
-            name,
-            kind,
-            arguments,
-        } = invocation;
-        match kind {
-            Kind::Open if arguments.stream().is_empty() => {}
-            Kind::Open => errors.push(arguments.span(), "`open!()` takes nothing"),
-            Kind::Emit if arguments.stream().is_empty() => errors.push_spanned(
-                quote!(#name #arguments),
-                "`emit!` needs what it shall send, such as `emit!(Event::data(\"text\"))` or `emit!(Json(value))`",
-            ),
-            // What does not parse is told by the compiler, which knows better why.
-            Kind::Emit => {
-                let values = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(arguments.stream());
-                if let Some(second) = values.ok().as_ref().and_then(|values| values.iter().nth(1)) {
-                    errors.push_spanned(
-                        second,
-                        "`emit!` sends one event: for a name write `emit!(Event::data(text).event(\"name\"))`",
-                    );
-                }
-            }
-        }
-    });
 }
 
 pub(crate) fn for_each(tokens: TokenStream, visit: &mut impl FnMut(&Invocation)) {
@@ -130,11 +168,18 @@ pub(crate) fn map(tokens: TokenStream, replace: &mut impl FnMut(Invocation) -> T
                 };
                 let bang = tokens.next();
                 match tokens.next_if(|token| matches!(token, TokenTree::Group(_))) {
-                    Some(TokenTree::Group(arguments)) => out.extend(replace(Invocation {
-                        name,
-                        kind,
-                        arguments,
-                    })),
+                    Some(TokenTree::Group(arguments)) => {
+                        let suffix = match kind {
+                            Kind::Emit | Kind::Open => suffix(&mut tokens),
+                            Kind::Emitter => None,
+                        };
+                        out.extend(replace(Invocation {
+                            name,
+                            kind,
+                            arguments,
+                            suffix,
+                        }));
+                    }
                     _ => out.extend([TokenTree::Ident(name)].into_iter().chain(bang)),
                 }
             }
@@ -153,41 +198,72 @@ pub(crate) fn map(tokens: TokenStream, replace: &mut impl FnMut(Invocation) -> T
     out
 }
 
+/// Takes a `?` or `.await`, if that comes next.
+fn suffix(tokens: &mut (impl Iterator<Item = TokenTree> + Clone)) -> Option<Suffix> {
+    let mut ahead = tokens.clone();
+    let first = ahead.next();
+    if is_punct(first.as_ref(), '?') {
+        return Some(Suffix::Question(tokens.next().into_iter().collect()));
+    }
+    match ahead.next() {
+        Some(TokenTree::Ident(word)) if is_punct(first.as_ref(), '.') && word == "await" => {
+            Some(Suffix::Await(tokens.by_ref().take(2).collect()))
+        }
+        _ => None,
+    }
+}
+
 fn is_punct(token: Option<&TokenTree>, char: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == char)
 }
 
-/// Turns every invocation into a call on `emitter`, an identifier that user code cannot name.
+/// Turns every invocation into a use of `emitter`, an identifier that user code cannot name.
 pub(crate) fn connect(tokens: TokenStream, emitter: &Ident) -> TokenStream {
     map(tokens, &mut |invocation| {
         let Invocation {
             name,
             kind,
             arguments,
+            suffix,
         } = invocation;
         let span = generated(name.span());
         let emitter = Ident::new(&emitter.to_string(), span);
-        if kind == Kind::Open {
-            return quote_spanned!(span=> #emitter.open());
-        }
         let mut value = Group::new(Delimiter::Parenthesis, connect(arguments.stream(), &emitter));
         value.set_span(arguments.span());
-        let call = quote_spanned!(span=> #emitter.#name #value.await);
-        match arguments.delimiter() {
+        let call = match kind {
+            Kind::Emitter => quote_spanned!(span=> #emitter),
+            Kind::Open if value.stream().is_empty() => quote_spanned!(span=> #emitter.open()),
+            Kind::Open => quote_spanned!(span=> #emitter.open_with #value),
+            Kind::Emit => quote_spanned!(span=> #emitter.#name #value.await),
+        };
+        let call = match (kind, arguments.delimiter()) {
             // `emit! { .. }` needs no semicolon after it, so its replacement must not either.
-            Delimiter::Brace => quote_spanned!(span=> { #call }),
+            (Kind::Emit, Delimiter::Brace) => quote_spanned!(span=> { #call }),
             _ => call,
-        }
+        };
+        let suffix = suffix.map(|(Suffix::Question(tokens) | Suffix::Await(tokens))| tokens);
+        quote!(#call #suffix)
     })
 }
 
 /// Turns every invocation into something that merely evaluates its argument: well-typed wherever it
-/// stands, so that a function with an error elsewhere brings no second one.
-pub(crate) fn disconnect(tokens: TokenStream) -> TokenStream {
+/// stands, so that a function with an error elsewhere brings no second one. `krate` is where `sse_actix` is
+/// found.
+pub(crate) fn disconnect(tokens: TokenStream, krate: &Path) -> TokenStream {
     map(tokens, &mut |invocation| {
-        let mut value = Group::new(Delimiter::Parenthesis, disconnect(invocation.arguments.stream()));
+        let span = generated(invocation.name.span());
+        if invocation.kind == Kind::Emitter {
+            return quote_spanned! {span=>
+                ::core::option::Option::<#krate::Emitter<'static>>::None.unwrap()
+            };
+        }
+        let mut value = Group::new(
+            Delimiter::Parenthesis,
+            disconnect(invocation.arguments.stream(), krate),
+        );
         value.set_span(generated(invocation.arguments.span()));
-        quote_spanned!(generated(invocation.name.span())=> { let _ = #value; })
+        let format = is_format(&invocation.arguments).then(|| quote_spanned!(span=> ::std::format!));
+        quote_spanned!(span=> { let _ = #format #value; })
     })
 }
 
@@ -214,6 +290,19 @@ mod tests {
             (quote!(emit![x,];), quote!(e.emit(x,).await;)),
             (quote!(emit! { x } y()), quote!({ e.emit(x).await } y())),
             (quote!(open!(); open!{}), quote!(e.open(); e.open())),
+            (
+                quote!(open!(time); open![f(emitter!()),]),
+                quote!(e.open_with(time); e.open_with(f(e),)),
+            ),
+            (
+                quote!(join!(f(emitter!(), 1), g(emitter![]));),
+                quote!(join!(f(e, 1), g(e));),
+            ),
+            // In a body that cannot be parsed, the compiler tells what is wrong.
+            (
+                quote!(emit!(x)?; open!().await; y?),
+                quote!(e.emit(x).await?; e.open().await; y?),
+            ),
             (
                 quote!(select! { x = y => { z(emit!(x)) } }),
                 quote!(select! { x = y => { z(e.emit(x).await) } }),
@@ -280,21 +369,26 @@ mod tests {
     }
 
     #[test]
-    fn arguments_that_are_not_theirs() {
-        for (tokens, says) in [
-            (quote!(emit!()), "needs what it shall send"),
-            (quote!(join! { f(emit![]) }), "needs what it shall send"),
-            (quote!(emit!("tick", x)), "sends one event"),
-            (quote!(emit!(emit!())), "needs what it shall send"),
-            (quote!(open!(x)), "takes nothing"),
+    fn what_certainly_sends_nothing() {
+        for tokens in [
+            quote!(),
+            quote!(Ok(())),
+            quote!(println!("{}", std::format!("x")); sleep(x).await;),
         ] {
-            let mut errors = Errors::default();
-            check_arguments(tokens.clone(), &mut errors);
-            let [message] = errors.messages().try_into().unwrap();
-            assert!(message.contains(says), "{tokens}: {message}");
+            assert!(is_silent(tokens.clone()), "{tokens}");
         }
-        let mut errors = Errors::default();
-        check_arguments(quote!(emit!(f::<A, B>(a, b),); emit!(a b); open!{}), &mut errors);
-        assert!(errors.is_empty());
+        for tokens in [
+            quote!(emit!(x)),
+            quote!(if x {
+                open!()
+            }),
+            quote!(f(emitter!()).await),
+            quote!(helper!(x)),
+            quote!(println!("{}", helper!())),
+            quote!(todo!()),
+            quote!(sse_actix::emit!(x)),
+        ] {
+            assert!(!is_silent(tokens.clone()), "{tokens}");
+        }
     }
 }

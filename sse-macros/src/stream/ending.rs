@@ -1,13 +1,14 @@
-//! Whether a body that has to end in a value does.
+//! Whether a body that has to end in a value does, and whether one that must not does.
 
 use proc_macro2::{TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::{
-    Block, Expr, ExprAsync, ExprBreak, ExprClosure, ExprForLoop, ExprIf, ExprLoop, ExprWhile, Item, Label,
-    Lifetime, Macro, Stmt,
+    Block, Expr, ExprAsync, ExprBreak, ExprClosure, ExprForLoop, ExprIf, ExprLoop, ExprReturn, ExprTry,
+    ExprWhile, Item, Label, Lifetime, Macro, Stmt,
     visit::{self, Visit},
 };
 
-use super::placement::ours;
+use super::{foreign, placement::ours};
 
 /// Macros after which nothing runs.
 const DIVERGING: [&str; 5] = ["bail", "panic", "todo", "unimplemented", "unreachable"];
@@ -32,6 +33,80 @@ pub(crate) fn lacks_a_value(body: &Block) -> bool {
     }
 }
 
+/// What in `body` needs a return type: a `?`, or a result that it returns.
+pub(crate) fn failure(body: &Block) -> Option<TokenStream> {
+    let mut failures = Failures(None);
+    failures.visit_block(body);
+    failures.0.or_else(|| {
+        ends_in_a_result(body)
+            .then(|| body.stmts.last().map(ToTokens::to_token_stream))
+            .flatten()
+    })
+}
+
+/// Whether the last expression is an `Ok(..)` or `Err(..)`.
+pub(crate) fn ends_in_a_result(body: &Block) -> bool {
+    matches!(body.stmts.last(), Some(Stmt::Expr(expr, None)) if is_result(expr))
+}
+
+/// Whether the last expression is, or returns, an `Err(..)`.
+pub(crate) fn ends_in_an_error(body: &Block) -> bool {
+    let Some(Stmt::Expr(expr, _)) = body.stmts.last() else {
+        return false;
+    };
+    let value = match expr {
+        Expr::Return(returned) => returned.expr.as_deref(),
+        other => Some(other),
+    };
+    match value {
+        Some(Expr::Call(call)) => matches!(&*call.func, Expr::Path(path) if path.path.is_ident("Err")),
+        _ => false,
+    }
+}
+
+/// The first `?` or `return` of a result in the function's own code.
+struct Failures(Option<TokenStream>);
+
+impl<'ast> Visit<'ast> for Failures {
+    fn visit_expr_try(&mut self, expr: &'ast ExprTry) {
+        visit::visit_expr_try(self, expr);
+        // That of `emit!(..)?` is told for itself.
+        if !matches!(&*expr.expr, Expr::Macro(expr) if ours(&expr.mac).is_some()) {
+            let question = &expr.question_token;
+            self.0.get_or_insert_with(|| quote!(#question));
+        }
+    }
+
+    fn visit_expr_return(&mut self, expr: &'ast ExprReturn) {
+        if expr.expr.as_deref().is_some_and(is_result) {
+            self.0.get_or_insert_with(|| expr.to_token_stream());
+        }
+        visit::visit_expr_return(self, expr);
+    }
+
+    fn visit_macro(&mut self, mac: &'ast Macro) {
+        // What a `?` means in other macros is theirs.
+        if ours(mac).is_some() {
+            foreign::visit(self, mac.tokens.clone());
+        }
+    }
+
+    // These return for themselves.
+    fn visit_expr_closure(&mut self, _: &'ast ExprClosure) {}
+    fn visit_expr_async(&mut self, _: &'ast ExprAsync) {}
+    fn visit_item(&mut self, _: &'ast Item) {}
+}
+
+/// Whether `expr` is `Ok(..)` or `Err(..)`.
+pub(crate) fn is_result(expr: &Expr) -> bool {
+    match expr {
+        Expr::Call(call) => {
+            matches!(&*call.func, Expr::Path(path) if path.path.is_ident("Ok") || path.path.is_ident("Err"))
+        }
+        _ => false,
+    }
+}
+
 /// What is `()` whether or not a semicolon follows.
 fn is_nothing(expr: &Expr) -> bool {
     match expr {
@@ -47,10 +122,7 @@ fn is_nothing(expr: &Expr) -> bool {
 fn is_thrown_away(expr: &Expr) -> bool {
     match expr {
         Expr::Await(_) | Expr::Binary(_) | Expr::Try(_) => true,
-        Expr::Call(call) => {
-            matches!(&*call.func, Expr::Path(path) if path.path.is_ident("Ok") || path.path.is_ident("Err"))
-        }
-        _ => false,
+        _ => is_result(expr),
     }
 }
 
@@ -160,7 +232,6 @@ fn collect_idents(tokens: TokenStream, idents: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
-    use quote::quote;
     use syn::parse_quote;
 
     use super::*;
@@ -202,6 +273,62 @@ mod tests {
             }),
         ] {
             assert!(lacks(&body), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_needs_a_return_type() {
+        for (body, part) in [
+            (quote!(find().await?; emit!(1);), "?"),
+            (quote!(emit!(Event::json(&x)?);), "?"),
+            (
+                quote!(for x in y {
+                    z(x?);
+                }),
+                "?",
+            ),
+            (quote!(emit!(1); Ok(())), "Ok (())"),
+            (quote!(if x { return Err(y); } emit!(1);), "return Err (y)"),
+        ] {
+            let body: Block = parse_quote!({ #body });
+            let failure = failure(&body).map(|tokens| tokens.to_string());
+            assert_eq!(failure.as_deref(), Some(part), "{}", quote!(#body));
+        }
+        for body in [
+            quote!(emit!(1)),
+            quote!(let x = async { f()?; Ok(()) }.await;),
+            quote!(let x = || Some(f()?);),
+            quote!(
+                fn f() -> Option<u8> {
+                    g()?
+                }
+            ),
+            quote!(let x = ours!(y?);),
+            quote!(emit!(1)?;),
+            quote!(return;),
+            quote!(Ok(());),
+        ] {
+            let body: Block = parse_quote!({ #body });
+            assert!(failure(&body).is_none(), "{}", quote!(#body));
+        }
+    }
+
+    #[test]
+    fn a_body_that_always_fails() {
+        for (body, fails) in [
+            (quote!(Err(x)), true),
+            (quote!(f(); return Err(x);), true),
+            (quote!(Ok(())), false),
+            (
+                quote!(if x {
+                    return Err(y);
+                }),
+                false,
+            ),
+            (quote!(), false),
+        ] {
+            let block: Block = parse_quote!({ #body });
+            assert_eq!(ends_in_an_error(&block), fails, "{body}");
         }
     }
 

@@ -41,7 +41,7 @@ pub(crate) fn expand(function: &Function, args: &Args, body: TokenStream) -> Tok
         #krate::__private::run(
             #options,
             <#outcome as #krate::__private::Outcome>::into_result,
-            async move |#emitter: #krate::__private::Emitter<'_>| -> #outcome {
+            async move |#emitter: #krate::Emitter<'_>| -> #outcome {
                 #(#rebindings)*
                 #helpers
                 if let ::core::option::Option::Some(outcome) = ::core::option::Option::<#outcome>::None {
@@ -114,11 +114,14 @@ fn options(args: &Args) -> TokenStream {
         setters.extend(quote!(.keep_alive(#value)));
     }
     if let Some(retry) = &args.retry {
-        let value = match retry {
-            Retry::Millis(millis) => quote!(#krate::Retry::from_millis(#millis)),
-            Retry::Const(expr) => typed(&quote!(#krate::Retry), expr),
-        };
-        setters.extend(quote!(.retry(#value)));
+        setters.extend(match retry {
+            Retry::Off => quote!(.no_retry()),
+            Retry::Millis(millis) => quote!(.retry(#krate::Retry::from_millis(#millis))),
+            Retry::Const(expr) => {
+                let value = typed(&quote!(#krate::Retry), expr);
+                quote!(.retry(#value))
+            }
+        });
     }
     if let Some(event) = &args.event {
         let value = match event {
@@ -126,6 +129,13 @@ fn options(args: &Args) -> TokenStream {
             EventName::Const(expr) => typed(&quote!(#krate::EventName), expr),
         };
         setters.extend(quote!(.event(#value)));
+    }
+    if let Some(plain) = args.plain {
+        setters.extend(quote!(.plain(#plain)));
+    }
+    if let Some(on_error) = &args.on_error {
+        let value = typed(&quote!(fn(&#krate::__private::Error) -> #krate::Event), on_error);
+        setters.extend(quote!(.on_error(#value)));
     }
     let flags = [
         (args.finite, "finite"),
@@ -156,16 +166,20 @@ fn typed(ty: &TokenStream, expr: &syn::Expr) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> { const __VALUE: #ty = #expr; __VALUE })
 }
 
-/// What an `emit!` resolves to that is not written in the function but comes out of a helper macro.
+/// What an `emit!`, `open!` or `emitter!` resolves to that is not written in the function but comes out of a
+/// helper macro.
 fn helper_macros(emitter: &Ident) -> TokenStream {
-    let emit = Ident::new("emit", Span::call_site());
-    let open = Ident::new("open", Span::call_site());
+    let [emit, open, get] = ["emit", "open", "emitter"].map(|name| Ident::new(name, Span::call_site()));
     quote_spanned! {Span::mixed_site()=>
         macro_rules! #emit {
             ($($value:tt)+) => { #emitter.emit($($value)+).await };
         }
         macro_rules! #open {
             () => { #emitter.open() };
+            ($($retry:tt)+) => { #emitter.open_with($($retry)+) };
+        }
+        macro_rules! #get {
+            () => { #emitter };
         }
     }
 }

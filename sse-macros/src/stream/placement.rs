@@ -1,18 +1,16 @@
-//! Where `emit!` and `open!` cannot stand: they belong to the function that the stream is, and wait in
-//! it.
+//! Where `emit!`, `open!` and `emitter!` cannot stand: they belong to the function that the stream is, and
+//! wait in it.
 
-use proc_macro2::{Spacing, TokenStream, TokenTree};
+use proc_macro2::TokenStream;
 use syn::{
     Block, Expr, ExprAsync, ExprCall, ExprClosure, ExprMethodCall, ExprYield, Ident, Item, Macro, Pat, Stmt,
-    Token,
-    parse::Parser as _,
-    punctuated::Punctuated,
     visit::{self, Visit},
 };
 
 use super::{
     emission::{self, Kind},
     errors::Errors,
+    foreign,
 };
 
 /// Functions that start a task of its own, which outlives the request.
@@ -27,7 +25,10 @@ const SPAWNING: [&str; 8] = [
     "spawn_pinned",
 ];
 
-/// Notes every `emit!`, `open!` and `yield` of `body` that stands where it cannot.
+const INSTEAD_OF_A_TASK: &str =
+    "run it in place with `join!` or `select!`, or let the task send to a channel that the stream reads";
+
+/// Notes every `emit!`, `open!`, `emitter!` and `yield` of `body` that stands where it cannot.
 pub(crate) fn check(body: &Block, errors: &mut Errors) {
     let mut visitor = Placement {
         errors,
@@ -91,71 +92,38 @@ impl Placement<'_> {
 
     fn invocation(&mut self, name: &Ident, kind: Kind) {
         let message = match (self.place, kind) {
-            (Place::Stream, _) | (Place::Closure, Kind::Open) => return,
+            // The future that the emitter is handed to would be the task's.
+            (Place::Stream | Place::Closure, Kind::Emitter) if self.spawning => format!(
+                "`{name}!` cannot go into a spawned task, which outlives the stream: {INSTEAD_OF_A_TASK}"
+            ),
+            (Place::Stream, _) | (Place::Closure, Kind::Open | Kind::Emitter) => return,
             (Place::Closure, Kind::Emit) => {
                 "`emit!` waits, and this closure cannot: make it `async |..| { .. }`, or return `async move { .. }` from it"
                     .to_owned()
             }
-            (Place::Task, _) => format!(
-                "`{name}!` cannot stand in a spawned task, which outlives the stream: run it in place with `join!` or `select!`, or let the task send to a channel that the stream reads"
+            (Place::Task, _) => {
+                format!("`{name}!` cannot stand in a spawned task, which outlives the stream: {INSTEAD_OF_A_TASK}")
+            }
+            (Place::Item, Kind::Emit | Kind::Emitter) => format!(
+                "`{name}!` cannot stand in an item of its own, which has no stream: let the item take an `Emitter`, call `emitter.emit(..).await` in it, and pass it `emitter!()`"
             ),
-            (Place::Item, _) => format!(
-                "`{name}!` cannot stand in an item of its own, which has no stream: move it into the stream's function, or write the item as a `macro_rules!`"
+            (Place::Item, Kind::Open) => format!(
+                "`{name}!` cannot stand in an item of its own, which has no stream: let the item take an `Emitter`, call `emitter.open()` in it, and pass it `emitter!()`"
             ),
         };
         self.errors.push(name.span(), message);
     }
 
-    /// The tokens of a macro: as expressions or statements, if that is what they are, else part by part.
+    /// The tokens of a macro, as far as they can be understood.
     fn tokens(&mut self, tokens: TokenStream) {
-        if !emission::emits(tokens.clone()) && !emission::opens(tokens.clone()) {
+        if !emission::has_ours(tokens.clone()) {
             return;
         }
-        if let Ok(exprs) = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(tokens.clone()) {
-            exprs.iter().for_each(|expr| self.visit_expr(expr));
-            return;
-        }
-        if let Ok(stmts) = Block::parse_within.parse2(tokens.clone()) {
-            for stmt in &stmts {
-                self.visit_stmt(stmt);
-            }
-            return;
-        }
-        let parts = parts(tokens.clone());
-        if parts.len() > 1 {
-            for part in parts {
-                self.tokens(part);
-            }
-        } else {
-            emission::for_each(tokens, &mut |invocation| {
-                self.invocation(&invocation.name, invocation.kind);
-            });
-        }
+        let unclear = foreign::visit(self, tokens);
+        emission::for_each(unclear, &mut |invocation| {
+            self.invocation(&invocation.name, invocation.kind);
+        });
     }
-}
-
-/// Split at each `,`, `=` and `=>`, which is how `select!` and its like separate patterns, futures and
-/// handlers.
-fn parts(tokens: TokenStream) -> Vec<TokenStream> {
-    let mut parts = vec![TokenStream::new()];
-    let mut tokens = tokens.into_iter().peekable();
-    while let Some(token) = tokens.next() {
-        let is_end = match &token {
-            TokenTree::Punct(punct) if punct.as_char() == ',' => true,
-            TokenTree::Punct(punct) if punct.as_char() == '=' => {
-                punct.spacing() == Spacing::Alone
-                    || tokens
-                        .next_if(|next| matches!(next, TokenTree::Punct(next) if next.as_char() == '>'))
-                        .is_some()
-            }
-            _ => false,
-        };
-        match parts.last_mut() {
-            Some(part) if !is_end => part.extend([token]),
-            _ => parts.push(TokenStream::new()),
-        }
-    }
-    parts
 }
 
 fn is_spawning(name: &Ident) -> bool {
@@ -241,7 +209,7 @@ impl<'ast> Visit<'ast> for Placement<'_> {
     }
 }
 
-/// The `emit!` or `open!` that this macro is, if it is one.
+/// The `emit!`, `open!` or `emitter!` that this macro is, if it is one.
 pub(crate) fn ours(mac: &Macro) -> Option<(&Ident, Kind)> {
     let name = mac.path.get_ident()?;
     Some((name, Kind::of(name)?))
@@ -269,6 +237,8 @@ mod tests {
             quote!(join_all(xs.map(|x| async move { emit!(x) })).await),
             quote!(each(async |x| emit!(x)).await),
             quote!(xs.for_each(|_| open!())),
+            quote!(join_all(xs.map(|x| progress(emitter!(), x))).await),
+            quote!(let emitter = emitter!(); tokio::join!(a(emitter), b(emitter!()));),
             quote!(
                 select! { biased; Some(ref x) = rx.recv(), if !x => emit!(x), _ = async { emit!(1) } => { emit!(2); } }
             ),
@@ -327,6 +297,22 @@ mod tests {
             (
                 quote!(impl X { fn f() { tokio::spawn(async { emit!(1) }); } }),
                 "item of its own",
+            ),
+            (
+                quote!(tokio::spawn(progress(emitter!(), 1));),
+                "cannot go into a spawned task",
+            ),
+            (
+                quote!(tokio::spawn(async { progress(emitter!(), 1).await });),
+                "cannot stand in a spawned task",
+            ),
+            (
+                quote!(
+                    async fn inner() {
+                        progress(emitter!(), 1).await
+                    }
+                ),
+                "let the item take an `Emitter`",
             ),
             (quote!(yield 1;), "write `emit!(..)`"),
         ] {

@@ -11,10 +11,18 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::{args::Args, errors::Errors};
+use super::{
+    args::{Args, UNUSED_ON_ERROR},
+    errors::Errors,
+};
 
 /// actix has a handler for that many arguments.
 pub(crate) const MAX_ARGUMENTS: usize = 16;
+
+/// actix's attributes for methods other than GET.
+const OTHER_ROUTES: [&str; 8] = [
+    "connect", "delete", "options", "patch", "post", "put", "route", "trace",
+];
 
 /// The function as it is written. Its body is left as tokens, so that a body that is not finished, as
 /// in an editor, still expands to something.
@@ -87,6 +95,12 @@ impl Function {
                 "with `finite` a handler has at most 15 arguments: the reconnect after the end is told by one more",
             );
         }
+        if let Some(on_error) = &args.on_error
+            && args.plain.is_none()
+            && self.is_for_browsers(args)
+        {
+            errors.push_spanned(on_error, UNUSED_ON_ERROR);
+        }
         if let ReturnType::Type(_, ty) = &self.sig.output
             && !may_be_outcome(ty)
         {
@@ -120,6 +134,29 @@ impl Function {
         match &self.sig.output {
             ReturnType::Default => parse_quote_spanned!(Span::mixed_site() => ()),
             ReturnType::Type(_, ty) => Type::clone(ty),
+        }
+    }
+
+    /// Whether the body has no value.
+    pub(crate) fn returns_nothing(&self) -> bool {
+        match &self.sig.output {
+            ReturnType::Default => true,
+            ReturnType::Type(_, ty) => is_unit(ty),
+        }
+    }
+
+    /// Whether only browsers read the stream, as far as it can be seen: `plain = false` says so, or it answers
+    /// GET alone. An attribute above this one is not seen.
+    pub(crate) fn is_for_browsers(&self, args: &Args) -> bool {
+        let has = |routes: &[&str]| {
+            self.attrs.iter().any(|attr| {
+                let last = attr.path().segments.last();
+                last.is_some_and(|last| routes.iter().any(|route| last.ident == route))
+            })
+        };
+        match args.plain {
+            Some(plain) => !plain,
+            None => has(&["get"]) && !has(&OTHER_ROUTES),
         }
     }
 

@@ -38,7 +38,7 @@ snapshot!(
 snapshot!(
     every_option,
     #[sse_stream(
-        keep_alive = "15s", retry = "3s", event = "tick", finite, resume, compress,
+        keep_alive = "15s", retry = "3s", event = "tick", plain = false, finite, resume, compress,
         headers = [("X-A", "b"), ("x-c", "d")], crate = crate::sse,
     )]
     async fn options() {
@@ -48,8 +48,57 @@ snapshot!(
 
 snapshot!(
     options_by_expression,
-    #[sse_stream(keep_alive = QUIET, retry = Retry::from_millis(500), event = TICK)]
-    async fn options() {}
+    #[sse_stream(keep_alive = QUIET, retry = Retry::from_millis(500), event = TICK, on_error = told::failure)]
+    async fn options() {
+        emit!(1);
+    }
+);
+
+snapshot!(
+    for_other_clients,
+    #[sse_stream(retry = "off", plain, on_error = |error| Event::data(error.to_string()))]
+    async fn answer(prompt: String) {
+        emit!(1);
+    }
+);
+
+snapshot!(
+    through_a_helper,
+    #[sse_stream]
+    async fn answer(time: Duration) {
+        open!(time);
+        progress(emitter!(), 1).await;
+        join!(progress(emitter!(), 2), helper!());
+    }
+);
+
+snapshot!(
+    opened_for_a_helper,
+    #[sse_stream]
+    async fn answer() {
+        for n in 0..3 {
+            progress(emitter!(), n).await;
+        }
+    }
+);
+
+snapshot!(
+    nothing_is_sent,
+    #[sse_stream]
+    async fn silent() -> Result<(), Error> {
+        println!("asked");
+        Ok(())
+    }
+);
+
+snapshot!(
+    mistakes_in_the_return_type,
+    #[sse_stream]
+    async fn mistaken() {
+        emit!(find()?);
+        emit!(1)?;
+        helper(emitter!());
+    }
 );
 
 snapshot!(
@@ -68,6 +117,7 @@ snapshot!(
     where
         T: Clone,
     {
+        emit!(1);
         Ok(())
     }
 );

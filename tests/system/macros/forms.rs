@@ -31,7 +31,11 @@ mod routed {
 
     #[sse_stream(finite)]
     #[get("/finite-below")]
-    pub(super) async fn finite_below() {}
+    pub(super) async fn finite_below(request: HttpRequest) {
+        if request.path() == "/elsewhere" {
+            emit!("never");
+        }
+    }
 
     #[routes]
     #[get("/first")]

@@ -16,10 +16,12 @@ mod concurrency;
 mod errors;
 mod finite;
 mod forms;
+mod helpers;
 mod lints;
 mod opening;
 mod options;
 mod phases;
+mod plain;
 
 use std::future::pending;
 

@@ -2,7 +2,7 @@
 //! told. Each stream below can fail just before its opening, which is still an HTTP error, and is silent
 //! just after it, so that nothing but the opening can send the head.
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
 use actix_web::{
     Error,
@@ -11,7 +11,7 @@ use actix_web::{
 };
 use futures_util::future::{join_all, select};
 use serde::Deserialize;
-use sse_actix::{Event, sse_stream};
+use sse_actix::{Emitter, Event, sse_stream};
 use sse_tests::{serve::serve, wire::Wire};
 use tokio::sync::Notify;
 
@@ -192,6 +192,53 @@ async fn told_to_by_a_helper(fate: Query<Fate>) -> Result<(), Error> {
     Ok(())
 }
 
+async fn send(emitter: Emitter<'_>, event: &str) {
+    silence().await;
+    emitter.emit(event).await;
+}
+
+#[sse_stream]
+async fn a_loop_with_a_helper(fate: Query<Fate>) -> Result<(), Error> {
+    fate.check()?;
+    loop {
+        send(emitter!(), "event").await;
+    }
+}
+
+#[sse_stream]
+async fn a_for_loop_with_a_helper(fate: Query<Fate>) -> Result<(), Error> {
+    for event in [fate.check()?].into_iter().flatten() {
+        send(emitter!(), event).await;
+    }
+    Ok(())
+}
+
+#[sse_stream]
+async fn a_join_with_a_helper(fate: Query<Fate>) -> Result<(), Error> {
+    fate.check()?;
+    tokio::join!(send(emitter!(), "event"), silence());
+    Ok(())
+}
+
+#[sse_stream]
+async fn a_helper_that_opens(fate: Query<Fate>) -> Result<(), Error> {
+    async fn begin(emitter: Emitter<'_>, fate: &Fate) -> Result<(), Error> {
+        fate.check()?;
+        emitter.open();
+        silence().await;
+        Ok(())
+    }
+    begin(emitter!(), &fate).await
+}
+
+#[sse_stream]
+async fn told_to_with_a_time(fate: Query<Fate>) -> Result<(), Error> {
+    fate.check()?;
+    open!(Duration::from_secs(3));
+    silence().await;
+    Ok(())
+}
+
 /// A route for each of these functions, by its name.
 macro_rules! routes {
     ($($function:ident)*) => {
@@ -207,6 +254,7 @@ routes! {
     a_for_loop a_for_loop_over_a_temporary a_while_loop a_labelled_loop a_match_arm an_if_branch
     a_select a_join a_macro_in_an_expression a_macro_that_is_bound a_nested_block joined_closures
     told_to told_to_inside_a_loop told_to_by_a_helper
+    a_loop_with_a_helper a_for_loop_with_a_helper a_join_with_a_helper a_helper_that_opens told_to_with_a_time
 }
 
 #[tokio::test]

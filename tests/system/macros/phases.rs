@@ -76,6 +76,7 @@ async fn an_error_before_the_head_has_its_own_status() {
     #[sse_stream]
     async fn converted() -> Result<(), actix_web::Error> {
         Err(io::Error::from(io::ErrorKind::NotFound))?;
+        emit!("never");
         Ok(())
     }
     let serving = serve(|app| {
@@ -109,7 +110,11 @@ async fn an_end_without_an_event_is_204() {
         Ok(())
     }
     #[sse_stream]
-    async fn unit() {}
+    async fn unit() {
+        if false {
+            emit!("never");
+        }
+    }
     let serving = serve(|app| {
         app.route("/result", web::get().to(result))
             .route("/unit", web::get().to(unit));

@@ -138,10 +138,14 @@ async fn nor_do_they_on_http_2() {
         let reset = loop {
             match answer.try_frame().await {
                 Ok(frame) => body += str::from_utf8(&frame.expect("no clean end")).unwrap(),
-                Err(error) => break error.is_reset(),
+                Err(error) => break error,
             }
         };
-        assert!(reset, "{kilobytes} KB");
+        assert!(
+            reset.is_reset(),
+            "{kilobytes} KB, {} bytes: {reset:?}",
+            body.len()
+        );
         assert!(
             body == expected(kilobytes),
             "{kilobytes} KB: {} bytes",

@@ -36,7 +36,8 @@ pub(crate) async fn completions(
     upstream: web::Data<Upstream>,
 ) -> Result<Sse<impl Stream<Item = Result<Relayed, RelayError>>>, Error> {
     if asked.get("stream") != Some(&Value::Bool(true)) {
-        let answer = HttpResponse::BadRequest().json(error("this gateway only streams: send \"stream\": true"));
+        let answer =
+            HttpResponse::BadRequest().json(error("this gateway only streams: send \"stream\": true"));
         return Err(InternalError::from_response("it asks for no stream", answer).into());
     }
     let relay = Relay::new(upstream.ask(&asked).await?).ends_with(is_done);
@@ -52,12 +53,16 @@ pub(crate) async fn ask(
     hub: web::Data<Hub>,
 ) -> Result<impl Responder, Error> {
     let messages = json!([{ "role": "user", "content": question.prompt }]);
-    let response = upstream.ask(&json!({ "model": "default", "stream": true, "messages": messages })).await?;
+    let response = upstream
+        .ask(&json!({ "model": "default", "stream": true, "messages": messages }))
+        .await?;
     let number = asked.0.fetch_add(1, Ordering::Relaxed) + 1;
     let words = Relay::new(response).ends_with(is_done).map_messages(word);
     actix_web::rt::spawn(write(hub.raw(&topic(number)?), words));
     let url = format!("/gateway/answers/{number}");
-    Ok(HttpResponse::Created().insert_header((LOCATION, url.as_str())).json(json!({ "url": url })))
+    Ok(HttpResponse::Created()
+        .insert_header((LOCATION, url.as_str()))
+        .json(json!({ "url": url })))
 }
 
 /// The words of an answer, from behind the last that was seen.
@@ -146,5 +151,7 @@ fn word(message: Message) -> Result<Option<Event>, serde_json::Error> {
     }
     let Chunk { choices } = serde_json::from_str(&message.data)?;
     let word = choices.into_iter().find_map(|choice| choice.delta.content);
-    Ok(word.filter(|word| !word.is_empty()).map(|word| Event::data(word).event("word")))
+    Ok(word
+        .filter(|word| !word.is_empty())
+        .map(|word| Event::data(word).event("word")))
 }

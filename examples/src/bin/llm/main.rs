@@ -105,7 +105,12 @@ async fn main() -> io::Result<()> {
         let upstream = Upstream::new(&base, env::var("OPENAI_API_KEY").ok());
         let gateway = web::scope("")
             .app_data(web::JsonConfig::default().limit(gateway::LONGEST_CONVERSATION))
-            .service((gateway::completions, gateway::ask, gateway::read, stand_in::completions));
+            .service((
+                gateway::completions,
+                gateway::ask,
+                gateway::read,
+                stand_in::completions,
+            ));
         let app = App::new()
             .app_data(answers.clone())
             .app_data(hub.clone())

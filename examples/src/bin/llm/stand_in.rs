@@ -28,7 +28,10 @@ struct Turn {
 /// One answer, a word an event.
 #[post("/stand-in/v1/chat/completions")]
 #[sse_stream]
-pub(crate) async fn completions(asked: web::Json<Conversation>, model: web::Data<Model>) -> Result<(), Error> {
+pub(crate) async fn completions(
+    asked: web::Json<Conversation>,
+    model: web::Data<Model>,
+) -> Result<(), Error> {
     let last = asked.into_inner().messages.pop();
     let mut draft = model.draft(last.as_ref().map_or("", |turn| &turn.content));
     emit!(Json(chunk(&json!({ "role": "assistant", "content": "" }), None)));

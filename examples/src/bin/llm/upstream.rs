@@ -37,7 +37,10 @@ impl Upstream {
 
     /// Begins a completion. What upstream answers in place of a stream is the error's response.
     pub(crate) async fn ask(&self, asked: &Value) -> Result<ClientResponse, Error> {
-        let mut request = self.client.post(&self.completions).insert_header((header::ACCEPT, "text/event-stream"));
+        let mut request = self
+            .client
+            .post(&self.completions)
+            .insert_header((header::ACCEPT, "text/event-stream"));
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
         }
@@ -48,8 +51,14 @@ impl Upstream {
         if response.status().is_success() {
             return Ok(response);
         }
-        let body = response.body().limit(LONGEST_ERROR).await.map_err(ErrorBadGateway)?;
-        let answer = HttpResponse::build(response.status()).content_type("application/json").body(body);
+        let body = response
+            .body()
+            .limit(LONGEST_ERROR)
+            .await
+            .map_err(ErrorBadGateway)?;
+        let answer = HttpResponse::build(response.status())
+            .content_type("application/json")
+            .body(body);
         Err(InternalError::from_response("upstream has answered with an error", answer).into())
     }
 }

@@ -16,7 +16,7 @@ fn parse(text: &str) -> Result<u64, String> {
     let (number, unit) = text.split_at(unit_at);
     if number.is_empty() {
         return Err(format!(
-            "a duration is a whole number and a unit, such as \"15s\"; {UNITS}"
+            "a duration is a whole number and a unit, such as \"15s\", or it is \"off\"; {UNITS}"
         ));
     }
     let Some((unit_name, unit_millis)) = unit_of(unit.trim()) else {

@@ -18,12 +18,13 @@ fn errors(tokens: TokenStream) -> Vec<String> {
 #[test]
 fn every_argument() {
     let args = parse(quote! {
-        keep_alive = "15s", retry = "1m", event = "tick", finite, resume, compress,
+        keep_alive = "15s", retry = "1m", event = "tick", on_error = told, finite, resume, compress,
         headers = [("X-A", "b c"), ("link", "</x>")], crate = crate::reexport,
     });
     assert!(matches!(args.keep_alive, Some(KeepAlive::Millis(15_000))));
     assert!(matches!(args.retry, Some(Retry::Millis(60_000))));
     assert!(matches!(args.event, Some(EventName::Literal(name)) if name.value() == "tick"));
+    assert!(args.plain.is_none() && args.on_error.is_some());
     assert!(args.finite && args.resume && args.compress);
     let headers: Vec<_> = args
         .headers
@@ -51,6 +52,31 @@ fn expressions_are_kept_for_the_compiler() {
 }
 
 #[test]
+fn off_and_a_choice() {
+    assert!(matches!(parse(quote!(retry = "off")).retry, Some(Retry::Off)));
+    assert_eq!(parse(quote!(plain)).plain, Some(true));
+    assert_eq!(
+        parse(quote!(plain = true, on_error = |_| told())).plain,
+        Some(true)
+    );
+    assert_eq!(parse(quote!(plain = false, finite)).plain, Some(false));
+    assert_eq!(parse(quote!(finite)).plain, None);
+}
+
+#[test]
+fn what_excludes_each_other_is_told_once() {
+    for (tokens, says) in [
+        (quote!(plain, finite), "leave out `finite`"),
+        (quote!(finite, retry = "3s", plain = true), "leave out `finite`"),
+        (quote!(resume, plain), "leave out `resume`"),
+        (quote!(plain = false, on_error = told), "or write `plain`"),
+    ] {
+        let [message] = errors(tokens.clone()).try_into().unwrap();
+        assert!(message.contains(says), "{tokens}: {message}");
+    }
+}
+
+#[test]
 fn the_bounds() {
     assert!(matches!(
         parse(quote!(keep_alive = "100ms")).keep_alive,
@@ -64,7 +90,7 @@ fn the_bounds() {
         (quote!(keep_alive = "99ms"), "less than \"100ms\""),
         (quote!(retry = "99ms"), "between \"100ms\""),
         (quote!(retry = "2147483648ms"), "between \"100ms\""),
-        (quote!(retry = "off"), "a whole number and a unit"),
+        (quote!(retry = "2147483648ms"), "write \"off\""),
     ] {
         let [message] = errors(tokens).try_into().unwrap();
         assert!(message.contains(says), "{message}");
@@ -89,6 +115,12 @@ fn each_mistake_is_told_with_what_to_write() {
         (quote!(keep_alive), "`keep_alive` needs a value"),
         (quote!(crate), "`crate` needs a value"),
         (quote!(finite = true), "`finite` takes no value"),
+        (quote!(plain = "yes"), "`plain` is `true` or `false`"),
+        (quote!(on_error), "`on_error` needs a value"),
+        (quote!(on_error = "failed"), "`fn(&actix_web::Error) -> Event`"),
+        (quote!(retry = off), "in quotes: `retry = \"off\"`"),
+        (quote!(retry = "none"), "or it is \"off\""),
+        (quote!(event = "sse-gap"), "is the library's own"),
         (quote!(event = ""), "cannot be empty"),
         (quote!(event = "error"), "`onerror`"),
         (quote!(event = "a\nb"), "at byte 1"),

@@ -1,0 +1,411 @@
+//! Names and ids of events as they are written in the body: what no event can have is refused when it
+//! compiles.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::{
+    Block, Expr, ExprCall, ExprConst, ExprMethodCall, ExprPath, ItemConst, ItemStatic, Lit, LitStr, Macro,
+    visit::{self, Visit},
+};
+
+use super::{args::ungrouped, errors::Errors, foreign, text::OwnedTexts};
+
+/// Names that the library gives to events of its own.
+const RESERVED: [&str; 3] = ["sse-end", "sse-gap", "sse-position"];
+/// As `EventId::MAX_LEN` has it.
+const MAX_ID_LEN: usize = 1024;
+
+/// Why no event can have this name, and what to write.
+pub(super) fn fault_of_name(name: &str) -> Option<String> {
+    Some(match name {
+        "" => "an event name cannot be empty, which means `message`: leave it out".to_owned(),
+        "open" | "error" => format!(
+            "an event name cannot be `{name}`, which would reach `on{name}` of every page: choose another"
+        ),
+        _ if RESERVED.contains(&name) => {
+            format!("the event name `{name}` is the library's own: choose another")
+        }
+        _ => {
+            let at = name.find(['\n', '\r', '\0'])?;
+            format!("an event name cannot hold a line break or NUL, as this one does at byte {at}")
+        }
+    })
+}
+
+/// Why no event can have this id, and what to write.
+fn fault_of_id(id: &str) -> Option<String> {
+    if id.len() > MAX_ID_LEN {
+        return Some(format!(
+            "an id has at most {MAX_ID_LEN} bytes, since it comes back in a request header: this one has {}",
+            id.len()
+        ));
+    }
+    if id == "sse-end" {
+        return Some(
+            "the id `sse-end` is the library's own, for the end of a stream: choose another".to_owned(),
+        );
+    }
+    if let Some(at) = id.find(|char: char| char.is_ascii_control() && char != '\t') {
+        return Some(format!(
+            "an id cannot hold a line break or another control character, as this one does at byte {at}: browsers would not send it back"
+        ));
+    }
+    let blank = [' ', '\t'];
+    (id.starts_with(blank) || id.ends_with(blank)).then(|| {
+        "an id cannot start or end with a blank, which browsers do not send back: trim it".to_owned()
+    })
+}
+
+/// Notes names and ids in `body` that no event can have; where the stream is `for_browsers`, also those that
+/// browsers cannot use. `texts` are the variables that hold text made at run time.
+pub(super) fn check(body: &Block, for_browsers: bool, texts: &OwnedTexts, errors: &mut Errors) {
+    Literals {
+        for_browsers,
+        texts,
+        errors,
+    }
+    .visit_block(body);
+}
+
+struct Literals<'a> {
+    for_browsers: bool,
+    texts: &'a OwnedTexts,
+    errors: &'a mut Errors,
+}
+
+#[derive(Clone, Copy)]
+enum Field {
+    Name,
+    Id,
+}
+
+impl Field {
+    fn of_setter(method: &syn::Ident) -> Option<Self> {
+        if method == "event" {
+            Some(Self::Name)
+        } else if method == "id" {
+            Some(Self::Id)
+        } else {
+            None
+        }
+    }
+
+    fn of_type(name: &syn::Ident) -> Option<Self> {
+        if name == "EventName" {
+            Some(Self::Name)
+        } else if name == "EventId" {
+            Some(Self::Id)
+        } else {
+            None
+        }
+    }
+
+    fn fault(self, text: &str) -> Option<String> {
+        match self {
+            Self::Name => fault_of_name(text),
+            Self::Id => fault_of_id(text),
+        }
+    }
+
+    /// For text of which the compiler would only tell that it does not live long enough.
+    fn fault_of_text(self, text: &Expr) -> String {
+        // Of its operators, as in `&*text`, none stands between two values.
+        let written = text.to_token_stream().to_string();
+        let written = written.replace("& ", "&").replace("* ", "*");
+        match self {
+            Self::Name => format!(
+                "text made at run time is not proven to be an event name: write `.event(EventName::try_from({written})?)`"
+            ),
+            Self::Id => format!(
+                "text made at run time is not proven to be an event id: write `.id(EventId::try_from({written})?)`"
+            ),
+        }
+    }
+
+    fn not_for_browsers(self) -> &'static str {
+        match self {
+            Self::Name => {
+                "this stream is for browsers, whose `EventSource` cannot listen to such a name: write `EventName::try_from(..)`, or for other clients `#[sse_stream(plain)]`"
+            }
+            Self::Id => {
+                "this stream is for browsers, which would not send such an id back: write `EventId::try_from(..)`, or for other clients `#[sse_stream(plain)]`"
+            }
+        }
+    }
+}
+
+impl Literals<'_> {
+    fn literal(&mut self, field: Field, literal: &LitStr) {
+        let text = literal.value();
+        if let Some(fault) = field.fault(&text) {
+            let or = match (field, text.as_str()) {
+                (Field::Name, "open" | "error") if !self.for_browsers => format!(
+                    ", or, for clients other than `EventSource`, write `EventName::not_for_browsers({text:?})?`"
+                ),
+                _ => String::new(),
+            };
+            self.errors.push(literal.span(), fault + &or);
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Literals<'_> {
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        visit::visit_expr_method_call(self, call);
+        if let Some(field) = Field::of_setter(&call.method)
+            && call.args.len() == 1
+            && let Some(value) = call.args.first()
+            && starts_at_event(&call.receiver)
+        {
+            if let Some(literal) = string(value) {
+                self.literal(field, literal);
+            } else if self.texts.lends(value) {
+                self.errors.push_spanned(value, field.fault_of_text(value));
+            }
+        }
+    }
+
+    fn visit_expr_call(&mut self, call: &'ast ExprCall) {
+        visit::visit_expr_call(self, call);
+        let Some((of, function)) = associated(&call.func) else {
+            return;
+        };
+        let Some(field) = Field::of_type(of) else { return };
+        if function == "not_for_browsers" && self.for_browsers {
+            self.errors.push_spanned(&call.func, field.not_for_browsers());
+        } else if function == "from_static"
+            && let Some(literal) = call.args.first().and_then(string)
+        {
+            self.literal(field, literal);
+        }
+    }
+
+    fn visit_macro(&mut self, mac: &'ast Macro) {
+        let _: TokenStream = foreign::visit(self, mac.tokens.clone());
+    }
+
+    // The compiler evaluates these itself.
+    fn visit_expr_const(&mut self, _: &'ast ExprConst) {}
+    fn visit_item_const(&mut self, _: &'ast ItemConst) {}
+    fn visit_item_static(&mut self, _: &'ast ItemStatic) {}
+}
+
+/// Whether `expr` is a chain of calls that starts with one of `Event`'s constructors.
+fn starts_at_event(mut expr: &Expr) -> bool {
+    loop {
+        expr = match expr {
+            Expr::MethodCall(call) => &call.receiver,
+            Expr::Try(tried) => &tried.expr,
+            Expr::Await(awaited) => &awaited.base,
+            Expr::Paren(inner) => &inner.expr,
+            Expr::Group(inner) => &inner.expr,
+            // Ours has no `new`, but other libraries' have.
+            Expr::Call(call) => {
+                return associated(&call.func)
+                    .is_some_and(|(of, function)| of == "Event" && function != "new");
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// The type and the name of an associated function.
+fn associated(function: &Expr) -> Option<(&syn::Ident, &syn::Ident)> {
+    let Expr::Path(ExprPath { path, .. }) = ungrouped(function) else {
+        return None;
+    };
+    let mut segments = path.segments.iter().rev();
+    let function = segments.next()?;
+    Some((&segments.next()?.ident, &function.ident))
+}
+
+fn string(expr: &Expr) -> Option<&LitStr> {
+    match ungrouped(expr) {
+        Expr::Lit(lit) => match &lit.lit {
+            Lit::Str(literal) => Some(literal),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+    use sse_actix::{EventId, EventName};
+    use syn::parse_quote;
+
+    use super::*;
+
+    fn errors(for_browsers: bool, body: &TokenStream) -> Vec<String> {
+        let body: Block = parse_quote!({ #body });
+        let mut errors = Errors::default();
+        check(&body, for_browsers, &OwnedTexts::of(&[], &body), &mut errors);
+        errors.messages()
+    }
+
+    #[test]
+    fn what_no_event_can_have_is_told() {
+        for (body, says) in [
+            (quote!(emit!(Event::data("a").event("two\nlines"));), "at byte 3"),
+            (
+                quote!(emit!(Event::data("a").event("two\rlines").id(1));),
+                "at byte 3",
+            ),
+            (quote!(emit!(Event::json(&x)?.id(1).event("nul\0"));), "at byte 3"),
+            (
+                quote!(emit!(sse_actix::Event::data(x).event(""));),
+                "leave it out",
+            ),
+            (
+                quote!(emit!((Event::data(x)).event("open"));),
+                "`onopen` of every page",
+            ),
+            (
+                quote!(emit!(Event::json(&x).unwrap().event("error"));),
+                "`onerror`",
+            ),
+            (
+                quote!(emit!(Event::data(x).event("sse-end"));),
+                "the library's own",
+            ),
+            (
+                quote!(emit!(Event::data(x).event("sse-gap"));),
+                "the library's own",
+            ),
+            (
+                quote!(emit!(Event::data(x).event("sse-position"));),
+                "the library's own",
+            ),
+            (quote!(emit!(Event::data(x).id("a\nb"));), "an id cannot hold"),
+            (quote!(emit!(Event::data(x).id("a\u{1}b"));), "at byte 1"),
+            (quote!(emit!(Event::data(x).id("a\u{7F}"));), "at byte 1"),
+            (
+                quote!(emit!(Event::data(x).id(" a"));),
+                "start or end with a blank",
+            ),
+            (
+                quote!(emit!(Event::data(x).id("a\t"));),
+                "start or end with a blank",
+            ),
+            (quote!(emit!(Event::data(x).id("sse-end"));), "the library's own"),
+            // Wherever it stands.
+            (quote!(let event = Event::data(x).event("open");), "`onopen`"),
+            (
+                quote!(emit!(if x { Event::data(y).event("open") } else { z });),
+                "`onopen`",
+            ),
+            (
+                quote!(emitter.emit(Event::data(x).event("open")).await;),
+                "`onopen`",
+            ),
+            (
+                quote!(select! { Some(ref x) = y => emit!(Event::data(x).event("open")), else => {} }),
+                "`onopen`",
+            ),
+            (quote!(f(EventName::from_static("open"));), "`onopen`"),
+            (quote!(f(sse_actix::EventId::from_static("a "));), "a blank"),
+        ] {
+            for for_browsers in [true, false] {
+                let [message] = errors(for_browsers, &body).try_into().unwrap();
+                assert!(message.contains(says), "{body}: {message}");
+            }
+        }
+        let long = "x".repeat(1025);
+        let [message] = errors(false, &quote!(emit!(Event::data(x).id(#long));))
+            .try_into()
+            .unwrap();
+        assert!(message.contains("this one has 1025"), "{message}");
+    }
+
+    #[test]
+    fn what_an_event_can_have_or_is_no_event_is_left_alone() {
+        let long = "x".repeat(1024);
+        for body in [
+            quote!(emit!(Event::data("open").event("tick").id("a\tb"));),
+            quote!(emit!(Event::data("a").event(name).id(7).id(""));),
+            quote!(emit!(Event::data("a").id(#long).id("sse-gap"));),
+            quote!(emit!(Event::data("a").event("é ").event(r"a\nb"));),
+            quote!(element.id(" a ");),
+            quote!(Event::new("error").event("error");),
+            quote!(log.event("error", x).id("a\n");),
+            quote!(
+                const X: EventName = EventName::from_static("open");
+            ),
+            quote!(OtherName::from_static("open");),
+            quote!(EventName::try_from("open")?;),
+        ] {
+            assert_eq!(errors(true, &body), [""; 0], "{body}");
+        }
+    }
+
+    #[test]
+    fn what_browsers_cannot_use_is_told_on_their_streams() {
+        for (body, says) in [
+            (
+                quote!(emit!(Event::data(x).event(EventName::not_for_browsers("error")?));),
+                "cannot listen",
+            ),
+            (
+                quote!(emit!(Event::data(x).id(sse_actix::EventId::not_for_browsers("a ")));),
+                "send such an id back",
+            ),
+            (
+                quote!(let id = EventId::not_for_browsers(text)?;),
+                "send such an id back",
+            ),
+        ] {
+            let [message] = errors(true, &body).try_into().unwrap();
+            assert!(message.contains(says), "{body}: {message}");
+            assert_eq!(errors(false, &body), [""; 0], "{body}");
+        }
+    }
+
+    #[test]
+    fn text_made_at_run_time_is_told_what_proves_it() {
+        for (body, says) in [
+            (
+                quote!(let p = format!("x"); emit!(Event::data("x").event(p.as_str()));),
+                "EventName::try_from(p . as_str ())?",
+            ),
+            (
+                quote!(let p = String::new(); emit!(Event::data("x").id(&*p));),
+                "EventId::try_from(&*p)?",
+            ),
+        ] {
+            let [message] = errors(false, &body).try_into().unwrap();
+            assert!(message.contains(says), "{body}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_core_refuses_the_same() {
+        for text in [
+            "",
+            "open",
+            "error",
+            "a\nb",
+            "a\rb",
+            "a\0b",
+            "a\u{1}b",
+            "a\u{7F}b",
+            "a\u{85}b",
+            " a",
+            "a ",
+            "a\tb",
+            "a\t",
+            "\ta",
+            "sse-end",
+            "sse-gap",
+            "sse-position",
+            "message",
+            "é",
+            " ",
+        ] {
+            let id = EventId::try_from(text);
+            assert_eq!(fault_of_id(text).is_some(), id.is_err(), "{text:?} {id:?}");
+            let name = EventName::try_from(text);
+            assert_eq!(fault_of_name(text).is_some(), name.is_err(), "{text:?} {name:?}");
+        }
+    }
+}
