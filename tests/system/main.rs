@@ -8,6 +8,7 @@
 )]
 
 mod browser;
+mod clients;
 mod cross_origin;
 mod disconnect;
 mod hub;

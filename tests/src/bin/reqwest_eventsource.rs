@@ -1,0 +1,51 @@
+//! The crate `reqwest-eventsource`: `reqwest_eventsource <url> [--post <body>]`.
+//!
+//! Prints what it is given, one JSON line each.
+
+use std::{env, error::Error};
+
+use futures_util::StreamExt as _;
+use reqwest::Client;
+use reqwest_eventsource::{Error as Failure, Event, EventSource, ReadyState, retry::Never};
+use serde_json::{Value, json};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args().skip(1);
+    let url = arguments.next().ok_or("no URL")?;
+    let body = arguments.nth(1);
+    let source = match body {
+        None => EventSource::get(url),
+        Some(body) => {
+            let mut source = EventSource::new(Client::new().post(url).body(body))?;
+            // An answer that has ended is not asked for again.
+            source.set_retry_policy(Box::new(Never));
+            source
+        }
+    };
+    follow(source).await;
+    Ok(())
+}
+
+async fn follow(mut source: EventSource) {
+    while let Some(event) = source.next().await {
+        tell(&match event {
+            Ok(Event::Open) => json!({ "moment": "open" }),
+            Ok(Event::Message(message)) => json!({
+                "moment": "event", "name": message.event, "data": message.data, "id": message.id,
+            }),
+            Err(Failure::StreamEnded) if source.ready_state() == ReadyState::Closed => {
+                json!({ "moment": "closed" })
+            }
+            Err(error) if source.ready_state() == ReadyState::Closed => {
+                json!({ "moment": "closed", "why": error.to_string() })
+            }
+            // It comes back by itself.
+            Err(_) => json!({ "moment": "lost" }),
+        });
+    }
+}
+
+fn tell(moment: &Value) {
+    println!("{moment}");
+}
