@@ -33,7 +33,7 @@ def follow(url):
 
 
 def ask(url, body):
-    curl = ["curl", "--silent", "--no-buffer", "--fail", "--data", body, url]
+    curl = ["curl", "--silent", "--no-buffer", "--fail", "--json", body, url]
     with subprocess.Popen(curl, stdout=subprocess.PIPE, encoding="utf-8") as process:
         yield from events(process.stdout)
     if process.returncode != 0:

@@ -44,6 +44,7 @@ async function follow(url, show) {
 async function ask(url, body, show) {
     await fetchEventSource(url, {
         method: "POST",
+        headers: { "content-type": "application/json" },
         body,
         openWhenHidden: true,
         async onopen({ status }) {

@@ -32,7 +32,8 @@ def follow(client, url):
 
 
 def ask(client, url, body):
-    with connect_sse(client, "POST", url, content=body) as source:
+    headers = {"Content-Type": "application/json"}
+    with connect_sse(client, "POST", url, headers=headers, content=body) as source:
         source.response.raise_for_status()
         yield from source.iter_sse()
 

@@ -1,6 +1,6 @@
-//! One node of several on one Redis: publishes to a topic, and serves it.
+//! One node of several on one Redis, or one with a log in memory: publishes to a topic, and serves it.
 //!
-//! `node <address of Redis> <port> [<milliseconds that Redis may take>]`; prints its address.
+//! `node <address of Redis>|memory <port> [<milliseconds that Redis may take>]`; prints its address.
 
 use std::{env, error::Error, time::Duration};
 
@@ -15,17 +15,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut argument = |name| arguments.next().ok_or(name);
     let (url, port) = (argument("no address of Redis")?, argument("no port")?);
     let patience = argument("").unwrap_or_else(|_| "500".to_owned()).parse()?;
-    let log = RedisLog::builder(&url).response_timeout(Duration::from_millis(patience));
-    // Redis may be away just now.
-    let log = loop {
-        match log.clone().connect().await {
-            Ok(log) => break log,
-            Err(error) => eprintln!("{error}"),
-        }
-        actix_web::rt::time::sleep(Duration::from_millis(50)).await;
+    let builder = Hub::builder();
+    let builder = match url.as_str() {
+        "memory" => builder,
+        url => builder.log(connect(url, patience).await),
     };
     let events = TopicOptions::log().max_events(1_000_000).max_bytes(64 << 20);
-    let hub = web::Data::new(Hub::builder().log(log).topic("events", events).build()?);
+    let hub = web::Data::new(builder.topic("events", events).build()?);
     let server = Server::new(move || {
         App::new()
             .app_data(hub.clone())
@@ -43,6 +39,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     server.run().await?;
     Ok(())
+}
+
+async fn connect(url: &str, patience: u64) -> RedisLog {
+    let log = RedisLog::builder(url).response_timeout(Duration::from_millis(patience));
+    // Redis may be away just now.
+    loop {
+        match log.clone().connect().await {
+            Ok(log) => return log,
+            Err(error) => eprintln!("{error}"),
+        }
+        actix_web::rt::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@
 use std::{env, error::Error};
 
 use futures_util::StreamExt as _;
-use reqwest::Client;
+use reqwest::{Client, header::CONTENT_TYPE};
 use reqwest_eventsource::{Error as Failure, Event, EventSource, ReadyState, retry::Never};
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let source = match body {
         None => EventSource::get(url),
         Some(body) => {
-            let mut source = EventSource::new(Client::new().post(url).body(body))?;
+            let mut source = EventSource::new(Client::new().post(url).header(CONTENT_TYPE, "application/json").body(body))?;
             // An answer that has ended is not asked for again.
             source.set_retry_policy(Box::new(Never));
             source

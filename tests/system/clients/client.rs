@@ -122,7 +122,7 @@ impl Client {
 }
 
 /// A path in the folder of the scripts.
-fn folder(path: &str) -> PathBuf {
+pub(super) fn folder(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(path)
 }
 

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -30,7 +30,7 @@ pub(super) struct Proxy {
 }
 
 struct Shared {
-    server: SocketAddr,
+    server: Mutex<SocketAddr>,
     /// Its number tells one cut from the next.
     cut: watch::Sender<(usize, Cut)>,
     /// How many more bytes of answers pass before the connection that takes the last of them is cut.
@@ -43,7 +43,7 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            server,
+            server: Mutex::new(server),
             cut: watch::Sender::new((0, Cut::Close)),
             passing: AtomicUsize::new(usize::MAX),
             passed: watch::Sender::new(Vec::new()),
@@ -59,6 +59,11 @@ impl Proxy {
 
     pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
+    }
+
+    /// New connections are led to this server.
+    pub(super) fn lead_to(&self, server: SocketAddr) {
+        *self.shared.server.lock().unwrap() = server;
     }
 
     /// Cuts all connections.
@@ -85,10 +90,14 @@ impl Proxy {
 }
 
 impl Shared {
+    fn server(&self) -> SocketAddr {
+        *self.server.lock().unwrap()
+    }
+
     async fn forward(self: Arc<Self>, mut client: TcpStream) {
         let mut cut = self.cut.subscribe();
         // Without a server the connection ends at once.
-        let Ok(mut server) = TcpStream::connect(self.server).await else {
+        let Ok(mut server) = TcpStream::connect(self.server()).await else {
             return;
         };
         let how = {
