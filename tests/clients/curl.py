@@ -1,27 +1,23 @@
-"""curl, whose output is parsed by hand: python curl.py URL [--post BODY]
-
-The parser is the one that docs/clients.md shows.
-"""
+"""curl, whose output is parsed by hand: python curl.py URL [--once | --post BODY [--http2]]"""
 
 import argparse
 import json
-import pathlib
-import re
+import random
 import subprocess
 import time
 
-guide = pathlib.Path(__file__).parents[2] / "docs" / "clients.md"
-exec(re.search(r"```python\n(def events\(.*?)```", guide.read_text(), re.DOTALL)[1])
+from by_hand import events
 
 
 def follow(url):
-    last_event_id = ""
+    last_id = ""
     while True:
-        curl = ["curl", "--silent", "--no-buffer", "--fail", "--write-out", "%{stderr}%{http_code}"]
-        curl += ["--header", "Accept: text/event-stream", "--header", f"Last-Event-ID: {last_event_id}", url]
-        with subprocess.Popen(curl, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as process:
-            for name, data, last_event_id in events(process.stdout, last_event_id):
-                yield name, data, last_event_id
+        curl = ["curl", "--no-buffer", "--silent", "--fail", "--write-out", "%{stderr}%{http_code}"]
+        curl += ["--header", "Accept: text/event-stream", "--header", f"Last-Event-ID: {last_id}", url]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(curl, stdout=pipe, stderr=pipe, encoding="utf-8", errors="replace") as process:
+            for name, data, last_id in events(process.stdout, last_id):
+                yield name, data, last_id
                 if name == "sse-end":
                     return
             status = int(process.stderr.read())
@@ -29,12 +25,16 @@ def follow(url):
             return
         if 400 <= status < 500:
             raise RuntimeError(status)
-        time.sleep(1)
+        time.sleep(random.uniform(1, 3))
 
 
-def ask(url, body):
-    curl = ["curl", "--silent", "--no-buffer", "--fail", "--json", body, url]
-    with subprocess.Popen(curl, stdout=subprocess.PIPE, encoding="utf-8") as process:
+def ask(url, body, *options):
+    yield from read_once(url, "--json", body, *options)
+
+
+def read_once(url, *options):
+    curl = ["curl", "--no-buffer", "--silent", "--fail", *options, url]
+    with subprocess.Popen(curl, stdout=subprocess.PIPE, encoding="utf-8", errors="replace") as process:
         yield from events(process.stdout)
     if process.returncode != 0:
         raise RuntimeError(f"curl: {process.returncode}")
@@ -46,10 +46,19 @@ def tell(**moment):
 
 parser = argparse.ArgumentParser()
 parser.add_argument("url")
+parser.add_argument("--once", action="store_true")
 parser.add_argument("--post")
+parser.add_argument("--http2", action="store_true")
 arguments = parser.parse_args()
+if arguments.once:
+    read = read_once(arguments.url)
+elif arguments.post is None:
+    read = follow(arguments.url)
+else:
+    options = ["--http2-prior-knowledge"] if arguments.http2 else []
+    read = ask(arguments.url, arguments.post, *options)
 try:
-    for name, data, id in follow(arguments.url) if arguments.post is None else ask(arguments.url, arguments.post):
+    for name, data, id in read:
         tell(moment="event", name=name, data=data, id=id)
     tell(moment="closed")
 except RuntimeError as error:

@@ -1,4 +1,4 @@
-// @microsoft/fetch-event-source: node fetch-event-source.mjs URL [--defaults | --post BODY]
+// @microsoft/fetch-event-source: node fetch-event-source.mjs URL [--once | --post BODY]
 import { parseArgs } from "node:util";
 
 // Node has no page; the library asks for these.
@@ -6,7 +6,7 @@ globalThis.window = globalThis;
 globalThis.document = { hidden: false, addEventListener() {}, removeEventListener() {} };
 const { fetchEventSource } = await import("@microsoft/fetch-event-source");
 
-const options = { defaults: { type: "boolean" }, post: { type: "string" } };
+const options = { once: { type: "boolean" }, post: { type: "string" } };
 const { positionals: [url], values } = parseArgs({ allowPositionals: true, options });
 const tell = (moment) => console.log(JSON.stringify(moment));
 const show = ({ event, data, id }) => tell({ moment: "event", name: event || "message", data, id });
@@ -14,30 +14,27 @@ const show = ({ event, data, id }) => tell({ moment: "event", name: event || "me
 class Final extends Error {}
 
 async function follow(url, show) {
-    let lastEventId = "";
-    let over = false;
-    while (!over) {
+    let lastId = "";
+    let isOver = false;
+    while (!isOver) {
         await fetchEventSource(url, {
-            openWhenHidden: true,
-            fetch: (url, init) => {
-                // The library's own id may be of an event that was cut off before its end.
-                return fetch(url, { ...init, headers: { ...init.headers, "last-event-id": lastEventId } });
-            },
+            // The library's own id may be the one of an event that was cut in its middle.
+            fetch: (url, init) => fetch(url, { ...init, headers: { ...init.headers, "last-event-id": lastId } }),
             async onopen({ status }) {
                 if (status === 204 || (status >= 400 && status < 500)) throw new Final(status);
                 if (status !== 200) throw new Error(status);
             },
             onmessage(message) {
-                if (message.id) lastEventId = message.id;
-                over = message.event === "sse-end";
+                lastId = message.id || lastId;
+                isOver = message.event === "sse-end";
                 show(message);
             },
             onerror(error) {
-                if (error instanceof Final) throw error; // others are tried again
+                if (error instanceof Final) throw error;
             },
+            openWhenHidden: true,
         });
-        // A clean end that is not the last: the server was stopped, say.
-        if (!over) await new Promise((resolve) => setTimeout(resolve, 1000 + 1000 * Math.random()));
+        if (!isOver) await new Promise((resolve) => setTimeout(resolve, 1000 + 2000 * Math.random()));
     }
 }
 
@@ -57,11 +54,15 @@ async function ask(url, body, show) {
     });
 }
 
-// What happens when nothing is set.
-async function defaults(url, show) {
+// The library as it is when nothing is set.
+async function readOnce(url, show) {
     const onerror = () => tell({ moment: "lost" });
     await fetchEventSource(url, { openWhenHidden: true, onmessage: show, onerror });
 }
 
-const asked = values.post !== undefined ? ask(url, values.post, show) : (values.defaults ? defaults : follow)(url, show);
-asked.then(() => tell({ moment: "closed" }), ({ message }) => tell({ moment: "closed", why: message }));
+const read = () => {
+    if (values.once) return readOnce(url, show);
+    if (values.post === undefined) return follow(url, show);
+    return ask(url, values.post, show);
+};
+read().then(() => tell({ moment: "closed" }), ({ message }) => tell({ moment: "closed", why: message }));

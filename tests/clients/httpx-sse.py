@@ -1,7 +1,8 @@
-"""httpx-sse: python httpx-sse.py URL [--post BODY]"""
+"""httpx-sse: python httpx-sse.py URL [--once | --post BODY]"""
 
 import argparse
 import json
+import random
 import time
 
 import httpx
@@ -9,17 +10,16 @@ from httpx_sse import connect_sse
 
 
 def follow(client, url):
-    last_event_id, wait = "", 3
+    last_id = ""
     while True:
-        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        headers = {"Last-Event-ID": last_id} if last_id else {}
         try:
             with connect_sse(client, "GET", url, headers=headers) as source:
                 if source.response.status_code == 204:
                     return
                 source.response.raise_for_status()
                 for event in source.iter_sse():
-                    last_event_id = event.id or last_event_id
-                    wait = wait if event.retry is None else event.retry / 1000
+                    last_id = event.id or last_id
                     yield event
                     if event.event == "sse-end":
                         return
@@ -28,7 +28,7 @@ def follow(client, url):
                 raise
         except httpx.TransportError:
             pass
-        time.sleep(wait)
+        time.sleep(random.uniform(1, 3))
 
 
 def ask(client, url, body):
@@ -38,17 +38,25 @@ def ask(client, url, body):
         yield from source.iter_sse()
 
 
+def read_once(client, url):
+    with connect_sse(client, "GET", url) as source:
+        yield from source.iter_sse()
+
+
 def tell(**moment):
     print(json.dumps(moment), flush=True)
 
 
 parser = argparse.ArgumentParser()
 parser.add_argument("url")
+parser.add_argument("--once", action="store_true")
 parser.add_argument("--post")
 arguments = parser.parse_args()
-# httpx gives up after five seconds of silence; a keep-alive comes every fifteen.
+# httpx itself gives up after five seconds of silence.
 with httpx.Client(timeout=httpx.Timeout(5, read=60)) as client:
-    if arguments.post is None:
+    if arguments.once:
+        events = read_once(client, arguments.url)
+    elif arguments.post is None:
         events = follow(client, arguments.url)
     else:
         events = ask(client, arguments.url, arguments.post)

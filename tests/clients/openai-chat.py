@@ -3,7 +3,13 @@
 import argparse
 import json
 
-from openai import OpenAI, OpenAIError
+import openai
+
+
+def ask(client, model, question):
+    messages = [{"role": "user", "content": question}]
+    for chunk in client.chat.completions.create(model=model, messages=messages, stream=True):
+        yield chunk.choices[0].delta.content or ""
 
 
 def tell(**moment):
@@ -14,15 +20,10 @@ parser = argparse.ArgumentParser()
 parser.add_argument("url")
 parser.add_argument("--model", default="whole")
 arguments = parser.parse_args()
-client = OpenAI(base_url=arguments.url, api_key="none", max_retries=0)
+client = openai.OpenAI(base_url=arguments.url, api_key="none", max_retries=0)
 try:
-    stream = client.chat.completions.create(
-        model=arguments.model, messages=[{"role": "user", "content": "Hello"}], stream=True
-    )
-    for chunk in stream:
-        choice = chunk.choices[0]
-        if choice.delta.content is not None:
-            tell(moment="event", name="message", data=choice.delta.content, id="")
+    for word in filter(None, ask(client, arguments.model, "Hello")):
+        tell(moment="event", name="message", data=word, id="")
     tell(moment="closed")
-except OpenAIError as error:
+except openai.APIError as error:
     tell(moment="closed", why=f"{type(error).__name__}: {error}")

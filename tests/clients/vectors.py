@@ -2,12 +2,9 @@
 
 import io
 import json
-import pathlib
-import re
 import sys
 
-root = pathlib.Path(__file__).parents[2]
-exec(re.search(r"```python\n(def events\(.*?)```", (root / "docs/clients.md").read_text(), re.DOTALL)[1])
+from by_hand import events, root
 
 
 def to_bytes(pieces):

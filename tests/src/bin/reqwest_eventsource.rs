@@ -17,7 +17,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let source = match body {
         None => EventSource::get(url),
         Some(body) => {
-            let mut source = EventSource::new(Client::new().post(url).header(CONTENT_TYPE, "application/json").body(body))?;
+            let mut source = EventSource::new(
+                Client::new()
+                    .post(url)
+                    .header(CONTENT_TYPE, "application/json")
+                    .body(body),
+            )?;
             // An answer that has ended is not asked for again.
             source.set_retry_policy(Box::new(Never));
             source
@@ -29,21 +34,25 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn follow(mut source: EventSource) {
     while let Some(event) = source.next().await {
-        tell(&match event {
-            Ok(Event::Open) => json!({ "moment": "open" }),
-            Ok(Event::Message(message)) => json!({
-                "moment": "event", "name": message.event, "data": message.data, "id": message.id,
-            }),
-            Err(Failure::StreamEnded) if source.ready_state() == ReadyState::Closed => {
-                json!({ "moment": "closed" })
-            }
-            Err(error) if source.ready_state() == ReadyState::Closed => {
-                json!({ "moment": "closed", "why": error.to_string() })
-            }
-            // It comes back by itself.
-            Err(_) => json!({ "moment": "lost" }),
-        });
+        match event {
+            Ok(Event::Open) => tell(&json!({ "moment": "open" })),
+            Ok(Event::Message(message)) => show(&message.event, &message.data, &message.id),
+            // It says why, and comes back by itself, unless the answer was no stream.
+            Err(error) => lost(&error, source.ready_state()),
+        }
     }
+}
+
+fn show(name: &str, data: &str, id: &str) {
+    tell(&json!({ "moment": "event", "name": name, "data": data, "id": id }));
+}
+
+fn lost(error: &Failure, state: ReadyState) {
+    tell(&match (error, state) {
+        (Failure::StreamEnded, ReadyState::Closed) => json!({ "moment": "closed" }),
+        (error, ReadyState::Closed) => json!({ "moment": "closed", "why": error.to_string() }),
+        _ => json!({ "moment": "lost" }),
+    });
 }
 
 fn tell(moment: &Value) {

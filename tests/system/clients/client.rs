@@ -54,13 +54,11 @@ impl Client {
         Self::Reqwest,
     ];
 
+    /// Those that the guide has a loop for.
+    pub(super) const LOOPING: [Self; 3] = [Self::FetchEventSource, Self::HttpxSse, Self::Curl];
+
     /// Those that are asked to POST, and show what is answered.
-    pub(super) const ASKING: [Self; 4] = [
-        Self::FetchEventSource,
-        Self::HttpxSse,
-        Self::Curl,
-        Self::Reqwest,
-    ];
+    pub(super) const ASKING: [Self; 4] = [Self::FetchEventSource, Self::HttpxSse, Self::Curl, Self::Reqwest];
 
     /// Whether it follows the standard's rules of reconnecting: any status but 200 ends it.
     pub(super) fn is_event_source(self) -> bool {
@@ -70,7 +68,9 @@ impl Client {
     pub(super) fn is_installed(self) -> bool {
         match self {
             Self::Reqwest => true,
-            Self::EventSource | Self::Undici | Self::FetchEventSource => folder("node_modules/installed").exists(),
+            Self::EventSource | Self::Undici | Self::FetchEventSource => {
+                folder("node_modules/installed").exists()
+            }
             Self::HttpxSse | Self::Curl | Self::OpenAi => folder("venv/installed").exists(),
         }
     }
@@ -93,7 +93,10 @@ impl Client {
     /// Starts it.
     pub(super) fn start(self, arguments: &[&str]) -> Running {
         let mut command = self.command();
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
         let mut process = command.kill_on_drop(true).spawn().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap()).lines();
         Running {
@@ -110,6 +113,11 @@ impl Client {
         } else {
             self.start(&[url])
         }
+    }
+
+    /// Starts one that does not come back by itself as a reader of this stream, without the loop of the guide.
+    pub(super) fn read_once(self, url: &str) -> Running {
+        self.start(&[url, "--once"])
     }
 
     /// Has it POST this.

@@ -12,6 +12,13 @@ use sse_tests::{patience::until, serve::serve};
 
 use super::{are_installed, client::Client};
 
+/// What a server may answer instead of a stream.
+const STATUSES: [StatusCode; 3] = [
+    StatusCode::NO_CONTENT,
+    StatusCode::UNAUTHORIZED,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
+
 /// How often the server was asked.
 #[derive(Clone, Default)]
 struct Asked(Arc<AtomicUsize>);
@@ -44,7 +51,10 @@ async fn nothing() -> Result<(), Error> {
 async fn answer(request: HttpRequest, status: StatusCode, always: bool) -> HttpResponse {
     let asked = request.app_data::<Asked>().unwrap().note();
     if asked > 0 && !always {
-        return one(request.clone()).await.respond_to(&request).map_into_boxed_body();
+        return one(request.clone())
+            .await
+            .respond_to(&request)
+            .map_into_boxed_body();
     }
     if status == StatusCode::NO_CONTENT {
         return nothing().await.respond_to(&request).map_into_boxed_body();
@@ -79,7 +89,10 @@ async fn a_finite_stream_is_not_read_twice() {
         let mut reader = client.read(&serving.url("/"));
         assert_eq!(reader.event().await.data, "one", "{client:?}");
         let end = reader.event().await;
-        assert_eq!((end.name.as_str(), end.data.as_str()), ("sse-end", "{\"reason\":\"finished\"}"));
+        assert_eq!(
+            (end.name.as_str(), end.data.as_str()),
+            ("sse-end", "{\"reason\":\"finished\"}")
+        );
         reader.closed().await;
         let comes_back = client.is_event_source() || client == Client::Reqwest;
         assert_eq!(asked.times(), if comes_back { 2 } else { 1 }, "{client:?}");
@@ -103,16 +116,37 @@ async fn nothing_to_read_ends_every_client() {
     join_all(Client::READERS.map(ends)).await;
 }
 
+/// What is no stream is an error to it, and after an error it asks again.
 #[tokio::test]
-async fn by_itself_fetch_event_source_asks_again_after_204_and_after_401() {
+async fn by_itself_fetch_event_source_asks_again_whatever_it_is_answered() {
+    async fn asks_again(status: StatusCode) {
+        let (serving, asked) = serve_status(status, true);
+        let _reader = Client::FetchEventSource.read_once(&serving.url("/"));
+        until("it to ask for the third time", async || asked.times() == 3).await;
+    }
     if !are_installed() {
         return;
     }
-    for status in [StatusCode::NO_CONTENT, StatusCode::UNAUTHORIZED] {
+    join_all(STATUSES.map(asks_again)).await;
+}
+
+#[tokio::test]
+async fn by_themselves_httpx_sse_and_curl_end_whatever_they_are_answered() {
+    async fn ends(client: Client, status: StatusCode) {
         let (serving, asked) = serve_status(status, true);
-        let _reader = Client::FetchEventSource.start(&[&serving.url("/"), "--defaults"]);
-        until("it to ask for the third time", async || asked.times() == 3).await;
+        let why = client.read_once(&serving.url("/")).closed().await;
+        assert_eq!(asked.times(), 1, "{client:?}: {status}");
+        match client {
+            Client::Curl if status == StatusCode::NO_CONTENT => assert_eq!(why, None),
+            Client::Curl => assert_eq!(why.as_deref(), Some("curl: 22"), "{status}"),
+            _ => assert!(why.unwrap().contains("Content-Type"), "{status}"),
+        }
     }
+    if !are_installed() {
+        return;
+    }
+    let clients = [Client::HttpxSse, Client::Curl].into_iter();
+    join_all(clients.flat_map(|client| STATUSES.map(|status| ends(client, status)))).await;
 }
 
 #[tokio::test]

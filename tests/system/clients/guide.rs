@@ -1,4 +1,4 @@
-//! What docs/clients.md shows is what the tests run.
+//! What docs/clients.md shows is what these tests run.
 
 use std::fs;
 
@@ -7,31 +7,56 @@ use tokio::process::Command;
 
 use super::{are_installed, client::folder};
 
+/// A file, by its path from the folder of the scripts.
 fn read(path: &str) -> String {
     let path = folder(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The parser for those who parse by hand, on every vector of the decoder.
+/// The programs that it shows in this language.
+pub(super) fn programs(language: &str) -> Vec<String> {
+    let guide = read("../../docs/clients.md");
+    let blocks = guide.split("\n```").skip(1).step_by(2);
+    let programs = blocks.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));
+    programs.map(str::to_owned).collect()
+}
+
+/// The program that has this in it.
+pub(super) fn program(language: &str, text: &str) -> String {
+    let programs = programs(language);
+    let program = programs.into_iter().find(|program| program.contains(text));
+    program.unwrap_or_else(|| panic!("docs/clients.md shows nothing with {text:?}"))
+}
+
+/// On every vector of the decoder.
 #[tokio::test]
-async fn the_parser_is_right() {
+async fn its_parser_is_right() {
     if !are_installed() {
         return;
     }
-    let run = Command::new(folder("venv/bin/python")).arg(folder("vectors.py")).output();
+    let run = Command::new(folder("venv/bin/python"))
+        .arg(folder("vectors.py"))
+        .output();
     let output = within("the vectors", run).await.unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    println!("{said}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{errors}");
+    println!("measured: {said}");
 }
 
-/// Every other program in it is a part of a script that the tests drive.
 #[test]
-fn its_programs_are_those_of_the_scripts() {
-    let guide = read("../../docs/clients.md");
-    for (script, language) in [
-        ("eventsource.mjs", "js"),
+fn its_loops_are_those_of_the_scripts() {
+    for (script, language, text) in [
+        ("fetch-event-source.mjs", "js", "fetchEventSource("),
+        ("httpx-sse.py", "python", "connect_sse("),
+        ("curl.py", "python", "\"curl\""),
+        ("openai-chat.py", "python", "chat.completions"),
+        ("../src/bin/reqwest_eventsource.rs", "rust", "EventSource"),
     ] {
-        let _ = (&guide, script, language);
+        let program = program(language, text);
+        assert!(
+            read(script).contains(&program),
+            "{script} has another loop:\n{program}"
+        );
     }
 }

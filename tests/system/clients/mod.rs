@@ -6,6 +6,7 @@ mod client;
 mod ends;
 mod guide;
 mod kinds;
+mod page;
 mod post;
 mod proxy;
 mod restart;

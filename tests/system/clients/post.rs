@@ -94,7 +94,11 @@ async fn hear(mut reader: Running) -> Heard {
     loop {
         match reader.moment().await.expect("it says that it is done") {
             Moment::Event(Given { name, data, id }) => {
-                assert_eq!((name.as_str(), id.as_str()), ("message", ""), "{reader:?}: {data:?}");
+                assert_eq!(
+                    (name.as_str(), id.as_str()),
+                    ("message", ""),
+                    "{reader:?}: {data:?}"
+                );
                 assert!(!heard.is_done, "{reader:?}: {data:?} after the end");
                 heard.note(&data);
             }
@@ -188,6 +192,23 @@ async fn an_answer_that_failed_is_not_taken_for_a_whole_one() {
 }
 
 #[tokio::test]
+async fn on_http_2_an_answer_that_failed_is_reset() {
+    if !are_installed() {
+        return;
+    }
+    let serving = serve_model();
+    let url = serving.url("/v1/chat/completions");
+    for (model, why) in [("whole", None), ("untold", Some("curl: 92"))] {
+        let question = json!({ "model": model }).to_string();
+        let curl = Client::Curl.start(&[&url, "--post", &question, "--http2"]);
+        let heard = hear(curl).await;
+        assert_eq!(heard.words, WORDS, "{model}");
+        assert_eq!(heard.is_done, why.is_none(), "{model}");
+        assert_eq!(heard.why.as_deref(), why, "{model}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_was_cut_is_not_taken_for_a_whole_one() {
     async fn is_cut(client: Client, server: SocketAddr) {
         let proxy = Proxy::before(server).await;
@@ -234,7 +255,11 @@ async fn who_is_refused_before_the_head_is_told_the_status() {
             assert!(heard.words.is_empty(), "{client:?}");
             let why = heard.why.expect("it is refused");
             // curl's own number for statuses of 400 and more.
-            let expected = if client == Client::Curl { "curl: 22" } else { status };
+            let expected = if client == Client::Curl {
+                "curl: 22"
+            } else {
+                status
+            };
             assert!(why.contains(expected), "{client:?}: {why}");
         });
         let openai = async {

@@ -6,7 +6,10 @@ use futures_util::future::join_all;
 use rustix::process::Signal;
 use sse_tests::{child::Child, redis::Redis, wire::Wire};
 
-use super::{are_installed, client::{Client, Running}};
+use super::{
+    are_installed,
+    client::{Client, Running},
+};
 
 const NODE: &str = env!("CARGO_BIN_EXE_node");
 

@@ -1,9 +1,9 @@
 //! Connections that are lost, and readers that come back.
 
-use std::time::Duration;
+use std::{future::ready, time::Duration};
 
-use actix_web::web;
-use futures_util::future::join_all;
+use actix_web::{App, web};
+use futures_util::future::{join, join_all};
 use sse_actix::{Event, Hub, Shutdown, test::Serving};
 use sse_tests::patience::until;
 
@@ -17,13 +17,18 @@ use super::{
 const RETRY: Duration = Duration::from_millis(100);
 
 fn serve(hub: &Hub) -> Serving {
+    serve_with(hub, RETRY, RETRY)
+}
+
+/// What a stream begins with, and what it ends with when the server is drained.
+fn serve_with(hub: &Hub, retry: Duration, farewell: Duration) -> Serving {
     let hub = web::Data::new(hub.clone());
     let app = move || {
-        let events = web::get().to(async |hub: web::Data<Hub>| hub.subscribe("events").retry(RETRY));
-        actix_web::App::new().app_data(hub.clone()).route("/", events)
+        let events = move |hub: web::Data<Hub>| ready(hub.subscribe("events").retry(retry));
+        App::new().app_data(hub.clone()).route("/", web::get().to(events))
     };
-    Serving::with(app, |server| {
-        server.shut_down_by(&Shutdown::with_retry(RETRY..=RETRY))
+    Serving::with(app, move |server| {
+        server.shut_down_by(&Shutdown::with_retry(farewell..=farewell))
     })
 }
 
@@ -113,18 +118,92 @@ async fn after_a_drain_every_event_arrives_once() {
     join_all(Client::READERS.map(resumes)).await;
 }
 
-/// A clean end is final to it, unless it is called again as the guide says.
+/// Those who see a `retry` only in front of an event wait as long as the first one says.
 #[tokio::test]
-async fn by_itself_fetch_event_source_does_not_come_back_after_a_drain() {
+async fn after_a_drain_a_client_waits_for_the_last_or_for_the_first_retry() {
+    async fn comes_back(client: Client) {
+        const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
+        let (first, last) = if client == Client::EventSource {
+            (NEVER, RETRY)
+        } else {
+            (RETRY, NEVER)
+        };
+        let hub = Hub::new().unwrap();
+        let serving = serve_with(&hub, first, last);
+        let proxy = Proxy::before(serving.addr()).await;
+        let mut reader = client.read(&proxy.url("/"));
+        is_read(&hub).await;
+        publish(&hub, &["1"]).await;
+        assert_eq!(reader.data(1).await, ["1"], "{client:?}");
+        drop(serving);
+        let serving = serve(&hub);
+        proxy.lead_to(serving.addr());
+        publish(&hub, &["2"]).await;
+        assert_eq!(reader.data(1).await, ["2"], "{client:?}");
+    }
+    if !are_installed() {
+        return;
+    }
+    let clients = [Client::EventSource, Client::Undici, Client::Reqwest];
+    join_all(clients.map(comes_back)).await;
+}
+
+#[tokio::test]
+async fn by_itself_no_client_with_a_loop_in_the_guide_comes_back_after_a_drain() {
+    async fn stops(client: Client) {
+        let hub = Hub::new().unwrap();
+        let serving = serve(&hub);
+        let mut reader = client.read_once(&serving.url("/"));
+        is_read(&hub).await;
+        publish(&hub, &["1"]).await;
+        assert_eq!(reader.data(1).await, ["1"], "{client:?}");
+        drop(serving);
+        assert_eq!(reader.closed().await, None, "{client:?}");
+    }
+    if !are_installed() {
+        return;
+    }
+    join_all(Client::LOOPING.map(stops)).await;
+}
+
+/// It takes the id of an event before it has the data. That is why the guide's loop sends an id of its own.
+#[tokio::test]
+async fn by_itself_fetch_event_source_loses_an_event_that_was_cut() {
     if !are_installed() {
         return;
     }
     let hub = Hub::new().unwrap();
     let serving = serve(&hub);
-    let mut reader = Client::FetchEventSource.start(&[&serving.url("/"), "--defaults"]);
+    let proxy = Proxy::before(serving.addr()).await;
+    let mut reader = Client::FetchEventSource.read_once(&proxy.url("/"));
     is_read(&hub).await;
     publish(&hub, &["1"]).await;
     assert_eq!(reader.data(1).await, ["1"]);
-    drop(serving);
-    assert_eq!(reader.closed().await, None);
+    proxy.cut_after(10_000);
+    publish(&hub, &[&"x".repeat(1_000_000), "3"]).await;
+    assert_eq!(reader.data(1).await, ["3"]);
+}
+
+#[tokio::test]
+async fn by_themselves_httpx_sse_and_curl_report_a_cut_and_end() {
+    async fn ends(client: Client, expected: &str) {
+        let hub = Hub::new().unwrap();
+        let serving = serve(&hub);
+        let proxy = Proxy::before(serving.addr()).await;
+        let mut reader = client.read_once(&proxy.url("/"));
+        is_read(&hub).await;
+        publish(&hub, &["1"]).await;
+        assert_eq!(reader.data(1).await, ["1"], "{client:?}");
+        proxy.cut(Cut::Close);
+        let why = reader.closed().await.expect("a reason");
+        assert!(why.contains(expected), "{client:?}: {why}");
+    }
+    if !are_installed() {
+        return;
+    }
+    join(
+        ends(Client::HttpxSse, "without sending complete message body"),
+        ends(Client::Curl, "curl: 18"),
+    )
+    .await;
 }
