@@ -3,7 +3,7 @@
 use std::{future::ready, time::Duration};
 
 use actix_web::{App, web};
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use sse_actix::{Event, Hub, Shutdown, test::Serving};
 use sse_tests::patience::until;
 
@@ -186,7 +186,7 @@ async fn by_itself_fetch_event_source_loses_an_event_that_was_cut() {
 
 #[tokio::test]
 async fn by_themselves_httpx_sse_and_curl_report_a_cut_and_end() {
-    async fn ends(client: Client, expected: &str) {
+    async fn ends(client: Client, cut: Cut, expected: &str) {
         let hub = Hub::new().unwrap();
         let serving = serve(&hub);
         let proxy = Proxy::before(serving.addr()).await;
@@ -194,16 +194,22 @@ async fn by_themselves_httpx_sse_and_curl_report_a_cut_and_end() {
         is_read(&hub).await;
         publish(&hub, &["1"]).await;
         assert_eq!(reader.data(1).await, ["1"], "{client:?}");
-        proxy.cut(Cut::Close);
+        proxy.cut(cut);
         let why = reader.closed().await.expect("a reason");
         assert!(why.contains(expected), "{client:?}: {why}");
     }
     if !are_installed() {
         return;
     }
-    join(
-        ends(Client::HttpxSse, "without sending complete message body"),
-        ends(Client::Curl, "curl: 18"),
-    )
+    join_all([
+        ends(
+            Client::HttpxSse,
+            Cut::Close,
+            "without sending complete message body",
+        ),
+        ends(Client::HttpxSse, Cut::Reset, "Connection reset by peer"),
+        ends(Client::Curl, Cut::Close, "curl: 18"),
+        ends(Client::Curl, Cut::Reset, "curl: 56"),
+    ])
     .await;
 }
