@@ -191,6 +191,7 @@ async fn an_answer_that_failed_is_not_taken_for_a_whole_one() {
     }
 }
 
+/// curl drops what has come together with the reset, so it may have none of the words.
 #[tokio::test]
 async fn on_http_2_an_answer_that_failed_is_reset() {
     if !are_installed() {
@@ -202,9 +203,14 @@ async fn on_http_2_an_answer_that_failed_is_reset() {
         let question = json!({ "model": model }).to_string();
         let curl = Client::Curl.start(&[&url, "--post", &question, "--http2"]);
         let heard = hear(curl).await;
-        assert_eq!(heard.words, WORDS, "{model}");
-        assert_eq!(heard.is_done, why.is_none(), "{model}");
         assert_eq!(heard.why.as_deref(), why, "{model}");
+        assert_eq!(heard.is_done, why.is_none(), "{model}");
+        let words = if heard.is_done {
+            &WORDS[..]
+        } else {
+            &WORDS[..heard.words.len()]
+        };
+        assert_eq!(heard.words, words, "{model}");
     }
 }
 
