@@ -177,9 +177,9 @@ async fn gone(host: Option<Host>, resumes: bool) {
     }
 }
 
-/// Whether this request is the reconnect after the end of a stream.
-pub fn ended(request: &HttpRequest) -> bool {
-    matches!(*request.method(), Method::GET | Method::HEAD) && is_reconnect_after_end(request)
+/// Whether this request is the reconnect after the end of a stream that is not plain.
+pub fn ended(request: &HttpRequest, options: &StreamOptions) -> bool {
+    !options.is_plain(request.method()) && is_reconnect_after_end(request)
 }
 
 /// Sends the events of a function under [`#[sse_stream]`](macro@crate::sse_stream): what

@@ -7,7 +7,7 @@ mod limits;
 use std::net::SocketAddr;
 
 use actix_web::{
-    Error,
+    Error, HttpRequest,
     error::ErrorBadGateway,
     http::header,
     web::{self, ServiceConfig},
@@ -62,7 +62,16 @@ fn routes(app: &mut ServiceConfig) {
                 Sse::new(stream::iter([error, id]))
             }),
         )
-        .route("/last", web::route().to(last));
+        .route("/last", web::route().to(last))
+        .route("/finite", web::route().to(finite));
+}
+
+/// A reconnect after its end does not run it.
+#[sse_stream(finite, plain = false)]
+async fn finite(request: HttpRequest) {
+    let last = request.headers().get("last-event-id");
+    assert!(last.is_none(), "run again after its end");
+    emit!("one");
 }
 
 #[sse_stream]
@@ -125,6 +134,7 @@ async fn the_reserved_id_ends_nothing() {
         ("GET / HTTP/1.1", "HTTP/1.1 204 No Content", ""),
         ("GET /last HTTP/1.1", "HTTP/1.1 204 No Content", ""),
         ("POST /browsers HTTP/1.1", "HTTP/1.1 204 No Content", ""),
+        ("POST /finite HTTP/1.1", "HTTP/1.1 204 No Content", ""),
     ] {
         let (seen, body) = ask(serving.addr(), &format!("{request}\r\nLast-Event-ID: sse-end")).await;
         assert_eq!((&*seen, &*body), (status, expected), "{request}");

@@ -30,16 +30,17 @@ pub(crate) fn expand(function: &Function, args: &Args, body: TokenStream) -> Tok
 
     let ended = args.finite.then(|| {
         quote_spanned! {Span::mixed_site()=>
-            if #krate::__private::ended(&__request) {
+            if #krate::__private::ended(&__request, __options) {
                 return ::core::result::Result::Ok(#krate::__private::EventStream::ended());
             }
             ::core::mem::drop(__request);
         }
     });
     let body = quote_spanned! {Span::mixed_site()=>
+        let __options = #options;
         #ended
         #krate::__private::run(
-            #options,
+            __options,
             <#outcome as #krate::__private::Outcome>::into_result,
             async move |#emitter: #krate::Emitter<'_>| -> #outcome {
                 #(#rebindings)*
