@@ -46,10 +46,6 @@ pin_project! {
         outbox: Rc<Outbox>,
         finite: bool,
         resume: bool,
-        // Whether it is for clients other than `EventSource`: nothing of ours is in it, and an end that is not
-        // its source's own is an abort.
-        plain: bool,
-        carrier: Carrier,
         // What comes after the last byte.
         end: End,
         silence: Option<Silence>,
@@ -150,19 +146,22 @@ pub(crate) struct Links {
     pub(crate) registration: Option<Registration>,
     #[expect(dead_code, reason = "held for its drop")]
     pub(crate) place: Option<Place>,
+    pub(crate) carrier: Carrier,
+    /// Whether the stream is for clients other than `EventSource`: nothing of ours is in it, and an end that is not
+    /// its source's own is an abort.
+    pub(crate) plain: bool,
 }
 
 impl<S: Source> StreamBody<S> {
     pub(crate) fn new(
         options: &StreamOptions,
-        plain: bool,
         outbox: Rc<Outbox>,
         mut source: S,
         links: Links,
         journal: Journal,
-        carrier: Carrier,
         wires: bool,
     ) -> Self {
+        let plain = links.plain;
         let keep_alive: &KeepAlive = &options.keep_alive;
         // The source may have emitted before there was a body; the reconnection time comes first.
         let emitted = outbox.take();
@@ -184,8 +183,6 @@ impl<S: Source> StreamBody<S> {
             outbox,
             finite: options.finite,
             resume: options.resume,
-            plain,
-            carrier,
             end: End::Clean,
             silence: keep_alive
                 .after()
@@ -345,12 +342,12 @@ impl<S: Source> StreamBody<S> {
                 (End::Clean, Reason::Left)
             }
             (Some(Ok(Ok(()))), _) if !sent_away => {
-                if *this.finite && !*this.plain {
+                if *this.finite && !this.links.plain {
                     this.outbox.push_raw(&end_frame("finished", None));
                 }
                 (End::Clean, Reason::Finished)
             }
-            (Some(Ok(Err(error))), _) if *this.plain => {
+            (Some(Ok(Err(error))), _) if this.links.plain => {
                 if let Some(on_error) = this.seldom.as_ref().and_then(|seldom| seldom.on_error) {
                     push_error_event(on_error, &error, this.outbox);
                 }
@@ -363,7 +360,7 @@ impl<S: Source> StreamBody<S> {
                 }
                 (End::Clean, Reason::Failed(error))
             }
-            (_, verdict) if *this.plain => (
+            (_, verdict) if this.links.plain => (
                 End::Abort,
                 Reason::Aborted(match verdict {
                     Verdict::Revoked | Verdict::Doubted => "revoked",
@@ -395,8 +392,8 @@ impl<S: Source> StreamBody<S> {
         match *this.end {
             End::Clean => return Poll::Ready(None),
             End::AbortNow => {}
-            End::Abort if *this.carrier == Carrier::Http2 => {}
-            End::Abort if *this.carrier == Carrier::Foreign => {
+            End::Abort if this.links.carrier == Carrier::Http2 => {}
+            End::Abort if this.links.carrier == Carrier::Foreign => {
                 // What is in the server's buffer is written before this is polled again, as far as the socket
                 // takes it.
                 *this.end = End::AbortNow;
@@ -404,7 +401,7 @@ impl<S: Source> StreamBody<S> {
                 return Poll::Pending;
             }
             End::Abort => {
-                let resets = *this.carrier == Carrier::OwnWithoutChunks;
+                let resets = this.links.carrier == Carrier::OwnWithoutChunks;
                 let seldom = this.seldom.get_or_insert_default();
                 let is_first = seldom.flush.is_none();
                 let (flush, since) = seldom

@@ -61,8 +61,9 @@ pub(crate) fn respond<S: Source + 'static>(
     if !plain && is_reconnect_after_end(request) {
         return no_content();
     }
-    if let Err(response) = check(request, options, plain, &outbox) {
-        return response;
+    if let Some(error) = refused_to_browsers(options, plain, &outbox) {
+        tracing::error!(target: "sse_actix", path = request.path(), %error, "no stream");
+        return error.error_response();
     }
     let host = Host::of(request);
     let shutdown = shutdown_for(request, host.as_ref());
@@ -93,41 +94,32 @@ pub(crate) fn respond<S: Source + 'static>(
             registration: shutdown.map(|shutdown| shutdown.register(&control, may_finish)),
             place: host.clone().map(|host| Place::take(host, &control, may_finish)),
             control,
+            carrier: match request.version() {
+                Version::HTTP_2 => Carrier::Http2,
+                _ if host.is_none() => Carrier::Foreign,
+                Version::HTTP_10 => Carrier::OwnWithoutChunks,
+                _ => Carrier::Own,
+            },
+            plain,
         };
         let journal = Journal::open(request, &links.control);
-        let carrier = match request.version() {
-            Version::HTTP_2 => Carrier::Http2,
-            _ if host.is_none() => Carrier::Foreign,
-            Version::HTTP_10 => Carrier::OwnWithoutChunks,
-            _ => Carrier::Own,
-        };
-        BoxBody::new(StreamBody::new(
-            options, plain, outbox, source, links, journal, carrier, wires,
-        ))
+        BoxBody::new(StreamBody::new(options, outbox, source, links, journal, wires))
     };
 
     answer(request, options, headers, body, draining.is_some())
 }
 
-/// Looks at what only a stream for browsers refuses, before the head has left.
-fn check(
-    request: &HttpRequest,
-    options: &StreamOptions,
-    plain: bool,
-    outbox: &Outbox,
-) -> Result<(), HttpResponse<BoxBody>> {
-    let names = if plain {
-        Ok(())
-    } else {
-        options.check_for_browsers()
-    };
-    let checked = names
+/// Why there is no stream for browsers: it was given names or ids that they cannot use.
+fn refused_to_browsers(options: &StreamOptions, plain: bool, outbox: &Outbox) -> Option<Error> {
+    let emitted = outbox.set_plain(plain).map_err(Error::from);
+    if plain {
+        return None;
+    }
+    options
+        .check_for_browsers()
         .map_err(Error::from)
-        .and(outbox.set_plain(plain).map_err(Error::from));
-    checked.map_err(|error| {
-        tracing::error!(target: "sse_actix", path = request.path(), %error, "no stream");
-        error.error_response()
-    })
+        .and(emitted)
+        .err()
 }
 
 /// Tells a client other than `EventSource` to come back later.
