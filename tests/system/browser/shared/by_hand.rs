@@ -22,6 +22,8 @@ pub(super) struct ByHand {
     streams: Mutex<Vec<UnboundedSender<Bytes>>>,
     /// Statuses to answer instead of a stream; 0 is no answer.
     answers: Mutex<VecDeque<u16>>,
+    /// What each stream begins with.
+    beginning: Mutex<&'static str>,
     /// The value of `Sse-Keep-Alive`.
     keep_alive: Mutex<Option<&'static str>>,
 }
@@ -52,6 +54,11 @@ impl ByHand {
     /// The next request gets no answer.
     pub(super) fn leave_next_unanswered(&self) {
         self.answer_first(&[0]);
+    }
+
+    /// Each stream begins with this.
+    pub(super) fn begin_with(&self, text: &'static str) {
+        *self.beginning.lock().unwrap() = text;
     }
 
     pub(super) fn announce_keep_alive(&self, milliseconds: &'static str) {
@@ -99,7 +106,9 @@ pub(super) async fn by_hand(request: HttpRequest, feed: web::Data<ByHand>) -> Ht
     }
     let (sender, receiver) = unbounded_channel();
     // Firefox waits for the first byte.
-    sender.send(Bytes::from_static(b"retry: 100\n")).unwrap();
+    let beginning = *feed.beginning.lock().unwrap();
+    let first = format!("retry: 100\n{beginning}");
+    sender.send(Bytes::from(first)).unwrap();
     feed.streams.lock().unwrap().push(sender);
     let mut response = HttpResponse::Ok();
     response.content_type("text/event-stream");

@@ -32,7 +32,8 @@ impl Scene {
     /// Opens a source in a new tab whose token is this name.
     async fn tab_with_token(&self, token: &str) -> sse_tests::browser::Tab {
         let tab = self.tab().await;
-        let options = format!("{{ headers: () => ({{ Authorization: '{token}' }}) }}");
+        self.browser.run::<()>("window.calls = 0").await;
+        let options = format!("{{ headers: () => (calls += 1, {{ Authorization: '{token}' }}) }}");
         self.listen_to("/by-hand", &options).await;
         self.listening().await;
         tab
@@ -171,6 +172,11 @@ async fn cannot_replace_those_of_the_module(engine: Engine) {
         scene.by_hand.end();
         scene.until_asked(2).await;
         assert_eq!(scene.by_hand.last_ids(), [None, Some("7".to_owned())], "{way}");
+        assert_eq!(
+            scene.by_hand.authorizations(),
+            [&tokens([1])[..]; 2].concat(),
+            "{way}"
+        );
         let accepted = scene.by_hand.asked().into_iter().map(|asked| asked.accept);
         assert!(
             accepted.eq(vec![Some("text/event-stream".to_owned()); 2]),
@@ -247,6 +253,8 @@ async fn come_from_another_tab_when_one_does_not_react(engine: Engine) {
     scene.by_hand.end();
     scene.until_asked(3).await;
     assert_eq!(scene.by_hand.authorizations()[2], Some("second".to_owned()));
+    scene.browser.switch_to(&first).await;
+    assert_eq!(scene.browser.run::<usize>("return calls").await, 2);
 }
 
 /// It has reacted, and so is not taken for frozen.
