@@ -1,4 +1,4 @@
-//! A real browser, driven as its WebDriver allows.
+//! A real browser, driven as its driver allows.
 #![allow(
     clippy::panic,
     clippy::unwrap_used,

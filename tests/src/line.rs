@@ -66,7 +66,7 @@ async fn serve(listener: TcpListener, server: SocketAddr, mut alive: watch::Rece
             Ok((client, _)) = listener.accept() => {
                 connections.spawn(pass(client, server, alive.clone()));
             }
-            _ = died(&mut alive) => {}
+            () = died(&mut alive) => {}
         }
     }
 }

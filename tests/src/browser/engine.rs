@@ -54,8 +54,9 @@ impl Engine {
                 })
             }
             Self::Firefox => {
-                // 1 keeps other sites' cookies out, 0 lets them in; as it comes, it is 5, which depends on heuristics.
-                let cookies = u8::from(settings.no_third_party_cookies);
+                // As it comes, Firefox gives each site that embeds another a jar of its own (5). 0: other sites' cookies are
+                // sent as anybody's. With the opt-in, a jar of its own has only what asks for it, and no other is sent.
+                let cookies = if settings.no_third_party_cookies { 5 } else { 0 };
                 json!({
                     "browserName": "firefox",
                     "acceptInsecureCerts": settings.any_certificate,
@@ -64,6 +65,7 @@ impl Engine {
                         "args": ["-headless", "-profile", profile],
                         "prefs": {
                             "network.cookie.cookieBehavior": cookies,
+                            "network.cookie.cookieBehavior.optInPartitioning": true,
                             "network.captive-portal-service.enabled": false,
                             "network.connectivity-service.enabled": false,
                             "browser.sessionhistory.max_total_viewers": 8,
