@@ -10,7 +10,7 @@ outdated() {
 }
 
 if outdated node_modules package-lock.json; then
-    npm ci --no-audit --no-fund
+    npm ci --engine-strict --no-audit --no-fund
     cp package-lock.json node_modules/installed
 fi
 if outdated venv requirements.txt; then

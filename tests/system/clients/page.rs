@@ -166,9 +166,10 @@ async fn datastar_comes_back_after_a_cut() {
     assert_eq!(requests.ids(), [None, Some("1".to_owned())]);
 }
 
-/// It brings the id of an event that it never showed.
+/// It brings the id of an event that it never showed. Not always: a browser may drop what it has not given out yet
+/// when the connection is cut.
 #[tokio::test]
-async fn datastar_loses_an_event_that_was_cut() {
+async fn datastar_may_lose_an_event_that_was_cut() {
     if !are_installed() {
         return;
     }
@@ -177,11 +178,19 @@ async fn datastar_loses_an_event_that_was_cut() {
     };
     let (serving, requests) = serve_datastar("");
     let proxy = Proxy::before(serving.addr()).await;
-    browser.open(&proxy.url("/#/large")).await;
-    proxy.cut_after(10_000);
-    browser.click("button").await;
-    browser.wait(SHOWN, |shown: &String| shown == "2").await;
-    assert_eq!(requests.ids(), [None, Some("1".to_owned())]);
+    for attempt in 0..20 {
+        browser.open("about:blank").await;
+        browser.open(&proxy.url("/#/large")).await;
+        proxy.cut_after(10_000);
+        browser.click("button").await;
+        browser.wait(SHOWN, |shown: &String| shown != "0").await;
+        let cut = requests.ids().len() - 1;
+        if requests.ids().last() == Some(&Some(cut.to_string())) {
+            println!("measured: lost at attempt {attempt}");
+            return;
+        }
+    }
+    panic!("it loses nothing: the guide is wrong");
 }
 
 #[tokio::test]

@@ -166,9 +166,10 @@ async fn by_itself_no_client_with_a_loop_in_the_guide_comes_back_after_a_drain()
     join_all(Client::LOOPING.map(stops)).await;
 }
 
-/// It takes the id of an event before it has the data. That is why the guide's loop sends an id of its own.
+/// It takes the id of an event before it has the data. That is why the guide's loop sends an id of its own. Not
+/// always: Node may drop what it has not given out yet when the connection is cut.
 #[tokio::test]
-async fn by_itself_fetch_event_source_loses_an_event_that_was_cut() {
+async fn by_itself_fetch_event_source_may_lose_an_event_that_was_cut() {
     if !are_installed() {
         return;
     }
@@ -176,12 +177,20 @@ async fn by_itself_fetch_event_source_loses_an_event_that_was_cut() {
     let serving = serve(&hub);
     let proxy = Proxy::before(serving.addr()).await;
     let mut reader = Client::FetchEventSource.read_once(&proxy.url("/"));
-    is_read(&hub).await;
-    publish(&hub, &["1"]).await;
-    assert_eq!(reader.data(1).await, ["1"]);
-    proxy.cut_after(10_000);
-    publish(&hub, &[&"x".repeat(1_000_000), "3"]).await;
-    assert_eq!(reader.data(1).await, ["3"]);
+    let large = "x".repeat(1_000_000);
+    for attempt in 0..20 {
+        is_read(&hub).await;
+        publish(&hub, &["before"]).await;
+        assert_eq!(reader.data(1).await, ["before"]);
+        proxy.cut_after(10_000);
+        publish(&hub, &[&large, "after"]).await;
+        if reader.data(1).await == ["after"] {
+            println!("measured: lost at attempt {attempt}");
+            return;
+        }
+        assert_eq!(reader.data(1).await, ["after"]);
+    }
+    panic!("it loses nothing: the guide is wrong");
 }
 
 #[tokio::test]
