@@ -526,7 +526,7 @@ fn dechunked(rest: &[u8]) -> (String, bool) {
     (String::from_utf8(body).unwrap(), false)
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn through_sockets_a_cut_upstream_cuts_and_a_whole_one_does_not() {
     let upstream = serve(|app| {
         let fails = || async {

@@ -23,12 +23,25 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Streams also need a client without a time limit: awc's, of 5 s, counts for the whole body.
 ///
 /// ```
+/// use std::{io::{Read as _, Write as _}, net::TcpListener, thread};
+/// use futures_util::StreamExt as _;
+/// use sse_actix::{Relay, upstream_connector};
+///
 /// # actix_web::rt::System::new().block_on(async {
-/// let client = awc::Client::builder()
-///     .connector(sse_actix::upstream_connector())
-///     .disable_timeout()
-///     .finish();
-/// # let _ = client;
+/// // Sends one event in one chunk, and closes the connection without the last chunk.
+/// let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+/// let addr = listener.local_addr().unwrap();
+/// thread::spawn(move || {
+///     let (mut socket, _) = listener.accept().unwrap();
+///     let _ = socket.read(&mut [0; 1024]);
+///     let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\ndata: a\n\n\r\n");
+/// });
+///
+/// let client = awc::Client::builder().connector(upstream_connector()).disable_timeout().finish();
+/// let upstream = client.get(format!("http://{addr}/")).send().await.unwrap();
+/// let mut relay = Relay::new(upstream);
+/// assert!(relay.next().await.unwrap().is_ok());
+/// assert!(relay.next().await.unwrap().is_err());
 /// # });
 /// ```
 pub fn upstream_connector() -> awc::Connector<
