@@ -1,7 +1,9 @@
 //! The way from a source to the socket: actix polls this body, which polls the source.
 
+mod abort;
+
 use std::{
-    error, fmt,
+    fmt,
     future::Future as _,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -20,13 +22,15 @@ use pin_project_lite::pin_project;
 use sse_actix_core::{EventName, Frame, KeepAlive, Retry, Silence, end_frame};
 use tokio::time::{Instant, Sleep};
 
+use self::abort::Abort;
+pub(crate) use self::abort::Carrier;
 use crate::{
     control::{Cause, StreamControl, Verdict},
     ending::{Ending, StreamError},
     journal::{Journal, Reason, panic_message},
     options::{DEFAULT_RETRY, OnError, Reconnection, StreamOptions},
     outbox::{HIGH_WATER, Outbox},
-    server::{Flush, Offer, Place, RESET_PATIENCE, RESET_POLL, Sent},
+    server::{Offer, Place, Sent},
     shutdown::Registration,
     source::Source,
 };
@@ -46,8 +50,8 @@ pin_project! {
         outbox: Rc<Outbox>,
         finite: bool,
         resume: bool,
-        // What comes after the last byte.
-        end: End,
+        // What comes after the last byte, unless that is its regular end.
+        abort: Option<Box<Abort>>,
         silence: Option<Silence>,
         // Whether anything was sent since `silence` was told.
         sent: bool,
@@ -87,52 +91,11 @@ pin_project! {
 pub(crate) const COMMENT: Bytes = Bytes::from_static(b":\n");
 
 /// What few streams have; boxed, so that the others have no room for it.
-#[derive(Default)]
 struct Seldom {
     /// The keep-alive and its name, unless it is the comment, which is the same for all.
     beat: Option<(Bytes, EventName)>,
     on_error: Option<OnError>,
-    /// What it has asked before it is aborted, and since when.
-    flush: Option<(Flush, Instant)>,
 }
-
-/// What carries a body to its client, which decides how it is aborted without a loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Carrier {
-    /// HTTP/1.1 on our own server.
-    Own,
-    /// HTTP/1.0 on our own server, where the stream's end is the connection's.
-    OwnWithoutChunks,
-    /// HTTP/2, which sends what it was given before it resets the stream.
-    Http2,
-    /// Another server. What its socket does not take at once is lost.
-    Foreign,
-}
-
-/// What comes after a stream's last byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// Its regular end.
-    Clean,
-    /// An error, by which its client knows that it was cut; as soon as all before it has left.
-    Abort,
-    /// The same, with the next poll.
-    AbortNow,
-}
-
-/// The body was cut, so that its client does not take it for whole. The log says why.
-#[derive(Debug)]
-struct Aborted;
-
-impl fmt::Display for Aborted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the stream was aborted, so that its client does not take it for whole")
-    }
-}
-
-impl error::Error for Aborted {}
-
-impl actix_web::ResponseError for Aborted {}
 
 /// What is written to a wire before other streams have a turn.
 const TURN: usize = 128 * 1024;
@@ -171,19 +134,13 @@ impl<S: Source> StreamBody<S> {
         let beat = keep_alive.name().cloned();
         let beat = beat.and_then(|name| Some((keep_alive.frame()?.into_bytes(), name)));
         let on_error = options.on_error.filter(|_| plain);
-        let seldom = (beat.is_some() || on_error.is_some()).then(|| {
-            Box::new(Seldom {
-                beat,
-                on_error,
-                flush: None,
-            })
-        });
+        let seldom = (beat.is_some() || on_error.is_some()).then(|| Box::new(Seldom { beat, on_error }));
         Self {
             source: Some(source),
             outbox,
             finite: options.finite,
             resume: options.resume,
-            end: End::Clean,
+            abort: None,
             silence: keep_alive
                 .after()
                 .map(|after| Silence::new(after, Instant::now().into_std())),
@@ -333,35 +290,35 @@ impl<S: Source> StreamBody<S> {
 
         // A source that has ended because the hub has sent its reader away has not finished.
         let sent_away = this.links.control.retry().is_some();
-        let (end, reason) = match (finished, verdict) {
-            (Some(Err(message)), _) => (End::Abort, Reason::Panicked(message)),
+        let (aborts, reason) = match (finished, verdict) {
+            (Some(Err(message)), _) => (true, Reason::Panicked(message)),
             (None, Verdict::Lost) => {
                 // HTTP/2 drops the body quietly when it has something to write and nobody to write to; an
                 // end it would report as an error.
                 this.outbox.push_raw(&COMMENT);
-                (End::Clean, Reason::Left)
+                (false, Reason::Left)
             }
             (Some(Ok(Ok(()))), _) if !sent_away => {
                 if *this.finite && !this.links.plain {
                     this.outbox.push_raw(&end_frame("finished", None));
                 }
-                (End::Clean, Reason::Finished)
+                (false, Reason::Finished)
             }
             (Some(Ok(Err(error))), _) if this.links.plain => {
                 if let Some(on_error) = this.seldom.as_ref().and_then(|seldom| seldom.on_error) {
                     push_error_event(on_error, &error, this.outbox);
                 }
-                (End::Abort, Reason::Failed(error))
+                (true, Reason::Failed(error))
             }
             (Some(Ok(Err(error))), _) => {
                 if !*this.resume {
                     let shown = error.as_error::<StreamError>().map(StreamError::message);
                     this.outbox.push_raw(&end_frame("failed", shown));
                 }
-                (End::Clean, Reason::Failed(error))
+                (false, Reason::Failed(error))
             }
             (_, verdict) if this.links.plain => (
-                End::Abort,
+                true,
                 Reason::Aborted(match verdict {
                     Verdict::Revoked | Verdict::Doubted => "revoked",
                     Verdict::End(Ending::Final) => "ended",
@@ -370,15 +327,15 @@ impl<S: Source> StreamBody<S> {
             ),
             (_, Verdict::End(Ending::Final) | Verdict::Revoked) => {
                 this.outbox.push_raw(&end_frame("ended", None));
-                (End::Clean, Reason::Ended)
+                (false, Reason::Ended)
             }
             _ => {
                 this.outbox
                     .push_raw(&Frame::retry(this.links.retry_after_drain()));
-                (End::Clean, Reason::Drained)
+                (false, Reason::Drained)
             }
         };
-        *this.end = end;
+        *this.abort = aborts.then(|| Box::new(Abort::new(this.links.carrier)));
         account(source, this.outbox, this.journal);
         *this.source = None;
         this.links.leave();
@@ -388,44 +345,13 @@ impl<S: Source> StreamBody<S> {
 
     /// After the last byte.
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let mut this = self.project();
-        match *this.end {
-            End::Clean => return Poll::Ready(None),
-            End::AbortNow => {}
-            End::Abort if this.links.carrier == Carrier::Http2 => {}
-            End::Abort if this.links.carrier == Carrier::Foreign => {
-                // What is in the server's buffer is written before this is polled again, as far as the socket
-                // takes it.
-                *this.end = End::AbortNow;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            End::Abort => {
-                let resets = this.links.carrier == Carrier::OwnWithoutChunks;
-                let seldom = this.seldom.get_or_insert_default();
-                let is_first = seldom.flush.is_none();
-                let (flush, since) = seldom
-                    .flush
-                    .get_or_insert_with(|| (Flush::new(resets), Instant::now()));
-                let is_over = flush.is_done()
-                    || !is_first && !flush.is_carried()
-                    || resets && since.elapsed() > RESET_PATIENCE;
-                if !is_over {
-                    flush.ask(cx);
-                    if is_first {
-                        cx.waker().wake_by_ref();
-                    } else if resets {
-                        this.timer.set(Some(tokio::time::sleep(RESET_POLL)));
-                        if let Some(timer) = this.timer.as_mut().as_pin_mut() {
-                            let _ = timer.poll(cx);
-                        }
-                    }
-                    return Poll::Pending;
-                }
-            }
-        }
-        *this.end = End::Clean;
-        Poll::Ready(Some(Err(Aborted.into())))
+        let this = self.project();
+        let Some(abort) = this.abort else {
+            return Poll::Ready(None);
+        };
+        let aborted = ready!(abort.poll(cx));
+        *this.abort = None;
+        Poll::Ready(Some(Err(aborted.into())))
     }
 
     /// Ready with a keep-alive when the stream has been silent for long enough.

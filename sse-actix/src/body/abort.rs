@@ -1,0 +1,106 @@
+//! How a body is aborted, so that its client does not take it for whole: after everything before the abort has left.
+
+use std::{
+    error, fmt,
+    future::Future as _,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::ResponseError;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::server::{Flush, RESET_PATIENCE, RESET_POLL};
+
+/// What carries a body to its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// HTTP/1.1 on our own server: the body fails once the socket has taken what it gave.
+    Own,
+    /// HTTP/1.0 on our own server: the connection's end is the stream's, so the connection is reset.
+    OwnWithoutChunks,
+    /// HTTP/2, which sends what it was given before it resets the stream.
+    Http2,
+    /// Another server: what its socket does not take at once is lost.
+    Foreign,
+}
+
+/// A body that is being aborted.
+pub(super) struct Abort {
+    carrier: Carrier,
+    /// What the socket was asked, and when first.
+    flush: Option<(Flush, Instant)>,
+    /// Until a connection that is to be reset is looked at again.
+    pause: Option<Pin<Box<Sleep>>>,
+    has_yielded: bool,
+}
+
+/// The error that a body fails with. The log says why.
+#[derive(Debug)]
+pub(super) struct Aborted;
+
+impl Abort {
+    pub(super) fn new(carrier: Carrier) -> Self {
+        Self {
+            carrier,
+            flush: None,
+            pause: None,
+            has_yielded: false,
+        }
+    }
+
+    /// Ready when the body may fail.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Aborted> {
+        match self.carrier {
+            Carrier::Http2 => {}
+            Carrier::Foreign => ready!(self.poll_yield(cx)),
+            Carrier::Own | Carrier::OwnWithoutChunks => ready!(self.poll_flush(cx)),
+        }
+        Poll::Ready(Aborted)
+    }
+
+    /// What is in the server's buffer is written before the body is polled again, as far as the socket takes it.
+    fn poll_yield(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.has_yielded {
+            return Poll::Ready(());
+        }
+        self.has_yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Waits until the socket has taken everything. A client that takes nothing is the socket's business: its
+    /// connection ends by the server's `user_timeout`.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let resets = self.carrier == Carrier::OwnWithoutChunks;
+        let Some((flush, since)) = &self.flush else {
+            let flush = Flush::new(resets);
+            flush.ask(cx);
+            self.flush = Some((flush, Instant::now()));
+            // If no socket of ours has answered by the next poll, none carries this body.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        let is_in_vain = !flush.is_carried() || resets && since.elapsed() > RESET_PATIENCE;
+        if flush.is_done() || is_in_vain {
+            return Poll::Ready(());
+        }
+        flush.ask(cx);
+        if resets {
+            let mut pause = Box::pin(sleep(RESET_POLL));
+            let _ = pause.as_mut().poll(cx);
+            self.pause = Some(pause);
+        }
+        Poll::Pending
+    }
+}
+
+impl fmt::Display for Aborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the stream was aborted, so that its client does not take it for whole")
+    }
+}
+
+impl error::Error for Aborted {}
+
+impl ResponseError for Aborted {}
