@@ -5,6 +5,7 @@ use std::{
     process::Stdio,
 };
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use sse_tests::patience::within;
 use tokio::{
@@ -97,12 +98,12 @@ impl Client {
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
-        let mut process = command.kill_on_drop(true).spawn().unwrap();
+        let mut process = command.process_group(0).spawn().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap()).lines();
         Running {
             client: self,
             output,
-            _process: process,
+            process,
         }
     }
 
@@ -156,12 +157,23 @@ pub(super) struct Given {
     pub(super) id: String,
 }
 
-/// One that runs. It is killed when this is dropped.
+/// One that runs. It is killed when this is dropped, with what it has started.
 #[derive(Debug)]
 pub(super) struct Running {
     client: Client,
     output: Lines<BufReader<ChildStdout>>,
-    _process: Child,
+    process: Child,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // curl's script has curl for a child.
+        let group = self.process.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(group) = group.and_then(Pid::from_raw) {
+            // It may have ended.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 impl Running {
