@@ -13,6 +13,7 @@ export BOLERO_RANDOM_TEST_TIME_MS=10000
 
 readonly NEXTEST=0.9.143
 readonly GECKODRIVER=0.37.1
+readonly NODE=20.20.2
 readonly PUBLISHED=(-p sse-actix-core -p sse-actix-macros -p sse-actix -p sse-actix-redis)
 
 passed=0 failed=0 skipped=0 report=()
@@ -71,6 +72,14 @@ install_packages() {
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
+# The clients that others wrote need Node.js 20; Debian 12 has 18. npm's package of that name brings another.
+have_node() {
+    [ "$(node --print 'process.versions.node.split(".")[0]')" -ge 20 ] && return
+    npm install --no-audit --no-fund --no-save --prefix target/tools "node@$NODE" || return
+    PATH="$PWD/target/tools/node_modules/node/bin:$PATH"
+    node --version
+}
+
 have_tools() {
     local missing=()
     command -v cc || missing+=(gcc libc6-dev)
@@ -78,11 +87,13 @@ have_tools() {
     command -v chromedriver || missing+=(chromium-driver)
     command -v redis-server || missing+=(redis-server)
     command -v nginx || missing+=(nginx)
+    command -v curl || missing+=(curl)
     command -v haproxy || missing+=(haproxy)
     command -v firefox-esr || missing+=(firefox-esr)
     command -v npm || missing+=(nodejs npm)
     python3 -c 'import ensurepip, venv' || missing+=(python3 python3-venv)
     [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}" || true
+    have_node || return
 
     rustc --version || return
     cargo fmt --version || rustup component add rustfmt || return
@@ -129,7 +140,7 @@ step "a driver of Firefox" have_geckodriver
 step "clients that others wrote" tests/clients/install.sh
 if ! { command -v chromium && command -v chromedriver; } >/dev/null; then
     skip "browser tests: Chromium could not be installed"
-    tests+=(-E 'not test(/^browser::/)')
+    tests+=(-E 'not test(/^browser::|^clients::page/)')
 fi
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --all-features -- -D warnings

@@ -444,7 +444,7 @@ mod tests {
         };
         assert_eq!(bytes(message("message", "", "")), "data:\n\n");
         assert_eq!(
-            bytes(&message("error", "a\nb", "x ")),
+            bytes(message("error", "a\nb", "x ")),
             "event: error\nid: x \ndata: a\ndata: b\n\n"
         );
         for (message, for_browsers) in [

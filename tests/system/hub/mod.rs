@@ -128,7 +128,7 @@ pub(crate) fn without_positions(stream: &str) -> String {
     for piece in stream.split_inclusive("\n\n") {
         match piece.find(POSITION) {
             // Lines that are no event's may stand before it.
-            Some(at) => rest.push_str(&piece[..at]),
+            Some(at) => rest.push_str(piece.split_at(at).0),
             None => rest.push_str(piece),
         }
     }

@@ -44,8 +44,9 @@ async fn cut(wire: &mut Wire) -> String {
     let mut body = String::new();
     while let Some((size, after)) = chunks.split_once("\r\n") {
         let size = usize::from_str_radix(size, 16).unwrap();
-        body += &after[..size];
-        chunks = after[size..].strip_prefix("\r\n").unwrap();
+        let (chunk, after) = after.split_at(size);
+        body += chunk;
+        chunks = after.strip_prefix("\r\n").unwrap();
     }
     body
 }

@@ -95,6 +95,9 @@ async fn read(nodes: [SocketAddr; 3], mut rng: Rng, connects: Arc<AtomicUsize>) 
                     continue;
                 };
                 last = message.last_event_id.to_string();
+                if message.event == "sse-position" {
+                    continue;
+                }
                 record.push(match &*message.event {
                     "message" => message.data.to_string(),
                     other => format!("<{other}>"),

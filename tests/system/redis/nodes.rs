@@ -79,7 +79,7 @@ async fn what_was_revoked_while_a_node_was_cut_off_ends_once_it_is_back() {
 fn is_retry(rest: &str) -> bool {
     let millis = rest
         .strip_prefix("retry: ")
-        .and_then(|rest| rest.strip_suffix("\n\n"));
+        .and_then(|rest| rest.strip_suffix('\n'));
     millis
         .and_then(|millis| millis.parse().ok())
         .is_some_and(|millis: u64| (1_000..=5_000).contains(&millis))
