@@ -39,6 +39,7 @@
 //! | publish to many | [`Hub`], [`Topic`], [`RawTopic`], [`Subscription`], [`TopicOptions`] |
 //! | end streams | [`Shutdown`], [`StreamControl`], [`Ending`], [`StreamError`] |
 //! | share a path with JSON | [`PrefersEventStream`] |
+//! | count streams for metrics | [`stream_counts`] |
 //! | test | [`test`](mod@test) |
 //! | read a stream | [`Decoder`] |
 //! | send another server's stream on | [`Relay`], [`RelayError`], [`Unusable`], [`Relayed`] |
