@@ -32,15 +32,15 @@ use crate::source::StreamItem;
 /// By default events are sent on unchanged, and comments too.
 ///
 /// ```
-/// use actix_web::{App, Error, test::{TestRequest, init_service}, web};
+/// use actix_web::{App, test::{TestRequest, init_service}, web};
 /// use bytes::Bytes;
 /// use futures_util::{Stream, stream};
 /// use sse_actix::{Relay, RelayError, Relayed, Sse, test};
 ///
 /// /// Stands for the answer of another server, which breaks off.
 /// fn upstream() -> impl Stream<Item = Result<Bytes, &'static str>> {
-///     stream::iter([Ok("data: ha"), Ok("lf\n\n: busy\n"), Err("the connection was reset")])
-///         .map(|chunk| chunk.map(Bytes::from_static))
+///     stream::iter([Ok::<&str, _>("data: ha"), Ok("lf\n\n: busy\n"), Err("the connection was reset")])
+///         .map(|chunk| chunk.map(|text| Bytes::from_static(text.as_bytes())))
 /// }
 /// # use futures_util::StreamExt as _;
 ///
@@ -143,12 +143,12 @@ where
     /// ```
     /// # use bytes::Bytes;
     /// # use futures_util::{StreamExt as _, stream};
-    /// # use sse_actix::{Relay, RelayError};
+    /// # use sse_actix::Relay;
     /// # futures_util::FutureExt::now_or_never(async {
-    /// let endless = stream::repeat(Ok::<_, RelayError>(Bytes::from_static(b"data: and so on\n")));
-    /// let mut relay = Relay::new(endless).max_event_size(1_000);
+    /// let endless = stream::repeat(Ok::<_, std::convert::Infallible>(Bytes::from_static(b"data: and so on\n")));
+    /// let mut relay = Relay::new(endless).max_event_size(100);
     /// let error = relay.next().await.unwrap().unwrap_err();
-    /// assert_eq!(error.to_string(), "upstream has sent an event of more than 1000 bytes");
+    /// assert_eq!(error.to_string(), "upstream has sent an event of more than 100 bytes");
     /// assert!(relay.next().await.is_none());
     /// # }).unwrap();
     /// ```
@@ -269,7 +269,7 @@ where
     ///     _ => vec![Event::data(message.data.to_uppercase()).into()],
     /// });
     /// let sent: Vec<_> = mapped.map(|item| Frame::new(item.unwrap()).unwrap()).collect().await;
-    /// assert_eq!(sent.concat(), b"data: b\n\ndata: between\n\ndata: C\n\n");
+    /// assert_eq!(sent.iter().flat_map(|frame| frame.to_vec()).collect::<Vec<_>>(), b"data: b\n\ndata: between\n\ndata: C\n\n");
     /// # }).unwrap();
     /// ```
     pub fn map_messages<F, R>(self, map: F) -> impl Stream<Item = Result<Relayed, RelayError>> + Unpin
