@@ -73,6 +73,10 @@ pub(super) struct Part {
     until: Option<u64>,
     /// It has read once.
     begun: bool,
+    /// Its first read was answered, or has failed.
+    answered: bool,
+    /// Its client's id says nothing of it that could be understood, and it has not begun.
+    lost: bool,
 }
 
 enum Work {
@@ -115,6 +119,8 @@ impl Part {
             work: None,
             until: None,
             begun: false,
+            answered: false,
+            lost: false,
         }
     }
 
@@ -184,6 +190,10 @@ impl Reading {
             if let Some(spot) = member.places.get(at) {
                 spot.silent.set(!part.topic.options.replays);
             }
+            if matches!(brought, Brought::Nonsense) && part.topic.options.replays {
+                part.lost = true;
+                member.lost.set(member.lost.get() + 1);
+            }
             // First it is registered, then it is read: what comes in between is not missed.
             worker.join(&member, at, &part.topic);
             let (start, asked) = part.start(*brought);
@@ -211,6 +221,8 @@ impl Reading {
         loop {
             let mut moved = false;
             let combines = self.parts.len() > 1;
+            // An id that names some topics only would make the others begin anew.
+            let holds_back = self.parts.iter().any(|part| !part.answered);
             for (at, part) in self.parts.iter_mut().enumerate() {
                 if out.is_full() {
                     return Poll::Pending;
@@ -219,6 +231,7 @@ impl Reading {
                     worker: &self.worker,
                     member: &self.member,
                     combines,
+                    holds_back,
                     out,
                 };
                 let Some(spot) = self.member.places.get(at) else {
@@ -235,7 +248,8 @@ impl Reading {
                 }
             }
             if !moved {
-                if self.member.told.get() == Told::Nothing
+                if !holds_back
+                    && self.member.told.get() == Told::Nothing
                     && let Some(frame) = self.position_frame()
                 {
                     out.position(&frame);

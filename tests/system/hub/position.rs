@@ -216,6 +216,57 @@ async fn of_several_topics_it_tells_all() {
     );
 }
 
+/// A client whose id says nothing is told of a gap of each topic. If it loses its connection among them, it is told
+/// again, and of all.
+#[tokio::test]
+async fn an_id_never_says_of_one_topic_that_another_is_new() {
+    let hub = Hub::new().unwrap();
+    let serving = serve_hub(&hub, |app| {
+        app.route(
+            "/",
+            web::get().to(async |hub: Data<Hub>| {
+                let three = hub.subscribe("a").and(hub.subscribe("b")).unwrap();
+                three.and(hub.subscribe("c")).unwrap()
+            }),
+        );
+    });
+    for topic in ["a", "b", "c"] {
+        count(&hub, topic, 1..=2).await;
+    }
+    let mut reader = Reader::back(serving.addr(), "/", "garbage").await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let gap = reader.next_with_positions().await;
+        assert!(gap.starts_with("event: sse-gap\n"), "{gap}");
+        ids.push(super::id_of(&gap).to_owned());
+    }
+    assert_eq!(ids[..2], ["", ""], "its client still has the id that it brought");
+    assert_eq!(ids[2].split(',').count(), 3, "{ids:?}");
+    // What was kept follows, each once, and so it does for who comes back with the first id.
+    let all = reader.take(6).await;
+    assert_eq!(data(&all).len(), 6);
+    let mut back = Reader::back(serving.addr(), "/", &ids[2]).await;
+    assert_eq!(back.take(6).await.len(), 6);
+}
+
+/// Nor does a position, where topics answer one after another.
+#[tokio::test]
+async fn a_position_of_several_topics_waits_for_all() {
+    for seed in 1..=9 {
+        let hub = Hub::builder().log(Slow::new(seed, 9, 0)).build().unwrap();
+        let serving = serve_hub(&hub, |app| {
+            app.route(
+                "/",
+                web::get().to(async |hub: Data<Hub>| hub.subscribe("a").and(hub.subscribe("b")).unwrap()),
+            );
+        });
+        let mut reader = Reader::new(serving.addr(), "/").await;
+        count(&hub, "a", 1..=3).await;
+        let first = reader.next_with_positions().await;
+        assert_eq!(id_in(&first).split(',').count(), 2, "{first}");
+    }
+}
+
 /// What a client has of an answer that was cut: its last id, and its events.
 fn client(answer: &[u8]) -> (String, Vec<String>) {
     let mut decoder = Decoder::new();

@@ -30,6 +30,8 @@ pub(super) struct Reader<'a, S> {
     pub(super) worker: &'a Worker,
     pub(super) member: &'a Member,
     pub(super) combines: bool,
+    /// A topic has not answered yet, so nothing is delivered.
+    pub(super) holds_back: bool,
     pub(super) out: &'a mut S,
 }
 
@@ -48,12 +50,17 @@ impl<S: Sink> Reader<'_, S> {
         cx: &mut Context<'_>,
     ) -> Result<bool, Stop> {
         let Some(mut work) = part.work.take() else {
-            return Ok(self.follow(part, spot));
+            return Ok(!self.holds_back && self.follow(part, spot));
         };
+        if self.holds_back && matches!(*work, Work::Deliver(..) | Work::Show(..)) {
+            part.work = Some(work);
+            return Ok(false);
+        }
         match &mut *work {
             Work::Read(read, start, asked) => {
                 if let Poll::Ready(batch) = Pin::new(read).poll(cx) {
                     let asked = mem::replace(asked, Asked::On);
+                    part.answered = true;
                     match batch {
                         Ok(batch) => self.begin(part, spot, batch, asked)?,
                         Err(error) => pause(part, &error, *start, asked),
@@ -135,6 +142,7 @@ impl<S: Sink> Reader<'_, S> {
                     }
                 }
                 if batch.more {
+                    part.answered = false;
                     self.read(part, Start::After(batch.end), Asked::History(most, kept));
                 } else {
                     let entries = Vec::from(kept).into_iter();
@@ -142,6 +150,9 @@ impl<S: Sink> Reader<'_, S> {
                 }
             }
             Asked::On => {
+                if mem::take(&mut part.lost) {
+                    self.member.lost.set(self.member.lost.get().saturating_sub(1));
+                }
                 let from = spot.position.get();
                 let missed = match part.manner.as_deref() {
                     None => Missed::of(batch.resume),

@@ -43,6 +43,9 @@ pub(in crate::hub) struct Member {
     pub(in crate::hub) comment: Cell<bool>,
     /// What its client knows of where it is.
     pub(in crate::hub) told: Cell<Told>,
+    /// How many of its topics have not begun of which its client's id says nothing that could be understood. Until
+    /// all of them have told their gaps, no id is told: one that names some topics says that the others are new.
+    pub(in crate::hub) lost: Cell<u8>,
     /// Whether its position is told by events of their own.
     pub(in crate::hub) tells_position: Cell<bool>,
     /// Its stream is for clients other than `EventSource`: a gap aborts it.
@@ -95,6 +98,7 @@ impl Member {
             beat: Cell::new(false),
             comment: Cell::new(false),
             told: Cell::new(Told::All),
+            lost: Cell::new(0),
             tells_position: Cell::new(true),
             plain: Cell::new(false),
             places: (0..parts).map(|_| spot()).collect(),
@@ -118,7 +122,8 @@ impl Member {
     /// Where it is, as its client is told.
     pub(in crate::hub) fn positions(&self) -> impl Iterator<Item = Position> {
         let told = self.places.iter().filter(|spot| !spot.silent.get());
-        told.filter_map(|spot| spot.position.get())
+        told.filter(|_| self.lost.get() == 0)
+            .filter_map(|spot| spot.position.get())
     }
 
     /// It is at a position of a topic, without an event that tells so.
