@@ -133,7 +133,7 @@ async fn nor_do_they_on_http_2() {
         // Frames may lie unread: it is the server's patience that counts here.
         let mut settings = h2::client::Builder::new();
         settings.data_frame_budget(usize::MAX);
-        let mut client = Http2::over(narrow(addr).await, &settings).await;
+        let mut client = Http2::over(TcpStream::connect(addr).await.unwrap(), &settings).await;
         let (answer, _) = client.request(Method::POST, &format!("/{kilobytes}"), true).await;
         let mut answer = Answer::to(answer).await;
         sleep(Duration::from_millis(300)).await;
