@@ -271,10 +271,19 @@ struct Lent<'a> {
 impl Drop for Lent<'_> {
     #[inline]
     fn drop(&mut self) {
+        if self.len != usize::MAX {
+            self.take_back();
+        }
+        self.outbox.buf.set(self.buf.take());
+    }
+}
+
+impl Lent<'_> {
+    #[cold]
+    fn take_back(&mut self) {
         if let Some(buf) = &mut self.buf {
             buf.bytes.truncate(self.len);
         }
-        self.outbox.buf.set(self.buf.take());
     }
 }
 
