@@ -131,8 +131,8 @@ pub(crate) fn unavailable(status: StatusCode, retry: Retry) -> HttpResponse<BoxB
     response
 }
 
-/// Answers who is beyond a limit: a browser with a stream that tells it to come back after `retry`, and ends, since
-/// an error status would stop an `EventSource` for good; others with the status.
+/// Answers a client that is over a limit. A browser gets 200, `retry`, and the end of the stream: an error status would
+/// make `EventSource` give up. Any other client gets the status.
 pub(crate) fn turn_away(
     request: &HttpRequest,
     options: &StreamOptions,

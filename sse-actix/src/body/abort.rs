@@ -19,7 +19,7 @@ pub(crate) enum Carrier {
     Own,
     /// HTTP/1.0 on our own server: the connection's end is the stream's, so the connection is reset.
     OwnWithoutChunks,
-    /// HTTP/2, which sends what it was given before it resets the stream.
+    /// HTTP/2: the library sends all queued data first, then resets the stream.
     Http2,
     /// Another server: what its socket does not take at once is lost.
     Foreign,
@@ -28,9 +28,9 @@ pub(crate) enum Carrier {
 /// A body that is being aborted.
 pub(super) struct Abort {
     carrier: Carrier,
-    /// What the socket was asked, and when first.
+    /// The question to the socket, and when it was first asked.
     flush: Option<(Flush, Instant)>,
-    /// Until a connection that is to be reset is looked at again.
+    /// Ends when the kernel is asked again whether it has sent everything.
     pause: Option<Pin<Box<Sleep>>>,
     has_yielded: bool,
 }

@@ -221,7 +221,8 @@ impl Reading {
         loop {
             let mut moved = false;
             let combines = self.parts.len() > 1;
-            // An id that names some topics only would make the others begin anew.
+            // Nothing is delivered until each topic has answered once. An id that lacks a topic tells the server, at the
+            // next reconnect, that this topic is new for the client: its missed events would be lost.
             let holds_back = self.parts.iter().any(|part| !part.answered);
             for (at, part) in self.parts.iter_mut().enumerate() {
                 if out.is_full() {

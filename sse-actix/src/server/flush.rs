@@ -14,10 +14,10 @@ use std::{
 use actix_web::rt::net::TcpStream;
 use socket2::SockRef;
 
-/// How often a connection that is to be reset is looked at.
+/// How long to wait before asking the kernel again whether it has sent everything.
 pub(crate) const RESET_POLL: Duration = Duration::from_millis(5);
 
-/// How long the kernel has for the last bytes of a connection that is to be reset.
+/// How long the kernel may take to send the last bytes before the connection is reset all the same.
 pub(crate) const RESET_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A body's question whether all it gave has been taken.

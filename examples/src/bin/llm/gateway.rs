@@ -127,7 +127,7 @@ pub(crate) fn error(message: &str) -> Value {
     json!({ "error": { "message": message, "type": "gateway_error", "param": null, "code": null } })
 }
 
-/// A part of an answer, as far as it is looked at here.
+/// A part of an answer. Fields that this program does not read are left out.
 #[derive(Debug, Deserialize)]
 struct Chunk {
     choices: Vec<Choice>,
