@@ -40,6 +40,14 @@ pub enum FieldErrorKind {
 }
 
 impl FieldError {
+    /// The error of a field that has a fault, at this byte.
+    pub(super) fn of(field: &'static str, fault: Option<(FieldErrorKind, usize)>) -> Result<(), Self> {
+        match fault {
+            None => Ok(()),
+            Some((kind, offset)) => Err(Self { field, kind, offset }),
+        }
+    }
+
     /// The field: `"event name"` or `"id"`.
     pub fn field(&self) -> &'static str {
         self.field

@@ -87,7 +87,10 @@ impl EventId {
             .bytes()
             .enumerate()
             .find(|(_, byte)| matches!(byte, b'\n' | b'\r' | b'\0'));
-        refused(found.map(|(offset, byte)| (FieldErrorKind::Character(byte.into()), offset)))?;
+        FieldError::of(
+            "id",
+            found.map(|(offset, byte)| (FieldErrorKind::Character(byte.into()), offset)),
+        )?;
         Ok(Self {
             text: CompactString::new(id),
             for_browsers: fault(id.as_bytes()).is_none(),
@@ -156,18 +159,7 @@ const fn is_end(id: &[u8]) -> bool {
 }
 
 fn check(id: &str) -> Result<(), FieldError> {
-    refused(fault(id.as_bytes()))
-}
-
-fn refused(fault: Option<(FieldErrorKind, usize)>) -> Result<(), FieldError> {
-    match fault {
-        None => Ok(()),
-        Some((kind, offset)) => Err(FieldError {
-            field: "id",
-            kind,
-            offset,
-        }),
-    }
+    FieldError::of("id", fault(id.as_bytes()))
 }
 
 impl TryFrom<&str> for EventId {

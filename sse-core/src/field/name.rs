@@ -92,7 +92,7 @@ impl EventName {
             (_, Some((offset, byte))) => Some((FieldErrorKind::Character(byte.into()), offset)),
             _ => None,
         };
-        refused(fault)?;
+        FieldError::of("event name", fault)?;
         Ok(Self {
             text: CompactString::new(name),
             for_browsers: fault_of(name).is_none(),
@@ -155,18 +155,7 @@ fn fault_of(name: &str) -> Option<(FieldErrorKind, usize)> {
 }
 
 fn check(name: &str) -> Result<(), FieldError> {
-    refused(fault_of(name))
-}
-
-fn refused(fault: Option<(FieldErrorKind, usize)>) -> Result<(), FieldError> {
-    match fault {
-        None => Ok(()),
-        Some((kind, offset)) => Err(FieldError {
-            field: "event name",
-            kind,
-            offset,
-        }),
-    }
+    FieldError::of("event name", fault_of(name))
 }
 
 impl TryFrom<&str> for EventName {
