@@ -3,15 +3,19 @@
 //! Field order, the space after the colon and the empty line that dispatches follow the standard's
 //! [event stream format](https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
 
-use std::{borrow::Cow, error::Error, fmt, io};
+mod error;
+mod lines;
+
+use std::borrow::Cow;
 
 use bytes::BytesMut;
-use memchr::memchr2;
 use serde::Serialize;
 
+pub use self::error::{EmitError, JsonError};
+use self::lines::push_name;
+pub(crate) use self::lines::{push_field, push_json_event, push_json_lines, push_retry, push_text_lines};
 use crate::{
-    Comment, Event, EventId, EventName, FieldError, Frame, Message, Retry, line::split_line,
-    relayed::encode_message, scratch::Parts,
+    Comment, Event, EventId, EventName, FieldError, Frame, Message, relayed::encode_message, scratch::Parts,
 };
 
 /// What can be sent on a stream: an [`Event`], a [`Comment`], a [`Frame`], text (an event with that
@@ -72,62 +76,6 @@ mod sealed {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Json<T>(pub T);
-
-/// A value could not be serialised as JSON. Nothing of it was sent.
-#[derive(Debug)]
-pub struct JsonError(serde_json::Error);
-
-impl fmt::Display for JsonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event's data could not be serialised as JSON")
-    }
-}
-
-impl Error for JsonError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.0)
-    }
-}
-
-/// An event could not be encoded. Nothing of it was sent.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum EmitError {
-    /// Its data could not be serialised as JSON.
-    Json(JsonError),
-    /// The name or the id of a [`Message`] that was not made by a decoder would break the stream.
-    Field(FieldError),
-}
-
-impl fmt::Display for EmitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Json(error) => error.fmt(f),
-            Self::Field(error) => error.fmt(f),
-        }
-    }
-}
-
-impl Error for EmitError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Json(error) => error.source(),
-            Self::Field(error) => error.source(),
-        }
-    }
-}
-
-impl From<JsonError> for EmitError {
-    fn from(error: JsonError) -> Self {
-        Self::Json(error)
-    }
-}
-
-impl From<FieldError> for EmitError {
-    fn from(error: FieldError) -> Self {
-        Self::Field(error)
-    }
-}
 
 impl Emit for &Event {
     fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
@@ -262,150 +210,9 @@ impl<T: Serialize> Emit for Json<T> {
     }
 }
 
-/// One event with this name and `value` as its data. On failure `out` is as it was.
-pub(crate) fn push_json_event<T: Serialize + ?Sized>(
-    name: Option<&EventName>,
-    value: &T,
-    out: &mut BytesMut,
-) -> Result<(), JsonError> {
-    let start = out.len();
-    push_name(name, out);
-    if let Err(error) = push_json_lines(value, out) {
-        out.truncate(start);
-        return Err(error);
-    }
-    out.extend_from_slice(b"\n");
-    Ok(())
-}
-
-/// What the writers below append to: a stream's buffer, or an event's lines.
-pub(crate) trait Out {
-    fn push(&mut self, bytes: &[u8]);
-    fn len(&self) -> usize;
-    fn truncate(&mut self, len: usize);
-    fn tail(&self, from: usize) -> &[u8];
-}
-
-impl Out for Vec<u8> {
-    #[inline]
-    fn push(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
-    }
-    fn len(&self) -> usize {
-        Vec::len(self)
-    }
-    fn truncate(&mut self, len: usize) {
-        Vec::truncate(self, len);
-    }
-    fn tail(&self, from: usize) -> &[u8] {
-        self.get(from..).unwrap_or_default()
-    }
-}
-
-impl Out for BytesMut {
-    #[inline]
-    fn push(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
-    }
-    fn len(&self) -> usize {
-        BytesMut::len(self)
-    }
-    fn truncate(&mut self, len: usize) {
-        BytesMut::truncate(self, len);
-    }
-    fn tail(&self, from: usize) -> &[u8] {
-        self.get(from..).unwrap_or_default()
-    }
-}
-
-struct Writer<'a, O>(&'a mut O);
-
-impl<O: Out> io::Write for Writer<'_, O> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.push(bytes);
-        Ok(bytes.len())
-    }
-    #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.push(bytes);
-        Ok(())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// `value` as `data` lines. On failure `out` is as it was.
-pub(crate) fn push_json_lines<T: Serialize + ?Sized>(value: &T, out: &mut impl Out) -> Result<(), JsonError> {
-    let start = out.len();
-    out.push(b"data: ");
-    let text = out.len();
-    if let Err(error) = serde_json::to_writer(Writer(out), value) {
-        out.truncate(start);
-        return Err(JsonError(error));
-    }
-    // serde_json writes no line break, but a `RawValue` may bring some along.
-    if memchr2(b'\n', b'\r', out.tail(text)).is_some() {
-        let raw = out.tail(text).to_vec();
-        out.truncate(start);
-        push_text_lines(b"data:", &raw, out);
-        return Ok(());
-    }
-    out.push(b"\n");
-    Ok(())
-}
-
-/// `text` as lines that each start with `prefix` (which ends in a colon) and a space.
-#[inline]
-pub(crate) fn push_text_lines(prefix: &[u8], mut text: &[u8], out: &mut impl Out) {
-    loop {
-        let (line, rest) = match split_line(text) {
-            Some((line, rest)) => (line, Some(rest)),
-            None => (text, None),
-        };
-        out.push(prefix);
-        if !line.is_empty() {
-            out.push(b" ");
-            out.push(line);
-        }
-        out.push(b"\n");
-        match rest {
-            Some(rest) => text = rest,
-            None => return,
-        }
-    }
-}
-
-#[inline]
-fn push_name(name: Option<&EventName>, out: &mut BytesMut) {
-    if let Some(name) = name {
-        push_field(b"event: ", name.as_str().as_bytes(), out);
-    }
-}
-
-/// A `retry` line, if there is one to write.
-#[inline]
-pub(crate) fn push_retry(retry: Option<Retry>, out: &mut BytesMut) {
-    if let Some(retry) = retry {
-        push_field(
-            b"retry: ",
-            itoa::Buffer::new().format(retry.as_millis()).as_bytes(),
-            out,
-        );
-    }
-}
-
-#[inline]
-pub(crate) fn push_field(prefix: &[u8], value: &[u8], out: &mut BytesMut) {
-    out.extend_from_slice(prefix);
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\n");
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, time::Duration};
+    use std::{collections::BTreeMap, error::Error as _, time::Duration};
 
     use super::*;
 
