@@ -1,6 +1,8 @@
 //! The way from a source to the socket: actix polls this body, which polls the source.
 
 mod abort;
+mod end;
+mod links;
 
 use std::{
     fmt,
@@ -10,7 +12,6 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
-    time::Duration,
 };
 
 use actix_web::{
@@ -19,19 +20,20 @@ use actix_web::{
 };
 use bytes::Bytes;
 use pin_project_lite::pin_project;
-use sse_actix_core::{EventName, Frame, KeepAlive, Retry, Silence, end_frame};
+use sse_actix_core::{EventName, Frame, KeepAlive, Silence};
 use tokio::time::{Instant, Sleep};
 
-use self::abort::Abort;
-pub(crate) use self::abort::Carrier;
+use self::{
+    abort::Abort,
+    end::{Finish, Wishes, end},
+};
+pub(crate) use self::{abort::Carrier, links::Links};
 use crate::{
-    control::{Cause, StreamControl, Verdict},
-    ending::{Ending, StreamError},
-    journal::{Journal, Reason, panic_message},
+    control::Verdict,
+    journal::{Journal, panic_message},
     options::{DEFAULT_RETRY, OnError, Reconnection, StreamOptions},
     outbox::{HIGH_WATER, Outbox},
-    server::{Offer, Place, Sent},
-    shutdown::Registration,
+    server::{Offer, Sent},
     source::Source,
 };
 
@@ -102,18 +104,6 @@ const TURN: usize = 128 * 1024;
 
 /// How many chunks may go by until one is found in what its connection writes.
 const OFFERS: u8 = 4;
-
-/// What a stream is tied to, and leaves when it ends.
-pub(crate) struct Links {
-    pub(crate) control: StreamControl,
-    pub(crate) registration: Option<Registration>,
-    #[expect(dead_code, reason = "held for its drop")]
-    pub(crate) place: Option<Place>,
-    pub(crate) carrier: Carrier,
-    /// Whether the stream is for clients other than `EventSource`: nothing of ours is in it, and an end that is not
-    /// its source's own is an abort.
-    pub(crate) plain: bool,
-}
 
 impl<S: Source> StreamBody<S> {
     pub(crate) fn new(
@@ -267,14 +257,14 @@ impl<S: Source> StreamBody<S> {
         };
 
         let verdict = this.links.control.verdict();
-        let finished = match verdict {
+        let finish = match verdict {
             Verdict::Lost | Verdict::Revoked | Verdict::Doubted | Verdict::OutOfTime => None,
             Verdict::GoOn | Verdict::End(_) => {
                 let drains = verdict != Verdict::GoOn && source.drain();
                 // A panic ends this stream alone, and what was emitted before it is delivered.
                 let polled = catch_unwind(AssertUnwindSafe(|| source.poll_fill(this.outbox, cx)));
                 match polled {
-                    Ok(Poll::Ready(outcome)) => Some(Ok(outcome)),
+                    Ok(Poll::Ready(outcome)) => Some(Finish::Returned(outcome)),
                     Ok(Poll::Pending) if verdict == Verdict::GoOn => return true,
                     // There is more that it was given before, and room for it in the next chunk.
                     Ok(Poll::Pending)
@@ -283,58 +273,18 @@ impl<S: Source> StreamBody<S> {
                         return false;
                     }
                     Ok(Poll::Pending) => None,
-                    Err(panic) => Some(Err(panic_message(&*panic).to_owned())),
+                    Err(panic) => Some(Finish::Panicked(panic_message(&*panic).to_owned())),
                 }
             }
         };
 
-        // A source that has ended because the hub has sent its reader away has not finished.
-        let sent_away = this.links.control.retry().is_some();
-        let (aborts, reason) = match (finished, verdict) {
-            (Some(Err(message)), _) => (true, Reason::Panicked(message)),
-            (None, Verdict::Lost) => {
-                // HTTP/2 drops the body quietly when it has something to write and nobody to write to; an
-                // end it would report as an error.
-                this.outbox.push_raw(&COMMENT);
-                (false, Reason::Left)
-            }
-            (Some(Ok(Ok(()))), _) if !sent_away => {
-                if *this.finite && !this.links.plain {
-                    this.outbox.push_raw(&end_frame("finished", None));
-                }
-                (false, Reason::Finished)
-            }
-            (Some(Ok(Err(error))), _) if this.links.plain => {
-                if let Some(on_error) = this.seldom.as_ref().and_then(|seldom| seldom.on_error) {
-                    push_error_event(on_error, &error, this.outbox);
-                }
-                (true, Reason::Failed(error))
-            }
-            (Some(Ok(Err(error))), _) => {
-                if !*this.resume {
-                    let shown = error.as_error::<StreamError>().map(StreamError::message);
-                    this.outbox.push_raw(&end_frame("failed", shown));
-                }
-                (false, Reason::Failed(error))
-            }
-            (_, verdict) if this.links.plain => (
-                true,
-                Reason::Aborted(match verdict {
-                    Verdict::Revoked | Verdict::Doubted => "revoked",
-                    Verdict::End(Ending::Final) => "ended",
-                    _ => this.links.control.cause().map_or("drained", Cause::as_str),
-                }),
-            ),
-            (_, Verdict::End(Ending::Final) | Verdict::Revoked) => {
-                this.outbox.push_raw(&end_frame("ended", None));
-                (false, Reason::Ended)
-            }
-            _ => {
-                this.outbox
-                    .push_raw(&Frame::retry(this.links.retry_after_drain()));
-                (false, Reason::Drained)
-            }
+        let on_error = this.seldom.as_ref().and_then(|seldom| seldom.on_error);
+        let wishes = Wishes {
+            finite: *this.finite,
+            resume: *this.resume,
+            on_error,
         };
+        let (aborts, reason) = end(finish, verdict, &wishes, this.links, this.outbox);
         *this.abort = aborts.then(|| Box::new(Abort::new(this.links.carrier)));
         account(source, this.outbox, this.journal);
         *this.source = None;
@@ -432,35 +382,11 @@ fn beat_bytes(beat: Option<&(Bytes, EventName)>) -> Bytes {
     beat.map_or(COMMENT, |(bytes, _)| bytes.clone())
 }
 
-/// Pushes what an author shows of an error.
-fn push_error_event(on_error: OnError, error: &Error, outbox: &Outbox) {
-    if catch_unwind(AssertUnwindSafe(|| outbox.push(on_error(error)))).is_err() {
-        tracing::error!(target: "sse_actix", "`on_error` panicked: the client is not told of the failure");
-    }
-}
-
 /// Counts what was written past the body.
 fn account(source: &impl Source, outbox: &Outbox, journal: &mut Journal) {
     let (events, bytes) = source.written();
     outbox.also_emitted(events);
     journal.also_wrote(bytes);
-}
-
-impl Links {
-    fn retry_after_drain(&self) -> Retry {
-        match (self.control.retry(), &self.registration) {
-            (Some(retry), _) => retry,
-            (None, Some(registration)) => registration.shutdown().jittered_retry(),
-            // Ended by its own handle, without a `Shutdown` that could have a range.
-            (None, None) => Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000))),
-        }
-    }
-
-    /// The place on the connection is kept until the last bytes are on their way: until then a shutdown
-    /// has to know that it waits for a stream, which its client may not read.
-    fn leave(&mut self) {
-        self.registration = None;
-    }
 }
 
 impl<S: Source> fmt::Debug for StreamBody<S> {

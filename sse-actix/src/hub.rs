@@ -16,6 +16,7 @@ mod stats;
 mod subscription;
 mod tags;
 mod topic;
+mod topic_options;
 mod worker;
 
 use std::{fmt, sync::Arc};
@@ -24,13 +25,14 @@ use actix_web::HttpRequest;
 use sse_actix_core::IntoTopicName;
 
 pub use self::{
-    builder::{HubBuilder, HubError, OnGap, TopicOptions},
+    builder::{HubBuilder, HubError},
     limits::Overload,
     part::Snapshot,
     presence::{Presence, PresenceChange, PresenceChanges},
     stats::{Evictions, HubStats, TopicStats, TurnedAway},
     subscription::{Subscription, TooManyTopics},
     topic::{PublishError, RawTopic, Topic},
+    topic_options::{OnGap, TopicOptions},
 };
 use self::{part::PartSpec, state::State};
 use crate::control::StreamControl;

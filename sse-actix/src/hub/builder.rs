@@ -4,15 +4,13 @@ use std::{
 };
 
 use ipnet::IpNet;
-use sse_actix_core::{
-    EventName, FieldError, GAP_EVENT, IntoEventName, IntoTopicName, Keep, Log, MemoryLog, POSITION_EVENT,
-    Retention, TopicName,
-};
+use sse_actix_core::{FieldError, IntoTopicName, Log, MemoryLog, TopicName};
 
 use super::{
     Hub,
     limits::{Limits, Quotas},
     state::{Settings, State},
+    topic_options::TopicOptions,
 };
 
 /// Settings of a [`Hub`].
@@ -201,153 +199,6 @@ fn parse_network(text: &str) -> Option<IpNet> {
     IpNet::from_str(text)
         .ok()
         .or_else(|| IpAddr::from_str(text).ok().map(IpNet::from))
-}
-
-/// How a topic is kept, and what its readers are told.
-///
-/// Three modes: [`log`](Self::log) keeps every event, [`latest`](Self::latest) the newest of each key,
-/// [`transient`](Self::transient) none for those who come back.
-#[must_use = "options do nothing until a hub is built with them"]
-#[derive(Debug, Clone)]
-pub struct TopicOptions {
-    pub(super) retention: Retention,
-    pub(super) replays: bool,
-    pub(super) event: Option<EventName>,
-    pub(super) on_gap: OnGap,
-    pub(super) gap_event: EventName,
-    pub(super) positions: bool,
-    pub(super) position_event: EventName,
-}
-
-/// What happens to a reader that cannot be given everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnGap {
-    /// It receives an `sse-gap` event, and what is kept.
-    Tell,
-    /// If it was overtaken while it was connected, its stream ends, and it comes back, to be told then.
-    End,
-}
-
-impl TopicOptions {
-    /// Every event is kept, and a reader that comes back receives all it has missed. Bounded by count,
-    /// bytes and age, see [`Retention`]. The default mode.
-    pub const fn log() -> Self {
-        Self {
-            retention: Retention::new(),
-            replays: true,
-            event: None,
-            on_gap: OnGap::Tell,
-            gap_event: GAP_EVENT,
-            positions: true,
-            position_event: POSITION_EVENT,
-        }
-    }
-
-    /// The newest event of each key is kept: a new, late or slow reader receives these. Published with
-    /// [`Topic::publish_keyed`](crate::Topic::publish_keyed).
-    pub const fn latest() -> Self {
-        let mut options = Self::log();
-        options.retention = options
-            .retention
-            .keep(Keep::LatestPerKey)
-            .max_age(Duration::from_secs(24 * 3_600));
-        options
-    }
-
-    /// Nothing is replayed: who comes back goes on with what comes then, and is told of no gap. Events have
-    /// no id. A slow reader is still given what it has not read, within 1,000 events and a minute.
-    pub const fn transient() -> Self {
-        let mut options = Self::log();
-        options.replays = false;
-        options.retention = options
-            .retention
-            .max_events(1_000)
-            .max_age(Duration::from_secs(60));
-        options
-    }
-
-    /// How many events are kept. Default: 10,000.
-    pub const fn max_events(mut self, events: usize) -> Self {
-        self.retention = self.retention.max_events(events);
-        self
-    }
-
-    /// How many bytes of memory they may take. Default: 4 MiB.
-    pub const fn max_bytes(mut self, bytes: usize) -> Self {
-        self.retention = self.retention.max_bytes(bytes);
-        self
-    }
-
-    /// How old they may become. Default: an hour; of [`latest`](Self::latest), a day.
-    pub const fn max_age(mut self, age: Duration) -> Self {
-        self.retention = self.retention.max_age(age);
-        self
-    }
-
-    /// The name of events that have none of their own. Default: none, which is `message`.
-    ///
-    /// # Panics
-    ///
-    /// If given a literal that is no event name.
-    #[track_caller]
-    pub fn event(mut self, name: impl IntoEventName) -> Self {
-        self.event = Some(name.into_event_name());
-        self
-    }
-
-    /// What happens to a reader that was overtaken by retention. Default: it is told.
-    pub const fn on_gap(mut self, on_gap: OnGap) -> Self {
-        self.on_gap = on_gap;
-        self
-    }
-
-    /// The name of the event that tells of a gap. Default: `sse-gap`.
-    ///
-    /// # Panics
-    ///
-    /// If given a literal that is no event name.
-    #[track_caller]
-    pub fn gap_event(mut self, name: impl IntoEventName) -> Self {
-        self.gap_event = name.into_event_name();
-        self
-    }
-
-    /// Whether readers are told where they are by an event of its own, where no other event tells it. Default:
-    /// they are. See [`Subscription::positions`](crate::Subscription::positions).
-    pub const fn positions(mut self, told: bool) -> Self {
-        self.positions = told;
-        self
-    }
-
-    /// The name of that event. Default: `sse-position`.
-    ///
-    /// # Panics
-    ///
-    /// If given a literal that is no event name.
-    #[track_caller]
-    pub fn position_event(mut self, name: impl IntoEventName) -> Self {
-        self.position_event = name.into_event_name();
-        self
-    }
-
-    /// Whether browsers can listen to the names.
-    fn check(&self) -> Result<(), HubError> {
-        let names = [
-            self.event.as_ref(),
-            Some(&self.gap_event),
-            Some(&self.position_event),
-        ];
-        let mut names = names.into_iter().flatten();
-        names
-            .try_for_each(EventName::check_for_browsers)
-            .map_err(HubError::EventName)
-    }
-}
-
-impl Default for TopicOptions {
-    fn default() -> Self {
-        Self::log()
-    }
 }
 
 /// Why a hub was not built.

@@ -12,11 +12,12 @@ use std::{
 use sse_actix_core::{Heard, Log, TopicName};
 
 use super::{
-    builder::{TopicOptions, options_for},
+    builder::options_for,
     limits::Limits,
     presence::Present,
     stats::{Eviction, Evictions, HubStats, TopicStats},
     tags::Tags,
+    topic_options::TopicOptions,
 };
 
 #[derive(Debug)]
