@@ -159,9 +159,9 @@ impl Emit for &Message {
             event, last_event_id, ..
         } = self;
         if !event.is_empty() {
-            EventName::not_for_browsers(event)?.check_for_browsers()?;
+            EventName::check(event)?;
         }
-        EventId::not_for_browsers(last_event_id)?.check_for_browsers()
+        EventId::check(last_event_id)
     }
 }
 

@@ -96,10 +96,10 @@ impl Emit for Relayed {
                 } = message;
                 let name = &**event;
                 if !matches!(name, "message" | "") && !is_told_to_browsers(name) {
-                    EventName::try_from(name)?;
+                    EventName::check(name)?;
                 }
                 if *sends_id {
-                    EventId::try_from(&**last_event_id)?;
+                    EventId::check(last_event_id)?;
                 }
                 Ok(())
             }
@@ -123,19 +123,19 @@ pub(crate) fn encode_message(message: &Message, sends_id: bool, out: &mut BytesM
         data,
         last_event_id,
     } = message;
-    let name = match &**event {
-        "message" | "" => None,
-        name => Some(EventName::not_for_browsers(name)?),
-    };
-    let id = sends_id
-        .then(|| EventId::not_for_browsers(last_event_id))
-        .transpose()?;
-    out.reserve(data.len() + event.len() + last_event_id.len() + 64);
-    if let Some(name) = name {
-        push_field(b"event: ", name.as_str().as_bytes(), out);
+    let has_name = !matches!(&**event, "message" | "");
+    if has_name {
+        EventName::check_line(event)?;
     }
-    if let Some(id) = id {
-        push_field(b"id: ", id.as_str().as_bytes(), out);
+    if sends_id {
+        EventId::check_line(last_event_id)?;
+    }
+    out.reserve(data.len() + event.len() + last_event_id.len() + 64);
+    if has_name {
+        push_field(b"event: ", event.as_bytes(), out);
+    }
+    if sends_id {
+        push_field(b"id: ", last_event_id.as_bytes(), out);
     }
     push_text_lines(b"data:", data.as_bytes(), out);
     out.extend_from_slice(b"\n");

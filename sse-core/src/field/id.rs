@@ -83,18 +83,24 @@ impl EventId {
     /// [`FieldError`] if it holds a line break or NUL.
     pub fn not_for_browsers(id: impl AsRef<str>) -> Result<Self, FieldError> {
         let id = id.as_ref();
-        let found = id
-            .bytes()
-            .enumerate()
-            .find(|(_, byte)| matches!(byte, b'\n' | b'\r' | b'\0'));
-        FieldError::of(
-            "id",
-            found.map(|(offset, byte)| (FieldErrorKind::Character(byte.into()), offset)),
-        )?;
+        Self::check_line(id)?;
         Ok(Self {
             text: CompactString::new(id),
             for_browsers: fault(id.as_bytes()).is_none(),
         })
+    }
+
+    /// Checks what [`not_for_browsers`](Self::not_for_browsers) does.
+    pub(crate) fn check_line(id: &str) -> Result<(), FieldError> {
+        let mut bytes = id.bytes().enumerate();
+        let found = bytes.find(|(_, byte)| matches!(byte, b'\n' | b'\r' | b'\0'));
+        let fault = found.map(|(offset, byte)| (FieldErrorKind::Character(byte.into()), offset));
+        FieldError::of("id", fault)
+    }
+
+    /// Checks what `TryFrom` does.
+    pub(crate) fn check(id: &str) -> Result<(), FieldError> {
+        check(id)
     }
 
     /// The id as text.

@@ -3,6 +3,7 @@ use std::{fmt, str::FromStr};
 use compact_str::CompactString;
 
 use super::error::{FieldError, FieldErrorKind};
+use crate::line::find_break;
 
 /// The name of an event, which decides the listener that a browser calls:
 /// [`addEventListener(name, ...)`](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation).
@@ -83,20 +84,29 @@ impl EventName {
     /// [`FieldError`] if it is empty, or holds a line break.
     pub fn not_for_browsers(name: impl AsRef<str>) -> Result<Self, FieldError> {
         let name = name.as_ref();
-        let breaks = name
-            .bytes()
-            .enumerate()
-            .find(|(_, byte)| matches!(byte, b'\n' | b'\r'));
-        let fault = match (name, breaks) {
-            ("", _) => Some((FieldErrorKind::Empty, 0)),
-            (_, Some((offset, byte))) => Some((FieldErrorKind::Character(byte.into()), offset)),
-            _ => None,
-        };
-        FieldError::of("event name", fault)?;
+        Self::check_line(name)?;
         Ok(Self {
             text: CompactString::new(name),
             for_browsers: fault_of(name).is_none(),
         })
+    }
+
+    /// Checks what [`not_for_browsers`](Self::not_for_browsers) does.
+    pub(crate) fn check_line(name: &str) -> Result<(), FieldError> {
+        let fault = match find_break(name.as_bytes()) {
+            _ if name.is_empty() => Some((FieldErrorKind::Empty, 0)),
+            Some(offset) => {
+                let byte = name.as_bytes().get(offset).copied().unwrap_or_default();
+                Some((FieldErrorKind::Character(byte.into()), offset))
+            }
+            None => None,
+        };
+        FieldError::of("event name", fault)
+    }
+
+    /// Checks what `TryFrom` does.
+    pub(crate) fn check(name: &str) -> Result<(), FieldError> {
+        check(name)
     }
 
     /// A name of the library's own events, which users' names cannot be by accident.
