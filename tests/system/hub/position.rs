@@ -1,6 +1,9 @@
 //! A reader has a position from its first byte on, and its client knows it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
 
 use actix_web::{
     Error, HttpRequest,
@@ -101,6 +104,44 @@ async fn it_can_be_renamed_and_turned_off_and_transient_topics_have_none() {
     let told = both.next_with_positions().await;
     assert_eq!(told, position("sse-position", &id_in(&told)));
     assert!(!id_in(&told).contains(','), "{told}");
+}
+
+/// Whatever a stream may begin with, where that turns out to be nothing.
+#[tokio::test]
+async fn it_is_told_where_history_and_snapshot_show_nothing() {
+    let hub = Hub::new().unwrap();
+    count(&hub, "n", 1..=3).await;
+    let serving = serve_hub(&hub, |app| {
+        app.route(
+            "/snapshot",
+            web::get().to(async |hub: Data<Hub>| hub.subscribe("n").snapshot(async |_| Vec::<Event>::new())),
+        )
+        .route(
+            "/hidden-history",
+            web::get()
+                .to(async |hub: Data<Hub>| hub.subscribe("n").history(9).filter(|number: &u64| *number > 3)),
+        )
+        .route(
+            "/hidden-names",
+            web::get()
+                .to(async |hub: Data<Hub>| hub.subscribe("n").history(9).filter_names(|name| name.is_some())),
+        )
+        .route(
+            "/since",
+            web::get().to(async |hub: Data<Hub>| {
+                hub.subscribe("n")
+                    .history(9)
+                    .since(SystemTime::now() + Duration::from_secs(60))
+            }),
+        );
+    });
+    for path in ["/snapshot", "/hidden-history", "/hidden-names", "/since"] {
+        let mut reader = Reader::new(serving.addr(), path).await;
+        let told = reader.next_with_positions().await;
+        let id = id_in(&told);
+        assert_eq!(told, position("sse-position", &id), "{path}");
+        assert!(id.ends_with("-3"), "{path}: {id}");
+    }
 }
 
 /// Only what is 0.
