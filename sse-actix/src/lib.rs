@@ -42,7 +42,7 @@
 //! | count streams for metrics | [`stream_counts`] |
 //! | test | [`test`](mod@test) |
 //! | read a stream | [`Decoder`] |
-//! | send another server's stream on | [`Relay`], [`RelayError`], [`Unusable`], [`Relayed`] |
+//! | send another server's stream on | [`Relay`], [`RelayError`], [`Unusable`], [`Relayed`], [`RelayedEvents`] |
 //!
 //! | feature | default | adds |
 //! |---|---|---|

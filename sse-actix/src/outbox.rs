@@ -11,6 +11,10 @@ use sse_actix_core::{Emit, EventName, FieldError, Frame, Retry};
 /// so that one chunk never makes it grow: a buffer that has grown past it is not shrunk again.
 pub(crate) const HIGH_WATER: usize = 16 * 1024;
 
+/// Room for what is there when the mark is reached, and for an event beyond it that is not large, or several that a
+/// relay sends on: a buffer that grows is copied.
+const ROOM: usize = HIGH_WATER + 4 * 1024 + 64;
+
 /// A chunk beyond this was one huge event, whose buffer is not kept for others.
 const KEPT_CHUNK: usize = 4 * HIGH_WATER;
 
@@ -124,13 +128,17 @@ impl Outbox {
         if let Err(error) = value.check_for_browsers() {
             self.refuse_for_browsers(error)?;
         }
-        match self.write(|buf| value.encode(self.name.as_deref(), buf)) {
+        let events = value.events();
+        let mut lent = self.lend();
+        match value.encode(self.name.as_deref(), lent.end()) {
             Ok(()) => {
-                self.emitted.set(self.emitted.get() + 1);
+                lent.keep();
+                self.emitted.set(self.emitted.get() + events);
                 self.opened.set(true);
                 Ok(())
             }
             Err(error) => {
+                drop(lent);
                 let error = actix_web::error::ErrorInternalServerError(error);
                 self.failure.set(Some(Box::new(error)));
                 Err(())
@@ -156,10 +164,11 @@ impl Outbox {
     /// Appends an event that is encoded already, in two parts.
     #[inline]
     pub(crate) fn push_encoded(&self, id: &[u8], body: &[u8]) {
-        self.write(|buf| {
-            buf.extend_from_slice(id);
-            buf.extend_from_slice(body);
-        });
+        let mut lent = self.lend();
+        let buf = lent.end();
+        buf.extend_from_slice(id);
+        buf.extend_from_slice(body);
+        lent.keep();
         self.emitted.set(self.emitted.get() + 1);
     }
 
@@ -178,22 +187,19 @@ impl Outbox {
 
     /// Appends bytes that are a complete frame, uncounted.
     pub(crate) fn push_raw(&self, frame: &[u8]) {
-        self.write(|buf| buf.extend_from_slice(frame));
+        let mut lent = self.lend();
+        lent.end().extend_from_slice(frame);
+        lent.keep();
     }
 
-    /// If `write` panics, as a `Serialize` may, what it has written is taken back, and nothing else is lost.
+    /// The buffer, to append to it.
     #[inline]
-    fn write<T>(&self, write: impl FnOnce(&mut BytesMut) -> T) -> T {
-        let mut lent = Lent {
+    fn lend(&self) -> Lent<'_> {
+        Lent {
             outbox: self,
-            len: usize::MAX,
+            before: None,
             buf: self.buf.take(),
-        };
-        let buf = lent.buf.get_or_insert_default().end();
-        lent.len = buf.len();
-        let written = write(buf);
-        lent.len = usize::MAX;
-        written
+        }
     }
 
     /// Gets the shared buffer for the time until [`take`](Self::take).
@@ -202,12 +208,19 @@ impl Outbox {
         let buf = self.buf.take().unwrap_or_else(|| {
             self.shares.set(true);
             // There is none at first, and while a stream reads another one.
-            SHARED.take().unwrap_or_else(|| {
-                Box::new(Buffer {
-                    whole: None,
-                    bytes: BytesMut::with_capacity(HIGH_WATER),
-                })
-            })
+            SHARED.take().map_or_else(
+                || {
+                    Box::new(Buffer {
+                        whole: None,
+                        bytes: BytesMut::with_capacity(ROOM),
+                    })
+                },
+                |mut buf| {
+                    // From its start again, if the last chunk is gone. Else what is left of it serves on.
+                    let _ = buf.bytes.try_reclaim(ROOM);
+                    buf
+                },
+            )
         });
         self.buf.set(Some(buf));
     }
@@ -260,30 +273,44 @@ impl Outbox {
     }
 }
 
-/// The buffer while it is written to; given back also when the writer panics.
+/// The buffer while it is written to. Unless what was written is to be [kept](Self::keep), it is taken back: whoever
+/// writes may fail or panic, as a `Serialize` may.
 struct Lent<'a> {
     outbox: &'a Outbox,
-    /// How much was there before.
-    len: usize,
+    /// How much was there before; `None` if all is kept.
+    before: Option<usize>,
     buf: Option<Box<Buffer>>,
+}
+
+impl Lent<'_> {
+    /// Where to append.
+    #[inline]
+    fn end(&mut self) -> &mut BytesMut {
+        let end = self.buf.get_or_insert_default().end();
+        self.before = Some(end.len());
+        end
+    }
+
+    #[inline]
+    fn keep(mut self) {
+        self.before = None;
+    }
+
+    #[cold]
+    fn take_back(&mut self, before: usize) {
+        if let Some(buf) = &mut self.buf {
+            buf.bytes.truncate(before);
+        }
+    }
 }
 
 impl Drop for Lent<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.len != usize::MAX {
-            self.take_back();
+        if let Some(before) = self.before {
+            self.take_back(before);
         }
         self.outbox.buf.set(self.buf.take());
-    }
-}
-
-impl Lent<'_> {
-    #[cold]
-    fn take_back(&mut self) {
-        if let Some(buf) = &mut self.buf {
-            buf.bytes.truncate(self.len);
-        }
     }
 }
 

@@ -29,7 +29,8 @@ use crate::source::StreamItem;
 /// or `emit!`.
 ///
 /// The bytes are any `Stream` of `Result<Bytes, E>`, such as the response of `awc` or `bytes_stream()` of `reqwest`.
-/// By default events are sent on unchanged, and comments too.
+/// By default events are sent on unchanged, and comments too. An item may hold several events that nobody has
+/// looked at, see [`RelayedEvents`](crate::RelayedEvents); [`map_messages`](Self::map_messages) looks at each.
 ///
 /// ```
 /// use actix_web::{App, test::{TestRequest, init_service}, web};
@@ -110,7 +111,7 @@ use crate::source::StreamItem;
 ///
 /// # Back-pressure and memory
 ///
-/// Upstream is read only while the reader takes what is sent. Of what a reader does not take, a stream holds 16 KiB,
+/// Upstream is read only while the reader takes what is sent. Of what a reader does not take, a stream holds 20 KiB,
 /// actix's connection about 32 KiB, and the relay one chunk as upstream's client gave it. So with chunks of up to
 /// 16 KiB, upstream stops within 64 KiB beyond the buffers of kernel and client. An unfinished event takes at most a
 /// small multiple of [`max_event_size`](Self::max_event_size).
@@ -289,8 +290,14 @@ where
 {
     type Item = Result<Relayed, RelayError>;
 
+    #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Self { decoding, sending } = &mut *self;
+        if sending.passes_unchanged()
+            && let Some(events) = decoding.next_unchanged()
+        {
+            return Poll::Ready(Some(Ok(Relayed::Events(events))));
+        }
         loop {
             let item = match ready!(decoding.poll_received(cx)) {
                 Some(received) => received.and_then(|received| sending.received(received)),
@@ -311,6 +318,7 @@ where
 impl StreamItem for Relayed {
     type Emission = Self;
 
+    #[inline]
     fn into_emission(self) -> Result<Self, Error> {
         Ok(self)
     }

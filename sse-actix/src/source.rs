@@ -188,7 +188,11 @@ impl<T: serde::Serialize> StreamItem for Json<T> {
 impl<T: StreamItem, E: Into<Error>> StreamItem for Result<T, E> {
     type Emission = T::Emission;
 
+    #[inline]
     fn into_emission(self) -> Result<T::Emission, Error> {
-        self.map_err(Into::into)?.into_emission()
+        match self {
+            Ok(item) => item.into_emission(),
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -47,6 +47,13 @@ pub trait Emit: sealed::Sealed {
     fn check_for_browsers(&self) -> Result<(), FieldError> {
         Ok(())
     }
+
+    /// How many events it is counted as.
+    #[doc(hidden)]
+    #[inline]
+    fn events(&self) -> u64 {
+        1
+    }
 }
 
 mod sealed {
@@ -119,7 +126,7 @@ impl Emit for Event {
 /// event where there is none.
 impl Emit for Comment {
     fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
-        push_text_lines(b":", self.text.as_bytes(), out);
+        push_text_lines(b": ", self.text.as_bytes(), out);
         push_retry(self.retry, out);
         Ok(())
     }
@@ -180,7 +187,7 @@ impl Emit for &str {
     fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
         out.reserve(self.len() + 64);
         push_name(default_name, out);
-        push_text_lines(b"data:", self.as_bytes(), out);
+        push_text_lines(b"data: ", self.as_bytes(), out);
         out.extend_from_slice(b"\n");
         Ok(())
     }

@@ -38,7 +38,11 @@ impl Event {
     /// An event with this text as its data. A browser calls `onmessage`, unless it is given a name.
     pub fn data(text: impl AsRef<str>) -> Self {
         let mut scratch = Scratch::take();
-        push_text_lines(b"data:", text.as_ref().as_bytes(), &mut scratch.parts_mut().lines);
+        push_text_lines(
+            b"data: ",
+            text.as_ref().as_bytes(),
+            &mut scratch.parts_mut().lines,
+        );
         Self(scratch)
     }
 

@@ -12,7 +12,7 @@
 //! | make events | [`Event`], [`Comment`], [`Json`], [`EventName`], [`EventId`], [`Retry`] |
 //! | encode them | [`Frame`], [`Emit`] |
 //! | decode a stream | [`Decoder`], [`Decoded`], [`Message`], [`DecodeError`] |
-//! | send it on | [`Relayed`] |
+//! | send it on | [`Relayed`], [`RelayedEvents`] |
 //! | keep a silent stream alive | [`KeepAlive`], [`Silence`] |
 //! | keep what a topic published | [`Log`], [`MemoryLog`], [`Retention`], [`Ring`] |
 //! | read it | [`Position`], [`Resume`], [`Window`], [`Mailbox`] |
@@ -50,7 +50,7 @@ pub use self::{
         Watchers, gap_frame, position_frame,
     },
     mailbox::{Bell, Mailbox},
-    relayed::Relayed,
+    relayed::{Relayed, RelayedEvents},
     topic::{IntoTopicName, TopicName, TopicNameError},
     window::{Ahead, Window},
 };

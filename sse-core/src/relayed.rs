@@ -1,38 +1,32 @@
 //! What a relay sends on.
 
+mod events;
+
 use bytes::BytesMut;
 
+pub use self::events::RelayedEvents;
+pub(crate) use self::events::{DATA, encode_message};
 use crate::{
-    Comment, Emit, EmitError, Event, EventId, EventName, FieldError, Frame, GAP_EVENT, Message,
-    POSITION_EVENT, Retry,
+    Comment, Emit, EmitError, Event, EventName, FieldError, Frame, Message, Retry,
     decode::ByteString,
-    encode::{push_field, push_retry, push_text_lines},
+    encode::{push_retry, push_text_lines},
 };
 
-/// One item of a stream that is sent on: what another server sent, or what was put in its place.
+/// A part of a stream that is sent on: what another server sent, or what was put in its place.
 ///
 /// ```
 /// use sse_actix_core::{Frame, Message, Relayed};
 ///
 /// let message = Message { event: "tick".into(), data: "x".into(), last_event_id: "7".into() };
-/// let first = Relayed::Message { message: message.clone(), sends_id: true };
-/// assert_eq!(Frame::new(first)?.as_ref(), b"event: tick\nid: 7\ndata: x\n\n");
-/// let second = Relayed::Message { message, sends_id: false };
-/// assert_eq!(Frame::new(second)?.as_ref(), b"event: tick\ndata: x\n\n");
+/// assert_eq!(Frame::new(Relayed::from(message))?.as_ref(), b"event: tick\nid: 7\ndata: x\n\n");
 /// assert_eq!(Frame::new(Relayed::Comment("ping".into()))?.as_ref(), b": ping\n");
 /// # Ok::<(), sse_actix_core::EmitError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Relayed {
-    /// An event of the other server.
-    Message {
-        /// The event.
-        message: Message,
-        /// Whether its last event id is sent with it. `false` if the client has that id already: a message holds
-        /// the last id of its stream, which need not be its own.
-        sends_id: bool,
-    },
+    /// An event of the other server, or several.
+    Events(RelayedEvents),
     /// A comment of the other server.
     Comment(ByteString),
     /// The other server's reconnection time.
@@ -43,11 +37,16 @@ pub enum Relayed {
     Frame(Frame),
 }
 
+impl From<RelayedEvents> for Relayed {
+    fn from(events: RelayedEvents) -> Self {
+        Self::Events(events)
+    }
+}
+
 impl From<Message> for Relayed {
     /// With its last event id, unless that is empty.
     fn from(message: Message) -> Self {
-        let sends_id = !message.last_event_id.is_empty();
-        Self::Message { message, sends_id }
+        Self::Events(message.into())
     }
 }
 
@@ -72,9 +71,9 @@ impl From<Frame> for Relayed {
 impl Emit for Relayed {
     fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
         match self {
-            Self::Message { message, sends_id } => encode_message(&message, sends_id, out),
+            Self::Events(events) => events.encode(out),
             Self::Comment(text) => {
-                push_text_lines(b":", text.as_bytes(), out);
+                push_text_lines(b": ", text.as_bytes(), out);
                 Ok(())
             }
             Self::Retry(retry) => {
@@ -86,65 +85,28 @@ impl Emit for Relayed {
         }
     }
 
-    /// As for the parts. The events by which another `sse-actix` server tells of a gap or a position are for
-    /// browsers.
     fn check_for_browsers(&self) -> Result<(), FieldError> {
         match self {
-            Self::Message { message, sends_id } => {
-                let Message {
-                    event, last_event_id, ..
-                } = message;
-                let name = &**event;
-                if !matches!(name, "message" | "") && !is_told_to_browsers(name) {
-                    EventName::check(name)?;
-                }
-                if *sends_id {
-                    EventId::check(last_event_id)?;
-                }
-                Ok(())
-            }
+            Self::Events(events) => events.check_for_browsers(),
             Self::Event(event) => Emit::check_for_browsers(event),
             Self::Frame(frame) => Emit::check_for_browsers(frame),
             Self::Comment(_) | Self::Retry(_) => Ok(()),
         }
     }
-}
 
-/// Whether it is the name of an event by which a server of this library tells a browser something.
-fn is_told_to_browsers(name: &str) -> bool {
-    name == GAP_EVENT.as_str() || name == POSITION_EVENT.as_str()
-}
-
-/// Names and ids are checked again, since a message may have been changed on its way.
-#[inline]
-pub(crate) fn encode_message(message: &Message, sends_id: bool, out: &mut BytesMut) -> Result<(), EmitError> {
-    let Message {
-        event,
-        data,
-        last_event_id,
-    } = message;
-    let has_name = !matches!(&**event, "message" | "");
-    if has_name {
-        EventName::check_line(event)?;
+    #[inline]
+    fn events(&self) -> u64 {
+        match self {
+            Self::Events(events) => events.count(),
+            _ => 1,
+        }
     }
-    if sends_id {
-        EventId::check_line(last_event_id)?;
-    }
-    out.reserve(data.len() + event.len() + last_event_id.len() + 64);
-    if has_name {
-        push_field(b"event: ", event.as_bytes(), out);
-    }
-    if sends_id {
-        push_field(b"id: ", last_event_id.as_bytes(), out);
-    }
-    push_text_lines(b"data:", data.as_bytes(), out);
-    out.extend_from_slice(b"\n");
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Decoder;
 
     fn message(event: &str, id: &str) -> Message {
         Message {
@@ -164,17 +126,14 @@ mod tests {
 
     #[test]
     fn every_kind_of_item() {
-        let reset = Relayed::Message {
-            message: message("message", ""),
-            sends_id: true,
-        };
+        let reset = RelayedEvents::with_id(message("message", ""));
         for (item, expected) in [
             (message("message", "").into(), "data: a\ndata: b\n\n"),
             (
                 message("error", "7 ").into(),
                 "event: error\nid: 7 \ndata: a\ndata: b\n\n",
             ),
-            (reset, "id: \ndata: a\ndata: b\n\n"),
+            (reset.into(), "id: \ndata: a\ndata: b\n\n"),
             (Relayed::Comment("".into()), ":\n"),
             (Relayed::Retry(Retry::from_millis(500)), "retry: 500\n"),
             (Event::data("x").into(), "event: default\ndata: x\n\n"),
@@ -183,6 +142,17 @@ mod tests {
         ] {
             assert_eq!(bytes(item), expected);
         }
+    }
+
+    #[test]
+    fn several_events_are_counted_and_given_one_by_one() {
+        let mut decoder = Decoder::new();
+        decoder.feed("data: a\n\ndata: b\n\n");
+        let events = decoder.next_unchanged().unwrap();
+        assert_eq!(Emit::events(&Relayed::from(events.clone())), 2);
+        let data: Vec<_> = events.into_messages().map(|message| message.data).collect();
+        assert_eq!(data, ["a", "b"]);
+        assert_eq!(Emit::events(&Relayed::from(message("a", ""))), 1);
     }
 
     #[test]
@@ -197,10 +167,12 @@ mod tests {
             ("sse-position", "7", true, true),
             ("sse-position", "sse-end", true, false),
         ] {
-            let item = Relayed::Message {
-                message: message(event, id),
-                sends_id,
-            };
+            let message = message(event, id);
+            let item = Relayed::from(if sends_id {
+                RelayedEvents::with_id(message)
+            } else {
+                RelayedEvents::without_id(message)
+            });
             assert_eq!(Emit::check_for_browsers(&item).is_ok(), for_browsers, "{item:?}");
         }
         let error = Event::data("x").event(EventName::not_for_browsers("error").unwrap());

@@ -336,13 +336,24 @@ async fn events_are_dropped_changed_and_added_by_the_user() {
         "an event of upstream could not be mapped: invalid digit found in string"
     );
 
-    // The usual combinators do as well.
-    let upper = Relay::new(sends("data: a\n\n: c\n")).filter_map(async |item| match item {
-        Ok(Relayed::Message { message, .. }) => Some(Ok(Event::data(message.data.to_uppercase()))),
-        Ok(_) => None,
-        Err(error) => Some(Err(error)),
+    // The usual combinators do as well. An item may hold several events.
+    let quiet = Relay::new(sends(
+        "data: a\n\n: c\ndata: b\n\ndata: c\n\nevent: d\ndata: d\n\n",
+    ));
+    let upper = quiet.flat_map(|item| {
+        stream::iter(match item {
+            Ok(Relayed::Events(events)) => events
+                .into_messages()
+                .map(|message| Ok(Event::data(message.data.to_uppercase())))
+                .collect(),
+            Ok(_) => vec![],
+            Err(error) => vec![Err(error)],
+        })
     });
-    assert_eq!(read(Method::POST, upper).await, ("data: A\n\n".to_owned(), false));
+    assert_eq!(
+        read(Method::POST, upper).await,
+        ("data: A\n\ndata: B\n\ndata: C\n\ndata: D\n\n".to_owned(), false)
+    );
 }
 
 #[tokio::test]

@@ -9,7 +9,9 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 use serde::Deserialize;
-use sse_actix_core::{Decoded, Decoder, END_EVENT, GAP_EVENT, Message, POSITION_EVENT, Relayed, Retry};
+use sse_actix_core::{
+    Decoded, Decoder, END_EVENT, GAP_EVENT, Message, POSITION_EVENT, Relayed, RelayedEvents, Retry,
+};
 
 use super::error::RelayError;
 
@@ -80,6 +82,15 @@ impl<S> Decoding<S> {
 
     pub(super) fn tells_gaps_and_positions(&mut self) {
         self.tells_gaps_and_positions = true;
+    }
+
+    /// The next events, if they are here already and need not be looked at.
+    #[inline]
+    pub(super) fn next_unchanged(&mut self) -> Option<RelayedEvents> {
+        if self.is_last.is_some() || self.upstream.is_none() {
+            return None;
+        }
+        self.decoder.next_unchanged()
     }
 
     /// Drops upstream; nothing more is received.

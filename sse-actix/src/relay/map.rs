@@ -71,7 +71,17 @@ macro_rules! items {
     )*};
 }
 
-items!(Message Event Comment Frame Relayed);
+items!(Message Event Comment Frame);
+
+impl Replacement for Relayed {
+    fn push_to(self, queue: &mut VecDeque<Relayed>) -> Result<(), Box<dyn Error + Send + Sync>> {
+        match self {
+            Self::Events(events) => queue.extend(events.into_messages().map(Self::from)),
+            other => queue.push_back(other),
+        }
+        Ok(())
+    }
+}
 
 macro_rules! many {
     ($($(const $length:ident)? $items:ty;)*) => {$(

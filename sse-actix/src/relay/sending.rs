@@ -1,6 +1,6 @@
 //! Which id a reader has, and what it can use.
 
-use sse_actix_core::{ByteString, EventId, EventName, FieldError, Message, Relayed};
+use sse_actix_core::{ByteString, EventId, EventName, FieldError, Message, Relayed, RelayedEvents};
 
 use super::{decoding::Received, error::RelayError, for_browsers::Unusable};
 
@@ -24,6 +24,12 @@ impl Sending {
         self.unusable = Some(unusable);
     }
 
+    /// Whether events without ids, of a stream without ids, are sent as they are.
+    #[inline]
+    pub(super) fn passes_unchanged(&self) -> bool {
+        self.sent_id.is_empty()
+    }
+
     /// What upstream has sent, unchanged; `None` if it is left out.
     pub(super) fn received(&mut self, received: Received) -> Result<Option<Relayed>, RelayError> {
         match received {
@@ -33,10 +39,13 @@ impl Sending {
         }
     }
 
-    /// What was put in a message's place; `None` if it is left out.
+    /// What was put in a message's place, at most one event; `None` if it is left out.
     pub(super) fn replacement(&mut self, item: Relayed) -> Result<Option<Relayed>, RelayError> {
         match item {
-            Relayed::Message { message, .. } => self.message(message),
+            Relayed::Events(events) => match events.into_messages().next() {
+                Some(message) => self.message(message),
+                None => Ok(None),
+            },
             item => {
                 self.sent_other = true;
                 Ok(Some(item))
@@ -44,10 +53,19 @@ impl Sending {
         }
     }
 
-    fn message(&mut self, mut message: Message) -> Result<Option<Relayed>, RelayError> {
-        let Some(unusable) = self.unusable else {
-            return Ok(Some(self.with_id(message)));
-        };
+    #[inline]
+    fn message(&mut self, message: Message) -> Result<Option<Relayed>, RelayError> {
+        match self.unusable {
+            None => Ok(Some(self.with_id(message))),
+            Some(unusable) => self.for_browser(message, unusable),
+        }
+    }
+
+    fn for_browser(
+        &mut self,
+        mut message: Message,
+        unusable: Unusable,
+    ) -> Result<Option<Relayed>, RelayError> {
         let name = check_name(&message.event);
         let id = self.check_id(&message.last_event_id);
         let has_id = id.is_ok();
@@ -64,10 +82,7 @@ impl Sending {
         Ok(Some(if has_id {
             self.with_id(message)
         } else {
-            Relayed::Message {
-                message,
-                sends_id: false,
-            }
+            RelayedEvents::without_id(message).into()
         }))
     }
 
@@ -78,7 +93,11 @@ impl Sending {
             self.sent_id = message.last_event_id.clone();
             self.sent_other = false;
         }
-        Relayed::Message { message, sends_id }
+        if sends_id {
+            RelayedEvents::with_id(message).into()
+        } else {
+            RelayedEvents::without_id(message).into()
+        }
     }
 
     /// Whether the reader does not have this id.

@@ -3,6 +3,7 @@
 
 use std::{mem, time::Duration};
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use memchr::memchr;
 
@@ -104,6 +105,12 @@ impl Block {
         self.discarded || self.name.is_some() || self.id.is_some() || self.data.is_some()
     }
 
+    /// Whether the next event has none but its own lines, and no id unless it brings one.
+    #[inline]
+    pub(super) fn is_between_events_without_ids(&self) -> bool {
+        self.size == 0 && !self.discarded && self.last_id.as_str().is_empty()
+    }
+
     /// Whether neither an empty line nor a comment would come to anything now.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
@@ -119,19 +126,44 @@ impl Block {
     /// Takes a line that has ended.
     #[inline]
     pub(super) fn line(&mut self, mut line: Line<'_>) -> Option<Result<Decoded, DecodeError>> {
-        let bytes = line.bytes();
-        if bytes.is_empty() {
-            return self.dispatch().map(|message| Ok(Decoded::Message(message)));
+        if let Line::Whole {
+            chunk,
+            line,
+            ends_event: true,
+        } = line
+            && let Some(message) = self.only_data(chunk, line)
+        {
+            return Some(Ok(Decoded::Message(message)));
+        }
+        if line.bytes().is_empty() {
+            return self.end();
         }
         let item = if self.discarded {
             None
         } else {
             self.field(&mut line)
         };
-        if let Line::Held(held) = line {
-            empty(held);
+        match line {
+            Line::Held(held) => empty(held),
+            Line::Whole { ends_event: true, .. } => return self.end().or(item),
+            Line::Whole { .. } => {}
         }
         item
+    }
+
+    /// The event that ends with this line and the empty one after it, where that is its only data: most events are
+    /// such, and this takes two thirds of the time.
+    #[inline]
+    fn only_data(&mut self, chunk: &Bytes, line: &[u8]) -> Option<Message> {
+        let (Field::Data, value) = parse(line)? else {
+            return None;
+        };
+        let fits = self.size.saturating_add(line.len()) < self.limit;
+        if !fits || self.discarded || self.data.is_some() {
+            return None;
+        }
+        self.size = 0;
+        Some(self.message(Text::shared(chunk, value).into_text()))
     }
 
     /// Looks at a line that has not ended, in two pieces of which the first was looked at before.
@@ -171,21 +203,35 @@ impl Block {
 
     /// The empty line.
     #[inline]
-    fn dispatch(&mut self) -> Option<Message> {
+    fn end(&mut self) -> Option<Result<Decoded, DecodeError>> {
         self.discarded = false;
         if mem::take(&mut self.size) == 0 {
             return None;
         }
-        let (name, id) = (self.name.take(), self.id.take());
+        match self.data.take() {
+            Some(data) => Some(Ok(Decoded::Message(self.message(data)))),
+            None => {
+                self.name = None;
+                if let Some(id) = self.id.take() {
+                    self.last_id.set(id.as_str());
+                }
+                None
+            }
+        }
+    }
+
+    /// The event with this data.
+    #[inline]
+    fn message(&mut self, data: ByteString) -> Message {
+        let id = self.id.take();
         if let Some(id) = &id {
             self.last_id.set(id.as_str());
         }
-        let data = self.data.take()?;
-        Some(Message {
-            event: name.unwrap_or(DEFAULT_NAME),
+        Message {
+            event: self.name.take().unwrap_or(DEFAULT_NAME),
             data,
             last_event_id: id.map_or_else(|| self.last_id.again(), Text::into_text),
-        })
+        }
     }
 
     #[inline]
@@ -209,7 +255,7 @@ impl Block {
             Field::Data => {
                 let start = bytes.len() - value.len();
                 match line {
-                    Line::Whole { chunk, line } => {
+                    Line::Whole { chunk, line, .. } => {
                         self.data.push(chunk, line.get(start..).unwrap_or_default());
                     }
                     Line::Held(held) => self.data.push_held(held, start),

@@ -12,6 +12,9 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 /// In a larger chunk, to search for the end of a line twice would cost more than it gains.
 const SMALL_CHUNK: usize = 4 * 1024;
 
+/// The most bytes of several events that are given at once.
+const UNCHANGED: usize = 4 * 1024;
+
 /// The received bytes that have not become lines yet.
 pub(super) struct Lines {
     chunk: Bytes,
@@ -43,7 +46,12 @@ enum Place {
 /// A line without its line break.
 pub(super) enum Line<'a> {
     /// One that lies in one chunk.
-    Whole { chunk: &'a Bytes, line: &'a [u8] },
+    Whole {
+        chunk: &'a Bytes,
+        line: &'a [u8],
+        /// Whether the empty line after it was taken too. Only looked for where it looks like `data`.
+        ends_event: bool,
+    },
     /// One put together of several chunks. Whoever gets it leaves the buffer empty.
     Held(&'a mut Vec<u8>),
 }
@@ -120,15 +128,51 @@ impl Lines {
         self.at = at;
         self.place = place;
         Some(if self.held.is_empty() {
+            let empty = match self.chunk.get(at..) {
+                Some([b'\n', ..]) if line.first() == Some(&b'd') => 1,
+                Some([b'\r', b'\n', ..]) if line.first() == Some(&b'd') => 2,
+                _ => 0,
+            };
+            self.at += empty;
             Line::Whole {
                 chunk: &self.chunk,
                 line,
+                ends_event: empty > 0,
             }
         } else {
             self.held.extend_from_slice(line);
             self.usual = self.usual.max(self.held.len().min(KEPT_CAPACITY));
             Line::Held(&mut self.held)
         })
+    }
+
+    /// The next pairs of lines, as long as the first begins with `prefix`, is valid UTF-8 and shorter than `room`, the
+    /// second is empty, and both end in LF. How many pairs there are is the second value.
+    #[inline]
+    pub(super) fn next_events_of_one_line(&mut self, prefix: &[u8], room: usize) -> Option<(Bytes, u64)> {
+        if self.place != Place::Line {
+            self.arrive();
+        }
+        if self.place != Place::Line || !self.held.is_empty() {
+            return None;
+        }
+        let start = self.at;
+        let mut events = 0;
+        while self.at - start < UNCHANGED
+            && let Some(line) = line_before_empty_one(self.chunk.get(self.at..).unwrap_or_default())
+            && line.starts_with(prefix)
+            && line.len() < room
+            && str::from_utf8(line).is_ok()
+        {
+            let after = self.at + line.len() + 2;
+            // The first may be as large as it likes.
+            if events > 0 && after - start > UNCHANGED {
+                break;
+            }
+            self.at = after;
+            events += 1;
+        }
+        (events > 0).then(|| (self.chunk.slice(start..self.at), events))
     }
 
     /// Passes over empty lines and comments. Nothing would come of them one by one either, where there is
@@ -214,6 +258,13 @@ impl Lines {
             }
         }
     }
+}
+
+/// The line that `bytes` start with, if an empty one follows it and both end in LF.
+#[inline]
+fn line_before_empty_one(bytes: &[u8]) -> Option<&[u8]> {
+    let (line, after) = bytes.split_at_checked(find_break(bytes)?)?;
+    after.starts_with(b"\n\n").then_some(line)
 }
 
 /// The line that starts at `at`, where the next one starts, and what that place is.

@@ -96,24 +96,25 @@ pub(crate) fn push_json_lines<T: Serialize + ?Sized>(value: &T, out: &mut impl O
     if memchr2(b'\n', b'\r', out.tail(text)).is_some() {
         let raw = out.tail(text).to_vec();
         out.truncate(start);
-        push_text_lines(b"data:", &raw, out);
+        push_text_lines(b"data: ", &raw, out);
         return Ok(());
     }
     out.push(b"\n");
     Ok(())
 }
 
-/// `text` as lines that each start with `prefix` (which ends in a colon) and a space.
+/// `text` as lines that each start with `prefix`, which ends in a colon and a space. An empty line has no space.
 #[inline]
-pub(crate) fn push_text_lines(prefix: &[u8], mut text: &[u8], out: &mut impl Out) {
+pub(crate) fn push_text_lines<const N: usize>(prefix: &[u8; N], mut text: &[u8], out: &mut impl Out) {
     loop {
         let (line, rest) = match split_line(text) {
             Some((line, rest)) => (line, Some(rest)),
             None => (text, None),
         };
-        out.push(prefix);
-        if !line.is_empty() {
-            out.push(b" ");
+        if line.is_empty() {
+            out.push(prefix.trim_ascii_end());
+        } else {
+            out.push(prefix);
             out.push(line);
         }
         out.push(b"\n");
@@ -144,7 +145,7 @@ pub(crate) fn push_retry(retry: Option<Retry>, out: &mut BytesMut) {
 }
 
 #[inline]
-pub(crate) fn push_field(prefix: &[u8], value: &[u8], out: &mut BytesMut) {
+pub(crate) fn push_field<const N: usize>(prefix: &[u8; N], value: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(prefix);
     out.extend_from_slice(value);
     out.extend_from_slice(b"\n");

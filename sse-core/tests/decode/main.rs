@@ -13,6 +13,7 @@ mod reference;
 mod sharing;
 mod splits;
 mod timing;
+mod unchanged;
 mod unfinished;
 mod vectors;
 

@@ -45,6 +45,7 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
         b"\xED\xA0",
         b"\xFF",
         b"0123456789abcdefghijklmnopqrstuvwxyz",
+        b"\ndata: x\n\n",
     ];
     prop_oneof![
         9 => select(known).prop_map(<[u8]>::to_vec),
@@ -52,16 +53,16 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn stream() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn stream() -> impl Strategy<Value = Vec<u8>> {
     vec(pieces(), 0..60).prop_map(|pieces| pieces.concat())
 }
 
 /// Sizes of the first chunks; the rest comes in one.
-fn sizes() -> impl Strategy<Value = Vec<usize>> {
+pub(crate) fn sizes() -> impl Strategy<Value = Vec<usize>> {
     vec(prop_oneof![3 => 0usize..4, 1 => 0usize..60], 0..80)
 }
 
-fn cut<'a>(mut stream: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
+pub(crate) fn cut<'a>(mut stream: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
     let mut chunks = Vec::new();
     for size in sizes {
         let (chunk, rest) = stream.split_at((*size).min(stream.len()));

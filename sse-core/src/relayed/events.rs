@@ -1,0 +1,161 @@
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    Decoded, Decoder, EmitError, EventId, EventName, FieldError, GAP_EVENT, Message, POSITION_EVENT,
+    encode::{push_field, push_text_lines},
+};
+
+/// One event of another server, or several that nobody has looked at, to be sent on.
+///
+/// ```
+/// use sse_actix_core::{Frame, Message, Relayed, RelayedEvents};
+///
+/// let message = Message { event: "tick".into(), data: "x".into(), last_event_id: "7".into() };
+/// let first = RelayedEvents::from(message.clone());
+/// assert_eq!(Frame::new(Relayed::from(first))?.as_ref(), b"event: tick\nid: 7\ndata: x\n\n");
+/// let second = RelayedEvents::without_id(message);
+/// assert_eq!(Frame::new(Relayed::from(second))?.as_ref(), b"event: tick\ndata: x\n\n");
+/// # Ok::<(), sse_actix_core::EmitError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayedEvents(Form);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Form {
+    /// As they are on the wire: each is one line of data and nothing else, and their stream has no ids.
+    Unchanged { bytes: Bytes, events: u64 },
+    Decoded {
+        message: Message,
+        /// Whether its last event id is sent with it.
+        sends_id: bool,
+    },
+}
+
+/// What an event begins with that is one line of data.
+pub(crate) const DATA: &[u8] = b"data: ";
+
+impl RelayedEvents {
+    /// Each of the events is [`DATA`], a line, and an empty line, in valid UTF-8.
+    #[inline]
+    pub(crate) fn unchanged(bytes: Bytes, events: u64) -> Self {
+        Self(Form::Unchanged { bytes, events })
+    }
+
+    /// A message whose last event id the client has already: a message holds the last id of its stream, which need
+    /// not be its own.
+    #[inline]
+    pub fn without_id(message: Message) -> Self {
+        Self(Form::Decoded {
+            message,
+            sends_id: false,
+        })
+    }
+
+    /// A message whose last event id is new to the client: also where it is empty, which resets it.
+    #[inline]
+    pub fn with_id(message: Message) -> Self {
+        Self(Form::Decoded {
+            message,
+            sends_id: true,
+        })
+    }
+
+    /// The events, as a browser would dispatch them.
+    ///
+    /// ```
+    /// use sse_actix_core::{Message, RelayedEvents};
+    ///
+    /// let message = Message { event: "tick".into(), data: "x".into(), last_event_id: "7".into() };
+    /// let events = RelayedEvents::without_id(message.clone());
+    /// assert_eq!(events.into_messages().collect::<Vec<_>>(), [message]);
+    /// ```
+    pub fn into_messages(self) -> impl Iterator<Item = Message> {
+        let (message, decoder) = match self.0 {
+            Form::Decoded { message, .. } => (Some(message), None),
+            Form::Unchanged { bytes, .. } => {
+                let mut decoder = Decoder::new();
+                decoder.feed(bytes);
+                (None, Some(decoder))
+            }
+        };
+        let decoded = decoder.into_iter().flatten().filter_map(|item| match item {
+            Ok(Decoded::Message(message)) => Some(message),
+            _ => None,
+        });
+        message.into_iter().chain(decoded)
+    }
+
+    #[inline]
+    pub(super) fn count(&self) -> u64 {
+        match self.0 {
+            Form::Unchanged { events, .. } => events,
+            Form::Decoded { .. } => 1,
+        }
+    }
+
+    #[inline]
+    pub(super) fn encode(&self, out: &mut BytesMut) -> Result<(), EmitError> {
+        match &self.0 {
+            Form::Unchanged { bytes, .. } => {
+                out.extend_from_slice(bytes);
+                Ok(())
+            }
+            Form::Decoded { message, sends_id } => encode_message(message, *sends_id, out),
+        }
+    }
+
+    /// As [`Message`]; the events by which another `sse-actix` server tells of a gap or a position are for browsers.
+    #[inline]
+    pub(super) fn check_for_browsers(&self) -> Result<(), FieldError> {
+        let Form::Decoded { message, sends_id } = &self.0 else {
+            return Ok(());
+        };
+        let name = &*message.event;
+        let told = name == GAP_EVENT.as_str() || name == POSITION_EVENT.as_str();
+        if !matches!(name, "message" | "") && !told {
+            EventName::check(name)?;
+        }
+        if *sends_id {
+            EventId::check(&message.last_event_id)?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Message> for RelayedEvents {
+    /// With its last event id, unless that is empty.
+    fn from(message: Message) -> Self {
+        if message.last_event_id.is_empty() {
+            Self::without_id(message)
+        } else {
+            Self::with_id(message)
+        }
+    }
+}
+
+/// Names and ids are checked again, since a message may have been changed on its way.
+#[inline]
+pub(crate) fn encode_message(message: &Message, sends_id: bool, out: &mut BytesMut) -> Result<(), EmitError> {
+    let Message {
+        event,
+        data,
+        last_event_id,
+    } = message;
+    let has_name = !matches!(&**event, "message" | "");
+    if has_name {
+        EventName::check_line(event)?;
+    }
+    if sends_id {
+        EventId::check_line(last_event_id)?;
+    }
+    out.reserve(data.len() + event.len() + last_event_id.len() + 64);
+    if has_name {
+        push_field(b"event: ", event.as_bytes(), out);
+    }
+    if sends_id {
+        push_field(b"id: ", last_event_id.as_bytes(), out);
+    }
+    push_text_lines(b"data: ", data.as_bytes(), out);
+    out.extend_from_slice(b"\n");
+    Ok(())
+}
