@@ -208,16 +208,14 @@ impl Block {
         if mem::take(&mut self.size) == 0 {
             return None;
         }
-        match self.data.take() {
-            Some(data) => Some(Ok(Decoded::Message(self.message(data)))),
-            None => {
-                self.name = None;
-                if let Some(id) = self.id.take() {
-                    self.last_id.set(id.as_str());
-                }
-                None
-            }
+        if let Some(data) = self.data.take() {
+            return Some(Ok(Decoded::Message(self.message(data))));
         }
+        self.name = None;
+        if let Some(id) = self.id.take() {
+            self.last_id.set(id.as_str());
+        }
+        None
     }
 
     /// The event with this data.

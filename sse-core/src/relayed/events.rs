@@ -78,11 +78,11 @@ impl RelayedEvents {
                 (None, Some(decoder))
             }
         };
-        let decoded = decoder.into_iter().flatten().filter_map(|item| match item {
+        let unread = decoder.into_iter().flatten().filter_map(|item| match item {
             Ok(Decoded::Message(message)) => Some(message),
             _ => None,
         });
-        message.into_iter().chain(decoded)
+        message.into_iter().chain(unread)
     }
 
     #[inline]
