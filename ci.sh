@@ -101,10 +101,10 @@ have_tools() {
     cargo nextest --version || cargo install cargo-nextest --locked --version "$NEXTEST"
 }
 
-# Debian has no driver of Firefox.
+# Debian has no driver of Firefox. Built without optimisations, which would take twice as long.
 have_geckodriver() {
     target/tools/bin/geckodriver --version | grep -qF "$GECKODRIVER" ||
-        cargo install geckodriver --locked --version "$GECKODRIVER" --root target/tools --target-dir target/tools
+        cargo install geckodriver --debug --locked --version "$GECKODRIVER" --root target/tools --target-dir target/tools
 }
 
 tests=(cargo nextest run --workspace --all-features --no-fail-fast)

@@ -52,8 +52,6 @@ pin_project! {
         outbox: Rc<Outbox>,
         finite: bool,
         resume: bool,
-        // What comes after the last byte, unless that is its regular end.
-        abort: Option<Box<Abort>>,
         silence: Option<Silence>,
         // Whether anything was sent since `silence` was told.
         sent: bool,
@@ -93,10 +91,13 @@ pin_project! {
 pub(crate) const COMMENT: Bytes = Bytes::from_static(b":\n");
 
 /// What few streams have; boxed, so that the others have no room for it.
+#[derive(Default)]
 struct Seldom {
     /// The keep-alive and its name, unless it is the comment, which is the same for all.
     beat: Option<(Bytes, EventName)>,
     on_error: Option<OnError>,
+    /// What comes after the last byte, unless that is its regular end.
+    abort: Option<Abort>,
 }
 
 /// What is written to a wire before other streams have a turn.
@@ -124,13 +125,18 @@ impl<S: Source> StreamBody<S> {
         let beat = keep_alive.name().cloned();
         let beat = beat.and_then(|name| Some((keep_alive.frame()?.into_bytes(), name)));
         let on_error = options.on_error.filter(|_| plain);
-        let seldom = (beat.is_some() || on_error.is_some()).then(|| Box::new(Seldom { beat, on_error }));
+        let seldom = (beat.is_some() || on_error.is_some()).then(|| {
+            Box::new(Seldom {
+                beat,
+                on_error,
+                abort: None,
+            })
+        });
         Self {
             source: Some(source),
             outbox,
             finite: options.finite,
             resume: options.resume,
-            abort: None,
             silence: keep_alive
                 .after()
                 .map(|after| Silence::new(after, Instant::now().into_std())),
@@ -285,7 +291,9 @@ impl<S: Source> StreamBody<S> {
             on_error,
         };
         let (aborts, reason) = end(finish, verdict, &wishes, this.links, this.outbox);
-        *this.abort = aborts.then(|| Box::new(Abort::new(this.links.carrier)));
+        if aborts {
+            this.seldom.get_or_insert_default().abort = Some(Abort::new(this.links.carrier));
+        }
         account(source, this.outbox, this.journal);
         *this.source = None;
         this.links.leave();
@@ -295,12 +303,14 @@ impl<S: Source> StreamBody<S> {
 
     /// After the last byte.
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let this = self.project();
-        let Some(abort) = this.abort else {
+        let Some(seldom) = self.project().seldom else {
+            return Poll::Ready(None);
+        };
+        let Some(abort) = &mut seldom.abort else {
             return Poll::Ready(None);
         };
         let aborted = ready!(abort.poll(cx));
-        *this.abort = None;
+        seldom.abort = None;
         Poll::Ready(Some(Err(aborted.into())))
     }
 

@@ -2,5 +2,5 @@
 
 mod last_event_id;
 
-pub use self::last_event_id::{LastEventId, UnknownId};
+pub use self::last_event_id::{IsPlain, LastEventId, UnknownId};
 pub(crate) use self::last_event_id::{is_reconnect_after_end, raw_last_event_id};

@@ -114,6 +114,7 @@ pub mod __private {
     pub use sse_actix_core::{EventName, KeepAlive, Retry};
 
     pub use crate::{
+        extract::IsPlain,
         generator::{EventStream, Outcome, ended, run},
         options::StreamOptions,
     };

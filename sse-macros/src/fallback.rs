@@ -69,7 +69,9 @@ pub(crate) fn without_body(item: &Function, args: &Args) -> TokenStream {
                 }
             }
         });
-    let arguments: Vec<_> = arguments.take(MAX_ARGUMENTS - usize::from(args.finite)).collect();
+    let arguments: Vec<_> = arguments
+        .take(MAX_ARGUMENTS - usize::from(item.hides_argument(args).is_some()))
+        .collect();
     let body = quote_spanned!(Span::mixed_site()=> ::core::unreachable!());
     function(item, args, arguments.into_iter(), &body)
 }

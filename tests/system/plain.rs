@@ -63,6 +63,7 @@ fn routes(app: &mut ServiceConfig) {
             }),
         )
         .route("/last", web::route().to(last))
+        .route("/last-plain", web::route().to(last_plain))
         .route("/finite", web::route().to(finite));
 }
 
@@ -78,6 +79,11 @@ async fn finite(request: HttpRequest) {
 async fn last(last: LastEventId) -> Result<(), Error> {
     emit!(format!("after {:?}", last.as_str()));
     Ok(())
+}
+
+#[sse_stream(plain)]
+async fn last_plain(_: HttpRequest, last: Option<LastEventId>) {
+    emit!(format!("after {:?}", last.as_ref().and_then(LastEventId::as_str)));
 }
 
 async fn ask(addr: SocketAddr, request: &str) -> (String, String) {
@@ -128,6 +134,11 @@ async fn the_reserved_id_ends_nothing() {
         ("GET /plain HTTP/1.1", "HTTP/1.1 200 OK", ANSWER),
         (
             "POST /last HTTP/1.1",
+            "HTTP/1.1 200 OK",
+            "data: after Some(\"sse-end\")\n\n",
+        ),
+        (
+            "GET /last-plain HTTP/1.1",
             "HTTP/1.1 200 OK",
             "data: after Some(\"sse-end\")\n\n",
         ),

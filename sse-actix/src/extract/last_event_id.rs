@@ -1,6 +1,7 @@
 use std::{
     any,
     borrow::Cow,
+    convert::Infallible,
     error::Error,
     fmt,
     future::{Ready, ready},
@@ -8,7 +9,7 @@ use std::{
 };
 
 use actix_web::{
-    FromRequest, HttpRequest, HttpResponse, ResponseError,
+    FromRequest, HttpMessage as _, HttpRequest, HttpResponse, ResponseError,
     body::BoxBody,
     dev::Payload,
     http::{Method, StatusCode, header::HeaderName},
@@ -26,7 +27,7 @@ const QUERY_PARAMETER: &str = "lastEventId";
 ///
 /// An extractor that never answers with an error status, since any would stop an `EventSource` for good. A
 /// client that comes back with GET after a stream's end (an `sse-end` event) is answered 204, before the handler
-/// is called. Taken from the header, as UTF-8, else from the query parameter `lastEventId`, which polyfills
+/// is called, unless that is under `#[sse_stream(plain)]`. Taken from the header, as UTF-8, else from the query parameter `lastEventId`, which polyfills
 /// send and which lets a page start from where it was rendered. An empty id is no id. One that cannot
 /// have come from this server, being longer than [`EventId::MAX_LEN`] or not UTF-8, is *unknown*: the
 /// handler decides what a client gets whose position is not known.
@@ -129,12 +130,28 @@ impl FromRequest for LastEventId {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         // An `EventSource` sends nothing but GET. Another client has not been sent this id by a stream of ours.
-        let may_have_ended = matches!(*request.method(), Method::GET | Method::HEAD);
+        let may_have_ended = matches!(*request.method(), Method::GET | Method::HEAD)
+            && !request.extensions().contains::<IsPlain>();
         ready(if may_have_ended && is_reconnect_after_end(request) {
             Err(Ended.into())
         } else {
             Ok(Self::of(request))
         })
+    }
+}
+
+/// The first argument of a function under `#[sse_stream(plain)]` that takes a [`LastEventId`]: no stream of it has ever
+/// sent the id that ends a stream for good.
+#[derive(Debug, Clone, Copy)]
+pub struct IsPlain;
+
+impl FromRequest for IsPlain {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        request.extensions_mut().insert(Self);
+        ready(Ok(Self))
     }
 }
 

@@ -80,14 +80,21 @@ pub(crate) fn function(
         ..
     } = sig;
     let (krate, where_clause) = (&args.krate, &generics.where_clause);
-    let hidden = args
+    let request = args
         .finite
         .then(|| quote_spanned!(Span::mixed_site()=> __request: #krate::__private::HttpRequest));
-    // The limit is on what is written, and the last is not.
-    let lints = args.finite.then(|| {
+    // actix extracts arguments from the first to the last, so `LastEventId` knows.
+    let plain = function
+        .tells_plain(args)
+        .then(|| quote_spanned!(Span::mixed_site()=> _: #krate::__private::IsPlain));
+    // The limit is on what is written, and these are not.
+    let lints = function.hides_argument(args).map(|_| {
         quote_spanned!(Span::mixed_site()=> #[allow(clippy::too_many_arguments, reason = "one is hidden")])
     });
-    let arguments = arguments.map(ToTokens::into_token_stream).chain(hidden);
+    let arguments = plain
+        .into_iter()
+        .chain(arguments.map(ToTokens::into_token_stream))
+        .chain(request);
     quote_spanned! {Span::mixed_site()=>
         #(#attrs)*
         #lints

@@ -1,6 +1,6 @@
 //! The annotated function: what of it a stream can have.
 
-use proc_macro2::{Delimiter, Group, Span};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
     AttrStyle, Attribute, FnArg, Lifetime, ParenthesizedGenericArguments, PatType, ReturnType, Signature,
@@ -87,12 +87,12 @@ impl Function {
                 FnArg::Typed(typed) => Borrows { errors: &mut own }.visit_type(&typed.ty),
             }
         }
-        if args.finite
+        if let Some(reason) = self.hides_argument(args)
             && let Some(last) = self.sig.inputs.iter().nth(MAX_ARGUMENTS - 1)
         {
             own.push_spanned(
                 last,
-                "with `finite` a handler has at most 15 arguments: the reconnect after the end is told by one more",
+                format!("{reason} a handler has at most 15 arguments: the reconnect after the end is told by one more"),
             );
         }
         if let Some(on_error) = &args.on_error
@@ -127,6 +127,21 @@ impl Function {
             FnArg::Typed(typed) => Some(typed),
             FnArg::Receiver(_) => None,
         })
+    }
+
+    /// Why the function that takes its place has one argument more, if it has.
+    pub(crate) fn hides_argument(&self, args: &Args) -> Option<&'static str> {
+        if args.finite {
+            Some("with `finite`")
+        } else {
+            self.tells_plain(args).then_some("with `plain` and `LastEventId`")
+        }
+    }
+
+    /// Whether a `LastEventId` has to be told that the stream is plain.
+    pub(crate) fn tells_plain(&self, args: &Args) -> bool {
+        let takes_id = |argument: &PatType| has_ident(argument.ty.to_token_stream(), "LastEventId");
+        args.plain == Some(true) && self.arguments().any(takes_id)
     }
 
     /// What the body evaluates to.
@@ -399,4 +414,12 @@ mod tests {
             .collect();
         assert_eq!(attrs, ["# [a]", "# [b]"]);
     }
+}
+
+fn has_ident(tokens: TokenStream, name: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == name,
+        TokenTree::Group(group) => has_ident(group.stream(), name),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
 }
