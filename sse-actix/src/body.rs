@@ -29,11 +29,10 @@ use self::{
 };
 pub(crate) use self::{abort::Carrier, links::Links};
 use crate::{
-    control::Verdict,
-    journal::{Journal, panic_message},
+    control::{Cause, Verdict},
+    journal::{Journal, Reason, panic_message},
     options::{DEFAULT_RETRY, OnError, Reconnection, StreamOptions},
-    outbox::{HIGH_WATER, Outbox},
-    server::{Offer, Sent},
+    outbox::Outbox,
     source::Source,
 };
 
@@ -68,8 +67,6 @@ pin_project! {
         known: Option<Waker>,
         // Whether the timer knows it, too.
         timer_knows: bool,
-        // How often the connection's wire may still be asked for.
-        offers: u8,
         journal: Journal,
     }
 
@@ -79,8 +76,9 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let Some(source) = this.source {
-                account(source, this.outbox, this.journal);
+            if this.links.control.cause() == Some(Cause::Panicked) {
+                let around = "something around the stream's body panicked";
+                this.journal.end(Reason::Panicked(around.to_owned()));
             }
             this.journal.close(this.outbox.emitted());
         }
@@ -100,20 +98,13 @@ struct Seldom {
     abort: Option<Abort>,
 }
 
-/// What is written to a wire before other streams have a turn.
-const TURN: usize = 128 * 1024;
-
-/// How many chunks may go by until one is found in what its connection writes.
-const OFFERS: u8 = 4;
-
 impl<S: Source> StreamBody<S> {
     pub(crate) fn new(
         options: &StreamOptions,
         outbox: Rc<Outbox>,
-        mut source: S,
+        source: S,
         links: Links,
         journal: Journal,
-        wires: bool,
     ) -> Self {
         let plain = links.plain;
         let keep_alive: &KeepAlive = &options.keep_alive;
@@ -121,7 +112,6 @@ impl<S: Source> StreamBody<S> {
         let emitted = outbox.take();
         outbox.push_raw(&opening(options, plain, &outbox));
         outbox.push_raw(&emitted.unwrap_or_default());
-        source.expect_wire(wires);
         let beat = keep_alive.name().cloned();
         let beat = beat.and_then(|name| Some((keep_alive.frame()?.into_bytes(), name)));
         let on_error = options.on_error.filter(|_| plain);
@@ -148,7 +138,6 @@ impl<S: Source> StreamBody<S> {
             links,
             known: None,
             timer_knows: false,
-            offers: if wires { OFFERS } else { 0 },
             journal,
         }
     }
@@ -184,77 +173,30 @@ impl<S: Source> MessageBody for StreamBody<S> {
             return Poll::Pending;
         }
 
-        let mut written = 0;
-        loop {
-            if self.wire_rests(cx) {
-                return Poll::Pending;
-            }
-            // After each chunk this is polled again, most often for nothing.
-            if !(settled && self.source.as_ref().is_some_and(Source::waits)) {
-                self.outbox.begin();
-                settled = self.as_mut().fill(cx);
-            }
-
-            let this = self.as_mut().project();
-            let Some(chunk) = this.outbox.take() else { break };
+        // After each chunk this is polled again, most often for nothing.
+        if !(settled && self.source.as_ref().is_some_and(Source::waits)) {
+            self.outbox.begin();
+            settled = self.as_mut().fill(cx);
+        }
+        let this = self.as_mut().project();
+        if let Some(chunk) = this.outbox.take() {
             *this.sent = true;
             this.journal.wrote(chunk.len());
-            let wire = this.source.as_ref().and_then(Source::wire);
-            let wire = wire.filter(|wire| wire.is_clear());
-            match wire.map_or(Sent::Nothing, |wire| wire.send(&chunk)) {
-                Sent::Whole if written < TURN => written += chunk.len(),
-                Sent::Whole => {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Sent::Partly => {}
-                Sent::Nothing => {
-                    *this.settled = settled;
-                    *this.rests = this
-                        .source
-                        .as_ref()
-                        .and_then(Source::portion)
-                        .is_some_and(|portion| chunk.len() >= portion);
-                    return self.hand_over(chunk, cx);
-                }
-            }
+            *this.settled = settled;
+            let portion = this.source.as_ref().and_then(Source::portion);
+            *this.rests = portion.is_some_and(|portion| chunk.len() >= portion);
+            return Poll::Ready(Some(Ok(chunk)));
         }
         if self.source.is_none() {
             return self.poll_end(cx);
         }
         let beat = ready!(self.as_mut().poll_silence(cx));
         self.as_mut().project().journal.wrote(beat.len());
-        self.hand_over(beat, cx)
+        Poll::Ready(Some(Ok(beat)))
     }
 }
 
 impl<S: Source> StreamBody<S> {
-    /// Gives a chunk to the dispatcher.
-    fn hand_over(self: Pin<&mut Self>, chunk: Bytes, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let this = self.project();
-        if let Some(source) = this.source {
-            if let Some(wire) = source.wire() {
-                wire.hold();
-            } else if *this.offers > 0
-                && let Some(taker) = source.wants_wire()
-            {
-                *this.offers -= 1;
-                Offer::make(cx, &chunk, taker);
-            } else {
-                source.expect_wire(false);
-            }
-        }
-        Poll::Ready(Some(Ok(chunk)))
-    }
-
-    /// Whether the socket has not yet taken what was last written to the wire, and there is no reason to look
-    /// further.
-    fn wire_rests(&self, cx: &mut Context<'_>) -> bool {
-        self.source.as_ref().and_then(Source::wire).is_some_and(|wire| {
-            wire.poll_rest(cx).is_pending() && self.links.control.verdict() == Verdict::GoOn
-        })
-    }
-
     /// Lets the source push what is ready, and takes leave if the stream is over. Whether it goes on.
     fn fill(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let this = self.project();
@@ -273,9 +215,7 @@ impl<S: Source> StreamBody<S> {
                     Ok(Poll::Ready(outcome)) => Some(Finish::Returned(outcome)),
                     Ok(Poll::Pending) if verdict == Verdict::GoOn => return true,
                     // There is more that it was given before, and room for it in the next chunk.
-                    Ok(Poll::Pending)
-                        if drains && this.outbox.holds(source.portion().unwrap_or(HIGH_WATER)) =>
-                    {
+                    Ok(Poll::Pending) if drains && this.outbox.holds(source.mark()) => {
                         return false;
                     }
                     Ok(Poll::Pending) => None,
@@ -294,7 +234,6 @@ impl<S: Source> StreamBody<S> {
         if aborts {
             this.seldom.get_or_insert_default().abort = Some(Abort::new(this.links.carrier));
         }
-        account(source, this.outbox, this.journal);
         *this.source = None;
         this.links.leave();
         this.journal.end(reason);
@@ -328,7 +267,7 @@ impl<S: Source> StreamBody<S> {
         let beats = this
             .source
             .as_mut()
-            .and_then(|source| source.beats(silence.after(), beat.is_none(), wrote));
+            .and_then(|source| source.beats(silence.after(), wrote));
         if let Some(due) = beats {
             if !due {
                 return Poll::Pending;
@@ -390,13 +329,6 @@ fn opening(options: &StreamOptions, plain: bool, outbox: &Outbox) -> Bytes {
 
 fn beat_bytes(beat: Option<&(Bytes, EventName)>) -> Bytes {
     beat.map_or(COMMENT, |(bytes, _)| bytes.clone())
-}
-
-/// Counts what was written past the body.
-fn account(source: &impl Source, outbox: &Outbox, journal: &mut Journal) {
-    let (events, bytes) = source.written();
-    outbox.also_emitted(events);
-    journal.also_wrote(bytes);
 }
 
 impl<S: Source> fmt::Debug for StreamBody<S> {

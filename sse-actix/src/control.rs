@@ -96,10 +96,13 @@ pub(crate) enum Cause {
     Revoked,
     /// It is beyond a limit.
     TurnedAway,
+    /// Something around its body panicked.
+    Panicked,
 }
 
 impl Cause {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
+        Self::Panicked,
         Self::Overtaken,
         Self::Stalled,
         Self::Aged,
@@ -117,6 +120,7 @@ impl Cause {
             Self::Expired => "expired",
             Self::Revoked => "revoked",
             Self::TurnedAway => "turned away",
+            Self::Panicked => "panicked",
         }
     }
 }
@@ -223,6 +227,11 @@ impl StreamControl {
     /// Aborts a plain stream that was given time to finish.
     pub(crate) fn run_out_of_time(&self) {
         self.decide(OUT_OF_TIME);
+    }
+
+    /// Something around the stream's body panicked, so that this is not polled again.
+    pub(crate) fn panicked(&self) {
+        self.0.cause.store(Cause::Panicked as u8, Ordering::Release);
     }
 
     /// Why a hub has sent it away, if one has.

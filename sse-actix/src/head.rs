@@ -26,7 +26,7 @@ use crate::{
     journal::Journal,
     options::StreamOptions,
     outbox::Outbox,
-    server::{Host, Place},
+    server::{Host, IsStream, Place},
     shutdown::Shutdown,
     source::Source,
 };
@@ -77,17 +77,17 @@ pub(crate) fn respond<S: Source + 'static>(
         draining = None;
     }
 
+    let mut stream = None;
     let body = if request.method() == Method::HEAD {
         BoxBody::new(HeadAlone)
     } else if let Some(retry) = draining {
         BoxBody::new(Farewell::new(retry, request, host.as_ref()))
     } else {
         let control = StreamControl::of(request);
-        // What middleware compresses does not arrive as the body gives it.
-        let wires = !options.compress
-            && !plain
-            && request.version() == Version::HTTP_11
-            && host.as_ref().is_some_and(|host| host.wires);
+        let may_leave = !plain && may_be_handed_over(request, host.as_ref());
+        stream = Some(IsStream {
+            driven: may_leave.then(|| source.driven()).flatten(),
+        });
         // Who cannot resume may finish, if it has an end.
         let may_finish = plain && source.may_finish();
         let links = Links {
@@ -103,10 +103,28 @@ pub(crate) fn respond<S: Source + 'static>(
             plain,
         };
         let journal = Journal::open(request, &links.control);
-        BoxBody::new(StreamBody::new(options, outbox, source, links, journal, wires))
+        BoxBody::new(StreamBody::new(options, outbox, source, links, journal))
     };
 
-    answer(request, options, headers, body, draining.is_some())
+    // A connection that is handed over does not go on after its stream.
+    let closes = draining.is_some() || stream.as_ref().is_some_and(|stream| stream.driven.is_some());
+    let mut response = answer(request, options, headers, body, closes);
+    if let Some(stream) = stream {
+        response.extensions_mut().insert(stream);
+    }
+    response
+}
+
+/// Whether a hub's stream may get its connection: it is on HTTP/1.1, and nothing of the request is to be read any more.
+fn may_be_handed_over(request: &HttpRequest, host: Option<&Host>) -> bool {
+    let headers = request.headers();
+    host.is_some_and(|host| host.hands_over)
+        && request.version() == Version::HTTP_11
+        && request.method() == Method::GET
+        && !headers.contains_key(header::TRANSFER_ENCODING)
+        && headers
+            .get(header::CONTENT_LENGTH)
+            .is_none_or(|length| length == "0")
 }
 
 /// Why there is no stream for browsers: it was given names or ids that they cannot use.

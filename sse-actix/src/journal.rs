@@ -174,11 +174,6 @@ impl Journal {
         self.bytes += bytes as u64;
     }
 
-    /// Past the body.
-    pub(crate) fn also_wrote(&mut self, bytes: u64) {
-        self.bytes += bytes;
-    }
-
     pub(crate) fn end(&mut self, reason: Reason) {
         self.reason = Some(Box::new(reason));
     }

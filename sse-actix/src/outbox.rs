@@ -236,11 +236,6 @@ impl Outbox {
         chunk
     }
 
-    /// Counts events that were written past it.
-    pub(crate) fn also_emitted(&self, events: u64) {
-        self.emitted.set(self.emitted.get() + events);
-    }
-
     pub(crate) fn emitted(&self) -> u64 {
         self.emitted.get()
     }

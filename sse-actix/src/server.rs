@@ -3,13 +3,17 @@
 mod connection;
 mod drive;
 mod flush;
+mod handover;
 mod host;
 mod listen;
+mod listening;
 mod run;
+mod serve;
+mod socket;
+mod stream_connection;
 #[cfg(feature = "rustls")]
 mod tls;
 mod traffic;
-mod wire;
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
@@ -19,8 +23,8 @@ pub use self::listen::inherited_sockets;
 pub(crate) use self::{
     connection::Place,
     flush::{Flush, RESET_PATIENCE, RESET_POLL},
+    handover::{Drive, Driven, IsStream},
     host::Host,
-    wire::{Offer, Sent, Wire, Wired, encode_chunk},
 };
 use self::{connection::SocketOptions, listen::Listener};
 use crate::shutdown::Shutdown;

@@ -13,8 +13,8 @@ use futures_core::{Stream, future::LocalBoxFuture};
 use sse_actix_core::{Comment, Emit, Event, EventName, Frame, Json, Message};
 
 use crate::{
-    outbox::Outbox,
-    server::{Wire, Wired},
+    outbox::{HIGH_WATER, Outbox},
+    server::Driven,
 };
 
 /// How a source has ended. The error is boxed so that this fits into registers: it is returned at every
@@ -29,10 +29,9 @@ pub(crate) trait Source: Unpin {
     fn poll_fill(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<Outcome>;
 
     /// Whether a keep-alive is due after this much silence, if the source looks after that for the body, and wakes
-    /// it; `None` if it does not. `comment` says that the keep-alive is the usual comment, `wrote` that something was
-    /// sent since this was last asked.
-    fn beats(&mut self, after: Duration, comment: bool, wrote: bool) -> Option<bool> {
-        let _ = (after, comment, wrote);
+    /// it; `None` if it does not. `wrote` says that something was sent since this was last asked.
+    fn beats(&mut self, after: Duration, wrote: bool) -> Option<bool> {
+        let _ = (after, wrote);
         None
     }
 
@@ -43,8 +42,12 @@ pub(crate) trait Source: Unpin {
         None
     }
 
-    /// How many bytes are a chunk that is to leave alone, before more is pushed; `None` if chunks may be merged. It
-    /// is then also the mark.
+    /// With how many bytes it does not push more.
+    fn mark(&self) -> usize {
+        HIGH_WATER
+    }
+
+    /// How many bytes are a chunk that is to leave alone, before more is pushed; `None` if chunks may be merged.
     fn portion(&self) -> Option<usize> {
         None
     }
@@ -54,26 +57,10 @@ pub(crate) trait Source: Unpin {
         false
     }
 
-    /// Whether it may be given the wire of its connection as soon as that has written a first chunk. Told before the
-    /// first, and when it turns out otherwise.
-    fn expect_wire(&mut self, may_come: bool) {
-        let _ = may_come;
-    }
-
-    /// Whom to give the wire of the connection that carries this stream, so that it is written to past the body;
-    /// `None` where nobody wants it.
-    fn wants_wire(&self) -> Option<Rc<dyn Wired>> {
+    /// Who can write to its connection from outside of the connection's task, so that the stream may be
+    /// [handed over](crate::server).
+    fn driven(&self) -> Option<Rc<dyn Driven>> {
         None
-    }
-
-    /// The wire, once it was given.
-    fn wire(&self) -> Option<&Wire> {
-        None
-    }
-
-    /// How many events and bytes were written past the body.
-    fn written(&self) -> (u64, u64) {
-        (0, 0)
     }
 
     /// Whether it ends by itself, so that a plain stream is given time for it when the server shuts down.

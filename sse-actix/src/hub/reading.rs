@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     outbox::Outbox,
-    server::{Wire, Wired},
+    server::Driven,
     source::{Outcome, Source},
 };
 
@@ -45,11 +45,8 @@ use crate::{
 /// of actix's buffer, which grows for more and does not shrink again: ten thousand that have caught up would keep it.
 const PORTION: usize = 7 * 1024 + 512;
 
-/// What a reader with a wire gets at once: nothing is kept of it.
-const WIRED_PORTION: usize = 32 * 1024;
-
-/// What a reader gets that is given a wire after it.
-const FIRST_PORTION: usize = 512;
+/// What a reader gets at once whose connection was handed over: nothing is kept of it.
+const DRIVEN_PORTION: usize = 32 * 1024;
 
 /// What a reader that has fallen behind takes from the log at once: some portions.
 const CATCH_UP: Limit = Limit {
@@ -61,7 +58,6 @@ pub(super) struct Reading {
     worker: Rc<Worker>,
     member: Rc<Member>,
     parts: SmallVec<[Part; 1]>,
-    expects_wire: bool,
 }
 
 pub(super) struct Part {
@@ -152,11 +148,6 @@ impl Part {
         }
     }
 
-    /// It reads from the window, and is shown all that is there.
-    fn follows(&self) -> bool {
-        self.work.is_none() && self.manner.is_none() && self.until.is_none()
-    }
-
     fn shows(&self, entry: &Entry, position: Position) -> bool {
         self.manner
             .as_deref()
@@ -207,7 +198,6 @@ impl Reading {
             worker,
             member,
             parts,
-            expects_wire: false,
         }
     }
 
@@ -256,9 +246,6 @@ impl Reading {
                     out.position(&frame);
                 }
                 self.member.wait(cx);
-                self.member
-                    .follows
-                    .set(matches!(&*self.parts, [part] if part.follows()));
                 return Poll::Pending;
             }
         }
@@ -298,19 +285,10 @@ impl Reading {
 
     /// What is due on a stream that looks after its keep-alives itself: the position, after so much silence.
     pub(super) fn due_position(&self, after: Duration) -> Option<Frame> {
-        if self.member.has_position_to_tell() && self.worker.beats(&self.member, after, false, false) {
+        if self.member.has_position_to_tell() && self.worker.beats(&self.member, after, false) {
             return self.position_frame();
         }
         None
-    }
-
-    /// How many bytes are enough at once.
-    fn mark(&self) -> usize {
-        match self.member.wire.get() {
-            Some(wire) if wire.is_clear() => WIRED_PORTION,
-            None if self.expects_wire => FIRST_PORTION,
-            _ => PORTION,
-        }
     }
 }
 
@@ -326,8 +304,8 @@ impl Source for Reading {
         self.poll(&mut Marked { outbox, mark }, cx)
     }
 
-    fn beats(&mut self, after: Duration, comment: bool, wrote: bool) -> Option<bool> {
-        Some(self.worker.beats(&self.member, after, comment, wrote))
+    fn beats(&mut self, after: Duration, wrote: bool) -> Option<bool> {
+        Some(self.worker.beats(&self.member, after, wrote))
     }
 
     fn keep_alive_with_position(&mut self, name: Option<&EventName>) -> Option<Bytes> {
@@ -342,24 +320,21 @@ impl Source for Reading {
         false
     }
 
+    fn mark(&self) -> usize {
+        if self.member.is_driven() {
+            DRIVEN_PORTION
+        } else {
+            PORTION
+        }
+    }
+
     fn portion(&self) -> Option<usize> {
-        Some(self.mark())
+        // Who writes to the socket itself keeps nothing.
+        (!self.member.is_driven()).then_some(PORTION)
     }
 
-    fn expect_wire(&mut self, may_come: bool) {
-        self.expects_wire = may_come;
-    }
-
-    fn wants_wire(&self) -> Option<Rc<dyn Wired>> {
+    fn driven(&self) -> Option<Rc<dyn Driven>> {
         Some(Rc::clone(&self.member) as _)
-    }
-
-    fn wire(&self) -> Option<&Wire> {
-        self.member.wire.get().map(Rc::as_ref)
-    }
-
-    fn written(&self) -> (u64, u64) {
-        self.member.written.get()
     }
 
     fn waits(&self) -> bool {

@@ -1,7 +1,6 @@
 //! One thread's part in a hub: it learns which topics have grown, takes what is new into its windows, and
 //! wakes its readers.
 
-mod direct;
 mod due;
 mod local;
 mod member;
@@ -21,13 +20,14 @@ use std::{
 };
 
 use slab::Slab;
+use smallvec::SmallVec;
 use sse_actix_core::{Mailbox, Position, Retry, TopicName};
-use tokio::time::{Instant, Sleep};
-
-use self::{
-    direct::Chunk,
-    local::{LocalTopic, Step},
+use tokio::{
+    task::coop::unconstrained,
+    time::{Instant, Sleep},
 };
+
+use self::local::{LocalTopic, Step};
 pub(super) use self::{
     local::{PAUSE, error_cause},
     member::{Member, Spot, Told},
@@ -44,6 +44,9 @@ thread_local! {
 /// How many readers are woken before everybody else on the thread has a turn: among them publishers, whose
 /// next event the later readers then get along with this one.
 const SLICE: usize = 64;
+
+/// Readers for whom there is something.
+type Due = SmallVec<[Rc<Member>; SLICE]>;
 
 /// How often it is looked for readers that have stalled, and figures are told.
 const TICK: Duration = Duration::from_secs(1);
@@ -64,11 +67,11 @@ pub(super) struct Worker {
     next_tick: Cell<Instant>,
     /// Seconds, about, since it began.
     ticks: Cell<u32>,
+    /// Milliseconds since then, while it lets readers go on: the clock is read once for many.
+    now: Cell<Option<u64>>,
     pump: Cell<Option<Waker>>,
     /// Where id lines are written, one at a time.
     pub(super) scratch: Cell<Vec<u8>>,
-    /// What readers are given at once.
-    chunk: RefCell<Chunk>,
 }
 
 /// Whom to end when and why; told from others at the same instant by a number.
@@ -97,15 +100,16 @@ impl Worker {
             began: Instant::now(),
             next_tick: Cell::new(Instant::now() + TICK),
             ticks: Cell::new(0),
+            now: Cell::new(None),
             pump: Cell::new(None),
             scratch: Cell::default(),
-            chunk: RefCell::default(),
         });
         WORKERS.with_borrow_mut(|workers| workers.insert(state.id, Rc::clone(&worker)));
         let leaving = Leaving(Rc::clone(&worker));
         actix_web::rt::spawn(async move {
             let mut timer = Box::pin(tokio::time::sleep(TICK));
-            poll_fn(|cx| leaving.0.poll_pump(timer.as_mut(), cx)).await;
+            // It ends its turns by itself. Out of its budget, no socket would take what it writes.
+            unconstrained(poll_fn(|cx| leaving.0.poll_pump(timer.as_mut(), cx))).await;
         });
         Some(worker)
     }
@@ -232,7 +236,7 @@ impl Worker {
         }
         let mut go_on = self.poll_time(timer.as_mut(), cx);
 
-        let mut budget = SLICE;
+        let mut due = Due::new();
         let active = self.active.borrow().len();
         for _ in 0..active {
             let Some(key) = self.active.borrow_mut().pop_front() else {
@@ -243,15 +247,21 @@ impl Worker {
                 continue;
             };
             local.queued = false;
-            let step = local.step(self, key, &mut budget, cx);
+            let step = local.step(self, &mut due, cx);
             if step != Step::Done {
                 self.activate(local, key);
             }
             go_on |= step == Step::Again;
-            if budget == 0 {
+            if due.len() >= SLICE {
                 break;
             }
         }
+        // Whatever is around their bodies may publish, subscribe or end streams, so nothing is borrowed here.
+        self.now.set(Some(self.clock()));
+        for member in due {
+            member.go_on(self.ticks.get());
+        }
+        self.now.set(None);
         if go_on {
             // After those that were woken, and after it was looked who has asked for something meanwhile.
             let _ = pin!(tokio::task::yield_now()).poll(cx);

@@ -89,7 +89,7 @@ pub(super) fn flushed(cx: &Context<'_>, tcp: &TcpStream) {
 
 /// What is unread when a socket is closed makes the kernel reset the connection, and the client lose what it has
 /// not read.
-fn discard_unread(tcp: &TcpStream) {
+pub(super) fn discard_unread(tcp: &TcpStream) {
     let mut unread = [0; 4096];
     for _ in 0..16 {
         if !matches!(tcp.try_read(&mut unread), Ok(1..)) {

@@ -16,8 +16,8 @@ pub(crate) struct Host {
     pub(crate) shutdown: Shutdown,
     pub(super) traffic: Arc<Traffic>,
     pub(super) connection: Option<Lifeline>,
-    /// Whether hubs may write to its connections themselves.
-    pub(crate) wires: bool,
+    /// Whether it hands connections over to hubs.
+    pub(crate) hands_over: bool,
     /// The request's method; of the server itself, GET.
     pub(crate) method: Method,
     /// Whether the server was shutting down when the request came.

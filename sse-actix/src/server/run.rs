@@ -1,10 +1,9 @@
 //! From settings to a server that serves.
 
-use std::{any::TypeId, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_http::{
     HttpServiceBuilder, Protocol, Request, Response,
-    body::EitherBody,
     h1::{ExpectHandler, UpgradeHandler},
 };
 use actix_server::{GracefulShutdownSignal, ServerBuilder};
@@ -21,15 +20,16 @@ use actix_web::{
 
 use super::{
     OnConnect, Server,
-    connection::{Accepted, Connection, SocketOptions},
+    connection::{Connection, SocketOptions},
     drive,
     host::Host,
     listen::{Listener, Spoken},
+    serve::{self, Serve},
+    socket::{Socket, Transport},
     traffic::{Counted, CountedBody, Traffic},
-    wire::Io,
 };
 #[cfg(feature = "rustls")]
-use {super::tls::TlsIo, actix_tls::accept::TlsError};
+use actix_tls::accept::TlsError;
 
 impl<F> Server<F> {
     /// Refuses what actix would panic at, or what could serve nobody.
@@ -86,7 +86,7 @@ impl<F> Server<F> {
                 shutdown: self.shutdown.clone(),
                 traffic: Arc::clone(&traffic),
                 connection: None,
-                wires: self.direct_fan_out && is_bare::<B>(),
+                hands_over: self.direct_fan_out && self.on_connect.is_none(),
                 method: Method::GET,
                 drains: false,
             },
@@ -146,17 +146,17 @@ impl<F> Serving<F> {
         let name = format!("sse-actix-{addr}");
         match spoken {
             Spoken::Http1 => builder.listen(name, socket, move || {
-                let http = self.build(addr, |io: &Io| io.accepted(false)).finish(application(
+                let http = self.build(addr, false).finish(application(
                     (self.factory)().into_factory(),
                     self.host.clone(),
                     addr,
                     false,
                 ));
-                fn_service(|tcp: TcpStream| async { Ok(accept(tcp, Protocol::Http1)) }).and_then(http)
+                fn_service(|tcp: TcpStream| async { Ok(accept(tcp, Protocol::Http1)) }).and_then(Serve(http))
             }),
             #[cfg(feature = "http2")]
             Spoken::AutoH2c => builder.listen(name, socket, move || {
-                let http = self.build(addr, |io: &Io| io.accepted(true)).finish(application(
+                let http = self.build(addr, true).finish(application(
                     (self.factory)().into_factory(),
                     self.host.clone(),
                     addr,
@@ -168,18 +168,17 @@ impl<F> Serving<F> {
                         .map_err(actix_http::error::DispatchError::Io)?;
                     Ok(accept(tcp, protocol))
                 })
-                .and_then(http)
+                .and_then(Serve(http))
             }),
             #[cfg(feature = "rustls")]
             Spoken::Tls(config) => builder.listen(name, socket, move || {
-                let host = Host {
-                    wires: false,
-                    ..self.host.clone()
-                };
-                let http = self
-                    .build(addr, |io: &TlsIo| Some(Accepted::over_tls(io.stream())))
-                    .finish(application((self.factory)().into_factory(), host, addr, true));
-                super::tls::acceptor((*config).clone()).and_then(http.map_err(TlsError::Service))
+                let http = self.build(addr, true).finish(application(
+                    (self.factory)().into_factory(),
+                    self.host.clone(),
+                    addr,
+                    true,
+                ));
+                super::tls::acceptor((*config).clone()).and_then(Serve(http).map_err(TlsError::Service))
             }),
         }
     }
@@ -187,9 +186,10 @@ impl<F> Serving<F> {
     fn build<T, S>(
         &self,
         addr: SocketAddr,
-        accepted: impl Fn(&T) -> Option<Accepted<'_>> + 'static,
-    ) -> HttpServiceBuilder<T, S, ExpectHandler, UpgradeHandler>
+        may_be_http2: bool,
+    ) -> HttpServiceBuilder<Socket<T>, S, ExpectHandler, UpgradeHandler>
     where
+        T: Transport,
         S: ServiceFactory<Request, Config = ()>,
         S::Error: Into<Response<BoxBody>> + 'static,
         S::InitError: fmt::Debug,
@@ -208,8 +208,11 @@ impl<F> Serving<F> {
             .h1_allow_half_closed(false)
             .tcp_nodelay(true)
             .local_addr(addr)
-            .on_connect_ext(move |io: &T, extensions: &mut Extensions| {
-                let Some(accepted) = accepted(io) else { return };
+            .on_connect_ext(move |socket: &Socket<T>, extensions: &mut Extensions| {
+                let Some(transport) = socket.transport() else {
+                    return;
+                };
+                let accepted = transport.accepted(may_be_http2);
                 if let Some(on_connect) = &on_connect {
                     on_connect(accepted.io, extensions);
                 }
@@ -253,11 +256,11 @@ where
     })
 }
 
-fn accept(tcp: TcpStream, protocol: Protocol) -> (Io, Protocol, Option<SocketAddr>) {
+fn accept(tcp: TcpStream, protocol: Protocol) -> serve::Accepted<TcpStream> {
     // A socket option that cannot be set costs speed, not the connection.
     let _ = tcp.set_nodelay(true);
     let peer = tcp.peer_addr().ok();
-    (Io::new(tcp), protocol, peer)
+    (Socket::new(tcp), protocol, peer)
 }
 
 /// What a client speaks, by how it begins ([RFC 9113, 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)).
@@ -271,18 +274,4 @@ async fn protocol_of(tcp: &TcpStream) -> io::Result<Protocol> {
     } else {
         Protocol::Http1
     })
-}
-
-/// Whether no middleware of the application sees bodies: it would give them another type. `EitherBody` is of one that
-/// answers some requests by itself, and passes other bodies on.
-fn is_bare<B: 'static>() -> bool {
-    type Once = EitherBody<BoxBody>;
-    type Twice = EitherBody<Once>;
-    let bare = [
-        TypeId::of::<BoxBody>(),
-        TypeId::of::<Once>(),
-        TypeId::of::<Twice>(),
-        TypeId::of::<EitherBody<Twice>>(),
-    ];
-    bare.contains(&TypeId::of::<B>())
 }

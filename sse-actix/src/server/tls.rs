@@ -1,12 +1,6 @@
 //! Connections over TLS.
 
-use std::{
-    convert::Infallible,
-    io::{self, IoSlice},
-    net::SocketAddr,
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
+use std::{convert::Infallible, io};
 
 use actix_http::Protocol;
 use actix_service::{ServiceFactory, ServiceFactoryExt as _};
@@ -15,17 +9,20 @@ use actix_tls::accept::{
     rustls_0_23::{Acceptor, TlsStream, reexports::ServerConfig},
 };
 use actix_web::rt::net::TcpStream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::flush;
+use super::{
+    connection::Accepted,
+    serve,
+    socket::{Socket, Transport},
+};
 
-/// A connection's socket, as actix has it: it tells bodies when it has taken what they gave.
-pub(super) struct TlsIo(TlsStream<TcpStream>);
+impl Transport for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
 
-impl TlsIo {
-    /// The stream within.
-    pub(super) fn stream(&self) -> &TlsStream<TcpStream> {
-        &self.0
+    fn accepted(&self, _: bool) -> Accepted<'_> {
+        Accepted::over_tls(self)
     }
 }
 
@@ -35,7 +32,7 @@ pub(super) fn acceptor<E>(
 ) -> impl ServiceFactory<
     TcpStream,
     Config = (),
-    Response = (TlsIo, Protocol, Option<SocketAddr>),
+    Response = serve::Accepted<TlsStream<TcpStream>>,
     Error = TlsError<io::Error, E>,
     InitError = (),
 >
@@ -58,45 +55,6 @@ where
             } else {
                 Protocol::Http1
             };
-            Ok((TlsIo(stream), protocol, peer))
+            Ok((Socket::new(stream), protocol, peer))
         })
-}
-
-impl AsyncRead for TlsIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for TlsIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        flush::writes(cx);
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.0).poll_flush(cx))?;
-        flush::flushed(cx, self.0.get_ref().0);
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
 }

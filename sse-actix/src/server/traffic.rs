@@ -5,8 +5,10 @@
 //! from its arrival until the last byte of its response has been handed over.
 
 use std::{
+    error::Error,
     marker::PhantomData,
     pin::Pin,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -20,13 +22,18 @@ use actix_web::{
     HttpMessage as _,
     body::{BodySize, MessageBody},
     dev::AppConfig,
+    http::Version,
 };
 use bytes::Bytes;
 use futures_core::future::LocalBoxFuture;
 use pin_project_lite::pin_project;
 use tokio::sync::Notify;
 
-use super::{connection::Connection, host::Host};
+use super::{
+    connection::Connection,
+    handover::{IsStream, Offer, Shared, Stream},
+    host::Host,
+};
 
 /// Counts, over all workers of one server.
 #[derive(Debug, Default)]
@@ -76,7 +83,7 @@ impl Traffic {
 }
 
 /// One request on its way.
-struct Underway(Arc<Traffic>);
+pub(super) struct Underway(Arc<Traffic>);
 
 impl Underway {
     fn begin(traffic: &Arc<Traffic>) -> Self {
@@ -147,7 +154,7 @@ impl<S, B> Service<Request> for CountedService<S, B>
 where
     S: Service<Request>,
     S::Response: Into<Response<B>>,
-    B: MessageBody,
+    B: MessageBody + 'static,
 {
     type Response = Response<CountedBody<B>>;
     type Error = S::Error;
@@ -166,10 +173,13 @@ where
         host.drains = host.shutdown.is_fired();
         request.extensions_mut().insert(host.clone());
         let underway = Some(Underway::begin(&host.traffic));
+        let is_http1 = request.version() < Version::HTTP_2;
+        let connection = is_http1.then(Shared::current).flatten();
         CountedCall {
             call: self.inner.call(request),
             host: Some(host),
             underway,
+            connection,
             _body: PhantomData,
         }
     }
@@ -181,6 +191,8 @@ pin_project! {
         call: F,
         host: Option<Host>,
         underway: Option<Underway>,
+        // `None` on HTTP/2.
+        connection: Option<Rc<Shared>>,
         _body: PhantomData<fn() -> B>,
     }
 }
@@ -189,41 +201,112 @@ impl<F, R, E, B> Future for CountedCall<F, B>
 where
     F: Future<Output = Result<R, E>>,
     R: Into<Response<B>>,
+    B: MessageBody + 'static,
 {
     type Output = Result<Response<CountedBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let call = this.call;
-        Host::during(this.host, || call.poll(cx)).map_ok(|response| {
-            let underway = this.underway.take();
-            response.into().map_body(|_, body| CountedBody { body, underway })
-        })
+        Host::during(this.host, || call.poll(cx))
+            .map_ok(|response| CountedBody::of(response.into(), this.underway.take(), this.connection.take()))
     }
 }
 
 pin_project! {
     /// A response's body, counted until it is dropped.
-    pub(super) struct CountedBody<B> {
-        #[pin]
-        body: B,
+    #[project = CountedBodyProj]
+    pub(super) enum CountedBody<B> {
+        Own {
+            #[pin]
+            body: B,
+            underway: Option<Underway>,
+            behind: Option<BehindStream>,
+        },
+        /// A stream that may be handed over.
+        Offered { offer: Offer, behind: BehindStream },
+    }
+}
+
+/// As long as a stream is sent, little is read behind it.
+pub(super) struct BehindStream(Rc<Shared>);
+
+impl BehindStream {
+    fn new(connection: Rc<Shared>) -> Self {
+        connection.begin_stream();
+        Self(connection)
+    }
+}
+
+impl Drop for BehindStream {
+    fn drop(&mut self) {
+        self.0.end_stream();
+    }
+}
+
+impl<B: MessageBody + 'static> CountedBody<B> {
+    fn of(
+        mut response: Response<B>,
         underway: Option<Underway>,
+        connection: Option<Rc<Shared>>,
+    ) -> Response<Self> {
+        let stream = response.extensions_mut().remove::<IsStream>();
+        let (driven, connection) = match (stream, connection) {
+            (Some(IsStream { driven }), Some(connection)) => (driven, Some(connection)),
+            _ => (None, None),
+        };
+        // Middleware may have put another body in its place, or measured it.
+        let is_chunked = response.body().size() == BodySize::Stream && response.head().chunked();
+        response.map_body(|_, body| match (driven, underway, connection) {
+            (Some(driven), Some(underway), Some(connection)) if is_chunked => {
+                let stream = Stream {
+                    body: Box::pin(body),
+                    driven,
+                    underway,
+                };
+                Self::Offered {
+                    offer: Offer::new(Rc::clone(&connection), stream),
+                    behind: BehindStream::new(connection),
+                }
+            }
+            (_, underway, connection) => Self::Own {
+                body,
+                underway,
+                behind: connection.map(BehindStream::new),
+            },
+        })
     }
 }
 
 impl<B: MessageBody> MessageBody for CountedBody<B> {
-    type Error = B::Error;
+    type Error = Box<dyn Error>;
 
     fn size(&self) -> BodySize {
-        self.body.size()
+        match self {
+            Self::Own { body, .. } => body.size(),
+            Self::Offered { .. } => BodySize::Stream,
+        }
     }
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
-        self.project().body.poll_next(cx)
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        match self.project() {
+            CountedBodyProj::Own { body, .. } => body.poll_next(cx).map_err(Into::into),
+            CountedBodyProj::Offered { offer, .. } => offer.poll_next(cx),
+        }
     }
 
     fn try_into_bytes(self) -> Result<Bytes, Self> {
-        let Self { body, underway } = self;
-        body.try_into_bytes().map_err(|body| Self { body, underway })
+        match self {
+            Self::Own {
+                body,
+                underway,
+                behind,
+            } => body.try_into_bytes().map_err(|body| Self::Own {
+                body,
+                underway,
+                behind,
+            }),
+            offered @ Self::Offered { .. } => Err(offered),
+        }
     }
 }

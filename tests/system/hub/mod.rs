@@ -1,8 +1,8 @@
 //! The hub, byte for byte, through sockets.
 
-mod direct;
 mod filters;
 mod gaps;
+mod handover;
 mod inside;
 mod lifetime;
 mod limits;

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::{SLICE, TICK, Worker, direct, member::Member};
+use super::{SLICE, TICK, Worker, member::Member};
 use crate::hub::stats::Eviction;
 
 impl Worker {
@@ -93,16 +93,9 @@ impl Worker {
             if member.is_over() {
             } else if member.rounded(silent_until) > now {
                 self.beat_at(&member, silent_until);
-            } else if member.waiting.get()
-                && member.comment.get()
-                && !member.has_position_to_tell()
-                && direct::keep_alive(&member)
-            {
-                member.wrote.set(now);
-                self.beat_at(&member, now + u64::from(member.silence.get()));
             } else if member.waiting.get() {
                 member.beat.set(true);
-                member.wake(self.ticks.get());
+                member.go_on(self.ticks.get());
             } else {
                 // What it was woken for it has not sent: its client reads slowly.
                 self.beat_at(&member, now + u64::from(member.silence.get()));
@@ -112,14 +105,7 @@ impl Worker {
     }
 
     /// Whether a member is to be kept alive now. From when it is first asked, the member is woken for it.
-    pub(in crate::hub) fn beats(
-        &self,
-        member: &Rc<Member>,
-        after: Duration,
-        comment: bool,
-        wrote: bool,
-    ) -> bool {
-        member.comment.set(comment);
+    pub(in crate::hub) fn beats(&self, member: &Rc<Member>, after: Duration, wrote: bool) -> bool {
         let beat = member.beat.take();
         let first = member.silence.get() == 0;
         if first {
@@ -127,7 +113,7 @@ impl Worker {
             member.silence.set(after.max(1));
         }
         if wrote || beat || first {
-            member.wrote.set(self.clock());
+            member.wrote.set(self.now.get().unwrap_or_else(|| self.clock()));
         }
         if beat || first {
             self.beat_at(member, member.wrote.get() + u64::from(member.silence.get()));

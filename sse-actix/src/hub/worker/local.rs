@@ -12,16 +12,11 @@ use std::{
 };
 
 use slab::Slab;
-use smallvec::SmallVec;
 use sse_actix_core::{Batch, Completion, Limit, LogError, Position, Resume, Start, Watch, Window};
 use tokio::time::Sleep;
 
-use super::{
-    SLICE, Worker,
-    direct::{self, Given},
-    member::{Member, Spot},
-};
-use crate::{hub::state::TopicState, server::Wire};
+use super::{Due, SLICE, Worker, member::Member};
+use crate::hub::state::TopicState;
 
 /// How long a failed read is left alone.
 pub(in crate::hub) const PAUSE: Duration = Duration::from_millis(500);
@@ -80,39 +75,15 @@ impl LocalTopic {
         }
     }
 
-    /// Takes in what is new, and wakes the next readers.
-    pub(super) fn step(
-        &mut self,
-        worker: &Worker,
-        key: usize,
-        budget: &mut usize,
-        cx: &mut Context<'_>,
-    ) -> Step {
+    /// Takes in what is new, and finds the next readers for whom that is.
+    pub(super) fn step(&mut self, worker: &Worker, due: &mut Due, cx: &mut Context<'_>) -> Step {
         let waits = self.pull(worker, cx);
         while let Some(next) = self.waking {
-            if *budget == 0 {
+            if due.len() >= SLICE {
                 return Step::Again;
             }
             let Some(head) = self.window.head() else { break };
-            let mut chunk = worker.chunk.borrow_mut();
-            let (now, mut given) = (worker.clock(), 0);
-            let mut next = next;
-            let due = due(&self.readers, &mut next, head, *budget);
-            *budget -= due.len();
-            for (member, spot, wire) in due {
-                match wire.map_or(Given::Nothing, |wire| {
-                    chunk.give(key, &self.window, member, spot, wire, now)
-                }) {
-                    Given::All(events) => given += events,
-                    Given::Rests(events) => {
-                        given += events;
-                        member.wake(worker.ticks.get());
-                    }
-                    Given::Nothing => member.wake(worker.ticks.get()),
-                }
-            }
-            self.delivered.set(self.delivered.get() + given);
-            self.waking = (next < self.readers.capacity()).then_some(next);
+            self.waking = self.find_due(next, head, due);
             self.settling = true;
         }
         // As long as no reader has reached the head, there is nothing to go on from.
@@ -127,6 +98,21 @@ impl LocalTopic {
         // Everyone has had a turn; who has not read by now has fallen behind.
         self.window.clear();
         if waits { Step::Waits } else { Step::Done }
+    }
+
+    /// The readers from `next` on that wait before `head`; where to go on, if there may be more.
+    fn find_due(&self, mut next: usize, head: Position, due: &mut Due) -> Option<usize> {
+        // A slot may be empty; there are never more slots than there were readers at once.
+        while next < self.readers.capacity() && due.len() < SLICE {
+            if let Some((member, part)) = self.readers.get(next)
+                && let Some(spot) = member.places.get(*part)
+                && member.waits_before(spot, head)
+            {
+                due.push(Rc::clone(member));
+            }
+            next += 1;
+        }
+        (next < self.readers.capacity()).then_some(next)
     }
 
     /// Reads what is new. Whether it waits for the log.
@@ -218,31 +204,6 @@ impl LocalTopic {
             None => lags.remove(&worker.id),
         };
     }
-}
-
-/// The next readers that wait before `head`, each with where to write what it gets.
-///
-/// They are looked at before the first is written to: what they are is spread over memory, and the processor
-/// fetches it for several at once.
-fn due<'a>(
-    readers: &'a Slab<(Rc<Member>, usize)>,
-    next: &mut usize,
-    head: Position,
-    most: usize,
-) -> SmallVec<[(&'a Member, &'a Spot, Option<&'a Wire>); SLICE]> {
-    let mut due = SmallVec::new();
-    // A slot may be empty; there are never more slots than there were readers at once.
-    while *next < readers.capacity() && due.len() < most {
-        if let Some((member, part)) = readers.get(*next)
-            && let Some(spot) = member.places.get(*part)
-            && member.waits_before(spot, head)
-        {
-            let wire = direct::wire_of(member).filter(|_| member.follows.get());
-            due.push((&**member, spot, wire));
-        }
-        *next += 1;
-    }
-    due
 }
 
 pub(in crate::hub) fn error_cause(error: &LogError) -> Option<String> {

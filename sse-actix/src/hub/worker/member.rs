@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    rc::Rc,
+    rc::Weak,
     task::{Context, Waker},
 };
 
@@ -12,7 +12,7 @@ use sse_actix_core::{EventId, Position, Positions};
 use crate::{
     control::StreamControl,
     hub::{limits::Seat, presence::Stay},
-    server::{Wire, Wired},
+    server::{Drive, Driven},
 };
 
 /// A subscription, as its topics know it.
@@ -27,20 +27,14 @@ pub(in crate::hub) struct Member {
     pub(in crate::hub) control: Option<StreamControl>,
     pub(in crate::hub) seat: Cell<Option<Seat>>,
     pub(in crate::hub) stays: Cell<Vec<Stay>>,
-    /// The socket of its connection, where that can be written to.
-    pub(in crate::hub) wire: OnceCell<Rc<Wire>>,
-    /// Whether what is new in the window, all of it and nothing else, is what it gets next.
-    pub(in crate::hub) follows: Cell<bool>,
-    /// How many events and bytes were written to its wire by the worker.
-    pub(in crate::hub) written: Cell<(u64, u64)>,
+    /// Its connection, if that was handed over.
+    connection: OnceCell<Weak<dyn Drive>>,
     /// When it last wrote, in milliseconds of the worker's clock.
     pub(in crate::hub) wrote: Cell<u64>,
     /// After how many milliseconds of silence it is to be kept alive; 0 as long as nobody asked.
     pub(super) silence: Cell<u32>,
     /// That is due.
     pub(super) beat: Cell<bool>,
-    /// It is done by the usual comment.
-    pub(in crate::hub) comment: Cell<bool>,
     /// What its client knows of where it is.
     pub(in crate::hub) told: Cell<Told>,
     /// How many of its topics have not begun of which its client's id says nothing that could be understood. Until
@@ -90,13 +84,10 @@ impl Member {
             control,
             seat: Cell::new(Some(seat)),
             stays: Cell::default(),
-            wire: OnceCell::new(),
-            follows: Cell::new(false),
-            written: Cell::default(),
+            connection: OnceCell::new(),
             wrote: Cell::new(0),
             silence: Cell::new(0),
             beat: Cell::new(false),
-            comment: Cell::new(false),
             told: Cell::new(Told::All),
             lost: Cell::new(0),
             tells_position: Cell::new(true),
@@ -174,6 +165,20 @@ impl Member {
                 .is_some_and(|position| position.epoch != head.epoch || position.sequence < head.sequence)
     }
 
+    /// Whether its connection was handed over.
+    pub(in crate::hub) fn is_driven(&self) -> bool {
+        self.connection.get().is_some()
+    }
+
+    /// Lets it send what it has, at once if its connection was handed over. To be called when nothing of the worker is
+    /// borrowed: its body is polled, and whatever is around that.
+    pub(super) fn go_on(&self, now: u32) {
+        let driven = self.connection.get().and_then(Weak::upgrade);
+        if !driven.is_some_and(|connection| connection.drive()) {
+            self.wake(now);
+        }
+    }
+
     pub(super) fn wake(&self, now: u32) {
         self.waiting.set(false);
         self.touched.set(now);
@@ -183,9 +188,15 @@ impl Member {
     }
 }
 
-impl Wired for Member {
-    fn wire(&self, wire: Rc<Wire>) {
+impl Driven for Member {
+    fn carried_by(&self, connection: Weak<dyn Drive>) {
         // A stream stays on its connection.
-        let _ = self.wire.set(wire);
+        let _ = self.connection.set(connection);
+    }
+
+    fn panicked(&self) {
+        if let Some(control) = &self.control {
+            control.panicked();
+        }
     }
 }

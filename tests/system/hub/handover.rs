@@ -1,4 +1,6 @@
-//! What a hub writes to the sockets of its readers itself, past the bodies of their responses.
+//! Streams whose connections were handed over to their hub: what they carry, and what is around their bodies.
+
+mod around;
 
 use std::{
     net::SocketAddr,
@@ -94,40 +96,51 @@ fn serve(hub: &Hub, bytes: &Arc<AtomicU64>, before: &'static [u8], direct: bool)
 }
 
 #[tokio::test]
-async fn it_is_what_the_body_would_give() {
+async fn both_ways_give_the_same_and_middleware_sees_all_of_it() {
     const COMMENT: &str = ":\n";
 
     let hub = Hub::new().unwrap();
-    let (past, through) = (Arc::default(), Arc::default());
-    let servers = [serve(&hub, &past, b"", true), serve(&hub, &through, b"", false)];
-    let mut wires = Vec::new();
-    for server in &servers {
+    let seen: [Arc<AtomicU64>; 2] = Default::default();
+    let servers = [
+        serve(&hub, &seen[0], b"", true),
+        serve(&hub, &seen[1], b"", false),
+    ];
+    let (mut wires, mut given) = (Vec::new(), Vec::new());
+    for (server, connection) in servers.iter().zip([vec!["close"], vec![]]) {
         let mut wire = Wire::get(server.addr(), "/").await;
-        wire.head().await;
-        assert_eq!(opening(&mut wire).await, "retry: 3000\n");
+        assert_eq!(wire.head().await.values("connection"), connection);
+        let opening = wire.chunk().await.unwrap();
+        assert!(
+            opening.starts_with(b"retry: 3000\nevent: sse-position\n"),
+            "{opening:?}"
+        );
+        given.push(opening.len());
         wires.push(wire);
     }
-    let mut given = 0;
     for number in 1..=3 {
         let ids = count(&hub, "n", number..=number).await;
         let chunk = event(&ids[0], number);
-        for wire in &mut wires {
+        for (wire, given) in wires.iter_mut().zip(&mut given) {
             // No keep-alive among them, as long as the machine does not stand still.
             assert_eq!(wire.chunk().await.unwrap(), chunk);
+            *given += chunk.len();
         }
-        given += chunk.len();
     }
-    for wire in &mut wires {
+    for (wire, given) in wires.iter_mut().zip(&mut given) {
         assert_eq!(wire.chunk().await.unwrap(), COMMENT);
+        *given += COMMENT.len();
     }
-    for (server, wire) in servers.iter().zip(&mut wires) {
+    for ((server, wire), given) in servers.iter().zip(&mut wires).zip(&mut given) {
         server.shutdown().fire();
         let rest = wire.body().await;
+        *given += rest.len();
         let rest = rest.trim_start_matches(COMMENT);
         assert!(rest.starts_with("retry: ") && rest.ends_with('\n'), "{rest:?}");
     }
-    assert!(past.load(Ordering::SeqCst) < given as u64, "{past:?}");
-    assert!(through.load(Ordering::SeqCst) > given as u64, "{through:?}");
+    assert_eq!(
+        seen.map(|seen| seen.load(Ordering::SeqCst)),
+        [given[0] as u64, given[1] as u64]
+    );
     until("figures", async || hub.stats().topic("n").unwrap().delivered == 6).await;
 }
 
@@ -274,7 +287,7 @@ async fn a_large_event_arrives_whole() {
 }
 
 #[tokio::test]
-async fn a_connection_serves_the_next_request_after_a_stream() {
+async fn its_connection_closes_after_the_stream_and_answers_nothing_more() {
     let hub = Hub::new().unwrap();
     let shared = web::Data::new(hub.clone());
     let serving = Serving::start(move || {
@@ -284,19 +297,31 @@ async fn a_connection_serves_the_next_request_after_a_stream() {
             .route("/{tag}", web::get().to(tagged))
     });
     let mut wire = Wire::connect(serving.addr()).await;
-    // At once: the second waits for the end of the first.
     wire.send("GET /ann HTTP/1.1\r\nHost: test\r\n\r\nGET /bob HTTP/1.1\r\nHost: test\r\n\r\n")
         .await;
-    for (number, tag) in [(1, "ann"), (2, "bob")] {
-        assert_eq!(wire.head().await.status_line(), "HTTP/1.1 200 OK");
-        assert_eq!(opening(&mut wire).await, "retry: 3000\n");
-        let ids = count(&hub, "n", number..=number).await;
-        assert_eq!(wire.chunk().await.unwrap(), event(&ids[0], number));
-        assert_eq!(hub.revoke(tag), 1);
-        assert!(wire.body().await.starts_with("event: sse-end\n"));
-    }
+    let head = wire.head().await;
+    assert_eq!(
+        (head.status_line(), head.values("connection")),
+        ("HTTP/1.1 200 OK", vec!["close"])
+    );
+    assert_eq!(opening(&mut wire).await, "retry: 3000\n");
     wire.send("GET /carl HTTP/1.1\r\nHost: test\r\n\r\n").await;
-    assert_eq!(wire.head().await.status_line(), "HTTP/1.1 200 OK");
+    let ids = count(&hub, "n", 1..=1).await;
+    assert_eq!(wire.chunk().await.unwrap(), event(&ids[0], 1));
+    assert_eq!(hub.revoke("ann"), 1);
+    let (rest, end) = wire.rest().await;
+    end.unwrap();
+    assert_eq!(
+        str::from_utf8(&rest).unwrap(),
+        "3A\r\nevent: sse-end\nid: sse-end\ndata: {\"reason\":\"ended\"}\n\n\r\n0\r\n\r\n".replace(
+            "3A",
+            &format!(
+                "{:X}",
+                "event: sse-end\nid: sse-end\ndata: {\"reason\":\"ended\"}\n\n".len()
+            )
+        )
+    );
+    assert_eq!(hub.stats().streams, 0);
 }
 
 /// On the worker's own thread, between two events that it has not yet looked at.

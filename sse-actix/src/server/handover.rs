@@ -1,0 +1,180 @@
+//! How a hub's stream leaves actix's dispatcher.
+//!
+//! On HTTP/1.1 actix's dispatcher holds a connection with two buffers and timers, 11 KB of memory, and an event wakes its
+//! task, where it looks at all of that before it polls the body. So it serves a hub's stream only until the head and the
+//! first bytes have been flushed. Then the [socket](super::socket) leaves the dispatcher, the future that
+//! [serves](super::serve) the connection drops it, and a [`StreamConnection`] of ours has the socket and the response's
+//! *outermost* body, with all that middleware has put around the stream.
+//!
+//! One task does all of this, in one poll: the dispatcher polls the body, which has nothing more and is *offered*; the
+//! dispatcher writes and flushes; the socket sees the offer, and ends the dispatcher with an error.
+//!
+//! [`StreamConnection`]: super::stream_connection::StreamConnection
+
+use std::{
+    cell::{Cell, RefCell},
+    error::Error,
+    pin::Pin,
+    rc::{Rc, Weak},
+    task::{Context, Poll},
+};
+
+use actix_web::body::MessageBody;
+use bytes::Bytes;
+
+use super::traffic::Underway;
+
+/// Whose events a stream carries: a hub's subscription.
+pub(crate) trait Driven {
+    /// Its connection was handed over, and can be driven from now on.
+    fn carried_by(&self, connection: Weak<dyn Drive>);
+
+    /// A wrapper of its body panicked.
+    fn panicked(&self);
+}
+
+/// A connection whose stream is written to from outside of its own task.
+pub(crate) trait Drive {
+    /// Polls the body, and writes what it gives. Whether all was written and the body waits; if not, the connection's
+    /// own task goes on when it is woken.
+    fn drive(&self) -> bool;
+}
+
+/// In the extensions of a response: it is a stream.
+pub(crate) struct IsStream {
+    /// Who drives it, if it may be handed over.
+    pub(crate) driven: Option<Rc<dyn Driven>>,
+}
+
+/// What the future that serves a connection shares with its socket.
+pub(super) struct Link<T> {
+    /// The socket, once it has left the dispatcher.
+    pub(super) transport: Cell<Option<T>>,
+    pub(super) shared: Rc<Shared>,
+}
+
+impl<T> Default for Link<T> {
+    fn default() -> Self {
+        Self {
+            transport: Cell::new(None),
+            shared: Rc::default(),
+        }
+    }
+}
+
+/// What bodies share with them, too.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// The stream that is to be handed over at the next flush.
+    offered: RefCell<Option<Stream>>,
+    is_offered: Cell<bool>,
+    /// How much was read behind a stream, while one is being sent.
+    behind: Cell<Option<usize>>,
+}
+
+thread_local! {
+    /// That of the connection whose dispatcher is being polled.
+    static CURRENT: RefCell<Option<Rc<Shared>>> = const { RefCell::new(None) };
+}
+
+impl Shared {
+    /// That of the connection whose dispatcher is being polled.
+    pub(super) fn current() -> Option<Rc<Self>> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+
+    /// Polls a connection's dispatcher.
+    pub(super) fn during<T>(self: &Rc<Self>, poll: impl FnOnce() -> T) -> T {
+        /// A panic passes through.
+        struct Outer(Option<Rc<Shared>>);
+        impl Drop for Outer {
+            fn drop(&mut self) {
+                CURRENT.set(self.0.take());
+            }
+        }
+        let _outer = Outer(CURRENT.replace(Some(Rc::clone(self))));
+        poll()
+    }
+
+    pub(super) fn is_offered(&self) -> bool {
+        self.is_offered.get()
+    }
+
+    /// The stream that was offered.
+    pub(super) fn take(&self) -> Option<Stream> {
+        self.is_offered.set(false);
+        self.offered.take()
+    }
+
+    pub(super) fn begin_stream(&self) {
+        self.behind.set(Some(0));
+    }
+
+    pub(super) fn end_stream(&self) {
+        self.behind.set(None);
+    }
+
+    pub(super) fn read_behind_stream(&self) -> Option<usize> {
+        self.behind.get()
+    }
+
+    pub(super) fn has_read_behind_stream(&self, bytes: usize) {
+        self.behind.set(self.behind.get().map(|read| read + bytes));
+    }
+}
+
+/// A response's outermost body, whatever it is.
+pub(super) trait AnyBody {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>>;
+}
+
+impl<B: MessageBody> AnyBody for B {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
+        MessageBody::poll_next(self, cx).map_err(Into::into)
+    }
+}
+
+/// What is handed over.
+pub(super) struct Stream {
+    pub(super) body: Pin<Box<dyn AnyBody>>,
+    pub(super) driven: Rc<dyn Driven>,
+    pub(super) underway: Underway,
+}
+
+/// A stream in the dispatcher, until it is handed over.
+pub(super) struct Offer {
+    connection: Rc<Shared>,
+    /// It holds the stream while there is one to be polled: in between, the connection does.
+    stream: Option<Stream>,
+}
+
+impl Offer {
+    pub(super) fn new(connection: Rc<Shared>, stream: Stream) -> Self {
+        Self {
+            connection,
+            stream: Some(stream),
+        }
+    }
+
+    /// Polls the stream's body, and offers it if it has nothing more.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
+        let Some(mut stream) = self.stream.take().or_else(|| self.connection.take()) else {
+            return Poll::Ready(None);
+        };
+        let polled = stream.body.as_mut().poll_next(cx);
+        if polled.is_pending() {
+            *self.connection.offered.borrow_mut() = Some(stream);
+            self.connection.is_offered.set(true);
+        } else {
+            self.stream = Some(stream);
+        }
+        polled
+    }
+}
+
+/// Unless it was handed over, the stream goes with the dispatcher.
+impl Drop for Offer {
+    fn drop(&mut self) {
+        drop(self.connection.take());
+    }
+}

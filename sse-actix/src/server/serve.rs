@@ -1,0 +1,100 @@
+//! The future that serves a connection: actix's dispatcher, and for a hub's stream ours after it.
+
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use actix_http::Protocol;
+use actix_service::{Service, ServiceFactory};
+use futures_core::future::LocalBoxFuture;
+
+use super::{
+    handover::Link,
+    socket::{Socket, Transport},
+    stream_connection::StreamConnection,
+};
+
+/// A connection that was accepted, as actix's HTTP service takes it.
+pub(super) type Accepted<T> = (Socket<T>, Protocol, Option<SocketAddr>);
+
+/// actix's HTTP service, whose streams can be handed over.
+pub(super) struct Serve<S>(pub(super) S);
+
+impl<S, T> ServiceFactory<Accepted<T>> for Serve<S>
+where
+    S: ServiceFactory<Accepted<T>, Response = ()>,
+    S::Future: 'static,
+    T: Transport,
+{
+    type Response = ();
+    type Error = S::Error;
+    type Config = S::Config;
+    type Service = Serve<S::Service>;
+    type InitError = S::InitError;
+    type Future = LocalBoxFuture<'static, Result<Self::Service, S::InitError>>;
+
+    fn new_service(&self, config: S::Config) -> Self::Future {
+        let service = self.0.new_service(config);
+        Box::pin(async move { Ok(Serve(service.await?)) })
+    }
+}
+
+impl<S, T> Service<Accepted<T>> for Serve<S>
+where
+    S: Service<Accepted<T>, Response = ()>,
+    T: Transport,
+{
+    type Response = ();
+    type Error = S::Error;
+    type Future = Serving<S::Future, T>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&self, accepted: Accepted<T>) -> Self::Future {
+        let link = Rc::clone(accepted.0.link());
+        Serving::Http {
+            // Boxed, so that it leaves nothing behind when its stream is handed over.
+            dispatcher: Box::pin(self.0.call(accepted)),
+            link,
+        }
+    }
+}
+
+/// A connection that is served.
+pub(super) enum Serving<F, T> {
+    Http {
+        dispatcher: Pin<Box<F>>,
+        link: Rc<Link<T>>,
+    },
+    Stream(Rc<StreamConnection<T>>),
+}
+
+impl<F, T> Unpin for Serving<F, T> {}
+
+impl<F, E, T> Future for Serving<F, T>
+where
+    F: Future<Output = Result<(), E>>,
+    T: Transport,
+{
+    type Output = Result<(), E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Self::Http { dispatcher, link } = &mut *self {
+            let polled = link.shared.during(|| dispatcher.as_mut().poll(cx));
+            let handed_over = link.transport.take().zip(link.shared.take());
+            let Some((transport, stream)) = handed_over else {
+                return polled;
+            };
+            *self = Self::Stream(StreamConnection::new(transport, stream, cx.waker()));
+        }
+        if let Self::Stream(connection) = &*self {
+            ready!(connection.poll(cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+}

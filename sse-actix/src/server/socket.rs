@@ -1,0 +1,133 @@
+//! A connection's socket, as actix has it.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::rt::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    connection::Accepted,
+    flush,
+    handover::Link,
+    listening::{self, BEHIND_A_STREAM},
+};
+
+/// What connections are made over: TCP, or TLS over TCP.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
+    fn tcp(&self) -> &TcpStream;
+
+    /// As what it was accepted.
+    fn accepted(&self, may_be_http2: bool) -> Accepted<'_>;
+}
+
+impl Transport for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+
+    fn accepted(&self, may_be_http2: bool) -> Accepted<'_> {
+        Accepted::over_tcp(self, may_be_http2)
+    }
+}
+
+/// The socket that actix's dispatcher reads and writes.
+///
+/// It does three things more than the transport. It tells a body that everything was [flushed](flush). Behind a
+/// stream it lets the dispatcher read no more than [`BEHIND_A_STREAM`]. And it leaves the dispatcher when the body is to
+/// be [handed over](super::handover).
+pub(super) struct Socket<T> {
+    /// `None` once it has left.
+    transport: Option<T>,
+    link: Rc<Link<T>>,
+}
+
+impl<T: Transport> Socket<T> {
+    pub(super) fn new(transport: T) -> Self {
+        Self {
+            transport: Some(transport),
+            link: Rc::default(),
+        }
+    }
+
+    pub(super) fn transport(&self) -> Option<&T> {
+        self.transport.as_ref()
+    }
+
+    /// What it shares with the future that serves its connection.
+    pub(super) fn link(&self) -> &Rc<Link<T>> {
+        &self.link
+    }
+
+    fn get(&mut self) -> io::Result<Pin<&mut T>> {
+        let transport = self.transport.as_mut();
+        transport
+            .map(Pin::new)
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl<T: Transport> AsyncRead for Socket<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(read) = self.link.shared.read_behind_stream() else {
+            return self.get()?.poll_read(cx, buf);
+        };
+        let transport = self.get()?;
+        let most = BEHIND_A_STREAM.saturating_sub(read).min(buf.remaining());
+        if most == 0 {
+            return listening::poll_left(transport.tcp(), cx).map(Ok);
+        }
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
+        ready!(transport.poll_read(cx, &mut part))?;
+        let filled = part.filled().len();
+        buf.advance(filled);
+        self.link.shared.has_read_behind_stream(filled);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: Transport> AsyncWrite for Socket<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        flush::writes(cx);
+        self.get()?.poll_write(cx, buf)
+    }
+
+    /// HTTP/2 alone writes so.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get()?.poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.transport().is_some_and(AsyncWrite::is_write_vectored)
+    }
+
+    /// Called when the dispatcher has nothing more to write.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut transport = self.get()?;
+        ready!(transport.as_mut().poll_flush(cx))?;
+        flush::flushed(cx, transport.tcp());
+        if self.link.shared.is_offered() {
+            let transport = self.transport.take();
+            self.link.transport.set(transport);
+            // It ends the dispatcher at once, and nobody sees it.
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get()?.poll_shutdown(cx)
+    }
+}

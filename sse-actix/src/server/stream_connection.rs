@@ -1,0 +1,306 @@
+//! A connection on HTTP/1.1 that carries one stream of a hub, to its end.
+
+use std::{
+    cell::RefCell,
+    error::Error,
+    io::{self, IoSlice, Write as _},
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    rc::{Rc, Weak},
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::{Buf as _, Bytes};
+use tokio::io::ReadBuf;
+
+use super::{
+    flush,
+    handover::{Drive, Stream},
+    listening::{self, BEHIND_A_STREAM},
+    socket::Transport,
+    traffic::Underway,
+};
+
+/// Up to this, a copy in one piece costs less than a write of several.
+const SMALL: usize = 512;
+
+/// What is written before others on the thread have a turn.
+const TURN: usize = 128 * 1024;
+
+/// Ends a body ([RFC 9112, 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)).
+const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
+
+/// It is polled by its own task, which waits for the socket, and driven by the hub's worker when there is something
+/// new. Both poll the body with the waker of the connection's task, so whatever the body waits for wakes that.
+pub(super) struct StreamConnection<T> {
+    state: RefCell<State<T>>,
+    /// Its task's.
+    waker: RefCell<Waker>,
+}
+
+struct State<T> {
+    transport: T,
+    stage: Stage,
+    unsent: Option<Box<Unsent>>,
+    /// The transport holds bytes that it was given.
+    unflushed: bool,
+    /// How much was read.
+    read: usize,
+}
+
+enum Stage {
+    Streaming(Stream),
+    /// The body has ended, and what it gave is on its way.
+    Ending(#[expect(dead_code, reason = "held for its drop")] Underway),
+    /// The last byte was sent.
+    Closing,
+    Over,
+}
+
+/// What the socket did not take of a chunk.
+struct Unsent {
+    head: Bytes,
+    body: Bytes,
+    end: Bytes,
+}
+
+impl<T: Transport> StreamConnection<T> {
+    pub(super) fn new(transport: T, stream: Stream, waker: &Waker) -> Rc<Self> {
+        let driven = Rc::clone(&stream.driven);
+        let this = Rc::new(Self {
+            state: RefCell::new(State {
+                transport,
+                stage: Stage::Streaming(stream),
+                unsent: None,
+                unflushed: false,
+                read: 0,
+            }),
+            waker: RefCell::new(waker.clone()),
+        });
+        let connection: Weak<Self> = Rc::downgrade(&this);
+        driven.carried_by(connection);
+        this
+    }
+
+    /// Serves it, as its own task.
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.waker.borrow().will_wake(cx.waker()) {
+            self.waker.replace(cx.waker().clone());
+        }
+        // Whoever drives it has it for no longer than a call.
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return Poll::Pending;
+        };
+        if state.has_left(cx) {
+            state.stage = Stage::Over;
+        }
+        state.poll(cx)
+    }
+}
+
+impl<T: Transport> Drive for StreamConnection<T> {
+    fn drive(&self) -> bool {
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return false;
+        };
+        let waker = self.waker.borrow().clone();
+        if state.poll(&mut Context::from_waker(&waker)).is_ready() {
+            // Its task ends with it.
+            waker.wake();
+            return true;
+        }
+        state.is_idle()
+    }
+}
+
+impl<T: Transport> State<T> {
+    /// All that the body gave was written, and it waits.
+    fn is_idle(&self) -> bool {
+        matches!(self.stage, Stage::Streaming(_)) && self.unsent.is_none() && !self.unflushed
+    }
+
+    /// Sends what there is. Ready when the connection is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut turn = 0;
+        loop {
+            match ready!(self.poll_send(cx)) {
+                Ok(()) => {}
+                // Nobody is there to be told.
+                Err(_) => self.stage = Stage::Over,
+            }
+            match &mut self.stage {
+                Stage::Streaming(_) if turn >= TURN => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Stage::Streaming(stream) => match poll_body(stream, cx) {
+                    Poll::Pending => {
+                        ready!(self.poll_flushed(cx));
+                        if !matches!(self.stage, Stage::Over) {
+                            return Poll::Pending;
+                        }
+                    }
+                    Poll::Ready(Some(Ok(chunk))) => {
+                        turn += chunk.len();
+                        // An empty one would end the body.
+                        if !chunk.is_empty() && self.send(chunk, cx).is_err() {
+                            self.stage = Stage::Over;
+                        }
+                    }
+                    // Without its last chunk, the client does not take it for whole.
+                    Poll::Ready(Some(Err(error))) => {
+                        tracing::debug!(target: "sse_actix", error = %error, "a stream was cut off");
+                        self.stage = Stage::Over;
+                    }
+                    Poll::Ready(None) => self.end_body(),
+                },
+                Stage::Ending(_) => {
+                    ready!(self.poll_flushed(cx));
+                    if !matches!(self.stage, Stage::Over) {
+                        self.stage = Stage::Closing;
+                    }
+                }
+                Stage::Closing => {
+                    let _ = ready!(Pin::new(&mut self.transport).poll_shutdown(cx));
+                    flush::discard_unread(self.transport.tcp());
+                    self.stage = Stage::Over;
+                }
+                Stage::Over => return Poll::Ready(()),
+            }
+        }
+    }
+
+    /// Sends one chunk, as far as the socket takes it.
+    fn send(&mut self, chunk: Bytes, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut head = Head::default();
+        let head = head.of(chunk.len());
+        let pieces = [head, &*chunk, b"\r\n"];
+        let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        let mut whole = [0; SMALL];
+        flush::writes(cx);
+        self.unflushed = true;
+        let transport = Pin::new(&mut self.transport);
+        let polled = match whole.get_mut(..len) {
+            Some(whole) => {
+                let mut free = &mut *whole;
+                for piece in pieces {
+                    // It fits.
+                    let _ = free.write(piece);
+                }
+                transport.poll_write(cx, whole)
+            }
+            None => transport.poll_write_vectored(cx, &pieces.map(IoSlice::new)),
+        };
+        let sent = match polled {
+            Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(sent) => sent?,
+            Poll::Pending => 0,
+        };
+        if sent < len {
+            let mut unsent = Unsent {
+                head: Bytes::copy_from_slice(head),
+                body: chunk,
+                end: Bytes::from_static(b"\r\n"),
+            };
+            unsent.advance(sent);
+            self.unsent = Some(Box::new(unsent));
+        }
+        Ok(())
+    }
+
+    /// Sends what was left of a chunk.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(unsent) = &mut self.unsent {
+            self.unflushed = true;
+            let pieces = [&*unsent.head, &*unsent.body, &*unsent.end].map(IoSlice::new);
+            match ready!(Pin::new(&mut self.transport).poll_write_vectored(cx, &pieces))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                sent => unsent.advance(sent),
+            }
+            if unsent.is_empty() {
+                self.unsent = None;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits until the socket has taken everything.
+    fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.unflushed {
+            match ready!(Pin::new(&mut self.transport).poll_flush(cx)) {
+                Ok(()) => {
+                    self.unflushed = false;
+                    flush::flushed(cx, self.transport.tcp());
+                }
+                Err(_) => self.stage = Stage::Over,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Sends the last chunk, and lets go of the body.
+    fn end_body(&mut self) {
+        self.unsent = Some(Box::new(Unsent {
+            head: Bytes::new(),
+            body: LAST_CHUNK,
+            end: Bytes::new(),
+        }));
+        let stage = mem::replace(&mut self.stage, Stage::Over);
+        if let Stage::Streaming(Stream { underway, .. }) = stage {
+            self.stage = Stage::Ending(underway);
+        }
+    }
+
+    /// Whether the client has left. What it sends is not answered: the head has said that the connection closes.
+    fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.read < BEHIND_A_STREAM {
+            let mut unread = [0; 1024];
+            let mut unread = ReadBuf::new(&mut unread);
+            match Pin::new(&mut self.transport).poll_read(cx, &mut unread) {
+                Poll::Pending => return false,
+                Poll::Ready(Err(_)) => return true,
+                Poll::Ready(Ok(())) if unread.filled().is_empty() => return true,
+                Poll::Ready(Ok(())) => self.read += unread.filled().len(),
+            }
+        }
+        listening::poll_left(self.transport.tcp(), cx).is_ready()
+    }
+}
+
+/// Polls a stream's body. A panic in whatever is around the stream ends this stream alone.
+fn poll_body(stream: &mut Stream, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
+    let body = stream.body.as_mut();
+    catch_unwind(AssertUnwindSafe(|| body.poll_next(cx))).unwrap_or_else(|_| {
+        stream.driven.panicked();
+        Poll::Ready(Some(Err("what is around its body panicked".into())))
+    })
+}
+
+impl Unsent {
+    fn advance(&mut self, mut sent: usize) {
+        for piece in [&mut self.head, &mut self.body, &mut self.end] {
+            let of_it = sent.min(piece.len());
+            piece.advance(of_it);
+            sent -= of_it;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.end.is_empty() && self.body.is_empty() && self.head.is_empty()
+    }
+}
+
+/// What comes before a chunk's bytes.
+#[derive(Default)]
+struct Head([u8; 18]);
+
+impl Head {
+    fn of(&mut self, len: usize) -> &[u8] {
+        let mut free = self.0.as_mut_slice();
+        // It fits: sixteen digits at most.
+        let _ = write!(free, "{len:X}\r\n");
+        let left = free.len();
+        self.0.get(..self.0.len() - left).unwrap_or_default()
+    }
+}
