@@ -7,6 +7,7 @@ mod links;
 use std::{
     fmt,
     future::Future as _,
+    hint::black_box,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -146,7 +147,9 @@ impl<S: Source> StreamBody<S> {
 impl<S: Source> MessageBody for StreamBody<S> {
     type Error = Error;
 
+    /// Looks at what a poll looks at first, as [`Drive::fetch`](crate::server::Drive::fetch) wants it.
     fn size(&self) -> BodySize {
+        black_box((self.links.control.verdict(), self.outbox.is_open(), self.journal.is_over()));
         BodySize::Stream
     }
 

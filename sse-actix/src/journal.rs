@@ -174,6 +174,10 @@ impl Journal {
         self.bytes += bytes as u64;
     }
 
+    pub(crate) fn is_over(&self) -> bool {
+        self.reason.is_some()
+    }
+
     pub(crate) fn end(&mut self, reason: Reason) {
         self.reason = Some(Box::new(reason));
     }

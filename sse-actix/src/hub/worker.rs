@@ -258,8 +258,12 @@ impl Worker {
         }
         // Whatever is around their bodies may publish, subscribe or end streams, so nothing is borrowed here.
         self.now.set(Some(self.clock()));
-        for member in due {
-            member.go_on(self.ticks.get());
+        let driven: SmallVec<[_; SLICE]> = due.iter().map(|member| member.connection()).collect();
+        for connection in driven.iter().flatten() {
+            connection.fetch();
+        }
+        for (member, connection) in due.iter().zip(driven) {
+            member.go_on(connection.as_deref(), self.ticks.get());
         }
         self.now.set(None);
         if go_on {

@@ -19,7 +19,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
 use super::traffic::Underway;
@@ -38,6 +38,10 @@ pub(crate) trait Drive {
     /// Polls the body, and writes what it gives. Whether all was written and the body waits; if not, the connection's
     /// own task goes on when it is woken.
     fn drive(&self) -> bool;
+
+    /// Looks at what [`drive`](Self::drive) will look at. It is spread over memory: who looks at several connections before
+    /// the first is driven lets the processor fetch it for all of them at once.
+    fn fetch(&self);
 }
 
 /// In the extensions of a response: it is a stream.
@@ -125,10 +129,16 @@ impl Shared {
 
 /// A response's outermost body, whatever it is.
 pub(super) trait AnyBody {
+    fn size(&self) -> BodySize;
+
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>>;
 }
 
 impl<B: MessageBody> AnyBody for B {
+    fn size(&self) -> BodySize {
+        MessageBody::size(self)
+    }
+
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
         MessageBody::poll_next(self, cx).map_err(Into::into)
     }

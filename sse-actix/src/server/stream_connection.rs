@@ -104,13 +104,21 @@ impl<T: Transport> Drive for StreamConnection<T> {
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return false;
         };
-        let waker = self.waker.borrow().clone();
+        let waker = self.waker.borrow();
         if state.poll(&mut Context::from_waker(&waker)).is_ready() {
             // Its task ends with it.
-            waker.wake();
+            waker.wake_by_ref();
             return true;
         }
         state.is_idle()
+    }
+
+    fn fetch(&self) {
+        if let Ok(state) = self.state.try_borrow()
+            && let Stage::Streaming(stream) = &state.stage
+        {
+            stream.body.size();
+        }
     }
 }
 

@@ -95,7 +95,7 @@ impl Worker {
                 self.beat_at(&member, silent_until);
             } else if member.waiting.get() {
                 member.beat.set(true);
-                member.go_on(self.ticks.get());
+                member.go_on(member.connection().as_deref(), self.ticks.get());
             } else {
                 // What it was woken for it has not sent: its client reads slowly.
                 self.beat_at(&member, now + u64::from(member.silence.get()));

@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    rc::Weak,
+    rc::{Rc, Weak},
     task::{Context, Waker},
 };
 
@@ -172,11 +172,15 @@ impl Member {
 
     /// Lets it send what it has, at once if its connection was handed over. To be called when nothing of the worker is
     /// borrowed: its body is polled, and whatever is around that.
-    pub(super) fn go_on(&self, now: u32) {
-        let driven = self.connection.get().and_then(Weak::upgrade);
-        if !driven.is_some_and(|connection| connection.drive()) {
+    pub(super) fn go_on(&self, connection: Option<&dyn Drive>, now: u32) {
+        if !connection.is_some_and(Drive::drive) {
             self.wake(now);
         }
+    }
+
+    /// Its connection, if that was handed over.
+    pub(super) fn connection(&self) -> Option<Rc<dyn Drive>> {
+        self.connection.get().and_then(Weak::upgrade)
     }
 
     pub(super) fn wake(&self, now: u32) {
