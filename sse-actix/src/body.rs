@@ -149,7 +149,11 @@ impl<S: Source> MessageBody for StreamBody<S> {
 
     /// Looks at what a poll looks at first, as [`Drive::fetch`](crate::server::Drive::fetch) wants it.
     fn size(&self) -> BodySize {
-        black_box((self.links.control.verdict(), self.outbox.is_open(), self.journal.is_over()));
+        black_box((
+            self.links.control.verdict(),
+            self.outbox.is_open(),
+            self.journal.is_over(),
+        ));
         BodySize::Stream
     }
 

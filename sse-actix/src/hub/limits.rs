@@ -47,6 +47,7 @@ pub(super) struct Limits {
     pub(super) proxies: Vec<IpNet>,
     rate: Option<DefaultKeyedRateLimiter<IpAddr>>,
     streams: AtomicUsize,
+    handed_over: AtomicUsize,
     addresses: Counts<IpAddr>,
     tags: Counts<Box<str>>,
     turned_away: [AtomicU64; 4],
@@ -86,6 +87,7 @@ impl Limits {
             proxies,
             rate,
             streams: AtomicUsize::new(0),
+            handed_over: AtomicUsize::new(0),
             addresses: Counts::default(),
             tags: Counts::default(),
             turned_away: Default::default(),
@@ -94,6 +96,10 @@ impl Limits {
 
     pub(super) fn streams(&self) -> usize {
         self.streams.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn handed_over(&self) -> usize {
+        self.handed_over.load(Ordering::Relaxed)
     }
 
     pub(super) fn turned_away(&self) -> TurnedAway {
@@ -142,6 +148,7 @@ impl Limits {
 pub(super) struct Seat {
     state: Arc<State>,
     held: Option<Box<Held>>,
+    handed_over: bool,
 }
 
 /// What is counted by key; most streams have nothing of it.
@@ -164,6 +171,7 @@ impl Seat {
         let mut seat = Self {
             state: Arc::clone(state),
             held: None,
+            handed_over: false,
         };
         if limits.quotas.streams.is_some_and(|most| streams >= most) {
             return Err(limits.refuse(Overload::Streams));
@@ -186,10 +194,21 @@ impl Seat {
     }
 }
 
+impl Seat {
+    /// Its stream's connection was handed over.
+    pub(super) fn hand_over(&mut self) {
+        self.handed_over = true;
+        self.state.limits.handed_over.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let limits = &self.state.limits;
         limits.streams.fetch_sub(1, Ordering::AcqRel);
+        if self.handed_over {
+            limits.handed_over.fetch_sub(1, Ordering::Relaxed);
+        }
         if let Some(held) = self.held.take() {
             if let Some(address) = &held.address {
                 limits.addresses.give_back(address);

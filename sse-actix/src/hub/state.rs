@@ -137,6 +137,7 @@ impl State {
         HubStats {
             log: self.log.health(),
             streams: self.limits.streams(),
+            handed_over: self.limits.handed_over(),
             turned_away: self.limits.turned_away(),
             evictions: self.counters.evictions(),
             topics: topics.iter().map(|topic| topic.stats(self)).collect(),

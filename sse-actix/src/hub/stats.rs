@@ -10,6 +10,9 @@ pub struct HubStats {
     pub log: LogHealth,
     /// Streams that read.
     pub streams: usize,
+    /// How many of them have their connections [handed over](crate::Server::direct_fan_out) to the hub. The others are on
+    /// HTTP/2, plain, made for a function under `#[sse_stream]`, or on a server that hands nothing over.
+    pub handed_over: usize,
     /// Requests that were turned away, by limit.
     pub turned_away: TurnedAway,
     /// Streams that the hub has ended, by reason.

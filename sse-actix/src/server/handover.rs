@@ -74,6 +74,8 @@ pub(super) struct Shared {
     is_offered: Cell<bool>,
     /// How much was read behind a stream, while one is being sent.
     behind: Cell<Option<usize>>,
+    /// Something that came behind a stream was dropped.
+    dropped: Cell<bool>,
 }
 
 thread_local! {
@@ -120,6 +122,14 @@ impl Shared {
 
     pub(super) fn read_behind_stream(&self) -> Option<usize> {
         self.behind.get()
+    }
+
+    pub(super) fn drop_behind_stream(&self) {
+        self.dropped.set(true);
+    }
+
+    pub(super) fn has_dropped(&self) -> bool {
+        self.dropped.get()
     }
 
     pub(super) fn has_read_behind_stream(&self, bytes: usize) {

@@ -1,46 +1,34 @@
-//! What a client sends behind the request for a stream. Nobody answers it before the stream has ended, so little of it is
-//! read; but a client that leaves is noticed.
+//! What a client sends behind its request for a stream. Nobody answers it before the stream has ended, so little of it is
+//! kept. The rest is read and dropped, because only who reads learns that a client has left.
 
 use std::{
-    io,
+    pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use actix_web::rt::net::TcpStream;
-use tokio::io::Interest;
+use tokio::io::{AsyncRead, ReadBuf};
 
-/// How many bytes are read behind a stream.
+/// How many bytes are kept behind a stream.
 pub(super) const BEHIND_A_STREAM: usize = 64 * 1024;
 
-/// Waits until the client has left, and reads nothing: what it goes on to send stays in the kernel, whose buffer is soon
-/// full.
-pub(super) fn poll_left(tcp: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
-    loop {
-        if ready!(tcp.poll_read_ready(cx)).is_err() || has_left(tcp) {
+/// How often is read before others on the thread have a turn.
+const TURN: usize = 16;
+
+/// Drops what arrives, and tells so, until the client has left.
+pub(super) fn poll_left(
+    transport: &mut (impl AsyncRead + Unpin),
+    cx: &mut Context<'_>,
+    mut dropped: impl FnMut(),
+) -> Poll<()> {
+    for _ in 0..TURN {
+        let mut unread = [0; 4096];
+        let mut unread = ReadBuf::new(&mut unread);
+        let read = ready!(Pin::new(&mut *transport).poll_read(cx, &mut unread));
+        if read.is_err() || unread.filled().is_empty() {
             return Poll::Ready(());
         }
-        // Waits for the next time that something happens.
-        let _ = tcp.try_io(Interest::READABLE, || {
-            Err::<(), _>(io::ErrorKind::WouldBlock.into())
-        });
+        dropped();
     }
-}
-
-#[cfg(target_os = "linux")]
-fn has_left(tcp: &TcpStream) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-    let now = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    let mut polled = [PollFd::new(tcp, PollFlags::RDHUP)];
-    let left = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-    poll(&mut polled, Some(&now)).is_err() || polled[0].revents().intersects(left)
-}
-
-/// Elsewhere the next write finds out.
-#[cfg(not(target_os = "linux"))]
-fn has_left(_: &TcpStream) -> bool {
-    false
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }

@@ -70,6 +70,18 @@ impl<F> Server<F> {
         B: MessageBody + 'static,
     {
         self.check()?;
+        let hands_over = self.direct_fan_out && self.on_connect.is_none();
+        if !hands_over {
+            let because = if self.on_connect.is_some() {
+                "there is an `on_connect` hook"
+            } else {
+                "`direct_fan_out(false)`"
+            };
+            tracing::info!(
+                target: "sse_actix", because,
+                "connections are not handed over to hubs: a reader takes 13 KB instead of 1.6"
+            );
+        }
         // Beyond our own, which ends the wait first.
         let timeout = self.shutdown_timeout.as_secs().saturating_add(1);
         let traffic = Arc::new(Traffic::default());
@@ -86,7 +98,7 @@ impl<F> Server<F> {
                 shutdown: self.shutdown.clone(),
                 traffic: Arc::clone(&traffic),
                 connection: None,
-                hands_over: self.direct_fan_out && self.on_connect.is_none(),
+                hands_over,
                 method: Method::GET,
                 drains: false,
             },

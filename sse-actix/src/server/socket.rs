@@ -38,7 +38,7 @@ impl Transport for TcpStream {
 /// The socket that actix's dispatcher reads and writes.
 ///
 /// It does three things more than the transport. It tells a body that everything was [flushed](flush). Behind a
-/// stream it lets the dispatcher read no more than [`BEHIND_A_STREAM`]. And it leaves the dispatcher when the body is to
+/// stream it lets the dispatcher read no more than [`BEHIND_A_STREAM`], and nothing after it. And it leaves the dispatcher when the body is to
 /// be [handed over](super::handover).
 pub(super) struct Socket<T> {
     /// `None` once it has left.
@@ -77,19 +77,24 @@ impl<T: Transport> AsyncRead for Socket<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Some(read) = self.link.shared.read_behind_stream() else {
-            return self.get()?.poll_read(cx, buf);
+        let shared = Rc::clone(&self.link.shared);
+        let mut transport = self.get()?;
+        let Some(read) = shared.read_behind_stream() else {
+            if shared.has_dropped() {
+                // What comes next is the middle of something: as if the client had left.
+                return Poll::Ready(Ok(()));
+            }
+            return transport.poll_read(cx, buf);
         };
-        let transport = self.get()?;
         let most = BEHIND_A_STREAM.saturating_sub(read).min(buf.remaining());
         if most == 0 {
-            return listening::poll_left(transport.tcp(), cx).map(Ok);
+            return listening::poll_left(&mut *transport, cx, || shared.drop_behind_stream()).map(Ok);
         }
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
         ready!(transport.poll_read(cx, &mut part))?;
         let filled = part.filled().len();
         buf.advance(filled);
-        self.link.shared.has_read_behind_stream(filled);
+        shared.has_read_behind_stream(filled);
         Poll::Ready(Ok(()))
     }
 }

@@ -12,12 +12,11 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
-use tokio::io::ReadBuf;
 
 use super::{
     flush,
     handover::{Drive, Stream},
-    listening::{self, BEHIND_A_STREAM},
+    listening,
     socket::Transport,
     traffic::Underway,
 };
@@ -45,8 +44,6 @@ struct State<T> {
     unsent: Option<Box<Unsent>>,
     /// The transport holds bytes that it was given.
     unflushed: bool,
-    /// How much was read.
-    read: usize,
 }
 
 enum Stage {
@@ -74,7 +71,6 @@ impl<T: Transport> StreamConnection<T> {
                 stage: Stage::Streaming(stream),
                 unsent: None,
                 unflushed: false,
-                read: 0,
             }),
             waker: RefCell::new(waker.clone()),
         });
@@ -262,17 +258,7 @@ impl<T: Transport> State<T> {
 
     /// Whether the client has left. What it sends is not answered: the head has said that the connection closes.
     fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
-        while self.read < BEHIND_A_STREAM {
-            let mut unread = [0; 1024];
-            let mut unread = ReadBuf::new(&mut unread);
-            match Pin::new(&mut self.transport).poll_read(cx, &mut unread) {
-                Poll::Pending => return false,
-                Poll::Ready(Err(_)) => return true,
-                Poll::Ready(Ok(())) if unread.filled().is_empty() => return true,
-                Poll::Ready(Ok(())) => self.read += unread.filled().len(),
-            }
-        }
-        listening::poll_left(self.transport.tcp(), cx).is_ready()
+        listening::poll_left(&mut self.transport, cx, || {}).is_ready()
     }
 }
 

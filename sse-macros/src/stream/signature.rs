@@ -264,6 +264,14 @@ impl<'ast> Visit<'ast> for Borrows<'_> {
     }
 }
 
+fn has_ident(tokens: TokenStream, name: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == name,
+        TokenTree::Group(group) => has_ident(group.stream(), name),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proc_macro2::TokenStream;
@@ -414,12 +422,4 @@ mod tests {
             .collect();
         assert_eq!(attrs, ["# [a]", "# [b]"]);
     }
-}
-
-fn has_ident(tokens: TokenStream, name: &str) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == name,
-        TokenTree::Group(group) => has_ident(group.stream(), name),
-        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
-    })
 }

@@ -1,6 +1,8 @@
 //! Streams whose connections were handed over to their hub: what they carry, and what is around their bodies.
 
 mod around;
+mod behind;
+mod life;
 
 use std::{
     net::SocketAddr,

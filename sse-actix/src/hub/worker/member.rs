@@ -195,7 +195,12 @@ impl Member {
 impl Driven for Member {
     fn carried_by(&self, connection: Weak<dyn Drive>) {
         // A stream stays on its connection.
-        let _ = self.connection.set(connection);
+        if self.connection.set(connection).is_ok()
+            && let Some(mut seat) = self.seat.take()
+        {
+            seat.hand_over();
+            self.seat.set(Some(seat));
+        }
     }
 
     fn panicked(&self) {
