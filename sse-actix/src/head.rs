@@ -122,6 +122,7 @@ fn may_be_handed_over(request: &HttpRequest, host: Option<&Host>) -> bool {
         && request.version() == Version::HTTP_11
         && request.method() == Method::GET
         && !headers.contains_key(header::TRANSFER_ENCODING)
+        && !headers.contains_key(header::UPGRADE)
         && headers
             .get(header::CONTENT_LENGTH)
             .is_none_or(|length| length == "0")

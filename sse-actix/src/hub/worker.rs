@@ -9,6 +9,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, HashMap, VecDeque},
     future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::{Rc, Weak},
     sync::{
@@ -260,7 +261,7 @@ impl Worker {
         self.now.set(Some(self.clock()));
         let driven: SmallVec<[_; SLICE]> = due.iter().map(|member| member.connection()).collect();
         for connection in driven.iter().flatten() {
-            connection.fetch();
+            let _ = catch_unwind(AssertUnwindSafe(|| connection.fetch()));
         }
         for (member, connection) in due.iter().zip(driven) {
             member.go_on(connection.as_deref(), self.ticks.get());

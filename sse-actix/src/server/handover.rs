@@ -16,13 +16,13 @@ use std::{
     error::Error,
     pin::Pin,
     rc::{Rc, Weak},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use super::traffic::Underway;
+use super::{listening::BEHIND_A_STREAM, traffic::Underway};
 
 /// Whose events a stream carries: a hub's subscription.
 pub(crate) trait Driven {
@@ -72,10 +72,24 @@ pub(super) struct Shared {
     /// The stream that is to be handed over at the next flush.
     offered: RefCell<Option<Stream>>,
     is_offered: Cell<bool>,
-    /// How much was read behind a stream, while one is being sent.
-    behind: Cell<Option<usize>>,
+    /// What may be read behind a request, while it is answered.
+    behind: Cell<Behind>,
     /// Something that came behind a stream was dropped.
     dropped: Cell<bool>,
+    /// Who waits to read on.
+    paused: Cell<Option<Waker>>,
+}
+
+/// What may be read behind a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Behind {
+    /// Anything: no request is under way, or one whose body has no end yet.
+    #[default]
+    All,
+    /// So many bytes, then none until it is answered.
+    Most(usize),
+    /// It is answered with a stream: so many bytes, what follows is dropped.
+    ThenDropped(usize),
 }
 
 thread_local! {
@@ -112,16 +126,49 @@ impl Shared {
         self.offered.take()
     }
 
+    /// A request has come, with a body of so many bytes; `None` if nobody knows how many.
+    pub(super) fn begin_request(&self, body: Option<u64>) {
+        let body = body.map(|body| usize::try_from(body).unwrap_or(usize::MAX));
+        self.behind.set(body.map_or(Behind::All, |body| {
+            Behind::Most(body.saturating_add(BEHIND_A_STREAM))
+        }));
+    }
+
+    /// It is answered with a stream.
     pub(super) fn begin_stream(&self) {
-        self.behind.set(Some(0));
+        if let Behind::Most(bytes) = self.behind.get() {
+            self.behind.set(Behind::ThenDropped(bytes));
+        }
+        self.read_on();
     }
 
-    pub(super) fn end_stream(&self) {
-        self.behind.set(None);
+    /// It was answered, or is about to be with something other than a stream.
+    pub(super) fn end_request(&self) {
+        self.behind.set(Behind::All);
+        self.read_on();
     }
 
-    pub(super) fn read_behind_stream(&self) -> Option<usize> {
+    fn read_on(&self) {
+        if let Some(paused) = self.paused.take() {
+            paused.wake();
+        }
+    }
+
+    pub(super) fn behind(&self) -> Behind {
         self.behind.get()
+    }
+
+    pub(super) fn has_read(&self, bytes: usize) {
+        self.behind.set(match self.behind.get() {
+            Behind::All => Behind::All,
+            Behind::Most(most) => Behind::Most(most.saturating_sub(bytes)),
+            Behind::ThenDropped(most) => Behind::ThenDropped(most.saturating_sub(bytes)),
+        });
+    }
+
+    /// Waits to read on.
+    pub(super) fn pause(&self, cx: &Context<'_>) {
+        self.paused.set(Some(cx.waker().clone()));
     }
 
     pub(super) fn drop_behind_stream(&self) {
@@ -130,10 +177,6 @@ impl Shared {
 
     pub(super) fn has_dropped(&self) -> bool {
         self.dropped.get()
-    }
-
-    pub(super) fn has_read_behind_stream(&self, bytes: usize) {
-        self.behind.set(self.behind.get().map(|read| read + bytes));
     }
 }
 
@@ -158,6 +201,7 @@ impl<B: MessageBody> AnyBody for B {
 pub(super) struct Stream {
     pub(super) body: Pin<Box<dyn AnyBody>>,
     pub(super) driven: Rc<dyn Driven>,
+    #[expect(dead_code, reason = "held for its drop")]
     pub(super) underway: Underway,
 }
 
@@ -181,7 +225,13 @@ impl Offer {
         let Some(mut stream) = self.stream.take().or_else(|| self.connection.take()) else {
             return Poll::Ready(None);
         };
-        let polled = stream.body.as_mut().poll_next(cx);
+        let polled = loop {
+            match stream.body.as_mut().poll_next(cx) {
+                // The dispatcher would end the body with it.
+                Poll::Ready(Some(Ok(chunk))) if chunk.is_empty() => {}
+                polled => break polled,
+            }
+        };
         if polled.is_pending() {
             *self.connection.offered.borrow_mut() = Some(stream);
             self.connection.is_offered.set(true);

@@ -86,8 +86,11 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Self::Http { dispatcher, link } = &mut *self {
             let polled = link.shared.during(|| dispatcher.as_mut().poll(cx));
-            let handed_over = link.transport.take().zip(link.shared.take());
-            let Some((transport, stream)) = handed_over else {
+            // An offer stays where it is as long as the socket has not left.
+            let transport = link.transport.take();
+            let Some((transport, stream)) =
+                transport.and_then(|transport| Some((transport, link.shared.take()?)))
+            else {
                 return polled;
             };
             *self = Self::Stream(StreamConnection::new(transport, stream, cx.waker()));

@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{
     connection::Accepted,
     flush,
-    handover::Link,
-    listening::{self, BEHIND_A_STREAM},
+    handover::{Behind, Link},
+    listening,
 };
 
 /// What connections are made over: TCP, or TLS over TCP.
@@ -37,8 +37,8 @@ impl Transport for TcpStream {
 
 /// The socket that actix's dispatcher reads and writes.
 ///
-/// It does three things more than the transport. It tells a body that everything was [flushed](flush). Behind a
-/// stream it lets the dispatcher read no more than [`BEHIND_A_STREAM`], and nothing after it. And it leaves the dispatcher when the body is to
+/// It does three things more than the transport. It tells a body that everything was [flushed](flush). It lets the
+/// dispatcher read [no more than some](Behind) behind a request. And it leaves the dispatcher when the body is to
 /// be [handed over](super::handover).
 pub(super) struct Socket<T> {
     /// `None` once it has left.
@@ -79,22 +79,25 @@ impl<T: Transport> AsyncRead for Socket<T> {
     ) -> Poll<io::Result<()>> {
         let shared = Rc::clone(&self.link.shared);
         let mut transport = self.get()?;
-        let Some(read) = shared.read_behind_stream() else {
-            if shared.has_dropped() {
-                // What comes next is the middle of something: as if the client had left.
-                return Poll::Ready(Ok(()));
+        let gap = shared.has_dropped();
+        let most = match shared.behind() {
+            // What comes next is the middle of something: as if the client had left.
+            Behind::All if gap => return Poll::Ready(Ok(())),
+            Behind::All => return transport.poll_read(cx, buf),
+            Behind::Most(bytes) if gap || bytes == 0 => {
+                shared.pause(cx);
+                return Poll::Pending;
             }
-            return transport.poll_read(cx, buf);
+            Behind::ThenDropped(bytes) if gap || bytes == 0 => {
+                return listening::poll_left(&mut *transport, cx, || shared.drop_behind_stream()).map(Ok);
+            }
+            Behind::Most(bytes) | Behind::ThenDropped(bytes) => bytes.min(buf.remaining()),
         };
-        let most = BEHIND_A_STREAM.saturating_sub(read).min(buf.remaining());
-        if most == 0 {
-            return listening::poll_left(&mut *transport, cx, || shared.drop_behind_stream()).map(Ok);
-        }
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
         ready!(transport.poll_read(cx, &mut part))?;
         let filled = part.filled().len();
         buf.advance(filled);
-        shared.has_read_behind_stream(filled);
+        shared.has_read(filled);
         Poll::Ready(Ok(()))
     }
 }
@@ -120,6 +123,7 @@ impl<T: Transport> AsyncWrite for Socket<T> {
 
     /// Called when the dispatcher has nothing more to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        flush::writes(cx);
         let mut transport = self.get()?;
         ready!(transport.as_mut().poll_flush(cx))?;
         flush::flushed(cx, transport.tcp());

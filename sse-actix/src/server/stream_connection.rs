@@ -4,7 +4,6 @@ use std::{
     cell::RefCell,
     error::Error,
     io::{self, IoSlice, Write as _},
-    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::{Rc, Weak},
@@ -18,14 +17,19 @@ use super::{
     handover::{Drive, Stream},
     listening,
     socket::Transport,
-    traffic::Underway,
 };
 
 /// Up to this, a copy in one piece costs less than a write of several.
 const SMALL: usize = 512;
 
+/// Up to this, what waits for the socket is copied.
+const COPIED: usize = 4 * 1024;
+
 /// What is written before others on the thread have a turn.
 const TURN: usize = 128 * 1024;
+
+/// What a chunk counts at least, of a turn.
+const LEAST: usize = 64;
 
 /// Ends a body ([RFC 9112, 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)).
 const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
@@ -49,7 +53,7 @@ struct State<T> {
 enum Stage {
     Streaming(Stream),
     /// The body has ended, and what it gave is on its way.
-    Ending(#[expect(dead_code, reason = "held for its drop")] Underway),
+    Ending,
     /// The last byte was sent.
     Closing,
     Over,
@@ -90,6 +94,7 @@ impl<T: Transport> StreamConnection<T> {
         };
         if state.has_left(cx) {
             state.stage = Stage::Over;
+            return Poll::Ready(());
         }
         state.poll(cx)
     }
@@ -146,7 +151,7 @@ impl<T: Transport> State<T> {
                         }
                     }
                     Poll::Ready(Some(Ok(chunk))) => {
-                        turn += chunk.len();
+                        turn += chunk.len().max(LEAST);
                         // An empty one would end the body.
                         if !chunk.is_empty() && self.send(chunk, cx).is_err() {
                             self.stage = Stage::Over;
@@ -159,7 +164,7 @@ impl<T: Transport> State<T> {
                     }
                     Poll::Ready(None) => self.end_body(),
                 },
-                Stage::Ending(_) => {
+                Stage::Ending => {
                     ready!(self.poll_flushed(cx));
                     if !matches!(self.stage, Stage::Over) {
                         self.stage = Stage::Closing;
@@ -204,7 +209,12 @@ impl<T: Transport> State<T> {
         if sent < len {
             let mut unsent = Unsent {
                 head: Bytes::copy_from_slice(head),
-                body: chunk,
+                // A small one is a part of a buffer that is shared.
+                body: if chunk.len() > COPIED {
+                    chunk
+                } else {
+                    Bytes::copy_from_slice(&chunk)
+                },
                 end: Bytes::from_static(b"\r\n"),
             };
             unsent.advance(sent);
@@ -232,6 +242,7 @@ impl<T: Transport> State<T> {
     /// Waits until the socket has taken everything.
     fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.unflushed {
+            flush::writes(cx);
             match ready!(Pin::new(&mut self.transport).poll_flush(cx)) {
                 Ok(()) => {
                     self.unflushed = false;
@@ -250,10 +261,7 @@ impl<T: Transport> State<T> {
             body: LAST_CHUNK,
             end: Bytes::new(),
         }));
-        let stage = mem::replace(&mut self.stage, Stage::Over);
-        if let Stage::Streaming(Stream { underway, .. }) = stage {
-            self.stage = Stage::Ending(underway);
-        }
+        self.stage = Stage::Ending;
     }
 
     /// Whether the client has left. What it sends is not answered: the head has said that the connection closes.

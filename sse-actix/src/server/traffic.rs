@@ -22,7 +22,7 @@ use actix_web::{
     HttpMessage as _,
     body::{BodySize, MessageBody},
     dev::AppConfig,
-    http::Version,
+    http::{Version, header},
 };
 use bytes::Bytes;
 use futures_core::future::LocalBoxFuture;
@@ -175,6 +175,9 @@ where
         let underway = Some(Underway::begin(&host.traffic));
         let is_http1 = request.version() < Version::HTTP_2;
         let connection = is_http1.then(Shared::current).flatten();
+        if let Some(connection) = &connection {
+            connection.begin_request(length_of(&request));
+        }
         CountedCall {
             call: self.inner.call(request),
             host: Some(host),
@@ -208,7 +211,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let call = this.call;
-        Host::during(this.host, || call.poll(cx))
+        let called = Host::during(this.host, || call.poll(cx));
+        if let (Poll::Ready(Err(_)), Some(connection)) = (&called, &this.connection) {
+            connection.end_request();
+        }
+        called
             .map_ok(|response| CountedBody::of(response.into(), this.underway.take(), this.connection.take()))
     }
 }
@@ -240,7 +247,19 @@ impl BehindStream {
 
 impl Drop for BehindStream {
     fn drop(&mut self) {
-        self.0.end_stream();
+        self.0.end_request();
+    }
+}
+
+/// How long a request's body is; `None` if only its end tells.
+fn length_of(request: &Request) -> Option<u64> {
+    let headers = request.headers();
+    if headers.contains_key(header::TRANSFER_ENCODING) || headers.contains_key(header::UPGRADE) {
+        return None;
+    }
+    match headers.get(header::CONTENT_LENGTH) {
+        Some(length) => length.to_str().ok()?.trim().parse().ok(),
+        None => Some(0),
     }
 }
 
@@ -253,7 +272,11 @@ impl<B: MessageBody + 'static> CountedBody<B> {
         let stream = response.extensions_mut().remove::<IsStream>();
         let (driven, connection) = match (stream, connection) {
             (Some(IsStream { driven }), Some(connection)) => (driven, Some(connection)),
-            _ => (None, None),
+            (None, Some(connection)) => {
+                connection.end_request();
+                (None, None)
+            }
+            (_, None) => (None, None),
         };
         // Middleware may have put another body in its place, or measured it.
         let is_chunked = response.body().size() == BodySize::Stream && response.head().chunked();

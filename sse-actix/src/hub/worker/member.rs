@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::{Rc, Weak},
     task::{Context, Waker},
 };
@@ -173,7 +174,12 @@ impl Member {
     /// Lets it send what it has, at once if its connection was handed over. To be called when nothing of the worker is
     /// borrowed: its body is polled, and whatever is around that.
     pub(super) fn go_on(&self, connection: Option<&dyn Drive>, now: u32) {
-        if !connection.is_some_and(Drive::drive) {
+        self.waiting.set(false);
+        // A panic of what is around its body ends this stream alone.
+        let drive = |connection: &dyn Drive| catch_unwind(AssertUnwindSafe(|| connection.drive()));
+        let driven = connection.is_some_and(|connection| drive(connection).unwrap_or(false));
+        // What is around its body may poll that in another task.
+        if !driven || !self.waiting.get() {
             self.wake(now);
         }
     }

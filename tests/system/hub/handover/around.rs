@@ -1,8 +1,9 @@
 //! Foreign code around the body of a stream that was handed over. It runs where the hub writes to all of its readers.
 
 use std::{
-    future::{Ready, ready},
+    future::{Ready, poll_fn, ready},
     marker::PhantomPinned,
+    mem,
     pin::Pin,
     ptr,
     task::{Context, Poll},
@@ -21,6 +22,7 @@ use futures_util::FutureExt as _;
 use pin_project_lite::pin_project;
 use sse_actix::{Event, Hub, Subscription, test::Serving};
 use sse_tests::{patience::until, wire::Wire};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::super::{Reader, count, data, event};
 use crate::log::Log;
@@ -39,6 +41,12 @@ enum Trick {
     Fail,
     /// Panics there.
     Panic,
+    /// Panics when it is dropped, after its end.
+    PanicInDrop,
+    /// Gives an empty chunk before each.
+    Empty,
+    /// Has the body polled by another task.
+    Elsewhere,
     /// Publishes to another topic and ends another stream, while it is polled and when it is dropped.
     Meddle,
 }
@@ -51,6 +59,7 @@ pin_project! {
         hub: Hub,
         chunks: usize,
         held: Option<Bytes>,
+        elsewhere: Option<UnboundedReceiver<Bytes>>,
         at: usize,
         #[pin]
         pinned: PhantomPinned,
@@ -58,8 +67,10 @@ pin_project! {
 
     impl PinnedDrop for Tricky {
         fn drop(this: Pin<&mut Self>) {
-            if this.trick == Trick::Meddle {
-                meddle(&this.hub);
+            match this.trick {
+                Trick::Meddle => meddle(&this.hub),
+                Trick::PanicInDrop => panic!("as it likes"),
+                _ => {}
             }
         }
     }
@@ -91,6 +102,19 @@ impl MessageBody for Tricky {
         if let Some(held) = this.held.take() {
             return Poll::Ready(Some(Ok(held)));
         }
+        if *this.trick == Trick::Elsewhere {
+            let elsewhere = this.elsewhere.get_or_insert_with(|| {
+                let mut body = mem::replace(this.body, BoxBody::new(()));
+                let (sender, receiver) = unbounded_channel();
+                actix_web::rt::spawn(async move {
+                    while let Some(Ok(chunk)) = poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await {
+                        let _ = sender.send(chunk);
+                    }
+                });
+                receiver
+            });
+            return elsewhere.poll_recv(cx).map(|chunk| chunk.map(Ok));
+        }
         let polled = Pin::new(&mut *this.body).poll_next(cx);
         let Poll::Ready(Some(Ok(chunk))) = polled else {
             return polled.map_err(|error| ErrorInternalServerError(error.to_string()));
@@ -113,7 +137,11 @@ impl MessageBody for Tricky {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Trick::End if third_event => return Poll::Ready(None),
+            Trick::End | Trick::PanicInDrop if third_event => return Poll::Ready(None),
+            Trick::Empty => {
+                *this.held = Some(chunk);
+                return Poll::Ready(Some(Ok(Bytes::new())));
+            }
             Trick::Fail if third_event => {
                 return Poll::Ready(Some(Err(ErrorInternalServerError("as it likes"))));
             }
@@ -141,6 +169,7 @@ fn serve(hub: &Hub, trick: Trick) -> Serving {
                         hub,
                         chunks: 0,
                         held: None,
+                        elsewhere: None,
                         at: 0,
                         pinned: PhantomPinned,
                     }))
@@ -218,6 +247,21 @@ async fn it_may_keep_some() {
 #[tokio::test]
 async fn it_may_end() {
     assert_eq!(tricked(Trick::End).await, (strings("1 2"), true));
+}
+
+#[tokio::test]
+async fn it_may_panic_when_it_is_dropped() {
+    assert_eq!(tricked(Trick::PanicInDrop).await.0, strings("1 2"));
+}
+
+#[tokio::test]
+async fn it_may_give_nothing() {
+    assert_eq!(tricked(Trick::Empty).await, (strings("1 2 3 4 5 6"), true));
+}
+
+#[tokio::test]
+async fn it_may_have_its_body_polled_elsewhere() {
+    assert_eq!(tricked(Trick::Elsewhere).await, (strings("1 2 3 4 5 6"), true));
 }
 
 #[tokio::test]

@@ -8,9 +8,10 @@ use sse_actix::{Event, Hub, Server, Sse, sse_stream, test::Serving};
 use sse_tests::{
     guard::{Guard, Guards},
     patience::within,
+    wire::Wire,
 };
 use tokio::{
-    io::AsyncReadExt as _,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::{Instant, sleep},
 };
@@ -118,4 +119,111 @@ async fn many_requests_cost_nothing_and_leaving_is_noticed() {
         drop(socket);
         drops.next().await;
     }
+}
+
+/// What it announces is the request's own.
+#[tokio::test]
+async fn a_handler_that_emits_reads_its_whole_request() {
+    const LENGTH: usize = 1_000_000;
+
+    #[sse_stream(plain)]
+    async fn upload(mut payload: web::Payload) -> Result<(), actix_web::Error> {
+        emit!("begun");
+        let mut read = 0;
+        while let Some(chunk) = payload.next().await {
+            read += chunk?.len();
+        }
+        emit!(read.to_string());
+        Ok(())
+    }
+
+    let serving = Serving::start(|| App::new().route("/", web::post().to(upload)));
+    for (framing, before, after) in [
+        (format!("Content-Length: {LENGTH}"), String::new(), ""),
+        (
+            "Transfer-Encoding: chunked".to_owned(),
+            format!("{LENGTH:X}\r\n"),
+            "\r\n0\r\n\r\n",
+        ),
+    ] {
+        let mut wire = Wire::connect(serving.addr()).await;
+        wire.send(format!("POST / HTTP/1.1\r\nHost: test\r\n{framing}\r\n\r\n"))
+            .await;
+        wire.head().await;
+        assert_eq!(wire.chunk().await.unwrap(), "data: begun\n\n");
+        wire.send(format!("{before}{}{after}", "x".repeat(LENGTH))).await;
+        assert_eq!(wire.body().await, format!("data: {LENGTH}\n\n"));
+    }
+}
+
+/// A handler that has not answered yet.
+#[tokio::test]
+async fn many_requests_before_the_answer_cost_nothing_either() {
+    #[sse_stream]
+    async fn slow() {
+        sleep(Duration::from_millis(1_500)).await;
+        emit!("first");
+        pending::<()>().await;
+    }
+
+    let serving = Serving::start(|| App::new().route("/", web::get().to(slow)));
+    let mut socket = TcpStream::connect(serving.addr()).await.unwrap();
+    send_many(&socket).await;
+    let mut first = [0; 1024];
+    assert!(within("the head", socket.read(&mut first)).await.unwrap() > 0);
+    let (used, begun) = (processor_time(), Instant::now());
+    sleep(Duration::from_secs(1)).await;
+    let share = (processor_time() - used) / begun.elapsed().as_secs_f64();
+    assert!(share < 0.2, "{share} of a processor");
+}
+
+/// Behind an ordinary answer nothing is lost, however late it comes.
+#[tokio::test]
+async fn requests_behind_an_ordinary_one_are_all_answered() {
+    // actix itself forgets some of more than sixteen until its time-out.
+    const REQUESTS: usize = 14;
+
+    let late = async || {
+        sleep(Duration::from_millis(1)).await;
+        "done"
+    };
+    let at_once = async || "done";
+    let serving = Serving::start(move || {
+        App::new()
+            .route("/late", web::get().to(late))
+            .route("/", web::get().to(at_once))
+    });
+    let wire = TcpStream::connect(serving.addr()).await.unwrap();
+    let (mut reader, mut writer) = wire.into_split();
+    let sent = tokio::spawn(async move {
+        let late = "GET /late HTTP/1.1\r\nHost: test\r\n\r\n";
+        let others = format!(
+            "GET / HTTP/1.1\r\nHost: test\r\nX-Pad: {}\r\n\r\n",
+            "x".repeat(8_000)
+        );
+        let others = others.repeat(REQUESTS - 1);
+        writer
+            .write_all(format!("{late}{others}").as_bytes())
+            .await
+            .unwrap();
+        writer
+    });
+    let mut answers = 0;
+    within("all answers", async {
+        let mut received = Vec::new();
+        while answers < REQUESTS {
+            assert!(
+                reader.read_buf(&mut received).await.unwrap() > 0,
+                "{answers} answers"
+            );
+            let whole = received
+                .iter()
+                .rposition(|byte| *byte == b'e')
+                .map_or(0, |last| last + 1);
+            let taken = received.drain(..whole).collect::<Vec<_>>();
+            answers += taken.windows(4).filter(|four| four == b"done").count();
+        }
+    })
+    .await;
+    drop(sent.await.unwrap());
 }

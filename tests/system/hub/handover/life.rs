@@ -12,7 +12,7 @@ use sse_tests::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use super::super::{Reader, count, data, event};
@@ -199,4 +199,41 @@ async fn an_end_during_the_hand_over_is_an_end() {
         );
         assert!(!revokes || rest.contains("event: sse-end"), "{rest}");
     }
+}
+
+/// The offer to hand it over stands until it can be flushed.
+#[tokio::test]
+async fn a_client_that_does_not_take_the_first_bytes_gets_all_of_them_later() {
+    const EVENTS: u64 = 2_000;
+
+    let hub = Hub::new().unwrap();
+    count(&hub, "n", 1..=EVENTS).await;
+    let shared = web::Data::new(hub.clone());
+    let app = move || {
+        let all = async |hub: web::Data<Hub>| hub.subscribe("n").history(usize::MAX);
+        App::new().app_data(shared.clone()).route("/", web::get().to(all))
+    };
+    let serving = Serving::with(app, |server: Server<_>| server.send_buffer(1));
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(1).unwrap();
+    let mut socket = socket.connect(serving.addr()).await.unwrap();
+    socket
+        .write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Something wakes the connection's task, which still cannot write.
+    count(&hub, "n", EVENTS + 1..=EVENTS + 1).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let last = format!("data: {}\n\n\r\n", EVENTS + 1);
+    let mut received = Vec::new();
+    within("all events", async {
+        while !received.ends_with(last.as_bytes()) {
+            assert!(socket.read_buf(&mut received).await.unwrap() > 0, "it has ended");
+        }
+    })
+    .await;
+    let received = String::from_utf8(received).unwrap();
+    let data = received.lines().filter_map(|line| line.strip_prefix("data: "));
+    assert!(data.eq((1..=EVENTS + 1).map(|number| number.to_string())));
 }
