@@ -106,9 +106,7 @@ pub(crate) fn respond<S: Source + 'static>(
         BoxBody::new(StreamBody::new(options, outbox, source, links, journal))
     };
 
-    // A connection that is handed over does not go on after its stream.
-    let closes = draining.is_some() || stream.as_ref().is_some_and(|stream| stream.driven.is_some());
-    let mut response = answer(request, options, headers, body, closes);
+    let mut response = answer(request, options, headers, body, draining.is_some());
     if let Some(stream) = stream {
         response.extensions_mut().insert(stream);
     }

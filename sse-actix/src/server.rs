@@ -218,7 +218,7 @@ impl<F> Server<F> {
     /// its hub. Default: it is.
     ///
     /// An idle reader then takes 1.6 KB instead of 13, and a delivery a third less of the processor. Middleware sees every
-    /// byte, as before. The response says `Connection: close`: a request that a client sends behind the stream is not
+    /// byte, as before. The connection closes after the stream: a request that a client sends behind it is not
     /// answered. With an [`on_connect`](Self::on_connect) hook none is handed over, since what a hook stores lives with
     /// actix's part of a connection. [`HubStats::handed_over`](crate::HubStats::handed_over) counts them.
     pub fn direct_fan_out(mut self, direct: bool) -> Self {

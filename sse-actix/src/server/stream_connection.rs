@@ -264,7 +264,7 @@ impl<T: Transport> State<T> {
         self.stage = Stage::Ending;
     }
 
-    /// Whether the client has left. What it sends is not answered: the head has said that the connection closes.
+    /// Whether the client has left. What it sends is not answered: the connection closes after the stream.
     fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
         listening::poll_left(&mut self.transport, cx, || {}).is_ready()
     }

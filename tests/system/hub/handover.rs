@@ -108,9 +108,10 @@ async fn both_ways_give_the_same_and_middleware_sees_all_of_it() {
         serve(&hub, &seen[1], b"", false),
     ];
     let (mut wires, mut given) = (Vec::new(), Vec::new());
-    for (server, connection) in servers.iter().zip([vec!["close"], vec![]]) {
+    for server in &servers {
         let mut wire = Wire::get(server.addr(), "/").await;
-        assert_eq!(wire.head().await.values("connection"), connection);
+        // Told that the connection closes, undici would take a stream that was cut for whole.
+        assert!(wire.head().await.values("connection").is_empty());
         let opening = wire.chunk().await.unwrap();
         assert!(
             opening.starts_with(b"retry: 3000\nevent: sse-position\n"),
@@ -301,11 +302,7 @@ async fn its_connection_closes_after_the_stream_and_answers_nothing_more() {
     let mut wire = Wire::connect(serving.addr()).await;
     wire.send("GET /ann HTTP/1.1\r\nHost: test\r\n\r\nGET /bob HTTP/1.1\r\nHost: test\r\n\r\n")
         .await;
-    let head = wire.head().await;
-    assert_eq!(
-        (head.status_line(), head.values("connection")),
-        ("HTTP/1.1 200 OK", vec!["close"])
-    );
+    assert_eq!(wire.head().await.status_line(), "HTTP/1.1 200 OK");
     assert_eq!(opening(&mut wire).await, "retry: 3000\n");
     wire.send("GET /carl HTTP/1.1\r\nHost: test\r\n\r\n").await;
     let ids = count(&hub, "n", 1..=1).await;
