@@ -242,7 +242,6 @@ impl<T: Transport> State<T> {
     /// Waits until the socket has taken everything.
     fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.unflushed {
-            flush::writes(cx);
             match ready!(Pin::new(&mut self.transport).poll_flush(cx)) {
                 Ok(()) => {
                     self.unflushed = false;
