@@ -268,8 +268,8 @@ impl Outbox {
     }
 }
 
-/// The buffer while it is written to. Unless what was written is to be [kept](Self::keep), it is taken back: whoever
-/// writes may fail or panic, as a `Serialize` may.
+/// The buffer, lent to one writer. A writer may fail or panic, as a `Serialize` may: then what it has written is removed
+/// again, unless it has called [`keep`](Self::keep).
 struct Lent<'a> {
     outbox: &'a Outbox,
     /// How much was there before; `None` if all is kept.

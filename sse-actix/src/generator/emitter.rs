@@ -187,7 +187,7 @@ enum Delivery<T> {
     /// Until there is room.
     Waiting(T),
     Done,
-    /// The stream has failed, and whoever polls it drops this future with it.
+    /// The stream has failed. The body drops the function, and this future with it.
     Failed,
 }
 

@@ -46,7 +46,7 @@ thread_local! {
 /// next event the later readers then get along with this one.
 const SLICE: usize = 64;
 
-/// Readers for whom there is something.
+/// Readers that have not read the newest entries.
 type Due = SmallVec<[Rc<Member>; SLICE]>;
 
 /// How often it is looked for readers that have stalled, and figures are told.

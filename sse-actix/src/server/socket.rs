@@ -21,7 +21,7 @@ use super::{
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
     fn tcp(&self) -> &TcpStream;
 
-    /// As what it was accepted.
+    /// The connection as it was accepted: what hooks get, and its TCP socket.
     fn accepted(&self, may_be_http2: bool) -> Accepted<'_>;
 }
 

@@ -88,7 +88,7 @@ impl<T: Transport> StreamConnection<T> {
         if !self.waker.borrow().will_wake(cx.waker()) {
             self.waker.replace(cx.waker().clone());
         }
-        // Whoever drives it has it for no longer than a call.
+        // The worker holds this only while it calls `drive`, and this task does not run then.
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return Poll::Pending;
         };
@@ -253,7 +253,7 @@ impl<T: Transport> State<T> {
         Poll::Ready(())
     }
 
-    /// Sends the last chunk, and lets go of the body.
+    /// Drops the body. The last chunk is sent next.
     fn end_body(&mut self) {
         self.unsent = Some(Box::new(Unsent {
             head: Bytes::new(),

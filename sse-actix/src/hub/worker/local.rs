@@ -75,7 +75,7 @@ impl LocalTopic {
         }
     }
 
-    /// Takes in what is new, and finds the next readers for whom that is.
+    /// Reads new entries into the window, and adds to `due` the readers that wait for them.
     pub(super) fn step(&mut self, worker: &Worker, due: &mut Due, cx: &mut Context<'_>) -> Step {
         let waits = self.pull(worker, cx);
         while let Some(next) = self.waking {
