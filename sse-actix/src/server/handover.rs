@@ -71,7 +71,6 @@ impl<T> Default for Link<T> {
 pub(super) struct Shared {
     /// The stream that is to be handed over at the next flush.
     offered: RefCell<Option<Stream>>,
-    is_offered: Cell<bool>,
     /// What may be read behind a request, while it is answered.
     behind: Cell<Behind>,
     /// Something that came behind a stream was dropped.
@@ -117,12 +116,11 @@ impl Shared {
     }
 
     pub(super) fn is_offered(&self) -> bool {
-        self.is_offered.get()
+        self.offered.borrow().is_some()
     }
 
     /// The stream that was offered.
     pub(super) fn take(&self) -> Option<Stream> {
-        self.is_offered.set(false);
         self.offered.take()
     }
 
@@ -234,7 +232,6 @@ impl Offer {
         };
         if polled.is_pending() {
             *self.connection.offered.borrow_mut() = Some(stream);
-            self.connection.is_offered.set(true);
         } else {
             self.stream = Some(stream);
         }
