@@ -46,6 +46,9 @@ pub(super) struct Limits {
     quotas: Quotas,
     pub(super) proxies: Vec<IpNet>,
     rate: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    /// Those that were taken.
+    seats: AtomicUsize,
+    /// The streams that have begun to read.
     streams: AtomicUsize,
     handed_over: AtomicUsize,
     addresses: Counts<IpAddr>,
@@ -86,6 +89,7 @@ impl Limits {
             quotas,
             proxies,
             rate,
+            seats: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
             handed_over: AtomicUsize::new(0),
             addresses: Counts::default(),
@@ -148,6 +152,7 @@ impl Limits {
 pub(super) struct Seat {
     state: Arc<State>,
     held: Option<Box<Held>>,
+    reads: bool,
     handed_over: bool,
 }
 
@@ -166,14 +171,15 @@ impl Seat {
         tags: &[Box<str>],
     ) -> Result<Self, Overload> {
         let limits = &state.limits;
-        let streams = limits.streams.fetch_add(1, Ordering::AcqRel);
+        let seats = limits.seats.fetch_add(1, Ordering::AcqRel);
         // From here on what was taken is given back by dropping.
         let mut seat = Self {
             state: Arc::clone(state),
             held: None,
+            reads: false,
             handed_over: false,
         };
-        if limits.quotas.streams.is_some_and(|most| streams >= most) {
+        if limits.quotas.streams.is_some_and(|most| seats >= most) {
             return Err(limits.refuse(Overload::Streams));
         }
         if let (Some(most), Some(address)) = (limits.quotas.per_address, address) {
@@ -195,6 +201,12 @@ impl Seat {
 }
 
 impl Seat {
+    /// Its stream has begun to read: what is published from now on reaches it.
+    pub(super) fn begin_to_read(&mut self) {
+        self.reads = true;
+        self.state.limits.streams.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Its stream's connection was handed over.
     pub(super) fn hand_over(&mut self) {
         self.handed_over = true;
@@ -205,7 +217,10 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let limits = &self.state.limits;
-        limits.streams.fetch_sub(1, Ordering::AcqRel);
+        limits.seats.fetch_sub(1, Ordering::AcqRel);
+        if self.reads {
+            limits.streams.fetch_sub(1, Ordering::AcqRel);
+        }
         if self.handed_over {
             limits.handed_over.fetch_sub(1, Ordering::Relaxed);
         }

@@ -120,6 +120,8 @@ impl Drop for Stay {
 /// Who reads a topic, on all nodes of the log: the tags that its open streams carry
 /// ([`Hub::admit`](crate::Hub::admit), [`Subscription::tag`](crate::Subscription::tag)).
 ///
+/// A stream is counted once it reads all its topics, so a greeting that is published when somebody joins reaches them.
+///
 /// ```
 /// # #[actix_web::main] async fn main() {
 /// let hub = sse_actix::Hub::new().unwrap();

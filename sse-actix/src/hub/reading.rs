@@ -8,7 +8,7 @@ use std::{
     num::NonZeroUsize,
     pin::Pin,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
     time::{Duration, SystemTime},
     vec,
@@ -31,6 +31,7 @@ use self::{
 };
 use super::{
     part::Manner,
+    presence::Present,
     state::TopicState,
     stats::Eviction,
     worker::{Member, Told, Worker},
@@ -58,6 +59,8 @@ pub(super) struct Reading {
     worker: Rc<Worker>,
     member: Rc<Member>,
     parts: SmallVec<[Part; 1]>,
+    /// Who is to be present once it has begun to read all its topics.
+    arriving: Vec<Box<str>>,
 }
 
 pub(super) struct Part {
@@ -171,6 +174,7 @@ impl Reading {
         member: Rc<Member>,
         mut parts: SmallVec<[Part; 1]>,
         brought: &[Brought],
+        tags: Vec<Box<str>>,
     ) -> Self {
         for (at, (part, brought)) in parts.iter_mut().zip(brought).enumerate() {
             if let (Some(spot), Brought::Position(position)) = (member.places.get(at), brought) {
@@ -193,11 +197,13 @@ impl Reading {
                 .log
                 .read(&part.topic.name, start, CATCH_UP, SystemTime::now());
             part.work = Some(Box::new(Work::Read(read, start, asked)));
+            part.topic.subscribers.fetch_add(1, Ordering::Relaxed);
         }
         Self {
             worker,
             member,
             parts,
+            arriving: tags,
         }
     }
 
@@ -214,6 +220,9 @@ impl Reading {
             // Nothing is delivered until each topic has answered once. An id that lacks a topic tells the server, at the
             // next reconnect, that this topic is new for the client: its missed events would be lost.
             let holds_back = self.parts.iter().any(|part| !part.answered);
+            if !holds_back {
+                self.arrive();
+            }
             for (at, part) in self.parts.iter_mut().enumerate() {
                 if out.is_full() {
                     return Poll::Pending;
@@ -249,6 +258,16 @@ impl Reading {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Counts it as present, from when whatever is published because of that reaches it.
+    fn arrive(&mut self) {
+        if self.arriving.is_empty() {
+            return;
+        }
+        let tags: Vec<Arc<str>> = self.arriving.drain(..).map(Arc::from).collect();
+        let stays = self.parts.iter().map(|part| Present::join(&part.topic, &tags));
+        self.member.stays.set(stays.collect());
     }
 
     pub(super) fn member(&self) -> &Rc<Member> {

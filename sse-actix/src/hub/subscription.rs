@@ -6,7 +6,6 @@ use std::{
     fmt,
     net::IpAddr,
     rc::Rc,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -29,7 +28,6 @@ use super::{
     address::address_of,
     limits::{Overload, Seat},
     part::{PartSpec, Snapshot},
-    presence::Present,
     reading::{Brought, Part, Reading},
     stats::Eviction,
     worker::{Member, Worker},
@@ -335,7 +333,7 @@ impl Subscription {
             None => std::mem::take(&mut self.tags),
         };
         state.limits.check_rate(self.address).map_err(Refused::Overload)?;
-        let seat = Seat::take(state, self.address, &tags).map_err(Refused::Overload)?;
+        let mut seat = Seat::take(state, self.address, &tags).map_err(Refused::Overload)?;
         let worker = Worker::of(state).ok_or(Refused::NoRuntime)?;
 
         let brought = self.brought();
@@ -344,15 +342,13 @@ impl Subscription {
             .drain(..)
             .map(|part| Part::new(state.topic(&part.topic), part.manner))
             .collect();
-        let member = Rc::new(Member::new(self.control.clone(), seat, parts.len()));
-        if !tags.is_empty() {
-            let tags: Vec<Arc<str>> = tags.into_iter().map(Arc::from).collect();
-            let stays = parts.iter().map(|part| Present::join(&part.topic, &tags));
-            member.stays.set(stays.collect());
-        }
+        let member = Rc::new(Member::new(self.control.clone(), parts.len()));
         let plain = self.options.is_plain(&self.method);
         member.plain.set(plain);
-        let reading = Reading::new(Rc::clone(&worker), Rc::clone(&member), parts, &brought);
+        let reading = Reading::new(Rc::clone(&worker), Rc::clone(&member), parts, &brought, tags);
+        // Who waits for a reader may publish at once, for that reader.
+        seat.begin_to_read();
+        member.seat.set(Some(seat));
         member
             .tells_position
             .set(self.positions && !plain && reading.tells_position());

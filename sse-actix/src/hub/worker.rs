@@ -137,7 +137,6 @@ impl Worker {
             spot.slot
                 .set(Some(local.readers.insert((Rc::clone(member), part))));
         }
-        topic.subscribers.fetch_add(1, Ordering::Relaxed);
         self.readers.set(self.readers.get() + 1);
         if self.readers.get() == 1 {
             self.wake_pump();

@@ -1,12 +1,13 @@
 //! Who is there.
 
 use actix_web::{HttpRequest, web};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, future::join};
 use serde::Deserialize;
-use sse_actix::{Hub, PresenceChange, StreamControl, Subscription, TooManyTopics};
+use sse_actix::{Event, Hub, PresenceChange, StreamControl, Subscription, TooManyTopics};
 use sse_tests::patience::{until, within};
 
-use super::{Reader, serve_hub};
+use super::{Reader, serve_hub, slow_log::Slow};
+use crate::turmoil::seed;
 
 #[derive(Deserialize)]
 struct Who {
@@ -89,4 +90,30 @@ async fn a_stream_that_is_tagged_twice_is_one() {
     until("nobody to be there", async || present.streams("ann") == 0).await;
     assert!(present.tags().is_empty());
     drop(Reader::new(serving.addr(), "/").await);
+}
+
+/// Whoever greets those who come may do so at once.
+#[tokio::test]
+async fn what_is_published_on_a_join_reaches_who_has_joined() {
+    let slow = Slow::new(seed(), 5, 0);
+    for hub in [Hub::new(), Hub::builder().log(slow).build()] {
+        let hub = hub.unwrap();
+        let serving = serve_hub(&hub, |app| _ = app.route("/", web::get().to(room)));
+        let mut changes = hub.presence("room").changes();
+        for guest in 0..50 {
+            let guest = format!("guest-{guest}");
+            let path = format!("/?user={guest}");
+            let comes = async {
+                let mut reader = Reader::new(serving.addr(), &path).await;
+                reader.next().await
+            };
+            let is_greeted = async {
+                let joined = PresenceChange::Joined(guest.as_str().into());
+                while within("a change", changes.next()).await != Some(joined.clone()) {}
+                hub.raw("room").publish(Event::data(&guest)).await.unwrap();
+            };
+            let (greeting, ()) = within("a greeting", join(comes, is_greeted)).await;
+            assert!(greeting.ends_with(&format!("data: {guest}\n\n")), "{greeting:?}");
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! What whoever is on call is told.
 
+use futures_util::future::join;
 use sse_actix::{Event, Hub, TopicOptions};
-use sse_tests::patience::until;
+use sse_tests::patience::{until, within};
+use tokio::task::yield_now;
 
 use super::{Reader, count, serve_hub, serve_topic};
 use actix_web::web;
@@ -50,6 +52,32 @@ async fn what_is_published_kept_and_delivered() {
     until("both to be gone", async || topic().subscribers == 0).await;
     // What was told stays.
     assert_eq!((topic().published, topic().delivered, topic().lag), (8, 8, 0));
+}
+
+/// Whoever waits for a reader may publish at once.
+#[tokio::test]
+async fn what_is_published_once_a_stream_is_counted_reaches_it() {
+    for round in 0..200 {
+        let hub = Hub::new().unwrap();
+        let serving = serve_topic(&hub, "n");
+        let reads = async {
+            let mut reader = Reader::new(serving.addr(), "/").await;
+            reader.next().await
+        };
+        let publishes = async {
+            let counted: fn(&Hub) -> usize = if round % 2 == 0 {
+                |hub| hub.stats().streams
+            } else {
+                |hub| hub.stats().topic("n").map_or(0, |topic| topic.subscribers)
+            };
+            while counted(&hub) == 0 {
+                yield_now().await;
+            }
+            hub.raw("n").publish(Event::data("x")).await.unwrap()
+        };
+        let (event, id) = within("an event", join(reads, publishes)).await;
+        assert_eq!(event, format!("id: {id}\ndata: x\n\n"));
+    }
 }
 
 #[tokio::test]

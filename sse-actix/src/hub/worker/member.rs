@@ -69,7 +69,7 @@ pub(in crate::hub) struct Spot {
 }
 
 impl Member {
-    pub(in crate::hub) fn new(control: Option<StreamControl>, seat: Seat, parts: usize) -> Self {
+    pub(in crate::hub) fn new(control: Option<StreamControl>, parts: usize) -> Self {
         let spot = || Spot {
             key: Cell::new(0),
             slot: Cell::new(None),
@@ -83,7 +83,7 @@ impl Member {
             over: Cell::new(false),
             answers: Cell::new(false),
             control,
-            seat: Cell::new(Some(seat)),
+            seat: Cell::default(),
             stays: Cell::default(),
             connection: OnceCell::new(),
             wrote: Cell::new(0),
