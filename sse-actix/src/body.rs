@@ -3,10 +3,10 @@
 mod abort;
 mod end;
 mod links;
+mod timer;
 
 use std::{
     fmt,
-    future::Future as _,
     hint::black_box,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -21,18 +21,18 @@ use actix_web::{
 };
 use bytes::Bytes;
 use pin_project_lite::pin_project;
-use sse_actix_core::{EventName, Frame, KeepAlive, Silence};
-use tokio::time::{Instant, Sleep};
+use sse_actix_core::{EventName, Frame, KeepAlive};
 
 use self::{
     abort::Abort,
     end::{Finish, Wishes, end},
+    timer::KeepAliveTimer,
 };
 pub(crate) use self::{abort::Carrier, links::Links};
 use crate::{
     control::{Cause, Verdict},
     journal::{Journal, Reason, panic_message},
-    options::{DEFAULT_RETRY, OnError, Reconnection, StreamOptions},
+    options::{DEFAULT_RETRY, Reconnection, StreamOptions},
     outbox::Outbox,
     source::Source,
 };
@@ -50,24 +50,18 @@ pin_project! {
         // handler holds is released then.
         source: Option<S>,
         outbox: Rc<Outbox>,
-        finite: bool,
-        resume: bool,
-        silence: Option<Silence>,
-        // Whether anything was sent since `silence` was told.
-        sent: bool,
+        wishes: Wishes,
+        #[pin]
+        timer: KeepAliveTimer,
         // The last chunk is to leave alone.
         rests: bool,
         // With the last chunk the source had nothing more.
         settled: bool,
         // What few streams have.
         seldom: Option<Box<Seldom>>,
-        #[pin]
-        timer: Option<Sleep>,
         links: Links,
         // The task that was last seen: the control knows it, and need not be told at every poll.
         known: Option<Waker>,
-        // Whether the timer knows it, too.
-        timer_knows: bool,
         journal: Journal,
     }
 
@@ -94,7 +88,6 @@ pub(crate) const COMMENT: Bytes = Bytes::from_static(b":\n");
 struct Seldom {
     /// The keep-alive and its name, unless it is the comment, which is the same for all.
     beat: Option<(Bytes, EventName)>,
-    on_error: Option<OnError>,
     /// What comes after the last byte, unless that is its regular end.
     abort: Option<Abort>,
 }
@@ -115,30 +108,26 @@ impl<S: Source> StreamBody<S> {
         outbox.push_raw(&emitted.unwrap_or_default());
         let beat = keep_alive.name().cloned();
         let beat = beat.and_then(|name| Some((keep_alive.frame()?.into_bytes(), name)));
-        let on_error = options.on_error.filter(|_| plain);
-        let seldom = (beat.is_some() || on_error.is_some()).then(|| {
+        let seldom = beat.map(|beat| {
             Box::new(Seldom {
-                beat,
-                on_error,
+                beat: Some(beat),
                 abort: None,
             })
         });
         Self {
             source: Some(source),
             outbox,
-            finite: options.finite,
-            resume: options.resume,
-            silence: keep_alive
-                .after()
-                .map(|after| Silence::new(after, Instant::now().into_std())),
-            sent: false,
+            wishes: Wishes {
+                finite: options.finite,
+                resume: options.resume,
+                on_error: options.on_error.filter(|_| plain),
+            },
+            timer: KeepAliveTimer::new(keep_alive),
             rests: false,
             settled: false,
             seldom,
-            timer: None,
             links,
             known: None,
-            timer_knows: false,
             journal,
         }
     }
@@ -171,7 +160,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
             self.links.control.register(cx.waker());
             let this = self.as_mut().project();
             *this.known = Some(cx.waker().clone());
-            *this.timer_knows = false;
+            this.timer.changes_task();
         }
 
         if mem::take(self.as_mut().project().rests) {
@@ -187,7 +176,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
         }
         let this = self.as_mut().project();
         if let Some(chunk) = this.outbox.take() {
-            *this.sent = true;
+            this.timer.sent();
             this.journal.wrote(chunk.len());
             *this.settled = settled;
             let portion = this.source.as_ref().and_then(Source::portion);
@@ -197,7 +186,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
         if self.source.is_none() {
             return self.poll_end(cx);
         }
-        let beat = ready!(self.as_mut().poll_silence(cx));
+        let beat = ready!(self.as_mut().poll_keep_alive(cx));
         self.as_mut().project().journal.wrote(beat.len());
         Poll::Ready(Some(Ok(beat)))
     }
@@ -231,13 +220,7 @@ impl<S: Source> StreamBody<S> {
             }
         };
 
-        let on_error = this.seldom.as_ref().and_then(|seldom| seldom.on_error);
-        let wishes = Wishes {
-            finite: *this.finite,
-            resume: *this.resume,
-            on_error,
-        };
-        let (aborts, reason) = end(finish, verdict, &wishes, this.links, this.outbox);
+        let (aborts, reason) = end(finish, verdict, this.wishes, this.links, this.outbox);
         if aborts {
             this.seldom.get_or_insert_default().abort = Some(Abort::new(this.links.carrier));
         }
@@ -261,65 +244,22 @@ impl<S: Source> StreamBody<S> {
     }
 
     /// Ready with a keep-alive when the stream has been silent for long enough.
-    ///
-    /// One timer a stream, unless the source has one for many; an event does not touch it, and is looked for
-    /// when it fires.
-    fn poll_silence(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Bytes> {
+    fn poll_keep_alive(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Bytes> {
         let mut this = self.project();
-        let Some(silence) = this.silence else {
+        let (Some(source), Some(after)) = (this.source, this.timer.after()) else {
             return Poll::Pending;
         };
-        let wrote = mem::take(this.sent);
+        let sent = this.timer.as_mut().take_sent();
         let beat = this.seldom.as_ref().and_then(|seldom| seldom.beat.as_ref());
-        let beats = this
-            .source
-            .as_mut()
-            .and_then(|source| source.beats(silence.after(), wrote));
-        if let Some(due) = beats {
-            if !due {
-                return Poll::Pending;
+        let positioned = match source.beats(after, sent) {
+            Some(true) => source.keep_alive_with_position(beat.map(|(_, name)| name)),
+            Some(false) => return Poll::Pending,
+            None => {
+                ready!(this.timer.poll(sent, cx));
+                None
             }
-            let source = this.source.as_mut();
-            let positioned =
-                source.and_then(|source| source.keep_alive_with_position(beat.map(|(_, name)| name)));
-            return Poll::Ready(positioned.unwrap_or_else(|| beat_bytes(beat)));
-        }
-        if wrote {
-            // Silence begins when there is nothing more to send: a stream that pours reads no clock.
-            silence.wrote(Instant::now().into_std());
-        }
-
-        if this.timer.is_none() {
-            let deadline = Instant::from_std(silence.deadline());
-            this.timer.set(Some(tokio::time::sleep_until(deadline)));
-        } else if *this.timer_knows
-            && !this
-                .timer
-                .as_ref()
-                .get_ref()
-                .as_ref()
-                .is_some_and(Sleep::is_elapsed)
-        {
-            return Poll::Pending;
-        }
-        *this.timer_knows = true;
-        loop {
-            let Some(mut timer) = this.timer.as_mut().as_pin_mut() else {
-                return Poll::Pending;
-            };
-            ready!(timer.as_mut().poll(cx));
-            let now = Instant::now();
-            match silence.check(now.into_std()) {
-                Ok(()) => {
-                    silence.wrote(now.into_std());
-                    timer.reset(Instant::from_std(silence.deadline()));
-                    // Firing took the task that it knew.
-                    *this.timer_knows = false;
-                    return Poll::Ready(beat_bytes(beat));
-                }
-                Err(deadline) => timer.reset(Instant::from_std(deadline)),
-            }
-        }
+        };
+        Poll::Ready(positioned.unwrap_or_else(|| beat_bytes(beat)))
     }
 }
 

@@ -187,7 +187,7 @@ impl Reading {
             }
             if matches!(brought, Brought::Nonsense) && part.topic.options.replays {
                 part.lost = true;
-                member.lost.set(member.lost.get() + 1);
+                member.client.lost.set(member.client.lost.get() + 1);
             }
             // First it is registered, then it is read: what comes in between is not missed.
             worker.join(&member, at, &part.topic);
@@ -249,7 +249,7 @@ impl Reading {
             }
             if !moved {
                 if !holds_back
-                    && self.member.told.get() == Told::Nothing
+                    && self.member.client.told.get() == Told::Nothing
                     && let Some(frame) = self.position_frame()
                 {
                     out.position(&frame);
@@ -298,7 +298,7 @@ impl Reading {
             .has_position_to_tell()
             .then(|| self.member.id())
             .flatten()?;
-        self.member.told.set(Told::All);
+        self.member.client.told.set(Told::All);
         frame(&id)
     }
 

@@ -1,4 +1,5 @@
 mod answer;
+mod begin;
 mod error;
 mod stream;
 
@@ -17,20 +18,15 @@ use actix_web::{
     },
 };
 use serde::de::DeserializeOwned;
-use smallvec::SmallVec;
 use sse_actix_core::{Entry, EventId, KeepAlive, Positions, Retry};
-use tokio::time::Instant;
 
 use self::error::Fault;
 pub use self::error::TooManyTopics;
 use super::{
     Hub,
     address::address_of,
-    limits::{Overload, Seat},
     part::{PartSpec, Snapshot},
-    reading::{Brought, Part, Reading},
-    stats::Eviction,
-    worker::{Member, Worker},
+    reading::Reading,
 };
 use crate::{
     control::StreamControl,
@@ -72,20 +68,30 @@ use crate::{
 pub struct Subscription {
     hub: Hub,
     parts: Vec<PartSpec>,
-    last: Option<LastEventId>,
-    control: Option<StreamControl>,
-    /// Of the request that it answers.
-    method: Method,
+    request: Asked,
     /// Whether its client is told its position by events of their own.
     positions: bool,
-    address: Option<IpAddr>,
     tags: Vec<Box<str>>,
-    max_age: Option<Duration>,
-    valid_until: Option<SystemTime>,
+    lifetime: Lifetime,
     options: StreamOptions,
     headers: Option<HeaderMap>,
     reading: Option<Reading>,
     over: bool,
+}
+
+/// What is known of the request for it.
+struct Asked {
+    last: Option<LastEventId>,
+    control: Option<StreamControl>,
+    method: Method,
+    address: Option<IpAddr>,
+}
+
+/// How long it may last.
+#[derive(Clone, Copy)]
+struct Lifetime {
+    max_age: Option<Duration>,
+    valid_until: Option<SystemTime>,
 }
 
 impl Subscription {
@@ -93,14 +99,18 @@ impl Subscription {
         Self {
             hub: hub.clone(),
             parts: vec![part],
-            last: None,
-            control: None,
-            method: Method::GET,
+            request: Asked {
+                last: None,
+                control: None,
+                method: Method::GET,
+                address: None,
+            },
             positions: true,
-            address: None,
             tags: Vec::new(),
-            max_age: hub.0.settings.max_age,
-            valid_until: None,
+            lifetime: Lifetime {
+                max_age: hub.0.settings.max_age,
+                valid_until: None,
+            },
             options: StreamOptions::new(),
             headers: None,
             reading: None,
@@ -134,24 +144,26 @@ impl Subscription {
             return Err(TooManyTopics(Fault::Many(self.parts.len())));
         }
         self.tags.extend(other.tags);
-        self.valid_until = earlier(self.valid_until, other.valid_until);
-        self.max_age = earlier(self.max_age, other.max_age);
+        self.lifetime = self.lifetime.shorter(other.lifetime);
         Ok(self)
     }
 
     /// Goes on after this id instead of the one that the request brings.
     pub fn resume(mut self, last: LastEventId) -> Self {
-        self.last = Some(last);
+        self.request.last = Some(last);
         self
     }
 
     /// Ties it to the stream that answers `request`, where it is not itself the answer: it goes on after the
     /// id that the request brings, has the stream's tags, and counts towards the limits of its address.
     pub fn on(mut self, request: &HttpRequest) -> Self {
-        self.last.get_or_insert_with(|| LastEventId::of(request));
-        self.control = Some(StreamControl::of(request));
-        self.method = request.method().clone();
-        self.address = address_of(request, &self.hub.0.limits.proxies);
+        let last = self.request.last.take();
+        self.request = Asked {
+            last: Some(last.unwrap_or_else(|| LastEventId::of(request))),
+            control: Some(StreamControl::of(request)),
+            method: request.method().clone(),
+            address: address_of(request, &self.hub.0.limits.proxies),
+        };
         self
     }
 
@@ -258,14 +270,14 @@ impl Subscription {
     /// Ends the stream when the credential expires that allowed it: its client comes back, and whoever looks at
     /// its credential then decides.
     pub fn valid_until(mut self, time: SystemTime) -> Self {
-        self.valid_until = earlier(self.valid_until, Some(time));
+        self.lifetime.valid_until = earlier(self.lifetime.valid_until, Some(time));
         self
     }
 
     /// Ends the stream at a random time between 80 % and 100 % of this age; its client comes back. Default:
     /// [`HubBuilder::max_age`](crate::HubBuilder::max_age).
     pub fn max_age(mut self, age: Duration) -> Self {
-        self.max_age = Some(age);
+        self.lifetime.max_age = Some(age);
         self
     }
 
@@ -319,78 +331,15 @@ impl Subscription {
             .append(name, value);
         self
     }
-
-    /// Takes its seat, and begins to read.
-    fn begin(&mut self) -> Result<Reading, Refused> {
-        let state = &self.hub.0;
-        let tags = match &self.control {
-            Some(control) => {
-                for tag in self.tags.drain(..) {
-                    state.tags.admit(control, tag);
-                }
-                control.tags()
-            }
-            None => std::mem::take(&mut self.tags),
-        };
-        state.limits.check_rate(self.address).map_err(Refused::Overload)?;
-        let mut seat = Seat::take(state, self.address, &tags).map_err(Refused::Overload)?;
-        let worker = Worker::of(state).ok_or(Refused::NoRuntime)?;
-
-        let brought = self.brought();
-        let parts: SmallVec<[Part; 1]> = self
-            .parts
-            .drain(..)
-            .map(|part| Part::new(state.topic(&part.topic), part.manner))
-            .collect();
-        let member = Rc::new(Member::new(self.control.clone(), parts.len()));
-        let plain = self.options.is_plain(&self.method);
-        member.plain.set(plain);
-        let reading = Reading::new(Rc::clone(&worker), Rc::clone(&member), parts, &brought, tags);
-        // Who waits for a reader may publish at once, for that reader.
-        seat.begin_to_read();
-        member.seat.set(Some(seat));
-        member
-            .tells_position
-            .set(self.positions && !plain && reading.tells_position());
-
-        if let Some(age) = self.max_age {
-            let age = age.mul_f64(0.8 + 0.2 * fastrand::f64());
-            worker.end_at(&member, Instant::now() + age, Eviction::Aged);
-        }
-        if let Some(time) = self.valid_until {
-            match time.duration_since(SystemTime::now()) {
-                Ok(left) => worker.end_at(&member, Instant::now() + left, Eviction::Expired),
-                // Before anything is sent.
-                Err(_) => worker.evict(&member, Eviction::Expired),
-            }
-        }
-        Ok(reading)
-    }
-
-    /// What the client has of each topic.
-    fn brought(&self) -> Vec<Brought> {
-        let id = self.last.as_ref().and_then(LastEventId::as_str);
-        let unknown = self.last.as_ref().is_some_and(LastEventId::is_unknown);
-        let positions = id.map(Positions::parse).unwrap_or_default();
-        let of_parts: Vec<_> = self.parts.iter().map(|part| positions.of(&part.topic)).collect();
-        // An id that is of none of the topics says nothing of where the client was; one that is of some says
-        // that the others were not there.
-        let nonsense = unknown || id.is_some() && of_parts.iter().all(Option::is_none);
-        of_parts
-            .into_iter()
-            .map(|position| match position {
-                Some(position) => Brought::Position(position),
-                None if nonsense => Brought::Nonsense,
-                None => Brought::Nothing,
-            })
-            .collect()
-    }
 }
 
-/// Why it does not begin.
-enum Refused {
-    Overload(Overload),
-    NoRuntime,
+impl Lifetime {
+    fn shorter(self, other: Self) -> Self {
+        Self {
+            max_age: earlier(self.max_age, other.max_age),
+            valid_until: earlier(self.valid_until, other.valid_until),
+        }
+    }
 }
 
 fn earlier<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {

@@ -7,11 +7,11 @@ mod member;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
-    rc::{Rc, Weak},
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -23,12 +23,12 @@ use std::{
 use slab::Slab;
 use smallvec::SmallVec;
 use sse_actix_core::{Mailbox, Position, Retry, TopicName};
-use tokio::{
-    task::coop::unconstrained,
-    time::{Instant, Sleep},
-};
+use tokio::{task::coop::unconstrained, time::Sleep};
 
-use self::local::{LocalTopic, Step};
+use self::{
+    due::Schedule,
+    local::{LocalTopic, Step},
+};
 pub(super) use self::{
     local::{PAUSE, error_cause},
     member::{Member, Spot, Told},
@@ -55,28 +55,23 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Worker {
     pub(super) state: Arc<State>,
     id: u64,
-    topics: RefCell<Slab<LocalTopic>>,
-    keys: RefCell<HashMap<TopicName, usize>>,
+    topics: Topics,
     mailbox: Mailbox,
-    /// Topics that have something to do.
-    active: RefCell<VecDeque<usize>>,
-    deadlines: RefCell<Deadlines>,
-    /// Whom to look at for a keep-alive, by time in milliseconds of its clock.
-    beats: RefCell<BTreeMap<u64, Vec<Weak<Member>>>>,
+    schedule: Schedule,
     readers: Cell<usize>,
-    began: Instant,
-    next_tick: Cell<Instant>,
-    /// Seconds, about, since it began.
-    ticks: Cell<u32>,
-    /// Milliseconds since then, while it lets readers go on: the clock is read once for many.
-    now: Cell<Option<u64>>,
     pump: Cell<Option<Waker>>,
     /// Where id lines are written, one at a time.
     pub(super) scratch: Cell<Vec<u8>>,
 }
 
-/// Whom to end when and why; told from others at the same instant by a number.
-type Deadlines = BTreeMap<(Instant, u64), (Weak<Member>, Eviction)>;
+/// The topics that are read on this thread.
+#[derive(Default)]
+struct Topics {
+    by_key: RefCell<Slab<LocalTopic>>,
+    keys: RefCell<HashMap<TopicName, usize>>,
+    /// Those that have something to do.
+    active: RefCell<VecDeque<usize>>,
+}
 
 impl Worker {
     /// This thread's worker of a hub; `None` where there is no actix runtime.
@@ -91,17 +86,10 @@ impl Worker {
         let worker = Rc::new(Self {
             state: Arc::clone(state),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            topics: RefCell::default(),
-            keys: RefCell::default(),
+            topics: Topics::default(),
             mailbox: Mailbox::new(),
-            active: RefCell::default(),
-            deadlines: RefCell::default(),
-            beats: RefCell::default(),
+            schedule: Schedule::new(),
             readers: Cell::new(0),
-            began: Instant::now(),
-            next_tick: Cell::new(Instant::now() + TICK),
-            ticks: Cell::new(0),
-            now: Cell::new(None),
             pump: Cell::new(None),
             scratch: Cell::default(),
         });
@@ -117,8 +105,8 @@ impl Worker {
 
     /// Adds a member's part to a topic, before it reads from it.
     pub(super) fn join(&self, member: &Rc<Member>, part: usize, topic: &Arc<TopicState>) {
-        let mut topics = self.topics.borrow_mut();
-        let known = self.keys.borrow().get(&topic.name).copied();
+        let mut topics = self.topics.by_key.borrow_mut();
+        let known = self.topics.keys.borrow().get(&topic.name).copied();
         let key = known.unwrap_or_else(|| {
             let entry = topics.vacant_entry();
             let key = entry.key();
@@ -129,7 +117,7 @@ impl Worker {
                 .log
                 .watch(&topic.name, Waker::from(bell), SystemTime::now());
             entry.insert(LocalTopic::new(topic, watch));
-            self.keys.borrow_mut().insert(topic.name.clone(), key);
+            self.topics.keys.borrow_mut().insert(topic.name.clone(), key);
             key
         });
         if let (Some(local), Some(spot)) = (topics.get_mut(key), member.places.get(part)) {
@@ -145,10 +133,10 @@ impl Worker {
 
     /// Ends a member's parts in all its topics, and gives back what it occupies.
     pub(super) fn leave(&self, member: &Member) {
-        member.over.set(true);
+        member.turn.over.set(true);
         for spot in &member.places {
             let Some(slot) = spot.slot.take() else { continue };
-            let mut topics = self.topics.borrow_mut();
+            let mut topics = self.topics.by_key.borrow_mut();
             let Some(local) = topics.get_mut(spot.key.get()) else {
                 continue;
             };
@@ -158,7 +146,7 @@ impl Worker {
             let mut gone = None;
             if local.readers.is_empty() {
                 local.tell(self);
-                self.keys.borrow_mut().remove(&local.state.name);
+                self.topics.keys.borrow_mut().remove(&local.state.name);
                 gone = topics.try_remove(spot.key.get());
             }
             // What they own may be anything, so it goes without the borrow.
@@ -170,14 +158,14 @@ impl Worker {
 
     /// Lets a reader look at its topic.
     pub(super) fn with_topic<T>(&self, spot: &Spot, look: impl FnOnce(&LocalTopic) -> T) -> Option<T> {
-        let topics = self.topics.borrow();
+        let topics = self.topics.by_key.borrow();
         spot.slot.get()?;
         topics.get(spot.key.get()).map(look)
     }
 
     /// A reader has read up to the head: from there on the window knows what is new.
     pub(super) fn reached(&self, spot: &Spot, position: Position) {
-        let mut topics = self.topics.borrow_mut();
+        let mut topics = self.topics.by_key.borrow_mut();
         let key = spot.key.get();
         if let Some(local) = topics.get_mut(key)
             // Or that is of an earlier life of the log, which is over: this reader would ask the log again and again.
@@ -196,7 +184,7 @@ impl Worker {
     /// Ends a member's stream so that its client comes back, and frees what it occupies at once, be it polled
     /// again or not.
     pub(super) fn evict(&self, member: &Rc<Member>, reason: Eviction) {
-        if member.over.get() {
+        if member.turn.over.get() {
             return;
         }
         self.state.counters.evicted(reason, 1);
@@ -209,7 +197,7 @@ impl Worker {
             let retry = Duration::from_millis(fastrand::u64(1_000..=5_000));
             control.send_away(Retry::from(retry), reason.cause());
         }
-        member.wake(self.ticks.get());
+        member.wake(self.now());
     }
 
     fn wake_pump(&self) {
@@ -222,14 +210,14 @@ impl Worker {
     fn activate(&self, local: &mut LocalTopic, key: usize) {
         if !local.queued {
             local.queued = true;
-            self.active.borrow_mut().push_back(key);
+            self.topics.active.borrow_mut().push_back(key);
         }
     }
 
     fn poll_pump(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
         self.pump.set(Some(cx.waker().clone()));
         while let Poll::Ready(key) = self.mailbox.poll_next(cx) {
-            if let Some(local) = self.topics.borrow_mut().get_mut(key) {
+            if let Some(local) = self.topics.by_key.borrow_mut().get_mut(key) {
                 local.grown = true;
                 self.activate(local, key);
             }
@@ -237,12 +225,12 @@ impl Worker {
         let mut go_on = self.poll_time(timer.as_mut(), cx);
 
         let mut due = Due::new();
-        let active = self.active.borrow().len();
+        let active = self.topics.active.borrow().len();
         for _ in 0..active {
-            let Some(key) = self.active.borrow_mut().pop_front() else {
+            let Some(key) = self.topics.active.borrow_mut().pop_front() else {
                 break;
             };
-            let mut topics = self.topics.borrow_mut();
+            let mut topics = self.topics.by_key.borrow_mut();
             let Some(local) = topics.get_mut(key) else {
                 continue;
             };
@@ -257,15 +245,15 @@ impl Worker {
             }
         }
         // Whatever is around their bodies may publish, subscribe or end streams, so nothing is borrowed here.
-        self.now.set(Some(self.clock()));
+        self.schedule.now.set(Some(self.clock()));
         let driven: SmallVec<[_; SLICE]> = due.iter().map(|member| member.connection()).collect();
         for connection in driven.iter().flatten() {
             let _ = catch_unwind(AssertUnwindSafe(|| connection.fetch()));
         }
         for (member, connection) in due.iter().zip(driven) {
-            member.go_on(connection.as_deref(), self.ticks.get());
+            member.go_on(connection.as_deref(), self.now());
         }
-        self.now.set(None);
+        self.schedule.now.set(None);
         if go_on {
             // After those that were woken, and after it was looked who has asked for something meanwhile.
             let _ = pin!(tokio::task::yield_now()).poll(cx);

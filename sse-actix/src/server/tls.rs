@@ -3,7 +3,7 @@
 use std::{convert::Infallible, io};
 
 use actix_http::Protocol;
-use actix_service::{ServiceFactory, ServiceFactoryExt as _};
+use actix_service::{ServiceFactory, ServiceFactoryExt as _, boxed};
 use actix_tls::accept::{
     TlsError,
     rustls_0_23::{Acceptor, TlsStream, reexports::ServerConfig},
@@ -42,7 +42,8 @@ where
     let mut protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     protocols.append(&mut config.alpn_protocols);
     config.alpn_protocols = protocols;
-    Acceptor::new(config)
+    // Boxed, so that a handshake leaves nothing behind in the connection's task.
+    boxed::factory(Acceptor::new(config))
         .map_init_err(|()| ())
         .map_err(|error: TlsError<io::Error, Infallible>| error.into_service_error())
         .and_then(|stream: TlsStream<TcpStream>| async move {

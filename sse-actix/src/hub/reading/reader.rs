@@ -151,7 +151,10 @@ impl<S: Sink> Reader<'_, S> {
             }
             Asked::On => {
                 if mem::take(&mut part.lost) {
-                    self.member.lost.set(self.member.lost.get().saturating_sub(1));
+                    self.member
+                        .client
+                        .lost
+                        .set(self.member.client.lost.get().saturating_sub(1));
                 }
                 let from = spot.position.get();
                 let missed = match part.manner.as_deref() {
@@ -199,7 +202,7 @@ impl<S: Sink> Reader<'_, S> {
         let frame = gap_frame(&part.topic.options.gap_event, id, missed.0);
         self.out.frame(&frame);
         if id.is_some() {
-            self.member.told.set(Told::All);
+            self.member.client.told.set(Told::All);
         }
     }
 
@@ -316,7 +319,7 @@ impl<S: Sink> Reader<'_, S> {
             (false, false) => self.out.entry(entry, Id::None),
             (true, false) => {
                 self.out.entry(entry, Id::Own);
-                self.member.told.set(Told::All);
+                self.member.client.told.set(Told::All);
             }
             // The position of this topic may be told by none of its own, but those of others are.
             (_, true) => {
@@ -327,7 +330,7 @@ impl<S: Sink> Reader<'_, S> {
                 line.push(b'\n');
                 if line.len() > b"id: \n".len() {
                     self.out.entry(entry, Id::Line(&line));
-                    self.member.told.set(Told::All);
+                    self.member.client.told.set(Told::All);
                 } else {
                     self.out.entry(entry, Id::None);
                 }

@@ -7,7 +7,7 @@ use std::{
 
 use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError as _, body::BoxBody, http::Method};
 
-use super::{Refused, Subscription, error::NoRuntime};
+use super::{Subscription, begin::Refused, error::NoRuntime};
 use crate::{
     extract::is_reconnect_after_end,
     head,
@@ -29,7 +29,7 @@ impl Responder for Subscription {
         }
         match this.begin() {
             Ok(reading) => {
-                reading.member().answers.set(true);
+                reading.member().becomes_answer();
                 head::respond(request, &this.options, this.headers.as_ref(), outbox, reading)
             }
             Err(Refused::Overload(overload)) => {

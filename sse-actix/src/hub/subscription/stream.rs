@@ -9,7 +9,7 @@ use actix_web::Error;
 use futures_core::Stream;
 use sse_actix_core::Frame;
 
-use super::{Refused, Subscription, error::NoRuntime};
+use super::{Subscription, begin::Refused, error::NoRuntime};
 use crate::{control::Cause, hub::reading::One};
 
 /// Ends when the hub ends it: then the stream that it is [`on`](Subscription::on) ends as well. An `Err` is
@@ -32,7 +32,7 @@ impl Stream for Subscription {
                         Refused::NoRuntime => Some(Err(NoRuntime.into())),
                         Refused::Overload(overload) => {
                             tracing::debug!(target: "sse_actix", "turned away: {overload}");
-                            if let Some(control) = &this.control {
+                            if let Some(control) = &this.request.control {
                                 control.send_away(this.hub.0.limits.retry(), Cause::TurnedAway);
                             }
                             None

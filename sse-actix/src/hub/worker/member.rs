@@ -18,37 +18,53 @@ use crate::{
 
 /// A subscription, as its topics know it.
 pub(in crate::hub) struct Member {
-    waker: RefCell<Option<Waker>>,
-    pub(super) waiting: Cell<bool>,
-    /// The tick at which it was last woken or polled.
-    pub(super) touched: Cell<u32>,
-    pub(super) over: Cell<bool>,
-    /// It is an answer itself: its client not reading is why it is not polled, and nothing else.
-    pub(in crate::hub) answers: Cell<bool>,
+    pub(super) turn: Turn,
     pub(in crate::hub) control: Option<StreamControl>,
     pub(in crate::hub) seat: Cell<Option<Seat>>,
     pub(in crate::hub) stays: Cell<Vec<Stay>>,
     /// Its connection, if that was handed over.
     connection: OnceCell<Weak<dyn Drive>>,
-    /// When it last wrote, in milliseconds of the worker's clock.
-    pub(in crate::hub) wrote: Cell<u64>,
-    /// After how many milliseconds of silence it is to be kept alive; 0 as long as nobody asked.
-    pub(super) silence: Cell<u32>,
-    /// That is due.
-    pub(super) beat: Cell<bool>,
-    /// What its client knows of where it is.
-    pub(in crate::hub) told: Cell<Told>,
-    /// How many of its topics have not begun of which its client's id says nothing that could be understood. Until
-    /// all of them have told their gaps, no id is told: one that names some topics says that the others are new.
-    pub(in crate::hub) lost: Cell<u8>,
-    /// Whether its position is told by events of their own.
-    pub(in crate::hub) tells_position: Cell<bool>,
+    pub(super) keep_alive: KeptAlive,
+    pub(in crate::hub) client: ClientKnows,
     /// Its stream is for clients other than `EventSource`: a gap aborts it.
     pub(in crate::hub) plain: Cell<bool>,
     pub(in crate::hub) places: SmallVec<[Spot; 1]>,
 }
 
-/// What the client of a subscription knows of its position, by the ids that it was sent.
+/// When a subscription goes on.
+#[derive(Default)]
+pub(super) struct Turn {
+    waker: RefCell<Option<Waker>>,
+    /// It has read everything, and was not woken since.
+    pub(super) waiting: Cell<bool>,
+    /// The tick at which it was last woken or polled.
+    pub(super) touched: Cell<u32>,
+    /// Only its client's not reading can keep it from being polled: it is the answer itself.
+    pub(super) is_answer: Cell<bool>,
+    pub(super) over: Cell<bool>,
+}
+
+/// When a subscription is kept alive.
+#[derive(Default)]
+pub(super) struct KeptAlive {
+    /// When it last wrote, in milliseconds of the worker's clock.
+    pub(super) wrote: Cell<u64>,
+    /// After how many milliseconds of silence a keep-alive is due; 0 as long as nobody asked.
+    pub(super) silence: Cell<u32>,
+    pub(super) is_due: Cell<bool>,
+}
+
+/// What a client knows of where it is, by the ids that it was sent.
+pub(in crate::hub) struct ClientKnows {
+    pub(in crate::hub) told: Cell<Told>,
+    /// How many topics have not begun of which its own id says nothing that could be understood. Until all of them
+    /// have told their gaps, no id is told: one that names some topics says that the others are new.
+    pub(in crate::hub) lost: Cell<u8>,
+    /// Whether the position is told by events of its own.
+    pub(in crate::hub) by_events: Cell<bool>,
+}
+
+/// How much of its position a client was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::hub) enum Told {
     /// All of it.
@@ -77,33 +93,34 @@ impl Member {
             silent: Cell::new(false),
         };
         Self {
-            waker: RefCell::new(None),
-            waiting: Cell::new(false),
-            touched: Cell::new(0),
-            over: Cell::new(false),
-            answers: Cell::new(false),
+            turn: Turn::default(),
             control,
             seat: Cell::default(),
             stays: Cell::default(),
             connection: OnceCell::new(),
-            wrote: Cell::new(0),
-            silence: Cell::new(0),
-            beat: Cell::new(false),
-            told: Cell::new(Told::All),
-            lost: Cell::new(0),
-            tells_position: Cell::new(true),
+            keep_alive: KeptAlive::default(),
+            client: ClientKnows {
+                told: Cell::new(Told::All),
+                lost: Cell::new(0),
+                by_events: Cell::new(true),
+            },
             plain: Cell::new(false),
             places: (0..parts).map(|_| spot()).collect(),
         }
     }
 
+    /// It answers a request itself: nothing but its client's not reading keeps it from being polled.
+    pub(in crate::hub) fn becomes_answer(&self) {
+        self.turn.is_answer.set(true);
+    }
+
     pub(in crate::hub) fn is_over(&self) -> bool {
-        self.over.get()
+        self.turn.over.get()
     }
 
     /// It has read everything, and was not woken since.
     pub(in crate::hub) fn is_waiting(&self) -> bool {
-        self.waiting.get()
+        self.turn.waiting.get()
     }
 
     /// The id that says where it is in all its topics; `None` if it is nowhere yet.
@@ -114,7 +131,7 @@ impl Member {
     /// Where it is, as its client is told.
     pub(in crate::hub) fn positions(&self) -> impl Iterator<Item = Position> {
         let told = self.places.iter().filter(|spot| !spot.silent.get());
-        told.filter(|_| self.lost.get() == 0)
+        told.filter(|_| self.client.lost.get() == 0)
             .filter_map(|spot| spot.position.get())
     }
 
@@ -125,41 +142,41 @@ impl Member {
             return;
         }
         if before.is_none() {
-            self.told.set(Told::Nothing);
-        } else if self.told.get() == Told::All {
-            self.told.set(Told::Stale);
+            self.client.told.set(Told::Nothing);
+        } else if self.client.told.get() == Told::All {
+            self.client.told.set(Told::Stale);
         }
     }
 
     /// Whether a keep-alive has to tell its position.
     pub(in crate::hub) fn has_position_to_tell(&self) -> bool {
-        self.told.get() != Told::All && self.tells_position.get()
+        self.client.told.get() != Told::All && self.client.by_events.get()
     }
 
     /// It is being polled.
     pub(in crate::hub) fn touch(&self, now: u32) {
-        self.waiting.set(false);
-        self.touched.set(now);
+        self.turn.waiting.set(false);
+        self.turn.touched.set(now);
     }
 
     /// It has read everything, and waits.
     pub(in crate::hub) fn wait(&self, cx: &Context<'_>) {
-        let mut waker = self.waker.borrow_mut();
+        let mut waker = self.turn.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
         }
-        self.waiting.set(true);
+        self.turn.waiting.set(true);
     }
 
     /// Times are rounded down to a quarter of the silence, a second at most: that many are looked at together is
     /// what makes keep-alives cheap, and one that comes earlier keeps alive as well.
     pub(super) fn rounded(&self, at: u64) -> u64 {
-        let grain = (u64::from(self.silence.get()) / 4).clamp(1, 1_000);
+        let grain = (u64::from(self.keep_alive.silence.get()) / 4).clamp(1, 1_000);
         at - at % grain
     }
 
     pub(super) fn waits_before(&self, spot: &Spot, head: Position) -> bool {
-        self.waiting.get()
+        self.turn.waiting.get()
             && spot
                 .position
                 .get()
@@ -174,12 +191,12 @@ impl Member {
     /// Lets it send what it has, at once if its connection was handed over. To be called when nothing of the worker is
     /// borrowed: its body is polled, and whatever is around that.
     pub(super) fn go_on(&self, connection: Option<&dyn Drive>, now: u32) {
-        self.waiting.set(false);
+        self.turn.waiting.set(false);
         // A panic of what is around its body ends this stream alone.
         let drive = |connection: &dyn Drive| catch_unwind(AssertUnwindSafe(|| connection.drive()));
         let driven = connection.is_some_and(|connection| drive(connection).unwrap_or(false));
         // What is around its body may poll that in another task.
-        if !driven || !self.waiting.get() {
+        if !driven || !self.turn.waiting.get() {
             self.wake(now);
         }
     }
@@ -190,9 +207,9 @@ impl Member {
     }
 
     pub(super) fn wake(&self, now: u32) {
-        self.waiting.set(false);
-        self.touched.set(now);
-        if let Some(waker) = &*self.waker.borrow() {
+        self.turn.waiting.set(false);
+        self.turn.touched.set(now);
+        if let Some(waker) = &*self.turn.waker.borrow() {
             waker.wake_by_ref();
         }
     }

@@ -1,0 +1,96 @@
+//! How a subscription begins to read.
+
+use std::{rc::Rc, time::SystemTime};
+
+use smallvec::SmallVec;
+use sse_actix_core::Positions;
+use tokio::time::Instant;
+
+use super::Subscription;
+use crate::{
+    extract::LastEventId,
+    hub::{
+        limits::{Overload, Seat},
+        reading::{Brought, Part, Reading},
+        stats::Eviction,
+        worker::{Member, Worker},
+    },
+};
+
+/// Why it does not begin.
+pub(super) enum Refused {
+    Overload(Overload),
+    NoRuntime,
+}
+
+impl Subscription {
+    /// Takes its seat, and begins to read.
+    pub(super) fn begin(&mut self) -> Result<Reading, Refused> {
+        let state = &self.hub.0;
+        let tags = match &self.request.control {
+            Some(control) => {
+                for tag in self.tags.drain(..) {
+                    state.tags.admit(control, tag);
+                }
+                control.tags()
+            }
+            None => std::mem::take(&mut self.tags),
+        };
+        state
+            .limits
+            .check_rate(self.request.address)
+            .map_err(Refused::Overload)?;
+        let mut seat = Seat::take(state, self.request.address, &tags).map_err(Refused::Overload)?;
+        let worker = Worker::of(state).ok_or(Refused::NoRuntime)?;
+
+        let brought = self.brought();
+        let parts: SmallVec<[Part; 1]> = self
+            .parts
+            .drain(..)
+            .map(|part| Part::new(state.topic(&part.topic), part.manner))
+            .collect();
+        let member = Rc::new(Member::new(self.request.control.clone(), parts.len()));
+        let plain = self.options.is_plain(&self.request.method);
+        member.plain.set(plain);
+        let reading = Reading::new(Rc::clone(&worker), Rc::clone(&member), parts, &brought, tags);
+        // Who waits for a reader may publish at once, for that reader.
+        seat.begin_to_read();
+        member.seat.set(Some(seat));
+        member
+            .client
+            .by_events
+            .set(self.positions && !plain && reading.tells_position());
+
+        if let Some(age) = self.lifetime.max_age {
+            let age = age.mul_f64(0.8 + 0.2 * fastrand::f64());
+            worker.end_at(&member, Instant::now() + age, Eviction::Aged);
+        }
+        if let Some(time) = self.lifetime.valid_until {
+            match time.duration_since(SystemTime::now()) {
+                Ok(left) => worker.end_at(&member, Instant::now() + left, Eviction::Expired),
+                // Before anything is sent.
+                Err(_) => worker.evict(&member, Eviction::Expired),
+            }
+        }
+        Ok(reading)
+    }
+
+    /// What the client has of each topic.
+    fn brought(&self) -> Vec<Brought> {
+        let id = self.request.last.as_ref().and_then(LastEventId::as_str);
+        let unknown = self.request.last.as_ref().is_some_and(LastEventId::is_unknown);
+        let positions = id.map(Positions::parse).unwrap_or_default();
+        let of_parts: Vec<_> = self.parts.iter().map(|part| positions.of(&part.topic)).collect();
+        // An id that is of none of the topics says nothing of where the client was; one that is of some says
+        // that the others were not there.
+        let nonsense = unknown || id.is_some() && of_parts.iter().all(Option::is_none);
+        of_parts
+            .into_iter()
+            .map(|position| match position {
+                Some(position) => Brought::Position(position),
+                None if nonsense => Brought::Nonsense,
+                None => Brought::Nothing,
+            })
+            .collect()
+    }
+}
