@@ -123,6 +123,8 @@ impl<T: Transport> AsyncWrite for Socket<T> {
 
     /// Called when the dispatcher has nothing more to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Over TLS there may be bytes that were taken before.
+        flush::writes(cx);
         let mut transport = self.get()?;
         ready!(transport.as_mut().poll_flush(cx))?;
         flush::flushed(cx, transport.tcp());

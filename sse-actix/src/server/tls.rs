@@ -1,9 +1,12 @@
 //! Connections over TLS.
 
-use std::{convert::Infallible, io};
+use std::{convert::Infallible, future::ready, io};
 
 use actix_http::Protocol;
-use actix_service::{ServiceFactory, ServiceFactoryExt as _, boxed};
+use actix_service::{
+    ServiceFactoryExt as _,
+    boxed::{self, BoxServiceFactory},
+};
 use actix_tls::accept::{
     TlsError,
     rustls_0_23::{Acceptor, TlsStream, reexports::ServerConfig},
@@ -16,7 +19,10 @@ use super::{
     socket::{Socket, Transport},
 };
 
-impl Transport for TlsStream<TcpStream> {
+/// Boxed, since a session is 1.2 KB, and more than one place has room for it.
+pub(super) type Tls = Box<TlsStream<TcpStream>>;
+
+impl Transport for Tls {
     fn tcp(&self) -> &TcpStream {
         self.get_ref().0
     }
@@ -29,33 +35,30 @@ impl Transport for TlsStream<TcpStream> {
 /// Accepts connections, and says what is spoken on each, as actix's own acceptor does.
 pub(super) fn acceptor<E>(
     mut config: ServerConfig,
-) -> impl ServiceFactory<
-    TcpStream,
-    Config = (),
-    Response = serve::Accepted<TlsStream<TcpStream>>,
-    Error = TlsError<io::Error, E>,
-    InitError = (),
->
+) -> BoxServiceFactory<(), TcpStream, serve::Accepted<Tls>, TlsError<io::Error, E>, ()>
 where
     E: 'static,
 {
     let mut protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     protocols.append(&mut config.alpn_protocols);
     config.alpn_protocols = protocols;
-    // Boxed, so that a handshake leaves nothing behind in the connection's task.
-    boxed::factory(Acceptor::new(config))
+    let accepted = Acceptor::new(config)
         .map_init_err(|()| ())
         .map_err(|error: TlsError<io::Error, Infallible>| error.into_service_error())
-        .and_then(|stream: TlsStream<TcpStream>| async move {
-            let (tcp, session) = stream.get_ref();
-            // A socket option that cannot be set costs speed, not the connection.
-            let _ = tcp.set_nodelay(true);
-            let peer = tcp.peer_addr().ok();
-            let protocol = if session.alpn_protocol() == Some(b"h2") {
-                Protocol::Http2
-            } else {
-                Protocol::Http1
-            };
-            Ok((Socket::new(stream), protocol, peer))
-        })
+        .and_then(|stream: TlsStream<TcpStream>| ready(Ok(socket_of(stream))));
+    // Boxed, so that a handshake leaves nothing behind in the connection's task.
+    boxed::factory(accepted)
+}
+
+fn socket_of(stream: TlsStream<TcpStream>) -> serve::Accepted<Tls> {
+    let (tcp, session) = stream.get_ref();
+    // A socket option that cannot be set costs speed, not the connection.
+    let _ = tcp.set_nodelay(true);
+    let peer = tcp.peer_addr().ok();
+    let protocol = if session.alpn_protocol() == Some(b"h2") {
+        Protocol::Http2
+    } else {
+        Protocol::Http1
+    };
+    (Socket::new(Box::new(stream)), protocol, peer)
 }

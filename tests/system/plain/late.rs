@@ -1,6 +1,6 @@
 //! Clients that begin to read late get every byte of an answer that fails, and what it fails with.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{future::ready, net::SocketAddr, time::Duration};
 
 use actix_web::{App, Error, error::ErrorBadGateway, web};
 use futures_util::{Stream, StreamExt as _, future::join_all, stream};
@@ -34,15 +34,32 @@ fn expected(kilobytes: usize) -> String {
     events.collect::<String>() + ERROR
 }
 
+/// With less the kernel sends a record at times by probes of a full window alone, 400 bytes each fifth of a second.
+const TLS_ROOM: u32 = 4_096;
+
 /// With as little room for what it gets as the kernel lets it have.
 async fn narrow(addr: SocketAddr) -> TcpStream {
+    with_room(addr, 1).await
+}
+
+/// With room for so many bytes that it has not read.
+async fn with_room(addr: SocketAddr, bytes: u32) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(1).unwrap();
+    socket.set_recv_buffer_size(bytes).unwrap();
     socket.connect(addr).await.unwrap()
 }
 
 /// Asks, waits, and reads everything; a body has to be cut.
-async fn read_late(mut socket: impl AsyncRead + AsyncWrite + Unpin, version: &str, kilobytes: usize) {
+async fn read_late(socket: impl AsyncRead + AsyncWrite + Unpin, version: &str, kilobytes: usize) {
+    expect_late(socket, version, kilobytes, &expected(kilobytes)).await;
+}
+
+async fn expect_late(
+    mut socket: impl AsyncRead + AsyncWrite + Unpin,
+    version: &str,
+    kilobytes: usize,
+    expected: &str,
+) {
     let request = format!("POST /{kilobytes} {version}\r\nHost: test\r\nContent-Length: 0\r\n\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
     socket.flush().await.unwrap();
@@ -65,7 +82,6 @@ async fn read_late(mut socket: impl AsyncRead + AsyncWrite + Unpin, version: &st
         }
     }
     let body = String::from_utf8(body).unwrap();
-    let expected = expected(kilobytes);
     assert!(
         body == expected,
         "{kilobytes} KB: {} bytes of {}",
@@ -111,11 +127,44 @@ async fn nor_do_they_over_tls() {
     let readers = (700..720).map(|kilobytes| {
         let certificate = certificate.clone();
         async move {
-            let socket = connect_for(b"http/1.1", narrow(addr).await, certificate).await;
+            let socket = connect_for(b"http/1.1", with_room(addr, TLS_ROOM).await, certificate).await;
             read_late(socket, "HTTP/1.1", kilobytes).await;
         }
     });
     within("twenty answers", join_all(readers)).await;
+}
+
+/// It fails when the dispatcher has nothing more to write, and TLS has.
+async fn failing_later(kilobytes: web::Path<usize>) -> Sse<impl Stream<Item = Result<Event, Error>>> {
+    let failure = stream::once(async {
+        sleep(Duration::from_millis(100)).await;
+        Err(ErrorBadGateway("the model is gone"))
+    });
+    let answer = answer(*kilobytes).filter(|event| ready(event.is_ok()));
+    Sse::new(answer.chain(failure))
+}
+
+#[tokio::test]
+async fn nor_do_they_where_tls_alone_has_something_left() {
+    let (config, certificate) = certified(["localhost"]);
+    let app = || App::new().route("/{kilobytes}", web::post().to(failing_later));
+    let serving = Serving::with(app, |server: Server<_>| {
+        server
+            .send_buffer(1)
+            .bind_rustls(("127.0.0.1", 0), config)
+            .unwrap()
+    });
+    let addr = serving.addr();
+    let readers = (10..60).map(|kilobytes| {
+        let certificate = certificate.clone();
+        async move {
+            let socket = connect_for(b"http/1.1", with_room(addr, TLS_ROOM).await, certificate).await;
+            let expected = expected(kilobytes);
+            let expected = expected.strip_suffix(ERROR).unwrap();
+            expect_late(socket, "HTTP/1.1", kilobytes, expected).await;
+        }
+    });
+    within("fifty answers", join_all(readers)).await;
 }
 
 /// Where the stream is reset after what its window lets through.

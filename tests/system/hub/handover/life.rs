@@ -172,22 +172,32 @@ async fn nothing_is_left_of_many_that_were_cut() {
 /// Where a shutdown, a revocation or its age end a stream while its connection is on its way.
 #[tokio::test]
 async fn an_end_during_the_hand_over_is_an_end() {
-    for delay in (0..40).map(|step| Duration::from_micros(step * 50)) {
+    for step in 0..60 {
+        let delay = Duration::from_micros(step * 33);
         let hub = Hub::new().unwrap();
         let shared = web::Data::new(hub.clone());
         let serving = Serving::start(move || {
-            let tagged = async |hub: web::Data<Hub>| hub.subscribe("n").tag("ann");
+            let tagged = async move |hub: web::Data<Hub>| {
+                let tagged = hub.subscribe("n").tag("ann");
+                if step % 3 == 0 {
+                    tagged.max_age(delay)
+                } else {
+                    tagged
+                }
+            };
             App::new()
                 .app_data(shared.clone())
                 .route("/", web::get().to(tagged))
         });
         let mut wire = Wire::connect(serving.addr()).await;
         wire.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n").await;
-        tokio::time::sleep(delay).await;
-        let revokes = delay.as_micros() % 100 == 0;
+        let revokes = step % 3 == 1;
+        if step % 3 != 0 {
+            tokio::time::sleep(delay).await;
+        }
         if revokes {
             until("a stream to revoke", async || hub.revoke("ann") == 1).await;
-        } else {
+        } else if step % 3 == 2 {
             serving.shutdown().fire();
         }
         let (rest, end) = wire.rest().await;
