@@ -1,6 +1,10 @@
 //! What a handler learns from the request.
 
 mod last_event_id;
+mod prefers_event_stream;
 
-pub use self::last_event_id::{IsPlain, LastEventId, UnknownId};
 pub(crate) use self::last_event_id::{is_reconnect_after_end, raw_last_event_id};
+pub use self::{
+    last_event_id::{IsPlain, LastEventId, UnknownId},
+    prefers_event_stream::PrefersEventStream,
+};

@@ -5,17 +5,14 @@
 //! wakes its readers, a slice at a time. Each reader has a position and pulls: from the window, or, if it has
 //! fallen behind, from the log.
 
-mod address;
+mod admission;
 mod builder;
-mod limits;
-mod part;
 mod presence;
-mod reading;
-mod state;
+mod publish;
+mod reader;
+mod registry;
 mod stats;
 mod subscription;
-mod tags;
-mod topic;
 mod topic_options;
 mod worker;
 
@@ -25,17 +22,16 @@ use actix_web::HttpRequest;
 use sse_actix_core::IntoTopicName;
 
 pub use self::{
+    admission::limits::Overload,
     builder::{HubBuilder, HubError},
-    limits::Overload,
-    part::Snapshot,
     presence::{Presence, PresenceChange, PresenceChanges},
+    publish::{PublishError, RawTopic, Topic},
     stats::{Evictions, HubStats, TopicStats, TurnedAway},
-    subscription::{Subscription, TooManyTopics},
-    topic::{PublishError, RawTopic, Topic},
+    subscription::{Subscription, TooManyTopics, selection::Snapshot},
     topic_options::{OnGap, TopicOptions},
 };
-use self::{part::PartSpec, state::State};
-use crate::control::StreamControl;
+use self::{registry::State, subscription::selection::PartSpec};
+use crate::lifecycle::control::StreamControl;
 
 /// Topics that are published to from anywhere in the program and read by any number of streams.
 ///

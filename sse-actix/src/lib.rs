@@ -56,26 +56,15 @@
 //! `stream ended` with its reason, duration, events and bytes (info; error if it failed), and a warning
 //! when a handler keeps a browser waiting for longer than a second.
 
-mod accept;
-mod body;
-mod control;
-mod cors;
-mod ending;
+mod cross_origin;
 mod extract;
-mod generator;
-mod head;
 mod hub;
-mod journal;
-mod options;
-mod outbox;
-mod outside;
+mod lifecycle;
 mod relay;
-mod responder;
 mod server;
 #[cfg(feature = "shared-event-source")]
 mod shared_event_source;
-mod shutdown;
-mod source;
+mod stream;
 #[cfg(feature = "test")]
 pub mod test;
 
@@ -86,23 +75,26 @@ pub use self::server::ServerConfig;
 #[cfg(feature = "shared-event-source")]
 pub use self::shared_event_source::shared_event_source;
 pub use self::{
-    accept::PrefersEventStream,
-    control::StreamControl,
-    cors::{AllowedOrigins, CookieError, CrossOrigin, Origin, OriginError, SessionCookie},
-    ending::{Ending, StreamError},
-    extract::{LastEventId, UnknownId},
-    generator::{Emission, Emitter, EventStream},
+    cross_origin::{AllowedOrigins, CookieError, CrossOrigin, Origin, OriginError, SessionCookie},
+    extract::{LastEventId, PrefersEventStream, UnknownId},
     hub::{
         Evictions, Hub, HubBuilder, HubError, HubStats, OnGap, Overload, Presence, PresenceChange,
         PresenceChanges, PublishError, RawTopic, Snapshot, Subscription, TooManyTopics, Topic, TopicOptions,
         TopicStats, TurnedAway,
     },
-    journal::{StreamCounts, stream_counts},
+    lifecycle::{
+        control::StreamControl,
+        ending::{Ending, StreamError},
+        shutdown::Shutdown,
+    },
     relay::{Relay, RelayError, Replacement, Unusable},
-    responder::Sse,
     server::{Server, inherited_sockets},
-    shutdown::Shutdown,
-    source::StreamItem,
+    stream::{
+        handler::{Emission, Emitter, EventStream},
+        source::StreamItem,
+        span::{StreamCounts, stream_counts},
+        sse::Sse,
+    },
 };
 pub use sse_actix_core::*;
 pub use sse_actix_macros::sse_stream;
@@ -115,7 +107,9 @@ pub mod __private {
 
     pub use crate::{
         extract::IsPlain,
-        generator::{EventStream, Outcome, ended, run},
-        options::StreamOptions,
+        stream::{
+            handler::{EventStream, Outcome, ended, run},
+            options::StreamOptions,
+        },
     };
 }

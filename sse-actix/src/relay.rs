@@ -23,7 +23,7 @@ use sse_actix_core::{Message, Relayed};
 pub use self::connector::upstream_connector;
 use self::{decoding::Decoding, map::MapMessages, sending::Sending};
 pub use self::{error::RelayError, for_browsers::Unusable, map::Replacement};
-use crate::source::StreamItem;
+use crate::stream::source::StreamItem;
 
 /// Sends another server's stream on: takes its bytes, gives its events as items for [`Sse::new`](crate::Sse::new)
 /// or `emit!`.

@@ -1,33 +1,33 @@
 //! actix's `HttpServer`, set up for streams.
 
+mod activity;
+mod bind;
 mod connection;
-mod drive;
+mod context;
+mod discard;
 mod flush;
+mod graceful;
 mod handover;
-mod host;
-mod listen;
-mod listening;
+mod http2_watch;
 mod run;
-mod serve;
 mod socket;
 mod stream_connection;
 #[cfg(feature = "rustls")]
 mod tls;
-mod traffic;
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use actix_web::{dev::Extensions, http::KeepAlive};
 
-pub use self::listen::inherited_sockets;
+pub use self::bind::inherited_sockets;
+use self::{bind::Listener, http2_watch::SocketOptions};
 pub(crate) use self::{
-    connection::Place,
+    context::Host,
     flush::{Flush, RESET_PATIENCE, RESET_POLL},
     handover::{Drive, Driven, IsStream},
-    host::Host,
+    http2_watch::Place,
 };
-use self::{connection::SocketOptions, listen::Listener};
-use crate::shutdown::Shutdown;
+use crate::lifecycle::shutdown::Shutdown;
 
 /// The TLS settings that [`Server::bind_rustls`] takes.
 #[cfg(feature = "rustls")]

@@ -8,8 +8,8 @@ use sse_actix_core::{FieldError, IntoTopicName, Log, MemoryLog, TopicName};
 
 use super::{
     Hub,
-    limits::{Limits, Quotas},
-    state::{Settings, State},
+    admission::limits::{Limits, Quotas},
+    registry::{Settings, State},
     topic_options::TopicOptions,
 };
 

@@ -13,7 +13,7 @@ use futures_util::task::AtomicWaker;
 use sse_actix_core::{Signals, TopicName, Watch, Watchers};
 use std::task::Wake;
 
-use super::state::TopicState;
+use super::registry::TopicState;
 
 /// The tags of a topic's open streams on this node, each with how many streams it has.
 pub(super) struct Present {

@@ -1,6 +1,6 @@
 use sse_actix_core::{LogHealth, LogStats, TopicName};
 
-use crate::control::Cause;
+use crate::lifecycle::control::Cause;
 
 /// What a hub does at present, as [`Hub::stats`](crate::Hub::stats) returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]

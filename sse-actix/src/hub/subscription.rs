@@ -1,6 +1,7 @@
-mod answer;
 mod begin;
 mod error;
+mod responder;
+pub(super) mod selection;
 mod stream;
 
 use std::{
@@ -22,16 +23,12 @@ use sse_actix_core::{Entry, EventId, KeepAlive, Positions, Retry};
 
 use self::error::Fault;
 pub use self::error::TooManyTopics;
-use super::{
-    Hub,
-    address::address_of,
-    part::{PartSpec, Snapshot},
-    reading::Reading,
-};
+use self::selection::{PartSpec, Snapshot};
+use super::{Hub, admission::client_address::address_of, reader::Reading};
 use crate::{
-    control::StreamControl,
     extract::LastEventId,
-    options::{Reconnection, StreamOptions},
+    lifecycle::control::StreamControl,
+    stream::options::{Reconnection, StreamOptions},
 };
 
 /// A topic, or several, as a stream: a [`Responder`](actix_web::Responder), or a [`Stream`](futures_core::Stream) of

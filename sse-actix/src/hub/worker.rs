@@ -1,9 +1,9 @@
 //! One thread's part in a hub: it learns which topics have grown, takes what is new into its windows, and
 //! wakes its readers.
 
-mod due;
-mod local;
-mod member;
+mod subscriber;
+mod timers;
+mod topic;
 
 use std::{
     cell::{Cell, RefCell},
@@ -25,16 +25,16 @@ use smallvec::SmallVec;
 use sse_actix_core::{Mailbox, Position, Retry, TopicName};
 use tokio::{task::coop::unconstrained, time::Sleep};
 
-use self::{
-    due::Schedule,
-    local::{LocalTopic, Step},
-};
 pub(super) use self::{
-    local::{PAUSE, error_cause},
-    member::{Member, Spot, Told},
+    subscriber::{Member, Spot, Told},
+    topic::{PAUSE, error_cause},
+};
+use self::{
+    timers::Schedule,
+    topic::{LocalTopic, Step},
 };
 use super::{
-    state::{State, TopicState},
+    registry::{State, TopicState},
     stats::Eviction,
 };
 

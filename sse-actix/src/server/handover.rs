@@ -3,7 +3,7 @@
 //! On HTTP/1.1 actix's dispatcher holds a connection with two buffers and timers, 11 KB of memory, and an event wakes its
 //! task, where it looks at all of that before it polls the body. So it serves a hub's stream only until the head and the
 //! first bytes have been flushed. Then the [socket](super::socket) leaves the dispatcher, the future that
-//! [serves](super::serve) the connection drops it, and a [`StreamConnection`] of ours has the socket and the response's
+//! [serves](super::connection) the connection drops it, and a [`StreamConnection`] of ours has the socket and the response's
 //! *outermost* body, with all that middleware has put around the stream.
 //!
 //! One task does all of this, in one poll: the dispatcher polls the body, which has nothing more and is *offered*; the
@@ -22,7 +22,7 @@ use std::{
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use super::{listening::BEHIND_A_STREAM, traffic::Underway};
+use super::{activity::Underway, discard::BEHIND_A_STREAM};
 
 /// Whose events a stream carries: a hub's subscription.
 pub(crate) trait Driven {

@@ -20,13 +20,13 @@ use actix_web::{
 
 use super::{
     OnConnect, Server,
-    connection::{Connection, SocketOptions},
-    drive,
-    host::Host,
-    listen::{Listener, Spoken},
-    serve::{self, Serve},
+    activity::{Counted, CountedBody, Traffic},
+    bind::{Listener, Spoken},
+    connection::{self, Serve},
+    context::Host,
+    graceful,
+    http2_watch::{Connection, SocketOptions},
     socket::{Socket, Transport},
-    traffic::{Counted, CountedBody, Traffic},
 };
 #[cfg(feature = "rustls")]
 use actix_tls::accept::TlsError;
@@ -115,7 +115,7 @@ impl<F> Server<F> {
             listener.set_backlog(backlog)?;
             builder = serving.clone().listen(builder, listener)?;
         }
-        drive::drive(
+        graceful::drive(
             builder.run(),
             self.shutdown,
             &traffic,
@@ -268,7 +268,7 @@ where
     })
 }
 
-fn accept(tcp: TcpStream, protocol: Protocol) -> serve::Accepted<TcpStream> {
+fn accept(tcp: TcpStream, protocol: Protocol) -> connection::Accepted<TcpStream> {
     // A socket option that cannot be set costs speed, not the connection.
     let _ = tcp.set_nodelay(true);
     let peer = tcp.peer_addr().ok();

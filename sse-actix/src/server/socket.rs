@@ -11,10 +11,9 @@ use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    connection::Accepted,
-    flush,
+    discard, flush,
     handover::{Behind, Link},
-    listening,
+    http2_watch::Accepted,
 };
 
 /// What connections are made over: TCP, or TLS over TCP.
@@ -89,7 +88,7 @@ impl<T: Transport> AsyncRead for Socket<T> {
                 return Poll::Pending;
             }
             Behind::ThenDropped(bytes) if gap || bytes == 0 => {
-                return listening::poll_left(&mut *transport, cx, || shared.drop_behind_stream()).map(Ok);
+                return discard::poll_left(&mut *transport, cx, || shared.drop_behind_stream()).map(Ok);
             }
             Behind::Most(bytes) | Behind::ThenDropped(bytes) => bytes.min(buf.remaining()),
         };

@@ -13,9 +13,8 @@ use std::{
 use bytes::{Buf as _, Bytes};
 
 use super::{
-    flush,
+    discard, flush,
     handover::{Drive, Stream},
-    listening,
     socket::Transport,
 };
 
@@ -265,7 +264,7 @@ impl<T: Transport> State<T> {
 
     /// Whether the client has left. What it sends is not answered: the connection closes after the stream.
     fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
-        listening::poll_left(&mut self.transport, cx, || {}).is_ready()
+        discard::poll_left(&mut self.transport, cx, || {}).is_ready()
     }
 }
 

@@ -14,8 +14,8 @@ use actix_tls::accept::{
 use actix_web::rt::net::TcpStream;
 
 use super::{
-    connection::Accepted,
-    serve,
+    connection,
+    http2_watch::Accepted,
     socket::{Socket, Transport},
 };
 
@@ -35,7 +35,7 @@ impl Transport for Tls {
 /// Accepts connections, and says what is spoken on each, as actix's own acceptor does.
 pub(super) fn acceptor<E>(
     mut config: ServerConfig,
-) -> BoxServiceFactory<(), TcpStream, serve::Accepted<Tls>, TlsError<io::Error, E>, ()>
+) -> BoxServiceFactory<(), TcpStream, connection::Accepted<Tls>, TlsError<io::Error, E>, ()>
 where
     E: 'static,
 {
@@ -50,7 +50,7 @@ where
     boxed::factory(accepted)
 }
 
-fn socket_of(stream: TlsStream<TcpStream>) -> serve::Accepted<Tls> {
+fn socket_of(stream: TlsStream<TcpStream>) -> connection::Accepted<Tls> {
     let (tcp, session) = stream.get_ref();
     // A socket option that cannot be set costs speed, not the connection.
     let _ = tcp.set_nodelay(true);

@@ -10,8 +10,8 @@ use super::Subscription;
 use crate::{
     extract::LastEventId,
     hub::{
-        limits::{Overload, Seat},
-        reading::{Brought, Part, Reading},
+        admission::limits::{Overload, Seat},
+        reader::{Brought, Part, Reading},
         stats::Eviction,
         worker::{Member, Worker},
     },

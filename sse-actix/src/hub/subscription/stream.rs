@@ -10,7 +10,7 @@ use futures_core::Stream;
 use sse_actix_core::Frame;
 
 use super::{Subscription, begin::Refused, error::NoRuntime};
-use crate::{control::Cause, hub::reading::One};
+use crate::{hub::reader::One, lifecycle::control::Cause};
 
 /// Ends when the hub ends it: then the stream that it is [`on`](Subscription::on) ends as well. An `Err` is
 /// a snapshot's failure.

@@ -1,0 +1,5 @@
+//! Who may have a stream: limits, the addresses that they count by, and revocation by tags.
+
+pub(super) mod client_address;
+pub(super) mod limits;
+pub(super) mod revocation;

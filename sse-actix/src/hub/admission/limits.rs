@@ -1,0 +1,281 @@
+//! How many streams there may be, of whom, and how fast they may come.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::Hash,
+    net::IpAddr,
+    num::NonZeroU32,
+    ops::RangeInclusive,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::http::StatusCode;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use ipnet::IpNet;
+use sse_actix_core::Retry;
+
+use crate::hub::{registry::State, stats::TurnedAway};
+
+#[derive(Debug, Clone)]
+pub(in crate::hub) struct Quotas {
+    pub(in crate::hub) streams: Option<usize>,
+    pub(in crate::hub) per_tag: Option<usize>,
+    pub(in crate::hub) per_address: Option<usize>,
+    pub(in crate::hub) per_minute: Option<NonZeroU32>,
+    pub(in crate::hub) retry: RangeInclusive<Duration>,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            streams: None,
+            per_tag: None,
+            per_address: None,
+            per_minute: None,
+            retry: Duration::from_secs(30)..=Duration::from_secs(60),
+        }
+    }
+}
+
+pub(in crate::hub) struct Limits {
+    quotas: Quotas,
+    pub(in crate::hub) proxies: Vec<IpNet>,
+    rate: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    /// Those that were taken.
+    seats: AtomicUsize,
+    /// The streams that have begun to read.
+    streams: AtomicUsize,
+    handed_over: AtomicUsize,
+    addresses: Counts<IpAddr>,
+    tags: Counts<Box<str>>,
+    turned_away: [AtomicU64; 4],
+}
+
+/// The limit that a request is beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overload {
+    /// [`max_streams`](crate::HubBuilder::max_streams).
+    Streams,
+    /// [`max_streams_per_tag`](crate::HubBuilder::max_streams_per_tag).
+    PerTag,
+    /// [`max_streams_per_address`](crate::HubBuilder::max_streams_per_address).
+    PerAddress,
+    /// [`max_connects_per_minute`](crate::HubBuilder::max_connects_per_minute).
+    PerMinute,
+}
+
+impl Overload {
+    /// What a client is answered that is no `EventSource`.
+    pub(in crate::hub) fn status(self) -> StatusCode {
+        match self {
+            Self::Streams => StatusCode::SERVICE_UNAVAILABLE,
+            Self::PerTag | Self::PerAddress | Self::PerMinute => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+}
+
+impl Limits {
+    pub(in crate::hub) fn new(quotas: Quotas, proxies: Vec<IpNet>) -> Self {
+        let rate = quotas
+            .per_minute
+            .map(|connects| RateLimiter::keyed(Quota::per_minute(connects)));
+        Self {
+            quotas,
+            proxies,
+            rate,
+            seats: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
+            handed_over: AtomicUsize::new(0),
+            addresses: Counts::default(),
+            tags: Counts::default(),
+            turned_away: Default::default(),
+        }
+    }
+
+    pub(in crate::hub) fn streams(&self) -> usize {
+        self.streams.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::hub) fn handed_over(&self) -> usize {
+        self.handed_over.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::hub) fn turned_away(&self) -> TurnedAway {
+        let [streams, per_tag, per_address, per_minute] = &self.turned_away;
+        TurnedAway {
+            streams: streams.load(Ordering::Relaxed),
+            per_tag: per_tag.load(Ordering::Relaxed),
+            per_address: per_address.load(Ordering::Relaxed),
+            per_minute: per_minute.load(Ordering::Relaxed),
+        }
+    }
+
+    /// After how long who is turned away comes back.
+    pub(in crate::hub) fn retry(&self) -> Retry {
+        let [low, high] =
+            [self.quotas.retry.start(), self.quotas.retry.end()].map(|end| Retry::from(*end).as_millis());
+        Retry::from(Duration::from_millis(fastrand::u32(low..=high.max(low)).into()))
+    }
+
+    /// Forgets addresses that were not seen for long.
+    pub(in crate::hub) fn maintain(&self) {
+        if let Some(rate) = &self.rate {
+            rate.retain_recent();
+        }
+    }
+
+    /// Whether an address comes too fast. Asked once a request.
+    pub(in crate::hub) fn check_rate(&self, address: Option<IpAddr>) -> Result<(), Overload> {
+        match (&self.rate, address) {
+            (Some(rate), Some(address)) if rate.check_key(&address).is_err() => {
+                Err(self.refuse(Overload::PerMinute))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse(&self, overload: Overload) -> Overload {
+        if let Some(counter) = self.turned_away.get(overload as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        overload
+    }
+}
+
+/// What a stream occupies, given back when dropped.
+pub(in crate::hub) struct Seat {
+    state: Arc<State>,
+    held: Option<Box<Held>>,
+    reads: bool,
+    handed_over: bool,
+}
+
+/// What is counted by key; most streams have nothing of it.
+#[derive(Default)]
+struct Held {
+    address: Option<IpAddr>,
+    tags: Vec<Box<str>>,
+}
+
+impl Seat {
+    /// Takes a seat for a stream of this address and with these tags.
+    pub(in crate::hub) fn take(
+        state: &Arc<State>,
+        address: Option<IpAddr>,
+        tags: &[Box<str>],
+    ) -> Result<Self, Overload> {
+        let limits = &state.limits;
+        let seats = limits.seats.fetch_add(1, Ordering::AcqRel);
+        // From here on what was taken is given back by dropping.
+        let mut seat = Self {
+            state: Arc::clone(state),
+            held: None,
+            reads: false,
+            handed_over: false,
+        };
+        if limits.quotas.streams.is_some_and(|most| seats >= most) {
+            return Err(limits.refuse(Overload::Streams));
+        }
+        if let (Some(most), Some(address)) = (limits.quotas.per_address, address) {
+            if !limits.addresses.take(&address, most) {
+                return Err(limits.refuse(Overload::PerAddress));
+            }
+            seat.held.get_or_insert_default().address = Some(address);
+        }
+        if let Some(most) = limits.quotas.per_tag {
+            for tag in tags {
+                if !limits.tags.take(tag, most) {
+                    return Err(limits.refuse(Overload::PerTag));
+                }
+                seat.held.get_or_insert_default().tags.push(tag.clone());
+            }
+        }
+        Ok(seat)
+    }
+}
+
+impl Seat {
+    /// Its stream has begun to read: what is published from now on reaches it.
+    pub(in crate::hub) fn begin_to_read(&mut self) {
+        self.reads = true;
+        self.state.limits.streams.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Its stream's connection was handed over.
+    pub(in crate::hub) fn hand_over(&mut self) {
+        self.handed_over = true;
+        self.state.limits.handed_over.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let limits = &self.state.limits;
+        limits.seats.fetch_sub(1, Ordering::AcqRel);
+        if self.reads {
+            limits.streams.fetch_sub(1, Ordering::AcqRel);
+        }
+        if self.handed_over {
+            limits.handed_over.fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(held) = self.held.take() {
+            if let Some(address) = &held.address {
+                limits.addresses.give_back(address);
+            }
+            for tag in &held.tags {
+                limits.tags.give_back(tag);
+            }
+        }
+    }
+}
+
+/// How many there are of each key.
+struct Counts<K>(Mutex<HashMap<K, usize>>);
+
+impl<K: Eq + Hash + Clone> Counts<K> {
+    fn take(&self, key: &K, most: usize) -> bool {
+        let mut counts = self.lock();
+        let count = counts.get(key).copied().unwrap_or(0);
+        if count >= most {
+            return false;
+        }
+        counts.insert(key.clone(), count + 1);
+        true
+    }
+
+    fn give_back(&self, key: &K) {
+        let mut counts = self.lock();
+        match counts.get_mut(key) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(counts.remove(key)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, usize>> {
+        // No code that could panic runs under this lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K> Default for Counts<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl fmt::Display for Overload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Streams => "the hub has as many streams as it may",
+            Self::PerTag => "one of the stream's tags has as many streams as it may",
+            Self::PerAddress => "the client's address has as many streams as it may",
+            Self::PerMinute => "the client's address has opened as many streams within a minute as it may",
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! Which streams carry which tag, be they open or only admitted.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use sse_actix_core::Retry;
+use tokio::time::Instant;
+
+use crate::lifecycle::control::{StreamControl, WeakControl};
+
+#[derive(Clone, Default)]
+pub(in crate::hub) struct Tags(Arc<Mutex<ByTag>>);
+
+type ByTag = HashMap<Box<str>, HashMap<u64, Admitted>>;
+
+struct Admitted {
+    control: WeakControl,
+    at: Instant,
+}
+
+impl Tags {
+    /// Ties a stream to a tag, until the stream and its request are gone.
+    pub(in crate::hub) fn admit(&self, control: &StreamControl, tag: Box<str>) {
+        if control.has_tag(&tag)
+            && self
+                .lock()
+                .get(&tag)
+                .is_some_and(|of| of.contains_key(&control.id()))
+        {
+            return;
+        }
+        let admitted = Admitted {
+            control: control.downgrade(),
+            at: Instant::now(),
+        };
+        self.lock()
+            .entry(tag.clone())
+            .or_default()
+            .insert(control.id(), admitted);
+        let admission = Admission {
+            tags: self.clone(),
+            tag: tag.clone(),
+            stream: control.id(),
+        };
+        control.add_tag(tag, Some(Box::new(admission)));
+    }
+
+    /// Ends for good every stream with this tag.
+    pub(in crate::hub) fn revoke(&self, tag: &str) -> usize {
+        let streams = self.of_tag(tag);
+        for (control, _) in &streams {
+            control.revoke();
+        }
+        streams.len()
+    }
+
+    /// Ends every stream with this tag: for good those that were admitted longer ago than this; the others may be
+    /// of a later log-in, so they come back.
+    pub(in crate::hub) fn revoke_older(&self, tag: &str, within: Duration) -> usize {
+        let streams = self.of_tag(tag);
+        for (control, at) in &streams {
+            if at.elapsed() > within {
+                control.revoke();
+            } else {
+                control.doubt(soon());
+            }
+        }
+        streams.len()
+    }
+
+    /// Ends every stream that carries any tag so that its client comes back, and whoever looks at its credential
+    /// decides.
+    pub(in crate::hub) fn doubt_all(&self) -> usize {
+        let mut controls = HashMap::new();
+        for of_tag in self.lock().values() {
+            let known = of_tag
+                .iter()
+                .filter_map(|(id, admitted)| Some((*id, admitted.control.upgrade()?)));
+            controls.extend(known);
+        }
+        for control in controls.values() {
+            control.doubt(soon());
+        }
+        controls.len()
+    }
+
+    /// Upgraded under the lock, to be ended without it: that wakes tasks, and the last control that goes takes
+    /// the lock.
+    fn of_tag(&self, tag: &str) -> Vec<(StreamControl, Instant)> {
+        let tags = self.lock();
+        let of_tag = tags.get(tag).into_iter().flat_map(HashMap::values);
+        of_tag
+            .filter_map(|admitted| Some((admitted.control.upgrade()?, admitted.at)))
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ByTag> {
+        // No code that could panic runs under this lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Not all at once.
+fn soon() -> Retry {
+    Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000)))
+}
+
+/// Held by the stream's control.
+struct Admission {
+    tags: Tags,
+    tag: Box<str>,
+    stream: u64,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut tags = self.tags.lock();
+        if let Some(of_tag) = tags.get_mut(&self.tag) {
+            of_tag.remove(&self.stream);
+            if of_tag.is_empty() {
+                tags.remove(&self.tag);
+            }
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! One poll of a subscription: each part a step further, until nothing moves.
+
+use std::{
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+    time::SystemTime,
+    vec,
+};
+
+use actix_web::Error;
+use sse_actix_core::{
+    Ahead, Batch, Entry, Event, EventId, GAP_EVENT, LogError, Position, Positions, Record, Start, gap_frame,
+};
+
+use super::{
+    Asked, CATCH_UP, Next, Part, Work,
+    sink::{Id, Sink},
+};
+use crate::hub::{
+    OnGap,
+    subscription::selection::Missed,
+    worker::{Member, PAUSE, Spot, Told, Worker, error_cause},
+};
+
+/// One poll of a subscription.
+pub(super) struct Reader<'a, S> {
+    pub(super) worker: &'a Worker,
+    pub(super) member: &'a Member,
+    pub(super) combines: bool,
+    /// A topic has not answered yet, so nothing is delivered.
+    pub(super) holds_back: bool,
+    pub(super) out: &'a mut S,
+}
+
+/// Why a poll does not go on.
+pub(super) enum Stop {
+    Failed(Box<Error>),
+    Overtaken,
+}
+
+impl<S: Sink> Reader<'_, S> {
+    /// Takes a part one step further. Whether it moved; if not, it is registered with whoever moves it.
+    pub(super) fn advance(
+        &mut self,
+        part: &mut Part,
+        spot: &Spot,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Stop> {
+        let Some(mut work) = part.work.take() else {
+            return Ok(!self.holds_back && self.follow(part, spot));
+        };
+        if self.holds_back && matches!(*work, Work::Deliver(..) | Work::Show(..)) {
+            part.work = Some(work);
+            return Ok(false);
+        }
+        match &mut *work {
+            Work::Read(read, start, asked) => {
+                if let Poll::Ready(batch) = Pin::new(read).poll(cx) {
+                    let asked = mem::replace(asked, Asked::On);
+                    part.answered = true;
+                    match batch {
+                        Ok(batch) => self.begin(part, spot, batch, asked)?,
+                        Err(error) => pause(part, &error, *start, asked),
+                    }
+                    return Ok(true);
+                }
+            }
+            Work::Pause(pause, start, asked) => {
+                if pause.as_mut().poll(cx).is_ready() {
+                    let asked = mem::replace(asked, Asked::On);
+                    self.read(part, *start, asked);
+                    return Ok(true);
+                }
+            }
+            Work::Deliver(entries, end, next) => {
+                let moved = self.deliver(part, spot, entries, *end);
+                if entries.as_slice().is_empty() {
+                    self.member.moves(spot, *end);
+                    match next {
+                        Next::Read => self.read(part, Start::After(*end), Asked::On),
+                        Next::Live => self.worker.reached(spot, *end),
+                    }
+                    return Ok(true);
+                }
+                part.work = Some(work);
+                return Ok(moved);
+            }
+            Work::Snapshot(taking, at) => {
+                if let Poll::Ready(taken) = taking.as_mut().poll(cx) {
+                    let entries = taken
+                        .and_then(|events| visible(part, *at, &events))
+                        .map_err(|error| Stop::Failed(Box::new(error)))?;
+                    part.work = Some(Box::new(Work::Show(entries.into_iter(), *at)));
+                    return Ok(true);
+                }
+            }
+            Work::Show(entries, at) => {
+                while !self.out.is_full()
+                    && let Some(entry) = entries.next()
+                {
+                    if entries.as_slice().is_empty() {
+                        // Only the last brings the id: a client that has lost the rest begins anew.
+                        spot.position.set(Some(*at));
+                        self.give(&entry, true);
+                    } else {
+                        self.out.entry(&entry, Id::None);
+                    }
+                }
+                if entries.as_slice().is_empty() {
+                    self.member.moves(spot, *at);
+                    self.read(part, Start::After(*at), Asked::On);
+                    return Ok(true);
+                }
+            }
+        }
+        part.work = Some(work);
+        Ok(false)
+    }
+
+    /// Asks the log.
+    fn read(&self, part: &mut Part, start: Start, asked: Asked) {
+        let log = &self.worker.state.log;
+        let read = log.read(&part.topic.name, start, CATCH_UP, SystemTime::now());
+        part.work = Some(Box::new(Work::Read(read, start, asked)));
+    }
+
+    /// The log has answered.
+    fn begin(&mut self, part: &mut Part, spot: &Spot, batch: Batch, asked: Asked) -> Result<(), Stop> {
+        match asked {
+            Asked::Head => self.take_snapshot(part, batch.end),
+            Asked::History(most, mut kept) => {
+                let manner = part.manner.as_deref();
+                for entry in batch.entries {
+                    if manner.is_none_or(|manner| manner.shows(&entry, batch.end)) {
+                        kept.push_back(entry);
+                    }
+                    if kept.len() > most {
+                        kept.pop_front();
+                    }
+                }
+                if batch.more {
+                    part.answered = false;
+                    self.read(part, Start::After(batch.end), Asked::History(most, kept));
+                } else {
+                    let entries = Vec::from(kept).into_iter();
+                    part.work = Some(Box::new(Work::Deliver(entries, batch.end, Next::Live)));
+                }
+            }
+            Asked::On => {
+                if mem::take(&mut part.lost) {
+                    self.member
+                        .client
+                        .lost
+                        .set(self.member.client.lost.get().saturating_sub(1));
+                }
+                let from = spot.position.get();
+                let missed = match part.manner.as_deref() {
+                    None => Missed::of(batch.resume),
+                    Some(manner) => manner.gap(&batch, from),
+                };
+                if let Some(missed) = missed {
+                    if self.member.plain.get() {
+                        // Nobody can resume it, so it must not look whole.
+                        if part.topic.options.gap_event != GAP_EVENT {
+                            self.tell_gap(part, missed, None);
+                        }
+                        return Err(Stop::Overtaken);
+                    }
+                    if part.begun && part.topic.options.on_gap == OnGap::End {
+                        return Err(Stop::Overtaken);
+                    }
+                    part.topic.gaps.fetch_add(1, Ordering::Relaxed);
+                    if part
+                        .manner
+                        .as_deref()
+                        .is_some_and(|manner| manner.snapshot.is_some())
+                    {
+                        // Without an id: a client that loses the snapshot is told again.
+                        self.tell_gap(part, missed, None);
+                        self.read(part, Start::Head, Asked::Head);
+                        return Ok(());
+                    }
+                    spot.position.set(Some(batch.start));
+                    let id = self.member.id();
+                    self.tell_gap(part, missed, id.as_ref());
+                } else {
+                    self.member.moves(spot, batch.start);
+                }
+                let next = if batch.more { Next::Read } else { Next::Live };
+                let entries = batch.entries.into_iter();
+                part.work = Some(Box::new(Work::Deliver(entries, batch.end, next)));
+            }
+        }
+        part.begun = true;
+        Ok(())
+    }
+
+    fn tell_gap(&mut self, part: &Part, missed: Missed, id: Option<&EventId>) {
+        let frame = gap_frame(&part.topic.options.gap_event, id, missed.0);
+        self.out.frame(&frame);
+        if id.is_some() {
+            self.member.client.told.set(Told::All);
+        }
+    }
+
+    /// Asks for the state of the topic at its head.
+    fn take_snapshot(&self, part: &mut Part, at: Position) {
+        let snapshot = part.manner.as_ref().and_then(|manner| manner.snapshot.as_ref());
+        let id = Positions::id([at]).to_event_id();
+        match (snapshot, id) {
+            (Some(snapshot), Some(id)) => {
+                part.work = Some(Box::new(Work::Snapshot(snapshot(id), at)));
+            }
+            _ => self.read(part, Start::After(at), Asked::On),
+        }
+    }
+
+    /// Gives what the log has returned. Whether anything was given, or passed over.
+    fn deliver(
+        &mut self,
+        part: &Part,
+        spot: &Spot,
+        entries: &mut vec::IntoIter<Arc<Entry>>,
+        end: Position,
+    ) -> bool {
+        let mut position = end;
+        let before = entries.as_slice().len();
+        let mut delivered = 0;
+        while !self.out.is_full()
+            && let Some(entry) = entries.as_slice().first()
+            && part.until.is_none_or(|until| entry.sequence() <= until)
+            && let Some(entry) = entries.next()
+        {
+            position.sequence = entry.sequence();
+            if part.shows(&entry, position) {
+                spot.position.set(Some(position));
+                self.give(&entry, !spot.silent.get());
+                delivered += 1;
+            } else {
+                self.member.moves(spot, position);
+            }
+        }
+        part.topic.delivered.fetch_add(delivered, Ordering::Relaxed);
+        entries.as_slice().len() < before
+    }
+
+    /// Reads from the window. Whether it moved.
+    fn follow(&mut self, part: &mut Part, spot: &Spot) -> bool {
+        let Some(mut position) = spot.position.get() else {
+            return false;
+        };
+        let worker = self.worker;
+        if part.manner.is_some() {
+            // What it may see is decided by code that may do anything, so not within the window's borrow.
+            let next = worker.with_topic(spot, |local| match local.window.ahead(position) {
+                Ahead::Next(entry) => Some(Some(Arc::clone(entry))),
+                Ahead::Nothing => Some(None),
+                Ahead::Behind => None,
+            });
+            return match next {
+                Some(Some(Some(entry))) => {
+                    let mut entries = vec![entry].into_iter();
+                    self.deliver(part, spot, &mut entries, position)
+                }
+                Some(Some(None)) => self.lags(part, position),
+                None => false,
+                Some(None) => self.fall_behind(part, position),
+            };
+        }
+        let mut moved = false;
+        let behind = worker.with_topic(spot, |local| {
+            let mut given = 0;
+            let behind = loop {
+                match local.window.ahead(position) {
+                    // While draining, the window may not know yet of what was published before.
+                    Ahead::Nothing => break part.until.is_some(),
+                    Ahead::Behind => break true,
+                    Ahead::Next(entry) => {
+                        let due = part.until.is_none_or(|until| entry.sequence() <= until);
+                        if !due || self.out.is_full() {
+                            break false;
+                        }
+                        position.sequence = entry.sequence();
+                        spot.position.set(Some(position));
+                        self.give(entry, !spot.silent.get());
+                        given += 1;
+                    }
+                }
+            };
+            moved = given > 0;
+            local.delivered.set(local.delivered.get() + given);
+            behind
+        });
+        if behind == Some(true) {
+            return self.fall_behind(part, position);
+        }
+        moved
+    }
+
+    /// While draining, the window may not know yet of what was published before.
+    fn lags(&self, part: &mut Part, position: Position) -> bool {
+        part.until.is_some() && self.fall_behind(part, position)
+    }
+
+    fn fall_behind(&self, part: &mut Part, position: Position) -> bool {
+        if part.until.is_some_and(|until| position.sequence >= until) {
+            return false;
+        }
+        self.read(part, Start::After(position), Asked::On);
+        true
+    }
+
+    /// Writes an entry as this subscription's readers get it.
+    fn give(&mut self, entry: &Entry, tells: bool) {
+        match (tells, self.combines) {
+            (false, false) => self.out.entry(entry, Id::None),
+            (true, false) => {
+                self.out.entry(entry, Id::Own);
+                self.member.client.told.set(Told::All);
+            }
+            // The position of this topic may be told by none of its own, but those of others are.
+            (_, true) => {
+                let mut line = self.worker.scratch.take();
+                line.clear();
+                line.extend_from_slice(b"id: ");
+                Positions::write(self.member.positions(), &mut line);
+                line.push(b'\n');
+                if line.len() > b"id: \n".len() {
+                    self.out.entry(entry, Id::Line(&line));
+                    self.member.client.told.set(Told::All);
+                } else {
+                    self.out.entry(entry, Id::None);
+                }
+                self.worker.scratch.set(line);
+            }
+        }
+    }
+}
+
+/// What a reader may see of a snapshot.
+fn visible(part: &Part, at: Position, events: &[Event]) -> Result<Vec<Entry>, Error> {
+    let name = part.topic.options.event.as_ref();
+    let now = SystemTime::now();
+    let mut entries = Vec::with_capacity(events.len());
+    for event in events {
+        let entry = Entry::new(at, Record::event(event, name)?, now);
+        let filter = part.manner.as_ref().and_then(|manner| manner.filter.as_ref());
+        if filter.is_none_or(|filter| filter(&entry)) {
+            entries.push(entry);
+        }
+    }
+    Ok(entries)
+}
+
+/// Leaves the log alone for a while.
+fn pause(part: &mut Part, error: &LogError, start: Start, asked: Asked) {
+    tracing::warn!(
+        target: "sse_actix", topic = part.topic.name.as_str(), %error, cause = error_cause(error),
+        "a topic cannot be read; its stream stays open"
+    );
+    let pause = Box::pin(tokio::time::sleep(PAUSE));
+    part.work = Some(Box::new(Work::Pause(pause, start, asked)));
+}

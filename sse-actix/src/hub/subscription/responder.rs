@@ -1,0 +1,55 @@
+//! A subscription as the answer to a request.
+
+use std::{
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError as _, body::BoxBody, http::Method};
+
+use super::{Subscription, begin::Refused, error::NoRuntime};
+use crate::{
+    extract::is_reconnect_after_end,
+    stream::{
+        buffer::Outbox,
+        response,
+        source::{Outcome, Source},
+    },
+};
+
+impl Responder for Subscription {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
+        if !self.options.is_plain(request.method()) && is_reconnect_after_end(request) {
+            return response::no_content();
+        }
+        let outbox = Rc::new(Outbox::new(None));
+        let mut this = self.on(request);
+        if request.method() == Method::HEAD {
+            return response::respond(request, &this.options, this.headers.as_ref(), outbox, Nothing);
+        }
+        match this.begin() {
+            Ok(reading) => {
+                reading.member().becomes_answer();
+                response::respond(request, &this.options, this.headers.as_ref(), outbox, reading)
+            }
+            Err(Refused::Overload(overload)) => {
+                tracing::debug!(target: "sse_actix", path = request.path(), "turned away: {overload}");
+                let retry = this.hub.0.limits.retry();
+                let status = overload.status();
+                response::turn_away(request, &this.options, this.headers.as_ref(), status, retry)
+            }
+            Err(Refused::NoRuntime) => NoRuntime.error_response(),
+        }
+    }
+}
+
+/// The source of an answer without a body.
+struct Nothing;
+
+impl Source for Nothing {
+    fn poll_fill(&mut self, _: &Outbox, _: &mut Context<'_>) -> Poll<Outcome> {
+        Poll::Pending
+    }
+}

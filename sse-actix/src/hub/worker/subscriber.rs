@@ -1,0 +1,234 @@
+//! A subscription, as its topics and its worker know it.
+
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::{Rc, Weak},
+    task::{Context, Waker},
+};
+
+use smallvec::SmallVec;
+use sse_actix_core::{EventId, Position, Positions};
+
+use crate::{
+    hub::{admission::limits::Seat, presence::Stay},
+    lifecycle::control::StreamControl,
+    server::{Drive, Driven},
+};
+
+/// A subscription, as its topics know it.
+pub(in crate::hub) struct Member {
+    pub(super) turn: Turn,
+    pub(in crate::hub) control: Option<StreamControl>,
+    pub(in crate::hub) seat: Cell<Option<Seat>>,
+    pub(in crate::hub) stays: Cell<Vec<Stay>>,
+    /// Its connection, if that was handed over.
+    connection: OnceCell<Weak<dyn Drive>>,
+    pub(super) keep_alive: KeptAlive,
+    pub(in crate::hub) client: ClientKnows,
+    /// Its stream is for clients other than `EventSource`: a gap aborts it.
+    pub(in crate::hub) plain: Cell<bool>,
+    pub(in crate::hub) places: SmallVec<[Spot; 1]>,
+}
+
+/// When a subscription goes on.
+#[derive(Default)]
+pub(super) struct Turn {
+    waker: RefCell<Option<Waker>>,
+    /// It has read everything, and was not woken since.
+    pub(super) waiting: Cell<bool>,
+    /// The tick at which it was last woken or polled.
+    pub(super) touched: Cell<u32>,
+    /// Only its client's not reading can keep it from being polled: it is the answer itself.
+    pub(super) is_answer: Cell<bool>,
+    pub(super) over: Cell<bool>,
+}
+
+/// When a subscription is kept alive.
+#[derive(Default)]
+pub(super) struct KeptAlive {
+    /// When it last wrote, in milliseconds of the worker's clock.
+    pub(super) wrote: Cell<u64>,
+    /// After how many milliseconds of silence a keep-alive is due; 0 as long as nobody asked.
+    pub(super) silence: Cell<u32>,
+    pub(super) is_due: Cell<bool>,
+}
+
+/// What a client knows of where it is, by the ids that it was sent.
+pub(in crate::hub) struct ClientKnows {
+    pub(in crate::hub) told: Cell<Told>,
+    /// How many topics have not begun of which its own id says nothing that could be understood. Until all of them
+    /// have told their gaps, no id is told: one that names some topics says that the others are new.
+    pub(in crate::hub) lost: Cell<u8>,
+    /// Whether the position is told by events of its own.
+    pub(in crate::hub) by_events: Cell<bool>,
+}
+
+/// How much of its position a client was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::hub) enum Told {
+    /// All of it.
+    All,
+    /// The position has moved since, past what this client is not shown: the next keep-alive tells it.
+    Stale,
+    /// It has begun to read a topic, and no id has told where: that is told at once.
+    Nothing,
+}
+
+/// A subscription's place in one topic.
+pub(in crate::hub) struct Spot {
+    pub(super) key: Cell<usize>,
+    pub(super) slot: Cell<Option<usize>>,
+    pub(in crate::hub) position: Cell<Option<Position>>,
+    /// Its position is told in no id.
+    pub(in crate::hub) silent: Cell<bool>,
+}
+
+impl Member {
+    pub(in crate::hub) fn new(control: Option<StreamControl>, parts: usize) -> Self {
+        let spot = || Spot {
+            key: Cell::new(0),
+            slot: Cell::new(None),
+            position: Cell::new(None),
+            silent: Cell::new(false),
+        };
+        Self {
+            turn: Turn::default(),
+            control,
+            seat: Cell::default(),
+            stays: Cell::default(),
+            connection: OnceCell::new(),
+            keep_alive: KeptAlive::default(),
+            client: ClientKnows {
+                told: Cell::new(Told::All),
+                lost: Cell::new(0),
+                by_events: Cell::new(true),
+            },
+            plain: Cell::new(false),
+            places: (0..parts).map(|_| spot()).collect(),
+        }
+    }
+
+    /// It answers a request itself: nothing but its client's not reading keeps it from being polled.
+    pub(in crate::hub) fn becomes_answer(&self) {
+        self.turn.is_answer.set(true);
+    }
+
+    pub(in crate::hub) fn is_over(&self) -> bool {
+        self.turn.over.get()
+    }
+
+    /// It has read everything, and was not woken since.
+    pub(in crate::hub) fn is_waiting(&self) -> bool {
+        self.turn.waiting.get()
+    }
+
+    /// The id that says where it is in all its topics; `None` if it is nowhere yet.
+    pub(in crate::hub) fn id(&self) -> Option<EventId> {
+        Positions::id(self.positions()).to_event_id()
+    }
+
+    /// Where it is, as its client is told.
+    pub(in crate::hub) fn positions(&self) -> impl Iterator<Item = Position> {
+        let told = self.places.iter().filter(|spot| !spot.silent.get());
+        told.filter(|_| self.client.lost.get() == 0)
+            .filter_map(|spot| spot.position.get())
+    }
+
+    /// It is at a position of a topic, without an event that tells so.
+    pub(in crate::hub) fn moves(&self, spot: &Spot, to: Position) {
+        let before = spot.position.replace(Some(to));
+        if before == Some(to) || spot.silent.get() {
+            return;
+        }
+        if before.is_none() {
+            self.client.told.set(Told::Nothing);
+        } else if self.client.told.get() == Told::All {
+            self.client.told.set(Told::Stale);
+        }
+    }
+
+    /// Whether a keep-alive has to tell its position.
+    pub(in crate::hub) fn has_position_to_tell(&self) -> bool {
+        self.client.told.get() != Told::All && self.client.by_events.get()
+    }
+
+    /// It is being polled.
+    pub(in crate::hub) fn touch(&self, now: u32) {
+        self.turn.waiting.set(false);
+        self.turn.touched.set(now);
+    }
+
+    /// It has read everything, and waits.
+    pub(in crate::hub) fn wait(&self, cx: &Context<'_>) {
+        let mut waker = self.turn.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        self.turn.waiting.set(true);
+    }
+
+    /// Times are rounded down to a quarter of the silence, a second at most: that many are looked at together is
+    /// what makes keep-alives cheap, and one that comes earlier keeps alive as well.
+    pub(super) fn rounded(&self, at: u64) -> u64 {
+        let grain = (u64::from(self.keep_alive.silence.get()) / 4).clamp(1, 1_000);
+        at - at % grain
+    }
+
+    pub(super) fn waits_before(&self, spot: &Spot, head: Position) -> bool {
+        self.turn.waiting.get()
+            && spot
+                .position
+                .get()
+                .is_some_and(|position| position.epoch != head.epoch || position.sequence < head.sequence)
+    }
+
+    /// Whether its connection was handed over.
+    pub(in crate::hub) fn is_driven(&self) -> bool {
+        self.connection.get().is_some()
+    }
+
+    /// Lets it send what it has, at once if its connection was handed over. To be called when nothing of the worker is
+    /// borrowed: its body is polled, and whatever is around that.
+    pub(super) fn go_on(&self, connection: Option<&dyn Drive>, now: u32) {
+        self.turn.waiting.set(false);
+        // A panic of what is around its body ends this stream alone.
+        let drive = |connection: &dyn Drive| catch_unwind(AssertUnwindSafe(|| connection.drive()));
+        let driven = connection.is_some_and(|connection| drive(connection).unwrap_or(false));
+        // What is around its body may poll that in another task.
+        if !driven || !self.turn.waiting.get() {
+            self.wake(now);
+        }
+    }
+
+    /// Its connection, if that was handed over.
+    pub(super) fn connection(&self) -> Option<Rc<dyn Drive>> {
+        self.connection.get().and_then(Weak::upgrade)
+    }
+
+    pub(super) fn wake(&self, now: u32) {
+        self.turn.waiting.set(false);
+        self.turn.touched.set(now);
+        if let Some(waker) = &*self.turn.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl Driven for Member {
+    fn carried_by(&self, connection: Weak<dyn Drive>) {
+        // A stream stays on its connection.
+        if self.connection.set(connection).is_ok()
+            && let Some(mut seat) = self.seat.take()
+        {
+            seat.hand_over();
+            self.seat.set(Some(seat));
+        }
+    }
+
+    fn panicked(&self) {
+        if let Some(control) = &self.control {
+            control.panicked();
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A topic on one thread: what is new in it, and who reads it there.
+
+use std::{
+    cell::Cell,
+    future::Future,
+    num::NonZeroUsize,
+    pin::Pin,
+    rc::Rc,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    task::{Context, Poll},
+    time::{Duration, SystemTime},
+};
+
+use slab::Slab;
+use sse_actix_core::{Batch, Completion, Limit, LogError, Position, Resume, Start, Watch, Window};
+use tokio::time::Sleep;
+
+use super::{Due, SLICE, Worker, subscriber::Member};
+use crate::hub::registry::TopicState;
+
+/// How long a failed read is left alone.
+pub(in crate::hub) const PAUSE: Duration = Duration::from_millis(500);
+
+const PULL: Limit = Limit {
+    events: NonZeroUsize::new(Window::MAX).unwrap(),
+    bytes: 256 * 1024,
+};
+
+pub(in crate::hub) struct LocalTopic {
+    pub(in crate::hub) state: Arc<TopicState>,
+    pub(in crate::hub) window: Window,
+    pub(in crate::hub) delivered: Cell<u64>,
+    pub(super) readers: Slab<(Rc<Member>, usize)>,
+    #[expect(dead_code, reason = "held for its drop")]
+    watch: Watch,
+    pull: Pull,
+    /// The log has more than the window.
+    pub(super) grown: bool,
+    /// The next reader to be woken; `None` when all have been.
+    pub(super) waking: Option<usize>,
+    /// All were woken, and have not had their turn yet.
+    settling: bool,
+    pub(super) queued: bool,
+}
+
+enum Pull {
+    None,
+    Reading(Completion<Result<Batch, LogError>>),
+    Pausing(Pin<Box<Sleep>>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing more to do.
+    Done,
+    /// It waits for the log.
+    Waits,
+    /// It goes on with the next turn.
+    Again,
+}
+
+impl LocalTopic {
+    pub(super) fn new(topic: &Arc<TopicState>, watch: Watch) -> Self {
+        Self {
+            state: Arc::clone(topic),
+            window: Window::new(topic.options.retention.keeps()),
+            delivered: Cell::new(0),
+            readers: Slab::new(),
+            watch,
+            pull: Pull::None,
+            grown: false,
+            waking: None,
+            settling: false,
+            queued: false,
+        }
+    }
+
+    /// Reads new entries into the window, and adds to `due` the readers that wait for them.
+    pub(super) fn step(&mut self, worker: &Worker, due: &mut Due, cx: &mut Context<'_>) -> Step {
+        let waits = self.pull(worker, cx);
+        while let Some(next) = self.waking {
+            if due.len() >= SLICE {
+                return Step::Again;
+            }
+            let Some(head) = self.window.head() else { break };
+            self.waking = self.find_due(next, head, due);
+            self.settling = true;
+        }
+        // As long as no reader has reached the head, there is nothing to go on from.
+        let reads_on = self.grown && !waits && self.window.head().is_some();
+        if self.waking.is_some() || reads_on {
+            return Step::Again;
+        }
+        if self.settling {
+            self.settling = false;
+            return Step::Again;
+        }
+        // Everyone has had a turn; who has not read by now has fallen behind.
+        self.window.clear();
+        if waits { Step::Waits } else { Step::Done }
+    }
+
+    /// The readers from `next` on that wait before `head`; where to go on, if there may be more.
+    fn find_due(&self, mut next: usize, head: Position, due: &mut Due) -> Option<usize> {
+        // A slot may be empty; there are never more slots than there were readers at once.
+        while next < self.readers.capacity() && due.len() < SLICE {
+            if let Some((member, part)) = self.readers.get(next)
+                && let Some(spot) = member.places.get(*part)
+                && member.waits_before(spot, head)
+            {
+                due.push(Rc::clone(member));
+            }
+            next += 1;
+        }
+        (next < self.readers.capacity()).then_some(next)
+    }
+
+    /// Reads what is new. Whether it waits for the log.
+    fn pull(&mut self, worker: &Worker, cx: &mut Context<'_>) -> bool {
+        loop {
+            match &mut self.pull {
+                Pull::None => {
+                    let Some(head) = self.window.head().filter(|_| self.grown) else {
+                        return false;
+                    };
+                    self.grown = false;
+                    let start = Start::After(head);
+                    let read = worker
+                        .state
+                        .log
+                        .read(&self.state.name, start, PULL, SystemTime::now());
+                    match read.into_ready() {
+                        Ok(batch) => return self.take(batch, cx),
+                        Err(later) => self.pull = Pull::Reading(later),
+                    }
+                }
+                Pull::Reading(reading) => {
+                    let Poll::Ready(batch) = Pin::new(reading).poll(cx) else {
+                        return true;
+                    };
+                    self.pull = Pull::None;
+                    return self.take(batch, cx);
+                }
+                Pull::Pausing(pause) => {
+                    if pause.as_mut().poll(cx).is_pending() {
+                        return true;
+                    }
+                    self.pull = Pull::None;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, batch: Result<Batch, LogError>, cx: &mut Context<'_>) -> bool {
+        match batch {
+            Ok(batch) => {
+                if batch.resume != Resume::From {
+                    // Overtaken, or another life of the log: the readers find out for themselves.
+                    self.window.begin(batch.start);
+                } else if self.window.head() != Some(batch.start) {
+                    // Meanwhile a reader has found another life of the log, and the window begins there.
+                    self.grown = true;
+                    return false;
+                }
+                self.grown |= batch.more;
+                let known = self.window.head();
+                self.window.extend(batch.entries, batch.end.sequence);
+                if batch.resume != Resume::From || self.window.head() != known {
+                    self.waking = Some(0);
+                }
+                false
+            }
+            Err(error) => {
+                tracing::warn!(
+                    target: "sse_actix", topic = self.state.name.as_str(), %error,
+                    cause = error_cause(&error), "a topic cannot be read; its streams stay open"
+                );
+                self.grown = true;
+                let mut pause = Box::pin(tokio::time::sleep(PAUSE));
+                let waits = pause.as_mut().poll(cx).is_pending();
+                self.pull = Pull::Pausing(pause);
+                waits
+            }
+        }
+    }
+
+    /// Tells the figures that are counted here.
+    pub(super) fn tell(&self, worker: &Worker) {
+        self.state
+            .delivered
+            .fetch_add(self.delivered.take(), Ordering::Relaxed);
+        let positions = self
+            .readers
+            .iter()
+            .filter_map(|(_, (member, part))| member.places.get(*part)?.position.get());
+        let epoch = self.window.head().map(|head| head.epoch);
+        let slowest = positions
+            .filter(|position| epoch.is_none_or(|epoch| epoch == position.epoch))
+            .min_by_key(|position| position.sequence);
+        let lag = slowest.map(|slowest| worker.state.log.behind(&self.state.name, slowest));
+        let mut lags = self.state.lags.write().unwrap_or_else(PoisonError::into_inner);
+        match lag {
+            Some(lag) => lags.insert(worker.id, lag),
+            None => lags.remove(&worker.id),
+        };
+    }
+}
+
+pub(in crate::hub) fn error_cause(error: &LogError) -> Option<String> {
+    std::error::Error::source(error).map(ToString::to_string)
+}

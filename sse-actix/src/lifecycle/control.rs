@@ -1,0 +1,310 @@
+//! The outside handle of one stream.
+
+use std::{
+    any::Any,
+    fmt,
+    future::{Ready, poll_fn, ready},
+    iter,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
+    },
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use futures_util::task::AtomicWaker;
+use sse_actix_core::Retry;
+
+use super::ending::Ending;
+
+/// The handle of the stream that answers this request: tags it, ends it, from any thread.
+///
+/// An extractor; middleware takes it from a request with [`StreamControl::of`], for instance to tag
+/// every stream with the user it has authenticated.
+///
+/// ```
+/// use std::time::Duration;
+/// use actix_web::{Error, get};
+/// use sse_actix::{Ending, Event, StreamControl, sse_stream};
+///
+/// #[get("/inbox")]
+/// #[sse_stream]
+/// async fn inbox(stream: StreamControl) -> Result<(), Error> {
+///     stream.tag("user:42");
+///     open!();
+///     tokio::time::sleep(Duration::from_secs(3_600)).await;
+///     Ok(())
+/// }
+///
+/// // At log-out: `server.shutdown().end_tagged("user:42", Ending::Final)`.
+/// ```
+#[derive(Clone)]
+pub struct StreamControl(Arc<State>);
+
+struct State {
+    id: u64,
+    ending: AtomicU8,
+    /// After how many milliseconds the client is to come back; 0 where nobody said.
+    retry: AtomicU32,
+    /// A [`Cause`], for the log.
+    cause: AtomicU8,
+    waker: AtomicWaker,
+    // A list, since most streams have no tag, and the others one or two.
+    tags: Mutex<Option<Box<Tag>>>,
+}
+
+struct Tag {
+    name: Box<str>,
+    /// Dropped with the stream.
+    _guard: Option<Box<dyn Any + Send + Sync>>,
+    next: Option<Box<Tag>>,
+}
+
+/// What a stream finds in its control when it is polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    GoOn,
+    End(Ending),
+    /// Ended without what it was given; its client comes back, and whether it still may is looked at anew.
+    Doubted,
+    /// Ended for good, and without what it was given.
+    Revoked,
+    /// It was plain, and given time to finish while the server shuts down; that time is over.
+    OutOfTime,
+    /// The connection is gone: nothing that is still written can arrive.
+    Lost,
+}
+
+const GO_ON: u8 = 0;
+const RECONNECT: u8 = 1;
+const DOUBTED: u8 = 2;
+const FINAL: u8 = 3;
+const REVOKED: u8 = 4;
+const OUT_OF_TIME: u8 = 5;
+const LOST: u8 = 6;
+
+/// Why a hub has sent a stream away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Cause {
+    Overtaken = 1,
+    Stalled,
+    Aged,
+    Expired,
+    Revoked,
+    /// It is beyond a limit.
+    TurnedAway,
+    /// Something around its body panicked.
+    Panicked,
+}
+
+impl Cause {
+    const ALL: [Self; 7] = [
+        Self::Panicked,
+        Self::Overtaken,
+        Self::Stalled,
+        Self::Aged,
+        Self::Expired,
+        Self::Revoked,
+        Self::TurnedAway,
+    ];
+
+    /// As the log names it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Overtaken => "overtaken",
+            Self::Stalled => "stalled",
+            Self::Aged => "aged",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::TurnedAway => "turned away",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+/// A control that does not keep the stream's tags.
+#[derive(Clone)]
+pub(crate) struct WeakControl(Weak<State>);
+
+impl WeakControl {
+    pub(crate) fn upgrade(&self) -> Option<StreamControl> {
+        self.0.upgrade().map(StreamControl)
+    }
+}
+
+impl StreamControl {
+    /// The handle of the stream that answers `request`, the same for every call.
+    pub fn of(request: &impl HttpMessage) -> Self {
+        let known = request.extensions().get::<Self>().cloned();
+        known.unwrap_or_else(|| {
+            let control = Self::new();
+            request.extensions_mut().insert(control.clone());
+            control
+        })
+    }
+
+    /// A number that is this stream's alone in this process; the log has it too.
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Adds a tag, by which [`Shutdown::end_tagged`](crate::Shutdown::end_tagged) finds the stream.
+    pub fn tag(&self, tag: impl Into<Box<str>>) {
+        self.add_tag(tag.into(), None);
+    }
+
+    /// Whether it carries this tag.
+    pub fn has_tag(&self, tag: &str) -> bool {
+        let tags = self.0.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        iter::successors(tags.as_deref(), |known| known.next.as_deref()).any(|known| *known.name == *tag)
+    }
+
+    /// Its tags, each once.
+    pub(crate) fn tags(&self) -> Vec<Box<str>> {
+        let tags = self.0.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names: Vec<_> = iter::successors(tags.as_deref(), |known| known.next.as_deref())
+            .map(|known| known.name.clone())
+            .collect();
+        drop(tags);
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Adds a tag, with something that is dropped with the stream.
+    pub(crate) fn add_tag(&self, name: Box<str>, guard: Option<Box<dyn Any + Send + Sync>>) {
+        let mut tags = self.0.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = tags.take();
+        *tags = Some(Box::new(Tag {
+            name,
+            _guard: guard,
+            next,
+        }));
+    }
+
+    /// Ends the stream, once it has delivered what it was given. Once final, it stays final.
+    pub fn end(&self, ending: Ending) {
+        self.decide(match ending {
+            Ending::Reconnect => RECONNECT,
+            Ending::Final => FINAL,
+        });
+    }
+
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(Arc::new(State {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            ending: AtomicU8::new(GO_ON),
+            retry: AtomicU32::new(0),
+            cause: AtomicU8::new(0),
+            waker: AtomicWaker::new(),
+            tags: Mutex::default(),
+        }))
+    }
+
+    /// Ends the stream for good, and without what it was given: its client has lost the right to it.
+    pub(crate) fn revoke(&self) {
+        self.decide(REVOKED);
+    }
+
+    /// Ends the stream without what it was given: its client may have lost the right to it, and comes back after
+    /// `retry` to have that looked at.
+    pub(crate) fn doubt(&self, retry: Retry) {
+        self.0.retry.store(retry.as_millis(), Ordering::Release);
+        self.decide(DOUBTED);
+    }
+
+    /// Ends the stream; its client comes back after `retry`.
+    pub(crate) fn send_away(&self, retry: Retry, cause: Cause) {
+        self.0.cause.store(cause as u8, Ordering::Release);
+        self.0.retry.store(retry.as_millis(), Ordering::Release);
+        self.decide(RECONNECT);
+    }
+
+    /// Aborts a plain stream that was given time to finish.
+    pub(crate) fn run_out_of_time(&self) {
+        self.decide(OUT_OF_TIME);
+    }
+
+    /// Something around the stream's body panicked, so that this is not polled again.
+    pub(crate) fn panicked(&self) {
+        self.0.cause.store(Cause::Panicked as u8, Ordering::Release);
+    }
+
+    /// Why a hub has sent it away, if one has.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        let cause = self.0.cause.load(Ordering::Acquire);
+        Cause::ALL.into_iter().find(|known| *known as u8 == cause)
+    }
+
+    /// After how long the client is to come back, where somebody said.
+    pub(crate) fn retry(&self) -> Option<Retry> {
+        match self.0.retry.load(Ordering::Acquire) {
+            0 => None,
+            millis => Some(Retry::from(Duration::from_millis(millis.into()))),
+        }
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakControl {
+        WeakControl(Arc::downgrade(&self.0))
+    }
+
+    pub(crate) fn lose(&self) {
+        self.decide(LOST);
+    }
+
+    fn decide(&self, verdict: u8) {
+        self.0.ending.fetch_max(verdict, Ordering::Release);
+        self.0.waker.wake();
+    }
+
+    /// Waits for a verdict.
+    pub(crate) async fn decided(&self) {
+        poll_fn(|cx| {
+            self.register(cx.waker());
+            match self.verdict() {
+                Verdict::GoOn => Poll::Pending,
+                _ => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+
+    /// Registers whom to wake. To be called before [`verdict`](Self::verdict), so that none is missed.
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.0.waker.register(waker);
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self.0.ending.load(Ordering::Acquire) {
+            GO_ON => Verdict::GoOn,
+            RECONNECT => Verdict::End(Ending::Reconnect),
+            DOUBTED => Verdict::Doubted,
+            FINAL => Verdict::End(Ending::Final),
+            REVOKED => Verdict::Revoked,
+            OUT_OF_TIME => Verdict::OutOfTime,
+            _ => Verdict::Lost,
+        }
+    }
+}
+
+impl FromRequest for StreamControl {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of(request)))
+    }
+}
+
+impl fmt::Debug for StreamControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamControl")
+            .field("id", &self.0.id)
+            .field("verdict", &self.verdict())
+            .finish_non_exhaustive()
+    }
+}

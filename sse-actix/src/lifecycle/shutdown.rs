@@ -1,0 +1,221 @@
+//! Ending streams from outside: all of them, those with a tag, or one.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::RangeInclusive,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sse_actix_core::Retry;
+use tokio::sync::Notify;
+
+use super::{control::StreamControl, ending::Ending};
+
+/// One handle that ends streams.
+///
+/// [`Server`](crate::Server) has one ([`Server::shutdown`](crate::Server::shutdown)), which fires on
+/// SIGTERM and SIGINT, and gives it to every stream it serves. Without that server, put one into
+/// `App::app_data`, created *outside* the app factory, and fire it by hand.
+///
+/// When it fires, every open stream delivers the events it was given, tells its client to come back
+/// after a time with jitter, so that a restart is not followed by a stampede, and ends, within
+/// milliseconds. Streams that are opened later are answered the same way at once: never with a 5xx,
+/// which would stop an `EventSource` for good.
+///
+/// ```
+/// use actix_web::{App, test, test::TestRequest, web};
+/// use sse_actix::{Event, Shutdown, Sse};
+///
+/// # #[actix_web::main]
+/// # async fn main() {
+/// let shutdown = Shutdown::new();
+/// let app = test::init_service(
+///     App::new()
+///         .app_data(shutdown.clone())
+///         .route("/", web::get().to(|| async { Sse::new(std::future::pending_stream()) })),
+/// )
+/// .await;
+/// # mod std { pub mod future { pub fn pending_stream() -> impl futures_util::Stream<Item = sse_actix::Event> {
+/// #     futures_util::stream::pending() } } }
+/// let response = test::call_service(&app, TestRequest::get().to_request()).await;
+/// assert_eq!(shutdown.open_streams(), 1);
+///
+/// shutdown.fire();
+/// let body = test::read_body(response).await;
+/// assert!(body.starts_with(b"retry: 3000\nretry: "));
+/// assert_eq!(shutdown.open_streams(), 0);
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Shutdown(Arc<Inner>);
+
+struct Inner {
+    fired: AtomicBool,
+    firing: Notify,
+    retry: RangeInclusive<Duration>,
+    next: AtomicU64,
+    streams: Mutex<HashMap<u64, Registered>>,
+}
+
+#[derive(Clone)]
+struct Registered {
+    control: StreamControl,
+    /// Nobody can resume it, so it is given time to finish.
+    may_finish: bool,
+}
+
+impl Shutdown {
+    /// A handle whose streams tell their clients to come back after 1 to 5 seconds.
+    pub fn new() -> Self {
+        Self::with_retry(Duration::from_secs(1)..=Duration::from_secs(5))
+    }
+
+    /// A handle with another range for the `retry` that streams end with; each takes a random time
+    /// within it. Times outside of what a [`Retry`] may be are taken as its bounds.
+    pub fn with_retry(range: RangeInclusive<Duration>) -> Self {
+        Self(Arc::new(Inner {
+            fired: AtomicBool::new(false),
+            firing: Notify::new(),
+            retry: range,
+            next: AtomicU64::new(1),
+            streams: Mutex::default(),
+        }))
+    }
+
+    /// Ends every open stream, and every one that is opened from now on, so that its client
+    /// reconnects. Firing twice is firing once.
+    ///
+    /// A [plain](crate::Sse::plain) stream, which no client can resume, may finish; [`Server`](crate::Server)
+    /// gives it [`shutdown_timeout`](crate::Server::shutdown_timeout). A plain [`Subscription`](crate::Subscription),
+    /// which has no end, is aborted.
+    pub fn fire(&self) {
+        self.0.fired.store(true, Ordering::SeqCst);
+        self.0.firing.notify_waiters();
+        for stream in self.snapshot() {
+            if !stream.may_finish {
+                stream.control.end(Ending::Reconnect);
+            }
+        }
+    }
+
+    /// Aborts the streams that were given time to finish and have not.
+    pub(crate) fn end_time_to_finish(&self) {
+        for stream in self.snapshot() {
+            if stream.may_finish {
+                stream.control.run_out_of_time();
+            }
+        }
+    }
+
+    /// Whether it has fired.
+    pub fn is_fired(&self) -> bool {
+        self.0.fired.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it has fired.
+    pub async fn fired(&self) {
+        loop {
+            let firing = self.0.firing.notified();
+            if self.is_fired() {
+                return;
+            }
+            firing.await;
+        }
+    }
+
+    /// Ends every open stream that carries this tag (see [`StreamControl::tag`]), and says how many.
+    /// Streams that are opened later are not concerned.
+    pub fn end_tagged(&self, tag: &str, ending: Ending) -> usize {
+        let mut ended = 0;
+        for Registered { control, .. } in self.snapshot() {
+            if control.has_tag(tag) {
+                control.end(ending);
+                ended += 1;
+            }
+        }
+        ended
+    }
+
+    /// How many streams are open.
+    pub fn open_streams(&self) -> usize {
+        self.streams().len()
+    }
+
+    /// A time to come back after, different for each caller.
+    pub(crate) fn jittered_retry(&self) -> Retry {
+        let bounds = &self.0.retry;
+        let (low, high) = (
+            Retry::from(*bounds.start()).as_millis(),
+            Retry::from(*bounds.end()).as_millis(),
+        );
+        Retry::from(Duration::from_millis(fastrand::u32(low..=high.max(low)).into()))
+    }
+
+    /// Registers a stream; one that comes after the firing is ended at once.
+    pub(crate) fn register(&self, stream: &StreamControl, may_finish: bool) -> Registration {
+        let key = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let registered = Registered {
+            control: stream.clone(),
+            may_finish,
+        };
+        self.streams().insert(key, registered);
+        // Looked at after the insertion: a firing in between has either seen it or is seen here.
+        if !may_finish && self.is_fired() {
+            stream.end(Ending::Reconnect);
+        }
+        Registration {
+            shutdown: self.clone(),
+            key,
+        }
+    }
+
+    /// The streams without the lock, since ending one wakes a task.
+    fn snapshot(&self) -> Vec<Registered> {
+        self.streams().values().cloned().collect()
+    }
+
+    fn streams(&self) -> MutexGuard<'_, HashMap<u64, Registered>> {
+        // No code that could panic runs under this lock.
+        self.0.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shutdown")
+            .field("fired", &self.is_fired())
+            .field("open_streams", &self.open_streams())
+            .field("retry", &self.0.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A stream's place in its handle, given back when dropped.
+pub(crate) struct Registration {
+    shutdown: Shutdown,
+    key: u64,
+}
+
+impl Registration {
+    pub(crate) fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let stream = self.shutdown.streams().remove(&self.key);
+        drop(stream);
+    }
+}

@@ -1,0 +1,66 @@
+//! What a request is served by.
+
+use std::{cell::Cell, sync::Arc};
+
+use actix_web::{HttpMessage as _, HttpRequest, http::Method};
+
+use super::{activity::Traffic, http2_watch::Lifeline};
+use crate::lifecycle::{control::StreamControl, shutdown::Shutdown};
+
+/// The server that a request came to, and on HTTP/2 its connection.
+///
+/// In the extensions of every request, and not in its connection's: ten thousand idle ones would each pay
+/// for that.
+#[derive(Clone)]
+pub(crate) struct Host {
+    pub(crate) shutdown: Shutdown,
+    pub(super) traffic: Arc<Traffic>,
+    pub(super) connection: Option<Lifeline>,
+    /// Whether it hands connections over to hubs.
+    pub(crate) hands_over: bool,
+    /// The request's method; of the server itself, GET.
+    pub(crate) method: Method,
+    /// Whether the server was shutting down when the request came.
+    pub(crate) drains: bool,
+}
+
+thread_local! {
+    /// That of the request whose handler is being polled.
+    static CURRENT: Cell<Option<Host>> = const { Cell::new(None) };
+}
+
+impl Host {
+    /// `None` where the request came over no server of ours.
+    pub(crate) fn of(request: &HttpRequest) -> Option<Self> {
+        request.extensions().get().cloned()
+    }
+
+    /// For who has no request at hand, but is polled on behalf of one.
+    pub(crate) fn current() -> Option<Self> {
+        let current = CURRENT.take();
+        CURRENT.set(current.clone());
+        current
+    }
+
+    /// Polls on behalf of a request of `host`, which is given back.
+    pub(super) fn during<T>(host: &mut Option<Self>, poll: impl FnOnce() -> T) -> T {
+        let outer = CURRENT.replace(host.take());
+        let polled = poll();
+        *host = CURRENT.replace(outer);
+        polled
+    }
+
+    /// Waits until a stream that has not opened need not do so any more: nobody is left who could read it, or,
+    /// where its client can `resume` later, the server drains.
+    pub(crate) async fn gone(&self, resumes: bool) {
+        let control = StreamControl::new();
+        let _told = self
+            .connection
+            .as_ref()
+            .map(|connection| connection.tell(&control));
+        tokio::select! {
+            () = self.shutdown.fired(), if resumes => {}
+            () = control.decided() => {}
+        }
+    }
+}

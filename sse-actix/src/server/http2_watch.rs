@@ -1,0 +1,247 @@
+//! What a stream on HTTP/2 has to know of the connection it runs on.
+//!
+//! On HTTP/1.1 the connection owns the stream's body and drops it when the client leaves. On HTTP/2
+//! it does not: a stream there is a task of its own, which would notice a lost connection only at its
+//! next write. So it is told.
+
+use std::{
+    any::Any,
+    fmt, io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::{dev::Extensions, http::Version, rt::net::TcpStream};
+use socket2::{SockRef, Socket};
+use tokio::{io::Interest, sync::Notify};
+
+use super::{activity::Traffic, context::Host};
+use crate::lifecycle::control::StreamControl;
+
+/// What is set on every accepted socket.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SocketOptions {
+    pub(super) user_timeout: Option<Duration>,
+    pub(super) send_buffer: Option<usize>,
+}
+
+/// A connection that has just been accepted.
+pub(super) struct Accepted<'a> {
+    /// As hooks get it.
+    pub(super) io: &'a dyn Any,
+    pub(super) tcp: &'a TcpStream,
+    /// Whether it is worth a descriptor.
+    pub(super) may_be_http2: bool,
+}
+
+impl<'a> Accepted<'a> {
+    pub(super) fn over_tcp(tcp: &'a TcpStream, may_be_http2: bool) -> Self {
+        Self {
+            io: tcp,
+            tcp,
+            may_be_http2,
+        }
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(super) fn over_tls(tls: &'a actix_tls::accept::rustls_0_23::TlsStream<TcpStream>) -> Self {
+        let (tcp, session) = tls.get_ref();
+        Self {
+            io: tls,
+            tcp,
+            may_be_http2: session.alpn_protocol() == Some(b"h2"),
+        }
+    }
+}
+
+/// Lives in the extensions of a connection on which HTTP/2 may be spoken; on HTTP/1.1 nobody has to be
+/// told. Dropped with them: when the connection has ended and no request that came over it is alive any
+/// more.
+pub(super) struct Connection(Lifeline);
+
+/// By which streams are told.
+#[derive(Clone)]
+pub(super) struct Lifeline(Arc<Shared>);
+
+struct Shared {
+    lost: AtomicBool,
+    /// Streams that have to be told. Few: a browser opens about a hundred at most.
+    streams: Mutex<Vec<StreamControl>>,
+    /// A second descriptor of the socket, until it is watched or known not to be needed.
+    spare: Mutex<Option<Socket>>,
+    /// Ends the watch.
+    closed: Notify,
+}
+
+impl Connection {
+    /// Prepares an accepted connection.
+    pub(super) fn prepare(accepted: &Accepted<'_>, extensions: &mut Extensions, options: SocketOptions) {
+        options.apply(accepted.tcp);
+        if !accepted.may_be_http2 {
+            return;
+        }
+        let spare = SockRef::from(accepted.tcp)
+            .try_clone()
+            .inspect_err(|error| tracing::warn!(%error, "no descriptor to watch an HTTP/2 connection with"))
+            .ok();
+        extensions.insert(Self(Lifeline(Arc::new(Shared {
+            lost: AtomicBool::new(false),
+            streams: Mutex::default(),
+            spare: Mutex::new(spare),
+            closed: Notify::new(),
+        }))));
+    }
+
+    /// Called with every request: HTTP/1.x needs no watch, and gives the descriptor back.
+    pub(super) fn lifeline(&self, version: Version) -> Option<Lifeline> {
+        if version < Version::HTTP_2 {
+            drop(self.0.0.spare().take());
+            return None;
+        }
+        Some(self.0.clone())
+    }
+}
+
+impl Lifeline {
+    /// Tells a stream on this connection when it is lost, until what this returns is dropped.
+    pub(super) fn tell(&self, control: &StreamControl) -> Told {
+        self.0.watch();
+        self.0.streams().push(control.clone());
+        // Looked at after the insertion: a loss in between has either seen it or is seen here.
+        if self.0.lost.load(Ordering::SeqCst) {
+            control.lose();
+        }
+        Told {
+            by: Arc::clone(&self.0),
+            stream: control.id(),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.0.closed.notify_one();
+        self.0.0.lose();
+    }
+}
+
+impl Shared {
+    fn lose(&self) {
+        self.lost.store(true, Ordering::SeqCst);
+        let streams = self.streams().clone();
+        for stream in streams {
+            stream.lose();
+        }
+    }
+
+    /// Watches the socket for its end, once a connection.
+    ///
+    /// Needed besides the drop of the extensions: a handler that holds its `HttpRequest` holds them too.
+    fn watch(self: &Arc<Self>) {
+        let Some(socket) = self.spare().take() else { return };
+        let watched = match TcpStream::from_std(socket.into()) {
+            Ok(watched) => watched,
+            Err(error) => {
+                tracing::warn!(%error, "an HTTP/2 connection cannot be watched");
+                return;
+            }
+        };
+        let shared = Arc::clone(self);
+        actix_web::rt::spawn(async move {
+            tokio::select! {
+                () = until_peer_has_closed(&watched) => shared.lose(),
+                () = shared.closed.notified() => {}
+            }
+        });
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Vec<StreamControl>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<Socket>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn until_peer_has_closed(socket: &TcpStream) {
+    while let Ok(ready) = socket.ready(Interest::READABLE).await {
+        if ready.is_read_closed() {
+            return;
+        }
+        // Bytes for the connection itself, which reads them by its own descriptor. What is not "would
+        // block" leaves the readiness set, so this says so.
+        let _ = socket.try_io(Interest::READABLE, || {
+            Err::<(), _>(io::ErrorKind::WouldBlock.into())
+        });
+    }
+}
+
+impl SocketOptions {
+    /// A socket option that cannot be set costs robustness, not the connection.
+    fn apply(self, tcp: &TcpStream) {
+        let socket = SockRef::from(tcp);
+        let warn = |option: &'static str| move |error: &io::Error| tracing::warn!(%error, option, "socket option not set");
+        #[cfg(target_os = "linux")]
+        if let Some(timeout) = self.user_timeout {
+            let _ = socket
+                .set_tcp_user_timeout(Some(timeout))
+                .inspect_err(warn("TCP_USER_TIMEOUT"));
+        }
+        if let Some(bytes) = self.send_buffer {
+            let _ = socket.set_send_buffer_size(bytes).inspect_err(warn("SO_SNDBUF"));
+        }
+    }
+}
+
+/// A stream that is to be told of the loss of its connection, until this is dropped.
+pub(super) struct Told {
+    by: Arc<Shared>,
+    stream: u64,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.by.streams().retain(|stream| stream.id() != self.stream);
+    }
+}
+
+/// A stream's place on its server: counted, and on HTTP/2 told when the connection is lost, until this is
+/// dropped.
+pub(crate) struct Place {
+    #[expect(dead_code, reason = "held for its drop")]
+    told: Option<Box<Told>>,
+    /// Where it is counted as a stream; one that may finish is waited for as any other request.
+    traffic: Option<Arc<Traffic>>,
+}
+
+impl Place {
+    pub(crate) fn take(host: Host, control: &StreamControl, may_finish: bool) -> Self {
+        if !may_finish {
+            host.traffic.stream_opened();
+        }
+        Self {
+            told: host
+                .connection
+                .map(|connection| Box::new(connection.tell(control))),
+            traffic: Some(host.traffic).filter(|_| !may_finish),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(traffic) = &self.traffic {
+            traffic.stream_closed();
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}

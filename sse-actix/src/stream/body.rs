@@ -1,0 +1,287 @@
+//! The way from a source to the socket: actix polls this body, which polls the source.
+
+mod abort;
+mod end;
+mod links;
+mod timer;
+
+use std::{
+    fmt,
+    hint::black_box,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker, ready},
+};
+
+use actix_web::{
+    Error,
+    body::{BodySize, MessageBody},
+};
+use bytes::Bytes;
+use pin_project_lite::pin_project;
+use sse_actix_core::{EventName, Frame, KeepAlive};
+
+use self::{
+    abort::Abort,
+    end::{Finish, Wishes, end},
+    timer::KeepAliveTimer,
+};
+pub(crate) use self::{abort::Carrier, links::Links};
+use super::{
+    buffer::Outbox,
+    options::{DEFAULT_RETRY, Reconnection, StreamOptions},
+    source::Source,
+    span::{Journal, Reason, panic_message},
+};
+use crate::lifecycle::control::{Cause, Verdict};
+
+pin_project! {
+    /// One stream's body.
+    ///
+    /// Invariants: never an empty chunk, which would end a chunked body; and after the source has been
+    /// dropped, only what is in the outbox is still delivered.
+    pub(crate) struct StreamBody<S>
+    where
+        S: Source,
+    {
+        // Dropped as soon as the stream is over, before its last bytes are on their way: what the
+        // handler holds is released then.
+        source: Option<S>,
+        outbox: Rc<Outbox>,
+        wishes: Wishes,
+        #[pin]
+        timer: KeepAliveTimer,
+        // The last chunk is to leave alone.
+        rests: bool,
+        // With the last chunk the source had nothing more.
+        settled: bool,
+        // What few streams have.
+        seldom: Option<Box<Seldom>>,
+        links: Links,
+        // The task that was last seen: the control knows it, and need not be told at every poll.
+        known: Option<Waker>,
+        journal: Journal,
+    }
+
+    impl<S> PinnedDrop for StreamBody<S>
+    where
+        S: Source,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if this.links.control.cause() == Some(Cause::Panicked) {
+                let around = "something around the stream's body panicked";
+                this.journal.end(Reason::Panicked(around.to_owned()));
+            }
+            this.journal.close(this.outbox.emitted());
+        }
+    }
+}
+
+/// A line that clients skip.
+pub(crate) const COMMENT: Bytes = Bytes::from_static(b":\n");
+
+/// What few streams have; boxed, so that the others have no room for it.
+#[derive(Default)]
+struct Seldom {
+    /// The keep-alive and its name, unless it is the comment, which is the same for all.
+    beat: Option<(Bytes, EventName)>,
+    /// What comes after the last byte, unless that is its regular end.
+    abort: Option<Abort>,
+}
+
+impl<S: Source> StreamBody<S> {
+    pub(crate) fn new(
+        options: &StreamOptions,
+        outbox: Rc<Outbox>,
+        source: S,
+        links: Links,
+        journal: Journal,
+    ) -> Self {
+        let plain = links.plain;
+        let keep_alive: &KeepAlive = &options.keep_alive;
+        // The source may have emitted before there was a body; the reconnection time comes first.
+        let emitted = outbox.take();
+        outbox.push_raw(&opening(options, plain, &outbox));
+        outbox.push_raw(&emitted.unwrap_or_default());
+        let beat = keep_alive.name().cloned();
+        let beat = beat.and_then(|name| Some((keep_alive.frame()?.into_bytes(), name)));
+        let seldom = beat.map(|beat| {
+            Box::new(Seldom {
+                beat: Some(beat),
+                abort: None,
+            })
+        });
+        Self {
+            source: Some(source),
+            outbox,
+            wishes: Wishes {
+                finite: options.finite,
+                resume: options.resume,
+                on_error: options.on_error.filter(|_| plain),
+            },
+            timer: KeepAliveTimer::new(keep_alive),
+            rests: false,
+            settled: false,
+            seldom,
+            links,
+            known: None,
+            journal,
+        }
+    }
+}
+
+impl<S: Source> MessageBody for StreamBody<S> {
+    type Error = Error;
+
+    /// Looks at what a poll looks at first, as [`Drive::fetch`](crate::server::Drive::fetch) wants it.
+    fn size(&self) -> BodySize {
+        black_box((
+            self.links.control.verdict(),
+            self.outbox.is_open(),
+            self.journal.is_over(),
+        ));
+        BodySize::Stream
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        let _entered = self.journal.enter();
+
+        let mut settled = mem::take(self.as_mut().project().settled);
+        if !self
+            .known
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()))
+        {
+            settled = false;
+            // Before the verdict is read, so that one given in between wakes this task.
+            self.links.control.register(cx.waker());
+            let this = self.as_mut().project();
+            *this.known = Some(cx.waker().clone());
+            this.timer.changes_task();
+        }
+
+        if mem::take(self.as_mut().project().rests) {
+            // On HTTP/1.1, chunks go into one buffer until the body is pending; the connection keeps it.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+
+        // After each chunk this is polled again, most often for nothing.
+        if !(settled && self.source.as_ref().is_some_and(Source::waits)) {
+            self.outbox.begin();
+            settled = self.as_mut().fill(cx);
+        }
+        let this = self.as_mut().project();
+        if let Some(chunk) = this.outbox.take() {
+            this.timer.sent();
+            this.journal.wrote(chunk.len());
+            *this.settled = settled;
+            let portion = this.source.as_ref().and_then(Source::portion);
+            *this.rests = portion.is_some_and(|portion| chunk.len() >= portion);
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+        if self.source.is_none() {
+            return self.poll_end(cx);
+        }
+        let beat = ready!(self.as_mut().poll_keep_alive(cx));
+        self.as_mut().project().journal.wrote(beat.len());
+        Poll::Ready(Some(Ok(beat)))
+    }
+}
+
+impl<S: Source> StreamBody<S> {
+    /// Lets the source push what is ready, and takes leave if the stream is over. Whether it goes on.
+    fn fill(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+        let this = self.project();
+        let Some(source) = this.source else {
+            return false;
+        };
+
+        let verdict = this.links.control.verdict();
+        let finish = match verdict {
+            Verdict::Lost | Verdict::Revoked | Verdict::Doubted | Verdict::OutOfTime => None,
+            Verdict::GoOn | Verdict::End(_) => {
+                let drains = verdict != Verdict::GoOn && source.drain();
+                // A panic ends this stream alone, and what was emitted before it is delivered.
+                let polled = catch_unwind(AssertUnwindSafe(|| source.poll_fill(this.outbox, cx)));
+                match polled {
+                    Ok(Poll::Ready(outcome)) => Some(Finish::Returned(outcome)),
+                    Ok(Poll::Pending) if verdict == Verdict::GoOn => return true,
+                    // There is more that it was given before, and room for it in the next chunk.
+                    Ok(Poll::Pending) if drains && this.outbox.holds(source.mark()) => {
+                        return false;
+                    }
+                    Ok(Poll::Pending) => None,
+                    Err(panic) => Some(Finish::Panicked(panic_message(&*panic).to_owned())),
+                }
+            }
+        };
+
+        let (aborts, reason) = end(finish, verdict, this.wishes, this.links, this.outbox);
+        if aborts {
+            this.seldom.get_or_insert_default().abort = Some(Abort::new(this.links.carrier));
+        }
+        *this.source = None;
+        this.links.leave();
+        this.journal.end(reason);
+        false
+    }
+
+    /// After the last byte.
+    fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        let Some(seldom) = self.project().seldom else {
+            return Poll::Ready(None);
+        };
+        let Some(abort) = &mut seldom.abort else {
+            return Poll::Ready(None);
+        };
+        let aborted = ready!(abort.poll(cx));
+        seldom.abort = None;
+        Poll::Ready(Some(Err(aborted.into())))
+    }
+
+    /// Ready with a keep-alive when the stream has been silent for long enough.
+    fn poll_keep_alive(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let mut this = self.project();
+        let (Some(source), Some(after)) = (this.source, this.timer.after()) else {
+            return Poll::Pending;
+        };
+        let sent = this.timer.as_mut().take_sent();
+        let beat = this.seldom.as_ref().and_then(|seldom| seldom.beat.as_ref());
+        let positioned = match source.beats(after, sent) {
+            Some(true) => source.keep_alive_with_position(beat.map(|(_, name)| name)),
+            Some(false) => return Poll::Pending,
+            None => {
+                ready!(this.timer.poll(sent, cx));
+                None
+            }
+        };
+        Poll::Ready(positioned.unwrap_or_else(|| beat_bytes(beat)))
+    }
+}
+
+/// What a stream begins with. For browsers that is never nothing, since Firefox fires `onopen` with the first
+/// byte.
+fn opening(options: &StreamOptions, plain: bool, outbox: &Outbox) -> Bytes {
+    match (outbox.retry(), options.retry) {
+        (Some(retry), _) | (None, Reconnection::Chosen(retry)) => Frame::retry(retry).into_bytes(),
+        (None, _) if plain => Bytes::new(),
+        (None, Reconnection::Default) => Frame::retry(DEFAULT_RETRY).into_bytes(),
+        (None, Reconnection::Off) => COMMENT,
+    }
+}
+
+fn beat_bytes(beat: Option<&(Bytes, EventName)>) -> Bytes {
+    beat.map_or(COMMENT, |(bytes, _)| bytes.clone())
+}
+
+impl<S: Source> fmt::Debug for StreamBody<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamBody")
+            .field("over", &self.source.is_none())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,40 @@
+//! What a stream is tied to.
+
+use std::time::Duration;
+
+use sse_actix_core::Retry;
+
+use super::Carrier;
+use crate::{
+    lifecycle::{control::StreamControl, shutdown::Registration},
+    server::Place,
+};
+
+/// What a stream is tied to, and leaves when it ends.
+pub(crate) struct Links {
+    pub(crate) control: StreamControl,
+    pub(crate) registration: Option<Registration>,
+    #[expect(dead_code, reason = "held for its drop")]
+    pub(crate) place: Option<Place>,
+    pub(crate) carrier: Carrier,
+    /// Whether the stream is for clients other than `EventSource`: nothing of ours is in it, and an end that is not
+    /// its source's own is an abort.
+    pub(crate) plain: bool,
+}
+
+impl Links {
+    pub(super) fn retry_after_drain(&self) -> Retry {
+        match (self.control.retry(), &self.registration) {
+            (Some(retry), _) => retry,
+            (None, Some(registration)) => registration.shutdown().jittered_retry(),
+            // Ended by its own handle, without a `Shutdown` that could have a range.
+            (None, None) => Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000))),
+        }
+    }
+
+    /// The place on the connection is kept until the last bytes are on their way: until then a shutdown
+    /// has to know that it waits for a stream, which its client may not read.
+    pub(super) fn leave(&mut self) {
+        self.registration = None;
+    }
+}

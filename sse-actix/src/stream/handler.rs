@@ -1,0 +1,213 @@
+//! What `#[sse_stream]` expands to: an async function that runs until its head can leave, and is then
+//! handed to the body.
+//!
+//! It is one future from its first line to its last, so borrows across that boundary keep working. Up
+//! to the opening its errors are HTTP errors; afterwards they end the stream.
+
+mod emitter;
+
+use std::{
+    any, fmt,
+    future::{Future, pending, poll_fn, ready},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse, Responder,
+    body::BoxBody,
+    http::{Method, StatusCode},
+};
+use sse_actix_core::Retry;
+
+pub use self::emitter::{Emission, Emitter};
+use super::{
+    buffer::Outbox,
+    options::StreamOptions,
+    response,
+    source::{Generator, Source},
+    span::panicked_before_the_head,
+};
+use crate::{extract::is_reconnect_after_end, server::Host};
+
+/// A handler that has not opened its stream by then keeps a browser in `CONNECTING` without a sign.
+const SLOW_PROLOGUE: Duration = Duration::from_secs(1);
+
+/// The stream that a function under `#[sse_stream]` returns: a [`Responder`].
+///
+/// There is nothing to do with it but to hand it to actix, or, in a test, to
+/// [`test::read_stream`](crate::test).
+#[must_use = "a stream is sent by returning it from a handler"]
+pub struct EventStream(State);
+
+enum State {
+    /// Finished without an event, or a reconnect after the end: 204.
+    NoContent,
+    /// Plain, and asked for while the server shuts down.
+    Unavailable(Retry),
+    Open {
+        options: &'static StreamOptions,
+        outbox: Rc<Outbox>,
+        source: Generator,
+    },
+}
+
+impl EventStream {
+    /// What a reconnect after the end is answered.
+    #[doc(hidden)]
+    pub fn ended() -> Self {
+        Self(State::NoContent)
+    }
+}
+
+impl Responder for EventStream {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
+        match self.0 {
+            State::NoContent => response::no_content(),
+            State::Unavailable(retry) => response::unavailable(StatusCode::SERVICE_UNAVAILABLE, retry),
+            State::Open {
+                options,
+                outbox,
+                source,
+            } => response::respond(request, options, None, outbox, source),
+        }
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.0 {
+            State::NoContent => "no content",
+            State::Unavailable(_) => "unavailable",
+            State::Open { .. } => "open",
+        };
+        f.debug_tuple("EventStream").field(&state).finish()
+    }
+}
+
+/// Runs a generator up to its opening.
+///
+/// `outcome` is [`Outcome::into_result`], named by the caller rather than asked for by a bound here, so
+/// that a function with another return type is told so once, where that type is written.
+///
+/// # Errors
+///
+/// The function's own, if it fails before it has opened its stream.
+pub async fn run<F, R>(
+    options: &'static StreamOptions,
+    outcome: fn(R) -> Result<(), Error>,
+    function: F,
+) -> Result<EventStream, Error>
+where
+    F: AsyncFnOnce(Emitter<'_>) -> R + 'static,
+    R: 'static,
+{
+    let host = Host::current();
+    let plain = options.is_plain(host.as_ref().map_or(&Method::GET, |host| &host.method));
+    if plain && let Some(host) = host.as_ref().filter(|host| host.drains) {
+        return Ok(EventStream(State::Unavailable(host.shutdown.jittered_retry())));
+    }
+    let outbox = Rc::new(Outbox::new(options.event.as_ref()));
+    let inner = Rc::clone(&outbox);
+    let mut generator: Generator =
+        Box::pin(async move { outcome(function(Emitter::new(&inner)).await).map_err(Box::new) });
+
+    let handler = any::type_name::<F>();
+    let opening = poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| generator.poll_fill(&outbox, cx)));
+        match polled {
+            Ok(Poll::Ready(outcome)) => Poll::Ready(Some(Ok(outcome))),
+            Ok(Poll::Pending) if outbox.is_open() => Poll::Ready(None),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(panic) if outbox.is_open() => Poll::Ready(Some(Err(panic))),
+            Err(panic) => {
+                panicked_before_the_head(handler, &*panic);
+                resume_unwind(panic)
+            }
+        }
+    });
+    let outcome = tokio::select! {
+        biased;
+        outcome = watched(handler, opening) => outcome,
+        () = gone(host, !plain) => {
+            // Answered as a stream that is over: while the server drains, that is a `retry` alone.
+            outbox.open();
+            Some(Ok(Ok(())))
+        }
+    };
+    let source: Generator = match outcome {
+        None => generator,
+        // It panicked in the poll that opened it; the body tells.
+        Some(Err(panic)) => Box::pin(async { resume_unwind(panic) }),
+        // Finished in the poll that opened it.
+        Some(Ok(outcome)) if outbox.is_open() => Box::pin(ready(outcome)),
+        Some(Ok(Ok(()))) => return Ok(EventStream(State::NoContent)),
+        Some(Ok(Err(error))) => return Err(*error),
+    };
+    Ok(EventStream(State::Open {
+        options,
+        outbox,
+        source,
+    }))
+}
+
+/// Warns of a handler that is slow to open its stream.
+async fn watched<T>(handler: &str, opening: impl Future<Output = T>) -> T {
+    let mut opening = pin!(opening);
+    if let Ok(opened) = tokio::time::timeout(SLOW_PROLOGUE, &mut opening).await {
+        return opened;
+    }
+    tracing::warn!(
+        target: "sse_actix",
+        handler,
+        "no head after {SLOW_PROLOGUE:?}: the browser waits without a sign; call `open!()` before slow work"
+    );
+    opening.await
+}
+
+/// Waits until nobody waits for the opening any more. On HTTP/1.1 the whole handler is dropped then.
+async fn gone(host: Option<Host>, resumes: bool) {
+    match host {
+        Some(host) => host.gone(resumes).await,
+        None => pending().await,
+    }
+}
+
+/// Whether this request is the reconnect after the end of a stream that is not plain.
+pub fn ended(request: &HttpRequest, options: &StreamOptions) -> bool {
+    !options.is_plain(request.method()) && is_reconnect_after_end(request)
+}
+
+/// What a function under `#[sse_stream]` may return: `()` or `Result<(), E>` where `E` converts into
+/// [`actix_web::Error`].
+#[diagnostic::on_unimplemented(
+    message = "a function under `#[sse_stream]` returns `()` or `Result<(), E>`, not `{Self}`",
+    note = "events are sent with `emit!(..)`; `E` is any error that actix can answer with (`ResponseError`)"
+)]
+pub trait Outcome {
+    /// The outcome as a result.
+    ///
+    /// # Errors
+    ///
+    /// The function's own.
+    fn into_result(self) -> Result<(), Error>;
+}
+
+impl Outcome for () {
+    fn into_result(self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+// Otherwise the compiler would tell of `ResponseError`, and not what a stream returns.
+#[diagnostic::do_not_recommend]
+impl<E: Into<Error>> Outcome for Result<(), E> {
+    fn into_result(self) -> Result<(), Error> {
+        self.map_err(Into::into)
+    }
+}

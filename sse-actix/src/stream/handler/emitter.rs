@@ -1,0 +1,234 @@
+//! Where `emit!` goes.
+
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use sse_actix_core::{Emit, Retry};
+
+use crate::stream::buffer::Outbox;
+
+/// Sends the events of a function under [`#[sse_stream]`](macro@crate::sse_stream): what
+/// [`emit!`](crate::emit) uses there, for helper functions.
+///
+/// `emitter!()` gives it to the function under the attribute, which passes it on. It is `Copy`, belongs to one
+/// stream, and cannot outlive it, so it cannot move into a spawned task.
+///
+/// ```
+/// use actix_web::{Error, test::TestRequest};
+/// use sse_actix::{Emitter, Event, sse_stream, test::respond};
+///
+/// async fn progress(emitter: Emitter<'_>, percent: u8) -> Result<(), Error> {
+///     emitter.emit(Event::json(&percent)?.event("progress")).await;
+///     Ok(())
+/// }
+///
+/// #[sse_stream]
+/// async fn import() -> Result<(), Error> {
+///     for percent in [0, 50, 100] {
+///         progress(emitter!(), percent).await?;
+///     }
+///     emit!("done");
+///     Ok(())
+/// }
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Error> {
+/// let mut stream = respond(import().await?, TestRequest::get());
+/// for data in ["0", "50", "100", "done"] {
+///     assert_eq!(stream.next().await.unwrap().data, data);
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Copy)]
+pub struct Emitter<'a> {
+    outbox: &'a Outbox,
+}
+
+impl<'a> Emitter<'a> {
+    pub(super) fn new(outbox: &'a Outbox) -> Self {
+        Self { outbox }
+    }
+
+    /// Lets the head leave, with the next time the function waits. As [`open!()`](crate::open).
+    ///
+    /// ```
+    /// use actix_web::{Error, test::TestRequest};
+    /// use sse_actix::{Emitter, sse_stream, test::respond};
+    ///
+    /// async fn greet(emitter: Emitter<'_>) -> Result<(), Error> {
+    ///     emitter.open();
+    ///     Err(actix_web::error::ErrorNotFound("gone")) // too late for a 404
+    /// }
+    ///
+    /// #[sse_stream]
+    /// async fn feed() -> Result<(), Error> {
+    ///     greet(emitter!()).await
+    /// }
+    ///
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Error> {
+    /// assert_eq!(respond(feed().await?, TestRequest::get()).status(), 200);
+    /// # Ok(()) }
+    /// ```
+    pub fn open(self) {
+        self.outbox.open();
+    }
+
+    /// As [`open`](Self::open), and tells a browser how long to wait before it reconnects: the stream begins with
+    /// this time instead of the attribute's `retry`. On a stream that has begun, it is a line of its own.
+    ///
+    /// A `Duration` outside of [`Retry::MIN`] to [`Retry::MAX`] becomes the nearest of them.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actix_web::{App, test, web};
+    /// use sse_actix::{Emitter, sse_stream};
+    ///
+    /// fn busy(emitter: Emitter<'_>, streams: u64) {
+    ///     emitter.open_with(Duration::from_millis(10 * streams));
+    /// }
+    ///
+    /// #[sse_stream]
+    /// async fn feed() {
+    ///     busy(emitter!(), 700);
+    ///     emit!("hello");
+    /// }
+    ///
+    /// # #[actix_web::main]
+    /// # async fn main() {
+    /// let app = test::init_service(App::new().route("/", web::get().to(feed))).await;
+    /// let request = test::TestRequest::get().to_request();
+    /// assert_eq!(test::call_and_read_body(&app, request).await, "retry: 7000\ndata: hello\n\n");
+    /// # }
+    /// ```
+    pub fn open_with(self, retry: impl Into<Retry>) {
+        self.outbox.open_with(retry.into());
+    }
+
+    /// Sends one event. Ready at once, unless as much is waiting for the client as is kept. As
+    /// [`emit!`](crate::emit), which awaits what this returns.
+    ///
+    /// It is cancel-safe where it is awaited as soon as it is made: dropped before it is ready, it has sent
+    /// nothing; once ready, exactly one event. Made and not awaited, it may have sent its event already.
+    ///
+    /// ```
+    /// # use actix_web::test::TestRequest;
+    /// # use sse_actix::{Emitter, Json, sse_stream, test::respond};
+    /// async fn countdown(emitter: Emitter<'_>, from: u8) {
+    ///     for n in (0..from).rev() {
+    ///         emitter.emit(Json(n)).await;
+    ///     }
+    /// }
+    ///
+    /// #[sse_stream]
+    /// async fn feed() {
+    ///     countdown(emitter!(), 2).await;
+    /// }
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), actix_web::Error> {
+    /// let mut stream = respond(feed().await?, TestRequest::get());
+    /// assert_eq!(stream.next().await.unwrap().data, "1");
+    /// assert_eq!(stream.next().await.unwrap().data, "0");
+    /// # Ok(()) }
+    /// ```
+    #[inline]
+    pub fn emit<T: Emit>(self, value: T) -> Emission<'a, T> {
+        Emission {
+            outbox: self.outbox,
+            push: |outbox, value| Delivery::of(outbox.push(value)),
+            delivery: if self.outbox.is_full() {
+                Delivery::Waiting(value)
+            } else {
+                Delivery::of(self.outbox.push(value))
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Emitter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Emitter")
+    }
+}
+
+/// The future of one [`Emitter::emit`]: `()` once the event is on its way.
+///
+/// ```
+/// # use actix_web::test::TestRequest;
+/// # use sse_actix::{Emission, Emitter, sse_stream, test::respond};
+/// fn greet<'a>(emitter: Emitter<'a>, name: &str) -> Emission<'a, String> {
+///     emitter.emit(format!("hello {name}"))
+/// }
+///
+/// #[sse_stream]
+/// async fn feed() {
+///     greet(emitter!(), "you").await;
+/// }
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), actix_web::Error> {
+/// assert_eq!(respond(feed().await?, TestRequest::get()).next().await.unwrap().data, "hello you");
+/// # Ok(()) }
+/// ```
+// It is one for any `T`, since `T: Emit` was asked for when it was made: asked for again, a value that
+// cannot be sent would be told twice.
+#[must_use = "an event is sent when this is awaited"]
+pub struct Emission<'a, T> {
+    outbox: &'a Outbox,
+    push: fn(&Outbox, T) -> Delivery<T>,
+    delivery: Delivery<T>,
+}
+
+enum Delivery<T> {
+    /// Until there is room.
+    Waiting(T),
+    Done,
+    /// The stream has failed. The body drops the function, and this future with it.
+    Failed,
+}
+
+impl<T> Delivery<T> {
+    #[inline]
+    fn of(pushed: Result<(), ()>) -> Self {
+        match pushed {
+            Ok(()) => Self::Done,
+            Err(()) => Self::Failed,
+        }
+    }
+}
+
+/// The value is moved out, never pinned.
+impl<T> Unpin for Emission<'_, T> {}
+
+impl<T> Future for Emission<'_, T> {
+    type Output = ();
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Delivery::Waiting(_) = self.delivery {
+            if self.outbox.is_full() {
+                // The body empties the outbox as soon as this returns, and polls again: waking now is
+                // what makes a combinator that keeps its own wake list poll this future then.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if let Delivery::Waiting(value) = mem::replace(&mut self.delivery, Delivery::Done) {
+                self.delivery = (self.push)(self.outbox, value);
+            }
+        }
+        match self.delivery {
+            Delivery::Done => Poll::Ready(()),
+            Delivery::Waiting(_) | Delivery::Failed => Poll::Pending,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Emission<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Emission")
+    }
+}

@@ -1,0 +1,290 @@
+//! The answer to a request for a stream: status, headers, and which body goes with them.
+
+use std::{
+    mem,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    body::{BodySize, BoxBody, MessageBody},
+    http::{
+        ConnectionType, Method, StatusCode, Version,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+    web::Data,
+};
+use bytes::Bytes;
+use sse_actix_core::{Frame, Retry};
+
+use super::{
+    body::{Carrier, Links, StreamBody},
+    buffer::Outbox,
+    options::StreamOptions,
+    source::Source,
+    span::Journal,
+};
+use crate::{
+    extract::is_reconnect_after_end,
+    lifecycle::{control::StreamControl, shutdown::Shutdown},
+    server::{Host, IsStream, Place},
+};
+
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+/// `no-transform` asks proxies not to compress, which would hold events back.
+const UNCACHED: HeaderValue = HeaderValue::from_static("no-store, no-transform");
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+/// nginx and those that follow it collect a response's body before they pass it on, unless told.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// After how many milliseconds of silence a client may expect a keep-alive: a longer silence is a lost connection.
+pub(crate) const KEEP_ALIVE_INTERVAL: HeaderName = HeaderName::from_static("sse-keep-alive");
+const NO: HeaderValue = HeaderValue::from_static("no");
+
+/// The only answer that stops an `EventSource` without looking like a failure.
+pub(crate) fn no_content() -> HttpResponse<BoxBody> {
+    let mut response = HttpResponse::new(StatusCode::NO_CONTENT);
+    response.headers_mut().insert(header::CACHE_CONTROL, UNCACHED);
+    response
+}
+
+/// Answers with a stream, or with what stands in for one: 204 after its end, the head alone for HEAD,
+/// and a request to come back later when the server is draining.
+pub(crate) fn respond<S: Source + 'static>(
+    request: &HttpRequest,
+    options: &StreamOptions,
+    headers: Option<&HeaderMap>,
+    outbox: Rc<Outbox>,
+    source: S,
+) -> HttpResponse<BoxBody> {
+    let plain = options.is_plain(request.method());
+    if !plain && is_reconnect_after_end(request) {
+        return no_content();
+    }
+    if let Some(error) = refused_to_browsers(options, plain, &outbox) {
+        tracing::error!(target: "sse_actix", path = request.path(), %error, "no stream");
+        return error.error_response();
+    }
+    let host = Host::of(request);
+    let shutdown = shutdown_for(request, host.as_ref());
+    let mut draining = draining(shutdown, host.as_ref());
+    if plain && let Some(retry) = draining {
+        let came_before = |host: &Host| !host.drains && host.shutdown.is_fired();
+        if !host.as_ref().is_some_and(came_before) {
+            return unavailable(StatusCode::SERVICE_UNAVAILABLE, retry);
+        }
+        // It may finish.
+        draining = None;
+    }
+
+    let mut stream = None;
+    let body = if request.method() == Method::HEAD {
+        BoxBody::new(HeadAlone)
+    } else if let Some(retry) = draining {
+        BoxBody::new(Farewell::new(retry, request, host.as_ref()))
+    } else {
+        let control = StreamControl::of(request);
+        let may_leave = !plain && may_be_handed_over(request, host.as_ref());
+        stream = Some(IsStream {
+            driven: may_leave.then(|| source.driven()).flatten(),
+        });
+        // Who cannot resume may finish, if it has an end.
+        let may_finish = plain && source.may_finish();
+        let links = Links {
+            registration: shutdown.map(|shutdown| shutdown.register(&control, may_finish)),
+            place: host.clone().map(|host| Place::take(host, &control, may_finish)),
+            control,
+            carrier: match request.version() {
+                Version::HTTP_2 => Carrier::Http2,
+                _ if host.is_none() => Carrier::Foreign,
+                Version::HTTP_10 => Carrier::OwnWithoutChunks,
+                _ => Carrier::Own,
+            },
+            plain,
+        };
+        let journal = Journal::open(request, &links.control);
+        BoxBody::new(StreamBody::new(options, outbox, source, links, journal))
+    };
+
+    let mut response = answer(request, options, headers, body, draining.is_some());
+    if let Some(stream) = stream {
+        response.extensions_mut().insert(stream);
+    }
+    response
+}
+
+/// Whether a hub's stream may get its connection: it is on HTTP/1.1, and nothing of the request is to be read any more.
+fn may_be_handed_over(request: &HttpRequest, host: Option<&Host>) -> bool {
+    let headers = request.headers();
+    host.is_some_and(|host| host.hands_over)
+        && request.version() == Version::HTTP_11
+        && request.method() == Method::GET
+        && !headers.contains_key(header::TRANSFER_ENCODING)
+        && !headers.contains_key(header::UPGRADE)
+        && headers
+            .get(header::CONTENT_LENGTH)
+            .is_none_or(|length| length == "0")
+}
+
+/// Why there is no stream for browsers: it was given names or ids that they cannot use.
+fn refused_to_browsers(options: &StreamOptions, plain: bool, outbox: &Outbox) -> Option<Error> {
+    let emitted = outbox.set_plain(plain).map_err(Error::from);
+    if plain {
+        return None;
+    }
+    options
+        .check_for_browsers()
+        .map_err(Error::from)
+        .and(emitted)
+        .err()
+}
+
+/// Tells a client other than `EventSource` to come back later.
+pub(crate) fn unavailable(status: StatusCode, retry: Retry) -> HttpResponse<BoxBody> {
+    let mut response = HttpResponse::new(status);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, UNCACHED);
+    headers.insert(header::RETRY_AFTER, retry.as_millis().div_ceil(1_000).into());
+    response
+}
+
+/// Answers a client that is over a limit. A browser gets 200, `retry`, and the end of the stream: an error status would
+/// make `EventSource` give up. Any other client gets the status.
+pub(crate) fn turn_away(
+    request: &HttpRequest,
+    options: &StreamOptions,
+    headers: Option<&HeaderMap>,
+    status: StatusCode,
+    retry: Retry,
+) -> HttpResponse<BoxBody> {
+    let host = Host::of(request);
+    let draining = draining(shutdown_for(request, host.as_ref()), host.as_ref());
+    let retry = draining.unwrap_or(retry);
+    if options.is_plain(request.method()) {
+        let status = draining.map_or(status, |_| StatusCode::SERVICE_UNAVAILABLE);
+        return unavailable(status, retry);
+    }
+    let body = if request.method() == Method::HEAD {
+        BoxBody::new(HeadAlone)
+    } else {
+        BoxBody::new(Farewell::new(retry, request, host.as_ref()))
+    };
+    answer(request, options, headers, body, true)
+}
+
+/// After how long to come back, if the server drains.
+fn draining(shutdown: Option<&Shutdown>, host: Option<&Host>) -> Option<Retry> {
+    shutdown
+        .into_iter()
+        .chain(host.map(|host| &host.shutdown))
+        .find(|shutdown| shutdown.is_fired())
+        .map(Shutdown::jittered_retry)
+}
+
+fn answer(
+    request: &HttpRequest,
+    options: &StreamOptions,
+    headers: Option<&HeaderMap>,
+    body: BoxBody,
+    close: bool,
+) -> HttpResponse<BoxBody> {
+    let mut response = HttpResponse::with_body(StatusCode::OK, body);
+    fill_headers(response.headers_mut(), options, headers);
+    let head = response.head_mut();
+    if request.version() == Version::HTTP_10 {
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
+    } else if close && request.version() == Version::HTTP_11 {
+        head.set_connection_type(ConnectionType::Close);
+    }
+    response
+}
+
+/// The handle that may end this request's stream: the application's own, else the server's.
+fn shutdown_for<'a>(request: &'a HttpRequest, host: Option<&'a Host>) -> Option<&'a Shutdown> {
+    request
+        .app_data::<Shutdown>()
+        .or_else(|| request.app_data::<Data<Shutdown>>().map(Data::get_ref))
+        .or_else(|| host.map(|host| &host.shutdown))
+}
+
+fn fill_headers(head: &mut HeaderMap, options: &StreamOptions, headers: Option<&HeaderMap>) {
+    for (name, value) in options.headers {
+        // Checked when the macro was expanded.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::try_from(*value)) {
+            head.append(name, value);
+        }
+    }
+    for (name, value) in headers.into_iter().flatten() {
+        head.append(name.clone(), value.clone());
+    }
+    // A stream has no length, and how it is framed is the connection's business.
+    for name in [
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::CONNECTION,
+        header::UPGRADE,
+    ] {
+        head.remove(name);
+    }
+    // Last, so that nothing replaces what makes this a stream.
+    head.insert(header::CONTENT_TYPE, EVENT_STREAM);
+    head.insert(header::CACHE_CONTROL, UNCACHED);
+    head.insert(ACCEL_BUFFERING, NO);
+    if let Some(after) = options.keep_alive.after() {
+        let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        head.insert(KEEP_ALIVE_INTERVAL, millis.into());
+    }
+    if options.compress {
+        head.remove(header::CONTENT_ENCODING);
+    } else {
+        // `Compress` leaves alone what has an encoding.
+        head.insert(header::CONTENT_ENCODING, IDENTITY);
+    }
+}
+
+/// The body of an answer to HEAD: it has a stream's size, so that the head is a stream's, and no bytes.
+struct HeadAlone;
+
+impl MessageBody for HeadAlone {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(None)
+    }
+}
+
+/// The body of an answer to who is turned away: a `retry` line, counted as a stream, so that a client that does
+/// not read it does not hold the server up.
+struct Farewell {
+    retry: Bytes,
+    _place: Option<Place>,
+}
+
+impl Farewell {
+    fn new(retry: Retry, request: &HttpRequest, host: Option<&Host>) -> Self {
+        let control = StreamControl::of(request);
+        Self {
+            retry: Frame::retry(retry).into_bytes(),
+            _place: host.cloned().map(|host| Place::take(host, &control, false)),
+        }
+    }
+}
+
+impl MessageBody for Farewell {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        self.retry.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let retry = mem::take(&mut self.get_mut().retry);
+        Poll::Ready((!retry.is_empty()).then_some(Ok(retry)))
+    }
+}
