@@ -7,10 +7,12 @@
 
 mod admission;
 mod builder;
+mod error;
 mod presence;
 mod publish;
 mod reader;
 mod registry;
+mod settings;
 mod stats;
 mod subscription;
 mod topic_options;
@@ -23,7 +25,8 @@ use sse_actix_core::IntoTopicName;
 
 pub use self::{
     admission::limits::Overload,
-    builder::{HubBuilder, HubError},
+    builder::HubBuilder,
+    error::HubError,
     presence::{Presence, PresenceChange, PresenceChanges},
     publish::{PublishError, RawTopic, Topic},
     stats::{Evictions, HubStats, TopicStats, TurnedAway},
@@ -170,7 +173,7 @@ impl Hub {
     /// As [`Hub::topic`].
     #[track_caller]
     pub fn presence(&self, topic: impl IntoTopicName) -> Presence {
-        Presence::new(self.0.topic(&topic.into_topic_name()))
+        Presence::new(Arc::clone(&self.0.topic(&topic.into_topic_name()).present))
     }
 
     /// Whether the log can be reached, so that what is published now is taken: for a readiness probe. With a log

@@ -14,6 +14,7 @@ mod socket;
 mod stream_connection;
 #[cfg(feature = "rustls")]
 mod tls;
+mod tracked;
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
@@ -22,10 +23,9 @@ use actix_web::{dev::Extensions, http::KeepAlive};
 pub use self::bind::inherited_sockets;
 use self::{bind::Listener, http2_watch::SocketOptions};
 pub(crate) use self::{
-    context::Host,
+    context::{Host, Place},
     flush::{Flush, RESET_PATIENCE, RESET_POLL},
     handover::{Drive, Driven, IsStream},
-    http2_watch::Place,
 };
 use crate::lifecycle::shutdown::Shutdown;
 

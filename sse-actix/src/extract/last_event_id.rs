@@ -17,7 +17,7 @@ use actix_web::{
 };
 use sse_actix_core::{END_ID, EventId};
 
-use crate::stream::response;
+use crate::lifecycle::ending::no_content;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const QUERY_PARAMETER: &str = "lastEventId";
@@ -176,7 +176,7 @@ impl ResponseError for Ended {
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        response::no_content()
+        no_content()
     }
 }
 
@@ -204,7 +204,7 @@ impl ResponseError for UnknownId {
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        response::no_content()
+        no_content()
     }
 }
 

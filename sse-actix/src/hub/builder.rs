@@ -1,15 +1,17 @@
 use std::{
-    collections::HashMap, error::Error, fmt, io, net::IpAddr, num::NonZeroU32, ops::RangeInclusive,
-    str::FromStr, sync::Arc, thread, time::Duration,
+    collections::HashMap, net::IpAddr, num::NonZeroU32, ops::RangeInclusive, str::FromStr, sync::Arc, thread,
+    time::Duration,
 };
 
 use ipnet::IpNet;
-use sse_actix_core::{FieldError, IntoTopicName, Log, MemoryLog, TopicName};
+use sse_actix_core::{IntoTopicName, Log, MemoryLog};
 
 use super::{
     Hub,
     admission::limits::{Limits, Quotas},
-    registry::{Settings, State},
+    error::HubError,
+    registry::State,
+    settings::Settings,
     topic_options::TopicOptions,
 };
 
@@ -199,67 +201,4 @@ fn parse_network(text: &str) -> Option<IpNet> {
     IpNet::from_str(text)
         .ok()
         .or_else(|| IpAddr::from_str(text).ok().map(IpNet::from))
-}
-
-/// Why a hub was not built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HubError {
-    /// This is a worker's thread: the application factory runs there once for each, and each would have a
-    /// hub of its own.
-    OnWorker,
-    /// A trusted proxy is neither an address nor a network.
-    NoNetwork(String),
-    /// The stall time-out is shorter than a second.
-    StallTimeout(Duration),
-    /// The age that streams may reach is less than a second.
-    MaxAge,
-    /// An `EventSource` cannot listen to the name of a topic's events.
-    EventName(FieldError),
-}
-
-impl fmt::Display for HubError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OnWorker => f.write_str(
-                "a hub was made inside the application factory or a handler, so each worker would have its own and what one publishes would not reach the others; make it before `Server::new` and clone it in: `let hub = web::Data::new(Hub::new()?); Server::new(move || App::new().app_data(hub.clone()))`",
-            ),
-            Self::NoNetwork(text) => write!(
-                f,
-                "`{text}` is neither an IP address nor a network; write `10.0.0.1` or `10.0.0.0/8`"
-            ),
-            Self::StallTimeout(timeout) => write!(
-                f,
-                "a stall time-out of {timeout:?} would end streams that are merely slow; give it a second or more"
-            ),
-            Self::EventName(error) => write!(f, "browsers may read any topic, and this {error}"),
-            Self::MaxAge => f.write_str(
-                "an age of less than a second would do nothing but reconnect; give streams a minute or more",
-            ),
-        }
-    }
-}
-
-impl Error for HubError {}
-
-impl From<HubError> for io::Error {
-    fn from(error: HubError) -> Self {
-        Self::new(io::ErrorKind::InvalidInput, error)
-    }
-}
-
-/// So that the settings can find what they were given.
-pub(super) fn options_for<'a>(settings: &'a Settings, name: &TopicName) -> &'a Arc<TopicOptions> {
-    let by_prefix = || {
-        settings
-            .prefixes
-            .iter()
-            .find(|(prefix, _)| name.as_str().starts_with(prefix.as_str()))
-            .map(|(_, options)| options)
-    };
-    settings
-        .topics
-        .get(name)
-        .or_else(by_prefix)
-        .unwrap_or(&settings.default)
 }

@@ -13,8 +13,6 @@ use futures_util::task::AtomicWaker;
 use sse_actix_core::{Signals, TopicName, Watch, Watchers};
 use std::task::Wake;
 
-use super::registry::TopicState;
-
 /// The tags of a topic's open streams on this node, each with how many streams it has.
 pub(super) struct Present {
     topic: TopicName,
@@ -52,22 +50,22 @@ impl Present {
     }
 
     /// Counts a stream with these tags, until what this returns is dropped.
-    pub(super) fn join(topic: &Arc<TopicState>, tags: &[Arc<str>]) -> Stay {
+    pub(super) fn join(self: &Arc<Self>, tags: &[Arc<str>]) -> Stay {
         let mut changed = false;
         {
-            let mut present = topic.present.lock();
+            let mut present = self.lock();
             for tag in tags {
                 let streams = present.entry(Arc::clone(tag)).or_insert(0);
                 *streams += 1;
                 changed |= *streams == 1;
-                topic.present.tell(tag, *streams);
+                self.tell(tag, *streams);
             }
         }
         if changed {
-            topic.present.watchers.wake();
+            self.watchers.wake();
         }
         Stay {
-            topic: Arc::clone(topic),
+            present: Arc::clone(self),
             tags: tags.to_vec(),
         }
     }
@@ -107,13 +105,13 @@ impl Present {
 
 /// One stream's part in a topic's presence.
 pub(super) struct Stay {
-    topic: Arc<TopicState>,
+    present: Arc<Present>,
     tags: Vec<Arc<str>>,
 }
 
 impl Drop for Stay {
     fn drop(&mut self) {
-        self.topic.present.leave(&self.tags);
+        self.present.leave(&self.tags);
     }
 }
 
@@ -129,7 +127,7 @@ impl Drop for Stay {
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Presence(Arc<TopicState>);
+pub struct Presence(Arc<Present>);
 
 /// Somebody came, or went.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,18 +139,18 @@ pub enum PresenceChange {
 }
 
 impl Presence {
-    pub(super) fn new(topic: Arc<TopicState>) -> Self {
-        Self(topic)
+    pub(super) fn new(present: Arc<Present>) -> Self {
+        Self(present)
     }
 
     /// The tags, in order.
     pub fn tags(&self) -> Vec<Arc<str>> {
-        self.0.present.everywhere().into_keys().collect()
+        self.0.everywhere().into_keys().collect()
     }
 
     /// How many streams carry this tag.
     pub fn streams(&self, tag: &str) -> usize {
-        self.0.present.everywhere().get(tag).copied().unwrap_or(0)
+        self.0.everywhere().get(tag).copied().unwrap_or(0)
     }
 
     /// Joins and leaves, beginning with a join of each who is there. Whoever comes and goes before this is
@@ -160,9 +158,9 @@ impl Presence {
     pub fn changes(&self) -> PresenceChanges {
         let task = Arc::new(Task(AtomicWaker::new()));
         PresenceChanges {
-            watch: self.0.present.watchers.add(Waker::from(Arc::clone(&task))),
+            watch: self.0.watchers.add(Waker::from(Arc::clone(&task))),
             task,
-            topic: Arc::clone(&self.0),
+            present: Arc::clone(&self.0),
             told: BTreeSet::new(),
             ready: VecDeque::new(),
         }
@@ -178,7 +176,7 @@ impl fmt::Debug for Presence {
 /// The stream that [`Presence::changes`] returns. It does not end.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct PresenceChanges {
-    topic: Arc<TopicState>,
+    present: Arc<Present>,
     task: Arc<Task>,
     #[expect(dead_code, reason = "held for its drop")]
     watch: Watch,
@@ -202,7 +200,7 @@ impl Stream for PresenceChanges {
         if self.ready.is_empty() {
             // Before the look, so that a change in between wakes.
             self.task.0.register(cx.waker());
-            let present: BTreeSet<_> = self.topic.present.everywhere().into_keys().collect();
+            let present: BTreeSet<_> = self.present.everywhere().into_keys().collect();
             let joined = present.difference(&self.told).cloned();
             let left = self.told.difference(&present).cloned();
             let changes = left

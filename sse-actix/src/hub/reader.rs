@@ -30,7 +30,6 @@ use self::{
     sink::{Marked, Sink},
 };
 use super::{
-    presence::Present,
     registry::TopicState,
     stats::Eviction,
     subscription::selection::Manner,
@@ -268,7 +267,7 @@ impl Reading {
             return;
         }
         let tags: Vec<Arc<str>> = self.arriving.drain(..).map(Arc::from).collect();
-        let stays = self.parts.iter().map(|part| Present::join(&part.topic, &tags));
+        let stays = self.parts.iter().map(|part| part.topic.present.join(&tags));
         self.member.stays.set(stays.collect());
     }
 

@@ -6,34 +6,24 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use sse_actix_core::{Heard, Log, TopicName};
 
 use super::{
     admission::{limits::Limits, revocation::Tags},
-    builder::options_for,
     presence::Present,
+    settings::Settings,
     stats::{Eviction, Evictions, HubStats, TopicStats},
     topic_options::TopicOptions,
 };
-
-#[derive(Debug)]
-pub(super) struct Settings {
-    pub(super) topics: HashMap<TopicName, Arc<TopicOptions>>,
-    pub(super) prefixes: Vec<(String, Arc<TopicOptions>)>,
-    pub(super) default: Arc<TopicOptions>,
-    pub(super) max_age: Option<Duration>,
-    pub(super) stall_timeout: Duration,
-}
 
 pub(super) struct State {
     /// Tells this hub from others on a thread.
     pub(super) id: u64,
     pub(super) log: Arc<dyn Log>,
     pub(super) settings: Settings,
-    pub(super) limits: Limits,
+    pub(super) limits: Arc<Limits>,
     pub(super) tags: Tags,
     pub(super) counters: Counters,
     topics: RwLock<HashMap<TopicName, Arc<TopicState>>>,
@@ -50,7 +40,7 @@ pub(super) struct TopicState {
     /// How far the slowest reader of each worker is behind, as of its last look.
     pub(super) lags: RwLock<HashMap<u64, u64>>,
     pub(super) counters: Counters,
-    pub(super) present: Present,
+    pub(super) present: Arc<Present>,
 }
 
 /// Streams that were ended, by reason.
@@ -67,7 +57,7 @@ impl State {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             log,
             settings,
-            limits,
+            limits: Arc::new(limits),
             tags: Tags::default(),
             counters: Counters::default(),
             topics: RwLock::default(),
@@ -88,14 +78,14 @@ impl State {
         let topic = topics.entry(name.clone()).or_insert_with(|| {
             Arc::new(TopicState {
                 name: name.clone(),
-                options: Arc::clone(options_for(&self.settings, name)),
+                options: Arc::clone(self.settings.options_for(name)),
                 subscribers: AtomicUsize::new(0),
                 published: AtomicU64::new(0),
                 delivered: AtomicU64::new(0),
                 gaps: AtomicU64::new(0),
                 lags: RwLock::default(),
                 counters: Counters::default(),
-                present: Present::new(name, self.log.signals()),
+                present: Arc::new(Present::new(name, self.log.signals())),
             })
         });
         Arc::clone(topic)

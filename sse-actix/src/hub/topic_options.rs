@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sse_actix_core::{EventName, GAP_EVENT, IntoEventName, Keep, POSITION_EVENT, Retention};
 
-use super::HubError;
+use super::error::HubError;
 
 /// How a topic is kept, and what its readers are told.
 ///

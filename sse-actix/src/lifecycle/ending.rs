@@ -2,7 +2,14 @@
 
 use std::{borrow::Cow, error::Error, fmt};
 
-use actix_web::{HttpResponse, ResponseError, body::BoxBody, http::StatusCode};
+use actix_web::{
+    HttpResponse, ResponseError,
+    body::BoxBody,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+};
 
 /// How a stream that is ended from outside takes its leave. An `EventSource` reconnects after every
 /// end, so this decides what happens then.
@@ -58,4 +65,14 @@ impl ResponseError for StreamError {
     fn error_response(&self) -> HttpResponse<BoxBody> {
         HttpResponse::build(self.status_code()).body(self.0.clone().into_owned())
     }
+}
+
+/// `no-transform` asks proxies not to compress, which would hold events back.
+pub(crate) const UNCACHED: HeaderValue = HeaderValue::from_static("no-store, no-transform");
+
+/// The only answer that stops an `EventSource` without looking like a failure.
+pub(crate) fn no_content() -> HttpResponse<BoxBody> {
+    let mut response = HttpResponse::new(StatusCode::NO_CONTENT);
+    response.headers_mut().insert(header::CACHE_CONTROL, UNCACHED);
+    response
 }

@@ -4,7 +4,10 @@ use std::{cell::Cell, sync::Arc};
 
 use actix_web::{HttpMessage as _, HttpRequest, http::Method};
 
-use super::{activity::Traffic, http2_watch::Lifeline};
+use super::{
+    activity::Traffic,
+    http2_watch::{Lifeline, Told},
+};
 use crate::lifecycle::{control::StreamControl, shutdown::Shutdown};
 
 /// The server that a request came to, and on HTTP/2 its connection.
@@ -61,6 +64,37 @@ impl Host {
         tokio::select! {
             () = self.shutdown.fired(), if resumes => {}
             () = control.decided() => {}
+        }
+    }
+}
+
+/// A stream's place on its server: counted, and on HTTP/2 told when the connection is lost, until this is
+/// dropped.
+pub(crate) struct Place {
+    #[expect(dead_code, reason = "held for its drop")]
+    told: Option<Box<Told>>,
+    /// Where it is counted as a stream; one that may finish is waited for as any other request.
+    traffic: Option<Arc<Traffic>>,
+}
+
+impl Place {
+    pub(crate) fn take(host: Host, control: &StreamControl, may_finish: bool) -> Self {
+        if !may_finish {
+            host.traffic.stream_opened();
+        }
+        Self {
+            told: host
+                .connection
+                .map(|connection| Box::new(connection.tell(control))),
+            traffic: Some(host.traffic).filter(|_| !may_finish),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(traffic) = &self.traffic {
+            traffic.stream_closed();
         }
     }
 }

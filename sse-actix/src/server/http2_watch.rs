@@ -18,7 +18,6 @@ use actix_web::{dev::Extensions, http::Version, rt::net::TcpStream};
 use socket2::{SockRef, Socket};
 use tokio::{io::Interest, sync::Notify};
 
-use super::{activity::Traffic, context::Host};
 use crate::lifecycle::control::StreamControl;
 
 /// What is set on every accepted socket.
@@ -206,37 +205,6 @@ pub(super) struct Told {
 impl Drop for Told {
     fn drop(&mut self) {
         self.by.streams().retain(|stream| stream.id() != self.stream);
-    }
-}
-
-/// A stream's place on its server: counted, and on HTTP/2 told when the connection is lost, until this is
-/// dropped.
-pub(crate) struct Place {
-    #[expect(dead_code, reason = "held for its drop")]
-    told: Option<Box<Told>>,
-    /// Where it is counted as a stream; one that may finish is waited for as any other request.
-    traffic: Option<Arc<Traffic>>,
-}
-
-impl Place {
-    pub(crate) fn take(host: Host, control: &StreamControl, may_finish: bool) -> Self {
-        if !may_finish {
-            host.traffic.stream_opened();
-        }
-        Self {
-            told: host
-                .connection
-                .map(|connection| Box::new(connection.tell(control))),
-            traffic: Some(host.traffic).filter(|_| !may_finish),
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some(traffic) = &self.traffic {
-            traffic.stream_closed();
-        }
     }
 }
 

@@ -20,13 +20,14 @@ use actix_web::{
 
 use super::{
     OnConnect, Server,
-    activity::{Counted, CountedBody, Traffic},
+    activity::Traffic,
     bind::{Listener, Spoken},
     connection::{self, Serve},
     context::Host,
     graceful,
     http2_watch::{Connection, SocketOptions},
     socket::{Socket, Transport},
+    tracked::{Counted, CountedBody},
 };
 #[cfg(feature = "rustls")]
 use actix_tls::accept::TlsError;

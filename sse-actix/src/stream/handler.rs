@@ -31,7 +31,7 @@ use super::{
     source::{Generator, Source},
     span::panicked_before_the_head,
 };
-use crate::{extract::is_reconnect_after_end, server::Host};
+use crate::{extract::is_reconnect_after_end, lifecycle::ending::no_content, server::Host};
 
 /// A handler that has not opened its stream by then keeps a browser in `CONNECTING` without a sign.
 const SLOW_PROLOGUE: Duration = Duration::from_secs(1);
@@ -68,7 +68,7 @@ impl Responder for EventStream {
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
         match self.0 {
-            State::NoContent => response::no_content(),
+            State::NoContent => no_content(),
             State::Unavailable(retry) => response::unavailable(StatusCode::SERVICE_UNAVAILABLE, retry),
             State::Open {
                 options,

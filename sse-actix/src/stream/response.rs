@@ -28,26 +28,18 @@ use super::{
 };
 use crate::{
     extract::is_reconnect_after_end,
+    lifecycle::ending::{UNCACHED, no_content},
     lifecycle::{control::StreamControl, shutdown::Shutdown},
     server::{Host, IsStream, Place},
 };
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
-/// `no-transform` asks proxies not to compress, which would hold events back.
-const UNCACHED: HeaderValue = HeaderValue::from_static("no-store, no-transform");
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 /// nginx and those that follow it collect a response's body before they pass it on, unless told.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// After how many milliseconds of silence a client may expect a keep-alive: a longer silence is a lost connection.
 pub(crate) const KEEP_ALIVE_INTERVAL: HeaderName = HeaderName::from_static("sse-keep-alive");
 const NO: HeaderValue = HeaderValue::from_static("no");
-
-/// The only answer that stops an `EventSource` without looking like a failure.
-pub(crate) fn no_content() -> HttpResponse<BoxBody> {
-    let mut response = HttpResponse::new(StatusCode::NO_CONTENT);
-    response.headers_mut().insert(header::CACHE_CONTROL, UNCACHED);
-    response
-}
 
 /// Answers with a stream, or with what stands in for one: 204 after its end, the head alone for HEAD,
 /// and a request to come back later when the server is draining.

@@ -19,7 +19,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
 use sse_actix_core::Retry;
 
-use crate::hub::{registry::State, stats::TurnedAway};
+use crate::hub::stats::TurnedAway;
 
 #[derive(Debug, Clone)]
 pub(in crate::hub) struct Quotas {
@@ -150,7 +150,7 @@ impl Limits {
 
 /// What a stream occupies, given back when dropped.
 pub(in crate::hub) struct Seat {
-    state: Arc<State>,
+    limits: Arc<Limits>,
     held: Option<Box<Held>>,
     reads: bool,
     handed_over: bool,
@@ -166,15 +166,14 @@ struct Held {
 impl Seat {
     /// Takes a seat for a stream of this address and with these tags.
     pub(in crate::hub) fn take(
-        state: &Arc<State>,
+        limits: &Arc<Limits>,
         address: Option<IpAddr>,
         tags: &[Box<str>],
     ) -> Result<Self, Overload> {
-        let limits = &state.limits;
         let seats = limits.seats.fetch_add(1, Ordering::AcqRel);
         // From here on what was taken is given back by dropping.
         let mut seat = Self {
-            state: Arc::clone(state),
+            limits: Arc::clone(limits),
             held: None,
             reads: false,
             handed_over: false,
@@ -204,19 +203,19 @@ impl Seat {
     /// Its stream has begun to read: what is published from now on reaches it.
     pub(in crate::hub) fn begin_to_read(&mut self) {
         self.reads = true;
-        self.state.limits.streams.fetch_add(1, Ordering::AcqRel);
+        self.limits.streams.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Its stream's connection was handed over.
     pub(in crate::hub) fn hand_over(&mut self) {
         self.handed_over = true;
-        self.state.limits.handed_over.fetch_add(1, Ordering::Relaxed);
+        self.limits.handed_over.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let limits = &self.state.limits;
+        let limits = &self.limits;
         limits.seats.fetch_sub(1, Ordering::AcqRel);
         if self.reads {
             limits.streams.fetch_sub(1, Ordering::AcqRel);

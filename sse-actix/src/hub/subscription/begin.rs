@@ -40,7 +40,7 @@ impl Subscription {
             .limits
             .check_rate(self.request.address)
             .map_err(Refused::Overload)?;
-        let mut seat = Seat::take(state, self.request.address, &tags).map_err(Refused::Overload)?;
+        let mut seat = Seat::take(&state.limits, self.request.address, &tags).map_err(Refused::Overload)?;
         let worker = Worker::of(state).ok_or(Refused::NoRuntime)?;
 
         let brought = self.brought();

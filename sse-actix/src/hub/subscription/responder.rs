@@ -10,6 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError as _, body::
 use super::{Subscription, begin::Refused, error::NoRuntime};
 use crate::{
     extract::is_reconnect_after_end,
+    lifecycle::ending::no_content,
     stream::{
         buffer::Outbox,
         response,
@@ -22,7 +23,7 @@ impl Responder for Subscription {
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
         if !self.options.is_plain(request.method()) && is_reconnect_after_end(request) {
-            return response::no_content();
+            return no_content();
         }
         let outbox = Rc::new(Outbox::new(None));
         let mut this = self.on(request);
