@@ -12,14 +12,13 @@ use bytes::BytesMut;
 use serde::Serialize;
 
 pub use self::error::{EmitError, JsonError};
-use self::lines::push_name;
-pub(crate) use self::lines::{push_field, push_json_event, push_json_lines, push_retry, push_text_lines};
-use crate::{
-    Comment, Event, EventId, EventName, FieldError, Frame, Message, relayed::encode_message, scratch::Parts,
+pub(crate) use self::lines::{
+    push_field, push_json_event, push_json_lines, push_name, push_retry, push_text_lines,
 };
+use crate::field::{EventName, FieldError};
 
-/// What can be sent on a stream: an [`Event`], a [`Comment`], a [`Frame`], text (an event with that
-/// data), [`Json`] of any `Serialize`, or a decoded [`Message`], which is sent on as it came.
+/// What can be sent on a stream: an [`Event`](crate::Event), a [`Comment`](crate::Comment), a [`Frame`](crate::Frame), text (an event with that
+/// data), [`Json`] of any `Serialize`, or a decoded [`Message`](crate::Message), which is sent on as it came.
 ///
 /// Sealed: whoever could implement it could write bytes that inject events.
 #[diagnostic::on_unimplemented(
@@ -34,11 +33,11 @@ pub trait Emit: sealed::Sealed {
     ///
     /// # Errors
     ///
-    /// [`EmitError`], only from [`Json`] and [`Message`]; `out` is then as it was.
+    /// [`EmitError`], only from [`Json`] and [`Message`](crate::Message); `out` is then as it was.
     fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError>;
 
     /// Whether a stream for browsers may send it: not with a name or an id that
-    /// [`EventName::not_for_browsers`] or [`EventId::not_for_browsers`] alone allows.
+    /// [`EventName::not_for_browsers`] or [`EventId::not_for_browsers`](crate::EventId::not_for_browsers) alone allows.
     ///
     /// # Errors
     ///
@@ -56,16 +55,8 @@ pub trait Emit: sealed::Sealed {
     }
 }
 
-mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
-    impl Sealed for super::Event {}
-    impl Sealed for &super::Event {}
-    impl Sealed for super::Comment {}
-    impl Sealed for super::Frame {}
-    impl Sealed for &super::Frame {}
-    impl Sealed for super::Message {}
-    impl Sealed for &super::Message {}
-    impl Sealed for crate::Relayed {}
     impl Sealed for &str {}
     impl Sealed for String {}
     impl Sealed for &String {}
@@ -83,104 +74,6 @@ mod sealed {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Json<T>(pub T);
-
-impl Emit for &Event {
-    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
-        let Parts {
-            name,
-            id,
-            retry,
-            lines,
-        } = self.parts();
-        out.reserve(lines.len() + 64);
-        push_name(name.as_ref().or(default_name), out);
-        if let Some(id) = id {
-            push_field(b"id: ", id.as_str().as_bytes(), out);
-        }
-        push_retry(*retry, out);
-        out.extend_from_slice(lines);
-        out.extend_from_slice(b"\n");
-        Ok(())
-    }
-
-    #[inline]
-    fn check_for_browsers(&self) -> Result<(), FieldError> {
-        let Parts { name, id, .. } = self.parts();
-        name.as_ref().map_or(Ok(()), EventName::check_for_browsers)?;
-        id.as_ref().map_or(Ok(()), EventId::check_for_browsers)
-    }
-}
-
-impl Emit for Event {
-    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
-        (&self).encode(default_name, out)
-    }
-
-    #[inline]
-    fn check_for_browsers(&self) -> Result<(), FieldError> {
-        Emit::check_for_browsers(&self)
-    }
-}
-
-/// Without an empty line: only data is dispatched, and clients that dispatch at every empty line would see an
-/// event where there is none.
-impl Emit for Comment {
-    fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
-        push_text_lines(b": ", self.text.as_bytes(), out);
-        push_retry(self.retry, out);
-        Ok(())
-    }
-}
-
-impl Emit for Frame {
-    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
-        (&self).encode(default_name, out)
-    }
-
-    #[inline]
-    fn check_for_browsers(&self) -> Result<(), FieldError> {
-        Frame::check_for_browsers(self)
-    }
-}
-
-impl Emit for &Frame {
-    fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
-        out.extend_from_slice(self.as_ref());
-        Ok(())
-    }
-
-    #[inline]
-    fn check_for_browsers(&self) -> Result<(), FieldError> {
-        Frame::check_for_browsers(self)
-    }
-}
-
-/// As it came: with its name, unless that is `message`, its last event id, unless that is empty, and its data.
-impl Emit for &Message {
-    fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
-        encode_message(self, !self.last_event_id.is_empty(), out)
-    }
-
-    fn check_for_browsers(&self) -> Result<(), FieldError> {
-        let Message {
-            event, last_event_id, ..
-        } = self;
-        if !event.is_empty() {
-            EventName::check(event)?;
-        }
-        EventId::check(last_event_id)
-    }
-}
-
-impl Emit for Message {
-    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
-        (&self).encode(default_name, out)
-    }
-
-    fn check_for_browsers(&self) -> Result<(), FieldError> {
-        Emit::check_for_browsers(&self)
-    }
-}
 
 impl Emit for &str {
     #[inline]
@@ -222,6 +115,7 @@ mod tests {
     use std::{collections::BTreeMap, error::Error as _, time::Duration};
 
     use super::*;
+    use crate::{Event, EventId, Frame, Message};
 
     fn bytes(value: impl Emit) -> String {
         let mut out = BytesMut::new();

@@ -1,14 +1,12 @@
 //! How a stream says that it is over for good.
 
-use crate::{Event, Frame};
+use bytes::BytesMut;
 
-/// The id that ends a stream for good: a reconnect that brings it is answered 204, which is the only
-/// status that stops an `EventSource` without looking like a failure. No [`EventId`](crate::EventId)
-/// can be made of it.
-pub const END_ID: &str = "sse-end";
-
-/// The name of the event that carries [`END_ID`].
-pub const END_EVENT: &str = "sse-end";
+use crate::{
+    Event, Frame,
+    encode::push_field,
+    field::{END_EVENT, END_ID},
+};
 
 /// The last event of a stream that will not be resumed.
 ///
@@ -27,5 +25,12 @@ pub fn end_frame(reason: &str, message: Option<&str>) -> Frame {
     if let Some(message) = message {
         data.insert("message".to_owned(), message.into());
     }
-    Frame::end(&Event::data(serde_json::Value::Object(data).to_string()))
+    let event = Event::data(serde_json::Value::Object(data).to_string());
+    let mut out = BytesMut::new();
+    // By hand, since no `EventName` and no `EventId` can be made of these.
+    push_field(b"event: ", END_EVENT.as_bytes(), &mut out);
+    push_field(b"id: ", END_ID.as_bytes(), &mut out);
+    out.extend_from_slice(&event.parts().lines);
+    out.extend_from_slice(b"\n");
+    Frame::of(out.freeze())
 }

@@ -3,10 +3,11 @@ use std::{borrow::Cow, fmt};
 use serde::Serialize;
 
 use crate::{
-    EventName, IntoEventId, IntoEventName, JsonError, Retry,
-    encode::{self, push_text_lines},
+    Emit, EmitError, EventId, EventName, FieldError, IntoEventId, IntoEventName, JsonError, Retry,
+    encode::{self, push_field, push_name, push_retry, push_text_lines, sealed::Sealed},
     scratch::{Parts, Scratch},
 };
+use bytes::BytesMut;
 
 /// An event as it is meant, before it is bytes.
 ///
@@ -149,5 +150,57 @@ impl Comment {
     pub fn retry(mut self, retry: impl Into<Retry>) -> Self {
         self.retry = Some(retry.into());
         self
+    }
+}
+
+impl Sealed for Event {}
+impl Sealed for &Event {}
+impl Sealed for Comment {}
+
+impl Emit for &Event {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
+        let Parts {
+            name,
+            id,
+            retry,
+            lines,
+        } = self.parts();
+        out.reserve(lines.len() + 64);
+        push_name(name.as_ref().or(default_name), out);
+        if let Some(id) = id {
+            push_field(b"id: ", id.as_str().as_bytes(), out);
+        }
+        push_retry(*retry, out);
+        out.extend_from_slice(lines);
+        out.extend_from_slice(b"\n");
+        Ok(())
+    }
+
+    #[inline]
+    fn check_for_browsers(&self) -> Result<(), FieldError> {
+        let Parts { name, id, .. } = self.parts();
+        name.as_ref().map_or(Ok(()), EventName::check_for_browsers)?;
+        id.as_ref().map_or(Ok(()), EventId::check_for_browsers)
+    }
+}
+
+impl Emit for Event {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
+        (&self).encode(default_name, out)
+    }
+
+    #[inline]
+    fn check_for_browsers(&self) -> Result<(), FieldError> {
+        Emit::check_for_browsers(&self)
+    }
+}
+
+/// Without an empty line: only data is dispatched, and clients that dispatch at every empty line would see an
+/// event where there is none.
+impl Emit for Comment {
+    fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
+        push_text_lines(b": ", self.text.as_bytes(), out);
+        push_retry(self.retry, out);
+        Ok(())
     }
 }

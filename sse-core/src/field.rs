@@ -4,11 +4,13 @@
 mod error;
 mod id;
 mod name;
+mod reserved;
 mod retry;
 
 pub use self::{
     error::{FieldError, FieldErrorKind},
     id::{EventId, IntoEventId},
     name::{EventName, IntoEventName},
+    reserved::{END_EVENT, END_ID},
     retry::{Retry, RetryError},
 };

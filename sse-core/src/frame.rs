@@ -4,8 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{
     Comment, Emit, EmitError, Event, EventId, EventName, FieldError, Retry,
-    encode::{push_field, push_retry},
-    end::{END_EVENT, END_ID},
+    encode::{push_retry, sealed::Sealed},
 };
 
 /// One complete encoded event: the bytes that go on the wire, up to and including the empty line. Or lines that
@@ -113,15 +112,6 @@ impl Frame {
         }
     }
 
-    pub(crate) fn end(event: &Event) -> Self {
-        let mut out = BytesMut::new();
-        push_field(b"event: ", END_EVENT.as_bytes(), &mut out);
-        push_field(b"id: ", END_ID.as_bytes(), &mut out);
-        out.extend_from_slice(&event.parts().lines);
-        out.extend_from_slice(b"\n");
-        Self::of(out.freeze())
-    }
-
     fn infallible(value: impl Emit) -> Self {
         // Only `Json` and `Message` can fail, and no caller passes one.
         Self::encode(None, value).unwrap_or_else(|_| Self::of(Bytes::new()))
@@ -165,5 +155,31 @@ impl fmt::Debug for Frame {
         f.debug_tuple("Frame")
             .field(&String::from_utf8_lossy(&self.bytes))
             .finish()
+    }
+}
+
+impl Sealed for Frame {}
+impl Sealed for &Frame {}
+
+impl Emit for Frame {
+    fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
+        (&self).encode(default_name, out)
+    }
+
+    #[inline]
+    fn check_for_browsers(&self) -> Result<(), FieldError> {
+        Frame::check_for_browsers(self)
+    }
+}
+
+impl Emit for &Frame {
+    fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
+        out.extend_from_slice(self.as_ref());
+        Ok(())
+    }
+
+    #[inline]
+    fn check_for_browsers(&self) -> Result<(), FieldError> {
+        Frame::check_for_browsers(self)
     }
 }

@@ -38,9 +38,12 @@ mod window;
 pub use self::{
     decode::{ByteString, DecodeError, Decoded, Decoder, Message},
     encode::{Emit, EmitError, Json, JsonError},
-    end::{END_EVENT, END_ID, end_frame},
+    end::end_frame,
     event::{Comment, Event},
-    field::{EventId, EventName, FieldError, FieldErrorKind, IntoEventId, IntoEventName, Retry, RetryError},
+    field::{
+        END_EVENT, END_ID, EventId, EventName, FieldError, FieldErrorKind, IntoEventId, IntoEventName, Retry,
+        RetryError,
+    },
     frame::Frame,
     keep_alive::{KeepAlive, Silence},
     log::{

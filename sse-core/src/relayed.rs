@@ -5,11 +5,10 @@ mod events;
 use bytes::BytesMut;
 
 pub use self::events::RelayedEvents;
-pub(crate) use self::events::{DATA, encode_message};
 use crate::{
     Comment, Emit, EmitError, Event, EventName, FieldError, Frame, Message, Retry,
     decode::ByteString,
-    encode::{push_retry, push_text_lines},
+    encode::{push_retry, push_text_lines, sealed::Sealed},
 };
 
 /// A part of a stream that is sent on: what another server sent, or what was put in its place.
@@ -67,6 +66,8 @@ impl From<Frame> for Relayed {
         Self::Frame(frame)
     }
 }
+
+impl Sealed for Relayed {}
 
 impl Emit for Relayed {
     fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {

@@ -7,6 +7,7 @@ mod ending;
 mod errors;
 mod expand;
 mod foreign;
+mod group;
 mod literal;
 mod opening;
 mod placement;

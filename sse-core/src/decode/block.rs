@@ -10,7 +10,7 @@ use memchr::memchr;
 use super::{
     DecodeError, Decoded, Message,
     data::{Data, empty},
-    lines::Line,
+    lines::{LONGEST_NAME, Line},
     text::{LastId, Names, Text},
 };
 
@@ -52,9 +52,6 @@ enum Field {
     Id,
     Retry,
 }
-
-/// With one byte more than this, which is `event` or `retry`, it is certain what a line is.
-pub(super) const LONGEST_NAME: usize = 5;
 
 impl Block {
     pub(super) fn new(limit: usize) -> Self {

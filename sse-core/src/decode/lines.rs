@@ -5,8 +5,11 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{block::LONGEST_NAME, data::KEPT_CAPACITY, text::Text};
+use super::{data::KEPT_CAPACITY, text::Text};
 use crate::line::{find_break, split_line};
+
+/// With one byte more than this, which is `event` or `retry`, it is certain what a line is.
+pub(super) const LONGEST_NAME: usize = 5;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 /// In a larger chunk, to search for the end of a line twice would cost more than it gains.

@@ -19,7 +19,9 @@ use self::{
     block::{Block, Tail},
     lines::Lines,
 };
-use crate::relayed::{DATA, RelayedEvents};
+
+/// What an event begins with that is one line of data.
+const DATA: &[u8] = b"data: ";
 
 /// Turns the bytes of an event stream, however they are cut, back into events.
 ///
@@ -201,28 +203,13 @@ impl Decoder {
         self.block.discard();
     }
 
-    /// The next events, as they are on the wire, as long as each is one line of data whose end is here already, and
-    /// the stream has given no id. At most 4 KiB of them, or one event. `None` where iterating tells what comes next.
-    ///
-    /// To send events on without a look at each takes a third of the time.
-    ///
-    /// ```
-    /// use sse_actix_core::{Decoder, Frame, Relayed};
-    ///
-    /// let mut decoder = Decoder::new();
-    /// decoder.feed("data: a\n\ndata: b\n\ndata: c");
-    /// let unchanged = Relayed::from(decoder.next_unchanged().unwrap());
-    /// assert_eq!(Frame::new(unchanged)?.as_ref(), b"data: a\n\ndata: b\n\n");
-    /// assert_eq!((decoder.next_unchanged(), decoder.next()), (None, None));
-    /// # Ok::<(), sse_actix_core::EmitError>(())
-    /// ```
+    /// What was received of whole events that each are [`DATA`], a line and an empty line, and how many these are.
     #[inline]
-    pub fn next_unchanged(&mut self) -> Option<RelayedEvents> {
+    pub(crate) fn next_events_of_one_line(&mut self) -> Option<(Bytes, u64)> {
         if !self.block.is_between_events_without_ids() {
             return None;
         }
-        let (bytes, events) = self.lines.next_events_of_one_line(DATA, self.block.room())?;
-        Some(RelayedEvents::unchanged(bytes, events))
+        self.lines.next_events_of_one_line(DATA, self.block.room())
     }
 
     /// The last event id, to be sent as

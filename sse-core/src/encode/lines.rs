@@ -126,7 +126,7 @@ pub(crate) fn push_text_lines<const N: usize>(prefix: &[u8; N], mut text: &[u8],
 }
 
 #[inline]
-pub(super) fn push_name(name: Option<&EventName>, out: &mut BytesMut) {
+pub(crate) fn push_name(name: Option<&EventName>, out: &mut BytesMut) {
     if let Some(name) = name {
         push_field(b"event: ", name.as_str().as_bytes(), out);
     }

@@ -95,7 +95,7 @@ impl fmt::Display for FieldError {
             FieldErrorKind::Reserved if *field == "id" => write!(
                 f,
                 "{field} is `{}`, which is reserved for the end of a stream",
-                crate::end::END_ID
+                super::reserved::END_ID
             ),
             FieldErrorKind::Reserved => write!(
                 f,

@@ -2,8 +2,10 @@ use std::{fmt, str::FromStr};
 
 use compact_str::CompactString;
 
-use super::error::{FieldError, FieldErrorKind};
-use crate::end::END_ID;
+use super::{
+    error::{FieldError, FieldErrorKind},
+    reserved::END_ID,
+};
 
 /// The id of an event, which a browser sends back as
 /// [`Last-Event-ID`](https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header)

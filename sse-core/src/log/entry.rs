@@ -107,6 +107,11 @@ impl Entry {
         }
     }
 
+    /// How much memory a record takes once it is appended, about.
+    pub(crate) fn weight_of(record: &Record) -> usize {
+        size_of::<Self>() + 64 + record.len()
+    }
+
     /// How much memory it takes, about.
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>() + self.frame.len() + self.key.as_ref().map_or(0, CompactString::len)

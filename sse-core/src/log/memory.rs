@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     AppendError, Batch, Completion, Epoch, Keep, Limit, Log, LogError, LogStats, Position, Record, Retention,
-    Ring, Start, Watch, Watchers,
+    Ring, Start, Watch, Watchers, entry::Entry,
 };
 use crate::TopicName;
 
@@ -172,7 +172,7 @@ impl Log for MemoryLog {
         retention: &Retention,
         now: SystemTime,
     ) -> Completion<Result<Position, AppendError>> {
-        let bytes = record.weight();
+        let bytes = Entry::weight_of(&record);
         let limit = retention.bytes().min(self.max_bytes / 2);
         if bytes > limit {
             return Completion::ready(Err(AppendError::TooLarge { bytes, limit }));

@@ -4,7 +4,6 @@ use bytes::{Bytes, BytesMut};
 use compact_str::CompactString;
 use serde::Serialize;
 
-use super::entry::Entry;
 use crate::{Emit, Event, EventName, FieldError, JsonError, encode::push_json_event};
 
 /// What is appended to a log: one encoded event without an `id` line, which the log adds once it knows
@@ -93,9 +92,9 @@ impl Record {
         &self.body
     }
 
-    /// How much memory it takes once it is appended, about.
-    pub(crate) fn weight(&self) -> usize {
-        size_of::<Entry>() + 64 + self.body.len() + self.key.as_ref().map_or(0, CompactString::len)
+    /// How many bytes it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.body.len() + self.key.as_ref().map_or(0, CompactString::len)
     }
 
     pub(crate) fn into_parts(self) -> (Bytes, Option<CompactString>) {

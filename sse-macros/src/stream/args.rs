@@ -12,7 +12,7 @@ use syn::{
 };
 
 pub(crate) use self::header::Header;
-use super::{errors::Errors, literal};
+use super::{errors::Errors, group::ungrouped, literal};
 
 /// What stands in the parentheses of `#[sse_stream(..)]`.
 pub(crate) struct Args {
@@ -176,14 +176,6 @@ impl Args {
         seen.push(name);
         Ok(())
     }
-}
-
-/// An expression without the invisible delimiters that a `macro_rules` parameter comes in.
-pub(crate) fn ungrouped(mut expr: &Expr) -> &Expr {
-    while let Expr::Group(group) = expr {
-        expr = &group.expr;
-    }
-    expr
 }
 
 fn equals(input: ParseStream<'_>, name: &Ident, example: &str) -> syn::Result<()> {

@@ -8,7 +8,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::{args::ungrouped, errors::Errors, foreign, text::OwnedTexts};
+use super::{errors::Errors, foreign, group::ungrouped, text::OwnedTexts};
 
 /// Names that the library gives to events of its own.
 const RESERVED: [&str; 3] = ["sse-end", "sse-gap", "sse-position"];

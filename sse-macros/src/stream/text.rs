@@ -11,7 +11,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::{args::ungrouped, foreign};
+use super::{foreign, group::ungrouped};
 
 /// What lends a `&str` of the `String` in it.
 const WRAPPERS: [&str; 9] = [

@@ -2,8 +2,8 @@
 
 use syn::{Expr, ExprArray, ExprTuple, Lit, LitStr, spanned::Spanned as _};
 
-use super::ungrouped;
 use crate::stream::errors::Errors;
+use crate::stream::group::ungrouped;
 
 /// One header: its name in lower case, and its value.
 #[derive(Debug, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use syn::{Expr, Lit, LitStr, UnOp, spanned::Spanned as _};
 
-use super::{KeepAlive, Retry, duration, ungrouped};
+use super::{KeepAlive, Retry, duration};
+use crate::stream::group::ungrouped;
 
 /// As `KeepAlive::MIN` and `Retry::MIN` have it.
 const MIN_MILLIS: u64 = 100;
