@@ -13,9 +13,10 @@ use tokio::time::sleep;
 
 use crate::hub::count;
 
-/// A node with the defaults, which looks after silent topics less often than these tests last.
+/// A node that looks after silent topics less often than these tests last.
 async fn node(redis: &Redis) -> Hub {
-    let log = RedisLog::connect(&redis.url()).await.unwrap();
+    let log = RedisLog::builder(&redis.url()).check_interval(Duration::from_secs(3_600));
+    let log = log.connect().await.unwrap();
     Hub::builder().log(log).build().unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! From a connection's hand-over to its end.
 
-use std::{fs, time::Duration};
+use std::{fs, future::ready, time::Duration};
 
 use actix_web::{App, web};
 use sse_actix::{Event, Hub, Server, sse_stream, test::Serving};
@@ -177,13 +177,13 @@ async fn an_end_during_the_hand_over_is_an_end() {
         let hub = Hub::new().unwrap();
         let shared = web::Data::new(hub.clone());
         let serving = Serving::start(move || {
-            let tagged = async move |hub: web::Data<Hub>| {
+            let tagged = move |hub: web::Data<Hub>| {
                 let tagged = hub.subscribe("n").tag("ann");
-                if step % 3 == 0 {
+                ready(if step % 3 == 0 {
                     tagged.max_age(delay)
                 } else {
                     tagged
-                }
+                })
             };
             App::new()
                 .app_data(shared.clone())
