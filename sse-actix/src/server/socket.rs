@@ -20,6 +20,9 @@ use super::{
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
     fn tcp(&self) -> &TcpStream;
 
+    /// Looks at what a write looks at first, as [`Drive::fetch`](super::handover::Drive::fetch) wants it.
+    fn fetch(&self) {}
+
     /// The connection as it was accepted: what hooks get, and its TCP socket.
     fn accepted(&self, may_be_http2: bool) -> Accepted<'_>;
 }

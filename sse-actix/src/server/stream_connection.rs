@@ -117,6 +117,7 @@ impl<T: Transport> Drive for StreamConnection<T> {
         if let Ok(state) = self.state.try_borrow()
             && let Stage::Streaming(stream) = &state.stage
         {
+            state.transport.fetch();
             stream.body.size();
         }
     }

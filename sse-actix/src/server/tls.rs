@@ -1,6 +1,6 @@
 //! Connections over TLS.
 
-use std::{convert::Infallible, future::ready, io};
+use std::{convert::Infallible, future::ready, hint::black_box, io};
 
 use actix_http::Protocol;
 use actix_service::{
@@ -25,6 +25,10 @@ pub(super) type Tls = Box<TlsStream<TcpStream>>;
 impl Transport for Tls {
     fn tcp(&self) -> &TcpStream {
         self.get_ref().0
+    }
+
+    fn fetch(&self) {
+        black_box(self.get_ref().1.wants_write());
     }
 
     fn accepted(&self, _: bool) -> Accepted<'_> {
