@@ -24,7 +24,7 @@ use actix_web::HttpRequest;
 use sse_actix_core::IntoTopicName;
 
 pub use self::{
-    admission::limits::Overload,
+    admission::limits::LimitExceeded,
     builder::HubBuilder,
     error::HubError,
     presence::{Presence, PresenceChange, PresenceChanges},
@@ -33,7 +33,7 @@ pub use self::{
     subscription::{Subscription, TooManyTopics, selection::Snapshot},
     topic_options::{OnGap, TopicOptions},
 };
-use self::{registry::State, subscription::selection::PartSpec};
+use self::{registry::HubShared, subscription::selection::TopicSelection};
 use crate::lifecycle::control::StreamControl;
 
 /// Topics that are published to from anywhere in the program and read by any number of streams.
@@ -75,7 +75,7 @@ use crate::lifecycle::control::StreamControl;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Hub(Arc<State>);
+pub struct Hub(Arc<HubShared>);
 
 impl Hub {
     /// A hub with the defaults: its log is in memory, every event of a topic is kept for an hour, and
@@ -120,7 +120,7 @@ impl Hub {
     /// As [`Hub::topic`].
     #[track_caller]
     pub fn subscribe(&self, topic: impl IntoTopicName) -> Subscription {
-        Subscription::new(self, PartSpec::new(topic.into_topic_name()))
+        Subscription::new(self, TopicSelection::new(topic.into_topic_name()))
     }
 
     /// Tags the stream that will answer `request`, from now on, so that [`revoke`](Self::revoke) ends it even

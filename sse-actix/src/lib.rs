@@ -78,7 +78,7 @@ pub use self::{
     cross_origin::{AllowedOrigins, CookieError, CrossOrigin, Origin, OriginError, SessionCookie},
     extract::{LastEventId, PrefersEventStream, UnknownId},
     hub::{
-        Evictions, Hub, HubBuilder, HubError, HubStats, OnGap, Overload, Presence, PresenceChange,
+        Evictions, Hub, HubBuilder, HubError, HubStats, LimitExceeded, OnGap, Presence, PresenceChange,
         PresenceChanges, PublishError, RawTopic, Snapshot, Subscription, TooManyTopics, Topic, TopicOptions,
         TopicStats, TurnedAway,
     },
@@ -90,7 +90,7 @@ pub use self::{
     relay::{Relay, RelayError, Replacement, Unusable},
     server::{Server, inherited_sockets},
     stream::{
-        handler::{Emission, Emitter, EventStream},
+        handler::{EmitFuture, Emitter, EventStream},
         source::StreamItem,
         span::{StreamCounts, stream_counts},
         sse::Sse,

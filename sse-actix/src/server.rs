@@ -23,9 +23,9 @@ use actix_web::{dev::Extensions, http::KeepAlive};
 pub use self::bind::inherited_sockets;
 use self::{bind::Listener, http2_watch::SocketOptions};
 pub(crate) use self::{
-    context::{Host, Place},
+    context::{OpenStreamGuard, ServerContext},
     flush::{Flush, RESET_PATIENCE, RESET_POLL},
-    handover::{Drive, Driven, IsStream},
+    handover::{ConnectionOwner, OwnedConnection, StreamMarker},
 };
 use crate::lifecycle::shutdown::Shutdown;
 

@@ -8,9 +8,9 @@ use sse_actix_core::{IntoTopicName, Log, MemoryLog};
 
 use super::{
     Hub,
-    admission::limits::{Limits, Quotas},
+    admission::limits::{LimitSettings, Limits},
     error::HubError,
-    registry::State,
+    registry::HubShared,
     settings::Settings,
     topic_options::TopicOptions,
 };
@@ -35,7 +35,7 @@ use super::{
 pub struct HubBuilder {
     log: Option<Arc<dyn Log>>,
     settings: Settings,
-    quotas: Quotas,
+    quotas: LimitSettings,
     proxies: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ impl HubBuilder {
                 max_age: None,
                 stall_timeout: Duration::from_secs(30),
             },
-            quotas: Quotas::default(),
+            quotas: LimitSettings::default(),
             proxies: Vec::new(),
         }
     }
@@ -184,7 +184,7 @@ impl HubBuilder {
         let log = self.log.unwrap_or_else(|| Arc::new(MemoryLog::new()));
         let limits = Limits::new(self.quotas, proxies);
         let signals = log.signals();
-        let state = Arc::new(State::new(log, self.settings, limits));
+        let state = Arc::new(HubShared::new(log, self.settings, limits));
         if let Some(signals) = signals {
             let hub = Arc::downgrade(&state);
             signals.listen(Box::new(move |heard| {

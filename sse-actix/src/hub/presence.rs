@@ -14,14 +14,14 @@ use sse_actix_core::{Signals, TopicName, Watch, Watchers};
 use std::task::Wake;
 
 /// The tags of a topic's open streams on this node, each with how many streams it has.
-pub(super) struct Present {
+pub(super) struct TopicPresence {
     topic: TopicName,
     tags: Mutex<BTreeMap<Arc<str>, usize>>,
     watchers: Watchers,
     signals: Option<Arc<dyn Signals>>,
 }
 
-impl Present {
+impl TopicPresence {
     pub(super) fn new(topic: &TopicName, signals: Option<Arc<dyn Signals>>) -> Self {
         Self {
             topic: topic.clone(),
@@ -50,7 +50,7 @@ impl Present {
     }
 
     /// Counts a stream with these tags, until what this returns is dropped.
-    pub(super) fn join(self: &Arc<Self>, tags: &[Arc<str>]) -> Stay {
+    pub(super) fn join(self: &Arc<Self>, tags: &[Arc<str>]) -> PresenceGuard {
         let mut changed = false;
         {
             let mut present = self.lock();
@@ -64,7 +64,7 @@ impl Present {
         if changed {
             self.watchers.wake();
         }
-        Stay {
+        PresenceGuard {
             present: Arc::clone(self),
             tags: tags.to_vec(),
         }
@@ -104,12 +104,12 @@ impl Present {
 }
 
 /// One stream's part in a topic's presence.
-pub(super) struct Stay {
-    present: Arc<Present>,
+pub(super) struct PresenceGuard {
+    present: Arc<TopicPresence>,
     tags: Vec<Arc<str>>,
 }
 
-impl Drop for Stay {
+impl Drop for PresenceGuard {
     fn drop(&mut self) {
         self.present.leave(&self.tags);
     }
@@ -127,7 +127,7 @@ impl Drop for Stay {
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Presence(Arc<Present>);
+pub struct Presence(Arc<TopicPresence>);
 
 /// Somebody came, or went.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,7 +139,7 @@ pub enum PresenceChange {
 }
 
 impl Presence {
-    pub(super) fn new(present: Arc<Present>) -> Self {
+    pub(super) fn new(present: Arc<TopicPresence>) -> Self {
         Self(present)
     }
 
@@ -156,7 +156,7 @@ impl Presence {
     /// Joins and leaves, beginning with a join of each who is there. Whoever comes and goes before this is
     /// polled again is not told of, so a slow reader of it never lags.
     pub fn changes(&self) -> PresenceChanges {
-        let task = Arc::new(Task(AtomicWaker::new()));
+        let task = Arc::new(PollWaker(AtomicWaker::new()));
         PresenceChanges {
             watch: self.0.watchers.add(Waker::from(Arc::clone(&task))),
             task,
@@ -176,8 +176,8 @@ impl fmt::Debug for Presence {
 /// The stream that [`Presence::changes`] returns. It does not end.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct PresenceChanges {
-    present: Arc<Present>,
-    task: Arc<Task>,
+    present: Arc<TopicPresence>,
+    task: Arc<PollWaker>,
     #[expect(dead_code, reason = "held for its drop")]
     watch: Watch,
     told: BTreeSet<Arc<str>>,
@@ -185,9 +185,9 @@ pub struct PresenceChanges {
 }
 
 /// Whoever polls at present.
-struct Task(AtomicWaker);
+struct PollWaker(AtomicWaker);
 
-impl Wake for Task {
+impl Wake for PollWaker {
     fn wake(self: Arc<Self>) {
         self.0.wake();
     }

@@ -24,21 +24,21 @@ use sse_actix_core::{
 };
 use tokio::time::Sleep;
 
-pub(super) use self::sink::One;
+pub(super) use self::sink::SingleFrame;
 use self::{
-    advance::{Reader, Stop},
-    sink::{Marked, Sink},
+    advance::{ReadStep, StopReason},
+    sink::{LimitedBuffer, Sink},
 };
 use super::{
     registry::TopicState,
     stats::Eviction,
-    subscription::selection::Manner,
-    worker::{Member, Told, Worker},
+    subscription::selection::ReadOptions,
+    worker::{Subscriber, Told, Worker},
 };
 use crate::{
-    server::Driven,
+    server::ConnectionOwner,
     stream::{
-        buffer::Outbox,
+        buffer::EventBuffer,
         source::{Outcome, Source},
     },
 };
@@ -56,19 +56,19 @@ const CATCH_UP: Limit = Limit {
     bytes: 64 * 1024,
 };
 
-pub(super) struct Reading {
+pub(super) struct SubscriptionReader {
     worker: Rc<Worker>,
-    member: Rc<Member>,
-    parts: SmallVec<[Part; 1]>,
+    member: Rc<Subscriber>,
+    parts: SmallVec<[TopicReader; 1]>,
     /// Who is to be present once it has begun to read all its topics.
     arriving: Vec<Box<str>>,
 }
 
-pub(super) struct Part {
+pub(super) struct TopicReader {
     pub(super) topic: Arc<TopicState>,
-    pub(super) manner: Option<Box<Manner>>,
+    pub(super) manner: Option<Box<ReadOptions>>,
     /// What it does before it reads from the window; `None` when it does that.
-    work: Option<Box<Work>>,
+    work: Option<Box<ReadState>>,
     /// Where it stops, while draining.
     until: Option<u64>,
     /// It has read once.
@@ -79,13 +79,13 @@ pub(super) struct Part {
     lost: bool,
 }
 
-enum Work {
+enum ReadState {
     /// It asks the log, from there.
-    Read(Completion<Result<Batch, LogError>>, Start, Asked),
+    Read(Completion<Result<Batch, LogError>>, Start, ReadPurpose),
     /// The log could not be read.
-    Pause(Pin<Box<Sleep>>, Start, Asked),
+    Pause(Pin<Box<Sleep>>, Start, ReadPurpose),
     /// It delivers what it was given.
-    Deliver(vec::IntoIter<Arc<Entry>>, Position, Next),
+    Deliver(vec::IntoIter<Arc<Entry>>, Position, AfterReplay),
     /// It waits for a snapshot.
     Snapshot(LocalBoxFuture<'static, Result<Vec<Event>, Error>>, Position),
     /// It delivers a snapshot.
@@ -93,7 +93,7 @@ enum Work {
 }
 
 /// Why the log was asked.
-enum Asked {
+enum ReadPurpose {
     /// To begin, or to catch up.
     On,
     /// For where a snapshot begins.
@@ -104,15 +104,15 @@ enum Asked {
 
 /// What comes after a delivery.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
+enum AfterReplay {
     /// There is more in the log.
     Read,
     /// It has reached the head.
     Live,
 }
 
-impl Part {
-    pub(super) fn new(topic: Arc<TopicState>, manner: Option<Box<Manner>>) -> Self {
+impl TopicReader {
+    pub(super) fn new(topic: Arc<TopicState>, manner: Option<Box<ReadOptions>>) -> Self {
         Self {
             topic,
             manner,
@@ -125,29 +125,31 @@ impl Part {
     }
 
     /// How a reader begins that brought this position, or none.
-    fn start(&self, brought: Brought) -> (Start, Asked) {
+    fn start(&self, brought: ResumePoint) -> (Start, ReadPurpose) {
         match brought {
-            _ if !self.topic.options.replays => (Start::Head, Asked::On),
-            Brought::Position(position) => (Start::After(position), Asked::On),
-            Brought::Nonsense => (Start::Lost, Asked::On),
-            Brought::Nothing => match self.manner.as_deref() {
-                Some(Manner {
+            _ if !self.topic.options.replays => (Start::Head, ReadPurpose::On),
+            ResumePoint::Position(position) => (Start::After(position), ReadPurpose::On),
+            ResumePoint::Nonsense => (Start::Lost, ReadPurpose::On),
+            ResumePoint::Nothing => match self.manner.as_deref() {
+                Some(ReadOptions {
                     snapshot: Some(_), ..
-                }) => (Start::Head, Asked::Head),
-                Some(Manner {
+                }) => (Start::Head, ReadPurpose::Head),
+                Some(ReadOptions {
                     history: Some(events),
                     filter,
                     since,
                     ..
                 }) => {
                     if filter.is_some() || since.is_some() {
-                        (Start::Oldest, Asked::History(*events, VecDeque::new()))
+                        (Start::Oldest, ReadPurpose::History(*events, VecDeque::new()))
                     } else {
-                        (Start::Last(*events), Asked::On)
+                        (Start::Last(*events), ReadPurpose::On)
                     }
                 }
-                _ if self.topic.options.retention.keeps() == Keep::LatestPerKey => (Start::Oldest, Asked::On),
-                _ => (Start::Head, Asked::On),
+                _ if self.topic.options.retention.keeps() == Keep::LatestPerKey => {
+                    (Start::Oldest, ReadPurpose::On)
+                }
+                _ => (Start::Head, ReadPurpose::On),
             },
         }
     }
@@ -161,7 +163,7 @@ impl Part {
 
 /// What a client brought for one topic.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Brought {
+pub(super) enum ResumePoint {
     /// Nothing: it is new.
     Nothing,
     /// An id in which no position is found that could be meant.
@@ -169,16 +171,16 @@ pub(super) enum Brought {
     Position(Position),
 }
 
-impl Reading {
+impl SubscriptionReader {
     pub(super) fn new(
         worker: Rc<Worker>,
-        member: Rc<Member>,
-        mut parts: SmallVec<[Part; 1]>,
-        brought: &[Brought],
+        member: Rc<Subscriber>,
+        mut parts: SmallVec<[TopicReader; 1]>,
+        brought: &[ResumePoint],
         tags: Vec<Box<str>>,
     ) -> Self {
         for (at, (part, brought)) in parts.iter_mut().zip(brought).enumerate() {
-            if let (Some(spot), Brought::Position(position)) = (member.places.get(at), brought) {
+            if let (Some(spot), ResumePoint::Position(position)) = (member.places.get(at), brought) {
                 // Kept in the ids of other topics' events until this one has begun.
                 spot.position
                     .set(Some(*position).filter(|_| part.topic.options.replays));
@@ -186,7 +188,7 @@ impl Reading {
             if let Some(spot) = member.places.get(at) {
                 spot.silent.set(!part.topic.options.replays);
             }
-            if matches!(brought, Brought::Nonsense) && part.topic.options.replays {
+            if matches!(brought, ResumePoint::Nonsense) && part.topic.options.replays {
                 part.lost = true;
                 member.client.lost.set(member.client.lost.get() + 1);
             }
@@ -197,7 +199,7 @@ impl Reading {
                 .state
                 .log
                 .read(&part.topic.name, start, CATCH_UP, SystemTime::now());
-            part.work = Some(Box::new(Work::Read(read, start, asked)));
+            part.work = Some(Box::new(ReadState::Read(read, start, asked)));
             part.topic.subscribers.fetch_add(1, Ordering::Relaxed);
         }
         Self {
@@ -228,7 +230,7 @@ impl Reading {
                 if out.is_full() {
                     return Poll::Pending;
                 }
-                let mut reader = Reader {
+                let mut reader = ReadStep {
                     worker: &self.worker,
                     member: &self.member,
                     combines,
@@ -241,8 +243,8 @@ impl Reading {
                 match reader.advance(part, spot, cx) {
                     Ok(true) => moved = true,
                     Ok(false) => {}
-                    Err(Stop::Failed(error)) => return Poll::Ready(Err(error)),
-                    Err(Stop::Overtaken) => {
+                    Err(StopReason::Failed(error)) => return Poll::Ready(Err(error)),
+                    Err(StopReason::Overtaken) => {
                         self.worker.evict(&self.member, Eviction::Overtaken);
                         return Poll::Pending;
                     }
@@ -271,7 +273,7 @@ impl Reading {
         self.member.stays.set(stays.collect());
     }
 
-    pub(super) fn member(&self) -> &Rc<Member> {
+    pub(super) fn member(&self) -> &Rc<Subscriber> {
         &self.member
     }
 
@@ -312,16 +314,16 @@ impl Reading {
     }
 }
 
-impl Drop for Reading {
+impl Drop for SubscriptionReader {
     fn drop(&mut self) {
         self.worker.leave(&self.member);
     }
 }
 
-impl Source for Reading {
-    fn poll_fill(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<Outcome> {
+impl Source for SubscriptionReader {
+    fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<Outcome> {
         let mark = self.mark();
-        self.poll(&mut Marked { outbox, mark }, cx)
+        self.poll(&mut LimitedBuffer { buffer, mark }, cx)
     }
 
     fn beats(&mut self, after: Duration, wrote: bool) -> Option<bool> {
@@ -353,7 +355,7 @@ impl Source for Reading {
         (!self.member.is_driven()).then_some(PORTION)
     }
 
-    fn driven(&self) -> Option<Rc<dyn Driven>> {
+    fn driven(&self) -> Option<Rc<dyn ConnectionOwner>> {
         Some(Rc::clone(&self.member) as _)
     }
 

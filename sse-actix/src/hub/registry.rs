@@ -11,20 +11,20 @@ use std::{
 use sse_actix_core::{Heard, Log, TopicName};
 
 use super::{
-    admission::{limits::Limits, revocation::Tags},
-    presence::Present,
+    admission::{limits::Limits, revocation::TagIndex},
+    presence::TopicPresence,
     settings::Settings,
     stats::{Eviction, Evictions, HubStats, TopicStats},
     topic_options::TopicOptions,
 };
 
-pub(super) struct State {
+pub(super) struct HubShared {
     /// Tells this hub from others on a thread.
     pub(super) id: u64,
     pub(super) log: Arc<dyn Log>,
     pub(super) settings: Settings,
     pub(super) limits: Arc<Limits>,
-    pub(super) tags: Tags,
+    pub(super) tags: TagIndex,
     pub(super) counters: Counters,
     topics: RwLock<HashMap<TopicName, Arc<TopicState>>>,
 }
@@ -40,7 +40,7 @@ pub(super) struct TopicState {
     /// How far the slowest reader of each worker is behind, as of its last look.
     pub(super) lags: RwLock<HashMap<u64, u64>>,
     pub(super) counters: Counters,
-    pub(super) present: Arc<Present>,
+    pub(super) present: Arc<TopicPresence>,
 }
 
 /// Streams that were ended, by reason.
@@ -50,7 +50,7 @@ pub(super) struct Counters([AtomicU64; Eviction::COUNT]);
 /// More topics than this are looked through for those that nobody uses.
 const MANY: usize = 10_000;
 
-impl State {
+impl HubShared {
     pub(super) fn new(log: Arc<dyn Log>, settings: Settings, limits: Limits) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
@@ -58,7 +58,7 @@ impl State {
             log,
             settings,
             limits: Arc::new(limits),
-            tags: Tags::default(),
+            tags: TagIndex::default(),
             counters: Counters::default(),
             topics: RwLock::default(),
         }
@@ -85,7 +85,7 @@ impl State {
                 gaps: AtomicU64::new(0),
                 lags: RwLock::default(),
                 counters: Counters::default(),
-                present: Arc::new(Present::new(name, self.log.signals())),
+                present: Arc::new(TopicPresence::new(name, self.log.signals())),
             })
         });
         Arc::clone(topic)
@@ -135,7 +135,7 @@ impl State {
 }
 
 impl TopicState {
-    fn stats(&self, state: &State) -> TopicStats {
+    fn stats(&self, state: &HubShared) -> TopicStats {
         let lags = self.lags.read().unwrap_or_else(PoisonError::into_inner);
         TopicStats {
             name: self.name.clone(),

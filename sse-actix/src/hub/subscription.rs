@@ -21,10 +21,10 @@ use actix_web::{
 use serde::de::DeserializeOwned;
 use sse_actix_core::{Entry, EventId, KeepAlive, Positions, Retry};
 
-use self::error::Fault;
 pub use self::error::TooManyTopics;
-use self::selection::{PartSpec, Snapshot};
-use super::{Hub, admission::client_address::address_of, reader::Reading};
+use self::error::TooManyTopicsKind;
+use self::selection::{Snapshot, TopicSelection};
+use super::{Hub, admission::client_address::address_of, reader::SubscriptionReader};
 use crate::{
     extract::LastEventId,
     lifecycle::control::StreamControl,
@@ -64,20 +64,20 @@ use crate::{
 #[must_use = "a subscription is sent by returning it from a handler, or polled as a stream"]
 pub struct Subscription {
     hub: Hub,
-    parts: Vec<PartSpec>,
-    request: Asked,
+    parts: Vec<TopicSelection>,
+    request: RequestBinding,
     /// Whether its client is told its position by events of their own.
     positions: bool,
     tags: Vec<Box<str>>,
     lifetime: Lifetime,
     options: StreamOptions,
     headers: Option<HeaderMap>,
-    reading: Option<Reading>,
+    reading: Option<SubscriptionReader>,
     over: bool,
 }
 
 /// What is known of the request for it.
-struct Asked {
+struct RequestBinding {
     last: Option<LastEventId>,
     control: Option<StreamControl>,
     method: Method,
@@ -92,11 +92,11 @@ struct Lifetime {
 }
 
 impl Subscription {
-    pub(super) fn new(hub: &Hub, part: PartSpec) -> Self {
+    pub(super) fn new(hub: &Hub, part: TopicSelection) -> Self {
         Self {
             hub: hub.clone(),
             parts: vec![part],
-            request: Asked {
+            request: RequestBinding {
                 last: None,
                 control: None,
                 method: Method::GET,
@@ -133,12 +133,12 @@ impl Subscription {
     pub fn and(mut self, other: Self) -> Result<Self, TooManyTopics> {
         for part in other.parts {
             if self.parts.iter().any(|known| known.topic == part.topic) {
-                return Err(TooManyTopics(Fault::Twice(part.topic.to_string())));
+                return Err(TooManyTopics(TooManyTopicsKind::Twice(part.topic.to_string())));
             }
             self.parts.push(part);
         }
         if self.parts.len() > Positions::MAX {
-            return Err(TooManyTopics(Fault::Many(self.parts.len())));
+            return Err(TooManyTopics(TooManyTopicsKind::Many(self.parts.len())));
         }
         self.tags.extend(other.tags);
         self.lifetime = self.lifetime.shorter(other.lifetime);
@@ -155,7 +155,7 @@ impl Subscription {
     /// id that the request brings, has the stream's tags, and counts towards the limits of its address.
     pub fn on(mut self, request: &HttpRequest) -> Self {
         let last = self.request.last.take();
-        self.request = Asked {
+        self.request = RequestBinding {
             last: Some(last.unwrap_or_else(|| LastEventId::of(request))),
             control: Some(StreamControl::of(request)),
             method: request.method().clone(),

@@ -26,15 +26,15 @@ use sse_actix_core::{Mailbox, Position, Retry, TopicName};
 use tokio::{task::coop::unconstrained, time::Sleep};
 
 pub(super) use self::{
-    subscriber::{Member, Spot, Told},
+    subscriber::{Subscriber, Told, TopicCursor},
     topic::{PAUSE, error_cause},
 };
 use self::{
     timers::Schedule,
-    topic::{LocalTopic, Step},
+    topic::{StepResult, WorkerTopic},
 };
 use super::{
-    registry::{State, TopicState},
+    registry::{HubShared, TopicState},
     stats::Eviction,
 };
 
@@ -47,13 +47,13 @@ thread_local! {
 const SLICE: usize = 64;
 
 /// Readers that have not read the newest entries.
-type Due = SmallVec<[Rc<Member>; SLICE]>;
+type DueSubscribers = SmallVec<[Rc<Subscriber>; SLICE]>;
 
 /// How often it is looked for readers that have stalled, and figures are told.
 const TICK: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {
-    pub(super) state: Arc<State>,
+    pub(super) state: Arc<HubShared>,
     id: u64,
     topics: Topics,
     mailbox: Mailbox,
@@ -67,7 +67,7 @@ pub(super) struct Worker {
 /// The topics that are read on this thread.
 #[derive(Default)]
 struct Topics {
-    by_key: RefCell<Slab<LocalTopic>>,
+    by_key: RefCell<Slab<WorkerTopic>>,
     keys: RefCell<HashMap<TopicName, usize>>,
     /// Those that have something to do.
     active: RefCell<VecDeque<usize>>,
@@ -75,12 +75,12 @@ struct Topics {
 
 impl Worker {
     /// This thread's worker of a hub; `None` where there is no actix runtime.
-    pub(super) fn of(state: &Arc<State>) -> Option<Rc<Self>> {
+    pub(super) fn of(state: &Arc<HubShared>) -> Option<Rc<Self>> {
         let known = WORKERS.with_borrow(|workers| workers.get(&state.id).cloned());
         known.or_else(|| Self::start(state))
     }
 
-    fn start(state: &Arc<State>) -> Option<Rc<Self>> {
+    fn start(state: &Arc<HubShared>) -> Option<Rc<Self>> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         actix_web::rt::System::try_current()?;
         let worker = Rc::new(Self {
@@ -94,7 +94,7 @@ impl Worker {
             scratch: Cell::default(),
         });
         WORKERS.with_borrow_mut(|workers| workers.insert(state.id, Rc::clone(&worker)));
-        let leaving = Leaving(Rc::clone(&worker));
+        let leaving = WorkerRegistration(Rc::clone(&worker));
         actix_web::rt::spawn(async move {
             let mut timer = Box::pin(tokio::time::sleep(TICK));
             // It ends its turns by itself. Out of its budget, no socket would take what it writes.
@@ -104,7 +104,7 @@ impl Worker {
     }
 
     /// Adds a member's part to a topic, before it reads from it.
-    pub(super) fn join(&self, member: &Rc<Member>, part: usize, topic: &Arc<TopicState>) {
+    pub(super) fn join(&self, member: &Rc<Subscriber>, part: usize, topic: &Arc<TopicState>) {
         let mut topics = self.topics.by_key.borrow_mut();
         let known = self.topics.keys.borrow().get(&topic.name).copied();
         let key = known.unwrap_or_else(|| {
@@ -116,7 +116,7 @@ impl Worker {
                 .state
                 .log
                 .watch(&topic.name, Waker::from(bell), SystemTime::now());
-            entry.insert(LocalTopic::new(topic, watch));
+            entry.insert(WorkerTopic::new(topic, watch));
             self.topics.keys.borrow_mut().insert(topic.name.clone(), key);
             key
         });
@@ -132,7 +132,7 @@ impl Worker {
     }
 
     /// Ends a member's parts in all its topics, and gives back what it occupies.
-    pub(super) fn leave(&self, member: &Member) {
+    pub(super) fn leave(&self, member: &Subscriber) {
         member.turn.over.set(true);
         for spot in &member.places {
             let Some(slot) = spot.slot.take() else { continue };
@@ -157,14 +157,18 @@ impl Worker {
     }
 
     /// Lets a reader look at its topic.
-    pub(super) fn with_topic<T>(&self, spot: &Spot, look: impl FnOnce(&LocalTopic) -> T) -> Option<T> {
+    pub(super) fn with_topic<T>(
+        &self,
+        spot: &TopicCursor,
+        look: impl FnOnce(&WorkerTopic) -> T,
+    ) -> Option<T> {
         let topics = self.topics.by_key.borrow();
         spot.slot.get()?;
         topics.get(spot.key.get()).map(look)
     }
 
     /// A reader has read up to the head: from there on the window knows what is new.
-    pub(super) fn reached(&self, spot: &Spot, position: Position) {
+    pub(super) fn reached(&self, spot: &TopicCursor, position: Position) {
         let mut topics = self.topics.by_key.borrow_mut();
         let key = spot.key.get();
         if let Some(local) = topics.get_mut(key)
@@ -183,7 +187,7 @@ impl Worker {
 
     /// Ends a member's stream so that its client comes back, and frees what it occupies at once, be it polled
     /// again or not.
-    pub(super) fn evict(&self, member: &Rc<Member>, reason: Eviction) {
+    pub(super) fn evict(&self, member: &Rc<Subscriber>, reason: Eviction) {
         if member.turn.over.get() {
             return;
         }
@@ -207,7 +211,7 @@ impl Worker {
         }
     }
 
-    fn activate(&self, local: &mut LocalTopic, key: usize) {
+    fn activate(&self, local: &mut WorkerTopic, key: usize) {
         if !local.queued {
             local.queued = true;
             self.topics.active.borrow_mut().push_back(key);
@@ -224,7 +228,7 @@ impl Worker {
         }
         let mut go_on = self.poll_time(timer.as_mut(), cx);
 
-        let mut due = Due::new();
+        let mut due = DueSubscribers::new();
         let active = self.topics.active.borrow().len();
         for _ in 0..active {
             let Some(key) = self.topics.active.borrow_mut().pop_front() else {
@@ -236,10 +240,10 @@ impl Worker {
             };
             local.queued = false;
             let step = local.step(self, &mut due, cx);
-            if step != Step::Done {
+            if step != StepResult::Done {
                 self.activate(local, key);
             }
-            go_on |= step == Step::Again;
+            go_on |= step == StepResult::Again;
             if due.len() >= SLICE {
                 break;
             }
@@ -263,9 +267,9 @@ impl Worker {
 }
 
 /// The pump's hold on its worker: when the runtime ends, the thread may get another.
-struct Leaving(Rc<Worker>);
+struct WorkerRegistration(Rc<Worker>);
 
-impl Drop for Leaving {
+impl Drop for WorkerRegistration {
     fn drop(&mut self) {
         let _ = WORKERS.try_with(|workers| {
             let gone = workers

@@ -64,11 +64,11 @@ struct Tag {
 
 /// What a stream finds in its control when it is polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    GoOn,
+pub(crate) enum EndState {
+    Running,
     End(Ending),
     /// Ended without what it was given; its client comes back, and whether it still may is looked at anew.
-    Doubted,
+    Reauthenticate,
     /// Ended for good, and without what it was given.
     Revoked,
     /// It was plain, and given time to finish while the server shuts down; that time is over.
@@ -266,7 +266,7 @@ impl StreamControl {
         poll_fn(|cx| {
             self.register(cx.waker());
             match self.verdict() {
-                Verdict::GoOn => Poll::Pending,
+                EndState::Running => Poll::Pending,
                 _ => Poll::Ready(()),
             }
         })
@@ -278,15 +278,15 @@ impl StreamControl {
         self.0.waker.register(waker);
     }
 
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> EndState {
         match self.0.ending.load(Ordering::Acquire) {
-            GO_ON => Verdict::GoOn,
-            RECONNECT => Verdict::End(Ending::Reconnect),
-            DOUBTED => Verdict::Doubted,
-            FINAL => Verdict::End(Ending::Final),
-            REVOKED => Verdict::Revoked,
-            OUT_OF_TIME => Verdict::OutOfTime,
-            _ => Verdict::Lost,
+            GO_ON => EndState::Running,
+            RECONNECT => EndState::End(Ending::Reconnect),
+            DOUBTED => EndState::Reauthenticate,
+            FINAL => EndState::End(Ending::Final),
+            REVOKED => EndState::Revoked,
+            OUT_OF_TIME => EndState::OutOfTime,
+            _ => EndState::Lost,
         }
     }
 }

@@ -13,13 +13,13 @@ use tokio::sync::Notify;
 
 /// Counts, over all workers of one server.
 #[derive(Debug, Default)]
-pub(crate) struct Traffic {
+pub(crate) struct Activity {
     requests: AtomicUsize,
     streams: AtomicUsize,
     changed: Notify,
 }
 
-impl Traffic {
+impl Activity {
     pub(super) fn stream_opened(&self) {
         self.streams.fetch_add(1, Ordering::SeqCst);
     }
@@ -59,16 +59,16 @@ impl Traffic {
 }
 
 /// One request on its way.
-pub(super) struct Underway(Arc<Traffic>);
+pub(super) struct RequestGuard(Arc<Activity>);
 
-impl Underway {
-    pub(super) fn begin(traffic: &Arc<Traffic>) -> Self {
-        traffic.requests.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(traffic))
+impl RequestGuard {
+    pub(super) fn begin(activity: &Arc<Activity>) -> Self {
+        activity.requests.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(activity))
     }
 }
 
-impl Drop for Underway {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.less(&self.0.requests);
     }

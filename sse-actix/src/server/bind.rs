@@ -18,7 +18,7 @@ impl<F> Server<F> {
     ///
     /// If none of the addresses can be bound; the error says which and why.
     pub fn bind(self, addrs: impl ToSocketAddrs) -> io::Result<Self> {
-        self.bind_as(addrs, &Spoken::Http1)
+        self.bind_as(addrs, &ListenerProtocol::Http1)
     }
 
     /// Listens for HTTP/1.1 and, from clients that know beforehand that it is spoken, HTTP/2 without
@@ -29,7 +29,7 @@ impl<F> Server<F> {
     /// As [`bind`](Self::bind).
     #[cfg(feature = "http2")]
     pub fn bind_auto_h2c(self, addrs: impl ToSocketAddrs) -> io::Result<Self> {
-        self.bind_as(addrs, &Spoken::AutoH2c)
+        self.bind_as(addrs, &ListenerProtocol::AutoH2c)
     }
 
     /// Listens for HTTPS, with HTTP/2 where the client speaks it: about a hundred streams a connection
@@ -40,19 +40,21 @@ impl<F> Server<F> {
     /// As [`bind`](Self::bind).
     #[cfg(feature = "rustls")]
     pub fn bind_rustls(self, addrs: impl ToSocketAddrs, config: ServerConfig) -> io::Result<Self> {
-        self.bind_as(addrs, &Spoken::Tls(Box::new(config)))
+        self.bind_as(addrs, &ListenerProtocol::Tls(Box::new(config)))
     }
 
     /// Listens on a socket that was bound elsewhere, for HTTP/1.1.
     pub fn listen(mut self, socket: TcpListener) -> Self {
-        self.listeners.push(Listener::given(socket, Spoken::Http1));
+        self.listeners
+            .push(Listener::given(socket, ListenerProtocol::Http1));
         self
     }
 
     /// Listens on a socket that was bound elsewhere, as [`bind_auto_h2c`](Self::bind_auto_h2c).
     #[cfg(feature = "http2")]
     pub fn listen_auto_h2c(mut self, socket: TcpListener) -> Self {
-        self.listeners.push(Listener::given(socket, Spoken::AutoH2c));
+        self.listeners
+            .push(Listener::given(socket, ListenerProtocol::AutoH2c));
         self
     }
 
@@ -60,7 +62,7 @@ impl<F> Server<F> {
     #[cfg(feature = "rustls")]
     pub fn listen_rustls(mut self, socket: TcpListener, config: ServerConfig) -> Self {
         self.listeners
-            .push(Listener::given(socket, Spoken::Tls(Box::new(config))));
+            .push(Listener::given(socket, ListenerProtocol::Tls(Box::new(config))));
         self
     }
 
@@ -89,7 +91,7 @@ impl<F> Server<F> {
             .collect()
     }
 
-    fn bind_as(mut self, addrs: impl ToSocketAddrs, spoken: &Spoken) -> io::Result<Self> {
+    fn bind_as(mut self, addrs: impl ToSocketAddrs, spoken: &ListenerProtocol) -> io::Result<Self> {
         let bound = Listener::bind(addrs)?;
         self.listeners.extend(
             bound
@@ -129,13 +131,13 @@ pub fn inherited_sockets() -> io::Result<Vec<TcpListener>> {
 /// A listening socket and what is spoken over it.
 pub(super) struct Listener {
     pub(super) socket: TcpListener,
-    pub(super) spoken: Spoken,
+    pub(super) spoken: ListenerProtocol,
     /// Bound here, so that its backlog is ours to set.
     own: bool,
 }
 
 #[derive(Clone)]
-pub(super) enum Spoken {
+pub(super) enum ListenerProtocol {
     Http1,
     #[cfg(feature = "http2")]
     AutoH2c,
@@ -144,7 +146,7 @@ pub(super) enum Spoken {
 }
 
 impl Listener {
-    pub(super) fn given(socket: TcpListener, spoken: Spoken) -> Self {
+    pub(super) fn given(socket: TcpListener, spoken: ListenerProtocol) -> Self {
         Self {
             socket,
             spoken,
@@ -177,7 +179,7 @@ impl Listener {
         }
     }
 
-    pub(super) fn bound(socket: TcpListener, spoken: Spoken) -> Self {
+    pub(super) fn bound(socket: TcpListener, spoken: ListenerProtocol) -> Self {
         Self {
             socket,
             spoken,

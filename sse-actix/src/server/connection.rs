@@ -12,52 +12,52 @@ use actix_service::{Service, ServiceFactory};
 use futures_core::future::LocalBoxFuture;
 
 use super::{
-    handover::Link,
+    handover::DispatcherLink,
     socket::{Socket, Transport},
     stream_connection::StreamConnection,
 };
 
 /// A connection that was accepted, as actix's HTTP service takes it.
-pub(super) type Accepted<T> = (Socket<T>, Protocol, Option<SocketAddr>);
+pub(super) type AcceptedConnection<T> = (Socket<T>, Protocol, Option<SocketAddr>);
 
 /// actix's HTTP service, whose streams can be handed over.
-pub(super) struct Serve<S>(pub(super) S);
+pub(super) struct ConnectionService<S>(pub(super) S);
 
-impl<S, T> ServiceFactory<Accepted<T>> for Serve<S>
+impl<S, T> ServiceFactory<AcceptedConnection<T>> for ConnectionService<S>
 where
-    S: ServiceFactory<Accepted<T>, Response = ()>,
+    S: ServiceFactory<AcceptedConnection<T>, Response = ()>,
     S::Future: 'static,
     T: Transport,
 {
     type Response = ();
     type Error = S::Error;
     type Config = S::Config;
-    type Service = Serve<S::Service>;
+    type Service = ConnectionService<S::Service>;
     type InitError = S::InitError;
     type Future = LocalBoxFuture<'static, Result<Self::Service, S::InitError>>;
 
     fn new_service(&self, config: S::Config) -> Self::Future {
         let service = self.0.new_service(config);
-        Box::pin(async move { Ok(Serve(service.await?)) })
+        Box::pin(async move { Ok(ConnectionService(service.await?)) })
     }
 }
 
-impl<S, T> Service<Accepted<T>> for Serve<S>
+impl<S, T> Service<AcceptedConnection<T>> for ConnectionService<S>
 where
-    S: Service<Accepted<T>, Response = ()>,
+    S: Service<AcceptedConnection<T>, Response = ()>,
     T: Transport,
 {
     type Response = ();
     type Error = S::Error;
-    type Future = Serving<S::Future, T>;
+    type Future = ConnectionTask<S::Future, T>;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.0.poll_ready(cx)
     }
 
-    fn call(&self, accepted: Accepted<T>) -> Self::Future {
+    fn call(&self, accepted: AcceptedConnection<T>) -> Self::Future {
         let link = Rc::clone(accepted.0.link());
-        Serving::Http {
+        ConnectionTask::Http {
             // Boxed, so that it leaves nothing behind when its stream is handed over.
             dispatcher: Box::pin(self.0.call(accepted)),
             link,
@@ -66,17 +66,17 @@ where
 }
 
 /// A connection that is served.
-pub(super) enum Serving<F, T> {
+pub(super) enum ConnectionTask<F, T> {
     Http {
         dispatcher: Pin<Box<F>>,
-        link: Rc<Link<T>>,
+        link: Rc<DispatcherLink<T>>,
     },
     Stream(Rc<StreamConnection<T>>),
 }
 
-impl<F, T> Unpin for Serving<F, T> {}
+impl<F, T> Unpin for ConnectionTask<F, T> {}
 
-impl<F, E, T> Future for Serving<F, T>
+impl<F, E, T> Future for ConnectionTask<F, T>
 where
     F: Future<Output = Result<(), E>>,
     T: Transport,

@@ -5,8 +5,8 @@ use std::{cell::Cell, sync::Arc};
 use actix_web::{HttpMessage as _, HttpRequest, http::Method};
 
 use super::{
-    activity::Traffic,
-    http2_watch::{Lifeline, Told},
+    activity::Activity,
+    http2_watch::{LossRegistration, LossWatch},
 };
 use crate::lifecycle::{control::StreamControl, shutdown::Shutdown};
 
@@ -15,10 +15,10 @@ use crate::lifecycle::{control::StreamControl, shutdown::Shutdown};
 /// In the extensions of every request, and not in its connection's: ten thousand idle ones would each pay
 /// for that.
 #[derive(Clone)]
-pub(crate) struct Host {
+pub(crate) struct ServerContext {
     pub(crate) shutdown: Shutdown,
-    pub(super) traffic: Arc<Traffic>,
-    pub(super) connection: Option<Lifeline>,
+    pub(super) activity: Arc<Activity>,
+    pub(super) connection: Option<LossWatch>,
     /// Whether it hands connections over to hubs.
     pub(crate) hands_over: bool,
     /// The request's method; of the server itself, GET.
@@ -29,10 +29,10 @@ pub(crate) struct Host {
 
 thread_local! {
     /// That of the request whose handler is being polled.
-    static CURRENT: Cell<Option<Host>> = const { Cell::new(None) };
+    static CURRENT: Cell<Option<ServerContext>> = const { Cell::new(None) };
 }
 
-impl Host {
+impl ServerContext {
     /// `None` where the request came over no server of ours.
     pub(crate) fn of(request: &HttpRequest) -> Option<Self> {
         request.extensions().get().cloned()
@@ -70,31 +70,31 @@ impl Host {
 
 /// A stream's place on its server: counted, and on HTTP/2 told when the connection is lost, until this is
 /// dropped.
-pub(crate) struct Place {
+pub(crate) struct OpenStreamGuard {
     #[expect(dead_code, reason = "held for its drop")]
-    told: Option<Box<Told>>,
+    told: Option<Box<LossRegistration>>,
     /// Where it is counted as a stream; one that may finish is waited for as any other request.
-    traffic: Option<Arc<Traffic>>,
+    activity: Option<Arc<Activity>>,
 }
 
-impl Place {
-    pub(crate) fn take(host: Host, control: &StreamControl, may_finish: bool) -> Self {
+impl OpenStreamGuard {
+    pub(crate) fn take(host: ServerContext, control: &StreamControl, may_finish: bool) -> Self {
         if !may_finish {
-            host.traffic.stream_opened();
+            host.activity.stream_opened();
         }
         Self {
             told: host
                 .connection
                 .map(|connection| Box::new(connection.tell(control))),
-            traffic: Some(host.traffic).filter(|_| !may_finish),
+            activity: Some(host.activity).filter(|_| !may_finish),
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for OpenStreamGuard {
     fn drop(&mut self) {
-        if let Some(traffic) = &self.traffic {
-            traffic.stream_closed();
+        if let Some(activity) = &self.activity {
+            activity.stream_closed();
         }
     }
 }

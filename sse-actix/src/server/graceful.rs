@@ -5,7 +5,7 @@ use std::{future::pending, io, pin::pin, time::Duration};
 use actix_web::dev;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::activity::Traffic;
+use super::activity::Activity;
 use crate::lifecycle::shutdown::Shutdown;
 
 /// How long a stream whose client does not read may hold up the end. Whoever reads is done in
@@ -14,16 +14,16 @@ const STREAM_GRACE: Duration = Duration::from_millis(500);
 
 /// How long whoever has just been accepted is given to send a request, which is answered, though by a
 /// `retry` alone. Stopped at once, actix closes such connections without an answer.
-const SETTLE: Duration = Duration::from_millis(20);
+const ACCEPT_GRACE: Duration = Duration::from_millis(20);
 
 /// How long connections are left open once nothing is under way: enough for the last bytes to be written
 /// and read, so that closing the socket cannot take them back.
-const LINGER: Duration = Duration::from_millis(150);
+const CLOSE_DELAY: Duration = Duration::from_millis(150);
 
 pub(super) async fn drive(
     server: dev::Server,
     shutdown: Shutdown,
-    traffic: &Traffic,
+    activity: &Activity,
     signals: bool,
     grace: Duration,
 ) -> io::Result<()> {
@@ -40,10 +40,10 @@ pub(super) async fn drive(
     let stopped = async {
         // Whoever comes from now on waits for the next process, if the socket is held for it.
         handle.pause().await;
-        sleep(SETTLE).await;
+        sleep(ACCEPT_GRACE).await;
         // Sent at once, and carried out while `server` is polled: idle connections on HTTP/1.1 are closed.
         drop(handle.stop(true));
-        quiet(traffic, &shutdown, grace).await;
+        quiet(activity, &shutdown, grace).await;
     };
 
     tokio::select! {
@@ -58,17 +58,17 @@ pub(super) async fn drive(
     }
 }
 
-async fn quiet(traffic: &Traffic, shutdown: &Shutdown, grace: Duration) {
+async fn quiet(activity: &Activity, shutdown: &Shutdown, grace: Duration) {
     let start = Instant::now();
-    let _ = timeout(STREAM_GRACE, traffic.until_idle()).await;
+    let _ = timeout(STREAM_GRACE, activity.until_idle()).await;
     // Looked at after the streams: until their time is over, other requests may still begin on connections
     // that are held.
     let rest = grace.saturating_sub(start.elapsed());
-    if timeout(rest, traffic.until_only_streams()).await.is_err() {
+    if timeout(rest, activity.until_only_streams()).await.is_err() {
         tracing::warn!(target: "sse_actix", "requests were still under way after {grace:?}");
         shutdown.end_time_to_finish();
     }
-    sleep(LINGER).await;
+    sleep(CLOSE_DELAY).await;
 }
 
 #[cfg(unix)]

@@ -22,19 +22,19 @@ use std::{
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use super::{activity::Underway, discard::BEHIND_A_STREAM};
+use super::{activity::RequestGuard, discard::BEHIND_A_STREAM};
 
 /// Whose events a stream carries: a hub's subscription.
-pub(crate) trait Driven {
+pub(crate) trait ConnectionOwner {
     /// Its connection was handed over, and can be driven from now on.
-    fn carried_by(&self, connection: Weak<dyn Drive>);
+    fn owns(&self, connection: Weak<dyn OwnedConnection>);
 
     /// A wrapper of its body panicked.
     fn panicked(&self);
 }
 
 /// A connection whose stream is written to from outside of its own task.
-pub(crate) trait Drive {
+pub(crate) trait OwnedConnection {
     /// Polls the body, and writes what it gives. Whether all was written and the body waits; if not, the connection's
     /// own task goes on when it is woken.
     fn drive(&self) -> bool;
@@ -45,19 +45,19 @@ pub(crate) trait Drive {
 }
 
 /// In the extensions of a response: it is a stream.
-pub(crate) struct IsStream {
+pub(crate) struct StreamMarker {
     /// Who drives it, if it may be handed over.
-    pub(crate) driven: Option<Rc<dyn Driven>>,
+    pub(crate) driven: Option<Rc<dyn ConnectionOwner>>,
 }
 
 /// What the future that serves a connection shares with its socket.
-pub(super) struct Link<T> {
+pub(super) struct DispatcherLink<T> {
     /// The socket, once it has left the dispatcher.
     pub(super) transport: Cell<Option<T>>,
-    pub(super) shared: Rc<Shared>,
+    pub(super) shared: Rc<Handover>,
 }
 
-impl<T> Default for Link<T> {
+impl<T> Default for DispatcherLink<T> {
     fn default() -> Self {
         Self {
             transport: Cell::new(None),
@@ -68,11 +68,11 @@ impl<T> Default for Link<T> {
 
 /// What bodies share with them, too.
 #[derive(Default)]
-pub(super) struct Shared {
+pub(super) struct Handover {
     /// The stream that is to be handed over at the next flush.
     offered: RefCell<Option<Stream>>,
     /// What may be read behind a request, while it is answered.
-    behind: Cell<Behind>,
+    behind: Cell<ReadLimit>,
     /// Something that came behind a stream was dropped.
     dropped: Cell<bool>,
     /// Who waits to read on.
@@ -81,22 +81,22 @@ pub(super) struct Shared {
 
 /// What may be read behind a request.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) enum Behind {
+pub(super) enum ReadLimit {
     /// Anything: no request is under way, or one whose body has no end yet.
     #[default]
-    All,
+    Unlimited,
     /// So many bytes, then none until it is answered.
-    Most(usize),
+    Pause(usize),
     /// It is answered with a stream: so many bytes, what follows is dropped.
-    ThenDropped(usize),
+    Discard(usize),
 }
 
 thread_local! {
     /// That of the connection whose dispatcher is being polled.
-    static CURRENT: RefCell<Option<Rc<Shared>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Rc<Handover>>> = const { RefCell::new(None) };
 }
 
-impl Shared {
+impl Handover {
     /// That of the connection whose dispatcher is being polled.
     pub(super) fn current() -> Option<Rc<Self>> {
         CURRENT.with_borrow(Clone::clone)
@@ -105,7 +105,7 @@ impl Shared {
     /// Polls a connection's dispatcher.
     pub(super) fn during<T>(self: &Rc<Self>, poll: impl FnOnce() -> T) -> T {
         /// A panic passes through.
-        struct Outer(Option<Rc<Shared>>);
+        struct Outer(Option<Rc<Handover>>);
         impl Drop for Outer {
             fn drop(&mut self) {
                 CURRENT.set(self.0.take());
@@ -127,22 +127,22 @@ impl Shared {
     /// A request has come, with a body of so many bytes; `None` if nobody knows how many.
     pub(super) fn begin_request(&self, body: Option<u64>) {
         let body = body.map(|body| usize::try_from(body).unwrap_or(usize::MAX));
-        self.behind.set(body.map_or(Behind::All, |body| {
-            Behind::Most(body.saturating_add(BEHIND_A_STREAM))
+        self.behind.set(body.map_or(ReadLimit::Unlimited, |body| {
+            ReadLimit::Pause(body.saturating_add(BEHIND_A_STREAM))
         }));
     }
 
     /// It is answered with a stream.
     pub(super) fn begin_stream(&self) {
-        if let Behind::Most(bytes) = self.behind.get() {
-            self.behind.set(Behind::ThenDropped(bytes));
+        if let ReadLimit::Pause(bytes) = self.behind.get() {
+            self.behind.set(ReadLimit::Discard(bytes));
         }
         self.read_on();
     }
 
     /// It was answered, or is about to be with something other than a stream.
     pub(super) fn end_request(&self) {
-        self.behind.set(Behind::All);
+        self.behind.set(ReadLimit::Unlimited);
         self.read_on();
     }
 
@@ -152,15 +152,15 @@ impl Shared {
         }
     }
 
-    pub(super) fn behind(&self) -> Behind {
+    pub(super) fn behind(&self) -> ReadLimit {
         self.behind.get()
     }
 
     pub(super) fn has_read(&self, bytes: usize) {
         self.behind.set(match self.behind.get() {
-            Behind::All => Behind::All,
-            Behind::Most(most) => Behind::Most(most.saturating_sub(bytes)),
-            Behind::ThenDropped(most) => Behind::ThenDropped(most.saturating_sub(bytes)),
+            ReadLimit::Unlimited => ReadLimit::Unlimited,
+            ReadLimit::Pause(most) => ReadLimit::Pause(most.saturating_sub(bytes)),
+            ReadLimit::Discard(most) => ReadLimit::Discard(most.saturating_sub(bytes)),
         });
     }
 
@@ -198,20 +198,20 @@ impl<B: MessageBody> AnyBody for B {
 /// What is handed over.
 pub(super) struct Stream {
     pub(super) body: Pin<Box<dyn AnyBody>>,
-    pub(super) driven: Rc<dyn Driven>,
+    pub(super) driven: Rc<dyn ConnectionOwner>,
     #[expect(dead_code, reason = "held for its drop")]
-    pub(super) underway: Underway,
+    pub(super) underway: RequestGuard,
 }
 
 /// A stream in the dispatcher, until it is handed over.
-pub(super) struct Offer {
-    connection: Rc<Shared>,
+pub(super) struct StreamOffer {
+    connection: Rc<Handover>,
     /// It holds the stream while there is one to be polled: in between, the connection does.
     stream: Option<Stream>,
 }
 
-impl Offer {
-    pub(super) fn new(connection: Rc<Shared>, stream: Stream) -> Self {
+impl StreamOffer {
+    pub(super) fn new(connection: Rc<Handover>, stream: Stream) -> Self {
         Self {
             connection,
             stream: Some(stream),
@@ -240,7 +240,7 @@ impl Offer {
 }
 
 /// Unless it was handed over, the stream goes with the dispatcher.
-impl Drop for Offer {
+impl Drop for StreamOffer {
     fn drop(&mut self) {
         drop(self.connection.take());
     }

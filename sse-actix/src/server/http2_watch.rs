@@ -28,7 +28,7 @@ pub(super) struct SocketOptions {
 }
 
 /// A connection that has just been accepted.
-pub(super) struct Accepted<'a> {
+pub(super) struct AcceptedSocket<'a> {
     /// As hooks get it.
     pub(super) io: &'a dyn Any,
     pub(super) tcp: &'a TcpStream,
@@ -36,7 +36,7 @@ pub(super) struct Accepted<'a> {
     pub(super) may_be_http2: bool,
 }
 
-impl<'a> Accepted<'a> {
+impl<'a> AcceptedSocket<'a> {
     pub(super) fn over_tcp(tcp: &'a TcpStream, may_be_http2: bool) -> Self {
         Self {
             io: tcp,
@@ -59,11 +59,11 @@ impl<'a> Accepted<'a> {
 /// Lives in the extensions of a connection on which HTTP/2 may be spoken; on HTTP/1.1 nobody has to be
 /// told. Dropped with them: when the connection has ended and no request that came over it is alive any
 /// more.
-pub(super) struct Connection(Lifeline);
+pub(super) struct ConnectionWatch(LossWatch);
 
 /// By which streams are told.
 #[derive(Clone)]
-pub(super) struct Lifeline(Arc<Shared>);
+pub(super) struct LossWatch(Arc<Shared>);
 
 struct Shared {
     lost: AtomicBool,
@@ -75,9 +75,13 @@ struct Shared {
     closed: Notify,
 }
 
-impl Connection {
+impl ConnectionWatch {
     /// Prepares an accepted connection.
-    pub(super) fn prepare(accepted: &Accepted<'_>, extensions: &mut Extensions, options: SocketOptions) {
+    pub(super) fn prepare(
+        accepted: &AcceptedSocket<'_>,
+        extensions: &mut Extensions,
+        options: SocketOptions,
+    ) {
         options.apply(accepted.tcp);
         if !accepted.may_be_http2 {
             return;
@@ -86,7 +90,7 @@ impl Connection {
             .try_clone()
             .inspect_err(|error| tracing::warn!(%error, "no descriptor to watch an HTTP/2 connection with"))
             .ok();
-        extensions.insert(Self(Lifeline(Arc::new(Shared {
+        extensions.insert(Self(LossWatch(Arc::new(Shared {
             lost: AtomicBool::new(false),
             streams: Mutex::default(),
             spare: Mutex::new(spare),
@@ -95,7 +99,7 @@ impl Connection {
     }
 
     /// Called with every request: HTTP/1.x needs no watch, and gives the descriptor back.
-    pub(super) fn lifeline(&self, version: Version) -> Option<Lifeline> {
+    pub(super) fn lifeline(&self, version: Version) -> Option<LossWatch> {
         if version < Version::HTTP_2 {
             drop(self.0.0.spare().take());
             return None;
@@ -104,23 +108,23 @@ impl Connection {
     }
 }
 
-impl Lifeline {
+impl LossWatch {
     /// Tells a stream on this connection when it is lost, until what this returns is dropped.
-    pub(super) fn tell(&self, control: &StreamControl) -> Told {
+    pub(super) fn tell(&self, control: &StreamControl) -> LossRegistration {
         self.0.watch();
         self.0.streams().push(control.clone());
         // Looked at after the insertion: a loss in between has either seen it or is seen here.
         if self.0.lost.load(Ordering::SeqCst) {
             control.lose();
         }
-        Told {
+        LossRegistration {
             by: Arc::clone(&self.0),
             stream: control.id(),
         }
     }
 }
 
-impl Drop for Connection {
+impl Drop for ConnectionWatch {
     fn drop(&mut self) {
         self.0.0.closed.notify_one();
         self.0.0.lose();
@@ -197,19 +201,19 @@ impl SocketOptions {
 }
 
 /// A stream that is to be told of the loss of its connection, until this is dropped.
-pub(super) struct Told {
+pub(super) struct LossRegistration {
     by: Arc<Shared>,
     stream: u64,
 }
 
-impl Drop for Told {
+impl Drop for LossRegistration {
     fn drop(&mut self) {
         self.by.streams().retain(|stream| stream.id() != self.stream);
     }
 }
 
-impl fmt::Debug for Connection {
+impl fmt::Debug for ConnectionWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").finish_non_exhaustive()
+        f.debug_struct("ConnectionWatch").finish_non_exhaustive()
     }
 }

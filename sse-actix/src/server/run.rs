@@ -20,14 +20,14 @@ use actix_web::{
 
 use super::{
     OnConnect, Server,
-    activity::Traffic,
-    bind::{Listener, Spoken},
-    connection::{self, Serve},
-    context::Host,
+    activity::Activity,
+    bind::{Listener, ListenerProtocol},
+    connection::{self, ConnectionService},
+    context::ServerContext,
     graceful,
-    http2_watch::{Connection, SocketOptions},
+    http2_watch::{ConnectionWatch, SocketOptions},
     socket::{Socket, Transport},
-    tracked::{Counted, CountedBody},
+    tracked::{TrackedBody, TrackedFactory},
 };
 #[cfg(feature = "rustls")]
 use actix_tls::accept::TlsError;
@@ -85,7 +85,7 @@ impl<F> Server<F> {
         }
         // Beyond our own, which ends the wait first.
         let timeout = self.shutdown_timeout.as_secs().saturating_add(1);
-        let traffic = Arc::new(Traffic::default());
+        let activity = Arc::new(Activity::default());
         let mut builder = ServerBuilder::new()
             .disable_signals()
             .shutdown_timeout(timeout)
@@ -93,11 +93,11 @@ impl<F> Server<F> {
         if let Some(workers) = self.workers {
             builder = builder.workers(workers);
         }
-        let serving = Serving {
+        let serving = ServerSettings {
             factory: self.factory,
-            host: Host {
+            host: ServerContext {
                 shutdown: self.shutdown.clone(),
-                traffic: Arc::clone(&traffic),
+                activity: Arc::clone(&activity),
                 connection: None,
                 hands_over,
                 method: Method::GET,
@@ -119,7 +119,7 @@ impl<F> Server<F> {
         graceful::drive(
             builder.run(),
             self.shutdown,
-            &traffic,
+            &activity,
             self.signals,
             self.shutdown_timeout,
         )
@@ -129,9 +129,9 @@ impl<F> Server<F> {
 
 /// What is served, and how.
 #[derive(Clone)]
-struct Serving<F> {
+struct ServerSettings<F> {
     factory: F,
-    host: Host,
+    host: ServerContext,
     keep_alive: KeepAlive,
     client_request_timeout: Duration,
     client_disconnect_timeout: Duration,
@@ -141,7 +141,7 @@ struct Serving<F> {
     stopping: GracefulShutdownSignal,
 }
 
-impl<F> Serving<F> {
+impl<F> ServerSettings<F> {
     fn listen<I, S, B>(self, builder: ServerBuilder, listener: Listener) -> io::Result<ServerBuilder>
     where
         F: Fn() -> I + Send + Clone + 'static,
@@ -158,17 +158,18 @@ impl<F> Serving<F> {
         let addr = socket.local_addr()?;
         let name = format!("sse-actix-{addr}");
         match spoken {
-            Spoken::Http1 => builder.listen(name, socket, move || {
+            ListenerProtocol::Http1 => builder.listen(name, socket, move || {
                 let http = self.build(addr, false).finish(application(
                     (self.factory)().into_factory(),
                     self.host.clone(),
                     addr,
                     false,
                 ));
-                fn_service(|tcp: TcpStream| async { Ok(accept(tcp, Protocol::Http1)) }).and_then(Serve(http))
+                fn_service(|tcp: TcpStream| async { Ok(accept(tcp, Protocol::Http1)) })
+                    .and_then(ConnectionService(http))
             }),
             #[cfg(feature = "http2")]
-            Spoken::AutoH2c => builder.listen(name, socket, move || {
+            ListenerProtocol::AutoH2c => builder.listen(name, socket, move || {
                 let http = self.build(addr, true).finish(application(
                     (self.factory)().into_factory(),
                     self.host.clone(),
@@ -181,17 +182,18 @@ impl<F> Serving<F> {
                         .map_err(actix_http::error::DispatchError::Io)?;
                     Ok(accept(tcp, protocol))
                 })
-                .and_then(Serve(http))
+                .and_then(ConnectionService(http))
             }),
             #[cfg(feature = "rustls")]
-            Spoken::Tls(config) => builder.listen(name, socket, move || {
+            ListenerProtocol::Tls(config) => builder.listen(name, socket, move || {
                 let http = self.build(addr, true).finish(application(
                     (self.factory)().into_factory(),
                     self.host.clone(),
                     addr,
                     true,
                 ));
-                super::tls::acceptor((*config).clone()).and_then(Serve(http).map_err(TlsError::Service))
+                super::tls::acceptor((*config).clone())
+                    .and_then(ConnectionService(http).map_err(TlsError::Service))
             }),
         }
     }
@@ -229,7 +231,7 @@ impl<F> Serving<F> {
                 if let Some(on_connect) = &on_connect {
                     on_connect(accepted.io, extensions);
                 }
-                Connection::prepare(&accepted, extensions, options);
+                ConnectionWatch::prepare(&accepted, extensions, options);
             });
         if let (Some(stream), Some(connection)) = self.h2_windows {
             http = http
@@ -243,16 +245,16 @@ impl<F> Serving<F> {
 /// The application, as actix's `HttpServer` sets it up, with its requests counted.
 fn application<S, B>(
     application: S,
-    host: Host,
+    host: ServerContext,
     addr: SocketAddr,
     secure: bool,
 ) -> impl ServiceFactory<
     Request,
     Config = (),
-    Response = Response<CountedBody<B>>,
+    Response = Response<TrackedBody<B>>,
     Error = Response<BoxBody>,
     InitError = S::InitError,
-    Service = impl Service<Request, Response = Response<CountedBody<B>>, Error = Response<BoxBody>> + 'static,
+    Service = impl Service<Request, Response = Response<TrackedBody<B>>, Error = Response<BoxBody>> + 'static,
 >
 where
     S: ServiceFactory<Request, Config = AppConfig> + 'static,
@@ -261,7 +263,7 @@ where
     S::Service: 'static,
     B: MessageBody + 'static,
 {
-    let counted = Counted::<S, B>::new(application, host);
+    let counted = TrackedFactory::<S, B>::new(application, host);
     let counted = counted.map_err(|error| Response::from(error.into().error_response()));
     // What actix's own server says of itself, which it lets nobody else say but its test kit.
     map_config(counted, move |()| {
@@ -269,7 +271,7 @@ where
     })
 }
 
-fn accept(tcp: TcpStream, protocol: Protocol) -> connection::Accepted<TcpStream> {
+fn accept(tcp: TcpStream, protocol: Protocol) -> connection::AcceptedConnection<TcpStream> {
     // A socket option that cannot be set costs speed, not the connection.
     let _ = tcp.set_nodelay(true);
     let peer = tcp.peer_addr().ok();

@@ -12,19 +12,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     discard, flush,
-    handover::{Behind, Link},
-    http2_watch::Accepted,
+    handover::{DispatcherLink, ReadLimit},
+    http2_watch::AcceptedSocket,
 };
 
 /// What connections are made over: TCP, or TLS over TCP.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
     fn tcp(&self) -> &TcpStream;
 
-    /// Looks at what a write looks at first, as [`Drive::fetch`](super::handover::Drive::fetch) wants it.
+    /// Looks at what a write looks at first, as [`OwnedConnection::fetch`](super::handover::OwnedConnection::fetch) wants it.
     fn fetch(&self) {}
 
     /// The connection as it was accepted: what hooks get, and its TCP socket.
-    fn accepted(&self, may_be_http2: bool) -> Accepted<'_>;
+    fn accepted(&self, may_be_http2: bool) -> AcceptedSocket<'_>;
 }
 
 impl Transport for TcpStream {
@@ -32,20 +32,20 @@ impl Transport for TcpStream {
         self
     }
 
-    fn accepted(&self, may_be_http2: bool) -> Accepted<'_> {
-        Accepted::over_tcp(self, may_be_http2)
+    fn accepted(&self, may_be_http2: bool) -> AcceptedSocket<'_> {
+        AcceptedSocket::over_tcp(self, may_be_http2)
     }
 }
 
 /// The socket that actix's dispatcher reads and writes.
 ///
 /// It does three things more than the transport. It tells a body that everything was [flushed](flush). It lets the
-/// dispatcher read [no more than some](Behind) behind a request. And it leaves the dispatcher when the body is to
+/// dispatcher read [no more than some](ReadLimit) behind a request. And it leaves the dispatcher when the body is to
 /// be [handed over](super::handover).
 pub(super) struct Socket<T> {
     /// `None` once it has left.
     transport: Option<T>,
-    link: Rc<Link<T>>,
+    link: Rc<DispatcherLink<T>>,
 }
 
 impl<T: Transport> Socket<T> {
@@ -61,7 +61,7 @@ impl<T: Transport> Socket<T> {
     }
 
     /// What it shares with the future that serves its connection.
-    pub(super) fn link(&self) -> &Rc<Link<T>> {
+    pub(super) fn link(&self) -> &Rc<DispatcherLink<T>> {
         &self.link
     }
 
@@ -84,16 +84,16 @@ impl<T: Transport> AsyncRead for Socket<T> {
         let gap = shared.has_dropped();
         let most = match shared.behind() {
             // What comes next is the middle of something: as if the client had left.
-            Behind::All if gap => return Poll::Ready(Ok(())),
-            Behind::All => return transport.poll_read(cx, buf),
-            Behind::Most(bytes) if gap || bytes == 0 => {
+            ReadLimit::Unlimited if gap => return Poll::Ready(Ok(())),
+            ReadLimit::Unlimited => return transport.poll_read(cx, buf),
+            ReadLimit::Pause(bytes) if gap || bytes == 0 => {
                 shared.pause(cx);
                 return Poll::Pending;
             }
-            Behind::ThenDropped(bytes) if gap || bytes == 0 => {
+            ReadLimit::Discard(bytes) if gap || bytes == 0 => {
                 return discard::poll_left(&mut *transport, cx, || shared.drop_behind_stream()).map(Ok);
             }
-            Behind::Most(bytes) | Behind::ThenDropped(bytes) => bytes.min(buf.remaining()),
+            ReadLimit::Pause(bytes) | ReadLimit::Discard(bytes) => bytes.min(buf.remaining()),
         };
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
         ready!(transport.poll_read(cx, &mut part))?;

@@ -14,7 +14,7 @@ use bytes::{Buf as _, Bytes};
 
 use super::{
     discard, flush,
-    handover::{Drive, Stream},
+    handover::{OwnedConnection, Stream},
     socket::Transport,
 };
 
@@ -78,7 +78,7 @@ impl<T: Transport> StreamConnection<T> {
             waker: RefCell::new(waker.clone()),
         });
         let connection: Weak<Self> = Rc::downgrade(&this);
-        driven.carried_by(connection);
+        driven.owns(connection);
         this
     }
 
@@ -99,7 +99,7 @@ impl<T: Transport> StreamConnection<T> {
     }
 }
 
-impl<T: Transport> Drive for StreamConnection<T> {
+impl<T: Transport> OwnedConnection for StreamConnection<T> {
     fn drive(&self) -> bool {
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return false;

@@ -15,7 +15,7 @@ use actix_web::rt::net::TcpStream;
 
 use super::{
     connection,
-    http2_watch::Accepted,
+    http2_watch::AcceptedSocket,
     socket::{Socket, Transport},
 };
 
@@ -31,15 +31,15 @@ impl Transport for Tls {
         black_box(self.get_ref().1.wants_write());
     }
 
-    fn accepted(&self, _: bool) -> Accepted<'_> {
-        Accepted::over_tls(self)
+    fn accepted(&self, _: bool) -> AcceptedSocket<'_> {
+        AcceptedSocket::over_tls(self)
     }
 }
 
 /// Accepts connections, and says what is spoken on each, as actix's own acceptor does.
 pub(super) fn acceptor<E>(
     mut config: ServerConfig,
-) -> BoxServiceFactory<(), TcpStream, connection::Accepted<Tls>, TlsError<io::Error, E>, ()>
+) -> BoxServiceFactory<(), TcpStream, connection::AcceptedConnection<Tls>, TlsError<io::Error, E>, ()>
 where
     E: 'static,
 {
@@ -54,7 +54,7 @@ where
     boxed::factory(accepted)
 }
 
-fn socket_of(stream: TlsStream<TcpStream>) -> connection::Accepted<Tls> {
+fn socket_of(stream: TlsStream<TcpStream>) -> connection::AcceptedConnection<Tls> {
     let (tcp, session) = stream.get_ref();
     // A socket option that cannot be set costs speed, not the connection.
     let _ = tcp.set_nodelay(true);

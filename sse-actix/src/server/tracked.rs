@@ -25,21 +25,21 @@ use futures_core::future::LocalBoxFuture;
 use pin_project_lite::pin_project;
 
 use super::{
-    activity::Underway,
-    context::Host,
-    handover::{IsStream, Offer, Shared, Stream},
-    http2_watch::Connection,
+    activity::RequestGuard,
+    context::ServerContext,
+    handover::{Handover, Stream, StreamMarker, StreamOffer},
+    http2_watch::ConnectionWatch,
 };
 
 /// The application, with its requests counted.
-pub(super) struct Counted<F, B> {
+pub(super) struct TrackedFactory<F, B> {
     inner: F,
-    host: Host,
+    host: ServerContext,
     _body: PhantomData<fn() -> B>,
 }
 
-impl<F, B> Counted<F, B> {
-    pub(super) fn new(inner: F, host: Host) -> Self {
+impl<F, B> TrackedFactory<F, B> {
+    pub(super) fn new(inner: F, host: ServerContext) -> Self {
         Self {
             inner,
             host,
@@ -48,7 +48,7 @@ impl<F, B> Counted<F, B> {
     }
 }
 
-impl<F, B> ServiceFactory<Request> for Counted<F, B>
+impl<F, B> ServiceFactory<Request> for TrackedFactory<F, B>
 where
     F: ServiceFactory<Request, Config = AppConfig>,
     F::Future: 'static,
@@ -57,10 +57,10 @@ where
     F::Response: Into<Response<B>>,
     B: MessageBody + 'static,
 {
-    type Response = Response<CountedBody<B>>;
+    type Response = Response<TrackedBody<B>>;
     type Error = F::Error;
     type Config = AppConfig;
-    type Service = CountedService<F::Service, B>;
+    type Service = TrackedService<F::Service, B>;
     type InitError = F::InitError;
     type Future = LocalBoxFuture<'static, Result<Self::Service, F::InitError>>;
 
@@ -68,7 +68,7 @@ where
         let service = self.inner.new_service(config);
         let host = self.host.clone();
         Box::pin(async move {
-            Ok(CountedService {
+            Ok(TrackedService {
                 inner: service.await?,
                 host,
                 _body: PhantomData,
@@ -77,21 +77,21 @@ where
     }
 }
 
-pub(super) struct CountedService<S, B> {
+pub(super) struct TrackedService<S, B> {
     inner: S,
-    host: Host,
+    host: ServerContext,
     _body: PhantomData<fn() -> B>,
 }
 
-impl<S, B> Service<Request> for CountedService<S, B>
+impl<S, B> Service<Request> for TrackedService<S, B>
 where
     S: Service<Request>,
     S::Response: Into<Response<B>>,
     B: MessageBody + 'static,
 {
-    type Response = Response<CountedBody<B>>;
+    type Response = Response<TrackedBody<B>>;
     type Error = S::Error;
-    type Future = CountedCall<S::Future, B>;
+    type Future = TrackedCall<S::Future, B>;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -100,18 +100,18 @@ where
     fn call(&self, request: Request) -> Self::Future {
         let mut host = self.host.clone();
         host.connection = request
-            .conn_data::<Connection>()
+            .conn_data::<ConnectionWatch>()
             .and_then(|connection| connection.lifeline(request.version()));
         host.method = request.method().clone();
         host.drains = host.shutdown.is_fired();
         request.extensions_mut().insert(host.clone());
-        let underway = Some(Underway::begin(&host.traffic));
+        let underway = Some(RequestGuard::begin(&host.activity));
         let is_http1 = request.version() < Version::HTTP_2;
-        let connection = is_http1.then(Shared::current).flatten();
+        let connection = is_http1.then(Handover::current).flatten();
         if let Some(connection) = &connection {
             connection.begin_request(length_of(&request));
         }
-        CountedCall {
+        TrackedCall {
             call: self.inner.call(request),
             host: Some(host),
             underway,
@@ -122,63 +122,63 @@ where
 }
 
 pin_project! {
-    pub(super) struct CountedCall<F, B> {
+    pub(super) struct TrackedCall<F, B> {
         #[pin]
         call: F,
-        host: Option<Host>,
-        underway: Option<Underway>,
+        host: Option<ServerContext>,
+        underway: Option<RequestGuard>,
         // `None` on HTTP/2.
-        connection: Option<Rc<Shared>>,
+        connection: Option<Rc<Handover>>,
         _body: PhantomData<fn() -> B>,
     }
 }
 
-impl<F, R, E, B> Future for CountedCall<F, B>
+impl<F, R, E, B> Future for TrackedCall<F, B>
 where
     F: Future<Output = Result<R, E>>,
     R: Into<Response<B>>,
     B: MessageBody + 'static,
 {
-    type Output = Result<Response<CountedBody<B>>, E>;
+    type Output = Result<Response<TrackedBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let call = this.call;
-        let called = Host::during(this.host, || call.poll(cx));
+        let called = ServerContext::during(this.host, || call.poll(cx));
         if let (Poll::Ready(Err(_)), Some(connection)) = (&called, &this.connection) {
             connection.end_request();
         }
         called
-            .map_ok(|response| CountedBody::of(response.into(), this.underway.take(), this.connection.take()))
+            .map_ok(|response| TrackedBody::of(response.into(), this.underway.take(), this.connection.take()))
     }
 }
 
 pin_project! {
     /// A response's body, counted until it is dropped.
-    #[project = CountedBodyProj]
-    pub(super) enum CountedBody<B> {
+    #[project = TrackedBodyProj]
+    pub(super) enum TrackedBody<B> {
         Own {
             #[pin]
             body: B,
-            underway: Option<Underway>,
-            behind: Option<BehindStream>,
+            underway: Option<RequestGuard>,
+            behind: Option<LimitedReads>,
         },
         /// A stream that may be handed over.
-        Offered { offer: Offer, behind: BehindStream },
+        Offered { offer: StreamOffer, behind: LimitedReads },
     }
 }
 
 /// As long as a stream is sent, little is read behind it.
-pub(super) struct BehindStream(Rc<Shared>);
+pub(super) struct LimitedReads(Rc<Handover>);
 
-impl BehindStream {
-    fn new(connection: Rc<Shared>) -> Self {
+impl LimitedReads {
+    fn new(connection: Rc<Handover>) -> Self {
         connection.begin_stream();
         Self(connection)
     }
 }
 
-impl Drop for BehindStream {
+impl Drop for LimitedReads {
     fn drop(&mut self) {
         self.0.end_request();
     }
@@ -206,15 +206,15 @@ fn fit(headers: &mut HeaderMap) {
     *headers = fitting;
 }
 
-impl<B: MessageBody + 'static> CountedBody<B> {
+impl<B: MessageBody + 'static> TrackedBody<B> {
     fn of(
         mut response: Response<B>,
-        underway: Option<Underway>,
-        connection: Option<Rc<Shared>>,
+        underway: Option<RequestGuard>,
+        connection: Option<Rc<Handover>>,
     ) -> Response<Self> {
-        let stream = response.extensions_mut().remove::<IsStream>();
+        let stream = response.extensions_mut().remove::<StreamMarker>();
         let (driven, connection) = match (stream, connection) {
-            (Some(IsStream { driven }), Some(connection)) => (driven, Some(connection)),
+            (Some(StreamMarker { driven }), Some(connection)) => (driven, Some(connection)),
             (None, Some(connection)) => {
                 connection.end_request();
                 (None, None)
@@ -236,20 +236,20 @@ impl<B: MessageBody + 'static> CountedBody<B> {
                     underway,
                 };
                 Self::Offered {
-                    offer: Offer::new(Rc::clone(&connection), stream),
-                    behind: BehindStream::new(connection),
+                    offer: StreamOffer::new(Rc::clone(&connection), stream),
+                    behind: LimitedReads::new(connection),
                 }
             }
             (_, underway, connection) => Self::Own {
                 body,
                 underway,
-                behind: connection.map(BehindStream::new),
+                behind: connection.map(LimitedReads::new),
             },
         })
     }
 }
 
-impl<B: MessageBody> MessageBody for CountedBody<B> {
+impl<B: MessageBody> MessageBody for TrackedBody<B> {
     type Error = Box<dyn Error>;
 
     fn size(&self) -> BodySize {
@@ -261,8 +261,8 @@ impl<B: MessageBody> MessageBody for CountedBody<B> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         match self.project() {
-            CountedBodyProj::Own { body, .. } => body.poll_next(cx).map_err(Into::into),
-            CountedBodyProj::Offered { offer, .. } => offer.poll_next(cx),
+            TrackedBodyProj::Own { body, .. } => body.poll_next(cx).map_err(Into::into),
+            TrackedBodyProj::Offered { offer, .. } => offer.poll_next(cx),
         }
     }
 

@@ -25,23 +25,23 @@ use sse_actix_core::{EventName, Frame, KeepAlive};
 
 use self::{
     abort::Abort,
-    end::{Finish, Wishes, end},
+    end::{EndPolicy, SourceEnd, end},
     timer::KeepAliveTimer,
 };
-pub(crate) use self::{abort::Carrier, links::Links};
+pub(crate) use self::{abort::Carrier, links::StreamGuards};
 use super::{
-    buffer::Outbox,
+    buffer::EventBuffer,
     options::{DEFAULT_RETRY, Reconnection, StreamOptions},
     source::Source,
-    span::{Journal, Reason, panic_message},
+    span::{Reason, StreamSpan, panic_message},
 };
-use crate::lifecycle::control::{Cause, Verdict};
+use crate::lifecycle::control::{Cause, EndState};
 
 pin_project! {
     /// One stream's body.
     ///
     /// Invariants: never an empty chunk, which would end a chunked body; and after the source has been
-    /// dropped, only what is in the outbox is still delivered.
+    /// dropped, only what is in the buffer is still delivered.
     pub(crate) struct StreamBody<S>
     where
         S: Source,
@@ -49,8 +49,8 @@ pin_project! {
         // Dropped as soon as the stream is over, before its last bytes are on their way: what the
         // handler holds is released then.
         source: Option<S>,
-        outbox: Rc<Outbox>,
-        wishes: Wishes,
+        buffer: Rc<EventBuffer>,
+        wishes: EndPolicy,
         #[pin]
         timer: KeepAliveTimer,
         // The last chunk is to leave alone.
@@ -59,10 +59,10 @@ pin_project! {
         settled: bool,
         // What few streams have.
         seldom: Option<Box<Seldom>>,
-        links: Links,
+        links: StreamGuards,
         // The task that was last seen: the control knows it, and need not be told at every poll.
         known: Option<Waker>,
-        journal: Journal,
+        span: StreamSpan,
     }
 
     impl<S> PinnedDrop for StreamBody<S>
@@ -73,9 +73,9 @@ pin_project! {
             let this = this.project();
             if this.links.control.cause() == Some(Cause::Panicked) {
                 let around = "something around the stream's body panicked";
-                this.journal.end(Reason::Panicked(around.to_owned()));
+                this.span.end(Reason::Panicked(around.to_owned()));
             }
-            this.journal.close(this.outbox.emitted());
+            this.span.close(this.buffer.emitted());
         }
     }
 }
@@ -95,17 +95,17 @@ struct Seldom {
 impl<S: Source> StreamBody<S> {
     pub(crate) fn new(
         options: &StreamOptions,
-        outbox: Rc<Outbox>,
+        buffer: Rc<EventBuffer>,
         source: S,
-        links: Links,
-        journal: Journal,
+        links: StreamGuards,
+        span: StreamSpan,
     ) -> Self {
         let plain = links.plain;
         let keep_alive: &KeepAlive = &options.keep_alive;
         // The source may have emitted before there was a body; the reconnection time comes first.
-        let emitted = outbox.take();
-        outbox.push_raw(&opening(options, plain, &outbox));
-        outbox.push_raw(&emitted.unwrap_or_default());
+        let emitted = buffer.take();
+        buffer.push_raw(&opening(options, plain, &buffer));
+        buffer.push_raw(&emitted.unwrap_or_default());
         let beat = keep_alive.name().cloned();
         let beat = beat.and_then(|name| Some((keep_alive.frame()?.into_bytes(), name)));
         let seldom = beat.map(|beat| {
@@ -116,8 +116,8 @@ impl<S: Source> StreamBody<S> {
         });
         Self {
             source: Some(source),
-            outbox,
-            wishes: Wishes {
+            buffer,
+            wishes: EndPolicy {
                 finite: options.finite,
                 resume: options.resume,
                 on_error: options.on_error.filter(|_| plain),
@@ -128,7 +128,7 @@ impl<S: Source> StreamBody<S> {
             seldom,
             links,
             known: None,
-            journal,
+            span,
         }
     }
 }
@@ -136,18 +136,18 @@ impl<S: Source> StreamBody<S> {
 impl<S: Source> MessageBody for StreamBody<S> {
     type Error = Error;
 
-    /// Looks at what a poll looks at first, as [`Drive::fetch`](crate::server::Drive::fetch) wants it.
+    /// Looks at what a poll looks at first, as [`OwnedConnection::fetch`](crate::server::OwnedConnection::fetch) wants it.
     fn size(&self) -> BodySize {
         black_box((
             self.links.control.verdict(),
-            self.outbox.is_open(),
-            self.journal.is_over(),
+            self.buffer.is_open(),
+            self.span.is_over(),
         ));
         BodySize::Stream
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let _entered = self.journal.enter();
+        let _entered = self.span.enter();
 
         let mut settled = mem::take(self.as_mut().project().settled);
         if !self
@@ -171,13 +171,13 @@ impl<S: Source> MessageBody for StreamBody<S> {
 
         // After each chunk this is polled again, most often for nothing.
         if !(settled && self.source.as_ref().is_some_and(Source::waits)) {
-            self.outbox.begin();
+            self.buffer.begin();
             settled = self.as_mut().fill(cx);
         }
         let this = self.as_mut().project();
-        if let Some(chunk) = this.outbox.take() {
+        if let Some(chunk) = this.buffer.take() {
             this.timer.sent();
-            this.journal.wrote(chunk.len());
+            this.span.wrote(chunk.len());
             *this.settled = settled;
             let portion = this.source.as_ref().and_then(Source::portion);
             *this.rests = portion.is_some_and(|portion| chunk.len() >= portion);
@@ -187,7 +187,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
             return self.poll_end(cx);
         }
         let beat = ready!(self.as_mut().poll_keep_alive(cx));
-        self.as_mut().project().journal.wrote(beat.len());
+        self.as_mut().project().span.wrote(beat.len());
         Poll::Ready(Some(Ok(beat)))
     }
 }
@@ -202,31 +202,31 @@ impl<S: Source> StreamBody<S> {
 
         let verdict = this.links.control.verdict();
         let finish = match verdict {
-            Verdict::Lost | Verdict::Revoked | Verdict::Doubted | Verdict::OutOfTime => None,
-            Verdict::GoOn | Verdict::End(_) => {
-                let drains = verdict != Verdict::GoOn && source.drain();
+            EndState::Lost | EndState::Revoked | EndState::Reauthenticate | EndState::OutOfTime => None,
+            EndState::Running | EndState::End(_) => {
+                let drains = verdict != EndState::Running && source.drain();
                 // A panic ends this stream alone, and what was emitted before it is delivered.
-                let polled = catch_unwind(AssertUnwindSafe(|| source.poll_fill(this.outbox, cx)));
+                let polled = catch_unwind(AssertUnwindSafe(|| source.poll_fill(this.buffer, cx)));
                 match polled {
-                    Ok(Poll::Ready(outcome)) => Some(Finish::Returned(outcome)),
-                    Ok(Poll::Pending) if verdict == Verdict::GoOn => return true,
+                    Ok(Poll::Ready(outcome)) => Some(SourceEnd::Returned(outcome)),
+                    Ok(Poll::Pending) if verdict == EndState::Running => return true,
                     // There is more that it was given before, and room for it in the next chunk.
-                    Ok(Poll::Pending) if drains && this.outbox.holds(source.mark()) => {
+                    Ok(Poll::Pending) if drains && this.buffer.holds(source.mark()) => {
                         return false;
                     }
                     Ok(Poll::Pending) => None,
-                    Err(panic) => Some(Finish::Panicked(panic_message(&*panic).to_owned())),
+                    Err(panic) => Some(SourceEnd::Panicked(panic_message(&*panic).to_owned())),
                 }
             }
         };
 
-        let (aborts, reason) = end(finish, verdict, this.wishes, this.links, this.outbox);
+        let (aborts, reason) = end(finish, verdict, this.wishes, this.links, this.buffer);
         if aborts {
             this.seldom.get_or_insert_default().abort = Some(Abort::new(this.links.carrier));
         }
         *this.source = None;
         this.links.leave();
-        this.journal.end(reason);
+        this.span.end(reason);
         false
     }
 
@@ -265,8 +265,8 @@ impl<S: Source> StreamBody<S> {
 
 /// What a stream begins with. For browsers that is never nothing, since Firefox fires `onopen` with the first
 /// byte.
-fn opening(options: &StreamOptions, plain: bool, outbox: &Outbox) -> Bytes {
-    match (outbox.retry(), options.retry) {
+fn opening(options: &StreamOptions, plain: bool, buffer: &EventBuffer) -> Bytes {
+    match (buffer.retry(), options.retry) {
         (Some(retry), _) | (None, Reconnection::Chosen(retry)) => Frame::retry(retry).into_bytes(),
         (None, _) if plain => Bytes::new(),
         (None, Reconnection::Default) => Frame::retry(DEFAULT_RETRY).into_bytes(),

@@ -54,7 +54,7 @@ impl Buffer {
     }
 }
 
-pub(crate) struct Outbox {
+pub(crate) struct EventBuffer {
     /// The shared buffer while the body is polled; else, what was emitted before there was a body.
     buf: Cell<Option<Box<Buffer>>>,
     /// The name of data that has none of its own. Boxed, since most streams have none.
@@ -80,7 +80,7 @@ enum Readers {
     Others,
 }
 
-impl Outbox {
+impl EventBuffer {
     pub(crate) fn new(name: Option<&EventName>) -> Self {
         Self {
             buf: Cell::new(None),
@@ -271,7 +271,7 @@ impl Outbox {
 /// The buffer, lent to one writer. A writer may fail or panic, as a `Serialize` may: then what it has written is removed
 /// again, unless it has called [`keep`](Self::keep).
 struct Lent<'a> {
-    outbox: &'a Outbox,
+    outbox: &'a EventBuffer,
     /// How much was there before; `None` if all is kept.
     before: Option<usize>,
     buf: Option<Box<Buffer>>,
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_value_that_panics_takes_nothing_along() {
-        let outbox = Outbox::new(None);
+        let outbox = EventBuffer::new(None);
         outbox.push("before").unwrap();
         for _ in 0..2 {
             let pushed = catch_unwind(AssertUnwindSafe(|| outbox.push(Json((1, Panics)))));
@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn what_is_not_for_browsers_is_refused_as_soon_as_they_are_known_to_read() {
         let event = || Event::data("x").event(EventName::not_for_browsers("error").unwrap());
-        let outbox = Outbox::new(None);
+        let outbox = EventBuffer::new(None);
         outbox.push(event()).unwrap();
         assert_eq!(outbox.set_plain(false), Err(NotForBrowsers));
         assert!(outbox.push(event()).is_err());
@@ -367,7 +367,7 @@ mod tests {
             "{failure}"
         );
 
-        let outbox = Outbox::new(None);
+        let outbox = EventBuffer::new(None);
         outbox.push(event()).unwrap();
         assert_eq!(outbox.set_plain(true), Ok(()));
         outbox.push(event()).unwrap();
@@ -383,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_not_polled_holds_no_buffer() {
-        let outbox = Outbox::new(None);
+        let outbox = EventBuffer::new(None);
         outbox.begin();
         assert_eq!(shared_capacity(), None);
         outbox.push("x").unwrap();
@@ -394,7 +394,7 @@ mod tests {
 
     #[test]
     fn a_stream_polled_by_another_has_a_buffer_of_its_own() {
-        let (outer, inner) = (Outbox::new(None), Outbox::new(None));
+        let (outer, inner) = (EventBuffer::new(None), EventBuffer::new(None));
         outer.begin();
         outer.push("outer").unwrap();
         inner.begin();
@@ -405,7 +405,7 @@ mod tests {
 
     #[test]
     fn what_was_emitted_before_there_was_a_body_comes_first() {
-        let (early, other) = (Outbox::new(None), Outbox::new(None));
+        let (early, other) = (EventBuffer::new(None), EventBuffer::new(None));
         early.push("early").unwrap();
         other.begin();
         other.push("other").unwrap();
@@ -419,7 +419,7 @@ mod tests {
     #[test]
     fn a_frame_that_is_all_there_is_is_not_copied() {
         let frame = Bytes::from_static(b"data: x\n\n");
-        let outbox = Outbox::new(None);
+        let outbox = EventBuffer::new(None);
         outbox.begin();
         outbox.push_shared(&frame);
         assert_eq!(outbox.take().unwrap().as_ptr(), frame.as_ptr());
@@ -436,7 +436,7 @@ mod tests {
 
     #[test]
     fn the_buffer_of_a_huge_event_is_not_kept() {
-        let outbox = Outbox::new(None);
+        let outbox = EventBuffer::new(None);
         outbox.begin();
         outbox.push("x".repeat(KEPT_CHUNK)).unwrap();
         assert!(outbox.take().unwrap().len() > KEPT_CHUNK);

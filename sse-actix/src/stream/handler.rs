@@ -23,15 +23,15 @@ use actix_web::{
 };
 use sse_actix_core::Retry;
 
-pub use self::emitter::{Emission, Emitter};
+pub use self::emitter::{EmitFuture, Emitter};
 use super::{
-    buffer::Outbox,
+    buffer::EventBuffer,
     options::StreamOptions,
     response,
     source::{Generator, Source},
     span::panicked_before_the_head,
 };
-use crate::{extract::is_reconnect_after_end, lifecycle::ending::no_content, server::Host};
+use crate::{extract::is_reconnect_after_end, lifecycle::ending::no_content, server::ServerContext};
 
 /// A handler that has not opened its stream by then keeps a browser in `CONNECTING` without a sign.
 const SLOW_PROLOGUE: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ enum State {
     Unavailable(Retry),
     Open {
         options: &'static StreamOptions,
-        outbox: Rc<Outbox>,
+        buffer: Rc<EventBuffer>,
         source: Generator,
     },
 }
@@ -72,9 +72,9 @@ impl Responder for EventStream {
             State::Unavailable(retry) => response::unavailable(StatusCode::SERVICE_UNAVAILABLE, retry),
             State::Open {
                 options,
-                outbox,
+                buffer,
                 source,
-            } => response::respond(request, options, None, outbox, source),
+            } => response::respond(request, options, None, buffer, source),
         }
     }
 }
@@ -107,24 +107,24 @@ where
     F: AsyncFnOnce(Emitter<'_>) -> R + 'static,
     R: 'static,
 {
-    let host = Host::current();
+    let host = ServerContext::current();
     let plain = options.is_plain(host.as_ref().map_or(&Method::GET, |host| &host.method));
     if plain && let Some(host) = host.as_ref().filter(|host| host.drains) {
         return Ok(EventStream(State::Unavailable(host.shutdown.jittered_retry())));
     }
-    let outbox = Rc::new(Outbox::new(options.event.as_ref()));
-    let inner = Rc::clone(&outbox);
+    let buffer = Rc::new(EventBuffer::new(options.event.as_ref()));
+    let inner = Rc::clone(&buffer);
     let mut generator: Generator =
         Box::pin(async move { outcome(function(Emitter::new(&inner)).await).map_err(Box::new) });
 
     let handler = any::type_name::<F>();
     let opening = poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| generator.poll_fill(&outbox, cx)));
+        let polled = catch_unwind(AssertUnwindSafe(|| generator.poll_fill(&buffer, cx)));
         match polled {
             Ok(Poll::Ready(outcome)) => Poll::Ready(Some(Ok(outcome))),
-            Ok(Poll::Pending) if outbox.is_open() => Poll::Ready(None),
+            Ok(Poll::Pending) if buffer.is_open() => Poll::Ready(None),
             Ok(Poll::Pending) => Poll::Pending,
-            Err(panic) if outbox.is_open() => Poll::Ready(Some(Err(panic))),
+            Err(panic) if buffer.is_open() => Poll::Ready(Some(Err(panic))),
             Err(panic) => {
                 panicked_before_the_head(handler, &*panic);
                 resume_unwind(panic)
@@ -136,7 +136,7 @@ where
         outcome = watched(handler, opening) => outcome,
         () = gone(host, !plain) => {
             // Answered as a stream that is over: while the server drains, that is a `retry` alone.
-            outbox.open();
+            buffer.open();
             Some(Ok(Ok(())))
         }
     };
@@ -145,13 +145,13 @@ where
         // It panicked in the poll that opened it; the body tells.
         Some(Err(panic)) => Box::pin(async { resume_unwind(panic) }),
         // Finished in the poll that opened it.
-        Some(Ok(outcome)) if outbox.is_open() => Box::pin(ready(outcome)),
+        Some(Ok(outcome)) if buffer.is_open() => Box::pin(ready(outcome)),
         Some(Ok(Ok(()))) => return Ok(EventStream(State::NoContent)),
         Some(Ok(Err(error))) => return Err(*error),
     };
     Ok(EventStream(State::Open {
         options,
-        outbox,
+        buffer,
         source,
     }))
 }
@@ -171,7 +171,7 @@ async fn watched<T>(handler: &str, opening: impl Future<Output = T>) -> T {
 }
 
 /// Waits until nobody waits for the opening any more. On HTTP/1.1 the whole handler is dropped then.
-async fn gone(host: Option<Host>, resumes: bool) {
+async fn gone(host: Option<ServerContext>, resumes: bool) {
     match host {
         Some(host) => host.gone(resumes).await,
         None => pending().await,

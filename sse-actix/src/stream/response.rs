@@ -20,17 +20,17 @@ use bytes::Bytes;
 use sse_actix_core::{Frame, Retry};
 
 use super::{
-    body::{Carrier, Links, StreamBody},
-    buffer::Outbox,
+    body::{Carrier, StreamBody, StreamGuards},
+    buffer::EventBuffer,
     options::StreamOptions,
     source::Source,
-    span::Journal,
+    span::StreamSpan,
 };
 use crate::{
     extract::is_reconnect_after_end,
     lifecycle::ending::{UNCACHED, no_content},
     lifecycle::{control::StreamControl, shutdown::Shutdown},
-    server::{Host, IsStream, Place},
+    server::{OpenStreamGuard, ServerContext, StreamMarker},
 };
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -47,22 +47,22 @@ pub(crate) fn respond<S: Source + 'static>(
     request: &HttpRequest,
     options: &StreamOptions,
     headers: Option<&HeaderMap>,
-    outbox: Rc<Outbox>,
+    buffer: Rc<EventBuffer>,
     source: S,
 ) -> HttpResponse<BoxBody> {
     let plain = options.is_plain(request.method());
     if !plain && is_reconnect_after_end(request) {
         return no_content();
     }
-    if let Some(error) = refused_to_browsers(options, plain, &outbox) {
+    if let Some(error) = refused_to_browsers(options, plain, &buffer) {
         tracing::error!(target: "sse_actix", path = request.path(), %error, "no stream");
         return error.error_response();
     }
-    let host = Host::of(request);
+    let host = ServerContext::of(request);
     let shutdown = shutdown_for(request, host.as_ref());
     let mut draining = draining(shutdown, host.as_ref());
     if plain && let Some(retry) = draining {
-        let came_before = |host: &Host| !host.drains && host.shutdown.is_fired();
+        let came_before = |host: &ServerContext| !host.drains && host.shutdown.is_fired();
         if !host.as_ref().is_some_and(came_before) {
             return unavailable(StatusCode::SERVICE_UNAVAILABLE, retry);
         }
@@ -72,20 +72,22 @@ pub(crate) fn respond<S: Source + 'static>(
 
     let mut stream = None;
     let body = if request.method() == Method::HEAD {
-        BoxBody::new(HeadAlone)
+        BoxBody::new(HeadBody)
     } else if let Some(retry) = draining {
-        BoxBody::new(Farewell::new(retry, request, host.as_ref()))
+        BoxBody::new(RetryOnlyBody::new(retry, request, host.as_ref()))
     } else {
         let control = StreamControl::of(request);
         let may_leave = !plain && may_be_handed_over(request, host.as_ref());
-        stream = Some(IsStream {
+        stream = Some(StreamMarker {
             driven: may_leave.then(|| source.driven()).flatten(),
         });
         // Who cannot resume may finish, if it has an end.
         let may_finish = plain && source.may_finish();
-        let links = Links {
+        let links = StreamGuards {
             registration: shutdown.map(|shutdown| shutdown.register(&control, may_finish)),
-            place: host.clone().map(|host| Place::take(host, &control, may_finish)),
+            place: host
+                .clone()
+                .map(|host| OpenStreamGuard::take(host, &control, may_finish)),
             control,
             carrier: match request.version() {
                 Version::HTTP_2 => Carrier::Http2,
@@ -95,8 +97,8 @@ pub(crate) fn respond<S: Source + 'static>(
             },
             plain,
         };
-        let journal = Journal::open(request, &links.control);
-        BoxBody::new(StreamBody::new(options, outbox, source, links, journal))
+        let span = StreamSpan::open(request, &links.control);
+        BoxBody::new(StreamBody::new(options, buffer, source, links, span))
     };
 
     let mut response = answer(request, options, headers, body, draining.is_some());
@@ -107,7 +109,7 @@ pub(crate) fn respond<S: Source + 'static>(
 }
 
 /// Whether a hub's stream may get its connection: it is on HTTP/1.1, and nothing of the request is to be read any more.
-fn may_be_handed_over(request: &HttpRequest, host: Option<&Host>) -> bool {
+fn may_be_handed_over(request: &HttpRequest, host: Option<&ServerContext>) -> bool {
     let headers = request.headers();
     host.is_some_and(|host| host.hands_over)
         && request.version() == Version::HTTP_11
@@ -120,8 +122,8 @@ fn may_be_handed_over(request: &HttpRequest, host: Option<&Host>) -> bool {
 }
 
 /// Why there is no stream for browsers: it was given names or ids that they cannot use.
-fn refused_to_browsers(options: &StreamOptions, plain: bool, outbox: &Outbox) -> Option<Error> {
-    let emitted = outbox.set_plain(plain).map_err(Error::from);
+fn refused_to_browsers(options: &StreamOptions, plain: bool, buffer: &EventBuffer) -> Option<Error> {
+    let emitted = buffer.set_plain(plain).map_err(Error::from);
     if plain {
         return None;
     }
@@ -150,7 +152,7 @@ pub(crate) fn turn_away(
     status: StatusCode,
     retry: Retry,
 ) -> HttpResponse<BoxBody> {
-    let host = Host::of(request);
+    let host = ServerContext::of(request);
     let draining = draining(shutdown_for(request, host.as_ref()), host.as_ref());
     let retry = draining.unwrap_or(retry);
     if options.is_plain(request.method()) {
@@ -158,15 +160,15 @@ pub(crate) fn turn_away(
         return unavailable(status, retry);
     }
     let body = if request.method() == Method::HEAD {
-        BoxBody::new(HeadAlone)
+        BoxBody::new(HeadBody)
     } else {
-        BoxBody::new(Farewell::new(retry, request, host.as_ref()))
+        BoxBody::new(RetryOnlyBody::new(retry, request, host.as_ref()))
     };
     answer(request, options, headers, body, true)
 }
 
 /// After how long to come back, if the server drains.
-fn draining(shutdown: Option<&Shutdown>, host: Option<&Host>) -> Option<Retry> {
+fn draining(shutdown: Option<&Shutdown>, host: Option<&ServerContext>) -> Option<Retry> {
     shutdown
         .into_iter()
         .chain(host.map(|host| &host.shutdown))
@@ -194,7 +196,7 @@ fn answer(
 }
 
 /// The handle that may end this request's stream: the application's own, else the server's.
-fn shutdown_for<'a>(request: &'a HttpRequest, host: Option<&'a Host>) -> Option<&'a Shutdown> {
+fn shutdown_for<'a>(request: &'a HttpRequest, host: Option<&'a ServerContext>) -> Option<&'a Shutdown> {
     request
         .app_data::<Shutdown>()
         .or_else(|| request.app_data::<Data<Shutdown>>().map(Data::get_ref))
@@ -237,9 +239,9 @@ fn fill_headers(head: &mut HeaderMap, options: &StreamOptions, headers: Option<&
 }
 
 /// The body of an answer to HEAD: it has a stream's size, so that the head is a stream's, and no bytes.
-struct HeadAlone;
+struct HeadBody;
 
-impl MessageBody for HeadAlone {
+impl MessageBody for HeadBody {
     type Error = std::convert::Infallible;
 
     fn size(&self) -> BodySize {
@@ -253,22 +255,24 @@ impl MessageBody for HeadAlone {
 
 /// The body of an answer to who is turned away: a `retry` line, counted as a stream, so that a client that does
 /// not read it does not hold the server up.
-struct Farewell {
+struct RetryOnlyBody {
     retry: Bytes,
-    _place: Option<Place>,
+    _place: Option<OpenStreamGuard>,
 }
 
-impl Farewell {
-    fn new(retry: Retry, request: &HttpRequest, host: Option<&Host>) -> Self {
+impl RetryOnlyBody {
+    fn new(retry: Retry, request: &HttpRequest, host: Option<&ServerContext>) -> Self {
         let control = StreamControl::of(request);
         Self {
             retry: Frame::retry(retry).into_bytes(),
-            _place: host.cloned().map(|host| Place::take(host, &control, false)),
+            _place: host
+                .cloned()
+                .map(|host| OpenStreamGuard::take(host, &control, false)),
         }
     }
 }
 
-impl MessageBody for Farewell {
+impl MessageBody for RetryOnlyBody {
     type Error = std::convert::Infallible;
 
     fn size(&self) -> BodySize {

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures_core::{Stream, future::LocalBoxFuture};
 use sse_actix_core::{Comment, Emit, Event, EventName, Frame, Json, Message};
 
-use super::buffer::{HIGH_WATER, Outbox};
-use crate::server::Driven;
+use super::buffer::{EventBuffer, HIGH_WATER};
+use crate::server::ConnectionOwner;
 
 /// How a source has ended. The error is boxed so that this fits into registers: it is returned at every
 /// poll, and an error is rare.
@@ -21,10 +21,10 @@ pub(crate) type Outcome = Result<(), Box<Error>>;
 
 /// Polled by the body whenever it has room.
 pub(crate) trait Source: Unpin {
-    /// Pushes what is ready, up to the outbox's mark. `Ready` when there will be no more.
+    /// Pushes what is ready, up to the buffer's mark. `Ready` when there will be no more.
     ///
-    /// `Pending` with a full outbox registers no waker: the body that empties it polls again.
-    fn poll_fill(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<Outcome>;
+    /// `Pending` with a full buffer registers no waker: the body that empties it polls again.
+    fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<Outcome>;
 
     /// Whether a keep-alive is due after this much silence, if the source looks after that for the body, and wakes
     /// it; `None` if it does not. `wrote` says that something was sent since this was last asked.
@@ -57,7 +57,7 @@ pub(crate) trait Source: Unpin {
 
     /// Who can write to its connection from outside of the connection's task, so that the stream may be
     /// [handed over](crate::server).
-    fn driven(&self) -> Option<Rc<dyn Driven>> {
+    fn driven(&self) -> Option<Rc<dyn ConnectionOwner>> {
         None
     }
 
@@ -73,14 +73,14 @@ pub(crate) trait Source: Unpin {
     }
 }
 
-/// A generator: it holds its outbox itself and pushes while it is polled.
+/// A generator: it holds its buffer itself and pushes while it is polled.
 pub(crate) type Generator = LocalBoxFuture<'static, Outcome>;
 
 impl Source for Generator {
-    fn poll_fill(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<Outcome> {
         let polled = self.as_mut().poll(cx);
         // An emission that failed waits for ever, for its generator to be dropped.
-        match outbox.take_failure() {
+        match buffer.take_failure() {
             Some(failure) => Poll::Ready(Err(failure)),
             None => polled,
         }
@@ -88,15 +88,15 @@ impl Source for Generator {
 }
 
 /// Any stream of what can be emitted, fallible or not.
-pub(crate) struct Items<S>(pub(crate) Pin<Box<S>>);
+pub(crate) struct StreamSource<S>(pub(crate) Pin<Box<S>>);
 
-impl<S: Stream<Item: StreamItem>> Source for Items<S> {
-    fn poll_fill(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<Outcome> {
-        while !outbox.is_full() {
+impl<S: Stream<Item: StreamItem>> Source for StreamSource<S> {
+    fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<Outcome> {
+        while !buffer.is_full() {
             match self.0.as_mut().poll_next(cx) {
                 Poll::Ready(Some(item)) => {
-                    if outbox.push(item.into_emission()?).is_err() {
-                        let failure = outbox.take_failure();
+                    if buffer.push(item.into_emission()?).is_err() {
+                        let failure = buffer.take_failure();
                         return Poll::Ready(failure.map_or(Ok(()), Err));
                     }
                 }

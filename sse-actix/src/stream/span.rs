@@ -133,7 +133,7 @@ pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// One stream's entries.
-pub(crate) struct Journal {
+pub(crate) struct StreamSpan {
     /// Only if somebody listens. Boxed, since else every open stream would have room for it.
     span: Option<Box<Span>>,
     opened: Instant,
@@ -142,7 +142,7 @@ pub(crate) struct Journal {
     reason: Option<Box<Reason>>,
 }
 
-impl Journal {
+impl StreamSpan {
     pub(crate) fn open(request: &HttpRequest, control: &StreamControl) -> Self {
         count(&COUNTERS.opened);
         // At the level of errors, so that whoever asks for these alone is told which stream they are of.

@@ -9,10 +9,10 @@ use futures_core::Stream;
 use sse_actix_core::{Event, EventName, IntoEventName, KeepAlive, Retry};
 
 use super::{
-    buffer::Outbox,
+    buffer::EventBuffer,
     options::{Reconnection, StreamOptions},
     response,
-    source::{Items, StreamItem},
+    source::{StreamItem, StreamSource},
 };
 
 /// A [`Responder`] that sends any stream of events, for those who have one already; to write one, see
@@ -202,13 +202,13 @@ where
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
-        let outbox = Rc::new(Outbox::new(self.options.event.as_ref()));
+        let buffer = Rc::new(EventBuffer::new(self.options.event.as_ref()));
         response::respond(
             request,
             &self.options,
             self.headers.as_ref(),
-            outbox,
-            Items(Box::pin(self.stream)),
+            buffer,
+            StreamSource(Box::pin(self.stream)),
         )
     }
 }

@@ -22,7 +22,7 @@ use sse_actix_core::Retry;
 use crate::hub::stats::TurnedAway;
 
 #[derive(Debug, Clone)]
-pub(in crate::hub) struct Quotas {
+pub(in crate::hub) struct LimitSettings {
     pub(in crate::hub) streams: Option<usize>,
     pub(in crate::hub) per_tag: Option<usize>,
     pub(in crate::hub) per_address: Option<usize>,
@@ -30,7 +30,7 @@ pub(in crate::hub) struct Quotas {
     pub(in crate::hub) retry: RangeInclusive<Duration>,
 }
 
-impl Default for Quotas {
+impl Default for LimitSettings {
     fn default() -> Self {
         Self {
             streams: None,
@@ -43,7 +43,7 @@ impl Default for Quotas {
 }
 
 pub(in crate::hub) struct Limits {
-    quotas: Quotas,
+    quotas: LimitSettings,
     pub(in crate::hub) proxies: Vec<IpNet>,
     rate: Option<DefaultKeyedRateLimiter<IpAddr>>,
     /// Those that were taken.
@@ -59,7 +59,7 @@ pub(in crate::hub) struct Limits {
 /// The limit that a request is beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Overload {
+pub enum LimitExceeded {
     /// [`max_streams`](crate::HubBuilder::max_streams).
     Streams,
     /// [`max_streams_per_tag`](crate::HubBuilder::max_streams_per_tag).
@@ -70,7 +70,7 @@ pub enum Overload {
     PerMinute,
 }
 
-impl Overload {
+impl LimitExceeded {
     /// What a client is answered that is no `EventSource`.
     pub(in crate::hub) fn status(self) -> StatusCode {
         match self {
@@ -81,7 +81,7 @@ impl Overload {
 }
 
 impl Limits {
-    pub(in crate::hub) fn new(quotas: Quotas, proxies: Vec<IpNet>) -> Self {
+    pub(in crate::hub) fn new(quotas: LimitSettings, proxies: Vec<IpNet>) -> Self {
         let rate = quotas
             .per_minute
             .map(|connects| RateLimiter::keyed(Quota::per_minute(connects)));
@@ -131,16 +131,16 @@ impl Limits {
     }
 
     /// Whether an address comes too fast. Asked once a request.
-    pub(in crate::hub) fn check_rate(&self, address: Option<IpAddr>) -> Result<(), Overload> {
+    pub(in crate::hub) fn check_rate(&self, address: Option<IpAddr>) -> Result<(), LimitExceeded> {
         match (&self.rate, address) {
             (Some(rate), Some(address)) if rate.check_key(&address).is_err() => {
-                Err(self.refuse(Overload::PerMinute))
+                Err(self.refuse(LimitExceeded::PerMinute))
             }
             _ => Ok(()),
         }
     }
 
-    fn refuse(&self, overload: Overload) -> Overload {
+    fn refuse(&self, overload: LimitExceeded) -> LimitExceeded {
         if let Some(counter) = self.turned_away.get(overload as usize) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
@@ -149,27 +149,27 @@ impl Limits {
 }
 
 /// What a stream occupies, given back when dropped.
-pub(in crate::hub) struct Seat {
+pub(in crate::hub) struct StreamPermit {
     limits: Arc<Limits>,
-    held: Option<Box<Held>>,
+    held: Option<Box<CountedKeys>>,
     reads: bool,
     handed_over: bool,
 }
 
 /// What is counted by key; most streams have nothing of it.
 #[derive(Default)]
-struct Held {
+struct CountedKeys {
     address: Option<IpAddr>,
     tags: Vec<Box<str>>,
 }
 
-impl Seat {
+impl StreamPermit {
     /// Takes a seat for a stream of this address and with these tags.
     pub(in crate::hub) fn take(
         limits: &Arc<Limits>,
         address: Option<IpAddr>,
         tags: &[Box<str>],
-    ) -> Result<Self, Overload> {
+    ) -> Result<Self, LimitExceeded> {
         let seats = limits.seats.fetch_add(1, Ordering::AcqRel);
         // From here on what was taken is given back by dropping.
         let mut seat = Self {
@@ -179,18 +179,18 @@ impl Seat {
             handed_over: false,
         };
         if limits.quotas.streams.is_some_and(|most| seats >= most) {
-            return Err(limits.refuse(Overload::Streams));
+            return Err(limits.refuse(LimitExceeded::Streams));
         }
         if let (Some(most), Some(address)) = (limits.quotas.per_address, address) {
             if !limits.addresses.take(&address, most) {
-                return Err(limits.refuse(Overload::PerAddress));
+                return Err(limits.refuse(LimitExceeded::PerAddress));
             }
             seat.held.get_or_insert_default().address = Some(address);
         }
         if let Some(most) = limits.quotas.per_tag {
             for tag in tags {
                 if !limits.tags.take(tag, most) {
-                    return Err(limits.refuse(Overload::PerTag));
+                    return Err(limits.refuse(LimitExceeded::PerTag));
                 }
                 seat.held.get_or_insert_default().tags.push(tag.clone());
             }
@@ -199,7 +199,7 @@ impl Seat {
     }
 }
 
-impl Seat {
+impl StreamPermit {
     /// Its stream has begun to read: what is published from now on reaches it.
     pub(in crate::hub) fn begin_to_read(&mut self) {
         self.reads = true;
@@ -213,7 +213,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         let limits = &self.limits;
         limits.seats.fetch_sub(1, Ordering::AcqRel);
@@ -268,7 +268,7 @@ impl<K> Default for Counts<K> {
     }
 }
 
-impl fmt::Display for Overload {
+impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Streams => "the hub has as many streams as it may",

@@ -12,16 +12,16 @@ use tokio::time::Instant;
 use crate::lifecycle::control::{StreamControl, WeakControl};
 
 #[derive(Clone, Default)]
-pub(in crate::hub) struct Tags(Arc<Mutex<ByTag>>);
+pub(in crate::hub) struct TagIndex(Arc<Mutex<ByTag>>);
 
-type ByTag = HashMap<Box<str>, HashMap<u64, Admitted>>;
+type ByTag = HashMap<Box<str>, HashMap<u64, TaggedStream>>;
 
-struct Admitted {
+struct TaggedStream {
     control: WeakControl,
     at: Instant,
 }
 
-impl Tags {
+impl TagIndex {
     /// Ties a stream to a tag, until the stream and its request are gone.
     pub(in crate::hub) fn admit(&self, control: &StreamControl, tag: Box<str>) {
         if control.has_tag(&tag)
@@ -32,7 +32,7 @@ impl Tags {
         {
             return;
         }
-        let admitted = Admitted {
+        let admitted = TaggedStream {
             control: control.downgrade(),
             at: Instant::now(),
         };
@@ -40,7 +40,7 @@ impl Tags {
             .entry(tag.clone())
             .or_default()
             .insert(control.id(), admitted);
-        let admission = Admission {
+        let admission = TagGuard {
             tags: self.clone(),
             tag: tag.clone(),
             stream: control.id(),
@@ -109,13 +109,13 @@ fn soon() -> Retry {
 }
 
 /// Held by the stream's control.
-struct Admission {
-    tags: Tags,
+struct TagGuard {
+    tags: TagIndex,
     tag: Box<str>,
     stream: u64,
 }
 
-impl Drop for Admission {
+impl Drop for TagGuard {
     fn drop(&mut self) {
         let mut tags = self.tags.lock();
         if let Some(of_tag) = tags.get_mut(&self.tag) {

@@ -16,19 +16,19 @@ use sse_actix_core::{
 };
 
 use super::{
-    Asked, CATCH_UP, Next, Part, Work,
-    sink::{Id, Sink},
+    AfterReplay, CATCH_UP, ReadPurpose, ReadState, TopicReader,
+    sink::{IdLine, Sink},
 };
 use crate::hub::{
     OnGap,
-    subscription::selection::Missed,
-    worker::{Member, PAUSE, Spot, Told, Worker, error_cause},
+    subscription::selection::GapSize,
+    worker::{PAUSE, Subscriber, Told, TopicCursor, Worker, error_cause},
 };
 
 /// One poll of a subscription.
-pub(super) struct Reader<'a, S> {
+pub(super) struct ReadStep<'a, S> {
     pub(super) worker: &'a Worker,
-    pub(super) member: &'a Member,
+    pub(super) member: &'a Subscriber,
     pub(super) combines: bool,
     /// A topic has not answered yet, so nothing is delivered.
     pub(super) holds_back: bool,
@@ -36,30 +36,30 @@ pub(super) struct Reader<'a, S> {
 }
 
 /// Why a poll does not go on.
-pub(super) enum Stop {
+pub(super) enum StopReason {
     Failed(Box<Error>),
     Overtaken,
 }
 
-impl<S: Sink> Reader<'_, S> {
+impl<S: Sink> ReadStep<'_, S> {
     /// Takes a part one step further. Whether it moved; if not, it is registered with whoever moves it.
     pub(super) fn advance(
         &mut self,
-        part: &mut Part,
-        spot: &Spot,
+        part: &mut TopicReader,
+        spot: &TopicCursor,
         cx: &mut Context<'_>,
-    ) -> Result<bool, Stop> {
+    ) -> Result<bool, StopReason> {
         let Some(mut work) = part.work.take() else {
             return Ok(!self.holds_back && self.follow(part, spot));
         };
-        if self.holds_back && matches!(*work, Work::Deliver(..) | Work::Show(..)) {
+        if self.holds_back && matches!(*work, ReadState::Deliver(..) | ReadState::Show(..)) {
             part.work = Some(work);
             return Ok(false);
         }
         match &mut *work {
-            Work::Read(read, start, asked) => {
+            ReadState::Read(read, start, asked) => {
                 if let Poll::Ready(batch) = Pin::new(read).poll(cx) {
-                    let asked = mem::replace(asked, Asked::On);
+                    let asked = mem::replace(asked, ReadPurpose::On);
                     part.answered = true;
                     match batch {
                         Ok(batch) => self.begin(part, spot, batch, asked)?,
@@ -68,36 +68,36 @@ impl<S: Sink> Reader<'_, S> {
                     return Ok(true);
                 }
             }
-            Work::Pause(pause, start, asked) => {
+            ReadState::Pause(pause, start, asked) => {
                 if pause.as_mut().poll(cx).is_ready() {
-                    let asked = mem::replace(asked, Asked::On);
+                    let asked = mem::replace(asked, ReadPurpose::On);
                     self.read(part, *start, asked);
                     return Ok(true);
                 }
             }
-            Work::Deliver(entries, end, next) => {
+            ReadState::Deliver(entries, end, next) => {
                 let moved = self.deliver(part, spot, entries, *end);
                 if entries.as_slice().is_empty() {
                     self.member.moves(spot, *end);
                     match next {
-                        Next::Read => self.read(part, Start::After(*end), Asked::On),
-                        Next::Live => self.worker.reached(spot, *end),
+                        AfterReplay::Read => self.read(part, Start::After(*end), ReadPurpose::On),
+                        AfterReplay::Live => self.worker.reached(spot, *end),
                     }
                     return Ok(true);
                 }
                 part.work = Some(work);
                 return Ok(moved);
             }
-            Work::Snapshot(taking, at) => {
+            ReadState::Snapshot(taking, at) => {
                 if let Poll::Ready(taken) = taking.as_mut().poll(cx) {
                     let entries = taken
                         .and_then(|events| visible(part, *at, &events))
-                        .map_err(|error| Stop::Failed(Box::new(error)))?;
-                    part.work = Some(Box::new(Work::Show(entries.into_iter(), *at)));
+                        .map_err(|error| StopReason::Failed(Box::new(error)))?;
+                    part.work = Some(Box::new(ReadState::Show(entries.into_iter(), *at)));
                     return Ok(true);
                 }
             }
-            Work::Show(entries, at) => {
+            ReadState::Show(entries, at) => {
                 while !self.out.is_full()
                     && let Some(entry) = entries.next()
                 {
@@ -106,12 +106,12 @@ impl<S: Sink> Reader<'_, S> {
                         spot.position.set(Some(*at));
                         self.give(&entry, true);
                     } else {
-                        self.out.entry(&entry, Id::None);
+                        self.out.entry(&entry, IdLine::None);
                     }
                 }
                 if entries.as_slice().is_empty() {
                     self.member.moves(spot, *at);
-                    self.read(part, Start::After(*at), Asked::On);
+                    self.read(part, Start::After(*at), ReadPurpose::On);
                     return Ok(true);
                 }
             }
@@ -121,17 +121,23 @@ impl<S: Sink> Reader<'_, S> {
     }
 
     /// Asks the log.
-    fn read(&self, part: &mut Part, start: Start, asked: Asked) {
+    fn read(&self, part: &mut TopicReader, start: Start, asked: ReadPurpose) {
         let log = &self.worker.state.log;
         let read = log.read(&part.topic.name, start, CATCH_UP, SystemTime::now());
-        part.work = Some(Box::new(Work::Read(read, start, asked)));
+        part.work = Some(Box::new(ReadState::Read(read, start, asked)));
     }
 
     /// The log has answered.
-    fn begin(&mut self, part: &mut Part, spot: &Spot, batch: Batch, asked: Asked) -> Result<(), Stop> {
+    fn begin(
+        &mut self,
+        part: &mut TopicReader,
+        spot: &TopicCursor,
+        batch: Batch,
+        asked: ReadPurpose,
+    ) -> Result<(), StopReason> {
         match asked {
-            Asked::Head => self.take_snapshot(part, batch.end),
-            Asked::History(most, mut kept) => {
+            ReadPurpose::Head => self.take_snapshot(part, batch.end),
+            ReadPurpose::History(most, mut kept) => {
                 let manner = part.manner.as_deref();
                 for entry in batch.entries {
                     if manner.is_none_or(|manner| manner.shows(&entry, batch.end)) {
@@ -143,13 +149,17 @@ impl<S: Sink> Reader<'_, S> {
                 }
                 if batch.more {
                     part.answered = false;
-                    self.read(part, Start::After(batch.end), Asked::History(most, kept));
+                    self.read(part, Start::After(batch.end), ReadPurpose::History(most, kept));
                 } else {
                     let entries = Vec::from(kept).into_iter();
-                    part.work = Some(Box::new(Work::Deliver(entries, batch.end, Next::Live)));
+                    part.work = Some(Box::new(ReadState::Deliver(
+                        entries,
+                        batch.end,
+                        AfterReplay::Live,
+                    )));
                 }
             }
-            Asked::On => {
+            ReadPurpose::On => {
                 if mem::take(&mut part.lost) {
                     self.member
                         .client
@@ -158,7 +168,7 @@ impl<S: Sink> Reader<'_, S> {
                 }
                 let from = spot.position.get();
                 let missed = match part.manner.as_deref() {
-                    None => Missed::of(batch.resume),
+                    None => GapSize::of(batch.resume),
                     Some(manner) => manner.gap(&batch, from),
                 };
                 if let Some(missed) = missed {
@@ -167,10 +177,10 @@ impl<S: Sink> Reader<'_, S> {
                         if part.topic.options.gap_event != GAP_EVENT {
                             self.tell_gap(part, missed, None);
                         }
-                        return Err(Stop::Overtaken);
+                        return Err(StopReason::Overtaken);
                     }
                     if part.begun && part.topic.options.on_gap == OnGap::End {
-                        return Err(Stop::Overtaken);
+                        return Err(StopReason::Overtaken);
                     }
                     part.topic.gaps.fetch_add(1, Ordering::Relaxed);
                     if part
@@ -180,7 +190,7 @@ impl<S: Sink> Reader<'_, S> {
                     {
                         // Without an id: a client that loses the snapshot is told again.
                         self.tell_gap(part, missed, None);
-                        self.read(part, Start::Head, Asked::Head);
+                        self.read(part, Start::Head, ReadPurpose::Head);
                         return Ok(());
                     }
                     spot.position.set(Some(batch.start));
@@ -189,16 +199,20 @@ impl<S: Sink> Reader<'_, S> {
                 } else {
                     self.member.moves(spot, batch.start);
                 }
-                let next = if batch.more { Next::Read } else { Next::Live };
+                let next = if batch.more {
+                    AfterReplay::Read
+                } else {
+                    AfterReplay::Live
+                };
                 let entries = batch.entries.into_iter();
-                part.work = Some(Box::new(Work::Deliver(entries, batch.end, next)));
+                part.work = Some(Box::new(ReadState::Deliver(entries, batch.end, next)));
             }
         }
         part.begun = true;
         Ok(())
     }
 
-    fn tell_gap(&mut self, part: &Part, missed: Missed, id: Option<&EventId>) {
+    fn tell_gap(&mut self, part: &TopicReader, missed: GapSize, id: Option<&EventId>) {
         let frame = gap_frame(&part.topic.options.gap_event, id, missed.0);
         self.out.frame(&frame);
         if id.is_some() {
@@ -207,22 +221,22 @@ impl<S: Sink> Reader<'_, S> {
     }
 
     /// Asks for the state of the topic at its head.
-    fn take_snapshot(&self, part: &mut Part, at: Position) {
+    fn take_snapshot(&self, part: &mut TopicReader, at: Position) {
         let snapshot = part.manner.as_ref().and_then(|manner| manner.snapshot.as_ref());
         let id = Positions::id([at]).to_event_id();
         match (snapshot, id) {
             (Some(snapshot), Some(id)) => {
-                part.work = Some(Box::new(Work::Snapshot(snapshot(id), at)));
+                part.work = Some(Box::new(ReadState::Snapshot(snapshot(id), at)));
             }
-            _ => self.read(part, Start::After(at), Asked::On),
+            _ => self.read(part, Start::After(at), ReadPurpose::On),
         }
     }
 
     /// Gives what the log has returned. Whether anything was given, or passed over.
     fn deliver(
         &mut self,
-        part: &Part,
-        spot: &Spot,
+        part: &TopicReader,
+        spot: &TopicCursor,
         entries: &mut vec::IntoIter<Arc<Entry>>,
         end: Position,
     ) -> bool {
@@ -248,7 +262,7 @@ impl<S: Sink> Reader<'_, S> {
     }
 
     /// Reads from the window. Whether it moved.
-    fn follow(&mut self, part: &mut Part, spot: &Spot) -> bool {
+    fn follow(&mut self, part: &mut TopicReader, spot: &TopicCursor) -> bool {
         let Some(mut position) = spot.position.get() else {
             return false;
         };
@@ -301,24 +315,24 @@ impl<S: Sink> Reader<'_, S> {
     }
 
     /// While draining, the window may not know yet of what was published before.
-    fn lags(&self, part: &mut Part, position: Position) -> bool {
+    fn lags(&self, part: &mut TopicReader, position: Position) -> bool {
         part.until.is_some() && self.fall_behind(part, position)
     }
 
-    fn fall_behind(&self, part: &mut Part, position: Position) -> bool {
+    fn fall_behind(&self, part: &mut TopicReader, position: Position) -> bool {
         if part.until.is_some_and(|until| position.sequence >= until) {
             return false;
         }
-        self.read(part, Start::After(position), Asked::On);
+        self.read(part, Start::After(position), ReadPurpose::On);
         true
     }
 
     /// Writes an entry as this subscription's readers get it.
     fn give(&mut self, entry: &Entry, tells: bool) {
         match (tells, self.combines) {
-            (false, false) => self.out.entry(entry, Id::None),
+            (false, false) => self.out.entry(entry, IdLine::None),
             (true, false) => {
-                self.out.entry(entry, Id::Own);
+                self.out.entry(entry, IdLine::Own);
                 self.member.client.told.set(Told::All);
             }
             // The position of this topic may be told by none of its own, but those of others are.
@@ -329,10 +343,10 @@ impl<S: Sink> Reader<'_, S> {
                 Positions::write(self.member.positions(), &mut line);
                 line.push(b'\n');
                 if line.len() > b"id: \n".len() {
-                    self.out.entry(entry, Id::Line(&line));
+                    self.out.entry(entry, IdLine::Line(&line));
                     self.member.client.told.set(Told::All);
                 } else {
-                    self.out.entry(entry, Id::None);
+                    self.out.entry(entry, IdLine::None);
                 }
                 self.worker.scratch.set(line);
             }
@@ -341,7 +355,7 @@ impl<S: Sink> Reader<'_, S> {
 }
 
 /// What a reader may see of a snapshot.
-fn visible(part: &Part, at: Position, events: &[Event]) -> Result<Vec<Entry>, Error> {
+fn visible(part: &TopicReader, at: Position, events: &[Event]) -> Result<Vec<Entry>, Error> {
     let name = part.topic.options.event.as_ref();
     let now = SystemTime::now();
     let mut entries = Vec::with_capacity(events.len());
@@ -356,11 +370,11 @@ fn visible(part: &Part, at: Position, events: &[Event]) -> Result<Vec<Entry>, Er
 }
 
 /// Leaves the log alone for a while.
-fn pause(part: &mut Part, error: &LogError, start: Start, asked: Asked) {
+fn pause(part: &mut TopicReader, error: &LogError, start: Start, asked: ReadPurpose) {
     tracing::warn!(
         target: "sse_actix", topic = part.topic.name.as_str(), %error, cause = error_cause(error),
         "a topic cannot be read; its stream stays open"
     );
     let pause = Box::pin(tokio::time::sleep(PAUSE));
-    part.work = Some(Box::new(Work::Pause(pause, start, asked)));
+    part.work = Some(Box::new(ReadState::Pause(pause, start, asked)));
 }

@@ -2,12 +2,12 @@
 
 use sse_actix_core::{Entry, Frame};
 
-use crate::stream::buffer::Outbox;
+use crate::stream::buffer::EventBuffer;
 
 /// Where frames go.
 pub(in crate::hub) trait Sink {
     fn is_full(&self) -> bool;
-    fn entry(&mut self, entry: &Entry, id: Id<'_>);
+    fn entry(&mut self, entry: &Entry, id: IdLine<'_>);
     fn frame(&mut self, frame: &Frame);
     /// Not counted: nobody has published it.
     fn position(&mut self, frame: &Frame) {
@@ -16,54 +16,54 @@ pub(in crate::hub) trait Sink {
 }
 
 /// The id line of an entry, as one reader gets it.
-pub(in crate::hub) enum Id<'a> {
+pub(in crate::hub) enum IdLine<'a> {
     Own,
     None,
     /// A line, with its LF.
     Line(&'a [u8]),
 }
 
-/// An outbox, to be filled up to a mark.
-pub(super) struct Marked<'a> {
-    pub(super) outbox: &'a Outbox,
+/// A buffer, to be filled up to a mark.
+pub(super) struct LimitedBuffer<'a> {
+    pub(super) buffer: &'a EventBuffer,
     pub(super) mark: usize,
 }
 
-impl Sink for Marked<'_> {
+impl Sink for LimitedBuffer<'_> {
     fn is_full(&self) -> bool {
-        self.outbox.holds(self.mark)
+        self.buffer.holds(self.mark)
     }
 
-    fn entry(&mut self, entry: &Entry, id: Id<'_>) {
+    fn entry(&mut self, entry: &Entry, id: IdLine<'_>) {
         match id {
-            Id::Own => self.outbox.push_shared(entry.frame()),
-            Id::None => self.outbox.push_encoded(b"", entry.body()),
-            Id::Line(line) => self.outbox.push_encoded(line, entry.body()),
+            IdLine::Own => self.buffer.push_shared(entry.frame()),
+            IdLine::None => self.buffer.push_encoded(b"", entry.body()),
+            IdLine::Line(line) => self.buffer.push_encoded(line, entry.body()),
         }
     }
 
     fn frame(&mut self, frame: &Frame) {
-        self.outbox.push_encoded(frame, b"");
+        self.buffer.push_encoded(frame, b"");
     }
 
     fn position(&mut self, frame: &Frame) {
-        self.outbox.push_raw(frame);
+        self.buffer.push_raw(frame);
     }
 }
 
 /// Room for one frame.
-pub(in crate::hub) struct One(pub(in crate::hub) Option<Frame>);
+pub(in crate::hub) struct SingleFrame(pub(in crate::hub) Option<Frame>);
 
-impl Sink for One {
+impl Sink for SingleFrame {
     fn is_full(&self) -> bool {
         self.0.is_some()
     }
 
-    fn entry(&mut self, entry: &Entry, id: Id<'_>) {
+    fn entry(&mut self, entry: &Entry, id: IdLine<'_>) {
         self.0 = Some(match id {
-            Id::Own => entry.to_frame(),
-            Id::None => entry.to_frame_with(None),
-            Id::Line(line) => entry.to_frame_with(Some(line)),
+            IdLine::Own => entry.to_frame(),
+            IdLine::None => entry.to_frame_with(None),
+            IdLine::Line(line) => entry.to_frame_with(Some(line)),
         });
     }
 

@@ -10,22 +10,22 @@ use super::Subscription;
 use crate::{
     extract::LastEventId,
     hub::{
-        admission::limits::{Overload, Seat},
-        reader::{Brought, Part, Reading},
+        admission::limits::{LimitExceeded, StreamPermit},
+        reader::{ResumePoint, SubscriptionReader, TopicReader},
         stats::Eviction,
-        worker::{Member, Worker},
+        worker::{Subscriber, Worker},
     },
 };
 
 /// Why it does not begin.
 pub(super) enum Refused {
-    Overload(Overload),
+    LimitExceeded(LimitExceeded),
     NoRuntime,
 }
 
 impl Subscription {
     /// Takes its seat, and begins to read.
-    pub(super) fn begin(&mut self) -> Result<Reading, Refused> {
+    pub(super) fn begin(&mut self) -> Result<SubscriptionReader, Refused> {
         let state = &self.hub.0;
         let tags = match &self.request.control {
             Some(control) => {
@@ -39,20 +39,21 @@ impl Subscription {
         state
             .limits
             .check_rate(self.request.address)
-            .map_err(Refused::Overload)?;
-        let mut seat = Seat::take(&state.limits, self.request.address, &tags).map_err(Refused::Overload)?;
+            .map_err(Refused::LimitExceeded)?;
+        let mut seat =
+            StreamPermit::take(&state.limits, self.request.address, &tags).map_err(Refused::LimitExceeded)?;
         let worker = Worker::of(state).ok_or(Refused::NoRuntime)?;
 
         let brought = self.brought();
-        let parts: SmallVec<[Part; 1]> = self
+        let parts: SmallVec<[TopicReader; 1]> = self
             .parts
             .drain(..)
-            .map(|part| Part::new(state.topic(&part.topic), part.manner))
+            .map(|part| TopicReader::new(state.topic(&part.topic), part.manner))
             .collect();
-        let member = Rc::new(Member::new(self.request.control.clone(), parts.len()));
+        let member = Rc::new(Subscriber::new(self.request.control.clone(), parts.len()));
         let plain = self.options.is_plain(&self.request.method);
         member.plain.set(plain);
-        let reading = Reading::new(Rc::clone(&worker), Rc::clone(&member), parts, &brought, tags);
+        let reading = SubscriptionReader::new(Rc::clone(&worker), Rc::clone(&member), parts, &brought, tags);
         // Who waits for a reader may publish at once, for that reader.
         seat.begin_to_read();
         member.seat.set(Some(seat));
@@ -76,7 +77,7 @@ impl Subscription {
     }
 
     /// What the client has of each topic.
-    fn brought(&self) -> Vec<Brought> {
+    fn brought(&self) -> Vec<ResumePoint> {
         let id = self.request.last.as_ref().and_then(LastEventId::as_str);
         let unknown = self.request.last.as_ref().is_some_and(LastEventId::is_unknown);
         let positions = id.map(Positions::parse).unwrap_or_default();
@@ -87,9 +88,9 @@ impl Subscription {
         of_parts
             .into_iter()
             .map(|position| match position {
-                Some(position) => Brought::Position(position),
-                None if nonsense => Brought::Nonsense,
-                None => Brought::Nothing,
+                Some(position) => ResumePoint::Position(position),
+                None if nonsense => ResumePoint::Nonsense,
+                None => ResumePoint::Nothing,
             })
             .collect()
     }

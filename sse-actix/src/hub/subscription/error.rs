@@ -7,10 +7,10 @@ use sse_actix_core::Positions;
 
 /// One stream cannot have these topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TooManyTopics(pub(super) Fault);
+pub struct TooManyTopics(pub(super) TooManyTopicsKind);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum TooManyTopicsKind {
     Many(usize),
     Twice(String),
 }
@@ -18,12 +18,12 @@ pub(super) enum Fault {
 impl fmt::Display for TooManyTopics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Fault::Many(topics) => write!(
+            TooManyTopicsKind::Many(topics) => write!(
                 f,
                 "{topics} topics on one stream, but the id that resumes them all has room for {}; publish what belongs together on one topic, and filter",
                 Positions::MAX
             ),
-            Fault::Twice(topic) => write!(
+            TooManyTopicsKind::Twice(topic) => write!(
                 f,
                 "topic `{topic}` is on this stream already; subscribe to it once"
             ),

@@ -12,7 +12,7 @@ use crate::{
     extract::is_reconnect_after_end,
     lifecycle::ending::no_content,
     stream::{
-        buffer::Outbox,
+        buffer::EventBuffer,
         response,
         source::{Outcome, Source},
     },
@@ -25,17 +25,17 @@ impl Responder for Subscription {
         if !self.options.is_plain(request.method()) && is_reconnect_after_end(request) {
             return no_content();
         }
-        let outbox = Rc::new(Outbox::new(None));
+        let buffer = Rc::new(EventBuffer::new(None));
         let mut this = self.on(request);
         if request.method() == Method::HEAD {
-            return response::respond(request, &this.options, this.headers.as_ref(), outbox, Nothing);
+            return response::respond(request, &this.options, this.headers.as_ref(), buffer, Nothing);
         }
         match this.begin() {
             Ok(reading) => {
                 reading.member().becomes_answer();
-                response::respond(request, &this.options, this.headers.as_ref(), outbox, reading)
+                response::respond(request, &this.options, this.headers.as_ref(), buffer, reading)
             }
-            Err(Refused::Overload(overload)) => {
+            Err(Refused::LimitExceeded(overload)) => {
                 tracing::debug!(target: "sse_actix", path = request.path(), "turned away: {overload}");
                 let retry = this.hub.0.limits.retry();
                 let status = overload.status();
@@ -50,7 +50,7 @@ impl Responder for Subscription {
 struct Nothing;
 
 impl Source for Nothing {
-    fn poll_fill(&mut self, _: &Outbox, _: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll_fill(&mut self, _: &EventBuffer, _: &mut Context<'_>) -> Poll<Outcome> {
         Poll::Pending
     }
 }

@@ -6,14 +6,14 @@ use actix_web::Error;
 use futures_core::future::LocalBoxFuture;
 use sse_actix_core::{Batch, Entry, Event, EventId, Position, Resume, TopicName};
 
-pub(in crate::hub) struct PartSpec {
+pub(in crate::hub) struct TopicSelection {
     pub(in crate::hub) topic: TopicName,
-    pub(in crate::hub) manner: Option<Box<Manner>>,
+    pub(in crate::hub) manner: Option<Box<ReadOptions>>,
 }
 
 /// What is asked for beyond everything from now on; most parts have none.
 #[derive(Default)]
-pub(in crate::hub) struct Manner {
+pub(in crate::hub) struct ReadOptions {
     pub(in crate::hub) filter: Option<Filter>,
     pub(in crate::hub) since: Option<SystemTime>,
     pub(in crate::hub) after: Option<Position>,
@@ -26,17 +26,17 @@ pub(in crate::hub) type Filter = Box<dyn Fn(&Entry) -> bool>;
 pub(in crate::hub) type TakeSnapshot =
     Rc<dyn Fn(EventId) -> LocalBoxFuture<'static, Result<Vec<Event>, Error>>>;
 
-impl PartSpec {
+impl TopicSelection {
     pub(in crate::hub) fn new(topic: TopicName) -> Self {
         Self { topic, manner: None }
     }
 
-    pub(in crate::hub) fn manner(&mut self) -> &mut Manner {
+    pub(in crate::hub) fn manner(&mut self) -> &mut ReadOptions {
         self.manner.get_or_insert_default()
     }
 }
 
-impl Manner {
+impl ReadOptions {
     /// Whether a reader may see an entry.
     pub(in crate::hub) fn shows(&self, entry: &Entry, position: Position) -> bool {
         let in_time = self.since.is_none_or(|since| entry.at() >= since);
@@ -47,9 +47,9 @@ impl Manner {
     }
 
     /// What a reader that was at `from` is told of a gap: nothing of what it has no right to see.
-    pub(in crate::hub) fn gap(&self, batch: &Batch, from: Option<Position>) -> Option<Missed> {
+    pub(in crate::hub) fn gap(&self, batch: &Batch, from: Option<Position>) -> Option<GapSize> {
         let Resume::Gap { mut missed } = batch.resume else {
-            return Missed::of(batch.resume);
+            return GapSize::of(batch.resume);
         };
         let until = batch.start;
         // Nothing that came after this is gone, and all before it is none of its business.
@@ -69,15 +69,15 @@ impl Manner {
         }
         // How many of those that are gone it might have seen, nobody knows any more.
         let hides = self.filter.is_some() || self.since.is_some();
-        Some(Missed(missed.filter(|_| !hides)))
+        Some(GapSize(missed.filter(|_| !hides)))
     }
 }
 
 /// How many events a reader has missed; `None` if it is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::hub) struct Missed(pub(in crate::hub) Option<u64>);
+pub(in crate::hub) struct GapSize(pub(in crate::hub) Option<u64>);
 
-impl Missed {
+impl GapSize {
     /// What a reader is told that may see everything.
     pub(in crate::hub) fn of(resume: Resume) -> Option<Self> {
         match resume {
@@ -88,9 +88,9 @@ impl Missed {
     }
 }
 
-impl fmt::Debug for PartSpec {
+impl fmt::Debug for TopicSelection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PartSpec").field(&self.topic).finish()
+        f.debug_tuple("TopicSelection").field(&self.topic).finish()
     }
 }
 

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use sse_actix_core::Frame;
 
 use super::{Subscription, begin::Refused, error::NoRuntime};
-use crate::{hub::reader::One, lifecycle::control::Cause};
+use crate::{hub::reader::SingleFrame, lifecycle::control::Cause};
 
 /// Ends when the hub ends it: then the stream that it is [`on`](Subscription::on) ends as well. An `Err` is
 /// a snapshot's failure.
@@ -30,7 +30,7 @@ impl Stream for Subscription {
                     this.over = true;
                     return Poll::Ready(match refused {
                         Refused::NoRuntime => Some(Err(NoRuntime.into())),
-                        Refused::Overload(overload) => {
+                        Refused::LimitExceeded(overload) => {
                             tracing::debug!(target: "sse_actix", "turned away: {overload}");
                             if let Some(control) = &this.request.control {
                                 control.send_away(this.hub.0.limits.retry(), Cause::TurnedAway);
@@ -41,7 +41,7 @@ impl Stream for Subscription {
                 }
             },
         };
-        let mut one = One(None);
+        let mut one = SingleFrame(None);
         let polled = reading.poll(&mut one, cx);
         let is_over = reading.member().is_over();
         match (one.0, polled) {

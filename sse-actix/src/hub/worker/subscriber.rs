@@ -11,29 +11,29 @@ use smallvec::SmallVec;
 use sse_actix_core::{EventId, Position, Positions};
 
 use crate::{
-    hub::{admission::limits::Seat, presence::Stay},
+    hub::{admission::limits::StreamPermit, presence::PresenceGuard},
     lifecycle::control::StreamControl,
-    server::{Drive, Driven},
+    server::{ConnectionOwner, OwnedConnection},
 };
 
 /// A subscription, as its topics know it.
-pub(in crate::hub) struct Member {
-    pub(super) turn: Turn,
+pub(in crate::hub) struct Subscriber {
+    pub(super) turn: PollState,
     pub(in crate::hub) control: Option<StreamControl>,
-    pub(in crate::hub) seat: Cell<Option<Seat>>,
-    pub(in crate::hub) stays: Cell<Vec<Stay>>,
+    pub(in crate::hub) seat: Cell<Option<StreamPermit>>,
+    pub(in crate::hub) stays: Cell<Vec<PresenceGuard>>,
     /// Its connection, if that was handed over.
-    connection: OnceCell<Weak<dyn Drive>>,
-    pub(super) keep_alive: KeptAlive,
-    pub(in crate::hub) client: ClientKnows,
+    connection: OnceCell<Weak<dyn OwnedConnection>>,
+    pub(super) keep_alive: KeepAliveState,
+    pub(in crate::hub) client: KnownPosition,
     /// Its stream is for clients other than `EventSource`: a gap aborts it.
     pub(in crate::hub) plain: Cell<bool>,
-    pub(in crate::hub) places: SmallVec<[Spot; 1]>,
+    pub(in crate::hub) places: SmallVec<[TopicCursor; 1]>,
 }
 
 /// When a subscription goes on.
 #[derive(Default)]
-pub(super) struct Turn {
+pub(super) struct PollState {
     waker: RefCell<Option<Waker>>,
     /// It has read everything, and was not woken since.
     pub(super) waiting: Cell<bool>,
@@ -46,7 +46,7 @@ pub(super) struct Turn {
 
 /// When a subscription is kept alive.
 #[derive(Default)]
-pub(super) struct KeptAlive {
+pub(super) struct KeepAliveState {
     /// When it last wrote, in milliseconds of the worker's clock.
     pub(super) wrote: Cell<u64>,
     /// After how many milliseconds of silence a keep-alive is due; 0 as long as nobody asked.
@@ -55,7 +55,7 @@ pub(super) struct KeptAlive {
 }
 
 /// What a client knows of where it is, by the ids that it was sent.
-pub(in crate::hub) struct ClientKnows {
+pub(in crate::hub) struct KnownPosition {
     pub(in crate::hub) told: Cell<Told>,
     /// How many topics have not begun of which its own id says nothing that could be understood. Until all of them
     /// have told their gaps, no id is told: one that names some topics says that the others are new.
@@ -76,7 +76,7 @@ pub(in crate::hub) enum Told {
 }
 
 /// A subscription's place in one topic.
-pub(in crate::hub) struct Spot {
+pub(in crate::hub) struct TopicCursor {
     pub(super) key: Cell<usize>,
     pub(super) slot: Cell<Option<usize>>,
     pub(in crate::hub) position: Cell<Option<Position>>,
@@ -84,22 +84,22 @@ pub(in crate::hub) struct Spot {
     pub(in crate::hub) silent: Cell<bool>,
 }
 
-impl Member {
+impl Subscriber {
     pub(in crate::hub) fn new(control: Option<StreamControl>, parts: usize) -> Self {
-        let spot = || Spot {
+        let spot = || TopicCursor {
             key: Cell::new(0),
             slot: Cell::new(None),
             position: Cell::new(None),
             silent: Cell::new(false),
         };
         Self {
-            turn: Turn::default(),
+            turn: PollState::default(),
             control,
             seat: Cell::default(),
             stays: Cell::default(),
             connection: OnceCell::new(),
-            keep_alive: KeptAlive::default(),
-            client: ClientKnows {
+            keep_alive: KeepAliveState::default(),
+            client: KnownPosition {
                 told: Cell::new(Told::All),
                 lost: Cell::new(0),
                 by_events: Cell::new(true),
@@ -136,7 +136,7 @@ impl Member {
     }
 
     /// It is at a position of a topic, without an event that tells so.
-    pub(in crate::hub) fn moves(&self, spot: &Spot, to: Position) {
+    pub(in crate::hub) fn moves(&self, spot: &TopicCursor, to: Position) {
         let before = spot.position.replace(Some(to));
         if before == Some(to) || spot.silent.get() {
             return;
@@ -175,7 +175,7 @@ impl Member {
         at - at % grain
     }
 
-    pub(super) fn waits_before(&self, spot: &Spot, head: Position) -> bool {
+    pub(super) fn waits_before(&self, spot: &TopicCursor, head: Position) -> bool {
         self.turn.waiting.get()
             && spot
                 .position
@@ -190,10 +190,10 @@ impl Member {
 
     /// Lets it send what it has, at once if its connection was handed over. To be called when nothing of the worker is
     /// borrowed: its body is polled, and whatever is around that.
-    pub(super) fn go_on(&self, connection: Option<&dyn Drive>, now: u32) {
+    pub(super) fn go_on(&self, connection: Option<&dyn OwnedConnection>, now: u32) {
         self.turn.waiting.set(false);
         // A panic of what is around its body ends this stream alone.
-        let drive = |connection: &dyn Drive| catch_unwind(AssertUnwindSafe(|| connection.drive()));
+        let drive = |connection: &dyn OwnedConnection| catch_unwind(AssertUnwindSafe(|| connection.drive()));
         let driven = connection.is_some_and(|connection| drive(connection).unwrap_or(false));
         // What is around its body may poll that in another task.
         if !driven || !self.turn.waiting.get() {
@@ -202,7 +202,7 @@ impl Member {
     }
 
     /// Its connection, if that was handed over.
-    pub(super) fn connection(&self) -> Option<Rc<dyn Drive>> {
+    pub(super) fn connection(&self) -> Option<Rc<dyn OwnedConnection>> {
         self.connection.get().and_then(Weak::upgrade)
     }
 
@@ -215,8 +215,8 @@ impl Member {
     }
 }
 
-impl Driven for Member {
-    fn carried_by(&self, connection: Weak<dyn Drive>) {
+impl ConnectionOwner for Subscriber {
+    fn owns(&self, connection: Weak<dyn OwnedConnection>) {
         // A stream stays on its connection.
         if self.connection.set(connection).is_ok()
             && let Some(mut seat) = self.seat.take()

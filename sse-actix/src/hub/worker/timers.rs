@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::{SLICE, TICK, Worker, subscriber::Member};
+use super::{SLICE, TICK, Worker, subscriber::Subscriber};
 use crate::hub::stats::Eviction;
 
 /// When what is due.
@@ -25,11 +25,11 @@ pub(super) struct Schedule {
     pub(super) now: Cell<Option<u64>>,
     deadlines: RefCell<Deadlines>,
     /// Whom to look at for a keep-alive, by time in milliseconds.
-    beats: RefCell<BTreeMap<u64, Vec<Weak<Member>>>>,
+    beats: RefCell<BTreeMap<u64, Vec<Weak<Subscriber>>>>,
 }
 
 /// Whom to end when and why; told from others at the same instant by a number.
-type Deadlines = BTreeMap<(Instant, u64), (Weak<Member>, Eviction)>;
+type Deadlines = BTreeMap<(Instant, u64), (Weak<Subscriber>, Eviction)>;
 
 impl Schedule {
     pub(super) fn new() -> Self {
@@ -47,7 +47,7 @@ impl Schedule {
 
 impl Worker {
     /// Ends a member at a time, for a reason.
-    pub(in crate::hub) fn end_at(&self, member: &Rc<Member>, at: Instant, reason: Eviction) {
+    pub(in crate::hub) fn end_at(&self, member: &Rc<Subscriber>, at: Instant, reason: Eviction) {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let key = (at, NEXT.fetch_add(1, Ordering::Relaxed));
         self.schedule
@@ -138,7 +138,7 @@ impl Worker {
     }
 
     /// Whether a member is to be kept alive now. From when it is first asked, the member is woken for it.
-    pub(in crate::hub) fn beats(&self, member: &Rc<Member>, after: Duration, wrote: bool) -> bool {
+    pub(in crate::hub) fn beats(&self, member: &Rc<Subscriber>, after: Duration, wrote: bool) -> bool {
         let beat = member.keep_alive.is_due.take();
         let first = member.keep_alive.silence.get() == 0;
         if first {
@@ -160,7 +160,7 @@ impl Worker {
         beat && !wrote
     }
 
-    fn beat_at(&self, member: &Rc<Member>, at: u64) {
+    fn beat_at(&self, member: &Rc<Subscriber>, at: u64) {
         let at = member.rounded(at);
         let mut beats = self.schedule.beats.borrow_mut();
         let earliest = beats.keys().next().is_none_or(|first| at < *first);

@@ -15,7 +15,7 @@ use slab::Slab;
 use sse_actix_core::{Batch, Completion, Limit, LogError, Position, Resume, Start, Watch, Window};
 use tokio::time::Sleep;
 
-use super::{Due, SLICE, Worker, subscriber::Member};
+use super::{DueSubscribers, SLICE, Worker, subscriber::Subscriber};
 use crate::hub::registry::TopicState;
 
 /// How long a failed read is left alone.
@@ -26,14 +26,14 @@ const PULL: Limit = Limit {
     bytes: 256 * 1024,
 };
 
-pub(in crate::hub) struct LocalTopic {
+pub(in crate::hub) struct WorkerTopic {
     pub(in crate::hub) state: Arc<TopicState>,
     pub(in crate::hub) window: Window,
     pub(in crate::hub) delivered: Cell<u64>,
-    pub(super) readers: Slab<(Rc<Member>, usize)>,
+    pub(super) readers: Slab<(Rc<Subscriber>, usize)>,
     #[expect(dead_code, reason = "held for its drop")]
     watch: Watch,
-    pull: Pull,
+    pull: LogRead,
     /// The log has more than the window.
     pub(super) grown: bool,
     /// The next reader to be woken; `None` when all have been.
@@ -43,14 +43,14 @@ pub(in crate::hub) struct LocalTopic {
     pub(super) queued: bool,
 }
 
-enum Pull {
+enum LogRead {
     None,
-    Reading(Completion<Result<Batch, LogError>>),
+    SubscriptionReader(Completion<Result<Batch, LogError>>),
     Pausing(Pin<Box<Sleep>>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum StepResult {
     /// Nothing more to do.
     Done,
     /// It waits for the log.
@@ -59,7 +59,7 @@ pub(super) enum Step {
     Again,
 }
 
-impl LocalTopic {
+impl WorkerTopic {
     pub(super) fn new(topic: &Arc<TopicState>, watch: Watch) -> Self {
         Self {
             state: Arc::clone(topic),
@@ -67,7 +67,7 @@ impl LocalTopic {
             delivered: Cell::new(0),
             readers: Slab::new(),
             watch,
-            pull: Pull::None,
+            pull: LogRead::None,
             grown: false,
             waking: None,
             settling: false,
@@ -76,11 +76,16 @@ impl LocalTopic {
     }
 
     /// Reads new entries into the window, and adds to `due` the readers that wait for them.
-    pub(super) fn step(&mut self, worker: &Worker, due: &mut Due, cx: &mut Context<'_>) -> Step {
+    pub(super) fn step(
+        &mut self,
+        worker: &Worker,
+        due: &mut DueSubscribers,
+        cx: &mut Context<'_>,
+    ) -> StepResult {
         let waits = self.pull(worker, cx);
         while let Some(next) = self.waking {
             if due.len() >= SLICE {
-                return Step::Again;
+                return StepResult::Again;
             }
             let Some(head) = self.window.head() else { break };
             self.waking = self.find_due(next, head, due);
@@ -89,19 +94,23 @@ impl LocalTopic {
         // As long as no reader has reached the head, there is nothing to go on from.
         let reads_on = self.grown && !waits && self.window.head().is_some();
         if self.waking.is_some() || reads_on {
-            return Step::Again;
+            return StepResult::Again;
         }
         if self.settling {
             self.settling = false;
-            return Step::Again;
+            return StepResult::Again;
         }
         // Everyone has had a turn; who has not read by now has fallen behind.
         self.window.clear();
-        if waits { Step::Waits } else { Step::Done }
+        if waits {
+            StepResult::Waits
+        } else {
+            StepResult::Done
+        }
     }
 
     /// The readers from `next` on that wait before `head`; where to go on, if there may be more.
-    fn find_due(&self, mut next: usize, head: Position, due: &mut Due) -> Option<usize> {
+    fn find_due(&self, mut next: usize, head: Position, due: &mut DueSubscribers) -> Option<usize> {
         // A slot may be empty; there are never more slots than there were readers at once.
         while next < self.readers.capacity() && due.len() < SLICE {
             if let Some((member, part)) = self.readers.get(next)
@@ -119,7 +128,7 @@ impl LocalTopic {
     fn pull(&mut self, worker: &Worker, cx: &mut Context<'_>) -> bool {
         loop {
             match &mut self.pull {
-                Pull::None => {
+                LogRead::None => {
                     let Some(head) = self.window.head().filter(|_| self.grown) else {
                         return false;
                     };
@@ -131,21 +140,21 @@ impl LocalTopic {
                         .read(&self.state.name, start, PULL, SystemTime::now());
                     match read.into_ready() {
                         Ok(batch) => return self.take(batch, cx),
-                        Err(later) => self.pull = Pull::Reading(later),
+                        Err(later) => self.pull = LogRead::SubscriptionReader(later),
                     }
                 }
-                Pull::Reading(reading) => {
+                LogRead::SubscriptionReader(reading) => {
                     let Poll::Ready(batch) = Pin::new(reading).poll(cx) else {
                         return true;
                     };
-                    self.pull = Pull::None;
+                    self.pull = LogRead::None;
                     return self.take(batch, cx);
                 }
-                Pull::Pausing(pause) => {
+                LogRead::Pausing(pause) => {
                     if pause.as_mut().poll(cx).is_pending() {
                         return true;
                     }
-                    self.pull = Pull::None;
+                    self.pull = LogRead::None;
                 }
             }
         }
@@ -178,7 +187,7 @@ impl LocalTopic {
                 self.grown = true;
                 let mut pause = Box::pin(tokio::time::sleep(PAUSE));
                 let waits = pause.as_mut().poll(cx).is_pending();
-                self.pull = Pull::Pausing(pause);
+                self.pull = LogRead::Pausing(pause);
                 waits
             }
         }

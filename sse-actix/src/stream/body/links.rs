@@ -7,22 +7,22 @@ use sse_actix_core::Retry;
 use super::Carrier;
 use crate::{
     lifecycle::{control::StreamControl, shutdown::Registration},
-    server::Place,
+    server::OpenStreamGuard,
 };
 
 /// What a stream is tied to, and leaves when it ends.
-pub(crate) struct Links {
+pub(crate) struct StreamGuards {
     pub(crate) control: StreamControl,
     pub(crate) registration: Option<Registration>,
     #[expect(dead_code, reason = "held for its drop")]
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<OpenStreamGuard>,
     pub(crate) carrier: Carrier,
     /// Whether the stream is for clients other than `EventSource`: nothing of ours is in it, and an end that is not
     /// its source's own is an abort.
     pub(crate) plain: bool,
 }
 
-impl Links {
+impl StreamGuards {
     pub(super) fn retry_after_drain(&self) -> Retry {
         match (self.control.retry(), &self.registration) {
             (Some(retry), _) => retry,

@@ -10,7 +10,7 @@ use std::{
 
 use sse_actix_core::{Emit, Retry};
 
-use crate::stream::buffer::Outbox;
+use crate::stream::buffer::EventBuffer;
 
 /// Sends the events of a function under [`#[sse_stream]`](macro@crate::sse_stream): what
 /// [`emit!`](crate::emit) uses there, for helper functions.
@@ -46,12 +46,12 @@ use crate::stream::buffer::Outbox;
 /// ```
 #[derive(Clone, Copy)]
 pub struct Emitter<'a> {
-    outbox: &'a Outbox,
+    buffer: &'a EventBuffer,
 }
 
 impl<'a> Emitter<'a> {
-    pub(super) fn new(outbox: &'a Outbox) -> Self {
-        Self { outbox }
+    pub(super) fn new(buffer: &'a EventBuffer) -> Self {
+        Self { buffer }
     }
 
     /// Lets the head leave, with the next time the function waits. As [`open!()`](crate::open).
@@ -76,7 +76,7 @@ impl<'a> Emitter<'a> {
     /// # Ok(()) }
     /// ```
     pub fn open(self) {
-        self.outbox.open();
+        self.buffer.open();
     }
 
     /// As [`open`](Self::open), and tells a browser how long to wait before it reconnects: the stream begins with
@@ -107,7 +107,7 @@ impl<'a> Emitter<'a> {
     /// # }
     /// ```
     pub fn open_with(self, retry: impl Into<Retry>) {
-        self.outbox.open_with(retry.into());
+        self.buffer.open_with(retry.into());
     }
 
     /// Sends one event. Ready at once, unless as much is waiting for the client as is kept. As
@@ -137,14 +137,14 @@ impl<'a> Emitter<'a> {
     /// # Ok(()) }
     /// ```
     #[inline]
-    pub fn emit<T: Emit>(self, value: T) -> Emission<'a, T> {
-        Emission {
-            outbox: self.outbox,
-            push: |outbox, value| Delivery::of(outbox.push(value)),
-            delivery: if self.outbox.is_full() {
-                Delivery::Waiting(value)
+    pub fn emit<T: Emit>(self, value: T) -> EmitFuture<'a, T> {
+        EmitFuture {
+            buffer: self.buffer,
+            push: |buffer, value| EmitState::of(buffer.push(value)),
+            delivery: if self.buffer.is_full() {
+                EmitState::Waiting(value)
             } else {
-                Delivery::of(self.outbox.push(value))
+                EmitState::of(self.buffer.push(value))
             },
         }
     }
@@ -160,8 +160,8 @@ impl fmt::Debug for Emitter<'_> {
 ///
 /// ```
 /// # use actix_web::test::TestRequest;
-/// # use sse_actix::{Emission, Emitter, sse_stream, test::respond};
-/// fn greet<'a>(emitter: Emitter<'a>, name: &str) -> Emission<'a, String> {
+/// # use sse_actix::{EmitFuture, Emitter, sse_stream, test::respond};
+/// fn greet<'a>(emitter: Emitter<'a>, name: &str) -> EmitFuture<'a, String> {
 ///     emitter.emit(format!("hello {name}"))
 /// }
 ///
@@ -177,13 +177,13 @@ impl fmt::Debug for Emitter<'_> {
 // It is one for any `T`, since `T: Emit` was asked for when it was made: asked for again, a value that
 // cannot be sent would be told twice.
 #[must_use = "an event is sent when this is awaited"]
-pub struct Emission<'a, T> {
-    outbox: &'a Outbox,
-    push: fn(&Outbox, T) -> Delivery<T>,
-    delivery: Delivery<T>,
+pub struct EmitFuture<'a, T> {
+    buffer: &'a EventBuffer,
+    push: fn(&EventBuffer, T) -> EmitState<T>,
+    delivery: EmitState<T>,
 }
 
-enum Delivery<T> {
+enum EmitState<T> {
     /// Until there is room.
     Waiting(T),
     Done,
@@ -191,7 +191,7 @@ enum Delivery<T> {
     Failed,
 }
 
-impl<T> Delivery<T> {
+impl<T> EmitState<T> {
     #[inline]
     fn of(pushed: Result<(), ()>) -> Self {
         match pushed {
@@ -202,33 +202,33 @@ impl<T> Delivery<T> {
 }
 
 /// The value is moved out, never pinned.
-impl<T> Unpin for Emission<'_, T> {}
+impl<T> Unpin for EmitFuture<'_, T> {}
 
-impl<T> Future for Emission<'_, T> {
+impl<T> Future for EmitFuture<'_, T> {
     type Output = ();
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let Delivery::Waiting(_) = self.delivery {
-            if self.outbox.is_full() {
-                // The body empties the outbox as soon as this returns, and polls again: waking now is
+        if let EmitState::Waiting(_) = self.delivery {
+            if self.buffer.is_full() {
+                // The body empties the buffer as soon as this returns, and polls again: waking now is
                 // what makes a combinator that keeps its own wake list poll this future then.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if let Delivery::Waiting(value) = mem::replace(&mut self.delivery, Delivery::Done) {
-                self.delivery = (self.push)(self.outbox, value);
+            if let EmitState::Waiting(value) = mem::replace(&mut self.delivery, EmitState::Done) {
+                self.delivery = (self.push)(self.buffer, value);
             }
         }
         match self.delivery {
-            Delivery::Done => Poll::Ready(()),
-            Delivery::Waiting(_) | Delivery::Failed => Poll::Pending,
+            EmitState::Done => Poll::Ready(()),
+            EmitState::Waiting(_) | EmitState::Failed => Poll::Pending,
         }
     }
 }
 
-impl<T> fmt::Debug for Emission<'_, T> {
+impl<T> fmt::Debug for EmitFuture<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Emission")
+        f.write_str("EmitFuture")
     }
 }
