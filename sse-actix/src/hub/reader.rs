@@ -58,7 +58,7 @@ const CATCH_UP: Limit = Limit {
 
 pub(super) struct SubscriptionReader {
     worker: Rc<Worker>,
-    member: Rc<Subscriber>,
+    subscriber: Rc<Subscriber>,
     parts: SmallVec<[TopicReader; 1]>,
     /// Who is to be present once it has begun to read all its topics.
     arriving: Vec<Box<str>>,
@@ -174,26 +174,27 @@ pub(super) enum ResumePoint {
 impl SubscriptionReader {
     pub(super) fn new(
         worker: Rc<Worker>,
-        member: Rc<Subscriber>,
+        subscriber: Rc<Subscriber>,
         mut parts: SmallVec<[TopicReader; 1]>,
         brought: &[ResumePoint],
         tags: Vec<Box<str>>,
     ) -> Self {
         for (at, (part, brought)) in parts.iter_mut().zip(brought).enumerate() {
-            if let (Some(spot), ResumePoint::Position(position)) = (member.places.get(at), brought) {
+            if let (Some(cursor), ResumePoint::Position(position)) = (subscriber.cursors.get(at), brought) {
                 // Kept in the ids of other topics' events until this one has begun.
-                spot.position
+                cursor
+                    .position
                     .set(Some(*position).filter(|_| part.topic.options.replays));
             }
-            if let Some(spot) = member.places.get(at) {
-                spot.silent.set(!part.topic.options.replays);
+            if let Some(cursor) = subscriber.cursors.get(at) {
+                cursor.silent.set(!part.topic.options.replays);
             }
             if matches!(brought, ResumePoint::Nonsense) && part.topic.options.replays {
                 part.lost = true;
-                member.client.lost.set(member.client.lost.get() + 1);
+                subscriber.client.lost.set(subscriber.client.lost.get() + 1);
             }
             // First it is registered, then it is read: what comes in between is not missed.
-            worker.join(&member, at, &part.topic);
+            worker.join(&subscriber, at, &part.topic);
             let (start, asked) = part.start(*brought);
             let read = worker
                 .state
@@ -204,7 +205,7 @@ impl SubscriptionReader {
         }
         Self {
             worker,
-            member,
+            subscriber,
             parts,
             arriving: tags,
         }
@@ -212,9 +213,9 @@ impl SubscriptionReader {
 
     /// Gives what is ready to `out`.
     pub(super) fn poll(&mut self, out: &mut impl Sink, cx: &mut Context<'_>) -> Poll<Outcome> {
-        self.member.touch(self.worker.now());
-        if self.member.is_over() {
-            self.member.wait(cx);
+        self.subscriber.touch(self.worker.now());
+        if self.subscriber.is_over() {
+            self.subscriber.wait(cx);
             return Poll::Pending;
         }
         loop {
@@ -232,32 +233,32 @@ impl SubscriptionReader {
                 }
                 let mut reader = ReadStep {
                     worker: &self.worker,
-                    member: &self.member,
+                    subscriber: &self.subscriber,
                     combines,
                     holds_back,
                     out,
                 };
-                let Some(spot) = self.member.places.get(at) else {
+                let Some(cursor) = self.subscriber.cursors.get(at) else {
                     continue;
                 };
-                match reader.advance(part, spot, cx) {
+                match reader.advance(part, cursor, cx) {
                     Ok(true) => moved = true,
                     Ok(false) => {}
                     Err(StopReason::Failed(error)) => return Poll::Ready(Err(error)),
                     Err(StopReason::Overtaken) => {
-                        self.worker.evict(&self.member, Eviction::Overtaken);
+                        self.worker.evict(&self.subscriber, Eviction::Overtaken);
                         return Poll::Pending;
                     }
                 }
             }
             if !moved {
                 if !holds_back
-                    && self.member.client.told.get() == Told::Nothing
+                    && self.subscriber.client.told.get() == Told::Nothing
                     && let Some(frame) = self.position_frame()
                 {
                     out.position(&frame);
                 }
-                self.member.wait(cx);
+                self.subscriber.wait(cx);
                 return Poll::Pending;
             }
         }
@@ -269,12 +270,12 @@ impl SubscriptionReader {
             return;
         }
         let tags: Vec<Arc<str>> = self.arriving.drain(..).map(Arc::from).collect();
-        let stays = self.parts.iter().map(|part| part.topic.present.join(&tags));
-        self.member.stays.set(stays.collect());
+        let presence = self.parts.iter().map(|part| part.topic.present.join(&tags));
+        self.subscriber.presence.set(presence.collect());
     }
 
-    pub(super) fn member(&self) -> &Rc<Subscriber> {
-        &self.member
+    pub(super) fn subscriber(&self) -> &Rc<Subscriber> {
+        &self.subscriber
     }
 
     /// Whether one of its topics tells positions by events of their own; [`position_frame`](Self::position_frame)
@@ -297,17 +298,19 @@ impl SubscriptionReader {
 
     fn take_position(&self, frame: impl FnOnce(&EventId) -> Option<Frame>) -> Option<Frame> {
         let id = self
-            .member
+            .subscriber
             .has_position_to_tell()
-            .then(|| self.member.id())
+            .then(|| self.subscriber.id())
             .flatten()?;
-        self.member.client.told.set(Told::All);
+        self.subscriber.client.told.set(Told::All);
         frame(&id)
     }
 
     /// What is due on a stream that looks after its keep-alives itself: the position, after so much silence.
     pub(super) fn due_position(&self, after: Duration) -> Option<Frame> {
-        if self.member.has_position_to_tell() && self.worker.beats(&self.member, after, false) {
+        if self.subscriber.has_position_to_tell()
+            && self.worker.keep_alive_due(&self.subscriber, after, false)
+        {
             return self.position_frame();
         }
         None
@@ -316,18 +319,18 @@ impl SubscriptionReader {
 
 impl Drop for SubscriptionReader {
     fn drop(&mut self) {
-        self.worker.leave(&self.member);
+        self.worker.leave(&self.subscriber);
     }
 }
 
 impl Source for SubscriptionReader {
     fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let mark = self.mark();
+        let mark = self.fill_limit();
         self.poll(&mut LimitedBuffer { buffer, mark }, cx)
     }
 
-    fn beats(&mut self, after: Duration, wrote: bool) -> Option<bool> {
-        Some(self.worker.beats(&self.member, after, wrote))
+    fn keep_alive_due(&mut self, after: Duration, wrote: bool) -> Option<bool> {
+        Some(self.worker.keep_alive_due(&self.subscriber, after, wrote))
     }
 
     fn keep_alive_with_position(&mut self, name: Option<&EventName>) -> Option<Bytes> {
@@ -342,28 +345,28 @@ impl Source for SubscriptionReader {
         false
     }
 
-    fn mark(&self) -> usize {
-        if self.member.is_driven() {
+    fn fill_limit(&self) -> usize {
+        if self.subscriber.is_driven() {
             DRIVEN_PORTION
         } else {
             PORTION
         }
     }
 
-    fn portion(&self) -> Option<usize> {
+    fn chunk_limit(&self) -> Option<usize> {
         // Who writes to the socket itself keeps nothing.
-        (!self.member.is_driven()).then_some(PORTION)
+        (!self.subscriber.is_driven()).then_some(PORTION)
     }
 
     fn driven(&self) -> Option<Rc<dyn ConnectionOwner>> {
-        Some(Rc::clone(&self.member) as _)
+        Some(Rc::clone(&self.subscriber) as _)
     }
 
-    fn waits(&self) -> bool {
-        self.member.is_waiting()
+    fn is_idle(&self) -> bool {
+        self.subscriber.is_waiting()
     }
 
-    fn drain(&mut self) -> bool {
+    fn stop_at_current_head(&mut self) -> bool {
         for part in &mut self.parts {
             if part.until.is_none() {
                 let known = self.worker.state.log.stats(&part.topic.name);

@@ -104,7 +104,7 @@ impl Worker {
     }
 
     /// Adds a member's part to a topic, before it reads from it.
-    pub(super) fn join(&self, member: &Rc<Subscriber>, part: usize, topic: &Arc<TopicState>) {
+    pub(super) fn join(&self, subscriber: &Rc<Subscriber>, part: usize, topic: &Arc<TopicState>) {
         let mut topics = self.topics.by_key.borrow_mut();
         let known = self.topics.keys.borrow().get(&topic.name).copied();
         let key = known.unwrap_or_else(|| {
@@ -120,10 +120,11 @@ impl Worker {
             self.topics.keys.borrow_mut().insert(topic.name.clone(), key);
             key
         });
-        if let (Some(local), Some(spot)) = (topics.get_mut(key), member.places.get(part)) {
-            spot.key.set(key);
-            spot.slot
-                .set(Some(local.readers.insert((Rc::clone(member), part))));
+        if let (Some(local), Some(cursor)) = (topics.get_mut(key), subscriber.cursors.get(part)) {
+            cursor.key.set(key);
+            cursor
+                .slot
+                .set(Some(local.readers.insert((Rc::clone(subscriber), part))));
         }
         self.readers.set(self.readers.get() + 1);
         if self.readers.get() == 1 {
@@ -132,12 +133,12 @@ impl Worker {
     }
 
     /// Ends a member's parts in all its topics, and gives back what it occupies.
-    pub(super) fn leave(&self, member: &Subscriber) {
-        member.turn.over.set(true);
-        for spot in &member.places {
-            let Some(slot) = spot.slot.take() else { continue };
+    pub(super) fn leave(&self, subscriber: &Subscriber) {
+        subscriber.turn.over.set(true);
+        for cursor in &subscriber.cursors {
+            let Some(slot) = cursor.slot.take() else { continue };
             let mut topics = self.topics.by_key.borrow_mut();
-            let Some(local) = topics.get_mut(spot.key.get()) else {
+            let Some(local) = topics.get_mut(cursor.key.get()) else {
                 continue;
             };
             let reader = local.readers.try_remove(slot);
@@ -147,39 +148,39 @@ impl Worker {
             if local.readers.is_empty() {
                 local.tell(self);
                 self.topics.keys.borrow_mut().remove(&local.state.name);
-                gone = topics.try_remove(spot.key.get());
+                gone = topics.try_remove(cursor.key.get());
             }
             // What they own may be anything, so it goes without the borrow.
             drop(topics);
             drop((reader, gone));
         }
-        drop((member.seat.take(), member.stays.take()));
+        drop((subscriber.permit.take(), subscriber.presence.take()));
     }
 
     /// Lets a reader look at its topic.
     pub(super) fn with_topic<T>(
         &self,
-        spot: &TopicCursor,
+        cursor: &TopicCursor,
         look: impl FnOnce(&WorkerTopic) -> T,
     ) -> Option<T> {
         let topics = self.topics.by_key.borrow();
-        spot.slot.get()?;
-        topics.get(spot.key.get()).map(look)
+        cursor.slot.get()?;
+        topics.get(cursor.key.get()).map(look)
     }
 
     /// A reader has read up to the head: from there on the window knows what is new.
-    pub(super) fn reached(&self, spot: &TopicCursor, position: Position) {
+    pub(super) fn reached(&self, cursor: &TopicCursor, position: Position) {
         let mut topics = self.topics.by_key.borrow_mut();
-        let key = spot.key.get();
+        let key = cursor.key.get();
         if let Some(local) = topics.get_mut(key)
             // Or that is of an earlier life of the log, which is over: this reader would ask the log again and again.
             && local.window.head().is_none_or(|head| head.epoch != position.epoch)
         {
             // Who was in the earlier life is still to find out.
-            local.waking = local.window.head().map(|_| 0);
+            local.next_to_wake = local.window.head().map(|_| 0);
             local.window.begin(position);
             // It may have grown since it was read.
-            local.grown = true;
+            local.has_new_entries = true;
             self.activate(local, key);
             self.wake_pump();
         }
@@ -187,21 +188,21 @@ impl Worker {
 
     /// Ends a member's stream so that its client comes back, and frees what it occupies at once, be it polled
     /// again or not.
-    pub(super) fn evict(&self, member: &Rc<Subscriber>, reason: Eviction) {
-        if member.turn.over.get() {
+    pub(super) fn evict(&self, subscriber: &Rc<Subscriber>, reason: Eviction) {
+        if subscriber.turn.over.get() {
             return;
         }
         self.state.counters.evicted(reason, 1);
-        for spot in &member.places {
-            self.with_topic(spot, |local| local.state.counters.evicted(reason, 1));
+        for cursor in &subscriber.cursors {
+            self.with_topic(cursor, |local| local.state.counters.evicted(reason, 1));
         }
-        self.leave(member);
-        if let Some(control) = &member.control {
+        self.leave(subscriber);
+        if let Some(control) = &subscriber.control {
             // Not all at once.
             let retry = Duration::from_millis(fastrand::u64(1_000..=5_000));
             control.send_away(Retry::from(retry), reason.cause());
         }
-        member.wake(self.now());
+        subscriber.wake(self.now());
     }
 
     fn wake_pump(&self) {
@@ -212,8 +213,8 @@ impl Worker {
     }
 
     fn activate(&self, local: &mut WorkerTopic, key: usize) {
-        if !local.queued {
-            local.queued = true;
+        if !local.is_queued {
+            local.is_queued = true;
             self.topics.active.borrow_mut().push_back(key);
         }
     }
@@ -222,7 +223,7 @@ impl Worker {
         self.pump.set(Some(cx.waker().clone()));
         while let Poll::Ready(key) = self.mailbox.poll_next(cx) {
             if let Some(local) = self.topics.by_key.borrow_mut().get_mut(key) {
-                local.grown = true;
+                local.has_new_entries = true;
                 self.activate(local, key);
             }
         }
@@ -238,7 +239,7 @@ impl Worker {
             let Some(local) = topics.get_mut(key) else {
                 continue;
             };
-            local.queued = false;
+            local.is_queued = false;
             let step = local.step(self, &mut due, cx);
             if step != StepResult::Done {
                 self.activate(local, key);
@@ -250,12 +251,12 @@ impl Worker {
         }
         // Whatever is around their bodies may publish, subscribe or end streams, so nothing is borrowed here.
         self.schedule.now.set(Some(self.clock()));
-        let driven: SmallVec<[_; SLICE]> = due.iter().map(|member| member.connection()).collect();
+        let driven: SmallVec<[_; SLICE]> = due.iter().map(|subscriber| subscriber.connection()).collect();
         for connection in driven.iter().flatten() {
             let _ = catch_unwind(AssertUnwindSafe(|| connection.fetch()));
         }
-        for (member, connection) in due.iter().zip(driven) {
-            member.go_on(connection.as_deref(), self.now());
+        for (subscriber, connection) in due.iter().zip(driven) {
+            subscriber.go_on(connection.as_deref(), self.now());
         }
         self.schedule.now.set(None);
         if go_on {

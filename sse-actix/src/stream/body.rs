@@ -104,8 +104,8 @@ impl<S: Source> StreamBody<S> {
         let keep_alive: &KeepAlive = &options.keep_alive;
         // The source may have emitted before there was a body; the reconnection time comes first.
         let emitted = buffer.take();
-        buffer.push_raw(&opening(options, plain, &buffer));
-        buffer.push_raw(&emitted.unwrap_or_default());
+        buffer.push_uncounted(&opening(options, plain, &buffer));
+        buffer.push_uncounted(&emitted.unwrap_or_default());
         let beat = keep_alive.name().cloned();
         let beat = beat.and_then(|name| Some((keep_alive.frame()?.into_bytes(), name)));
         let seldom = beat.map(|beat| {
@@ -170,8 +170,8 @@ impl<S: Source> MessageBody for StreamBody<S> {
         }
 
         // After each chunk this is polled again, most often for nothing.
-        if !(settled && self.source.as_ref().is_some_and(Source::waits)) {
-            self.buffer.begin();
+        if !(settled && self.source.as_ref().is_some_and(Source::is_idle)) {
+            self.buffer.attach_buffer();
             settled = self.as_mut().fill(cx);
         }
         let this = self.as_mut().project();
@@ -179,7 +179,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
             this.timer.sent();
             this.span.wrote(chunk.len());
             *this.settled = settled;
-            let portion = this.source.as_ref().and_then(Source::portion);
+            let portion = this.source.as_ref().and_then(Source::chunk_limit);
             *this.rests = portion.is_some_and(|portion| chunk.len() >= portion);
             return Poll::Ready(Some(Ok(chunk)));
         }
@@ -204,14 +204,14 @@ impl<S: Source> StreamBody<S> {
         let finish = match verdict {
             EndState::Lost | EndState::Revoked | EndState::Reauthenticate | EndState::OutOfTime => None,
             EndState::Running | EndState::End(_) => {
-                let drains = verdict != EndState::Running && source.drain();
+                let drains = verdict != EndState::Running && source.stop_at_current_head();
                 // A panic ends this stream alone, and what was emitted before it is delivered.
                 let polled = catch_unwind(AssertUnwindSafe(|| source.poll_fill(this.buffer, cx)));
                 match polled {
                     Ok(Poll::Ready(outcome)) => Some(SourceEnd::Returned(outcome)),
                     Ok(Poll::Pending) if verdict == EndState::Running => return true,
                     // There is more that it was given before, and room for it in the next chunk.
-                    Ok(Poll::Pending) if drains && this.buffer.holds(source.mark()) => {
+                    Ok(Poll::Pending) if drains && this.buffer.has_at_least(source.fill_limit()) => {
                         return false;
                     }
                     Ok(Poll::Pending) => None,
@@ -251,7 +251,7 @@ impl<S: Source> StreamBody<S> {
         };
         let sent = this.timer.as_mut().take_sent();
         let beat = this.seldom.as_ref().and_then(|seldom| seldom.beat.as_ref());
-        let positioned = match source.beats(after, sent) {
+        let positioned = match source.keep_alive_due(after, sent) {
             Some(true) => source.keep_alive_with_position(beat.map(|(_, name)| name)),
             Some(false) => return Poll::Pending,
             None => {

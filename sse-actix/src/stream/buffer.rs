@@ -109,12 +109,12 @@ impl EventBuffer {
 
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.holds(HIGH_WATER)
+        self.has_at_least(HIGH_WATER)
     }
 
     /// Whether this many bytes are there.
     #[inline]
-    pub(crate) fn holds(&self, bytes: usize) -> bool {
+    pub(crate) fn has_at_least(&self, bytes: usize) -> bool {
         let buf = self.buf.take();
         let holds = buf.as_ref().is_some_and(|buf| buf.len() >= bytes);
         self.buf.set(buf);
@@ -186,7 +186,7 @@ impl EventBuffer {
     }
 
     /// Appends bytes that are a complete frame, uncounted.
-    pub(crate) fn push_raw(&self, frame: &[u8]) {
+    pub(crate) fn push_uncounted(&self, frame: &[u8]) {
         let mut lent = self.lend();
         lent.end().extend_from_slice(frame);
         lent.keep();
@@ -196,7 +196,7 @@ impl EventBuffer {
     #[inline]
     fn lend(&self) -> Lent<'_> {
         Lent {
-            outbox: self,
+            buffer: self,
             before: None,
             buf: self.buf.take(),
         }
@@ -204,7 +204,7 @@ impl EventBuffer {
 
     /// Gets the shared buffer for the time until [`take`](Self::take).
     #[inline]
-    pub(crate) fn begin(&self) {
+    pub(crate) fn attach_buffer(&self) {
         let buf = self.buf.take().unwrap_or_else(|| {
             self.shares.set(true);
             // There is none at first, and while a stream reads another one.
@@ -248,7 +248,7 @@ impl EventBuffer {
     pub(crate) fn open_with(&self, retry: Retry) {
         match self.readers.get() {
             Readers::Unknown | Readers::NotBrowsers => self.retry.set(retry.as_millis()),
-            Readers::Browsers | Readers::Others => self.push_raw(&Frame::retry(retry)),
+            Readers::Browsers | Readers::Others => self.push_uncounted(&Frame::retry(retry)),
         }
         self.open();
     }
@@ -271,7 +271,7 @@ impl EventBuffer {
 /// The buffer, lent to one writer. A writer may fail or panic, as a `Serialize` may: then what it has written is removed
 /// again, unless it has called [`keep`](Self::keep).
 struct Lent<'a> {
-    outbox: &'a EventBuffer,
+    buffer: &'a EventBuffer,
     /// How much was there before; `None` if all is kept.
     before: Option<usize>,
     buf: Option<Box<Buffer>>,
@@ -305,7 +305,7 @@ impl Drop for Lent<'_> {
         if let Some(before) = self.before {
             self.take_back(before);
         }
-        self.outbox.buf.set(self.buf.take());
+        self.buffer.buf.set(self.buf.take());
     }
 }
 
@@ -344,34 +344,34 @@ mod tests {
 
     #[test]
     fn a_value_that_panics_takes_nothing_along() {
-        let outbox = EventBuffer::new(None);
-        outbox.push("before").unwrap();
+        let buffer = EventBuffer::new(None);
+        buffer.push("before").unwrap();
         for _ in 0..2 {
-            let pushed = catch_unwind(AssertUnwindSafe(|| outbox.push(Json((1, Panics)))));
+            let pushed = catch_unwind(AssertUnwindSafe(|| buffer.push(Json((1, Panics)))));
             assert!(pushed.is_err());
         }
-        outbox.push("after").unwrap();
-        assert_eq!(outbox.take().unwrap(), "data: before\n\ndata: after\n\n");
+        buffer.push("after").unwrap();
+        assert_eq!(buffer.take().unwrap(), "data: before\n\ndata: after\n\n");
     }
 
     #[test]
     fn what_is_not_for_browsers_is_refused_as_soon_as_they_are_known_to_read() {
         let event = || Event::data("x").event(EventName::not_for_browsers("error").unwrap());
-        let outbox = EventBuffer::new(None);
-        outbox.push(event()).unwrap();
-        assert_eq!(outbox.set_plain(false), Err(NotForBrowsers));
-        assert!(outbox.push(event()).is_err());
-        let failure = outbox.take_failure().unwrap().to_string();
+        let buffer = EventBuffer::new(None);
+        buffer.push(event()).unwrap();
+        assert_eq!(buffer.set_plain(false), Err(NotForBrowsers));
+        assert!(buffer.push(event()).is_err());
+        let failure = buffer.take_failure().unwrap().to_string();
         assert!(
             failure.starts_with("event name is `open` or `error`"),
             "{failure}"
         );
 
-        let outbox = EventBuffer::new(None);
-        outbox.push(event()).unwrap();
-        assert_eq!(outbox.set_plain(true), Ok(()));
-        outbox.push(event()).unwrap();
-        assert_eq!(outbox.take().unwrap(), "event: error\ndata: x\n\n".repeat(2));
+        let buffer = EventBuffer::new(None);
+        buffer.push(event()).unwrap();
+        assert_eq!(buffer.set_plain(true), Ok(()));
+        buffer.push(event()).unwrap();
+        assert_eq!(buffer.take().unwrap(), "event: error\ndata: x\n\n".repeat(2));
     }
 
     fn shared_capacity() -> Option<usize> {
@@ -383,21 +383,21 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_not_polled_holds_no_buffer() {
-        let outbox = EventBuffer::new(None);
-        outbox.begin();
+        let buffer = EventBuffer::new(None);
+        buffer.attach_buffer();
         assert_eq!(shared_capacity(), None);
-        outbox.push("x").unwrap();
-        assert_eq!(outbox.take().unwrap(), "data: x\n\n");
-        assert!(outbox.buf.take().is_none());
+        buffer.push("x").unwrap();
+        assert_eq!(buffer.take().unwrap(), "data: x\n\n");
+        assert!(buffer.buf.take().is_none());
         assert!(shared_capacity().is_some());
     }
 
     #[test]
     fn a_stream_polled_by_another_has_a_buffer_of_its_own() {
         let (outer, inner) = (EventBuffer::new(None), EventBuffer::new(None));
-        outer.begin();
+        outer.attach_buffer();
         outer.push("outer").unwrap();
-        inner.begin();
+        inner.attach_buffer();
         inner.push("inner").unwrap();
         assert_eq!(inner.take().unwrap(), "data: inner\n\n");
         assert_eq!(outer.take().unwrap(), "data: outer\n\n");
@@ -407,10 +407,10 @@ mod tests {
     fn what_was_emitted_before_there_was_a_body_comes_first() {
         let (early, other) = (EventBuffer::new(None), EventBuffer::new(None));
         early.push("early").unwrap();
-        other.begin();
+        other.attach_buffer();
         other.push("other").unwrap();
         assert_eq!(other.take().unwrap(), "data: other\n\n");
-        early.begin();
+        early.attach_buffer();
         early.push("late").unwrap();
         assert_eq!(early.take().unwrap(), "data: early\n\ndata: late\n\n");
         assert_eq!(early.take(), None);
@@ -419,27 +419,27 @@ mod tests {
     #[test]
     fn a_frame_that_is_all_there_is_is_not_copied() {
         let frame = Bytes::from_static(b"data: x\n\n");
-        let outbox = EventBuffer::new(None);
-        outbox.begin();
-        outbox.push_shared(&frame);
-        assert_eq!(outbox.take().unwrap().as_ptr(), frame.as_ptr());
-        assert_eq!(outbox.take(), None);
+        let buffer = EventBuffer::new(None);
+        buffer.attach_buffer();
+        buffer.push_shared(&frame);
+        assert_eq!(buffer.take().unwrap().as_ptr(), frame.as_ptr());
+        assert_eq!(buffer.take(), None);
 
-        outbox.begin();
-        outbox.push_shared(&frame);
-        assert!(outbox.holds(frame.len()) && !outbox.holds(frame.len() + 1));
-        outbox.push("y").unwrap();
-        outbox.push_shared(&frame);
-        assert_eq!(outbox.take().unwrap(), "data: x\n\ndata: y\n\ndata: x\n\n");
-        assert_eq!(outbox.emitted(), 4);
+        buffer.attach_buffer();
+        buffer.push_shared(&frame);
+        assert!(buffer.has_at_least(frame.len()) && !buffer.has_at_least(frame.len() + 1));
+        buffer.push("y").unwrap();
+        buffer.push_shared(&frame);
+        assert_eq!(buffer.take().unwrap(), "data: x\n\ndata: y\n\ndata: x\n\n");
+        assert_eq!(buffer.emitted(), 4);
     }
 
     #[test]
     fn the_buffer_of_a_huge_event_is_not_kept() {
-        let outbox = EventBuffer::new(None);
-        outbox.begin();
-        outbox.push("x".repeat(KEPT_CHUNK)).unwrap();
-        assert!(outbox.take().unwrap().len() > KEPT_CHUNK);
+        let buffer = EventBuffer::new(None);
+        buffer.attach_buffer();
+        buffer.push("x".repeat(KEPT_CHUNK)).unwrap();
+        assert!(buffer.take().unwrap().len() > KEPT_CHUNK);
         assert_eq!(shared_capacity(), None);
     }
 }

@@ -28,7 +28,7 @@ pub(crate) trait Source: Unpin {
 
     /// Whether a keep-alive is due after this much silence, if the source looks after that for the body, and wakes
     /// it; `None` if it does not. `wrote` says that something was sent since this was last asked.
-    fn beats(&mut self, after: Duration, wrote: bool) -> Option<bool> {
+    fn keep_alive_due(&mut self, after: Duration, wrote: bool) -> Option<bool> {
         let _ = (after, wrote);
         None
     }
@@ -41,17 +41,17 @@ pub(crate) trait Source: Unpin {
     }
 
     /// With how many bytes it does not push more.
-    fn mark(&self) -> usize {
+    fn fill_limit(&self) -> usize {
         HIGH_WATER
     }
 
     /// How many bytes are a chunk that is to leave alone, before more is pushed; `None` if chunks may be merged.
-    fn portion(&self) -> Option<usize> {
+    fn chunk_limit(&self) -> Option<usize> {
         None
     }
 
     /// Whether it has been asked since it was last woken, and had nothing more: then it need not be asked again.
-    fn waits(&self) -> bool {
+    fn is_idle(&self) -> bool {
         false
     }
 
@@ -68,7 +68,7 @@ pub(crate) trait Source: Unpin {
 
     /// The stream ends: what was there before this is still to be pushed, and nothing else. Whether the source
     /// can tell the one from the other; else it is asked once more for what is ready.
-    fn drain(&mut self) -> bool {
+    fn stop_at_current_head(&mut self) -> bool {
         false
     }
 }

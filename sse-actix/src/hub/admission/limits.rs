@@ -172,7 +172,7 @@ impl StreamPermit {
     ) -> Result<Self, LimitExceeded> {
         let seats = limits.seats.fetch_add(1, Ordering::AcqRel);
         // From here on what was taken is given back by dropping.
-        let mut seat = Self {
+        let mut permit = Self {
             limits: Arc::clone(limits),
             held: None,
             reads: false,
@@ -185,17 +185,17 @@ impl StreamPermit {
             if !limits.addresses.take(&address, most) {
                 return Err(limits.refuse(LimitExceeded::PerAddress));
             }
-            seat.held.get_or_insert_default().address = Some(address);
+            permit.held.get_or_insert_default().address = Some(address);
         }
         if let Some(most) = limits.quotas.per_tag {
             for tag in tags {
                 if !limits.tags.take(tag, most) {
                     return Err(limits.refuse(LimitExceeded::PerTag));
                 }
-                seat.held.get_or_insert_default().tags.push(tag.clone());
+                permit.held.get_or_insert_default().tags.push(tag.clone());
             }
         }
-        Ok(seat)
+        Ok(permit)
     }
 }
 

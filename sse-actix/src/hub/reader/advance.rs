@@ -28,7 +28,7 @@ use crate::hub::{
 /// One poll of a subscription.
 pub(super) struct ReadStep<'a, S> {
     pub(super) worker: &'a Worker,
-    pub(super) member: &'a Subscriber,
+    pub(super) subscriber: &'a Subscriber,
     pub(super) combines: bool,
     /// A topic has not answered yet, so nothing is delivered.
     pub(super) holds_back: bool,
@@ -46,11 +46,11 @@ impl<S: Sink> ReadStep<'_, S> {
     pub(super) fn advance(
         &mut self,
         part: &mut TopicReader,
-        spot: &TopicCursor,
+        cursor: &TopicCursor,
         cx: &mut Context<'_>,
     ) -> Result<bool, StopReason> {
         let Some(mut work) = part.work.take() else {
-            return Ok(!self.holds_back && self.follow(part, spot));
+            return Ok(!self.holds_back && self.follow(part, cursor));
         };
         if self.holds_back && matches!(*work, ReadState::Deliver(..) | ReadState::Show(..)) {
             part.work = Some(work);
@@ -62,7 +62,7 @@ impl<S: Sink> ReadStep<'_, S> {
                     let asked = mem::replace(asked, ReadPurpose::On);
                     part.answered = true;
                     match batch {
-                        Ok(batch) => self.begin(part, spot, batch, asked)?,
+                        Ok(batch) => self.begin(part, cursor, batch, asked)?,
                         Err(error) => pause(part, &error, *start, asked),
                     }
                     return Ok(true);
@@ -76,12 +76,12 @@ impl<S: Sink> ReadStep<'_, S> {
                 }
             }
             ReadState::Deliver(entries, end, next) => {
-                let moved = self.deliver(part, spot, entries, *end);
+                let moved = self.deliver(part, cursor, entries, *end);
                 if entries.as_slice().is_empty() {
-                    self.member.moves(spot, *end);
+                    self.subscriber.moves(cursor, *end);
                     match next {
                         AfterReplay::Read => self.read(part, Start::After(*end), ReadPurpose::On),
-                        AfterReplay::Live => self.worker.reached(spot, *end),
+                        AfterReplay::Live => self.worker.reached(cursor, *end),
                     }
                     return Ok(true);
                 }
@@ -103,14 +103,14 @@ impl<S: Sink> ReadStep<'_, S> {
                 {
                     if entries.as_slice().is_empty() {
                         // Only the last brings the id: a client that has lost the rest begins anew.
-                        spot.position.set(Some(*at));
+                        cursor.position.set(Some(*at));
                         self.give(&entry, true);
                     } else {
                         self.out.entry(&entry, IdLine::None);
                     }
                 }
                 if entries.as_slice().is_empty() {
-                    self.member.moves(spot, *at);
+                    self.subscriber.moves(cursor, *at);
                     self.read(part, Start::After(*at), ReadPurpose::On);
                     return Ok(true);
                 }
@@ -131,7 +131,7 @@ impl<S: Sink> ReadStep<'_, S> {
     fn begin(
         &mut self,
         part: &mut TopicReader,
-        spot: &TopicCursor,
+        cursor: &TopicCursor,
         batch: Batch,
         asked: ReadPurpose,
     ) -> Result<(), StopReason> {
@@ -161,18 +161,18 @@ impl<S: Sink> ReadStep<'_, S> {
             }
             ReadPurpose::On => {
                 if mem::take(&mut part.lost) {
-                    self.member
+                    self.subscriber
                         .client
                         .lost
-                        .set(self.member.client.lost.get().saturating_sub(1));
+                        .set(self.subscriber.client.lost.get().saturating_sub(1));
                 }
-                let from = spot.position.get();
+                let from = cursor.position.get();
                 let missed = match part.manner.as_deref() {
                     None => GapSize::of(batch.resume),
                     Some(manner) => manner.gap(&batch, from),
                 };
                 if let Some(missed) = missed {
-                    if self.member.plain.get() {
+                    if self.subscriber.plain.get() {
                         // Nobody can resume it, so it must not look whole.
                         if part.topic.options.gap_event != GAP_EVENT {
                             self.tell_gap(part, missed, None);
@@ -193,11 +193,11 @@ impl<S: Sink> ReadStep<'_, S> {
                         self.read(part, Start::Head, ReadPurpose::Head);
                         return Ok(());
                     }
-                    spot.position.set(Some(batch.start));
-                    let id = self.member.id();
+                    cursor.position.set(Some(batch.start));
+                    let id = self.subscriber.id();
                     self.tell_gap(part, missed, id.as_ref());
                 } else {
-                    self.member.moves(spot, batch.start);
+                    self.subscriber.moves(cursor, batch.start);
                 }
                 let next = if batch.more {
                     AfterReplay::Read
@@ -216,7 +216,7 @@ impl<S: Sink> ReadStep<'_, S> {
         let frame = gap_frame(&part.topic.options.gap_event, id, missed.0);
         self.out.frame(&frame);
         if id.is_some() {
-            self.member.client.told.set(Told::All);
+            self.subscriber.client.told.set(Told::All);
         }
     }
 
@@ -236,7 +236,7 @@ impl<S: Sink> ReadStep<'_, S> {
     fn deliver(
         &mut self,
         part: &TopicReader,
-        spot: &TopicCursor,
+        cursor: &TopicCursor,
         entries: &mut vec::IntoIter<Arc<Entry>>,
         end: Position,
     ) -> bool {
@@ -250,11 +250,11 @@ impl<S: Sink> ReadStep<'_, S> {
         {
             position.sequence = entry.sequence();
             if part.shows(&entry, position) {
-                spot.position.set(Some(position));
-                self.give(&entry, !spot.silent.get());
+                cursor.position.set(Some(position));
+                self.give(&entry, !cursor.silent.get());
                 delivered += 1;
             } else {
-                self.member.moves(spot, position);
+                self.subscriber.moves(cursor, position);
             }
         }
         part.topic.delivered.fetch_add(delivered, Ordering::Relaxed);
@@ -262,14 +262,14 @@ impl<S: Sink> ReadStep<'_, S> {
     }
 
     /// Reads from the window. Whether it moved.
-    fn follow(&mut self, part: &mut TopicReader, spot: &TopicCursor) -> bool {
-        let Some(mut position) = spot.position.get() else {
+    fn follow(&mut self, part: &mut TopicReader, cursor: &TopicCursor) -> bool {
+        let Some(mut position) = cursor.position.get() else {
             return false;
         };
         let worker = self.worker;
         if part.manner.is_some() {
             // What it may see is decided by code that may do anything, so not within the window's borrow.
-            let next = worker.with_topic(spot, |local| match local.window.ahead(position) {
+            let next = worker.with_topic(cursor, |local| match local.window.ahead(position) {
                 Ahead::Next(entry) => Some(Some(Arc::clone(entry))),
                 Ahead::Nothing => Some(None),
                 Ahead::Behind => None,
@@ -277,7 +277,7 @@ impl<S: Sink> ReadStep<'_, S> {
             return match next {
                 Some(Some(Some(entry))) => {
                     let mut entries = vec![entry].into_iter();
-                    self.deliver(part, spot, &mut entries, position)
+                    self.deliver(part, cursor, &mut entries, position)
                 }
                 Some(Some(None)) => self.lags(part, position),
                 None => false,
@@ -285,7 +285,7 @@ impl<S: Sink> ReadStep<'_, S> {
             };
         }
         let mut moved = false;
-        let behind = worker.with_topic(spot, |local| {
+        let behind = worker.with_topic(cursor, |local| {
             let mut given = 0;
             let behind = loop {
                 match local.window.ahead(position) {
@@ -298,8 +298,8 @@ impl<S: Sink> ReadStep<'_, S> {
                             break false;
                         }
                         position.sequence = entry.sequence();
-                        spot.position.set(Some(position));
-                        self.give(entry, !spot.silent.get());
+                        cursor.position.set(Some(position));
+                        self.give(entry, !cursor.silent.get());
                         given += 1;
                     }
                 }
@@ -333,18 +333,18 @@ impl<S: Sink> ReadStep<'_, S> {
             (false, false) => self.out.entry(entry, IdLine::None),
             (true, false) => {
                 self.out.entry(entry, IdLine::Own);
-                self.member.client.told.set(Told::All);
+                self.subscriber.client.told.set(Told::All);
             }
             // The position of this topic may be told by none of its own, but those of others are.
             (_, true) => {
                 let mut line = self.worker.scratch.take();
                 line.clear();
                 line.extend_from_slice(b"id: ");
-                Positions::write(self.member.positions(), &mut line);
+                Positions::write(self.subscriber.positions(), &mut line);
                 line.push(b'\n');
                 if line.len() > b"id: \n".len() {
                     self.out.entry(entry, IdLine::Line(&line));
-                    self.member.client.told.set(Told::All);
+                    self.subscriber.client.told.set(Told::All);
                 } else {
                     self.out.entry(entry, IdLine::None);
                 }

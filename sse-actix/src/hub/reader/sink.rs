@@ -31,7 +31,7 @@ pub(super) struct LimitedBuffer<'a> {
 
 impl Sink for LimitedBuffer<'_> {
     fn is_full(&self) -> bool {
-        self.buffer.holds(self.mark)
+        self.buffer.has_at_least(self.mark)
     }
 
     fn entry(&mut self, entry: &Entry, id: IdLine<'_>) {
@@ -47,7 +47,7 @@ impl Sink for LimitedBuffer<'_> {
     }
 
     fn position(&mut self, frame: &Frame) {
-        self.buffer.push_raw(frame);
+        self.buffer.push_uncounted(frame);
     }
 }
 

@@ -40,7 +40,7 @@ impl Subscription {
             .limits
             .check_rate(self.request.address)
             .map_err(Refused::LimitExceeded)?;
-        let mut seat =
+        let mut permit =
             StreamPermit::take(&state.limits, self.request.address, &tags).map_err(Refused::LimitExceeded)?;
         let worker = Worker::of(state).ok_or(Refused::NoRuntime)?;
 
@@ -50,27 +50,28 @@ impl Subscription {
             .drain(..)
             .map(|part| TopicReader::new(state.topic(&part.topic), part.manner))
             .collect();
-        let member = Rc::new(Subscriber::new(self.request.control.clone(), parts.len()));
+        let subscriber = Rc::new(Subscriber::new(self.request.control.clone(), parts.len()));
         let plain = self.options.is_plain(&self.request.method);
-        member.plain.set(plain);
-        let reading = SubscriptionReader::new(Rc::clone(&worker), Rc::clone(&member), parts, &brought, tags);
+        subscriber.plain.set(plain);
+        let reading =
+            SubscriptionReader::new(Rc::clone(&worker), Rc::clone(&subscriber), parts, &brought, tags);
         // Who waits for a reader may publish at once, for that reader.
-        seat.begin_to_read();
-        member.seat.set(Some(seat));
-        member
+        permit.begin_to_read();
+        subscriber.permit.set(Some(permit));
+        subscriber
             .client
             .by_events
             .set(self.positions && !plain && reading.tells_position());
 
         if let Some(age) = self.lifetime.max_age {
             let age = age.mul_f64(0.8 + 0.2 * fastrand::f64());
-            worker.end_at(&member, Instant::now() + age, Eviction::Aged);
+            worker.end_at(&subscriber, Instant::now() + age, Eviction::Aged);
         }
         if let Some(time) = self.lifetime.valid_until {
             match time.duration_since(SystemTime::now()) {
-                Ok(left) => worker.end_at(&member, Instant::now() + left, Eviction::Expired),
+                Ok(left) => worker.end_at(&subscriber, Instant::now() + left, Eviction::Expired),
                 // Before anything is sent.
-                Err(_) => worker.evict(&member, Eviction::Expired),
+                Err(_) => worker.evict(&subscriber, Eviction::Expired),
             }
         }
         Ok(reading)

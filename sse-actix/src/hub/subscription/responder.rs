@@ -32,7 +32,7 @@ impl Responder for Subscription {
         }
         match this.begin() {
             Ok(reading) => {
-                reading.member().becomes_answer();
+                reading.subscriber().becomes_answer();
                 response::respond(request, &this.options, this.headers.as_ref(), buffer, reading)
             }
             Err(Refused::LimitExceeded(overload)) => {

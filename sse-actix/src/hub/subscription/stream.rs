@@ -43,7 +43,7 @@ impl Stream for Subscription {
         };
         let mut one = SingleFrame(None);
         let polled = reading.poll(&mut one, cx);
-        let is_over = reading.member().is_over();
+        let is_over = reading.subscriber().is_over();
         match (one.0, polled) {
             (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
             (None, Poll::Ready(Err(error))) => {

@@ -20,15 +20,15 @@ use crate::{
 pub(in crate::hub) struct Subscriber {
     pub(super) turn: PollState,
     pub(in crate::hub) control: Option<StreamControl>,
-    pub(in crate::hub) seat: Cell<Option<StreamPermit>>,
-    pub(in crate::hub) stays: Cell<Vec<PresenceGuard>>,
+    pub(in crate::hub) permit: Cell<Option<StreamPermit>>,
+    pub(in crate::hub) presence: Cell<Vec<PresenceGuard>>,
     /// Its connection, if that was handed over.
     connection: OnceCell<Weak<dyn OwnedConnection>>,
     pub(super) keep_alive: KeepAliveState,
     pub(in crate::hub) client: KnownPosition,
     /// Its stream is for clients other than `EventSource`: a gap aborts it.
     pub(in crate::hub) plain: Cell<bool>,
-    pub(in crate::hub) places: SmallVec<[TopicCursor; 1]>,
+    pub(in crate::hub) cursors: SmallVec<[TopicCursor; 1]>,
 }
 
 /// When a subscription goes on.
@@ -36,9 +36,9 @@ pub(in crate::hub) struct Subscriber {
 pub(super) struct PollState {
     waker: RefCell<Option<Waker>>,
     /// It has read everything, and was not woken since.
-    pub(super) waiting: Cell<bool>,
+    pub(super) is_waiting: Cell<bool>,
     /// The tick at which it was last woken or polled.
-    pub(super) touched: Cell<u32>,
+    pub(super) last_active: Cell<u32>,
     /// Only its client's not reading can keep it from being polled: it is the answer itself.
     pub(super) is_answer: Cell<bool>,
     pub(super) over: Cell<bool>,
@@ -86,7 +86,7 @@ pub(in crate::hub) struct TopicCursor {
 
 impl Subscriber {
     pub(in crate::hub) fn new(control: Option<StreamControl>, parts: usize) -> Self {
-        let spot = || TopicCursor {
+        let cursor = || TopicCursor {
             key: Cell::new(0),
             slot: Cell::new(None),
             position: Cell::new(None),
@@ -95,8 +95,8 @@ impl Subscriber {
         Self {
             turn: PollState::default(),
             control,
-            seat: Cell::default(),
-            stays: Cell::default(),
+            permit: Cell::default(),
+            presence: Cell::default(),
             connection: OnceCell::new(),
             keep_alive: KeepAliveState::default(),
             client: KnownPosition {
@@ -105,7 +105,7 @@ impl Subscriber {
                 by_events: Cell::new(true),
             },
             plain: Cell::new(false),
-            places: (0..parts).map(|_| spot()).collect(),
+            cursors: (0..parts).map(|_| cursor()).collect(),
         }
     }
 
@@ -120,7 +120,7 @@ impl Subscriber {
 
     /// It has read everything, and was not woken since.
     pub(in crate::hub) fn is_waiting(&self) -> bool {
-        self.turn.waiting.get()
+        self.turn.is_waiting.get()
     }
 
     /// The id that says where it is in all its topics; `None` if it is nowhere yet.
@@ -130,15 +130,15 @@ impl Subscriber {
 
     /// Where it is, as its client is told.
     pub(in crate::hub) fn positions(&self) -> impl Iterator<Item = Position> {
-        let told = self.places.iter().filter(|spot| !spot.silent.get());
+        let told = self.cursors.iter().filter(|cursor| !cursor.silent.get());
         told.filter(|_| self.client.lost.get() == 0)
-            .filter_map(|spot| spot.position.get())
+            .filter_map(|cursor| cursor.position.get())
     }
 
     /// It is at a position of a topic, without an event that tells so.
-    pub(in crate::hub) fn moves(&self, spot: &TopicCursor, to: Position) {
-        let before = spot.position.replace(Some(to));
-        if before == Some(to) || spot.silent.get() {
+    pub(in crate::hub) fn moves(&self, cursor: &TopicCursor, to: Position) {
+        let before = cursor.position.replace(Some(to));
+        if before == Some(to) || cursor.silent.get() {
             return;
         }
         if before.is_none() {
@@ -155,8 +155,8 @@ impl Subscriber {
 
     /// It is being polled.
     pub(in crate::hub) fn touch(&self, now: u32) {
-        self.turn.waiting.set(false);
-        self.turn.touched.set(now);
+        self.turn.is_waiting.set(false);
+        self.turn.last_active.set(now);
     }
 
     /// It has read everything, and waits.
@@ -165,7 +165,7 @@ impl Subscriber {
         if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
         }
-        self.turn.waiting.set(true);
+        self.turn.is_waiting.set(true);
     }
 
     /// Times are rounded down to a quarter of the silence, a second at most: that many are looked at together is
@@ -175,9 +175,9 @@ impl Subscriber {
         at - at % grain
     }
 
-    pub(super) fn waits_before(&self, spot: &TopicCursor, head: Position) -> bool {
-        self.turn.waiting.get()
-            && spot
+    pub(super) fn waits_before(&self, cursor: &TopicCursor, head: Position) -> bool {
+        self.turn.is_waiting.get()
+            && cursor
                 .position
                 .get()
                 .is_some_and(|position| position.epoch != head.epoch || position.sequence < head.sequence)
@@ -191,12 +191,12 @@ impl Subscriber {
     /// Lets it send what it has, at once if its connection was handed over. To be called when nothing of the worker is
     /// borrowed: its body is polled, and whatever is around that.
     pub(super) fn go_on(&self, connection: Option<&dyn OwnedConnection>, now: u32) {
-        self.turn.waiting.set(false);
+        self.turn.is_waiting.set(false);
         // A panic of what is around its body ends this stream alone.
         let drive = |connection: &dyn OwnedConnection| catch_unwind(AssertUnwindSafe(|| connection.drive()));
         let driven = connection.is_some_and(|connection| drive(connection).unwrap_or(false));
         // What is around its body may poll that in another task.
-        if !driven || !self.turn.waiting.get() {
+        if !driven || !self.turn.is_waiting.get() {
             self.wake(now);
         }
     }
@@ -207,8 +207,8 @@ impl Subscriber {
     }
 
     pub(super) fn wake(&self, now: u32) {
-        self.turn.waiting.set(false);
-        self.turn.touched.set(now);
+        self.turn.is_waiting.set(false);
+        self.turn.last_active.set(now);
         if let Some(waker) = &*self.turn.waker.borrow() {
             waker.wake_by_ref();
         }
@@ -219,10 +219,10 @@ impl ConnectionOwner for Subscriber {
     fn owns(&self, connection: Weak<dyn OwnedConnection>) {
         // A stream stays on its connection.
         if self.connection.set(connection).is_ok()
-            && let Some(mut seat) = self.seat.take()
+            && let Some(mut permit) = self.permit.take()
         {
-            seat.hand_over();
-            self.seat.set(Some(seat));
+            permit.hand_over();
+            self.permit.set(Some(permit));
         }
     }
 

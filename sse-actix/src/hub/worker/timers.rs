@@ -25,7 +25,7 @@ pub(super) struct Schedule {
     pub(super) now: Cell<Option<u64>>,
     deadlines: RefCell<Deadlines>,
     /// Whom to look at for a keep-alive, by time in milliseconds.
-    beats: RefCell<BTreeMap<u64, Vec<Weak<Subscriber>>>>,
+    keep_alives: RefCell<BTreeMap<u64, Vec<Weak<Subscriber>>>>,
 }
 
 /// Whom to end when and why; told from others at the same instant by a number.
@@ -40,20 +40,20 @@ impl Schedule {
             ticks: Cell::new(0),
             now: Cell::new(None),
             deadlines: RefCell::default(),
-            beats: RefCell::default(),
+            keep_alives: RefCell::default(),
         }
     }
 }
 
 impl Worker {
     /// Ends a member at a time, for a reason.
-    pub(in crate::hub) fn end_at(&self, member: &Rc<Subscriber>, at: Instant, reason: Eviction) {
+    pub(in crate::hub) fn end_at(&self, subscriber: &Rc<Subscriber>, at: Instant, reason: Eviction) {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let key = (at, NEXT.fetch_add(1, Ordering::Relaxed));
         self.schedule
             .deadlines
             .borrow_mut()
-            .insert(key, (Rc::downgrade(member), reason));
+            .insert(key, (Rc::downgrade(subscriber), reason));
         self.wake_pump();
     }
 
@@ -66,12 +66,12 @@ impl Worker {
                 self.schedule.next_tick.set(now + TICK);
                 self.tick();
             }
-            if self.beat_due() {
+            if self.send_due_keep_alives() {
                 return true;
             }
             let tick = (self.readers.get() > 0).then(|| self.schedule.next_tick.get());
             let deadline = self.schedule.deadlines.borrow().keys().next().map(|(at, _)| *at);
-            let beat = self.schedule.beats.borrow().keys().next().copied();
+            let beat = self.schedule.keep_alives.borrow().keys().next().copied();
             let beat = beat.map(|at| self.schedule.began + Duration::from_millis(at));
             let Some(next) = tick.into_iter().chain(deadline).chain(beat).min() else {
                 // Nothing to look after.
@@ -96,76 +96,82 @@ impl Worker {
                 due.push(first.remove());
             }
         }
-        for (member, reason) in due {
-            if let Some(member) = member.upgrade() {
-                self.evict(&member, reason);
+        for (subscriber, reason) in due {
+            if let Some(subscriber) = subscriber.upgrade() {
+                self.evict(&subscriber, reason);
             }
         }
     }
 
     /// Keeps those alive whose silence has lasted for long enough. Whether there are more of them.
-    fn beat_due(&self) -> bool {
+    fn send_due_keep_alives(&self) -> bool {
         let now = self.clock();
         let mut due = Vec::new();
         {
-            let mut beats = self.schedule.beats.borrow_mut();
+            let mut keep_alives = self.schedule.keep_alives.borrow_mut();
             while due.len() < SLICE
-                && let Some(mut first) = beats.first_entry()
+                && let Some(mut first) = keep_alives.first_entry()
                 && *first.key() <= now
             {
-                let members = first.get_mut();
-                due.extend(members.drain(members.len().saturating_sub(SLICE)..));
-                if members.is_empty() {
+                let subscribers_due = first.get_mut();
+                due.extend(subscribers_due.drain(subscribers_due.len().saturating_sub(SLICE)..));
+                if subscribers_due.is_empty() {
                     first.remove();
                 }
             }
         }
         let more = due.len() >= SLICE;
-        for member in due.iter().filter_map(Weak::upgrade) {
-            let silent_until = member.keep_alive.wrote.get() + u64::from(member.keep_alive.silence.get());
-            if member.is_over() {
-            } else if member.rounded(silent_until) > now {
-                self.beat_at(&member, silent_until);
-            } else if member.turn.waiting.get() {
-                member.keep_alive.is_due.set(true);
-                member.go_on(member.connection().as_deref(), self.schedule.ticks.get());
+        for subscriber in due.iter().filter_map(Weak::upgrade) {
+            let silent_until =
+                subscriber.keep_alive.wrote.get() + u64::from(subscriber.keep_alive.silence.get());
+            if subscriber.is_over() {
+            } else if subscriber.rounded(silent_until) > now {
+                self.keep_alive_at(&subscriber, silent_until);
+            } else if subscriber.turn.is_waiting.get() {
+                subscriber.keep_alive.is_due.set(true);
+                subscriber.go_on(subscriber.connection().as_deref(), self.schedule.ticks.get());
             } else {
                 // What it was woken for it has not sent: its client reads slowly.
-                self.beat_at(&member, now + u64::from(member.keep_alive.silence.get()));
+                self.keep_alive_at(&subscriber, now + u64::from(subscriber.keep_alive.silence.get()));
             }
         }
         more
     }
 
     /// Whether a member is to be kept alive now. From when it is first asked, the member is woken for it.
-    pub(in crate::hub) fn beats(&self, member: &Rc<Subscriber>, after: Duration, wrote: bool) -> bool {
-        let beat = member.keep_alive.is_due.take();
-        let first = member.keep_alive.silence.get() == 0;
+    pub(in crate::hub) fn keep_alive_due(
+        &self,
+        subscriber: &Rc<Subscriber>,
+        after: Duration,
+        wrote: bool,
+    ) -> bool {
+        let beat = subscriber.keep_alive.is_due.take();
+        let first = subscriber.keep_alive.silence.get() == 0;
         if first {
             let after = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
-            member.keep_alive.silence.set(after.max(1));
+            subscriber.keep_alive.silence.set(after.max(1));
         }
         if wrote || beat || first {
-            member
+            subscriber
                 .keep_alive
                 .wrote
                 .set(self.schedule.now.get().unwrap_or_else(|| self.clock()));
         }
         if beat || first {
-            self.beat_at(
-                member,
-                member.keep_alive.wrote.get() + u64::from(member.keep_alive.silence.get()),
+            self.keep_alive_at(
+                subscriber,
+                subscriber.keep_alive.wrote.get() + u64::from(subscriber.keep_alive.silence.get()),
             );
         }
         beat && !wrote
     }
 
-    fn beat_at(&self, member: &Rc<Subscriber>, at: u64) {
-        let at = member.rounded(at);
-        let mut beats = self.schedule.beats.borrow_mut();
-        let earliest = beats.keys().next().is_none_or(|first| at < *first);
-        beats.entry(at).or_default().push(Rc::downgrade(member));
-        drop(beats);
+    fn keep_alive_at(&self, subscriber: &Rc<Subscriber>, at: u64) {
+        let at = subscriber.rounded(at);
+        let mut keep_alives = self.schedule.keep_alives.borrow_mut();
+        let earliest = keep_alives.keys().next().is_none_or(|first| at < *first);
+        keep_alives.entry(at).or_default().push(Rc::downgrade(subscriber));
+        drop(keep_alives);
         if earliest {
             self.wake_pump();
         }
@@ -182,22 +188,22 @@ impl Worker {
         let mut stalled = Vec::new();
         for (_, local) in self.topics.by_key.borrow().iter() {
             local.tell(self);
-            for (_, (member, _)) in &local.readers {
-                if member.turn.is_answer.get()
-                    && !member.turn.waiting.get()
+            for (_, (subscriber, _)) in &local.readers {
+                if subscriber.turn.is_answer.get()
+                    && !subscriber.turn.is_waiting.get()
                     && self
                         .schedule
                         .ticks
                         .get()
-                        .saturating_sub(member.turn.touched.get())
+                        .saturating_sub(subscriber.turn.last_active.get())
                         > stall
                 {
-                    stalled.push(Rc::clone(member));
+                    stalled.push(Rc::clone(subscriber));
                 }
             }
         }
-        for member in stalled {
-            self.evict(&member, Eviction::Stalled);
+        for subscriber in stalled {
+            self.evict(&subscriber, Eviction::Stalled);
         }
         if self.schedule.ticks.get().is_multiple_of(10) {
             self.state.log.maintain(SystemTime::now());

@@ -33,14 +33,14 @@ pub(in crate::hub) struct WorkerTopic {
     pub(super) readers: Slab<(Rc<Subscriber>, usize)>,
     #[expect(dead_code, reason = "held for its drop")]
     watch: Watch,
-    pull: LogRead,
+    log_read: LogRead,
     /// The log has more than the window.
-    pub(super) grown: bool,
+    pub(super) has_new_entries: bool,
     /// The next reader to be woken; `None` when all have been.
-    pub(super) waking: Option<usize>,
+    pub(super) next_to_wake: Option<usize>,
     /// All were woken, and have not had their turn yet.
-    settling: bool,
-    pub(super) queued: bool,
+    yielded_once: bool,
+    pub(super) is_queued: bool,
 }
 
 enum LogRead {
@@ -67,11 +67,11 @@ impl WorkerTopic {
             delivered: Cell::new(0),
             readers: Slab::new(),
             watch,
-            pull: LogRead::None,
-            grown: false,
-            waking: None,
-            settling: false,
-            queued: false,
+            log_read: LogRead::None,
+            has_new_entries: false,
+            next_to_wake: None,
+            yielded_once: false,
+            is_queued: false,
         }
     }
 
@@ -82,22 +82,22 @@ impl WorkerTopic {
         due: &mut DueSubscribers,
         cx: &mut Context<'_>,
     ) -> StepResult {
-        let waits = self.pull(worker, cx);
-        while let Some(next) = self.waking {
+        let waits = self.log_read(worker, cx);
+        while let Some(next) = self.next_to_wake {
             if due.len() >= SLICE {
                 return StepResult::Again;
             }
             let Some(head) = self.window.head() else { break };
-            self.waking = self.find_due(next, head, due);
-            self.settling = true;
+            self.next_to_wake = self.find_due(next, head, due);
+            self.yielded_once = true;
         }
         // As long as no reader has reached the head, there is nothing to go on from.
-        let reads_on = self.grown && !waits && self.window.head().is_some();
-        if self.waking.is_some() || reads_on {
+        let reads_on = self.has_new_entries && !waits && self.window.head().is_some();
+        if self.next_to_wake.is_some() || reads_on {
             return StepResult::Again;
         }
-        if self.settling {
-            self.settling = false;
+        if self.yielded_once {
+            self.yielded_once = false;
             return StepResult::Again;
         }
         // Everyone has had a turn; who has not read by now has fallen behind.
@@ -113,11 +113,11 @@ impl WorkerTopic {
     fn find_due(&self, mut next: usize, head: Position, due: &mut DueSubscribers) -> Option<usize> {
         // A slot may be empty; there are never more slots than there were readers at once.
         while next < self.readers.capacity() && due.len() < SLICE {
-            if let Some((member, part)) = self.readers.get(next)
-                && let Some(spot) = member.places.get(*part)
-                && member.waits_before(spot, head)
+            if let Some((subscriber, part)) = self.readers.get(next)
+                && let Some(cursor) = subscriber.cursors.get(*part)
+                && subscriber.waits_before(cursor, head)
             {
-                due.push(Rc::clone(member));
+                due.push(Rc::clone(subscriber));
             }
             next += 1;
         }
@@ -125,14 +125,14 @@ impl WorkerTopic {
     }
 
     /// Reads what is new. Whether it waits for the log.
-    fn pull(&mut self, worker: &Worker, cx: &mut Context<'_>) -> bool {
+    fn log_read(&mut self, worker: &Worker, cx: &mut Context<'_>) -> bool {
         loop {
-            match &mut self.pull {
+            match &mut self.log_read {
                 LogRead::None => {
-                    let Some(head) = self.window.head().filter(|_| self.grown) else {
+                    let Some(head) = self.window.head().filter(|_| self.has_new_entries) else {
                         return false;
                     };
-                    self.grown = false;
+                    self.has_new_entries = false;
                     let start = Start::After(head);
                     let read = worker
                         .state
@@ -140,21 +140,21 @@ impl WorkerTopic {
                         .read(&self.state.name, start, PULL, SystemTime::now());
                     match read.into_ready() {
                         Ok(batch) => return self.take(batch, cx),
-                        Err(later) => self.pull = LogRead::SubscriptionReader(later),
+                        Err(later) => self.log_read = LogRead::SubscriptionReader(later),
                     }
                 }
                 LogRead::SubscriptionReader(reading) => {
                     let Poll::Ready(batch) = Pin::new(reading).poll(cx) else {
                         return true;
                     };
-                    self.pull = LogRead::None;
+                    self.log_read = LogRead::None;
                     return self.take(batch, cx);
                 }
                 LogRead::Pausing(pause) => {
                     if pause.as_mut().poll(cx).is_pending() {
                         return true;
                     }
-                    self.pull = LogRead::None;
+                    self.log_read = LogRead::None;
                 }
             }
         }
@@ -168,14 +168,14 @@ impl WorkerTopic {
                     self.window.begin(batch.start);
                 } else if self.window.head() != Some(batch.start) {
                     // Meanwhile a reader has found another life of the log, and the window begins there.
-                    self.grown = true;
+                    self.has_new_entries = true;
                     return false;
                 }
-                self.grown |= batch.more;
+                self.has_new_entries |= batch.more;
                 let known = self.window.head();
                 self.window.extend(batch.entries, batch.end.sequence);
                 if batch.resume != Resume::From || self.window.head() != known {
-                    self.waking = Some(0);
+                    self.next_to_wake = Some(0);
                 }
                 false
             }
@@ -184,10 +184,10 @@ impl WorkerTopic {
                     target: "sse_actix", topic = self.state.name.as_str(), %error,
                     cause = error_cause(&error), "a topic cannot be read; its streams stay open"
                 );
-                self.grown = true;
+                self.has_new_entries = true;
                 let mut pause = Box::pin(tokio::time::sleep(PAUSE));
                 let waits = pause.as_mut().poll(cx).is_pending();
-                self.pull = LogRead::Pausing(pause);
+                self.log_read = LogRead::Pausing(pause);
                 waits
             }
         }
@@ -201,7 +201,7 @@ impl WorkerTopic {
         let positions = self
             .readers
             .iter()
-            .filter_map(|(_, (member, part))| member.places.get(*part)?.position.get());
+            .filter_map(|(_, (subscriber, part))| subscriber.cursors.get(*part)?.position.get());
         let epoch = self.window.head().map(|head| head.epoch);
         let slowest = positions
             .filter(|position| epoch.is_none_or(|epoch| epoch == position.epoch))

@@ -42,7 +42,7 @@ pub(super) fn end(
         Some(SourceEnd::Panicked(message)) => (true, Reason::Panicked(message)),
         Some(SourceEnd::Returned(Ok(()))) if !sent_away => {
             if wishes.finite && !links.plain {
-                buffer.push_raw(&end_frame("finished", None));
+                buffer.push_uncounted(&end_frame("finished", None));
             }
             (false, Reason::Finished)
         }
@@ -51,7 +51,7 @@ pub(super) fn end(
                 push_error_event(on_error, &error, buffer);
             } else if !links.plain && !wishes.resume {
                 let shown = error.as_error::<StreamError>().map(StreamError::message);
-                buffer.push_raw(&end_frame("failed", shown));
+                buffer.push_uncounted(&end_frame("failed", shown));
             }
             (links.plain, Reason::Failed(error))
         }
@@ -65,7 +65,7 @@ fn end_from_outside(verdict: EndState, links: &StreamGuards, buffer: &EventBuffe
         EndState::Lost => {
             // HTTP/2 drops the body quietly when it has something to write and nobody to write to; an
             // end it would report as an error.
-            buffer.push_raw(&COMMENT);
+            buffer.push_uncounted(&COMMENT);
             (false, Reason::Left)
         }
         EndState::Revoked | EndState::Reauthenticate if links.plain => (true, Reason::Aborted("revoked")),
@@ -75,14 +75,14 @@ fn end_from_outside(verdict: EndState, links: &StreamGuards, buffer: &EventBuffe
             (true, Reason::Aborted(cause))
         }
         EndState::End(Ending::Final) | EndState::Revoked => {
-            buffer.push_raw(&end_frame("ended", None));
+            buffer.push_uncounted(&end_frame("ended", None));
             (false, Reason::Ended)
         }
         EndState::Running
         | EndState::End(Ending::Reconnect)
         | EndState::Reauthenticate
         | EndState::OutOfTime => {
-            buffer.push_raw(&Frame::retry(links.retry_after_drain()));
+            buffer.push_uncounted(&Frame::retry(links.retry_after_drain()));
             (false, Reason::Drained)
         }
     }
