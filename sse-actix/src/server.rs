@@ -82,15 +82,28 @@ pub struct Server<F> {
     signals: bool,
     on_connect: Option<OnConnect>,
     socket: SocketOptions,
-    backlog: u32,
     shutdown_timeout: Duration,
-    workers: Option<usize>,
+    workers: Workers,
+    http: HttpSettings,
+    direct_fan_out: bool,
+}
+
+/// Who accepts connections, and how many.
+struct Workers {
+    /// `None` for one for each processor.
+    number: Option<usize>,
+    backlog: u32,
     max_connections: usize,
+}
+
+/// What actix's HTTP service is told.
+#[derive(Clone, Copy)]
+struct HttpSettings {
     keep_alive: KeepAlive,
     client_request_timeout: Duration,
     client_disconnect_timeout: Duration,
-    h2_windows: (Option<u32>, Option<u32>),
-    direct_fan_out: bool,
+    /// Of a stream and of a connection; `None` for actix's own.
+    h2_windows: Option<(u32, u32)>,
 }
 
 impl<F> Server<F> {
@@ -106,14 +119,18 @@ impl<F> Server<F> {
                 user_timeout: Some(Duration::from_secs(30)),
                 send_buffer: Some(256 * 1024),
             },
-            backlog: 4096,
             shutdown_timeout: Duration::from_secs(30),
-            workers: None,
-            max_connections: 25_600,
-            keep_alive: KeepAlive::default(),
-            client_request_timeout: Duration::from_secs(5),
-            client_disconnect_timeout: Duration::from_secs(1),
-            h2_windows: (None, None),
+            workers: Workers {
+                number: None,
+                backlog: 4096,
+                max_connections: 25_600,
+            },
+            http: HttpSettings {
+                keep_alive: KeepAlive::default(),
+                client_request_timeout: Duration::from_secs(5),
+                client_disconnect_timeout: Duration::from_secs(1),
+                h2_windows: None,
+            },
             direct_fan_out: true,
         }
     }
@@ -166,7 +183,7 @@ impl<F> Server<F> {
     /// How many connections may wait to be accepted, on sockets bound here. Default: 4,096; the kernel
     /// bounds it by `net.core.somaxconn`.
     pub fn backlog(mut self, connections: u32) -> Self {
-        self.backlog = connections;
+        self.workers.backlog = connections;
         self
     }
 
@@ -178,39 +195,39 @@ impl<F> Server<F> {
 
     /// How many workers serve, each on a thread of its own. Default: the number of processors.
     pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = Some(workers);
+        self.workers.number = Some(workers);
         self
     }
 
     /// How many connections a worker serves at once; further clients wait, without a sign. Default: 25,600.
     pub fn max_connections(mut self, connections: usize) -> Self {
-        self.max_connections = connections;
+        self.workers.max_connections = connections;
         self
     }
 
     /// How long an idle connection is kept for another request, as [`actix_web::HttpServer::keep_alive`]. It has
     /// nothing to do with keep-alives on streams. Default: 5 s.
     pub fn keep_alive(mut self, keep_alive: impl Into<KeepAlive>) -> Self {
-        self.keep_alive = keep_alive.into();
+        self.http.keep_alive = keep_alive.into();
         self
     }
 
     /// How long a client may take to send a request's head. Default: 5 s.
     pub fn client_request_timeout(mut self, timeout: Duration) -> Self {
-        self.client_request_timeout = timeout;
+        self.http.client_request_timeout = timeout;
         self
     }
 
     /// How long a connection may take to close. Default: 1 s.
     pub fn client_disconnect_timeout(mut self, timeout: Duration) -> Self {
-        self.client_disconnect_timeout = timeout;
+        self.http.client_disconnect_timeout = timeout;
         self
     }
 
     /// HTTP/2's initial windows in bytes, of a stream and of a connection, as
     /// [`actix_web::HttpServer::h2_initial_window_size`]. They bound what clients send. Default: actix's.
     pub fn h2_windows(mut self, stream: u32, connection: u32) -> Self {
-        self.h2_windows = (Some(stream), Some(connection));
+        self.http.h2_windows = Some((stream, connection));
         self
     }
 

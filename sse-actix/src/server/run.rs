@@ -1,6 +1,6 @@
 //! From settings to a server that serves.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use actix_http::{
     HttpServiceBuilder, Protocol, Request, Response,
@@ -14,12 +14,12 @@ use actix_web::{
     Error,
     body::{BoxBody, MessageBody},
     dev::{AppConfig, Extensions},
-    http::{KeepAlive, Method},
+    http::Method,
     rt::net::TcpStream,
 };
 
 use super::{
-    OnConnect, Server,
+    HttpSettings, OnConnect, Server,
     activity::Activity,
     bind::{Listener, ListenerProtocol},
     connection::{self, ConnectionService},
@@ -37,9 +37,13 @@ impl<F> Server<F> {
     fn check(&self) -> io::Result<()> {
         let fault = if self.listeners.is_empty() {
             "the server has no address to listen on: call `bind` or `listen` before `run`"
-        } else if self.workers.is_some_and(|workers| !(1..=512).contains(&workers)) {
+        } else if self
+            .workers
+            .number
+            .is_some_and(|workers| !(1..=512).contains(&workers))
+        {
             "`workers` must be between 1 and 512"
-        } else if self.max_connections == 0 {
+        } else if self.workers.max_connections == 0 {
             "`max_connections` of 0 would leave every client waiting; leave it out for 25,600 a worker"
         } else {
             return Ok(());
@@ -89,8 +93,8 @@ impl<F> Server<F> {
         let mut builder = ServerBuilder::new()
             .disable_signals()
             .shutdown_timeout(timeout)
-            .max_concurrent_connections(self.max_connections);
-        if let Some(workers) = self.workers {
+            .max_concurrent_connections(self.workers.max_connections);
+        if let Some(workers) = self.workers.number {
             builder = builder.workers(workers);
         }
         let serving = ServerSettings {
@@ -103,15 +107,12 @@ impl<F> Server<F> {
                 method: Method::GET,
                 drains: false,
             },
-            keep_alive: self.keep_alive,
-            client_request_timeout: self.client_request_timeout,
-            client_disconnect_timeout: self.client_disconnect_timeout,
-            h2_windows: self.h2_windows,
+            http: self.http,
             socket: self.socket,
             on_connect: self.on_connect,
             stopping: builder.graceful_shutdown_signal(),
         };
-        let backlog = i32::try_from(self.backlog).unwrap_or(i32::MAX);
+        let backlog = i32::try_from(self.workers.backlog).unwrap_or(i32::MAX);
         for listener in self.listeners {
             listener.set_backlog(backlog)?;
             builder = serving.clone().listen(builder, listener)?;
@@ -132,10 +133,7 @@ impl<F> Server<F> {
 struct ServerSettings<F> {
     factory: F,
     host: ServerContext,
-    keep_alive: KeepAlive,
-    client_request_timeout: Duration,
-    client_disconnect_timeout: Duration,
-    h2_windows: (Option<u32>, Option<u32>),
+    http: HttpSettings,
     socket: SocketOptions,
     on_connect: Option<OnConnect>,
     stopping: GracefulShutdownSignal,
@@ -217,9 +215,9 @@ impl<F> ServerSettings<F> {
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .keep_alive(self.keep_alive)
-            .client_request_timeout(self.client_request_timeout)
-            .client_disconnect_timeout(self.client_disconnect_timeout)
+            .keep_alive(self.http.keep_alive)
+            .client_request_timeout(self.http.client_request_timeout)
+            .client_disconnect_timeout(self.http.client_disconnect_timeout)
             .h1_allow_half_closed(false)
             .tcp_nodelay(true)
             .local_addr(addr)
@@ -233,7 +231,7 @@ impl<F> ServerSettings<F> {
                 }
                 ConnectionWatch::prepare(&accepted, extensions, options);
             });
-        if let (Some(stream), Some(connection)) = self.h2_windows {
+        if let Some((stream, connection)) = self.http.h2_windows {
             http = http
                 .h2_initial_window_size(stream)
                 .h2_initial_connection_window_size(connection);
