@@ -48,10 +48,10 @@ const QUERY_PARAMETER: &str = "lastEventId";
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastEventId(Brought);
+pub struct LastEventId(SentId);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Brought {
+enum SentId {
     Nothing,
     Id(String),
     Unknown,
@@ -61,14 +61,14 @@ impl LastEventId {
     /// The id as text. `None` if the client brought none, or one that is [unknown](Self::is_unknown).
     pub fn as_str(&self) -> Option<&str> {
         match &self.0 {
-            Brought::Id(id) => Some(id),
-            Brought::Nothing | Brought::Unknown => None,
+            SentId::Id(id) => Some(id),
+            SentId::Nothing | SentId::Unknown => None,
         }
     }
 
     /// Whether the client brought an id that cannot have come from this server.
     pub fn is_unknown(&self) -> bool {
-        self.0 == Brought::Unknown
+        self.0 == SentId::Unknown
     }
 
     /// The id as a `T`: `Ok(None)` if the client brought none.
@@ -79,14 +79,14 @@ impl LastEventId {
     /// used with `?` all the same, it answers 204, so that the browser stops instead of failing.
     pub fn parse<T: FromStr>(&self) -> Result<Option<T>, UnknownId> {
         match &self.0 {
-            Brought::Nothing => Ok(None),
-            Brought::Id(id) => match id.parse() {
+            SentId::Nothing => Ok(None),
+            SentId::Id(id) => match id.parse() {
                 Ok(id) => Ok(Some(id)),
                 Err(_) => Err(UnknownId {
                     wanted: any::type_name::<T>(),
                 }),
             },
-            Brought::Unknown => Err(UnknownId {
+            SentId::Unknown => Err(UnknownId {
                 wanted: any::type_name::<T>(),
             }),
         }
@@ -94,14 +94,14 @@ impl LastEventId {
 
     pub(crate) fn of(request: &HttpRequest) -> Self {
         let Some(raw) = raw_last_event_id(request) else {
-            return Self(Brought::Nothing);
+            return Self(SentId::Nothing);
         };
         if raw.len() > EventId::MAX_LEN {
-            return Self(Brought::Unknown);
+            return Self(SentId::Unknown);
         }
         Self(match str::from_utf8(&raw) {
-            Ok(id) => Brought::Id(id.to_owned()),
-            Err(_) => Brought::Unknown,
+            Ok(id) => SentId::Id(id.to_owned()),
+            Err(_) => SentId::Unknown,
         })
     }
 }
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn empty_is_absent_and_over_long_is_unknown() {
-        assert_eq!(header(b""), LastEventId(Brought::Nothing));
+        assert_eq!(header(b""), LastEventId(SentId::Nothing));
         assert_eq!(header(b"").parse::<u64>(), Ok(None));
         assert_eq!(header(&[b'x'; 1024]).as_str().unwrap().len(), 1024);
         assert!(header(&[b'x'; 1025]).is_unknown());
@@ -246,8 +246,8 @@ mod tests {
     #[test]
     fn the_query_parameter_stands_in_for_the_header() {
         assert_eq!(query("/?a=b&lastEventId=a%20%C3%A9").as_str(), Some("a é"));
-        assert_eq!(query("/?lastEventId="), LastEventId(Brought::Nothing));
-        assert_eq!(query("/?xlastEventId=1"), LastEventId(Brought::Nothing));
+        assert_eq!(query("/?lastEventId="), LastEventId(SentId::Nothing));
+        assert_eq!(query("/?xlastEventId=1"), LastEventId(SentId::Nothing));
         let both = TestRequest::get()
             .uri("/?lastEventId=old")
             .insert_header((LAST_EVENT_ID, "new"));
