@@ -1,6 +1,7 @@
 //! A connection's socket, as actix has it.
 
 use std::{
+    hint::black_box,
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
@@ -8,7 +9,7 @@ use std::{
 };
 
 use actix_web::rt::net::TcpStream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 use super::{
     discard, flush,
@@ -21,7 +22,10 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
     fn tcp(&self) -> &TcpStream;
 
     /// Looks at what a write looks at first, as [`OwnedConnection::fetch`](super::handover::OwnedConnection::fetch) wants it.
-    fn fetch(&self) {}
+    fn fetch(&self) {
+        // Reads whether the socket can be written to, and changes nothing.
+        let _ = black_box(self.tcp().try_io(Interest::WRITABLE, || Ok(())));
+    }
 
     /// The connection as it was accepted: what hooks get, and its TCP socket.
     fn accepted(&self, may_be_http2: bool) -> AcceptedSocket<'_>;

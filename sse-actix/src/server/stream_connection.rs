@@ -298,10 +298,43 @@ struct Head([u8; 18]);
 
 impl Head {
     fn of(&mut self, len: usize) -> &[u8] {
-        let mut free = self.0.as_mut_slice();
-        // It fits: sixteen digits at most.
-        let _ = write!(free, "{len:X}\r\n");
-        let left = free.len();
-        self.0.get(..self.0.len() - left).unwrap_or_default()
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+
+        // By hand: the formatter takes as long as all else that is written here.
+        let digits = (usize::BITS - len.leading_zeros()).div_ceil(4).max(1);
+        let shifts = (0..digits).rev().map(|digit| digit * 4);
+        let digits = shifts.filter_map(|shift| DIGITS.get(len >> shift & 0xF).copied());
+        let mut written = 0;
+        for (byte, free) in digits.chain(*b"\r\n").zip(&mut self.0) {
+            *free = byte;
+            written += 1;
+        }
+        self.0.get(..written).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Head;
+
+    #[test]
+    fn a_chunk_says_its_length_in_hexadecimal() {
+        for len in [
+            0,
+            1,
+            9,
+            10,
+            15,
+            16,
+            17,
+            255,
+            256,
+            4_095,
+            65_536,
+            0x1234_ABCD,
+            usize::MAX,
+        ] {
+            assert_eq!(Head::default().of(len), format!("{len:X}\r\n").as_bytes());
+        }
     }
 }

@@ -29,6 +29,7 @@ impl Transport for Tls {
 
     fn fetch(&self) {
         black_box(self.get_ref().1.wants_write());
+        self.tcp().fetch();
     }
 
     fn accepted(&self, _: bool) -> AcceptedSocket<'_> {

@@ -142,6 +142,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
             self.links.control.verdict(),
             self.buffer.is_open(),
             self.span.is_over(),
+            self.source.as_ref().is_some_and(Source::is_idle),
         ));
         BodySize::Stream
     }
