@@ -115,7 +115,7 @@ async fn that_pass_requests_on_lose_the_last_event_id_in_chromium(engine: Engine
 }
 
 async fn that_leave_streams_alone_lose_nothing(engine: Engine) {
-    let guide = include_str!("../../../docs/guide.md");
+    let guide = include_str!("../../../docs/http2-and-tabs.md");
     let line = LEAVES_STREAMS_ALONE.lines().next().unwrap();
     assert!(guide.contains(line), "the guide shows it");
     let Some(scene) = Scene::open(engine, LEAVES_STREAMS_ALONE).await else {
