@@ -120,14 +120,14 @@ impl<'ast> Visit<'ast> for Structs<'_> {
 
     // `pin_project! { .. }` holds one.
     fn visit_item_macro(&mut self, item: &'ast syn::ItemMacro) {
-        if let Ok(file) = syn::parse2::<File>(without_pins(item.mac.tokens.clone())) {
+        if let Ok(file) = syn::parse2::<File>(without_pins(&item.mac.tokens)) {
             self.visit_file(&file);
         }
     }
 }
 
 /// What `pin_project!` adds to a struct is no Rust by itself: it is left out.
-fn without_pins(tokens: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
+fn without_pins(tokens: &proc_macro2::TokenStream) -> proc_macro2::TokenStream {
     let text = tokens.to_string();
     let end = text.find("impl <").unwrap_or(text.len());
     text.get(..end).unwrap_or_default().parse().unwrap_or_default()
@@ -145,7 +145,10 @@ fn too_many_fields(name: &str, text: &str) -> Vec<String> {
 #[test]
 fn no_struct_has_many_fields() {
     none(&over_library(too_many_fields));
-    let fields = |number: usize| (0..number).map(|n| format!("f{n}: u8, ")).collect::<String>();
+    let fields = |number: usize| {
+        let fields: Vec<_> = (0..number).map(|n| format!("f{n}: u8")).collect();
+        fields.join(", ")
+    };
     assert_eq!(
         too_many_fields("a.rs", &format!("struct A {{ {} }}", fields(10))).len(),
         0
@@ -169,8 +172,8 @@ fn replaced(name: &str, text: &str) -> Vec<String> {
     let file = NO_NAMES_OF_FILES
         .contains(&&*stem)
         .then(|| format!("{name}: say by the file's name what it holds"));
-    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let old: BTreeSet<&str> = code
+    let old: BTreeSet<&str> = text
+        .lines()
         .flat_map(words)
         .filter(|word| REPLACED.contains(word))
         .collect();
@@ -184,11 +187,11 @@ fn replaced(name: &str, text: &str) -> Vec<String> {
 fn replaced_names_stay_away() {
     let ours = |name: &str, text: &str| match name {
         // Other things have these names there.
-        name if name.contains("/cross_origin/") => Vec::new(),
+        name if name.contains("/cross_origin/") => replaced(name, ""),
         _ => replaced(name, text),
     };
     none(&over_library(ours));
-    assert_eq!(replaced("a/member.rs", "struct Member;\n// Seat").len(), 1);
+    assert_eq!(replaced("a/member.rs", "struct Member;\n// Seat").len(), 2);
     assert_eq!(replaced("a/utils.rs", "struct Members;").len(), 1);
 }
 
@@ -236,7 +239,7 @@ const UNFINISHED: [&str; 5] = [
 
 fn unfinished(name: &str, text: &str) -> Vec<String> {
     // Tests of the macro give it such code.
-    let text = text.split("#[cfg(test)]").next().unwrap();
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
     let found = UNFINISHED.into_iter().filter(|what| text.contains(what));
     found.map(|what| format!("{name}: `{what}` is left")).collect()
 }
@@ -292,7 +295,7 @@ impl Rooms {
                 if let Item::Use(item) = item
                     && !matches!(item.vis, Visibility::Inherited)
                 {
-                    for path in rooms.absolute(room, item) {
+                    for path in Self::absolute(room, item) {
                         let home = rooms.within(&path);
                         faces.insert((room.clone(), path.last().unwrap().clone()), home);
                     }
@@ -315,21 +318,19 @@ impl Rooms {
     /// The module that a path leads to, through re-exports.
     fn home(&self, path: &[String]) -> Room {
         let mut room = self.within(path);
-        while let Some(name) = path.get(room.len())
-            && let Some(next) = self.faces.get(&(room.clone(), name.clone()))
+        let Some(name) = path.get(room.len()) else {
+            return room;
+        };
+        while let Some(next) = self.faces.get(&(room.clone(), name.clone()))
             && *next != room
         {
             room.clone_from(next);
-            if self.faces.contains_key(&(room.clone(), name.clone())) {
-                continue;
-            }
-            break;
         }
         room
     }
 
     /// The paths of a `use`, from the crate's root; none of other crates.
-    fn absolute(&self, room: &Room, item: &ItemUse) -> Vec<Room> {
+    fn absolute(room: &Room, item: &ItemUse) -> Vec<Room> {
         fn flatten(tree: &UseTree, before: &Room, found: &mut Vec<Room>) {
             let with = |name: &syn::Ident| {
                 let mut path = before.clone();
@@ -347,11 +348,11 @@ impl Rooms {
         }
         let mut found = Vec::new();
         flatten(&item.tree, &Vec::new(), &mut found);
-        let absolute = found.into_iter().filter_map(|path| self.resolve(room, &path));
+        let absolute = found.into_iter().filter_map(|path| Self::resolve(room, &path));
         absolute.filter(|path| !path.is_empty()).collect()
     }
 
-    fn resolve(&self, room: &Room, path: &[String]) -> Option<Room> {
+    fn resolve(room: &Room, path: &[String]) -> Option<Room> {
         let mut rest = path.iter().peekable();
         let mut base = match rest.next()?.as_str() {
             "crate" => Vec::new(),
@@ -379,12 +380,12 @@ impl Rooms {
         }
         impl<'ast> Visit<'ast> for Paths<'_> {
             fn visit_item_use(&mut self, item: &'ast ItemUse) {
-                let paths = self.rooms.absolute(self.room, item);
+                let paths = Rooms::absolute(self.room, item);
                 self.found.extend(paths.iter().map(|path| self.rooms.home(path)));
             }
             fn visit_path(&mut self, path: &'ast syn::Path) {
                 let segments: Room = path.segments.iter().map(|one| one.ident.to_string()).collect();
-                if let Some(path) = self.rooms.resolve(self.room, &segments) {
+                if let Some(path) = Rooms::resolve(self.room, &segments) {
                     self.found.insert(self.rooms.home(&path));
                 }
                 visit::visit_path(self, path);

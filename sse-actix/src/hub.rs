@@ -46,7 +46,7 @@ use crate::lifecycle::control::StreamControl;
 /// made in there would be another for each.
 ///
 /// ```
-/// use actix_web::{App, HttpServer, get, post, web};
+/// use actix_web::{App, get, post, web};
 /// use serde::{Deserialize, Serialize};
 /// use sse_actix::{Hub, PublishError, Server, Subscription};
 ///

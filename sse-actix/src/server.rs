@@ -62,7 +62,7 @@ type OnConnect = Arc<dyn Fn(&dyn Any, &mut Extensions) + Send + Sync>;
 /// | `tcp_nodelay(true)` | an event leaves when it is written; with Nagle's algorithm it may wait 40 ms for the last one's acknowledgement |
 /// | [`user_timeout`](Self::user_timeout): 30 s | a client that acknowledges nothing for that long is dropped; there is no other write time-out |
 /// | [`send_buffer`](Self::send_buffer): 256 KiB | a client that does not read costs so much kernel memory, doubled, and not 4 MB |
-/// | an `on_connect` hook | streams on HTTP/2 learn that their connection is lost, and end, within milliseconds and not at their next write |
+/// | a watch on each HTTP/2 connection | streams on HTTP/2 learn that their connection is lost, and end, within milliseconds and not at their next write |
 /// | [`backlog`](Self::backlog): 4,096 | after a restart everyone comes back at once |
 /// | [`max_connections`](Self::max_connections): 25,600 a worker | as actix's; a client above it hangs, so it should lie above what you expect |
 /// | [`direct_fan_out`](Self::direct_fan_out) | an idle reader of a hub takes 1.6 KB, and an event for ten thousand costs little more than to send it ten thousand times |

@@ -78,8 +78,8 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
     /// What is kept of a topic, as far as it is known here without asking; `None` if nothing is.
     fn stats(&self, topic: &TopicName) -> Option<LogStats>;
 
-    /// Says how a topic is kept, before it is first watched or read here. Who only reads it knows from nowhere
-    /// else; a log that keeps everything in one place learns it when it appends.
+    /// Tells how a topic is kept, before this process first watches or reads it. A log on several nodes needs this on
+    /// nodes that only read; a log in memory learns it from appends.
     fn prepare(&self, topic: &TopicName, retention: &Retention) {
         let _ = (topic, retention);
     }
@@ -117,9 +117,9 @@ pub enum Start {
     Last(usize),
     /// With the oldest entry kept.
     Oldest,
-    /// After a position, of which nothing has to be true: it may have come from a client.
+    /// After a position. It is not trusted: it may come from a client.
     After(Position),
-    /// With the oldest entry kept, by who brought an id that no position can be found in.
+    /// With the oldest entry kept, because the client's id holds no position.
     Lost,
 }
 

@@ -4,8 +4,8 @@ use crate::{Entry, Keep, Position};
 
 /// A worker's own view of the newest entries of one topic: what its readers read without any lock.
 ///
-/// It holds entries for the time of a fan-out only. A reader that is still before it has fallen behind, and
-/// reads from the log.
+/// It holds entries for the time of a fan-out only. A reader whose position is older than the window's start has
+/// fallen behind, and reads the log.
 #[derive(Debug)]
 pub struct Window {
     keep: Keep,
@@ -31,7 +31,7 @@ impl Window {
     /// once.
     pub const MAX: usize = 256;
 
-    /// One in which nobody reads, of a topic that keeps this.
+    /// An empty window, before anyone reads.
     pub fn new(keep: Keep) -> Self {
         Self {
             keep,

@@ -152,7 +152,10 @@ async fn blocked_by_the_flow_control_of_http2_frees_its_seat() {
     .await;
 
     publish(addr, 100).await;
-    until("its seat to be free", async || figures(addr).await.streams == 0).await;
+    until("its permit to be given back", async || {
+        figures(addr).await.streams == 0
+    })
+    .await;
     let figures = figures(addr).await;
     assert_eq!((figures.subscribers, figures.stalled), (0, 1));
 

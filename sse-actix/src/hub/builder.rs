@@ -94,8 +94,8 @@ impl HubBuilder {
         self
     }
 
-    /// How long a stream may leave events unread before it is given up: its slot is free, its place in the
-    /// presence too, and it ends when its client reads again. To the second. Default: 30 s.
+    /// How long a client may leave events unread. After that its permit and its presence are given back, and its
+    /// stream ends when the client reads again. To the second. Default: 30 s.
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.settings.stall_timeout = timeout;
         self

@@ -224,7 +224,7 @@ impl SubscriptionReader {
             // Nothing is delivered until each topic has answered once. An id that lacks a topic tells the server, at the
             // next reconnect, that this topic is new for the client: its missed events would be lost.
             let holds_back = self.parts.iter().any(|part| !part.answered);
-            if !holds_back {
+            if self.parts.iter().all(|part| part.begun) {
                 self.arrive();
             }
             for (at, part) in self.parts.iter_mut().enumerate() {

@@ -73,7 +73,7 @@ impl HubShared {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         if topics.len() >= MANY && topics.len() == topics.capacity() {
             // Before the map grows. Names may come from users, and need not last.
-            topics.retain(|_, topic| Arc::strong_count(topic) > 1);
+            topics.retain(|_, topic| Arc::strong_count(topic) > 1 || Arc::strong_count(&topic.present) > 1);
         }
         let topic = topics.entry(name.clone()).or_insert_with(|| {
             Arc::new(TopicState {

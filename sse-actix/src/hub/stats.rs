@@ -8,7 +8,8 @@ use crate::lifecycle::control::Cause;
 pub struct HubStats {
     /// Whether the log can be reached.
     pub log: LogHealth,
-    /// Streams that read: what is published once a stream is counted here reaches it.
+    /// Streams that read. With a log in memory, what is published once a stream is counted here reaches it; with any
+    /// log, that holds for [presence](crate::Presence).
     pub streams: usize,
     /// How many of them have their connections [handed over](crate::Server::direct_fan_out) to the hub. The others are on
     /// HTTP/2, plain, made for a function under `#[sse_stream]`, or on a server that hands nothing over.

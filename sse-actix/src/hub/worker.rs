@@ -42,8 +42,8 @@ thread_local! {
     static WORKERS: RefCell<HashMap<u64, Rc<Worker>>> = RefCell::new(HashMap::new());
 }
 
-/// How many readers are woken before everybody else on the thread has a turn: among them publishers, whose
-/// next event the later readers then get along with this one.
+/// How many readers are woken before other tasks on the thread run. If a publisher runs in between, the remaining
+/// readers get its next event in the same write.
 const SLICE: usize = 64;
 
 /// Readers that have not read the newest entries.
@@ -103,7 +103,7 @@ impl Worker {
         Some(worker)
     }
 
-    /// Adds a member's part to a topic, before it reads from it.
+    /// Registers a subscriber with one of its topics, before it reads from it.
     pub(super) fn join(&self, subscriber: &Rc<Subscriber>, part: usize, topic: &Arc<TopicState>) {
         let mut topics = self.topics.by_key.borrow_mut();
         let known = self.topics.keys.borrow().get(&topic.name).copied();
@@ -132,7 +132,7 @@ impl Worker {
         }
     }
 
-    /// Ends a member's parts in all its topics, and gives back what it occupies.
+    /// Removes a subscriber from all its topics, and gives back its permit and presence.
     pub(super) fn leave(&self, subscriber: &Subscriber) {
         subscriber.turn.over.set(true);
         for cursor in &subscriber.cursors {
@@ -173,10 +173,10 @@ impl Worker {
         let mut topics = self.topics.by_key.borrow_mut();
         let key = cursor.key.get();
         if let Some(local) = topics.get_mut(key)
-            // Or that is of an earlier life of the log, which is over: this reader would ask the log again and again.
+            // Or the window still follows an earlier life of the log: this reader would ask the log again and again.
             && local.window.head().is_none_or(|head| head.epoch != position.epoch)
         {
-            // Who was in the earlier life is still to find out.
+            // Readers that wait in the earlier life must be woken, to find out.
             local.next_to_wake = local.window.head().map(|_| 0);
             local.window.begin(position);
             // It may have grown since it was read.
@@ -186,8 +186,8 @@ impl Worker {
         }
     }
 
-    /// Ends a member's stream so that its client comes back, and frees what it occupies at once, be it polled
-    /// again or not.
+    /// Ends a subscriber's stream so that its client comes back, and frees what it holds at once, even if it is never
+    /// polled again.
     pub(super) fn evict(&self, subscriber: &Rc<Subscriber>, reason: Eviction) {
         if subscriber.turn.over.get() {
             return;
@@ -260,7 +260,7 @@ impl Worker {
         }
         self.schedule.now.set(None);
         if go_on {
-            // After those that were woken, and after it was looked who has asked for something meanwhile.
+            // Yields after the woken readers, and after the mailbox was emptied.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
         }
         Poll::Pending

@@ -77,6 +77,7 @@ pub(crate) enum EndState {
     Lost,
 }
 
+// In order of priority: a larger value replaces a smaller one, never the other way (`fetch_max`).
 const GO_ON: u8 = 0;
 const RECONNECT: u8 = 1;
 const DOUBTED: u8 = 2;

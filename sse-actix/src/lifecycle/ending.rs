@@ -70,7 +70,7 @@ impl ResponseError for StreamError {
 /// `no-transform` asks proxies not to compress, which would hold events back.
 pub(crate) const UNCACHED: HeaderValue = HeaderValue::from_static("no-store, no-transform");
 
-/// The only answer that stops an `EventSource` without looking like a failure.
+/// Stops an `EventSource` for good, and is not an error status.
 pub(crate) fn no_content() -> HttpResponse<BoxBody> {
     let mut response = HttpResponse::new(StatusCode::NO_CONTENT);
     response.headers_mut().insert(header::CACHE_CONTROL, UNCACHED);

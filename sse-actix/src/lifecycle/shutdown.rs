@@ -24,8 +24,8 @@ use super::{control::StreamControl, ending::Ending};
 ///
 /// When it fires, every open stream delivers the events it was given, tells its client to come back
 /// after a time with jitter, so that a restart is not followed by a stampede, and ends, within
-/// milliseconds. Streams that are opened later are answered the same way at once: never with a 5xx,
-/// which would stop an `EventSource` for good.
+/// milliseconds. Streams for browsers that are opened later are answered the same way at once, never with a 5xx,
+/// which would stop an `EventSource` for good. Plain ones are answered 503.
 ///
 /// ```
 /// use actix_web::{App, test, test::TestRequest, web};

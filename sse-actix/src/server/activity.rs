@@ -33,7 +33,7 @@ impl Activity {
         self.changed.notify_waiters();
     }
 
-    /// Waits until nothing is going on but streams.
+    /// Waits until only streams are left that a shutdown ends. A stream that may finish counts as a request.
     pub(super) async fn until_only_streams(&self) {
         self.until(|counts| counts.requests.load(Ordering::SeqCst) <= counts.streams.load(Ordering::SeqCst))
             .await;

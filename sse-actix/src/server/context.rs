@@ -53,8 +53,8 @@ impl ServerContext {
         polled
     }
 
-    /// Waits until a stream that has not opened need not do so any more: nobody is left who could read it, or,
-    /// where its client can `resume` later, the server drains.
+    /// Waits until a stream that has not opened is no longer needed: its client has gone, or the server shuts down and
+    /// the client can resume.
     pub(crate) async fn gone(&self, resumes: bool) {
         let control = StreamControl::new();
         let _told = self

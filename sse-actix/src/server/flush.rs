@@ -87,8 +87,8 @@ pub(super) fn flushed(cx: &Context<'_>, tcp: &TcpStream) {
     }
 }
 
-/// What is unread when a socket is closed makes the kernel reset the connection, and the client lose what it has
-/// not read.
+/// If bytes are unread when a socket is closed, the kernel resets the connection, and the client loses what it has
+/// not read yet.
 pub(super) fn discard_unread(tcp: &TcpStream) {
     let mut unread = [0; 4096];
     for _ in 0..16 {
@@ -98,8 +98,8 @@ pub(super) fn discard_unread(tcp: &TcpStream) {
     }
 }
 
-/// Lets the close of the socket reset the connection, once the kernel has sent what it was given: it forgets the
-/// rest. Whether it has.
+/// Makes the close reset the connection. Returns false while the kernel still has unsent bytes, which it would
+/// forget.
 fn prepare_reset(tcp: &TcpStream) -> bool {
     let socket = SockRef::from(tcp);
     #[cfg(target_os = "linux")]

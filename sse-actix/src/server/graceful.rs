@@ -61,8 +61,8 @@ pub(super) async fn drive(
 async fn quiet(activity: &Activity, shutdown: &Shutdown, grace: Duration) {
     let start = Instant::now();
     let _ = timeout(STREAM_GRACE, activity.until_idle()).await;
-    // Looked at after the streams: until their time is over, other requests may still begin on connections
-    // that are held.
+    // Checked after the grace of the streams, because connections that are still open may send new requests until
+    // then.
     let rest = grace.saturating_sub(start.elapsed());
     if timeout(rest, activity.until_only_streams()).await.is_err() {
         tracing::warn!(target: "sse_actix", "requests were still under way after {grace:?}");

@@ -66,7 +66,7 @@ impl<T> Default for DispatcherLink<T> {
     }
 }
 
-/// What bodies share with them, too.
+/// What a connection's socket, its task and its response bodies share.
 #[derive(Default)]
 pub(super) struct Handover {
     /// The stream that is to be handed over at the next flush.
@@ -206,7 +206,7 @@ pub(super) struct Stream {
 /// A stream in the dispatcher, until it is handed over.
 pub(super) struct StreamOffer {
     connection: Rc<Handover>,
-    /// It holds the stream while there is one to be polled: in between, the connection does.
+    /// `None` after it was offered: the `Handover` holds it then.
     stream: Option<Stream>,
 }
 

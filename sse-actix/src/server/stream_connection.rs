@@ -242,6 +242,8 @@ impl<T: Transport> State<T> {
     /// Waits until the socket has taken everything.
     fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.unflushed {
+            // Over TLS there may be bytes that were taken before.
+            flush::writes(cx);
             match ready!(Pin::new(&mut self.transport).poll_flush(cx)) {
                 Ok(()) => {
                     self.unflushed = false;

@@ -168,7 +168,7 @@ pin_project! {
     }
 }
 
-/// As long as a stream is sent, little is read behind it.
+/// While a stream is sent, limits what is read behind its request.
 pub(super) struct LimitedReads(Rc<Handover>);
 
 impl LimitedReads {
@@ -196,8 +196,8 @@ fn length_of(request: &Request) -> Option<u64> {
     }
 }
 
-/// Puts headers in a map of their number. On HTTP/2 actix keeps them as long as the stream lasts, in one for fourteen names, of
-/// 3.5 KB.
+/// Moves the headers to a map of the right size. On HTTP/2 actix keeps them for as long as the stream lasts, in a map for
+/// fourteen names (3.5 KB).
 fn fit(headers: &mut HeaderMap) {
     let mut fitting = HeaderMap::with_capacity(headers.len_keys());
     for (name, value) in mem::take(headers) {

@@ -1,4 +1,5 @@
-//! The way from a source to the socket: actix polls this body, which polls the source.
+//! A stream's response body: it polls the source. actix's dispatcher polls it through `TrackedBody`
+//! (`server/tracked.rs`); a stream that was handed over is polled by `StreamConnection`.
 
 mod abort;
 mod end;
@@ -194,7 +195,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
 }
 
 impl<S: Source> StreamBody<S> {
-    /// Lets the source push what is ready, and takes leave if the stream is over. Whether it goes on.
+    /// Lets the source push what is ready, and ends the stream if it is over. Returns whether it goes on.
     fn fill(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let this = self.project();
         let Some(source) = this.source else {

@@ -11,8 +11,7 @@ use sse_actix_core::{Emit, EventName, FieldError, Frame, Retry};
 /// so that one chunk never makes it grow: a buffer that has grown past it is not shrunk again.
 pub(crate) const HIGH_WATER: usize = 16 * 1024;
 
-/// Room for what is there when the mark is reached, and for an event beyond it that is not large, or several that a
-/// relay sends on: a buffer that grows is copied.
+/// Capacity: the mark, and one more ordinary event or several relayed ones. A buffer that has to grow is copied.
 const ROOM: usize = HIGH_WATER + 4 * 1024 + 64;
 
 /// A chunk beyond this was one huge event, whose buffer is not kept for others.

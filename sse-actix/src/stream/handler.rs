@@ -39,7 +39,7 @@ const SLOW_PROLOGUE: Duration = Duration::from_secs(1);
 /// The stream that a function under `#[sse_stream]` returns: a [`Responder`].
 ///
 /// There is nothing to do with it but to hand it to actix, or, in a test, to
-/// [`test::read_stream`](crate::test).
+/// `test::respond`.
 #[must_use = "a stream is sent by returning it from a handler"]
 pub struct EventStream(State);
 
@@ -92,8 +92,8 @@ impl fmt::Debug for EventStream {
 
 /// Runs a generator up to its opening.
 ///
-/// `outcome` is [`Outcome::into_result`], named by the caller rather than asked for by a bound here, so
-/// that a function with another return type is told so once, where that type is written.
+/// `outcome` is [`Outcome::into_result`]. The caller names it, so that a wrong return type gives one error, at that
+/// type.
 ///
 /// # Errors
 ///

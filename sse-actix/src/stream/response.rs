@@ -62,11 +62,11 @@ pub(crate) fn respond<S: Source + 'static>(
     let shutdown = shutdown_for(request, host.as_ref());
     let mut draining = draining(shutdown, host.as_ref());
     if plain && let Some(retry) = draining {
-        let came_before = |host: &ServerContext| !host.drains && host.shutdown.is_fired();
-        if !host.as_ref().is_some_and(came_before) {
+        let is_older_than_shutdown = |host: &ServerContext| !host.drains && host.shutdown.is_fired();
+        if !host.as_ref().is_some_and(is_older_than_shutdown) {
             return unavailable(StatusCode::SERVICE_UNAVAILABLE, retry);
         }
-        // It may finish.
+        // The request came before the shutdown: its plain stream may finish.
         draining = None;
     }
 

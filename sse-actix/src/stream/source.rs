@@ -40,12 +40,12 @@ pub(crate) trait Source: Unpin {
         None
     }
 
-    /// With how many bytes it does not push more.
+    /// Stops pushing at this many bytes.
     fn fill_limit(&self) -> usize {
         HIGH_WATER
     }
 
-    /// How many bytes are a chunk that is to leave alone, before more is pushed; `None` if chunks may be merged.
+    /// A chunk of this size or more is sent by itself; `None` if chunks may be merged.
     fn chunk_limit(&self) -> Option<usize> {
         None
     }
@@ -66,8 +66,8 @@ pub(crate) trait Source: Unpin {
         true
     }
 
-    /// The stream ends: what was there before this is still to be pushed, and nothing else. Whether the source
-    /// can tell the one from the other; else it is asked once more for what is ready.
+    /// The stream ends. The source still pushes what was published before this call, and nothing newer. Returns
+    /// whether it can tell these apart; if not, it is polled once more for what is ready.
     fn stop_at_current_head(&mut self) -> bool {
         false
     }

@@ -1,7 +1,7 @@
 //! What ends a stream for good.
 
-/// The id that ends a stream for good: a reconnect that brings it is answered 204, which is the only
-/// status that stops an `EventSource` without looking like a failure. No [`EventId`](crate::EventId)
+/// The id that ends a stream for good: a reconnect that brings it is answered 204, which
+/// stops an `EventSource` and is not an error status. No [`EventId`](crate::EventId)
 /// can be made of it.
 pub const END_ID: &str = "sse-end";
 

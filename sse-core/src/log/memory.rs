@@ -102,7 +102,7 @@ impl MemoryLog {
         }
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         if !topics.contains_key(name) {
-            // More than one only after more were read at once than may be.
+            // The loop frees more than one topic only if the number had grown above the bound because all were being read.
             while topics.len() >= self.max_topics
                 && let Some(freed) = forget_one(&mut topics)
             {

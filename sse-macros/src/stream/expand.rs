@@ -83,7 +83,7 @@ pub(crate) fn function(
     let request = args
         .finite
         .then(|| quote_spanned!(Span::mixed_site()=> __request: #krate::__private::HttpRequest));
-    // actix extracts arguments from the first to the last, so `LastEventId` knows.
+    // First, because actix runs extractors in order: `LastEventId` then finds the mark of `IsPlain`.
     let plain = function
         .tells_plain(args)
         .then(|| quote_spanned!(Span::mixed_site()=> _: #krate::__private::IsPlain));

@@ -46,8 +46,8 @@ pub(in crate::hub) struct Limits {
     quotas: LimitSettings,
     pub(in crate::hub) proxies: Vec<IpNet>,
     rate: Option<DefaultKeyedRateLimiter<IpAddr>>,
-    /// Those that were taken.
-    seats: AtomicUsize,
+    /// Permits that are taken.
+    permits: AtomicUsize,
     /// The streams that have begun to read.
     streams: AtomicUsize,
     handed_over: AtomicUsize,
@@ -89,7 +89,7 @@ impl Limits {
             quotas,
             proxies,
             rate,
-            seats: AtomicUsize::new(0),
+            permits: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
             handed_over: AtomicUsize::new(0),
             addresses: Counts::default(),
@@ -164,13 +164,13 @@ struct CountedKeys {
 }
 
 impl StreamPermit {
-    /// Takes a seat for a stream of this address and with these tags.
+    /// Takes a permit for a stream of this address and with these tags.
     pub(in crate::hub) fn take(
         limits: &Arc<Limits>,
         address: Option<IpAddr>,
         tags: &[Box<str>],
     ) -> Result<Self, LimitExceeded> {
-        let seats = limits.seats.fetch_add(1, Ordering::AcqRel);
+        let permits = limits.permits.fetch_add(1, Ordering::AcqRel);
         // From here on what was taken is given back by dropping.
         let mut permit = Self {
             limits: Arc::clone(limits),
@@ -178,7 +178,7 @@ impl StreamPermit {
             reads: false,
             handed_over: false,
         };
-        if limits.quotas.streams.is_some_and(|most| seats >= most) {
+        if limits.quotas.streams.is_some_and(|most| permits >= most) {
             return Err(limits.refuse(LimitExceeded::Streams));
         }
         if let (Some(most), Some(address)) = (limits.quotas.per_address, address) {
@@ -200,7 +200,7 @@ impl StreamPermit {
 }
 
 impl StreamPermit {
-    /// Its stream has begun to read: what is published from now on reaches it.
+    /// Its stream has begun to read.
     pub(in crate::hub) fn begin_to_read(&mut self) {
         self.reads = true;
         self.limits.streams.fetch_add(1, Ordering::AcqRel);
@@ -216,7 +216,7 @@ impl StreamPermit {
 impl Drop for StreamPermit {
     fn drop(&mut self) {
         let limits = &self.limits;
-        limits.seats.fetch_sub(1, Ordering::AcqRel);
+        limits.permits.fetch_sub(1, Ordering::AcqRel);
         if self.reads {
             limits.streams.fetch_sub(1, Ordering::AcqRel);
         }

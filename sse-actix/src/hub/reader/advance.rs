@@ -335,7 +335,7 @@ impl<S: Sink> ReadStep<'_, S> {
                 self.out.entry(entry, IdLine::Own);
                 self.subscriber.client.told.set(Told::All);
             }
-            // The position of this topic may be told by none of its own, but those of others are.
+            // This topic's position may be silent, but the id still carries the positions of the other topics.
             (_, true) => {
                 let mut line = self.worker.scratch.take();
                 line.clear();

@@ -24,7 +24,7 @@ pub(super) enum Refused {
 }
 
 impl Subscription {
-    /// Takes its seat, and begins to read.
+    /// Takes a permit, and begins to read.
     pub(super) fn begin(&mut self) -> Result<SubscriptionReader, Refused> {
         let state = &self.hub.0;
         let tags = match &self.request.control {
@@ -83,8 +83,8 @@ impl Subscription {
         let unknown = self.request.last.as_ref().is_some_and(LastEventId::is_unknown);
         let positions = id.map(Positions::parse).unwrap_or_default();
         let of_parts: Vec<_> = self.parts.iter().map(|part| positions.of(&part.topic)).collect();
-        // An id that is of none of the topics says nothing of where the client was; one that is of some says
-        // that the others were not there.
+        // An id that names none of these topics says nothing. An id that names some of them says that the others are
+        // new for this client.
         let nonsense = unknown || id.is_some() && of_parts.iter().all(Option::is_none);
         of_parts
             .into_iter()

@@ -57,8 +57,8 @@ pub(super) struct KeepAliveState {
 /// What a client knows of where it is, by the ids that it was sent.
 pub(in crate::hub) struct KnownPosition {
     pub(in crate::hub) told: Cell<Told>,
-    /// How many topics have not begun of which its own id says nothing that could be understood. Until all of them
-    /// have told their gaps, no id is told: one that names some topics says that the others are new.
+    /// How many topics have not begun and got an id that could not be understood. Until each has sent its gap, no id
+    /// is sent: an id without a topic would make that topic new at the next reconnect.
     pub(in crate::hub) lost: Cell<u8>,
     /// Whether the position is told by events of its own.
     pub(in crate::hub) by_events: Cell<bool>,

@@ -46,7 +46,7 @@ impl Schedule {
 }
 
 impl Worker {
-    /// Ends a member at a time, for a reason.
+    /// Ends a subscriber at a time, for a reason.
     pub(in crate::hub) fn end_at(&self, subscriber: &Rc<Subscriber>, at: Instant, reason: Eviction) {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let key = (at, NEXT.fetch_add(1, Ordering::Relaxed));
@@ -138,7 +138,7 @@ impl Worker {
         more
     }
 
-    /// Whether a member is to be kept alive now. From when it is first asked, the member is woken for it.
+    /// Whether a subscriber's keep-alive is due. The first call schedules the later ones.
     pub(in crate::hub) fn keep_alive_due(
         &self,
         subscriber: &Rc<Subscriber>,

@@ -38,14 +38,14 @@ pub(in crate::hub) struct WorkerTopic {
     pub(super) has_new_entries: bool,
     /// The next reader to be woken; `None` when all have been.
     pub(super) next_to_wake: Option<usize>,
-    /// All were woken, and have not had their turn yet.
-    yielded_once: bool,
+    /// Readers were woken, and get one turn before the window is cleared.
+    woke_readers: bool,
     pub(super) is_queued: bool,
 }
 
 enum LogRead {
-    None,
-    SubscriptionReader(Completion<Result<Batch, LogError>>),
+    Idle,
+    Reading(Completion<Result<Batch, LogError>>),
     Pausing(Pin<Box<Sleep>>),
 }
 
@@ -67,10 +67,10 @@ impl WorkerTopic {
             delivered: Cell::new(0),
             readers: Slab::new(),
             watch,
-            log_read: LogRead::None,
+            log_read: LogRead::Idle,
             has_new_entries: false,
             next_to_wake: None,
-            yielded_once: false,
+            woke_readers: false,
             is_queued: false,
         }
     }
@@ -89,15 +89,15 @@ impl WorkerTopic {
             }
             let Some(head) = self.window.head() else { break };
             self.next_to_wake = self.find_due(next, head, due);
-            self.yielded_once = true;
+            self.woke_readers = true;
         }
         // As long as no reader has reached the head, there is nothing to go on from.
         let reads_on = self.has_new_entries && !waits && self.window.head().is_some();
         if self.next_to_wake.is_some() || reads_on {
             return StepResult::Again;
         }
-        if self.yielded_once {
-            self.yielded_once = false;
+        if self.woke_readers {
+            self.woke_readers = false;
             return StepResult::Again;
         }
         // Everyone has had a turn; who has not read by now has fallen behind.
@@ -128,7 +128,7 @@ impl WorkerTopic {
     fn log_read(&mut self, worker: &Worker, cx: &mut Context<'_>) -> bool {
         loop {
             match &mut self.log_read {
-                LogRead::None => {
+                LogRead::Idle => {
                     let Some(head) = self.window.head().filter(|_| self.has_new_entries) else {
                         return false;
                     };
@@ -140,21 +140,21 @@ impl WorkerTopic {
                         .read(&self.state.name, start, PULL, SystemTime::now());
                     match read.into_ready() {
                         Ok(batch) => return self.take(batch, cx),
-                        Err(later) => self.log_read = LogRead::SubscriptionReader(later),
+                        Err(later) => self.log_read = LogRead::Reading(later),
                     }
                 }
-                LogRead::SubscriptionReader(reading) => {
+                LogRead::Reading(reading) => {
                     let Poll::Ready(batch) = Pin::new(reading).poll(cx) else {
                         return true;
                     };
-                    self.log_read = LogRead::None;
+                    self.log_read = LogRead::Idle;
                     return self.take(batch, cx);
                 }
                 LogRead::Pausing(pause) => {
                     if pause.as_mut().poll(cx).is_pending() {
                         return true;
                     }
-                    self.log_read = LogRead::None;
+                    self.log_read = LogRead::Idle;
                 }
             }
         }

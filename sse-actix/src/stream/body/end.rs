@@ -28,7 +28,7 @@ pub(super) struct EndPolicy {
     pub(super) on_error: Option<OnError>,
 }
 
-/// Pushes a stream's last bytes. Whether it is aborted after them, and why it has ended.
+/// Pushes a stream's last bytes. Returns whether it is aborted after them, and why it has ended.
 pub(super) fn end(
     finish: Option<SourceEnd>,
     verdict: EndState,

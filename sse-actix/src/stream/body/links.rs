@@ -17,8 +17,8 @@ pub(crate) struct StreamGuards {
     #[expect(dead_code, reason = "held for its drop")]
     pub(crate) place: Option<OpenStreamGuard>,
     pub(crate) carrier: Carrier,
-    /// Whether the stream is for clients other than `EventSource`: nothing of ours is in it, and an end that is not
-    /// its source's own is an abort.
+    /// Whether the stream is for clients other than `EventSource`: only keep-alives of ours are in it, and an end that
+    /// is not its source's own is an abort.
     pub(crate) plain: bool,
 }
 
@@ -32,8 +32,8 @@ impl StreamGuards {
         }
     }
 
-    /// The place on the connection is kept until the last bytes are on their way: until then a shutdown
-    /// has to know that it waits for a stream, which its client may not read.
+    /// Leaves the `Shutdown`. The place on the server is kept until the last bytes are sent, so that a shutdown still
+    /// counts this as a stream.
     pub(super) fn leave(&mut self) {
         self.registration = None;
     }

@@ -110,7 +110,7 @@ impl<'a> Emitter<'a> {
         self.buffer.open_with(retry.into());
     }
 
-    /// Sends one event. Ready at once, unless as much is waiting for the client as is kept. As
+    /// Sends one event. Ready at once, unless the buffer is full. As
     /// [`emit!`](crate::emit), which awaits what this returns.
     ///
     /// It is cancel-safe where it is awaited as soon as it is made: dropped before it is ready, it has sent
