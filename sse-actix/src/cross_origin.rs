@@ -22,7 +22,7 @@ pub use self::{
     session_cookie::{CookieError, SessionCookie},
 };
 
-/// Middleware that lets pages of other origins read, and keeps everybody else out.
+/// Middleware that lets pages of the allowed origins read, and rejects those of all others.
 ///
 /// Made once, outside of the application factory, and put around the scope (or the whole application, or one
 /// resource) whose streams other origins read:

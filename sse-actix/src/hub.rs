@@ -126,8 +126,8 @@ impl Hub {
     /// Tags the stream that will answer `request`, from now on, so that [`revoke`](Self::revoke) ends it even
     /// before it has begun.
     ///
-    /// To be called *before* the credential is looked at: a revocation then comes either before the look,
-    /// which finds the credential revoked, or after this call, which it finds.
+    /// Call this *before* you check the credential. A revocation then either precedes the check, which fails, or follows
+    /// this call and ends the stream.
     ///
     /// ```
     /// use actix_web::{Error, HttpRequest, error::ErrorUnauthorized, get, web};
@@ -149,14 +149,14 @@ impl Hub {
         self.0.tags.admit(&StreamControl::of(request), tag.into());
     }
 
-    /// Ends for good every stream that carries this tag, and every one that was admitted under it and has
-    /// not begun; says how many. Nothing more of any topic is sent on them. Their clients' reconnects are
-    /// answered 204. Requests that are admitted later are not concerned.
+    /// Permanently ends every stream that carries this tag, including admitted ones that have not begun, and returns their
+    /// number. Nothing more of any topic is sent on them. Their clients' reconnects are answered 204. Requests that are
+    /// admitted later are not affected.
     ///
     /// Where nodes share a log, the others are told, and do the same within a second; a node that cannot reach the
-    /// log does it once it can, and delivers nothing new before. A stream there that was admitted so late that it
-    /// may be of a later log-in is not ended for good: its client comes back, and its credential is looked at anew.
-    /// The number is of this node.
+    /// log does it once it can, and delivers nothing new before. If another node cannot tell whether a
+    /// stream was admitted before or after the revocation, it asks the client to reconnect and authenticate again. The
+    /// returned number covers this node only.
     pub fn revoke(&self, tag: &str) -> usize {
         let revoked = self.0.tags.revoke(tag);
         if let Some(signals) = self.0.log.signals() {
@@ -166,7 +166,7 @@ impl Hub {
         revoked
     }
 
-    /// Who reads a topic: the tags of its streams, on all nodes of the log.
+    /// The presence of a topic: the tags of the streams that read it, on all nodes of the log.
     ///
     /// # Panics
     ///

@@ -20,7 +20,7 @@ use crate::field::{EventName, FieldError};
 /// What can be sent on a stream: an [`Event`](crate::Event), a [`Comment`](crate::Comment), a [`Frame`](crate::Frame), text (an event with that
 /// data), [`Json`] of any `Serialize`, or a decoded [`Message`](crate::Message), which is sent on as it came.
 ///
-/// Sealed: whoever could implement it could write bytes that inject events.
+/// Sealed, because an implementation could write bytes that inject events.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be emitted as an event",
     label = "not an event, text, a frame or `Json(..)`",

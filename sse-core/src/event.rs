@@ -23,7 +23,7 @@ use bytes::BytesMut;
 /// # Ok::<(), sse_actix_core::JsonError>(())
 /// ```
 ///
-/// Every line break in the data, be it LF, CR or CRLF, starts a new `data` line, and a browser joins
+/// Every line break in the data (LF, CR or CRLF) starts a new `data` line, and a browser joins
 /// the lines with LF:
 ///
 /// ```

@@ -95,7 +95,7 @@ const fn at_least_min(after: Duration) -> Duration {
 
 /// The silence of one stream, measured with a clock that is passed in.
 ///
-/// Whoever drives it keeps one timer for [`Silence::deadline`] and asks [`Silence::check`] only when
+/// The code that drives it keeps one timer for [`Silence::deadline`] and asks [`Silence::check`] only when
 /// that fires: a write merely notes the time, and no timer is re-armed per event.
 ///
 /// ```

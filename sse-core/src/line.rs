@@ -7,8 +7,8 @@ use memchr::memchr2;
 
 /// Splits `bytes` at its first line break: the line without it, and what follows it.
 ///
-/// `None` when there is no break. A CR at the very end counts as a break of its own; whoever reads
-/// from a network must know whether an LF may still follow.
+/// `None` when there is no break. A CR at the very end counts as a break of its own; code that
+/// reads from a network must know whether an LF may still follow.
 #[expect(
     clippy::inline_always,
     reason = "measured: a tenth of the time to decode small events"

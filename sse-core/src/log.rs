@@ -46,7 +46,7 @@ use crate::TopicName;
 ///   [`Batch::resume`], and never returns a part as if it were the whole.
 /// - **Watchers are woken.** After an append is visible to readers, every waker that is registered for the
 ///   topic is woken, as often as it grows and for as long as its [`Watch`] lives. It may be woken for nothing.
-///   So whoever registers first and then reads misses nothing.
+///   So code that registers first and then reads misses nothing.
 /// - **No waiting for readers.** An append waits for no reader, and holds no lock while it wakes.
 /// - **Failure.** A read that fails has changed nothing and may be repeated. An append that fails has either
 ///   not happened ([`AppendError::Refused`]) or may have ([`AppendError::OutcomeUnknown`]), and is never
@@ -72,7 +72,7 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
         now: SystemTime,
     ) -> Completion<Result<Batch, LogError>>;
 
-    /// Registers whom to wake when the topic grows.
+    /// Registers a waker that is woken after each append to the topic.
     fn watch(&self, topic: &TopicName, waker: Waker, now: SystemTime) -> Watch;
 
     /// What is kept of a topic, as far as it is known here without asking; `None` if nothing is.
@@ -178,14 +178,14 @@ pub struct LogStats {
 pub struct LogHealth {
     /// Whether it can be reached at present. If not, streams stay open and wait.
     pub reachable: bool,
-    /// How often it was lost sight of.
+    /// How often the connection to it was lost.
     pub interruptions: u64,
     /// Appends that are on their way.
     pub pending: usize,
 }
 
 impl LogHealth {
-    /// The health of a log that has lost sight of its place so often, and has so many appends on their way.
+    /// The health of a log whose connection was lost so often, and which has so many appends on their way.
     pub const fn new(reachable: bool, interruptions: u64, pending: usize) -> Self {
         Self {
             reachable,

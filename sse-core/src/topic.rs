@@ -2,7 +2,7 @@ use std::{borrow::Borrow, error::Error, fmt, str::FromStr};
 
 use compact_str::CompactString;
 
-/// The name of a topic: what is published under it reaches whoever has subscribed to it.
+/// The name of a topic. What is published under it reaches its subscribers.
 ///
 /// Proven when it is made: not empty, at most [`TopicName::MAX_LEN`] bytes, no control character. A
 /// literal is checked by [`TopicName::from_static`] (at compile time in a `const`), a string made at run

@@ -41,7 +41,7 @@ impl Window {
         }
     }
 
-    /// Where the next entries are to be read from; `None` while nobody reads.
+    /// Where the next entries are to be read from; `None` while there are no readers.
     pub fn head(&self) -> Option<Position> {
         let start = self.start?;
         Some(Position {
@@ -57,7 +57,7 @@ impl Window {
         self.head = position.sequence;
     }
 
-    /// Ends: nobody reads any more.
+    /// Ends: the last reader has gone.
     pub fn end(&mut self) {
         *self = Self::new(self.keep);
     }

@@ -130,8 +130,8 @@ impl RedisLogBuilder {
         self
     }
 
-    /// How often it is looked whether a topic that is silent is still there: one that somebody has deleted says
-    /// nothing. Default: 10 s. Costs one call a topic that is read here.
+    /// How often a silent topic is checked for deletion. A deleted topic sends no notification. Default: 10 s.
+    /// Costs one call a topic that is read here.
     pub fn check_interval(mut self, interval: Duration) -> Self {
         self.settings.check_interval = interval;
         self

@@ -20,8 +20,8 @@ use super::origin::{Fault, Origin, OriginError};
 ///
 /// Refused are what no list that is safe can hold: `*`, `null`, a suffix that is no domain
 /// (`https://*example.com`), sub-domains of a top-level domain (`https://*.com`), and pages over plain HTTP,
-/// except this machine's own (`localhost` and its sub-domains, loopback addresses), since whoever is on their way
-/// could read with their visitors' cookies. Whether a longer suffix is one under which anybody can have a
+/// except this machine's own (`localhost` and its sub-domains, loopback addresses), since a network
+/// attacker could inject script into such a page and read streams with its visitor's cookies. Whether a longer suffix is one under which anybody can have a
 /// site, such as `https://*.github.io`, is for you to know.
 ///
 /// ```

@@ -15,8 +15,8 @@ const SHOWN_BYTES: usize = 200;
 /// How many of the origins that are allowed the log names.
 const SHOWN_ORIGINS: usize = 10;
 
-/// The answer. It names the origin that was refused, so that whoever looks at it in a browser's tools knows, and
-/// none that is allowed.
+/// The answer. It names the refused origin, for those who read it in the browser's tools, and no origin that is
+/// allowed.
 pub(super) fn respond(reason: Reason, head: &RequestHead) -> HttpResponse<BoxBody> {
     let text = match reason {
         Reason::Origin => format!("Pages of the origin {} may not read this.\n", shown(head)),

@@ -74,8 +74,8 @@ impl HubBuilder {
         self
     }
 
-    /// How topics are kept and told whose names begin so; the longest prefix counts, and
-    /// [`topic`](Self::topic) before it.
+    /// Options for all topics whose name starts with `prefix`. The longest prefix wins; [`topic`](Self::topic)
+    /// wins over any prefix.
     pub fn topics_with_prefix(mut self, prefix: impl Into<String>, options: TopicOptions) -> Self {
         self.settings.prefixes.push((prefix.into(), Arc::new(options)));
         self
@@ -101,9 +101,9 @@ impl HubBuilder {
         self
     }
 
-    /// How many streams there may be. Default: no limit. Who is beyond a limit is answered 200, with a
-    /// `retry` as long as [`overload_retry`](Self::overload_retry) says, and the end: an error status would
-    /// stop an `EventSource` for good.
+    /// How many streams there may be. Default: no limit. A client over the limit gets 200, a `retry` as long as
+    /// [`overload_retry`](Self::overload_retry) says, and the end of the stream. An error status would make
+    /// `EventSource` give up.
     pub fn max_streams(mut self, streams: usize) -> Self {
         self.quotas.streams = Some(streams);
         self

@@ -1,4 +1,4 @@
-//! Who reads a topic.
+//! Presence: the tags of the streams that read a topic.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -31,7 +31,7 @@ impl TopicPresence {
         }
     }
 
-    /// Who reads it elsewhere has changed.
+    /// Presence on another node has changed.
     pub(super) fn changed(&self) {
         self.watchers.wake();
     }
@@ -115,10 +115,10 @@ impl Drop for PresenceGuard {
     }
 }
 
-/// Who reads a topic, on all nodes of the log: the tags that its open streams carry
+/// The tags of the streams that read a topic, on all nodes of the log
 /// ([`Hub::admit`](crate::Hub::admit), [`Subscription::tag`](crate::Subscription::tag)).
 ///
-/// A stream is counted once it reads all its topics, so a greeting that is published when somebody joins reaches them.
+/// A stream is counted once it reads all its topics, so it receives what is published in reply to its join.
 ///
 /// ```
 /// # #[actix_web::main] async fn main() {
@@ -129,7 +129,7 @@ impl Drop for PresenceGuard {
 #[derive(Clone)]
 pub struct Presence(Arc<TopicPresence>);
 
-/// Somebody came, or went.
+/// A tag became present, or is not present any more.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PresenceChange {
     /// The first stream with this tag has begun.
@@ -153,8 +153,8 @@ impl Presence {
         self.0.everywhere().get(tag).copied().unwrap_or(0)
     }
 
-    /// Joins and leaves, beginning with a join of each who is there. Whoever comes and goes before this is
-    /// polled again is not told of, so a slow reader of it never lags.
+    /// Joins and leaves, beginning with a join for each tag that is present. A join and a leave between two
+    /// polls cancel out, so a slow consumer never falls behind.
     pub fn changes(&self) -> PresenceChanges {
         let task = Arc::new(PollWaker(AtomicWaker::new()));
         PresenceChanges {
@@ -184,7 +184,7 @@ pub struct PresenceChanges {
     ready: VecDeque<PresenceChange>,
 }
 
-/// Whoever polls at present.
+/// The task that polls.
 struct PollWaker(AtomicWaker);
 
 impl Wake for PollWaker {

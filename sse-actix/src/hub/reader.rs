@@ -60,7 +60,7 @@ pub(super) struct SubscriptionReader {
     worker: Rc<Worker>,
     subscriber: Rc<Subscriber>,
     parts: SmallVec<[TopicReader; 1]>,
-    /// Who is to be present once it has begun to read all its topics.
+    /// The tags that become present once it reads all its topics.
     arriving: Vec<Box<str>>,
 }
 
@@ -354,7 +354,7 @@ impl Source for SubscriptionReader {
     }
 
     fn chunk_limit(&self) -> Option<usize> {
-        // Who writes to the socket itself keeps nothing.
+        // A connection that was handed over keeps no buffer.
         (!self.subscriber.is_driven()).then_some(PORTION)
     }
 

@@ -47,7 +47,7 @@ pub(super) struct TopicState {
 #[derive(Debug, Default)]
 pub(super) struct Counters([AtomicU64; Eviction::COUNT]);
 
-/// More topics than this are looked through for those that nobody uses.
+/// Above this number of topics, those that are not in use are removed.
 const MANY: usize = 10_000;
 
 impl HubShared {

@@ -151,8 +151,9 @@ impl Subscription {
         self
     }
 
-    /// Ties it to the stream that answers `request`, where it is not itself the answer: it goes on after the
-    /// id that the request brings, has the stream's tags, and counts towards the limits of its address.
+    /// Binds this subscription to the stream of `request`, when you poll it inside a handler instead of
+    /// returning it. It goes on after the id that the request brings, has the stream's tags, and counts towards
+    /// the limits of its address.
     pub fn on(mut self, request: &HttpRequest) -> Self {
         let last = self.request.last.take();
         self.request = RequestBinding {
@@ -196,8 +197,7 @@ impl Subscription {
         self
     }
 
-    /// How far back its right reaches: nothing that was published before this time is ever shown, and no id
-    /// reaches further.
+    /// Hides everything published before `time`, whatever id the client sends.
     pub fn since(mut self, time: SystemTime) -> Self {
         for part in &mut self.parts {
             part.manner().since = Some(time);
@@ -215,7 +215,7 @@ impl Subscription {
         self
     }
 
-    /// A new client first gets the last events that it may see, this many or as many as are kept.
+    /// Sends a new client the last `events` events it may see, or as many as are kept.
     pub fn history(mut self, events: usize) -> Self {
         for part in &mut self.parts {
             part.manner().history = Some(events);
@@ -258,14 +258,13 @@ impl Subscription {
     }
 
     /// Tags its stream, as [`Hub::admit`] does, from when it begins: for presence and limits. For
-    /// revocation, admit the request before its credential is looked at.
+    /// revocation, admit the request before you check its credential.
     pub fn tag(mut self, tag: impl Into<Box<str>>) -> Self {
         self.tags.push(tag.into());
         self
     }
 
-    /// Ends the stream when the credential expires that allowed it: its client comes back, and whoever looks at
-    /// its credential then decides.
+    /// Ends the stream when its credential expires. The client reconnects and must authenticate again.
     pub fn valid_until(mut self, time: SystemTime) -> Self {
         self.lifetime.valid_until = earlier(self.lifetime.valid_until, Some(time));
         self

@@ -57,8 +57,8 @@ impl TopicOptions {
         options
     }
 
-    /// Nothing is replayed: who comes back goes on with what comes then, and is told of no gap. Events have
-    /// no id. A slow reader is still given what it has not read, within 1,000 events and a minute.
+    /// Events are not replayed. A reconnecting client continues with the next event and gets no gap notice.
+    /// Events have no id. A slow reader is still given what it has not read, within 1,000 events and a minute.
     pub const fn transient() -> Self {
         let mut options = Self::log();
         options.replays = false;

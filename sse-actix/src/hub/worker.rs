@@ -49,7 +49,7 @@ const SLICE: usize = 64;
 /// Readers that have not read the newest entries.
 type DueSubscribers = SmallVec<[Rc<Subscriber>; SLICE]>;
 
-/// How often it is looked for readers that have stalled, and figures are told.
+/// How often the worker looks for readers that have stalled, and updates the figures.
 const TICK: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {

@@ -67,9 +67,9 @@ struct Tag {
 pub(crate) enum EndState {
     Running,
     End(Ending),
-    /// Ended without what it was given; its client comes back, and whether it still may is looked at anew.
+    /// Ends at once, dropping undelivered events. The client reconnects and must authenticate again.
     Reauthenticate,
-    /// Ended for good, and without what it was given.
+    /// Ends at once and for good, dropping undelivered events.
     Revoked,
     /// It was plain, and given time to finish while the server shuts down; that time is over.
     OutOfTime,
@@ -211,8 +211,8 @@ impl StreamControl {
         self.decide(REVOKED);
     }
 
-    /// Ends the stream without what it was given: its client may have lost the right to it, and comes back after
-    /// `retry` to have that looked at.
+    /// Ends the stream at once, dropping undelivered events. The client reconnects after `retry` and must authenticate
+    /// again.
     pub(crate) fn doubt(&self, retry: Retry) {
         self.0.retry.store(retry.as_millis(), Ordering::Release);
         self.decide(DOUBTED);
@@ -274,7 +274,7 @@ impl StreamControl {
         .await;
     }
 
-    /// Registers whom to wake. To be called before [`verdict`](Self::verdict), so that none is missed.
+    /// Registers the task to wake. Call it before [`verdict`](Self::verdict), so that no change is missed.
     pub(crate) fn register(&self, waker: &Waker) {
         self.0.waker.register(waker);
     }

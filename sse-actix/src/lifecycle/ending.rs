@@ -11,8 +11,8 @@ use actix_web::{
     },
 };
 
-/// How a stream that is ended from outside takes its leave. An `EventSource` reconnects after every
-/// end, so this decides what happens then.
+/// What the client is told when a stream is ended from outside. An `EventSource` reconnects after every end, so
+/// this decides what happens then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// A `retry` line with jitter, then the end: the client comes back after that time and resumes.
@@ -22,7 +22,7 @@ pub enum Ending {
     Final,
 }
 
-/// An error whose text is meant for whoever reads the stream.
+/// An error whose message is sent to the client.
 ///
 /// After the head, an error's own text stays in the log, since it was written for the server's
 /// operator. This one's is shown: as `message` of the `sse-end` event, or, before the head, as the

@@ -65,7 +65,7 @@ struct Inner {
 #[derive(Clone)]
 struct Registered {
     control: StreamControl,
-    /// Nobody can resume it, so it is given time to finish.
+    /// Its client cannot resume, so it gets time to finish.
     may_finish: bool,
 }
 

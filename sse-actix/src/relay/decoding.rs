@@ -153,7 +153,7 @@ where
                     let retry = Relayed::Retry(Retry::from(retry));
                     return Poll::Ready(Some(Ok(Received::Line(retry))));
                 }
-                // Asked for by nobody.
+                // Not asked for.
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
                     self.end();

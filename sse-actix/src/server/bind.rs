@@ -105,8 +105,8 @@ impl<F> Server<F> {
 /// The listening sockets that this process was started with, if there are any (`LISTEN_FDS`, as
 /// systemd's socket activation and `systemfd` pass them), for one of [`Server`]'s `listen` methods.
 ///
-/// A supervisor that holds the socket keeps it open while the server restarts, so that nobody is
-/// refused: Firefox closes a cross-origin `EventSource` for good when its reconnect is. For HTTP/1.1
+/// A supervisor that holds the socket keeps it open while the server restarts, so that no client is refused: Firefox
+/// closes a cross-origin `EventSource` for good when its reconnect is refused. For HTTP/1.1
 /// there is [`Server::inherit_or_bind`].
 ///
 /// ```

@@ -1,5 +1,5 @@
-//! What a client sends behind its request for a stream. Nobody answers it before the stream has ended, so little of it is
-//! kept. The rest is read and dropped, because only who reads learns that a client has left.
+//! What a client sends behind its request for a stream. It is not answered before the stream has ended, so little of
+//! it is kept. The rest is read and dropped, because a server that does not read does not learn that the client has left.
 
 use std::{
     pin::Pin,

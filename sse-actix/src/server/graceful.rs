@@ -8,12 +8,11 @@ use tokio::time::{Instant, sleep, timeout};
 use super::activity::Activity;
 use crate::lifecycle::shutdown::Shutdown;
 
-/// How long a stream whose client does not read may hold up the end. Whoever reads is done in
-/// milliseconds.
+/// How long a stream whose client does not read may delay the end. A client that reads is done in milliseconds.
 const STREAM_GRACE: Duration = Duration::from_millis(500);
 
-/// How long whoever has just been accepted is given to send a request, which is answered, though by a
-/// `retry` alone. Stopped at once, actix closes such connections without an answer.
+/// How long a connection that was just accepted has to send its request, which is answered by a `retry` alone. actix
+/// would close such connections without an answer if it were stopped at once.
 const ACCEPT_GRACE: Duration = Duration::from_millis(20);
 
 /// How long connections are left open once nothing is under way: enough for the last bytes to be written
@@ -38,7 +37,7 @@ pub(super) async fn drive(
     }
     shutdown.fire();
     let stopped = async {
-        // Whoever comes from now on waits for the next process, if the socket is held for it.
+        // Clients that connect from now on wait for the next process, if a supervisor holds the socket.
         handle.pause().await;
         sleep(ACCEPT_GRACE).await;
         // Sent at once, and carried out while `server` is polled: idle connections on HTTP/1.1 are closed.

@@ -75,7 +75,7 @@ pub(super) struct Handover {
     behind: Cell<ReadLimit>,
     /// Something that came behind a stream was dropped.
     dropped: Cell<bool>,
-    /// Who waits to read on.
+    /// The task that waits to read on.
     paused: Cell<Option<Waker>>,
 }
 
@@ -124,7 +124,7 @@ impl Handover {
         self.offered.take()
     }
 
-    /// A request has come, with a body of so many bytes; `None` if nobody knows how many.
+    /// A request has come, with a body of so many bytes; `None` if the length is unknown.
     pub(super) fn begin_request(&self, body: Option<u64>) {
         let body = body.map(|body| usize::try_from(body).unwrap_or(usize::MAX));
         self.behind.set(body.map_or(ReadLimit::Unlimited, |body| {

@@ -56,9 +56,8 @@ impl<'a> AcceptedSocket<'a> {
     }
 }
 
-/// Lives in the extensions of a connection on which HTTP/2 may be spoken; on HTTP/1.1 nobody has to be
-/// told. Dropped with them: when the connection has ended and no request that came over it is alive any
-/// more.
+/// Tells the streams of an HTTP/2 connection when the connection is lost. It lives in the connection's extensions, and
+/// is dropped with them: when the connection has ended and no request of it is alive any more.
 pub(super) struct ConnectionWatch(LossWatch);
 
 /// By which streams are told.

@@ -33,7 +33,7 @@ use super::{
 use actix_tls::accept::TlsError;
 
 impl<F> Server<F> {
-    /// Refuses what actix would panic at, or what could serve nobody.
+    /// Refuses settings at which actix would panic, or that could serve no client.
     fn check(&self) -> io::Result<()> {
         let fault = if self.listeners.is_empty() {
             "the server has no address to listen on: call `bind` or `listen` before `run`"
@@ -54,7 +54,7 @@ impl<F> Server<F> {
     /// Serves until it is shut down: by SIGTERM or SIGINT, or by [`shutdown`](Self::shutdown).
     ///
     /// Then every stream delivers what it was given, ends with a `retry`, and its client comes back when
-    /// the next process serves. Nobody is accepted any more. Other requests go on for
+    /// the next process serves. No connection is accepted any more. Other requests go on for
     /// [`shutdown_timeout`](Self::shutdown_timeout) at most; streams whose client does not read, for half a
     /// second. When nothing is under way, this returns, though clients may hold connections open. A
     /// second signal returns at once.
@@ -263,7 +263,7 @@ where
 {
     let counted = TrackedFactory::<S, B>::new(application, host);
     let counted = counted.map_err(|error| Response::from(error.into().error_response()));
-    // What actix's own server says of itself, which it lets nobody else say but its test kit.
+    // actix-web has this constructor for its own test kit only; its own server uses a private one.
     map_config(counted, move |()| {
         AppConfig::__priv_test_new(secure, addr.to_string(), addr)
     })

@@ -137,7 +137,7 @@ impl<T: Transport> AsyncWrite for Socket<T> {
         if self.link.shared.is_offered() {
             let transport = self.transport.take();
             self.link.transport.set(transport);
-            // It ends the dispatcher at once, and nobody sees it.
+            // This error ends the dispatcher at once. `ConnectionTask` does not pass it on.
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }
         Poll::Ready(Ok(()))

@@ -135,7 +135,7 @@ impl<T: Transport> State<T> {
         loop {
             match ready!(self.poll_send(cx)) {
                 Ok(()) => {}
-                // Nobody is there to be told.
+                // The client has gone, so there is no one to tell.
                 Err(_) => self.stage = Stage::Over,
             }
             match &mut self.stage {

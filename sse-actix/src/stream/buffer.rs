@@ -1,5 +1,5 @@
-//! Where events become bytes on their way out: filled by whoever emits, emptied by the body. Both live on
-//! one thread, and within one poll, so that all streams of a thread can take turns with one buffer.
+//! Where events become bytes: a source fills it, and the body empties it. Both happen on one thread and within one poll,
+//! so that all streams of a thread can take turns with one buffer.
 
 use std::{cell::Cell, fmt, time::Duration};
 
@@ -19,7 +19,7 @@ const KEPT_CHUNK: usize = 4 * HIGH_WATER;
 
 thread_local! {
     /// The buffer that the streams of this thread fill in turn. Ten thousand idle streams hold none, and
-    /// whoever has an event finds it in the processor's cache.
+    /// a stream that has an event finds it in the processor's cache.
     static SHARED: Cell<Option<Box<Buffer>>> = const { Cell::new(None) };
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct EventBuffer {
     readers: Cell<Readers>,
 }
 
-/// Who reads the stream.
+/// The kind of client that reads the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Readers {
     /// Not known before the handler's response meets its request.

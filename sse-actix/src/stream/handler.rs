@@ -170,7 +170,7 @@ async fn watched<T>(handler: &str, opening: impl Future<Output = T>) -> T {
     opening.await
 }
 
-/// Waits until nobody waits for the opening any more. On HTTP/1.1 the whole handler is dropped then.
+/// Waits until the opening is no longer needed. On HTTP/1.1 the whole handler is dropped then.
 async fn gone(host: Option<ServerContext>, resumes: bool) {
     match host {
         Some(host) => host.gone(resumes).await,

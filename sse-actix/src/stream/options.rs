@@ -27,7 +27,7 @@ pub(crate) type OnError = fn(&Error) -> Event;
 /// Which reconnection time a stream begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reconnection {
-    /// Nobody chose one: [`DEFAULT_RETRY`], where browsers read.
+    /// None was chosen: [`DEFAULT_RETRY`], where browsers read.
     Default,
     Chosen(Retry),
     /// None is sent.

@@ -81,7 +81,7 @@ pub(crate) fn respond<S: Source + 'static>(
         stream = Some(StreamMarker {
             driven: may_leave.then(|| source.driven()).flatten(),
         });
-        // Who cannot resume may finish, if it has an end.
+        // A client that cannot resume may get the rest, if the stream has an end.
         let may_finish = plain && source.may_finish();
         let links = StreamGuards {
             registration: shutdown.map(|shutdown| shutdown.register(&control, may_finish)),

@@ -1,4 +1,4 @@
-//! What a stream tells whoever is on call: when it opened, when and why it ended, what it carried.
+//! What a stream logs: when it opened, when and why it ended, what it carried.
 
 use std::{
     any::Any,
@@ -42,7 +42,7 @@ pub struct StreamCounts {
     pub finished: u64,
     /// It returned an error, or an event could not be encoded.
     pub failed: u64,
-    /// It panicked, be it before its head has left or after.
+    /// It panicked, before or after its head has left.
     pub panicked: u64,
     /// A shutdown, or [`Ending::Reconnect`](crate::Ending::Reconnect).
     pub drained: u64,
@@ -134,7 +134,7 @@ pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
 
 /// One stream's entries.
 pub(crate) struct StreamSpan {
-    /// Only if somebody listens. Boxed, since else every open stream would have room for it.
+    /// `None` if no subscriber of `tracing` wants it. Boxed, so that other streams have no room for it.
     span: Option<Box<Span>>,
     opened: Instant,
     bytes: u64,
@@ -145,7 +145,7 @@ pub(crate) struct StreamSpan {
 impl StreamSpan {
     pub(crate) fn open(request: &HttpRequest, control: &StreamControl) -> Self {
         count(&COUNTERS.opened);
-        // At the level of errors, so that whoever asks for these alone is told which stream they are of.
+        // At the level of errors, so that a log of errors alone still says which stream they belong to.
         let span = tracing::error_span!(target: "sse_actix", parent: None, "sse", stream = control.id(), path = request.path());
         tracing::debug!(
             target: "sse_actix",

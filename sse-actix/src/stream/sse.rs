@@ -90,7 +90,7 @@ where
     /// GET would be).
     ///
     /// A plain stream holds what its author sends and nothing else: no opening line, no `retry` that was not
-    /// asked for, no `sse-*` event; keep-alive comments stay. Nobody resumes it, so
+    /// asked for, no `sse-*` event; keep-alive comments stay. Its client cannot resume, so
     ///
     /// - its end is its end, and `finite` and `resume` change nothing,
     /// - if it fails, or is ended from outside, it is aborted: no last chunk on HTTP/1.1, `RST_STREAM` on HTTP/2, a
@@ -163,8 +163,8 @@ where
         self
     }
 
-    /// When the stream ends by itself, it has ended for good: the client is sent an `sse-end` event, and
-    /// its reconnect, which brings that event's id, is answered 204. Default: the client reconnects.
+    /// Marks the stream as finite. When it ends, the client gets an `sse-end` event; its next reconnect is
+    /// answered 204 and the browser stops. Default: the client reconnects.
     pub fn finite(mut self) -> Self {
         self.options.finite = true;
         self

@@ -42,7 +42,7 @@ enum Place {
     Line,
     /// A line that ended in CR. An LF belongs to the same line break.
     AfterCr,
-    /// A line that nobody wants.
+    /// A line that is not needed.
     Skipped,
 }
 
@@ -55,7 +55,7 @@ pub(super) enum Line<'a> {
         /// Whether the empty line after it was taken too. Only looked for where it looks like `data`.
         ends_event: bool,
     },
-    /// One put together of several chunks. Whoever gets it leaves the buffer empty.
+    /// A line put together of several chunks. Taking it empties the buffer.
     Held(&'a mut Vec<u8>),
 }
 

@@ -18,9 +18,9 @@ use crate::TopicName;
 /// A log in this process's memory: it ends with the process, and completes everything at once.
 ///
 /// Bounded three times: each topic by its [`Retention`]; all together by
-/// [`max_bytes`](MemoryLogBuilder::max_bytes), beyond which the topics that take most lose their oldest; and by
-/// [`max_topics`](MemoryLogBuilder::max_topics), beyond which those are forgotten that nobody reads and that
-/// have been silent for longest.
+/// [`max_bytes`](MemoryLogBuilder::max_bytes), above which the largest topics drop their oldest events; and by
+/// [`max_topics`](MemoryLogBuilder::max_topics), above which topics without readers are
+/// forgotten, those first that have been silent for longest.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -240,12 +240,12 @@ impl Topic {
     }
 }
 
-/// Forgets the topic that has been silent for longest, of those that nobody reads and nothing is kept of;
-/// else of those that nobody reads. Returns the bytes that were kept of it; `None` if all are read.
+/// Forgets a topic without readers: one that is empty, if there is any, and of these the one that has been silent for
+/// longest. Returns the bytes that were kept of it; `None` if all topics have readers.
 fn forget_one(topics: &mut HashMap<TopicName, Arc<Topic>>) -> Option<usize> {
     let stalest = topics
         .iter()
-        // Who holds it is about to append to it, or to watch it, and would do so where nobody looks.
+        // Code that holds it is about to append to it or to watch it, and would use a topic that is gone.
         .filter(|(_, topic)| Arc::strong_count(topic) == 1 && topic.watchers.is_empty())
         .min_by_key(|(_, topic)| {
             let kept = topic.kept();

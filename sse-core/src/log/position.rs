@@ -7,7 +7,7 @@ const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 const TAG_LEN: usize = 7;
 const LEN: usize = 16;
 
-/// The identity of one life of one topic's log: a log that was lost and began anew has another.
+/// The identity of one life of a topic's log. A log that was lost and created again has another.
 ///
 /// Its first half says which topic it is of, so that a position can be told from one of another topic.
 ///
@@ -47,7 +47,7 @@ impl Epoch {
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Whether this is an epoch of that topic's log, be it this life or an earlier one.
+    /// Whether this is an epoch of that topic's log, in this life or an earlier one.
     pub fn is_of(&self, topic: &TopicName) -> bool {
         let mut tag = [b'0'; TAG_LEN];
         fill(&mut tag, hash(topic));
@@ -162,7 +162,7 @@ impl Positions {
         self.0.is_empty()
     }
 
-    /// The position in this topic's log, be it this life of it or an earlier one.
+    /// The position in this topic's log, in this life or an earlier one.
     pub fn of(&self, topic: &TopicName) -> Option<Position> {
         self.0
             .iter()

@@ -13,7 +13,7 @@ use super::{
 
 /// The entries of one topic, as far as they are kept: each once, however many readers there are.
 ///
-/// For whoever implements a [`Log`](crate::Log); it locks nothing and wakes nobody.
+/// For those who implement a [`Log`](crate::Log). It holds no lock and no waker.
 #[derive(Debug)]
 pub struct Ring {
     epoch: Epoch,

@@ -14,7 +14,7 @@ pub trait Signals: fmt::Debug + Send + Sync {
     /// How many streams of a topic carry which tags on the other nodes.
     fn elsewhere(&self, topic: &TopicName) -> BTreeMap<Arc<str>, usize>;
 
-    /// Whom to tell what the other nodes tell. It is called on a thread of the log's.
+    /// Registers a function that is called with each message of another node, on a thread of the log's.
     fn listen(&self, hear: Box<dyn Fn(Heard) + Send + Sync>);
 }
 
@@ -26,11 +26,11 @@ pub enum Heard {
         /// The tag.
         tag: String,
         /// It was revoked no longer ago than this. Streams that were admitted longer ago end for good; of others
-        /// it is not known whether they came before or after, so their credentials are to be looked at anew.
+        /// it is unknown whether they came before or after, so their clients must authenticate again.
         within: Duration,
     },
     /// Something was revoked, but what is not known any more.
     RevokedUnknown,
-    /// Who reads this topic elsewhere has changed.
+    /// The presence of this topic has changed on another node.
     Presence(TopicName),
 }

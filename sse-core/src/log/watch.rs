@@ -8,7 +8,7 @@ use std::{
     task::Waker,
 };
 
-/// Who is woken when a topic grows: for whoever implements a [`Log`](crate::Log).
+/// The wakers of a topic, woken when it grows. For those who implement a [`Log`](crate::Log).
 ///
 /// ```
 /// use std::task::Waker;
@@ -51,7 +51,7 @@ impl Watchers {
         }
     }
 
-    /// Whether there is nobody to wake.
+    /// Whether there is no waker.
     pub fn is_empty(&self) -> bool {
         self.0.wakers().is_empty()
     }

@@ -11,7 +11,7 @@ pub(crate) struct Argument {
     /// As the function takes it: by a plain name.
     pub(crate) outer: TokenStream,
     /// The statements that move it into the stream and bind it there as it is written, also if nothing
-    /// is bound by it: a guard in an argument that nobody uses is dropped when the stream ends.
+    /// is bound by it: a guard in an argument that is not used is dropped when the stream ends.
     pub(crate) rebinding: TokenStream,
 }
 

@@ -10,8 +10,8 @@ pub(in crate::hub) fn address_of(request: &HttpRequest, proxies: &[IpNet]) -> Op
     let mut address = plain(request.peer_addr()?.ip());
     let trusted = |address: IpAddr| proxies.iter().any(|proxy| proxy.contains(&address));
     if trusted(address) {
-        // Each proxy appends whom it was asked by, so the last that is no proxy of ours is the client's; what
-        // is before it, the client may have written itself.
+        // Each proxy appends the address of its client. So the last address that is not a trusted proxy is the
+        // client's. The client may have written those before it.
         for hop in hops(request).into_iter().rev() {
             let Some(hop) = hop else { break };
             address = hop;
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(of("192.0.2.1:1", Some((xff, "198.51.100.7"))), "192.0.2.1");
         assert_eq!(of("10.1.1.1:1", Some((xff, "198.51.100.7"))), "198.51.100.7");
         assert_eq!(of("10.1.1.1:1", None), "10.1.1.1");
-        // What the client itself has written comes first, and is not looked at.
+        // What the client itself has written comes first, and is ignored.
         assert_eq!(
             of("10.1.1.1:1", Some((xff, "1.1.1.1, 198.51.100.7, 10.2.2.2"))),
             "198.51.100.7"

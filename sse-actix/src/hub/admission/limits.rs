@@ -1,4 +1,4 @@
-//! How many streams there may be, of whom, and how fast they may come.
+//! Limits: how many streams there may be, for each tag and address, and how fast they may be opened.
 
 use std::{
     collections::HashMap,

@@ -71,8 +71,7 @@ impl TagIndex {
         streams.len()
     }
 
-    /// Ends every stream that carries any tag so that its client comes back, and whoever looks at its credential
-    /// decides.
+    /// Ends every stream that carries a tag. The clients reconnect and must authenticate again.
     pub(in crate::hub) fn doubt_all(&self) -> usize {
         let mut controls = HashMap::new();
         for of_tag in self.lock().values() {

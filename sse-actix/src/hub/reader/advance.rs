@@ -42,7 +42,7 @@ pub(super) enum StopReason {
 }
 
 impl<S: Sink> ReadStep<'_, S> {
-    /// Takes a part one step further. Whether it moved; if not, it is registered with whoever moves it.
+    /// Takes a topic one step further. Returns whether it moved; if not, its task is woken when it can.
     pub(super) fn advance(
         &mut self,
         part: &mut TopicReader,
@@ -102,7 +102,7 @@ impl<S: Sink> ReadStep<'_, S> {
                     && let Some(entry) = entries.next()
                 {
                     if entries.as_slice().is_empty() {
-                        // Only the last brings the id: a client that has lost the rest begins anew.
+                        // Only the last brings the id: a client that has lost the rest starts again.
                         cursor.position.set(Some(*at));
                         self.give(&entry, true);
                     } else {
@@ -173,7 +173,7 @@ impl<S: Sink> ReadStep<'_, S> {
                 };
                 if let Some(missed) = missed {
                     if self.subscriber.plain.get() {
-                        // Nobody can resume it, so it must not look whole.
+                        // Its client cannot resume, so the answer must not look whole.
                         if part.topic.options.gap_event != GAP_EVENT {
                             self.tell_gap(part, missed, None);
                         }

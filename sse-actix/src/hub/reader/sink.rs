@@ -9,7 +9,7 @@ pub(in crate::hub) trait Sink {
     fn is_full(&self) -> bool;
     fn entry(&mut self, entry: &Entry, id: IdLine<'_>);
     fn frame(&mut self, frame: &Frame);
-    /// Not counted: nobody has published it.
+    /// Not counted: it was not published.
     fn position(&mut self, frame: &Frame) {
         self.frame(frame);
     }

@@ -55,7 +55,7 @@ impl Subscription {
         subscriber.plain.set(plain);
         let reading =
             SubscriptionReader::new(Rc::clone(&worker), Rc::clone(&subscriber), parts, &brought, tags);
-        // Who waits for a reader may publish at once, for that reader.
+        // Code that waits for a reader may publish as soon as it is counted.
         permit.begin_to_read();
         subscriber.permit.set(Some(permit));
         subscriber

@@ -67,7 +67,7 @@ impl ReadOptions {
             }
             missed = missed.map(|_| until.sequence - after.sequence);
         }
-        // How many of those that are gone it might have seen, nobody knows any more.
+        // How many of the deleted events this client might have seen is unknown.
         let hides = self.filter.is_some() || self.since.is_some();
         Some(GapSize(missed.filter(|_| !hides)))
     }

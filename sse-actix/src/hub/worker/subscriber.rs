@@ -49,7 +49,7 @@ pub(super) struct PollState {
 pub(super) struct KeepAliveState {
     /// When it last wrote, in milliseconds of the worker's clock.
     pub(super) wrote: Cell<u64>,
-    /// After how many milliseconds of silence a keep-alive is due; 0 as long as nobody asked.
+    /// After how many milliseconds of silence a keep-alive is due; 0 until the first question.
     pub(super) silence: Cell<u32>,
     pub(super) is_due: Cell<bool>,
 }
@@ -168,8 +168,8 @@ impl Subscriber {
         self.turn.is_waiting.set(true);
     }
 
-    /// Times are rounded down to a quarter of the silence, a second at most: that many are looked at together is
-    /// what makes keep-alives cheap, and one that comes earlier keeps alive as well.
+    /// Times are rounded down to a quarter of the silence, a second at most. Many keep-alives then leave together, which
+    /// makes them cheap, and one that comes earlier keeps alive as well.
     pub(super) fn rounded(&self, at: u64) -> u64 {
         let grain = (u64::from(self.keep_alive.silence.get()) / 4).clamp(1, 1_000);
         at - at % grain

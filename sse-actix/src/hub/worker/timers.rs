@@ -24,11 +24,11 @@ pub(super) struct Schedule {
     /// Milliseconds since then, while readers go on: the clock is read once for many.
     pub(super) now: Cell<Option<u64>>,
     deadlines: RefCell<Deadlines>,
-    /// Whom to look at for a keep-alive, by time in milliseconds.
+    /// Subscribers whose keep-alive may be due, by time in milliseconds.
     keep_alives: RefCell<BTreeMap<u64, Vec<Weak<Subscriber>>>>,
 }
 
-/// Whom to end when and why; told from others at the same instant by a number.
+/// Streams to end, by deadline. The number keeps keys unique when deadlines coincide.
 type Deadlines = BTreeMap<(Instant, u64), (Weak<Subscriber>, Eviction)>;
 
 impl Schedule {

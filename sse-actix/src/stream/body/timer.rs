@@ -12,8 +12,8 @@ use sse_actix_core::{KeepAlive, Silence};
 use tokio::time::{Instant, Sleep};
 
 pin_project! {
-    /// One timer a stream, unless its source has one for many. An event does not touch it, and is looked for when
-    /// it fires.
+    /// One timer for each stream, unless the source has one for many. An event does not touch the timer. When the timer
+    /// fires, it checks when the last event was sent.
     pub(super) struct KeepAliveTimer {
         // `None` without keep-alives.
         silence: Option<Silence>,
