@@ -16,7 +16,7 @@ const LONGEST_FILE: usize = 400;
 const MOST_FIELDS: usize = 10;
 const CRATES: [&str; 4] = ["sse-core", "sse-macros", "sse-actix", "sse-redis"];
 
-/// Its follower is designed anew; until then its rooms are as they are.
+/// This crate does not follow the rules yet: its follower gets a new design first.
 const NOT_YET: &str = "sse-redis";
 
 /// Names that others have replaced; DESIGN.md has the glossary.
@@ -371,7 +371,7 @@ impl Rooms {
         Some(base)
     }
 
-    /// Who uses whom, but for a module and those inside it.
+    /// Which module uses which others, apart from those inside it and around it.
     fn uses(&self) -> BTreeMap<Room, BTreeSet<Room>> {
         struct Paths<'a> {
             rooms: &'a Rooms,

@@ -141,7 +141,7 @@ impl Shared {
 
     /// Watches the socket for its end, once a connection.
     ///
-    /// Needed besides the drop of the extensions: a handler that holds its `HttpRequest` holds them too.
+    /// The drop of the extensions is not enough: a handler that keeps its `HttpRequest` keeps them alive.
     fn watch(self: &Arc<Self>) {
         let Some(socket) = self.spare().take() else { return };
         let watched = match TcpStream::from_std(socket.into()) {

@@ -102,7 +102,7 @@ async fn as_many_streams_as_an_address_may_have() {
     let hub = hub(|hub| hub.max_streams_per_address(1));
     let serving = serve_topic(&hub, "n");
     let _one = Reader::new(serving.addr(), "/").await;
-    // Whoever they say they are: no proxy is trusted.
+    // Whatever their headers say: no proxy is trusted.
     for header in [
         "",
         "X-Forwarded-For: 192.0.2.1\r\n",

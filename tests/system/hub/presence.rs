@@ -54,7 +54,7 @@ async fn the_tags_of_who_reads_a_topic() {
     // Not ann: she is still there.
     assert_eq!(next().await, left("bob"));
     assert_eq!(tags(), ["ann"]);
-    // Whoever asks now is told who is there.
+    // A new listener is told who is present.
     let mut late = hub.presence("room").changes();
     assert_eq!(within("who is there", late.next()).await, Some(joined("ann")));
 
@@ -92,7 +92,7 @@ async fn a_stream_that_is_tagged_twice_is_one() {
     drop(Reader::new(serving.addr(), "/").await);
 }
 
-/// Whoever greets those who come may do so at once.
+/// Code that greets a new reader may publish as soon as it is told of the join.
 #[tokio::test]
 async fn what_is_published_on_a_join_reaches_who_has_joined() {
     let slow = |failures| Hub::builder().log(Slow::new(seed(), 5, failures)).build();

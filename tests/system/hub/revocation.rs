@@ -69,7 +69,7 @@ async fn a_revoked_stream_ends_for_good_and_later_log_ins_live() {
     }
     let stats = hub.stats();
     assert_eq!((stats.evictions.revoked, stats.streams), (2, 2));
-    // Whoever has left is not counted.
+    // A client that has left is not counted.
     drop(bob);
     until("its client's leaving to be seen", async || {
         hub.stats().streams == 1

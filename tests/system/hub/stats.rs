@@ -54,7 +54,7 @@ async fn what_is_published_kept_and_delivered() {
     assert_eq!((topic().published, topic().delivered, topic().lag), (8, 8, 0));
 }
 
-/// Whoever waits for a reader may publish at once.
+/// Code that waits for a reader may publish as soon as it is counted.
 #[tokio::test]
 async fn what_is_published_once_a_stream_is_counted_reaches_it() {
     for round in 0..200 {

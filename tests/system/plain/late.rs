@@ -1,6 +1,6 @@
 //! Clients that begin to read late get every byte of an answer that fails, and what it fails with.
 
-use std::{future::ready, net::SocketAddr, time::Duration};
+use std::{future::ready, net::SocketAddr, ops::Range, time::Duration};
 
 use actix_web::{App, Error, error::ErrorBadGateway, web};
 use futures_util::{Stream, StreamExt as _, future::join_all, stream};
@@ -113,10 +113,14 @@ async fn nor_do_they_on_http_1_0() {
     within("twenty answers", join_all(readers)).await;
 }
 
-#[tokio::test]
-async fn nor_do_they_over_tls() {
+/// Reads answers of these lengths late, over TLS.
+async fn read_over_tls(
+    routes: fn(&mut web::ServiceConfig),
+    kilobytes: Range<usize>,
+    expected: fn(usize) -> String,
+) {
     let (config, certificate) = certified(["localhost"]);
-    let app = || App::new().route("/{kilobytes}", web::post().to(failing));
+    let app = move || App::new().configure(routes);
     let serving = Serving::with(app, |server: Server<_>| {
         server
             .send_buffer(1)
@@ -124,14 +128,20 @@ async fn nor_do_they_over_tls() {
             .unwrap()
     });
     let addr = serving.addr();
-    let readers = (700..720).map(|kilobytes| {
+    let readers = kilobytes.map(|kilobytes| {
         let certificate = certificate.clone();
         async move {
             let socket = connect_for(b"http/1.1", with_room(addr, TLS_ROOM).await, certificate).await;
-            read_late(socket, "HTTP/1.1", kilobytes).await;
+            expect_late(socket, "HTTP/1.1", kilobytes, &expected(kilobytes)).await;
         }
     });
-    within("twenty answers", join_all(readers)).await;
+    within("all answers", join_all(readers)).await;
+}
+
+#[tokio::test]
+async fn nor_do_they_over_tls() {
+    let routes = |app: &mut web::ServiceConfig| _ = app.route("/{kilobytes}", web::post().to(failing));
+    read_over_tls(routes, 700..720, expected).await;
 }
 
 /// It fails when the dispatcher has nothing more to write, and TLS has.
@@ -146,25 +156,9 @@ async fn failing_later(kilobytes: web::Path<usize>) -> Sse<impl Stream<Item = Re
 
 #[tokio::test]
 async fn nor_do_they_where_tls_alone_has_something_left() {
-    let (config, certificate) = certified(["localhost"]);
-    let app = || App::new().route("/{kilobytes}", web::post().to(failing_later));
-    let serving = Serving::with(app, |server: Server<_>| {
-        server
-            .send_buffer(1)
-            .bind_rustls(("127.0.0.1", 0), config)
-            .unwrap()
-    });
-    let addr = serving.addr();
-    let readers = (10..60).map(|kilobytes| {
-        let certificate = certificate.clone();
-        async move {
-            let socket = connect_for(b"http/1.1", with_room(addr, TLS_ROOM).await, certificate).await;
-            let expected = expected(kilobytes);
-            let expected = expected.strip_suffix(ERROR).unwrap();
-            expect_late(socket, "HTTP/1.1", kilobytes, expected).await;
-        }
-    });
-    within("fifty answers", join_all(readers)).await;
+    let routes = |app: &mut web::ServiceConfig| _ = app.route("/{kilobytes}", web::post().to(failing_later));
+    let without_error = |kilobytes| expected(kilobytes).strip_suffix(ERROR).unwrap().to_owned();
+    read_over_tls(routes, 10..60, without_error).await;
 }
 
 /// Where the stream is reset after what its window lets through.
