@@ -83,6 +83,7 @@ have_node() {
 have_tools() {
     local missing=()
     command -v cc || missing+=(gcc libc6-dev)
+    pkg-config --exists openssl || missing+=(libssl-dev pkg-config)
     command -v chromium || missing+=(chromium)
     command -v chromedriver || missing+=(chromium-driver)
     command -v redis-server || missing+=(redis-server)
@@ -91,6 +92,7 @@ have_tools() {
     command -v haproxy || missing+=(haproxy)
     command -v firefox-esr || missing+=(firefox-esr)
     command -v npm || missing+=(nodejs npm)
+    command -v promtool || missing+=(prometheus)
     python3 -c 'import ensurepip, venv' || missing+=(python3 python3-venv)
     [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}" || true
     have_node || return

@@ -14,7 +14,7 @@ use actix_web::http::{
     header::{self, HeaderName},
 };
 
-use crate::stream::response::KEEP_ALIVE_INTERVAL;
+use crate::{log_limit::LogLimit, stream::response::KEEP_ALIVE_INTERVAL};
 
 pub use self::{
     allowed_origins::AllowedOrigins,
@@ -86,6 +86,8 @@ pub struct CrossOrigin {
     headers: Vec<HeaderName>,
     exposed: Vec<HeaderName>,
     max_age: Duration,
+    /// For each reason.
+    refusals: Arc<[LogLimit; 3]>,
 }
 
 #[derive(Clone)]
@@ -136,7 +138,9 @@ impl CrossOrigin {
     }
 
     /// Every page, without credentials: `Access-Control-Allow-Origin: *`. A browser withholds the answer to a request that
-    /// was made with cookies; here it is refused before the handler runs, unless a page of the server itself made it.
+    /// was made with credentials. Here a request with a cookie or with `Authorization` is refused before the handler runs,
+    /// unless a page of the server itself made it. Over plain HTTP browsers do not say whose page it is: name your own origin
+    /// with [`own_origin`](Self::own_origin) there. A TLS client's certificate is not seen here: refuse that yourself.
     pub fn anyone() -> Self {
         Self::new(Readers::Anyone)
     }
@@ -160,6 +164,7 @@ impl CrossOrigin {
             ],
             exposed: vec![header::LOCATION, header::RETRY_AFTER, KEEP_ALIVE_INTERVAL],
             max_age: Duration::from_secs(7_200),
+            refusals: Arc::new([(); 3].map(|()| LogLimit::new())),
         }
     }
 
@@ -174,7 +179,8 @@ impl CrossOrigin {
         Ok(self)
     }
 
-    /// Lets `fetch` clients send `Authorization`.
+    /// Lets `fetch` clients send `Authorization`. With [`anyone`](Self::anyone) that is for a token that the page itself has,
+    /// such as `Bearer`; what a browser adds by itself (`Basic`, `Digest`, `Negotiate`, `NTLM`) stays refused.
     pub fn authorization(self) -> Self {
         self.allow_header(header::AUTHORIZATION)
     }

@@ -1,5 +1,6 @@
 //! What a handler learns from the request.
 
+pub(crate) mod header_text;
 mod last_event_id;
 mod prefers_event_stream;
 

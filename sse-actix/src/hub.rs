@@ -8,10 +8,15 @@
 mod admission;
 mod builder;
 mod error;
+#[cfg(feature = "metrics")]
+mod figures;
+mod follow;
 mod presence;
 mod publish;
 mod reader;
 mod registry;
+#[cfg(feature = "metrics")]
+mod report;
 mod settings;
 mod stats;
 mod subscription;
@@ -21,19 +26,20 @@ mod worker;
 use std::{fmt, sync::Arc};
 
 use actix_web::HttpRequest;
-use sse_actix_core::IntoTopicName;
+use sse_actix_core::{IntoTopicName, Start};
 
 pub use self::{
     admission::limits::LimitExceeded,
     builder::HubBuilder,
     error::HubError,
+    follow::{PublishedEvent, TopicEvent, TopicEvents},
     presence::{Presence, PresenceChange, PresenceChanges},
     publish::{PublishError, RawTopic, Topic},
     stats::{Evictions, HubStats, TopicStats, TurnedAway},
-    subscription::{Subscription, TooManyTopics, selection::Snapshot},
+    subscription::{CombineError, ForeignId, Subscription, selection::Snapshot},
     topic_options::{OnGap, TopicOptions},
 };
-use self::{registry::HubShared, subscription::selection::TopicSelection};
+use self::{registry::HubHandle, stats::Eviction, subscription::selection::TopicSelection};
 use crate::lifecycle::control::StreamControl;
 
 /// Topics that are published to from anywhere in the program and read by any number of streams.
@@ -75,7 +81,7 @@ use crate::lifecycle::control::StreamControl;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Hub(Arc<HubShared>);
+pub struct Hub(Arc<HubHandle>);
 
 impl Hub {
     /// A hub with the defaults: its log is in memory, every event of a topic is kept for an hour, and
@@ -123,6 +129,18 @@ impl Hub {
         Subscription::new(self, TopicSelection::new(topic.into_topic_name()))
     }
 
+    /// A topic's events for the rest of the program: from now on, unless [`TopicEvents::after`] or
+    /// [`TopicEvents::from_oldest`] say otherwise; with a log behind a network, from when that first
+    /// answers. It needs no request and no runtime, and may go to any thread.
+    ///
+    /// # Panics
+    ///
+    /// As [`Hub::topic`].
+    #[track_caller]
+    pub fn follow(&self, topic: impl IntoTopicName) -> TopicEvents {
+        TopicEvents::new(self, &topic.into_topic_name(), Start::Head)
+    }
+
     /// Tags the stream that will answer `request`, from now on, so that [`revoke`](Self::revoke) ends it even
     /// before it has begun.
     ///
@@ -159,10 +177,10 @@ impl Hub {
     /// returned number covers this node only.
     pub fn revoke(&self, tag: &str) -> usize {
         let revoked = self.0.tags.revoke(tag);
-        if let Some(signals) = self.0.log.signals() {
-            signals.revoke(tag);
+        if let Some(cluster) = self.0.log.cluster() {
+            cluster.revoke(tag);
         }
-        self.0.counters.evicted_revoked(revoked);
+        self.0.evicted(Eviction::Revoked, revoked as u64);
         revoked
     }
 

@@ -34,9 +34,10 @@
 //! | send a stream that you have | [`Sse`], [`StreamItem`] |
 //! | make events | [`Event`], [`Json`], [`EventName`], [`EventId`], [`Retry`], [`Frame`] |
 //! | resume | [`LastEventId`] |
-//! | serve | [`Server`], [`inherited_sockets`] |
+//! | serve | [`for_streams`], [`watching`], [`Server`], [`RunningServer`], [`ServerHandle`], [`inherited_sockets`] |
 //! | be read by pages of other origins | [`CrossOrigin`], [`AllowedOrigins`], [`Origin`], [`SessionCookie`] |
 //! | publish to many | [`Hub`], [`Topic`], [`RawTopic`], [`Subscription`], [`TopicOptions`] |
+//! | read a topic elsewhere in the program | [`Hub::follow`], [`TopicEvents`] |
 //! | end streams | [`Shutdown`], [`StreamControl`], [`Ending`], [`StreamError`] |
 //! | share a path with JSON | [`PrefersEventStream`] |
 //! | count streams for metrics | [`stream_counts`] |
@@ -47,8 +48,11 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `http2` | yes | HTTP/2, and with it about a hundred streams to an origin instead of six |
-//! | `rustls` | no | `Server::bind_rustls`: HTTPS, without which browsers do not speak HTTP/2 |
+//! | `rustls` | no | `Server::bind_rustls_0_23`: HTTPS, without which browsers do not speak HTTP/2 |
+//! | `openssl` | no | `Server::bind_openssl`: the same with OpenSSL, whose library and headers must be installed |
 //! | `shared-event-source` | no | a JavaScript module by which all tabs share one stream: `shared_event_source` |
+//! | `metrics` | no | figures for monitoring, on the `metrics` facade: `metrics` |
+//! | `rate-limit` | no | a limit on how often an address may connect: `HubBuilder::max_connects_per_minute` |
 //! | `awc` | no | `upstream_connector`, by which awc reports an upstream that was cut |
 //! | `test` | no | the test kit |
 //!
@@ -60,6 +64,9 @@ mod cross_origin;
 mod extract;
 mod hub;
 mod lifecycle;
+mod log_limit;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod relay;
 mod server;
 #[cfg(feature = "shared-event-source")]
@@ -72,15 +79,17 @@ pub mod test;
 pub use self::relay::upstream_connector;
 #[cfg(feature = "rustls")]
 pub use self::server::ServerConfig;
+#[cfg(feature = "openssl")]
+pub use self::server::SslAcceptorBuilder;
 #[cfg(feature = "shared-event-source")]
 pub use self::shared_event_source::shared_event_source;
 pub use self::{
     cross_origin::{AllowedOrigins, CookieError, CrossOrigin, Origin, OriginError, SessionCookie},
     extract::{LastEventId, PrefersEventStream, UnknownId},
     hub::{
-        Evictions, Hub, HubBuilder, HubError, HubStats, LimitExceeded, OnGap, Presence, PresenceChange,
-        PresenceChanges, PublishError, RawTopic, Snapshot, Subscription, TooManyTopics, Topic, TopicOptions,
-        TopicStats, TurnedAway,
+        CombineError, Evictions, ForeignId, Hub, HubBuilder, HubError, HubStats, LimitExceeded, OnGap,
+        Presence, PresenceChange, PresenceChanges, PublishError, PublishedEvent, RawTopic, Snapshot,
+        Subscription, Topic, TopicEvent, TopicEvents, TopicOptions, TopicStats, TurnedAway,
     },
     lifecycle::{
         control::StreamControl,
@@ -88,7 +97,10 @@ pub use self::{
         shutdown::Shutdown,
     },
     relay::{Relay, RelayError, Replacement, Unusable},
-    server::{Server, inherited_sockets},
+    server::{
+        InheritedSocket, RunningServer, Server, ServerHandle, ShutdownTimeout, for_streams,
+        inherited_sockets, watching,
+    },
     stream::{
         handler::{EmitFuture, Emitter, EventStream},
         source::StreamItem,

@@ -8,7 +8,7 @@ mod lines;
 
 use std::borrow::Cow;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 
 pub use self::error::{EmitError, JsonError};
@@ -52,6 +52,13 @@ pub trait Emit: sealed::Sealed {
     #[inline]
     fn events(&self) -> u64 {
         1
+    }
+
+    /// What [`encode`](Self::encode) would append, where it is encoded already and can be shared instead of copied.
+    #[doc(hidden)]
+    #[inline]
+    fn shared(&self) -> Option<&Bytes> {
+        None
     }
 }
 

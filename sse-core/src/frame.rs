@@ -170,6 +170,11 @@ impl Emit for Frame {
     fn check_for_browsers(&self) -> Result<(), FieldError> {
         Frame::check_for_browsers(self)
     }
+
+    #[inline]
+    fn shared(&self) -> Option<&Bytes> {
+        Some(&self.bytes)
+    }
 }
 
 impl Emit for &Frame {
@@ -181,5 +186,10 @@ impl Emit for &Frame {
     #[inline]
     fn check_for_browsers(&self) -> Result<(), FieldError> {
         Frame::check_for_browsers(self)
+    }
+
+    #[inline]
+    fn shared(&self) -> Option<&Bytes> {
+        Some(&self.bytes)
     }
 }

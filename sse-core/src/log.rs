@@ -1,7 +1,9 @@
 //! The log of a topic: what was published, in one order, for as long as it is kept.
 
+mod cluster;
 mod completion;
 mod entry;
+mod epoch;
 mod error;
 mod gap;
 mod memory;
@@ -11,24 +13,24 @@ mod record;
 mod resume;
 mod retention;
 mod ring;
-mod signals;
 mod watch;
 
 use std::{fmt, num::NonZeroUsize, sync::Arc, task::Waker, time::SystemTime};
 
 pub use self::{
+    cluster::{ClusterChannel, ClusterMessage},
     completion::Completion,
     entry::Entry,
+    epoch::Epoch,
     error::{AppendError, LogError},
     gap::{GAP_EVENT, gap_frame},
     memory::{MemoryLog, MemoryLogBuilder},
-    position::{Epoch, Position, Positions, PositionsId},
+    position::{Position, Positions, PositionsId, PositionsLine},
     position_event::{POSITION_EVENT, position_frame},
     record::{NotARecord, OwnId, Record, RecordError},
     resume::{Resume, Span},
     retention::{Keep, Retention},
     ring::Ring,
-    signals::{Heard, Signals},
     watch::{Watch, Watchers},
 };
 use crate::TopicName;
@@ -98,7 +100,7 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
     }
 
     /// How the hubs on this log reach each other; `None` if there is only one.
-    fn signals(&self) -> Option<Arc<dyn Signals>> {
+    fn cluster(&self) -> Option<Arc<dyn ClusterChannel>> {
         None
     }
 
@@ -120,7 +122,7 @@ pub enum Start {
     /// After a position. It is not trusted: it may come from a client.
     After(Position),
     /// With the oldest entry kept, because the client's id holds no position.
-    Lost,
+    Unknown,
 }
 
 /// How much one read returns at most.

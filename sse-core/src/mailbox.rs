@@ -118,7 +118,7 @@ impl Bell {
         let worker = {
             let mut post = mailbox.post();
             post.rung.push_back(Arc::clone(self));
-            // A worker that has messages takes them all before it waits.
+            // A worker that has messages takes them all before it waits, in one turn or in several.
             (post.rung.len() == 1).then(|| post.worker.clone()).flatten()
         };
         if let Some(worker) = worker {

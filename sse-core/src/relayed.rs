@@ -2,7 +2,7 @@
 
 mod events;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 pub use self::events::RelayedEvents;
 use crate::{
@@ -100,6 +100,14 @@ impl Emit for Relayed {
         match self {
             Self::Events(events) => events.count(),
             _ => 1,
+        }
+    }
+
+    #[inline]
+    fn shared(&self) -> Option<&Bytes> {
+        match self {
+            Self::Frame(frame) => Emit::shared(frame),
+            _ => None,
         }
     }
 }

@@ -50,7 +50,8 @@ impl Window {
         })
     }
 
-    /// Begins at `position`, with nothing.
+    /// Begins at `position`, with nothing. A window is of no use before its worker has called this: when the first reader has
+    /// reached the log's head, and when a read did not continue the window.
     pub fn begin(&mut self, position: Position) {
         self.entries.clear();
         self.start = Some(position);

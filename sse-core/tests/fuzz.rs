@@ -10,8 +10,13 @@
     reason = "a test fails by panicking"
 )]
 
+use std::time::{Duration, SystemTime};
+
 use bolero::check;
-use sse_actix_core::{DecodeError, Decoded, Decoder, Event, EventId, EventName, Frame, Message, Retry};
+use sse_actix_core::{
+    DecodeError, Decoded, Decoder, Epoch, Event, EventId, EventName, Frame, Keep, Message, Record, Retry,
+    Ring, TopicName,
+};
 
 #[path = "decode/reference.rs"]
 mod reference;
@@ -20,7 +25,7 @@ mod reference;
 struct Outcome {
     items: Vec<Result<Decoded, DecodeError>>,
     last_event_id: String,
-    retry: Option<std::time::Duration>,
+    retry: Option<Duration>,
 }
 
 fn decode(mut decoder: Decoder, mut stream: &[u8], sizes: &[u8]) -> Outcome {
@@ -86,7 +91,7 @@ fn any_event_survives_the_wire_in_any_chunks() {
         .for_each(|(data, name, id, retry, sizes)| {
             let name = name.as_deref().and_then(|name| EventName::try_from(name).ok());
             let id = id.as_deref().and_then(|id| EventId::try_from(id).ok());
-            let retry = retry.map(|millis| Retry::from(std::time::Duration::from_millis(millis.into())));
+            let retry = retry.map(|millis| Retry::from(Duration::from_millis(millis.into())));
 
             let mut event = Event::data(data);
             let mut expected = Vec::new();
@@ -107,5 +112,47 @@ fn any_event_survives_the_wire_in_any_chunks() {
             })));
             let frame = Frame::from(event);
             assert_eq!(decode(Decoder::new(), &frame, sizes).items, expected);
+        });
+}
+
+/// Other programs may write to a log. What is taken from it is one event, whatever they wrote.
+#[test]
+fn whatever_a_log_gives_back_is_one_event_that_browsers_take() {
+    const FIELDS: [&str; 8] = [
+        "event: ", "retry: ", "data: ", "data: ", "data:", "id: ", ": ", "",
+    ];
+    let epoch = Epoch::new(&TopicName::from_static("t"), 1);
+    let decode_entry = |record: Record| {
+        let entry = Ring::new(epoch, Keep::Every, 6, true).append(record, SystemTime::UNIX_EPOCH);
+        decode(Decoder::new(), entry.frame(), &[])
+    };
+    check!()
+        .with_type::<(Vec<(u8, Vec<u8>)>, String, Option<String>)>()
+        .for_each(|(lines, data, name)| {
+            let line = |(field, value): &(u8, Vec<u8>)| {
+                let field = FIELDS[usize::from(*field) % FIELDS.len()].as_bytes();
+                [field, &meaningful(value), b"\n"].concat()
+            };
+            let mut body: Vec<u8> = lines.iter().flat_map(line).collect();
+            body.push(b'\n');
+            if let Ok(record) = Record::from_body(body.into()) {
+                let mut items = decode_entry(record).items;
+                items.retain(
+                    |item| !matches!(item, Ok(Decoded::Retry(retry)) if *retry >= Duration::from(Retry::MIN)),
+                );
+                let [Ok(Decoded::Message(message))] = items.as_slice() else {
+                    panic!("{items:?}")
+                };
+                assert_eq!(&*message.last_event_id, format!("{epoch}-7"));
+                assert!(EventName::try_from(&*message.event).is_ok());
+            }
+
+            // And what was put into it is taken.
+            let mut event = Event::data(data);
+            if let Some(name) = name.as_deref().and_then(|name| EventName::try_from(name).ok()) {
+                event = event.event(name);
+            }
+            let record = Record::event(&event, None).unwrap();
+            assert_eq!(Record::from_body(record.body().clone()), Ok(record));
         });
 }

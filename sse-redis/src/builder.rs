@@ -214,7 +214,7 @@ fn serve(client: Client, settings: Settings, ready: oneshot::Sender<Result<Redis
             let address = settings.address.clone();
             let shared = Arc::new(Shared::new(settings));
             // Now, since what is revoked from now on must not be missed.
-            let begun = shared.signals.begin(&mut first).await;
+            let begun = shared.cluster.begin(&mut first).await;
             begun.map_err(|fault| ConnectError::Unusable {
                 address,
                 source: Box::new(fault),

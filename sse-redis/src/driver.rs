@@ -52,7 +52,7 @@ pub(crate) struct Shared {
     topics: RwLock<HashMap<TopicName, Arc<Topic>>>,
     /// Which of its connections are there.
     there: AtomicU8,
-    pub(crate) signals: Arc<Nodes>,
+    pub(crate) cluster: Arc<Nodes>,
     interruptions: AtomicU64,
     pending: AtomicUsize,
     pending_bytes: AtomicUsize,
@@ -100,7 +100,7 @@ const BOTH: u8 = Side::Link as u8 | Side::Follower as u8;
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
-            signals: Arc::new(Nodes::new(&settings.prefix)),
+            cluster: Arc::new(Nodes::new(&settings.prefix)),
             settings,
             topics: RwLock::default(),
             there: AtomicU8::new(Side::Link as u8 | Side::Follower as u8),

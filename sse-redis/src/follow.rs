@@ -59,7 +59,7 @@ impl Follower {
         let mut own_at = "0-0".to_owned();
         loop {
             let generation = driver.link.wait().await.generation;
-            let timeout = WAIT + this.shared.settings.response_timeout;
+            let timeout = longest_call(this.shared.settings.response_timeout);
             let fault = match driver.link.connect(timeout).await {
                 Ok(mut connection) => {
                     let fault = this
@@ -87,7 +87,7 @@ impl Follower {
         backoff: &mut Backoff,
     ) -> Result<std::convert::Infallible, Fault> {
         let mut looked: Option<Instant> = None;
-        let nodes = &self.shared.signals;
+        let nodes = &self.shared.cluster;
         nodes.begin(connection).await?;
         let wait = millis(
             WAIT.min(self.shared.settings.check_interval)
@@ -147,7 +147,7 @@ impl Follower {
                     }
                     continue;
                 }
-                if nodes.hear(&key, &entries)? {
+                if nodes.receive(&key, &entries)? {
                     continue;
                 }
                 let topic = std::str::from_utf8(&key).ok().and_then(|key| by_key.get(key));
@@ -158,6 +158,11 @@ impl Follower {
             nodes.heard(asked);
         }
     }
+}
+
+/// How long a call may take that waits for something new.
+fn longest_call(response_timeout: Duration) -> Duration {
+    WAIT.saturating_add(response_timeout)
 }
 
 /// Takes in what is new of a topic.
@@ -201,4 +206,15 @@ fn streams(news: Value) -> Result<Vec<Result<Stream, Foreign>>, Foreign> {
             })
             .collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_time_out_may_be_set() {
+        assert_eq!(longest_call(Duration::from_secs(2)), Duration::from_secs(3));
+        assert_eq!(longest_call(Duration::MAX), Duration::MAX);
+    }
 }

@@ -1,8 +1,8 @@
 use std::{fmt, sync::Arc, task::Waker, time::SystemTime};
 
 use sse_actix_core::{
-    AppendError, Batch, Completion, Keep, Limit, Log, LogError, LogHealth, LogStats, Position, Record,
-    Retention, Signals, Start, TopicName, Watch,
+    AppendError, Batch, ClusterChannel, Completion, Keep, Limit, Log, LogError, LogHealth, LogStats,
+    Position, Record, Retention, Start, TopicName, Watch,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -152,8 +152,8 @@ impl Log for RedisLog {
         self.0.shared.health()
     }
 
-    fn signals(&self) -> Option<Arc<dyn Signals>> {
-        Some(Arc::clone(&self.0.shared.signals) as Arc<dyn Signals>)
+    fn cluster(&self) -> Option<Arc<dyn ClusterChannel>> {
+        Some(Arc::clone(&self.0.shared.cluster) as Arc<dyn ClusterChannel>)
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use redis::{Cmd, Value, aio::MultiplexedConnection};
-use sse_actix_core::{Heard, Signals, TopicName};
+use sse_actix_core::{ClusterChannel, ClusterMessage, TopicName};
 use tokio::{
     sync::Notify,
     time::{MissedTickBehavior, interval, sleep},
@@ -56,7 +56,7 @@ pub(crate) struct Nodes {
     at: Mutex<At>,
 }
 
-type Listener = Box<dyn Fn(Heard) + Send + Sync>;
+type Listener = Box<dyn Fn(ClusterMessage) + Send + Sync>;
 
 /// What this node has to tell.
 #[derive(Debug, Default)]
@@ -118,7 +118,7 @@ impl Nodes {
         self.here.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, heard: &Heard) {
+    fn tell(&self, heard: &ClusterMessage) {
         for listener in self
             .listeners
             .read()
@@ -144,7 +144,7 @@ impl Nodes {
             Some(at) if exists(connection, &self.keys.revoked, &at).await? => None,
             Some(_) => {
                 // Lost, perhaps with newer ones, which others have not missed.
-                self.tell(&Heard::RevokedUnknown);
+                self.tell(&ClusterMessage::RevokedUnknown);
                 Some(self.mark(connection, "lost").await?)
             }
             None => match newest(connection, &self.keys.revoked).await? {
@@ -204,7 +204,7 @@ impl Nodes {
     }
 
     /// Takes in what is new, if it is of one of these streams.
-    pub(crate) fn hear(&self, key: &[u8], entries: &[Value]) -> Result<bool, Foreign> {
+    pub(crate) fn receive(&self, key: &[u8], entries: &[Value]) -> Result<bool, Foreign> {
         let is_presence = key == self.keys.presence.as_bytes();
         if !is_presence && key != self.keys.revoked.as_bytes() {
             return Ok(false);
@@ -237,9 +237,9 @@ impl Nodes {
                         continue;
                     };
                     let within = asked.elapsed().saturating_add(Duration::from_millis(ago));
-                    self.tell(&Heard::Revoked { tag, within });
+                    self.tell(&ClusterMessage::Revoked { tag, within });
                 }
-                "lost" if !is_presence => self.tell(&Heard::RevokedUnknown),
+                "lost" if !is_presence => self.tell(&ClusterMessage::RevokedUnknown),
                 "hello" => self.here().tells_all = true,
                 "all" | "changes" => self.take(&from, kind == "all", &what),
                 _ => {}
@@ -286,7 +286,7 @@ impl Nodes {
             }
         }
         for topic in topics {
-            self.tell(&Heard::Presence(topic));
+            self.tell(&ClusterMessage::Presence(topic));
         }
     }
 
@@ -304,7 +304,7 @@ impl Nodes {
                 is_there
             });
         for topic in gone {
-            self.tell(&Heard::Presence(topic));
+            self.tell(&ClusterMessage::Presence(topic));
         }
     }
 
@@ -348,7 +348,7 @@ impl Nodes {
     }
 }
 
-impl Signals for Nodes {
+impl ClusterChannel for Nodes {
     fn revoke(&self, tag: &str) {
         self.here().revoked.push_back((tag.to_owned(), Instant::now()));
         self.revoking.notify_one();
@@ -402,7 +402,7 @@ impl fmt::Debug for Nodes {
 
 /// Tells the others what was revoked, in order, until Redis has it. Does not end.
 pub(crate) async fn tell_revocations(driver: Rc<Driver>) {
-    let nodes = Arc::clone(&driver.shared.signals);
+    let nodes = Arc::clone(&driver.shared.cluster);
     loop {
         let Some((tag, at)) = nodes.here().revoked.front().cloned() else {
             nodes.revoking.notified().await;
@@ -428,7 +428,7 @@ pub(crate) async fn tell_revocations(driver: Rc<Driver>) {
 
 /// Tells the others who is here. Does not end.
 pub(crate) async fn tell_presence(driver: Rc<Driver>) {
-    let nodes = Arc::clone(&driver.shared.signals);
+    let nodes = Arc::clone(&driver.shared.cluster);
     let mut ticks = interval(CHANGES);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = Instant::now();

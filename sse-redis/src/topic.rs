@@ -177,13 +177,13 @@ impl Topic {
                     *asked = (*asked).max(*ticket);
                     return None;
                 }
-                start = Start::Lost;
+                start = Start::Unknown;
             } else if retention.keeps() == Keep::Every
                 && position.sequence > span.evicted
                 && !live.ring.contains(position.sequence)
             {
                 // It was never here, so what came around it is not known.
-                start = Start::Lost;
+                start = Start::Unknown;
             }
         }
         let enough = live.complete
@@ -191,7 +191,7 @@ impl Topic {
                 Start::Head => true,
                 Start::Last(events) => live.ring.len() >= events,
                 Start::After(position) => position.sequence >= span.evicted,
-                Start::Oldest | Start::Lost => false,
+                Start::Oldest | Start::Unknown => false,
             };
         if !enough {
             *wants_history = true;

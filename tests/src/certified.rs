@@ -52,6 +52,27 @@ pub async fn connect_for(
     socket: TcpStream,
     trusted: CertificateDer<'static>,
 ) -> TlsStream<TcpStream> {
+    let connected = shake_hands(&[protocol], socket, trusted).await;
+    assert_eq!(connected.get_ref().1.alpn_protocol(), Some(protocol));
+    connected
+}
+
+/// As [`connect_for`], without a word on the protocol.
+///
+/// # Panics
+///
+/// As [`connect`].
+pub async fn connect_silently(socket: TcpStream, trusted: CertificateDer<'static>) -> TlsStream<TcpStream> {
+    let connected = shake_hands(&[], socket, trusted).await;
+    assert_eq!(connected.get_ref().1.alpn_protocol(), None);
+    connected
+}
+
+async fn shake_hands(
+    protocols: &[&[u8]],
+    socket: TcpStream,
+    trusted: CertificateDer<'static>,
+) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -59,11 +80,9 @@ pub async fn connect_for(
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![protocol.to_vec()];
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     let name = ServerName::try_from("localhost").unwrap();
     let connector = TlsConnector::from(Arc::new(config));
     let connected = within("a handshake", connector.connect(name, socket)).await;
-    let connected = connected.unwrap();
-    assert_eq!(connected.get_ref().1.alpn_protocol(), Some(protocol));
-    connected
+    connected.unwrap()
 }

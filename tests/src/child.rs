@@ -7,8 +7,8 @@
 )]
 
 use std::{
-    net::{SocketAddr, TcpListener},
-    os::fd::OwnedFd,
+    net::SocketAddr,
+    os::fd::AsFd,
     process::{ExitStatus, Stdio},
 };
 
@@ -46,12 +46,12 @@ impl Child {
     /// # Panics
     ///
     /// If it ends instead.
-    pub async fn start_with_socket(program: &str, arguments: &[&str], socket: &TcpListener) -> Self {
+    pub async fn start_with_socket(program: &str, arguments: &[&str], socket: &impl AsFd) -> Self {
         let mut command = Command::new("sh");
         // Only the shell knows which process id the program will have.
         let script = "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 </dev/null";
         command.args(["-c", script, program]).args(arguments);
-        command.stdin(OwnedFd::from(socket.try_clone().unwrap()));
+        command.stdin(socket.as_fd().try_clone_to_owned().unwrap());
         Self::run(command).await
     }
 
@@ -80,7 +80,7 @@ impl Child {
         }
     }
 
-    /// Where it serves.
+    /// Where it serves; port 0 if that is no address.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }

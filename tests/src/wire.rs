@@ -10,7 +10,7 @@ use std::{io, net::SocketAddr, str, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
 };
 
@@ -18,8 +18,8 @@ use crate::patience::within;
 
 /// One connection. Dropping it is leaving.
 #[derive(Debug)]
-pub struct Wire {
-    socket: TcpStream,
+pub struct Wire<T = TcpStream> {
+    socket: T,
     received: BytesMut,
 }
 
@@ -31,10 +31,7 @@ impl Wire {
     /// If it is refused.
     pub async fn connect(addr: SocketAddr) -> Self {
         let socket = within("a connection", TcpStream::connect(addr)).await;
-        Self {
-            socket: socket.expect("the server accepts"),
-            received: BytesMut::new(),
-        }
+        Self::over(socket.expect("the server accepts"))
     }
 
     /// Connects and sends a GET.
@@ -56,6 +53,55 @@ impl Wire {
         let first = format!("GET {path} HTTP/1.1\r\nHost: test\r\n");
         wire.send([first.as_bytes(), headers, b"\r\n"].concat()).await;
         wire
+    }
+
+    /// What has arrived by now and was not looked at.
+    pub fn arrived(&mut self) -> Bytes {
+        while self
+            .socket
+            .try_read_buf(&mut self.received)
+            .is_ok_and(|length| length > 0)
+        {}
+        self.received.split().freeze()
+    }
+
+    /// Leaves with a reset, as a killed process with unread bytes does.
+    ///
+    /// # Panics
+    ///
+    /// If the socket has no such option.
+    pub fn reset(self) {
+        self.socket.set_zero_linger().unwrap();
+    }
+
+    /// This side's address.
+    ///
+    /// # Panics
+    ///
+    /// If the connection is gone.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
+    /// Over a connection that is there.
+    pub fn over(socket: T) -> Self {
+        Self {
+            socket,
+            received: BytesMut::new(),
+        }
+    }
+
+    /// Sends no more, as `nc` does behind its input.
+    ///
+    /// # Panics
+    ///
+    /// If the connection is gone.
+    pub async fn half_close(&mut self) {
+        within("the half-close", self.socket.shutdown())
+            .await
+            .expect("the connection is up");
     }
 
     /// Sends exactly this.
@@ -128,34 +174,6 @@ impl Wire {
         });
         let ended = ended.await;
         (self.received.split().freeze(), ended)
-    }
-
-    /// What has arrived by now and was not looked at.
-    pub fn arrived(&mut self) -> Bytes {
-        while self
-            .socket
-            .try_read_buf(&mut self.received)
-            .is_ok_and(|length| length > 0)
-        {}
-        self.received.split().freeze()
-    }
-
-    /// Leaves with a reset, as a killed process with unread bytes does.
-    ///
-    /// # Panics
-    ///
-    /// If the socket has no such option.
-    pub fn reset(self) {
-        self.socket.set_zero_linger().unwrap();
-    }
-
-    /// This side's address.
-    ///
-    /// # Panics
-    ///
-    /// If the connection is gone.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.socket.local_addr().unwrap()
     }
 
     async fn through(&mut self, end: &[u8]) -> Bytes {

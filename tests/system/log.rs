@@ -313,3 +313,27 @@ async fn a_plain_stream_that_was_cut_says_why() {
         .collect();
     assert_eq!(reasons, [(Level::INFO, "ended"), (Level::INFO, "drained")]);
 }
+
+/// Whoever is refused cannot fill the log.
+#[actix_web::test]
+async fn refusals_at_the_rate_of_requests_are_counted() {
+    let (log, _guard) = Log::start();
+    let cross_origin = CrossOrigin::allow(["https://page.test"]).unwrap();
+    let app = init_service(App::new().wrap(cross_origin)).await;
+    let refused = async |origin: &'static str| {
+        let request = TestRequest::get().insert_header(("origin", origin)).to_request();
+        assert!(app.call(request).await.is_ok());
+    };
+    for _ in 0..1_000 {
+        refused("https://evil.test").await;
+    }
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    refused("https://evil.test").await;
+    let lines = log.take();
+    let warnings: Vec<_> = lines.iter().filter(|(level, _)| *level == Level::WARN).collect();
+    let left_out = warnings
+        .iter()
+        .map(|(_, fields)| fields.get("left_out").parse::<usize>().unwrap());
+    assert_eq!(left_out.sum::<usize>() + warnings.len(), 1_001);
+    assert!(warnings.len() < 100, "{} lines", warnings.len());
+}

@@ -26,7 +26,7 @@ async fn streams_share_a_connection_and_end_with_it() {
             };
             App::new().route("/", web::get().to(handler))
         },
-        |server| server.bind_rustls(("127.0.0.1", 0), config).unwrap(),
+        |server| server.bind_rustls_0_23(("127.0.0.1", 0), config).unwrap(),
     );
 
     let socket = connect(serving.addr(), certificate).await;

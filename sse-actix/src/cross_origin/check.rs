@@ -26,25 +26,30 @@ pub(super) enum Reason {
     Origin,
     /// A browser says that another site made it do this, and not for a page that could read the answer.
     CrossSite,
-    /// Of a page that may read without cookies only, and has sent some.
-    Cookies,
+    /// Of a page that may read without credentials only, and has sent some.
+    Credentials,
 }
 
 impl CrossOrigin {
     pub(super) fn check(&self, head: &RequestHead) -> Verdict {
-        let site = head.headers().get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
+        // A browser sends one value. Where there are several, each counts.
+        let says = |site: &[u8]| {
+            let mut sites = head.headers().get_all(SEC_FETCH_SITE);
+            sites.any(|value| value.as_bytes() == site)
+        };
+        let is_own_page = says(b"same-origin") && !says(b"cross-site") && !says(b"same-site");
         let mut origins = head.headers().get_all(header::ORIGIN);
         match (origins.next(), origins.next()) {
-            (None, _) => match site {
-                Some(b"cross-site") => Verdict::Refused(Reason::CrossSite),
-                Some(b"same-site") if matches!(self.readers, Readers::Nobody) => {
-                    Verdict::Refused(Reason::CrossSite)
-                }
-                _ => Verdict::Own,
-            },
+            (None, _) if says(b"cross-site") => Verdict::Refused(Reason::CrossSite),
+            (None, _) if says(b"same-site") && matches!(self.readers, Readers::Nobody) => {
+                Verdict::Refused(Reason::CrossSite)
+            }
+            (None, _) => Verdict::Own,
             (Some(origin), None) if self.allows(origin, head) => Verdict::Allowed,
-            (Some(origin), None) if site == Some(b"same-origin") || self.is_own(origin) => Verdict::Own,
-            (Some(_), None) if matches!(self.readers, Readers::Anyone) => Verdict::Refused(Reason::Cookies),
+            (Some(origin), None) if is_own_page || self.is_own(origin) => Verdict::Own,
+            (Some(_), None) if matches!(self.readers, Readers::Anyone) => {
+                Verdict::Refused(Reason::Credentials)
+            }
             _ => Verdict::Refused(Reason::Origin),
         }
     }
@@ -53,10 +58,27 @@ impl CrossOrigin {
         match &self.readers {
             Readers::Listed(origins) => origins.contains_header(origin),
             Readers::If(is_allowed) => Origin::of_header(origin).is_some_and(|origin| is_allowed(&origin)),
-            // Its answer to a request with cookies a browser would withhold, but only after the handler has run.
-            Readers::Anyone => !head.headers().contains_key(header::COOKIE),
+            // A browser would withhold the answer to a request with credentials, but only after the handler has run.
+            Readers::Anyone => !self.has_credentials(head),
             Readers::Nobody => false,
         }
+    }
+
+    /// Whether a request brings what its user has, and not its page. A browser adds `Authorization` by itself where it
+    /// knows a password. A page can add a token only after a preflight has allowed it to send that header.
+    fn has_credentials(&self, head: &RequestHead) -> bool {
+        const ADDED_BY_BROWSERS: [&[u8]; 4] = [b"basic", b"digest", b"negotiate", b"ntlm"];
+        let may_send_tokens = self.headers.contains(&header::AUTHORIZATION);
+        let is_of_user = |value: &HeaderValue| {
+            let scheme = value.as_bytes().split(|byte| *byte == b' ').next();
+            let scheme = scheme.unwrap_or_default();
+            !may_send_tokens
+                || ADDED_BY_BROWSERS
+                    .iter()
+                    .any(|known| scheme.eq_ignore_ascii_case(known))
+        };
+        let headers = head.headers();
+        headers.contains_key(header::COOKIE) || headers.get_all(header::AUTHORIZATION).any(is_of_user)
     }
 
     fn is_own(&self, origin: &HeaderValue) -> bool {

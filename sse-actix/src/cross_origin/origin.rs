@@ -1,6 +1,6 @@
 //! What may be called an origin, and what is wrong with what may not.
 
-use std::{error::Error, fmt, str::FromStr};
+use std::{error::Error, fmt, io, str::FromStr};
 
 use actix_web::http::header::HeaderValue;
 use url::{Host, Url};
@@ -230,6 +230,22 @@ impl fmt::Display for OriginError {
 }
 
 impl Error for OriginError {}
+
+/// So that `?` works in a `main` that returns `io::Result`.
+///
+/// ```
+/// use sse_actix::CrossOrigin;
+///
+/// fn readers() -> std::io::Result<CrossOrigin> {
+///     Ok(CrossOrigin::allow(["page.example.com"])?)
+/// }
+/// assert_eq!(readers().err().unwrap().kind(), std::io::ErrorKind::InvalidInput);
+/// ```
+impl From<OriginError> for io::Error {
+    fn from(error: OriginError) -> Self {
+        Self::new(io::ErrorKind::InvalidInput, error)
+    }
+}
 
 #[cfg(test)]
 mod tests {

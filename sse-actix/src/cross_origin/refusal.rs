@@ -8,6 +8,7 @@ use actix_web::{
 };
 
 use super::{CrossOrigin, Readers, check::Reason};
+use crate::log_limit::LogLimit;
 
 /// Of an origin as it was sent. No browser's is longer; an attacker does not fill the log.
 const SHOWN_BYTES: usize = 200;
@@ -20,8 +21,8 @@ const SHOWN_ORIGINS: usize = 10;
 pub(super) fn respond(reason: Reason, head: &RequestHead) -> HttpResponse<BoxBody> {
     let text = match reason {
         Reason::Origin => format!("Pages of the origin {} may not read this.\n", shown(head)),
-        Reason::Cookies => format!(
-            "Pages of the origin {} may request this without cookies only.\n",
+        Reason::Credentials => format!(
+            "Pages of the origin {} may request this without cookies and passwords only.\n",
             shown(head)
         ),
         Reason::CrossSite => "This cannot be requested by way of another site.\n".to_owned(),
@@ -36,8 +37,12 @@ pub(super) fn respond(reason: Reason, head: &RequestHead) -> HttpResponse<BoxBod
         .body(text)
 }
 
-/// What an operator needs who wonders why a page shows nothing.
+/// What an operator needs who wonders why a page shows nothing: one line a second for each reason.
 pub(super) fn log(cross_origin: &CrossOrigin, reason: Reason, head: &RequestHead) {
+    let limit = cross_origin.refusals.get(reason as usize);
+    let Some(left_out) = limit.and_then(LogLimit::take) else {
+        return;
+    };
     let (allowed, of) = match &cross_origin.readers {
         Readers::Listed(origins) => {
             let (some, of) = origins.some(SHOWN_ORIGINS);
@@ -48,15 +53,15 @@ pub(super) fn log(cross_origin: &CrossOrigin, reason: Reason, head: &RequestHead
     let path = head.uri.path();
     match reason {
         Reason::Origin => tracing::warn!(
-            target: "sse_actix", origin = shown(head), path, allowed, of,
+            target: "sse_actix", origin = shown(head), path, allowed, of, left_out,
             "refused: pages of this origin are not among those that are allowed"
         ),
-        Reason::Cookies => tracing::warn!(
-            target: "sse_actix", origin = shown(head), path, allowed, of,
-            "refused: a page of another origin sent cookies, where anyone may read without"
+        Reason::Credentials => tracing::warn!(
+            target: "sse_actix", origin = shown(head), path, allowed, of, left_out,
+            "refused: a page of another origin sent credentials, where anyone may read without"
         ),
         Reason::CrossSite => tracing::warn!(
-            target: "sse_actix", path, allowed, of,
+            target: "sse_actix", path, allowed, of, left_out,
             "refused: another site made a browser request this, and not for a page that could read it"
         ),
     }

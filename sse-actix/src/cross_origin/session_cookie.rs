@@ -12,6 +12,8 @@ use actix_web::{
 };
 use cookie::{Cookie, SameSite};
 
+use crate::extract::header_text::split_pair;
+
 /// What browsers take of a cookie's name and value together.
 const MAX_BYTES: usize = 4_096;
 
@@ -119,14 +121,15 @@ impl SessionCookie {
 
     /// What the browser has sent. `None` without the cookie, and with one that has no value.
     pub fn value(&self, request: &HttpRequest) -> Option<String> {
-        request
-            .headers()
-            .get_all(header::COOKIE)
-            // One by one: others of this host may hold what is no text.
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
-            .filter_map(|pair| Cookie::parse(std::str::from_utf8(pair).ok()?).ok())
-            .find(|cookie| cookie.name() == &*self.name && !cookie.value().is_empty())
-            .map(|cookie| cookie.value().to_owned())
+        let headers = request.headers().get_all(header::COOKIE);
+        // By bytes. A sub-domain could set a cookie that has this name once more than SP and TAB is trimmed, and others of
+        // this host may hold what is no text.
+        let pairs = headers.flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+        let mut values = pairs
+            .filter_map(split_pair)
+            .filter(|(name, value)| *name == self.name.as_bytes() && !value.is_empty());
+        let (_, value) = values.next()?;
+        str::from_utf8(value).ok().map(str::to_owned)
     }
 
     fn header(&self, value: &str, max_age: Option<cookie::time::Duration>) -> (HeaderName, HeaderValue) {
@@ -258,5 +261,22 @@ mod tests {
             ))
             .to_http_request();
         assert_eq!(session.value(&request).as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn no_other_name_becomes_this_one() {
+        let session = SessionCookie::new("id").unwrap();
+        let value = |cookies: &[u8]| {
+            let cookies = HeaderValue::from_bytes(cookies).unwrap();
+            let request = TestRequest::get().insert_header((header::COOKIE, cookies));
+            session.value(&request.to_http_request())
+        };
+        for blank in ["\u{2000}", "\u{a0}", "\u{3000}", "\u{85}"] {
+            for evil in [format!("{blank}__Host-id=EVIL"), format!("__Host-id{blank}=EVIL")] {
+                let cookies = format!("{evil}; __Host-id=real");
+                assert_eq!(value(cookies.as_bytes()).as_deref(), Some("real"), "{evil:?}");
+            }
+        }
+        assert_eq!(value(b" \t__Host-id = x\t").as_deref(), Some("x"));
     }
 }

@@ -2,4 +2,6 @@
 
 pub(super) mod client_address;
 pub(super) mod limits;
+#[cfg(feature = "rate-limit")]
+mod rate;
 pub(super) mod revocation;

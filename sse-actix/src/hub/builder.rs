@@ -1,16 +1,24 @@
 use std::{
-    collections::HashMap, net::IpAddr, num::NonZeroU32, ops::RangeInclusive, str::FromStr, sync::Arc, thread,
-    time::Duration,
+    collections::HashMap, net::IpAddr, ops::RangeInclusive, str::FromStr, sync::Arc, thread, time::Duration,
 };
 
+#[cfg(feature = "rate-limit")]
+use std::num::NonZeroU32;
+
+use actix_web::http::header::{self, HeaderName};
 use ipnet::IpNet;
 use sse_actix_core::{IntoTopicName, Log, MemoryLog};
 
+#[cfg(feature = "metrics")]
+use super::figures::TopicPatterns;
 use super::{
     Hub,
-    admission::limits::{LimitSettings, Limits},
+    admission::{
+        client_address::{TrustedProxies, UNIX_SOCKETS},
+        limits::{LimitSettings, Limits},
+    },
     error::HubError,
-    registry::HubShared,
+    registry::{HubHandle, HubShared},
     settings::Settings,
     topic_options::TopicOptions,
 };
@@ -35,8 +43,11 @@ use super::{
 pub struct HubBuilder {
     log: Option<Arc<dyn Log>>,
     settings: Settings,
-    quotas: LimitSettings,
+    limits: LimitSettings,
     proxies: Vec<String>,
+    address_header: HeaderName,
+    #[cfg(feature = "metrics")]
+    metrics_topics: Vec<String>,
 }
 
 impl HubBuilder {
@@ -49,9 +60,14 @@ impl HubBuilder {
                 default: Arc::new(TopicOptions::log()),
                 max_age: None,
                 stall_timeout: Duration::from_secs(30),
+                #[cfg(feature = "metrics")]
+                patterns: TopicPatterns::default(),
             },
-            quotas: LimitSettings::default(),
+            #[cfg(feature = "metrics")]
+            metrics_topics: Vec::new(),
+            limits: LimitSettings::default(),
             proxies: Vec::new(),
+            address_header: header::X_FORWARDED_FOR,
         }
     }
 
@@ -105,40 +121,90 @@ impl HubBuilder {
     /// [`overload_retry`](Self::overload_retry) says, and the end of the stream. An error status would make
     /// `EventSource` give up.
     pub fn max_streams(mut self, streams: usize) -> Self {
-        self.quotas.streams = Some(streams);
+        self.limits.streams = Some(streams);
         self
     }
 
     /// How many streams may carry one tag. Default: no limit.
     pub fn max_streams_per_tag(mut self, streams: usize) -> Self {
-        self.quotas.per_tag = Some(streams);
+        self.limits.per_tag = Some(streams);
         self
     }
 
     /// How many streams one address may have, or one network of IPv6 (/64). Default: no limit. The address
     /// is the socket's, unless that is a [trusted proxy](Self::trusted_proxy).
     pub fn max_streams_per_address(mut self, streams: usize) -> Self {
-        self.quotas.per_address = Some(streams);
+        self.limits.per_address = Some(streams);
         self
     }
 
     /// How many streams one address may open in a minute, be they new or reconnects. Default: no limit.
+    #[cfg(feature = "rate-limit")]
     pub fn max_connects_per_minute(mut self, connects: NonZeroU32) -> Self {
-        self.quotas.per_minute = Some(connects);
+        self.limits.per_minute = Some(connects);
         self
     }
 
-    /// A proxy whose `Forwarded` or `X-Forwarded-For` header is believed: an address, or a network such as
-    /// `10.0.0.0/8`. Default: none, and no header is believed. May be called several times.
+    /// A proxy that is believed when it says, in [one header](Self::client_address_header), whose request it passes on: an
+    /// address, a network such as `10.0.0.0/8`, or `unix:` for all peers of a unix socket. Default: none, and no
+    /// header is believed. May be called several times.
+    ///
+    /// Who connects over a [unix socket](crate::Server::bind_uds) has no address. Without `unix:` limits by address do not
+    /// hold there, and the log warns once.
+    ///
+    /// ```
+    /// let hub = sse_actix::Hub::builder()
+    ///     .trusted_proxy("unix:")
+    ///     .max_streams_per_address(100)
+    ///     .build()?;
+    /// # Ok::<(), sse_actix::HubError>(())
+    /// ```
     pub fn trusted_proxy(mut self, network: impl Into<String>) -> Self {
         self.proxies.push(network.into());
+        self
+    }
+
+    /// The one header in which the [trusted proxies](Self::trusted_proxy) say whose request they pass on. Default:
+    /// `X-Forwarded-For`. `Forwarded` is read as [RFC 7239](https://www.rfc-editor.org/rfc/rfc7239) says, any other as a list
+    /// of addresses, of which the last that is no trusted proxy counts.
+    ///
+    /// Other headers are ignored. A client can write into every header that the proxy does not set. So name the header that
+    /// your proxy sets.
+    ///
+    /// ```
+    /// use actix_web::http::header;
+    ///
+    /// let hub = sse_actix::Hub::builder()
+    ///     .trusted_proxy("10.0.0.0/8")
+    ///     .client_address_header(header::FORWARDED)
+    ///     .max_streams_per_address(100)
+    ///     .build()?;
+    /// # Ok::<(), sse_actix::HubError>(())
+    /// ```
+    pub fn client_address_header(mut self, name: HeaderName) -> Self {
+        self.address_header = name;
         self
     }
 
     /// After how long the clients come back that are turned away: a random time of this range each.
     /// Default: 30 s to 60 s.
     pub fn overload_retry(mut self, range: RangeInclusive<Duration>) -> Self {
-        self.quotas.retry = range;
+        self.limits.retry = range;
+        self
+    }
+
+    /// Topics that [metrics](crate::metrics) tell by this pattern, in the label `topic`: a name, or the beginning of names and
+    /// `*`. May be called several times. A name goes before all patterns, a longer pattern before a shorter one. Default:
+    /// none; all topics are told as `other`.
+    ///
+    /// ```
+    /// let hub = sse_actix::Hub::builder().metrics_topics("prices").metrics_topics("room:*").build()?;
+    /// assert!(sse_actix::Hub::builder().metrics_topics("*:eu").build().is_err());
+    /// # Ok::<(), sse_actix::HubError>(())
+    /// ```
+    #[cfg(feature = "metrics")]
+    pub fn metrics_topics(mut self, pattern: impl Into<String>) -> Self {
+        self.metrics_topics.push(pattern.into());
         self
     }
 
@@ -156,8 +222,11 @@ impl HubBuilder {
         }) {
             return Err(HubError::OnWorker);
         }
-        let proxies = self
+        let (unix_sockets, proxies): (Vec<_>, Vec<_>) = self
             .proxies
+            .into_iter()
+            .partition(|network| network == UNIX_SOCKETS);
+        let proxies = proxies
             .into_iter()
             .map(|network| parse_network(&network).ok_or(HubError::NoNetwork(network)))
             .collect::<Result<Vec<_>, _>>()?;
@@ -177,23 +246,35 @@ impl HubBuilder {
             .chain(of_prefixes)
             .chain([&self.settings.default])
             .try_for_each(|options| options.check())?;
+        #[cfg(feature = "metrics")]
+        for pattern in self.metrics_topics {
+            let added = self.settings.patterns.add(pattern.clone());
+            added.ok_or(HubError::MetricsTopics(pattern))?;
+        }
         // The longest first.
         self.settings
             .prefixes
             .sort_by_key(|(prefix, _)| usize::MAX - prefix.len());
         let log = self.log.unwrap_or_else(|| Arc::new(MemoryLog::new()));
-        let limits = Limits::new(self.quotas, proxies);
-        let signals = log.signals();
+        let proxies = TrustedProxies {
+            networks: proxies,
+            unix_sockets: !unix_sockets.is_empty(),
+            header: self.address_header,
+        };
+        let limits = Limits::new(self.limits, proxies);
+        let cluster = log.cluster();
         let state = Arc::new(HubShared::new(log, self.settings, limits));
-        if let Some(signals) = signals {
+        if let Some(cluster) = cluster {
             let hub = Arc::downgrade(&state);
-            signals.listen(Box::new(move |heard| {
+            cluster.listen(Box::new(move |message| {
                 if let Some(hub) = hub.upgrade() {
-                    hub.hear(heard);
+                    hub.receive(message);
                 }
             }));
         }
-        Ok(Hub(state))
+        #[cfg(feature = "metrics")]
+        super::report::include(&state);
+        Ok(Hub(Arc::new(HubHandle(state))))
     }
 }
 

@@ -17,6 +17,8 @@ pub enum HubError {
     MaxAge,
     /// An `EventSource` cannot listen to the name of a topic's events.
     EventName(FieldError),
+    /// A pattern of topics for metrics that is none.
+    MetricsTopics(String),
 }
 
 impl fmt::Display for HubError {
@@ -27,13 +29,17 @@ impl fmt::Display for HubError {
             ),
             Self::NoNetwork(text) => write!(
                 f,
-                "`{text}` is neither an IP address nor a network; write `10.0.0.1` or `10.0.0.0/8`"
+                "`{text}` is neither an IP address nor a network; write `10.0.0.1`, `10.0.0.0/8`, or `unix:` for unix sockets"
             ),
             Self::StallTimeout(timeout) => write!(
                 f,
                 "a stall time-out of {timeout:?} would end streams that are merely slow; give it a second or more"
             ),
             Self::EventName(error) => write!(f, "browsers may read any topic, and this {error}"),
+            Self::MetricsTopics(pattern) => write!(
+                f,
+                "`{pattern}` is no pattern of topics; write a topic's name, or how names begin and `*`, such as `room:*`"
+            ),
             Self::MaxAge => f.write_str(
                 "an age of less than a second would do nothing but reconnect; give streams a minute or more",
             ),

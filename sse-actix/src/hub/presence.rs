@@ -10,7 +10,7 @@ use std::{
 
 use futures_core::Stream;
 use futures_util::task::AtomicWaker;
-use sse_actix_core::{Signals, TopicName, Watch, Watchers};
+use sse_actix_core::{ClusterChannel, TopicName, Watch, Watchers};
 use std::task::Wake;
 
 /// The tags of a topic's open streams on this node, each with how many streams it has.
@@ -18,16 +18,16 @@ pub(super) struct TopicPresence {
     topic: TopicName,
     tags: Mutex<BTreeMap<Arc<str>, usize>>,
     watchers: Watchers,
-    signals: Option<Arc<dyn Signals>>,
+    cluster: Option<Arc<dyn ClusterChannel>>,
 }
 
 impl TopicPresence {
-    pub(super) fn new(topic: &TopicName, signals: Option<Arc<dyn Signals>>) -> Self {
+    pub(super) fn new(topic: &TopicName, cluster: Option<Arc<dyn ClusterChannel>>) -> Self {
         Self {
             topic: topic.clone(),
             tags: Mutex::default(),
             watchers: Watchers::default(),
-            signals,
+            cluster,
         }
     }
 
@@ -40,9 +40,9 @@ impl TopicPresence {
     fn everywhere(&self) -> BTreeMap<Arc<str>, usize> {
         let mut tags = self.lock().clone();
         let elsewhere = self
-            .signals
+            .cluster
             .iter()
-            .flat_map(|signals| signals.elsewhere(&self.topic));
+            .flat_map(|cluster| cluster.elsewhere(&self.topic));
         for (tag, streams) in elsewhere {
             *tags.entry(tag).or_insert(0) += streams;
         }
@@ -92,8 +92,8 @@ impl TopicPresence {
 
     /// Tells the other nodes. Under the lock, so that they hear it in order; it only notes it.
     fn tell(&self, tag: &str, streams: usize) {
-        if let Some(signals) = &self.signals {
-            signals.present(&self.topic, tag, streams);
+        if let Some(cluster) = &self.cluster {
+            cluster.present(&self.topic, tag, streams);
         }
     }
 

@@ -2,8 +2,11 @@ use std::{
     error::Error,
     fmt,
     marker::PhantomData,
-    sync::{Arc, atomic::Ordering},
-    time::SystemTime,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Instant, SystemTime},
 };
 
 use actix_web::ResponseError;
@@ -43,14 +46,37 @@ impl Publisher {
         Arc::clone(&self.hub.0.topic(&self.name).options)
     }
 
+    /// As [`append`](Self::append); this thread sleeps until the log has answered.
+    fn append_blocking(&self, record: Record) -> Result<EventId, PublishError> {
+        /// Wakes a thread that is parked.
+        struct Parked(Thread);
+        impl Wake for Parked {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Parked(thread::current())));
+        let mut append = pin!(self.append(record));
+        loop {
+            match append.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(appended) => return appended,
+                Poll::Pending => thread::park(),
+            }
+        }
+    }
+
     async fn append(&self, record: Record) -> Result<EventId, PublishError> {
         let state = &self.hub.0;
         let topic = state.topic(&self.name);
+        // Only metrics tell it, and the clock takes its time.
+        let began = cfg!(feature = "metrics").then(Instant::now);
         let appended = state
             .log
             .append(&self.name, record, &topic.options.retention, SystemTime::now());
-        let position = appended.await?;
-        topic.published.fetch_add(1, Ordering::Relaxed);
+        let position = appended
+            .await
+            .inspect_err(|error| topic.count_not_published(error))?;
+        topic.count_published(began.map(|began| began.elapsed()));
         // A position always makes an id.
         Ok(Positions::id([position])
             .to_event_id()
@@ -115,7 +141,36 @@ impl<T: Serialize + ?Sized> Topic<T> {
         self.publisher.append(self.record(value)?.key(key)).await
     }
 
-    fn record(&self, value: &T) -> Result<Record, JsonError> {
+    /// As [`publish`](Self::publish), from code that is not async: this thread waits until the log has it, for as long as
+    /// [`Log`](crate::Log) takes. With a log in memory it does not wait. In async code, use [`publish`](Self::publish):
+    /// the other tasks of the thread would wait too.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hub = sse_actix::Hub::new()?;
+    /// let news = hub.topic("news");
+    /// std::thread::spawn(move || news.publish_blocking("from a thread")).join().unwrap()?;
+    /// assert_eq!(hub.stats().topic("news").unwrap().published, 1);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub fn publish_blocking(&self, value: &T) -> Result<EventId, PublishError> {
+        self.publisher.append_blocking(self.record(value)?)
+    }
+
+    /// As [`publish_keyed`](Self::publish_keyed) and [`publish_blocking`](Self::publish_blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub fn publish_keyed_blocking(&self, key: &str, value: &T) -> Result<EventId, PublishError> {
+        self.publisher.append_blocking(self.record(value)?.key(key))
+    }
+
+    fn record(&self, value: &T) -> Result<Record, RecordError> {
         Record::json(value, self.publisher.options().event.as_ref())
     }
 }
@@ -146,6 +201,26 @@ impl RawTopic {
     /// As [`publish`](Self::publish).
     pub async fn publish_keyed(&self, key: &str, event: Event) -> Result<EventId, PublishError> {
         self.0.append(self.record(&event)?.key(key)).await
+    }
+
+    /// As [`publish`](Self::publish), from code that is not async, like [`Topic::publish_blocking`].
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    #[expect(clippy::needless_pass_by_value, reason = "as its async twin takes it")]
+    pub fn publish_blocking(&self, event: Event) -> Result<EventId, PublishError> {
+        self.0.append_blocking(self.record(&event)?)
+    }
+
+    /// As [`publish_keyed`](Self::publish_keyed), from code that is not async, like [`Topic::publish_blocking`].
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    #[expect(clippy::needless_pass_by_value, reason = "as its async twin takes it")]
+    pub fn publish_keyed_blocking(&self, key: &str, event: Event) -> Result<EventId, PublishError> {
+        self.0.append_blocking(self.record(&event)?.key(key))
     }
 
     fn record(&self, event: &Event) -> Result<Record, RecordError> {
@@ -223,6 +298,7 @@ impl From<RecordError> for PublishError {
         match error {
             RecordError::OwnId(error) => Self::OwnId(error),
             RecordError::Name(error) => Self::Name(error),
+            RecordError::Json(error) => Self::Json(error),
         }
     }
 }

@@ -2,37 +2,29 @@
 
 mod advance;
 mod sink;
+mod topic;
 
 use std::{
-    collections::VecDeque,
-    num::NonZeroUsize,
-    pin::Pin,
     rc::Rc,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll},
-    time::{Duration, SystemTime},
-    vec,
+    time::Duration,
 };
 
-use actix_web::Error;
 use bytes::Bytes;
-use futures_core::future::LocalBoxFuture;
 use smallvec::SmallVec;
-use sse_actix_core::{
-    Batch, Completion, Entry, Event, EventId, EventName, Frame, Keep, Limit, LogError, Position, Start,
-    position_frame,
-};
-use tokio::time::Sleep;
+use sse_actix_core::{Event, EventId, EventName, Frame, position_frame};
 
-pub(super) use self::sink::SingleFrame;
 use self::{
-    advance::{ReadStep, StopReason},
+    advance::{ReadStep, StopReason, TURN},
     sink::{LimitedBuffer, Sink},
 };
+pub(super) use self::{
+    sink::SingleFrame,
+    topic::{ResumePoint, TopicReader},
+};
 use super::{
-    registry::TopicState,
     stats::Eviction,
-    subscription::selection::ReadOptions,
     worker::{Subscriber, Told, Worker},
 };
 use crate::{
@@ -48,200 +40,82 @@ use crate::{
 const PORTION: usize = 7 * 1024 + 512;
 
 /// What a reader gets at once whose connection was handed over: nothing is kept of it.
-const DRIVEN_PORTION: usize = 32 * 1024;
-
-/// What a reader that has fallen behind takes from the log at once: some portions.
-const CATCH_UP: Limit = Limit {
-    events: NonZeroUsize::new(1_000).unwrap(),
-    bytes: 64 * 1024,
-};
+const HANDED_OVER_PORTION: usize = 32 * 1024;
 
 pub(super) struct SubscriptionReader {
     worker: Rc<Worker>,
     subscriber: Rc<Subscriber>,
-    parts: SmallVec<[TopicReader; 1]>,
+    topics: SmallVec<[TopicReader; 1]>,
     /// The tags that become present once it reads all its topics.
     arriving: Vec<Box<str>>,
-}
-
-pub(super) struct TopicReader {
-    pub(super) topic: Arc<TopicState>,
-    pub(super) manner: Option<Box<ReadOptions>>,
-    /// What it does before it reads from the window; `None` when it does that.
-    work: Option<Box<ReadState>>,
-    /// Where it stops, while draining.
-    until: Option<u64>,
-    /// It has read once.
-    begun: bool,
-    /// Its first read was answered, or has failed.
-    answered: bool,
-    /// Its client's id says nothing of it that could be understood, and it has not begun.
-    lost: bool,
-}
-
-enum ReadState {
-    /// It asks the log, from there.
-    Read(Completion<Result<Batch, LogError>>, Start, ReadPurpose),
-    /// The log could not be read.
-    Pause(Pin<Box<Sleep>>, Start, ReadPurpose),
-    /// It delivers what it was given.
-    Deliver(vec::IntoIter<Arc<Entry>>, Position, AfterReplay),
-    /// It waits for a snapshot.
-    Snapshot(LocalBoxFuture<'static, Result<Vec<Event>, Error>>, Position),
-    /// It delivers a snapshot.
-    Show(vec::IntoIter<Entry>, Position),
-}
-
-/// Why the log was asked.
-enum ReadPurpose {
-    /// To begin, or to catch up.
-    On,
-    /// For where a snapshot begins.
-    Head,
-    /// For the last `usize` entries that it may see.
-    History(usize, VecDeque<Arc<Entry>>),
-}
-
-/// What comes after a delivery.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum AfterReplay {
-    /// There is more in the log.
-    Read,
-    /// It has reached the head.
-    Live,
-}
-
-impl TopicReader {
-    pub(super) fn new(topic: Arc<TopicState>, manner: Option<Box<ReadOptions>>) -> Self {
-        Self {
-            topic,
-            manner,
-            work: None,
-            until: None,
-            begun: false,
-            answered: false,
-            lost: false,
-        }
-    }
-
-    /// How a reader begins that brought this position, or none.
-    fn start(&self, brought: ResumePoint) -> (Start, ReadPurpose) {
-        match brought {
-            _ if !self.topic.options.replays => (Start::Head, ReadPurpose::On),
-            ResumePoint::Position(position) => (Start::After(position), ReadPurpose::On),
-            ResumePoint::Nonsense => (Start::Lost, ReadPurpose::On),
-            ResumePoint::Nothing => match self.manner.as_deref() {
-                Some(ReadOptions {
-                    snapshot: Some(_), ..
-                }) => (Start::Head, ReadPurpose::Head),
-                Some(ReadOptions {
-                    history: Some(events),
-                    filter,
-                    since,
-                    ..
-                }) => {
-                    if filter.is_some() || since.is_some() {
-                        (Start::Oldest, ReadPurpose::History(*events, VecDeque::new()))
-                    } else {
-                        (Start::Last(*events), ReadPurpose::On)
-                    }
-                }
-                _ if self.topic.options.retention.keeps() == Keep::LatestPerKey => {
-                    (Start::Oldest, ReadPurpose::On)
-                }
-                _ => (Start::Head, ReadPurpose::On),
-            },
-        }
-    }
-
-    fn shows(&self, entry: &Entry, position: Position) -> bool {
-        self.manner
-            .as_deref()
-            .is_none_or(|manner| manner.shows(entry, position))
-    }
-}
-
-/// What a client brought for one topic.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum ResumePoint {
-    /// Nothing: it is new.
-    Nothing,
-    /// An id in which no position is found that could be meant.
-    Nonsense,
-    Position(Position),
+    /// Its last poll was pending only to give others a turn.
+    has_yielded: bool,
 }
 
 impl SubscriptionReader {
     pub(super) fn new(
         worker: Rc<Worker>,
         subscriber: Rc<Subscriber>,
-        mut parts: SmallVec<[TopicReader; 1]>,
-        brought: &[ResumePoint],
+        topics: SmallVec<[TopicReader; 1]>,
+        resume_points: &[ResumePoint],
         tags: Vec<Box<str>>,
     ) -> Self {
-        for (at, (part, brought)) in parts.iter_mut().zip(brought).enumerate() {
-            if let (Some(cursor), ResumePoint::Position(position)) = (subscriber.cursors.get(at), brought) {
-                // Kept in the ids of other topics' events until this one has begun.
-                cursor
-                    .position
-                    .set(Some(*position).filter(|_| part.topic.options.replays));
-            }
-            if let Some(cursor) = subscriber.cursors.get(at) {
-                cursor.silent.set(!part.topic.options.replays);
-            }
-            if matches!(brought, ResumePoint::Nonsense) && part.topic.options.replays {
-                part.lost = true;
-                subscriber.client.lost.set(subscriber.client.lost.get() + 1);
-            }
-            // First it is registered, then it is read: what comes in between is not missed.
-            worker.join(&subscriber, at, &part.topic);
-            let (start, asked) = part.start(*brought);
-            let read = worker
-                .state
-                .log
-                .read(&part.topic.name, start, CATCH_UP, SystemTime::now());
-            part.work = Some(Box::new(ReadState::Read(read, start, asked)));
-            part.topic.subscribers.fetch_add(1, Ordering::Relaxed);
-        }
-        Self {
+        // Its drop takes back what it has joined, also where the log panics.
+        let mut this = Self {
             worker,
             subscriber,
-            parts,
+            topics,
             arriving: tags,
+            has_yielded: false,
+        };
+        for (at, (reader, resume_point)) in this.topics.iter_mut().zip(resume_points).enumerate() {
+            if let Some(cursor) = this.subscriber.cursors.get(at) {
+                reader.join(&this.worker, &this.subscriber, cursor, at, *resume_point);
+            }
         }
+        this
     }
 
     /// Gives what is ready to `out`.
     pub(super) fn poll(&mut self, out: &mut impl Sink, cx: &mut Context<'_>) -> Poll<Outcome> {
         self.subscriber.touch(self.worker.now());
+        self.has_yielded = false;
         if self.subscriber.is_over() {
             self.subscriber.wait(cx);
             return Poll::Pending;
         }
+        let mut passed_over = 0;
         loop {
+            if passed_over >= TURN {
+                // It finds nothing to send for long, so nothing else ends its turn.
+                self.has_yielded = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let mut moved = false;
-            let combines = self.parts.len() > 1;
+            let combines = self.topics.len() > 1;
             // Nothing is delivered until each topic has answered once. An id that lacks a topic tells the server, at the
             // next reconnect, that this topic is new for the client: its missed events would be lost.
-            let holds_back = self.parts.iter().any(|part| !part.answered);
-            if self.parts.iter().all(|part| part.begun) {
+            let holds_back = self.topics.iter().any(|reader| !reader.answered);
+            if self.topics.iter().all(|reader| reader.begun) {
                 self.arrive();
             }
-            for (at, part) in self.parts.iter_mut().enumerate() {
+            for (at, reader) in self.topics.iter_mut().enumerate() {
                 if out.is_full() {
                     return Poll::Pending;
                 }
-                let mut reader = ReadStep {
+                let mut step = ReadStep {
                     worker: &self.worker,
                     subscriber: &self.subscriber,
                     combines,
                     holds_back,
                     out,
+                    passed_over: &mut passed_over,
                 };
                 let Some(cursor) = self.subscriber.cursors.get(at) else {
                     continue;
                 };
-                match reader.advance(part, cursor, cx) {
+                match step.advance(reader, cursor, cx) {
                     Ok(true) => moved = true,
                     Ok(false) => {}
                     Err(StopReason::Failed(error)) => return Poll::Ready(Err(error)),
@@ -253,6 +127,7 @@ impl SubscriptionReader {
             }
             if !moved {
                 if !holds_back
+                    && !out.is_full()
                     && self.subscriber.client.told.get() == Told::Nothing
                     && let Some(frame) = self.position_frame()
                 {
@@ -270,7 +145,7 @@ impl SubscriptionReader {
             return;
         }
         let tags: Vec<Arc<str>> = self.arriving.drain(..).map(Arc::from).collect();
-        let presence = self.parts.iter().map(|part| part.topic.present.join(&tags));
+        let presence = self.topics.iter().map(|reader| reader.topic.present.join(&tags));
         self.subscriber.presence.set(presence.collect());
     }
 
@@ -285,7 +160,7 @@ impl SubscriptionReader {
     }
 
     fn position_event(&self) -> Option<&EventName> {
-        let options = self.parts.iter().map(|part| &part.topic.options);
+        let options = self.topics.iter().map(|reader| &reader.topic.options);
         let mut telling = options.filter(|options| options.replays && options.positions);
         telling.next().map(|options| &options.position_event)
     }
@@ -346,8 +221,8 @@ impl Source for SubscriptionReader {
     }
 
     fn fill_limit(&self) -> usize {
-        if self.subscriber.is_driven() {
-            DRIVEN_PORTION
+        if self.subscriber.is_handed_over() {
+            HANDED_OVER_PORTION
         } else {
             PORTION
         }
@@ -355,22 +230,31 @@ impl Source for SubscriptionReader {
 
     fn chunk_limit(&self) -> Option<usize> {
         // A connection that was handed over keeps no buffer.
-        (!self.subscriber.is_driven()).then_some(PORTION)
+        (!self.subscriber.is_handed_over()).then_some(PORTION)
     }
 
-    fn driven(&self) -> Option<Rc<dyn ConnectionOwner>> {
+    fn is_handed_over(&self) -> bool {
+        self.subscriber.is_handed_over()
+    }
+
+    fn owner(&self) -> Option<Rc<dyn ConnectionOwner>> {
         Some(Rc::clone(&self.subscriber) as _)
     }
 
+    /// Only its worker can have anything more for it, and would say so.
     fn is_idle(&self) -> bool {
-        self.subscriber.is_waiting()
+        self.subscriber.is_waiting() && self.topics.iter().all(TopicReader::waits_for_worker)
+    }
+
+    fn has_yielded(&self) -> bool {
+        self.has_yielded
     }
 
     fn stop_at_current_head(&mut self) -> bool {
-        for part in &mut self.parts {
-            if part.until.is_none() {
-                let known = self.worker.state.log.stats(&part.topic.name);
-                part.until = Some(known.map_or(0, |stats| stats.head));
+        for reader in &mut self.topics {
+            if reader.stop_at.is_none() {
+                let known = self.worker.state.log.stats(&reader.topic.name);
+                reader.stop_at = Some(known.map_or(0, |stats| stats.head));
             }
         }
         true

@@ -1,15 +1,24 @@
 //! What all workers share.
 
+mod topic_table;
+
 use std::{
     collections::HashMap,
+    error::Error,
+    ops::Deref,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    task::Waker,
+    time::Duration,
 };
 
-use sse_actix_core::{Heard, Log, TopicName};
+use sse_actix_core::{AppendError, ClusterMessage, Log, LogError, TopicName, Watch, Watchers};
 
+use self::topic_table::TopicTable;
+#[cfg(feature = "metrics")]
+use super::figures::PatternFigures;
 use super::{
     admission::{limits::Limits, revocation::TagIndex},
     presence::TopicPresence,
@@ -17,6 +26,7 @@ use super::{
     stats::{Eviction, Evictions, HubStats, TopicStats},
     topic_options::TopicOptions,
 };
+use crate::log_limit::LogLimit;
 
 pub(super) struct HubShared {
     /// Tells this hub from others on a thread.
@@ -26,7 +36,33 @@ pub(super) struct HubShared {
     pub(super) limits: Arc<Limits>,
     pub(super) tags: TagIndex,
     pub(super) counters: Counters,
-    topics: RwLock<HashMap<TopicName, Arc<TopicState>>>,
+    topics: RwLock<TopicTable<TopicName, Arc<TopicState>>>,
+    /// How many interruptions of the log were told so far.
+    #[cfg(feature = "metrics")]
+    pub(super) told_interruptions: AtomicU64,
+    /// The last [`HubHandle`] is gone.
+    is_closed: AtomicBool,
+    /// The workers, which look at `is_closed` when they are woken.
+    workers: Watchers,
+}
+
+/// What every [`Hub`](super::Hub) holds. Workers hold the [`HubShared`] alone, so that this is dropped with the last hub:
+/// then workers without readers end, and free the log.
+pub(super) struct HubHandle(pub(super) Arc<HubShared>);
+
+impl Deref for HubHandle {
+    type Target = HubShared;
+
+    fn deref(&self) -> &HubShared {
+        &self.0
+    }
+}
+
+impl Drop for HubHandle {
+    fn drop(&mut self) {
+        self.0.is_closed.store(true, Ordering::SeqCst);
+        self.0.workers.wake();
+    }
 }
 
 /// One topic, as far as this node knows it.
@@ -34,21 +70,28 @@ pub(super) struct TopicState {
     pub(super) name: TopicName,
     pub(super) options: Arc<TopicOptions>,
     pub(super) subscribers: AtomicUsize,
-    pub(super) published: AtomicU64,
-    pub(super) delivered: AtomicU64,
-    pub(super) gaps: AtomicU64,
+    pub(super) events: EventCounts,
     /// How far the slowest reader of each worker is behind, as of its last look.
     pub(super) lags: RwLock<HashMap<u64, u64>>,
     pub(super) counters: Counters,
     pub(super) present: Arc<TopicPresence>,
+    #[cfg(feature = "metrics")]
+    pub(super) figures: Arc<PatternFigures>,
+    /// Each reader that cannot read says so, twice a second.
+    read_errors: LogLimit,
+}
+
+/// What became of a topic's events on this node.
+#[derive(Debug, Default)]
+pub(super) struct EventCounts {
+    published: AtomicU64,
+    pub(super) delivered: AtomicU64,
+    gaps: AtomicU64,
 }
 
 /// Streams that were ended, by reason.
 #[derive(Debug, Default)]
 pub(super) struct Counters([AtomicU64; Eviction::COUNT]);
-
-/// Above this number of topics, those that are not in use are removed.
-const MANY: usize = 10_000;
 
 impl HubShared {
     pub(super) fn new(log: Arc<dyn Log>, settings: Settings, limits: Limits) -> Self {
@@ -61,7 +104,20 @@ impl HubShared {
             tags: TagIndex::default(),
             counters: Counters::default(),
             topics: RwLock::default(),
+            #[cfg(feature = "metrics")]
+            told_interruptions: AtomicU64::new(0),
+            is_closed: AtomicBool::new(false),
+            workers: Watchers::default(),
         }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::SeqCst)
+    }
+
+    /// Wakes a worker when the last hub is gone, until what this returns is dropped.
+    pub(super) fn watch_closing(&self, worker: Waker) -> Watch {
+        self.workers.add(worker)
     }
 
     pub(super) fn topic(&self, name: &TopicName) -> Arc<TopicState> {
@@ -71,24 +127,23 @@ impl HubShared {
         }
         drop(topics);
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        if topics.len() >= MANY && topics.len() == topics.capacity() {
-            // Before the map grows. Names may come from users, and need not last.
-            topics.retain(|_, topic| Arc::strong_count(topic) > 1 || Arc::strong_count(&topic.present) > 1);
+        let make = || Arc::new(self.new_topic(name));
+        Arc::clone(topics.get_or_insert(name.clone(), make, TopicState::is_used))
+    }
+
+    fn new_topic(&self, name: &TopicName) -> TopicState {
+        TopicState {
+            name: name.clone(),
+            options: Arc::clone(self.settings.options_for(name)),
+            subscribers: AtomicUsize::new(0),
+            events: EventCounts::default(),
+            lags: RwLock::default(),
+            counters: Counters::default(),
+            present: Arc::new(TopicPresence::new(name, self.log.cluster())),
+            #[cfg(feature = "metrics")]
+            figures: self.settings.patterns.figures_for(name),
+            read_errors: LogLimit::new(),
         }
-        let topic = topics.entry(name.clone()).or_insert_with(|| {
-            Arc::new(TopicState {
-                name: name.clone(),
-                options: Arc::clone(self.settings.options_for(name)),
-                subscribers: AtomicUsize::new(0),
-                published: AtomicU64::new(0),
-                delivered: AtomicU64::new(0),
-                gaps: AtomicU64::new(0),
-                lags: RwLock::default(),
-                counters: Counters::default(),
-                present: Arc::new(TopicPresence::new(name, self.log.signals())),
-            })
-        });
-        Arc::clone(topic)
     }
 
     /// A topic, if it is known here.
@@ -98,21 +153,21 @@ impl HubShared {
     }
 
     /// Does what another node tells.
-    pub(super) fn hear(&self, heard: Heard) {
-        match heard {
-            Heard::Revoked { tag, within } => {
+    pub(super) fn receive(&self, message: ClusterMessage) {
+        match message {
+            ClusterMessage::Revoked { tag, within } => {
                 let streams = self.tags.revoke_older(&tag, within);
-                self.counters.evicted_revoked(streams);
+                self.evicted(Eviction::Revoked, streams as u64);
             }
-            Heard::RevokedUnknown => {
-                let streams = self.tags.doubt_all();
-                self.counters.evicted_revoked(streams);
+            ClusterMessage::RevokedUnknown => {
+                let streams = self.tags.reauthenticate_all();
+                self.evicted(Eviction::Revoked, streams as u64);
                 tracing::warn!(
                     target: "sse_actix", streams,
                     "what other nodes have revoked is not known; all streams with a tag end, to be allowed anew"
                 );
             }
-            Heard::Presence(topic) => {
+            ClusterMessage::Presence(topic) => {
                 if let Some(topic) = self.known(&topic) {
                     topic.present.changed();
                 }
@@ -120,9 +175,20 @@ impl HubShared {
         }
     }
 
-    pub(super) fn stats(&self) -> HubStats {
+    pub(super) fn topics(&self) -> Vec<Arc<TopicState>> {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let topics: Vec<_> = topics.values().cloned().collect();
+        topics.iter().cloned().collect()
+    }
+
+    /// Counts streams that the hub has ended.
+    pub(super) fn evicted(&self, reason: Eviction, streams: u64) {
+        self.counters.evicted(reason, streams);
+        #[cfg(feature = "metrics")]
+        super::figures::evicted(reason, streams);
+    }
+
+    pub(super) fn stats(&self) -> HubStats {
+        let topics = self.topics();
         HubStats {
             log: self.log.health(),
             streams: self.limits.streams(),
@@ -135,16 +201,58 @@ impl HubShared {
 }
 
 impl TopicState {
-    fn stats(&self, state: &HubShared) -> TopicStats {
+    fn is_used(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > 1 || Arc::strong_count(&self.present) > 1
+    }
+
+    /// Counts an event that the log has taken, in this time.
+    pub(super) fn count_published(&self, took: Option<Duration>) {
+        self.events.published.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        self.figures.published(took);
+        #[cfg(not(feature = "metrics"))]
+        let _ = took;
+    }
+
+    pub(super) fn count_not_published(&self, error: &AppendError) {
+        #[cfg(feature = "metrics")]
+        self.figures.not_published(error);
+        #[cfg(not(feature = "metrics"))]
+        let _ = (self, error);
+    }
+
+    pub(super) fn count_gap(&self) {
+        self.events.gaps.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        self.figures.gap();
+    }
+
+    /// By how many events the slowest reader is behind, as of the workers' last look.
+    pub(super) fn lag(&self) -> u64 {
         let lags = self.lags.read().unwrap_or_else(PoisonError::into_inner);
+        lags.values().copied().max().unwrap_or(0)
+    }
+
+    pub(super) fn log_read_error(&self, error: &LogError) {
+        let Some(left_out) = self.read_errors.take() else {
+            return;
+        };
+        let cause = error.source().map(ToString::to_string);
+        tracing::warn!(
+            target: "sse_actix", topic = self.name.as_str(), %error, cause, left_out,
+            "a topic cannot be read; its streams stay open"
+        );
+    }
+
+    fn stats(&self, state: &HubShared) -> TopicStats {
         TopicStats {
             name: self.name.clone(),
             subscribers: self.subscribers.load(Ordering::Relaxed),
-            published: self.published.load(Ordering::Relaxed),
-            delivered: self.delivered.load(Ordering::Relaxed),
+            published: self.events.published.load(Ordering::Relaxed),
+            delivered: self.events.delivered.load(Ordering::Relaxed),
             log: state.log.stats(&self.name),
-            lag: lags.values().copied().max().unwrap_or(0),
-            gaps: self.gaps.load(Ordering::Relaxed),
+            lag: self.lag(),
+            gaps: self.events.gaps.load(Ordering::Relaxed),
             evictions: self.counters.evictions(),
         }
     }
@@ -155,10 +263,6 @@ impl Counters {
         if let Some(counter) = self.0.get(reason as usize) {
             counter.fetch_add(streams, Ordering::Relaxed);
         }
-    }
-
-    pub(super) fn evicted_revoked(&self, streams: usize) {
-        self.evicted(Eviction::Revoked, streams as u64);
     }
 
     pub(super) fn evictions(&self) -> Evictions {
@@ -173,6 +277,7 @@ impl Counters {
             aged: count(Eviction::Aged),
             expired: count(Eviction::Expired),
             revoked: count(Eviction::Revoked),
+            failed: count(Eviction::Failed),
         }
     }
 }

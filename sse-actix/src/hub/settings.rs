@@ -13,6 +13,8 @@ pub(super) struct Settings {
     pub(super) default: Arc<TopicOptions>,
     pub(super) max_age: Option<Duration>,
     pub(super) stall_timeout: Duration,
+    #[cfg(feature = "metrics")]
+    pub(super) patterns: super::figures::TopicPatterns,
 }
 
 impl Settings {

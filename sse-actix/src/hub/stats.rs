@@ -65,6 +65,8 @@ pub struct Evictions {
     pub expired: u64,
     /// Ended by [`revoke`](crate::Hub::revoke); counted for the hub alone.
     pub revoked: u64,
+    /// A panic ended the hub's worker on their thread: in a log, or in a waker, that is not the library's.
+    pub failed: u64,
 }
 
 /// Requests beyond a limit.
@@ -77,7 +79,7 @@ pub struct TurnedAway {
     pub per_tag: u64,
     /// [`max_streams_per_address`](crate::HubBuilder::max_streams_per_address).
     pub per_address: u64,
-    /// [`max_connects_per_minute`](crate::HubBuilder::max_connects_per_minute).
+    /// `HubBuilder::max_connects_per_minute` (feature `rate-limit`).
     pub per_minute: u64,
 }
 
@@ -88,10 +90,21 @@ pub(super) enum Eviction {
     Aged,
     Expired,
     Revoked,
+    Failed,
 }
 
 impl Eviction {
-    pub(super) const COUNT: usize = 5;
+    pub(super) const COUNT: usize = 6;
+
+    #[cfg(feature = "metrics")]
+    pub(super) const ALL: [Self; Self::COUNT] = [
+        Self::Overtaken,
+        Self::Stalled,
+        Self::Aged,
+        Self::Expired,
+        Self::Revoked,
+        Self::Failed,
+    ];
 
     /// As the stream's log names it.
     pub(super) fn cause(self) -> Cause {
@@ -101,6 +114,7 @@ impl Eviction {
             Self::Aged => Cause::Aged,
             Self::Expired => Cause::Expired,
             Self::Revoked => Cause::Revoked,
+            Self::Failed => Cause::WorkerFailed,
         }
     }
 }

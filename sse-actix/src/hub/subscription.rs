@@ -1,5 +1,6 @@
 mod begin;
 mod error;
+mod renewal;
 mod responder;
 pub(super) mod selection;
 mod stream;
@@ -8,6 +9,7 @@ use std::{
     fmt,
     net::IpAddr,
     rc::Rc,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -21,10 +23,12 @@ use actix_web::{
 use serde::de::DeserializeOwned;
 use sse_actix_core::{Entry, EventId, KeepAlive, Positions, Retry};
 
-pub use self::error::TooManyTopics;
-use self::error::TooManyTopicsKind;
-use self::selection::{Snapshot, TopicSelection};
-use super::{Hub, admission::client_address::address_of, reader::SubscriptionReader};
+pub use self::error::{CombineError, ForeignId};
+use self::{
+    error::CombineErrorKind,
+    selection::{Filter, Snapshot, TopicSelection},
+};
+use super::{Hub, reader::SubscriptionReader};
 use crate::{
     extract::LastEventId,
     lifecycle::control::StreamControl,
@@ -64,7 +68,7 @@ use crate::{
 #[must_use = "a subscription is sent by returning it from a handler, or polled as a stream"]
 pub struct Subscription {
     hub: Hub,
-    parts: Vec<TopicSelection>,
+    selections: Vec<TopicSelection>,
     request: RequestBinding,
     /// Whether its client is told its position by events of their own.
     positions: bool,
@@ -92,10 +96,10 @@ struct Lifetime {
 }
 
 impl Subscription {
-    pub(super) fn new(hub: &Hub, part: TopicSelection) -> Self {
+    pub(super) fn new(hub: &Hub, selection: TopicSelection) -> Self {
         Self {
             hub: hub.clone(),
-            parts: vec![part],
+            selections: vec![selection],
             request: RequestBinding {
                 last: None,
                 control: None,
@@ -128,17 +132,20 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// [`TooManyTopics`] if there are more than [`Positions::MAX`], whose id might not fit into a header, or
-    /// one of them twice.
-    pub fn and(mut self, other: Self) -> Result<Self, TooManyTopics> {
-        for part in other.parts {
-            if self.parts.iter().any(|known| known.topic == part.topic) {
-                return Err(TooManyTopics(TooManyTopicsKind::Twice(part.topic.to_string())));
-            }
-            self.parts.push(part);
+    /// [`CombineError`] if there are more topics than [`Positions::MAX`], whose id might not fit into a header, if one of
+    /// them is there twice, or if the other subscription is one of another hub.
+    pub fn and(mut self, other: Self) -> Result<Self, CombineError> {
+        if !Arc::ptr_eq(&self.hub.0, &other.hub.0) {
+            return Err(CombineError(CombineErrorKind::TwoHubs));
         }
-        if self.parts.len() > Positions::MAX {
-            return Err(TooManyTopics(TooManyTopicsKind::Many(self.parts.len())));
+        for selection in other.selections {
+            if self.selections.iter().any(|known| known.topic == selection.topic) {
+                return Err(CombineError(CombineErrorKind::Twice(selection.topic.to_string())));
+            }
+            self.selections.push(selection);
+        }
+        if self.selections.len() > Positions::MAX {
+            return Err(CombineError(CombineErrorKind::Many(self.selections.len())));
         }
         self.tags.extend(other.tags);
         self.lifetime = self.lifetime.shorter(other.lifetime);
@@ -160,7 +167,7 @@ impl Subscription {
             last: Some(last.unwrap_or_else(|| LastEventId::of(request))),
             control: Some(StreamControl::of(request)),
             method: request.method().clone(),
-            address: address_of(request, &self.hub.0.limits.proxies),
+            address: self.hub.0.limits.address_of(request),
         };
         self
     }
@@ -186,39 +193,60 @@ impl Subscription {
     }
 
     fn filter_entries(mut self, shows: impl Fn(&Entry) -> bool + 'static) -> Self {
-        let shows = Rc::new(shows);
-        for part in &mut self.parts {
-            let shows = Rc::clone(&shows);
-            let before = part.manner().filter.take();
-            part.manner().filter = Some(Box::new(move |entry| {
-                before.as_ref().is_none_or(|before| before(entry)) && shows(entry)
-            }));
+        let shows: Filter = Rc::new(shows);
+        for selection in &mut self.selections {
+            selection.options().filters.push(Rc::clone(&shows));
         }
         self
     }
 
-    /// Hides everything published before `time`, whatever id the client sends.
+    /// Hides everything published before `time`, whatever id the client sends. Of several times, the latest counts.
+    ///
+    /// Events carry the time at which the log took them, to the millisecond, so `time` counts to the millisecond too. What
+    /// is published while the stream is open is not older than a `time` that has passed when it opens, whatever the clock
+    /// does meanwhile.
     pub fn since(mut self, time: SystemTime) -> Self {
-        for part in &mut self.parts {
-            part.manner().since = Some(time);
+        for selection in &mut self.selections {
+            selection.options().hide_before(time);
         }
         self
     }
 
     /// As [`since`](Self::since), by place: nothing up to and with the event of this id, which
-    /// [`Topic::publish`](crate::Topic::publish) has returned.
-    pub fn after(mut self, id: &EventId) -> Self {
+    /// [`Topic::publish`](crate::Topic::publish) has returned. Of several, the latest counts.
+    ///
+    /// ```
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hub = sse_actix::Hub::new()?;
+    /// let id = hub.topic("news").publish("before the log-in").await?;
+    /// let news = hub.subscribe("news").after(&id)?;
+    /// assert!(hub.subscribe("prices").after(&id).is_err());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ForeignId`] if the id is of none of the topics so far: it would hide nothing.
+    pub fn after(mut self, id: &EventId) -> Result<Self, ForeignId> {
         let positions = Positions::parse(id.as_str());
-        for part in &mut self.parts {
-            part.manner().after = positions.of(&part.topic);
+        let mut is_foreign = true;
+        for selection in &mut self.selections {
+            if let Some(position) = positions.of(&selection.topic) {
+                selection.options().hide_up_to(position);
+                is_foreign = false;
+            }
         }
-        self
+        if is_foreign {
+            let topics = self.selections.iter().map(|selection| &selection.topic);
+            return Err(ForeignId::new(id, topics));
+        }
+        Ok(self)
     }
 
     /// Sends a new client the last `events` events it may see, or as many as are kept.
     pub fn history(mut self, events: usize) -> Self {
-        for part in &mut self.parts {
-            part.manner().history = Some(events);
+        for selection in &mut self.selections {
+            selection.options().history = Some(events);
         }
         self
     }
@@ -247,9 +275,9 @@ impl Subscription {
         R: Snapshot,
     {
         let take = Rc::new(take);
-        for part in &mut self.parts {
+        for selection in &mut self.selections {
             let take = Rc::clone(&take);
-            part.manner().snapshot = Some(Rc::new(move |at| {
+            selection.options().snapshot = Some(Rc::new(move |at| {
                 let take = Rc::clone(&take);
                 Box::pin(async move { take(at).await.into_events() })
             }));
@@ -345,7 +373,7 @@ fn earlier<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
-            .field("parts", &self.parts)
+            .field("selections", &self.selections)
             .field("tags", &self.tags)
             .finish_non_exhaustive()
     }

@@ -135,14 +135,12 @@ impl TopicOptions {
 
     /// Whether browsers can listen to the names.
     pub(super) fn check(&self) -> Result<(), HubError> {
-        let names = [
-            self.event.as_ref(),
-            Some(&self.gap_event),
-            Some(&self.position_event),
-        ];
-        let mut names = names.into_iter().flatten();
-        names
-            .try_for_each(EventName::check_for_browsers)
+        // By its text: a name that only the library makes is none for what is published.
+        let event = self.event.as_ref().map(EventName::as_str);
+        event
+            .map_or(Ok(()), |name| EventName::try_from(name).map(drop))
+            .and_then(|()| self.gap_event.check_for_browsers())
+            .and_then(|()| self.position_event.check_for_browsers())
             .map_err(HubError::EventName)
     }
 }
@@ -150,5 +148,32 @@ impl TopicOptions {
 impl Default for TopicOptions {
     fn default() -> Self {
         Self::log()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_browsers_could_not_listen_to_are_refused_when_a_hub_is_built() {
+        let error = || EventName::not_for_browsers("error").unwrap();
+        for options in [
+            TopicOptions::log().event(error()),
+            TopicOptions::log().event(GAP_EVENT),
+            TopicOptions::log().gap_event(error()),
+            TopicOptions::log().position_event(error()),
+        ] {
+            assert!(
+                matches!(options.check(), Err(HubError::EventName(_))),
+                "{options:?}"
+            );
+        }
+        let options = TopicOptions::log()
+            .event("tick")
+            .gap_event("gap")
+            .position_event("at");
+        assert_eq!(options.check(), Ok(()));
+        assert_eq!(TopicOptions::latest().check(), Ok(()));
     }
 }

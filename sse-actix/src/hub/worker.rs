@@ -22,12 +22,15 @@ use std::{
 
 use slab::Slab;
 use smallvec::SmallVec;
-use sse_actix_core::{Mailbox, Position, Retry, TopicName};
-use tokio::{task::coop::unconstrained, time::Sleep};
+use sse_actix_core::{Mailbox, Position, PositionsLine, Retry, TopicName, Watch};
+use tokio::{
+    task::{coop::unconstrained, spawn_local},
+    time::Sleep,
+};
 
 pub(super) use self::{
     subscriber::{Subscriber, Told, TopicCursor},
-    topic::{PAUSE, error_cause},
+    topic::PAUSE,
 };
 use self::{
     timers::Schedule,
@@ -37,6 +40,7 @@ use super::{
     registry::{HubShared, TopicState},
     stats::Eviction,
 };
+use crate::stream::span::panic_message;
 
 thread_local! {
     static WORKERS: RefCell<HashMap<u64, Rc<Worker>>> = RefCell::new(HashMap::new());
@@ -45,6 +49,12 @@ thread_local! {
 /// How many readers are woken before other tasks on the thread run. If a publisher runs in between, the remaining
 /// readers get its next event in the same write.
 const SLICE: usize = 64;
+
+/// The message that the last hub is gone. No topic has this key.
+const CLOSING: usize = usize::MAX;
+
+/// How many messages the worker takes before it looks at topics and timers.
+const MESSAGES: usize = 1_024;
 
 /// Readers that have not read the newest entries.
 type DueSubscribers = SmallVec<[Rc<Subscriber>; SLICE]>;
@@ -59,9 +69,11 @@ pub(super) struct Worker {
     mailbox: Mailbox,
     schedule: Schedule,
     readers: Cell<usize>,
-    pump: Cell<Option<Waker>>,
-    /// Where id lines are written, one at a time.
-    pub(super) scratch: Cell<Vec<u8>>,
+    #[expect(dead_code, reason = "held for its drop")]
+    closing: Watch,
+    task_waker: Cell<Option<Waker>>,
+    /// The memory of id lines, one at a time.
+    pub(super) scratch: Cell<PositionsLine>,
 }
 
 /// The topics that are read on this thread.
@@ -74,7 +86,7 @@ struct Topics {
 }
 
 impl Worker {
-    /// This thread's worker of a hub; `None` where there is no actix runtime.
+    /// This thread's worker of a hub; `None` where no task can be spawned on this thread.
     pub(super) fn of(state: &Arc<HubShared>) -> Option<Rc<Self>> {
         let known = WORKERS.with_borrow(|workers| workers.get(&state.id).cloned());
         known.or_else(|| Self::start(state))
@@ -82,24 +94,37 @@ impl Worker {
 
     fn start(state: &Arc<HubShared>) -> Option<Rc<Self>> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        actix_web::rt::System::try_current()?;
+        if !may_spawn() {
+            return None;
+        }
+        let mailbox = Mailbox::new();
         let worker = Rc::new(Self {
+            closing: state.watch_closing(Waker::from(mailbox.bell(CLOSING))),
             state: Arc::clone(state),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             topics: Topics::default(),
-            mailbox: Mailbox::new(),
+            mailbox,
             schedule: Schedule::new(),
             readers: Cell::new(0),
-            pump: Cell::new(None),
+            task_waker: Cell::new(None),
             scratch: Cell::default(),
         });
         WORKERS.with_borrow_mut(|workers| workers.insert(state.id, Rc::clone(&worker)));
         let leaving = WorkerRegistration(Rc::clone(&worker));
-        actix_web::rt::spawn(async move {
+        let task = async move {
             let mut timer = Box::pin(tokio::time::sleep(TICK));
             // It ends its turns by itself. Out of its budget, no socket would take what it writes.
-            unconstrained(poll_fn(|cx| leaving.0.poll_pump(timer.as_mut(), cx))).await;
-        });
+            unconstrained(poll_fn(|cx| {
+                let poll = AssertUnwindSafe(|| leaving.0.poll_task(timer.as_mut(), cx));
+                catch_unwind(poll).unwrap_or_else(|panic| {
+                    leaving.0.fail(panic_message(&*panic));
+                    Poll::Ready(())
+                })
+            }))
+            .await;
+        };
+        // A task of a runtime of many threads may poll a subscription by hand, and cannot spawn here.
+        catch_unwind(AssertUnwindSafe(|| spawn_local(task))).ok()?;
         Some(worker)
     }
 
@@ -125,16 +150,17 @@ impl Worker {
             cursor
                 .slot
                 .set(Some(local.readers.insert((Rc::clone(subscriber), part))));
-        }
-        self.readers.set(self.readers.get() + 1);
-        if self.readers.get() == 1 {
-            self.wake_pump();
+            self.readers.set(self.readers.get() + 1);
+            if self.readers.get() == 1 {
+                self.wake_task();
+            }
         }
     }
 
     /// Removes a subscriber from all its topics, and gives back its permit and presence.
     pub(super) fn leave(&self, subscriber: &Subscriber) {
         subscriber.turn.over.set(true);
+        self.unschedule(subscriber);
         for cursor in &subscriber.cursors {
             let Some(slot) = cursor.slot.take() else { continue };
             let mut topics = self.topics.by_key.borrow_mut();
@@ -142,7 +168,9 @@ impl Worker {
                 continue;
             };
             let reader = local.readers.try_remove(slot);
-            local.state.subscribers.fetch_sub(1, Ordering::Relaxed);
+            if cursor.is_counted.take() {
+                local.state.subscribers.fetch_sub(1, Ordering::Relaxed);
+            }
             self.readers.set(self.readers.get() - 1);
             let mut gone = None;
             if local.readers.is_empty() {
@@ -155,6 +183,9 @@ impl Worker {
             drop((reader, gone));
         }
         drop((subscriber.permit.take(), subscriber.presence.take()));
+        if self.readers.get() == 0 && self.state.is_closed() {
+            self.wake_task();
+        }
     }
 
     /// Lets a reader look at its topic.
@@ -169,11 +200,11 @@ impl Worker {
     }
 
     /// A reader has read up to the head: from there on the window knows what is new.
-    pub(super) fn reached(&self, cursor: &TopicCursor, position: Position) {
+    pub(super) fn reader_reached_head(&self, cursor: &TopicCursor, position: Position) {
         let mut topics = self.topics.by_key.borrow_mut();
         let key = cursor.key.get();
         if let Some(local) = topics.get_mut(key)
-            // Or the window still follows an earlier life of the log: this reader would ask the log again and again.
+            // A window of an old epoch begins anew, too. Otherwise this reader would always be behind it.
             && local.window.head().is_none_or(|head| head.epoch != position.epoch)
         {
             // Readers that wait in the earlier life must be woken, to find out.
@@ -182,7 +213,7 @@ impl Worker {
             // It may have grown since it was read.
             local.has_new_entries = true;
             self.activate(local, key);
-            self.wake_pump();
+            self.wake_task();
         }
     }
 
@@ -192,23 +223,23 @@ impl Worker {
         if subscriber.turn.over.get() {
             return;
         }
-        self.state.counters.evicted(reason, 1);
+        self.state.evicted(reason, 1);
         for cursor in &subscriber.cursors {
             self.with_topic(cursor, |local| local.state.counters.evicted(reason, 1));
         }
-        self.leave(subscriber);
         if let Some(control) = &subscriber.control {
             // Not all at once.
             let retry = Duration::from_millis(fastrand::u64(1_000..=5_000));
             control.send_away(Retry::from(retry), reason.cause());
         }
+        self.leave(subscriber);
         subscriber.wake(self.now());
     }
 
-    fn wake_pump(&self) {
-        if let Some(waker) = self.pump.take() {
+    fn wake_task(&self) {
+        if let Some(waker) = self.task_waker.take() {
             waker.wake_by_ref();
-            self.pump.set(Some(waker));
+            self.task_waker.set(Some(waker));
         }
     }
 
@@ -219,15 +250,20 @@ impl Worker {
         }
     }
 
-    fn poll_pump(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
-        self.pump.set(Some(cx.waker().clone()));
-        while let Poll::Ready(key) = self.mailbox.poll_next(cx) {
+    fn poll_task(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+        self.task_waker.set(Some(cx.waker().clone()));
+        // Bounded: a publisher that never pauses rings again as soon as its message was taken.
+        let mut messages = 0;
+        while messages < MESSAGES
+            && let Poll::Ready(key) = self.mailbox.poll_next(cx)
+        {
+            messages += 1;
             if let Some(local) = self.topics.by_key.borrow_mut().get_mut(key) {
                 local.has_new_entries = true;
                 self.activate(local, key);
             }
         }
-        let mut go_on = self.poll_time(timer.as_mut(), cx);
+        let mut go_on = self.poll_time(timer.as_mut(), cx) || messages == MESSAGES;
 
         let mut due = DueSubscribers::new();
         let active = self.topics.active.borrow().len();
@@ -263,21 +299,63 @@ impl Worker {
             // Yields after the woken readers, and after the mailbox was emptied.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
         }
+        if self.readers.get() == 0 && self.state.is_closed() {
+            return Poll::Ready(());
+        }
         Poll::Pending
+    }
+
+    /// Ends its readers: a log or a waker that is not ours has panicked, and nobody would wake them any more. Their clients
+    /// come back, to a new worker.
+    fn fail(&self, message: &str) {
+        #[cfg(feature = "metrics")]
+        crate::metrics::WORKER_PANICS.fetch_add(1, Ordering::Relaxed);
+        self.unregister();
+        self.schedule.now.set(None);
+        let readers: Vec<_> = {
+            let topics = self.topics.by_key.borrow();
+            let readers = topics.iter().flat_map(|(_, local)| local.readers.iter());
+            readers
+                .map(|(_, (subscriber, _))| Rc::clone(subscriber))
+                .collect()
+        };
+        tracing::error!(
+            target: "sse_actix", error = message, readers = readers.len(),
+            "a hub's worker panicked; its streams end, and their clients come back"
+        );
+        for subscriber in readers {
+            // The log may panic once more. The stream is told to end before that can happen.
+            let evict = AssertUnwindSafe(|| self.evict(&subscriber, Eviction::Failed));
+            if catch_unwind(evict).is_err() {
+                let _ = catch_unwind(AssertUnwindSafe(|| subscriber.wake(self.now())));
+            }
+        }
+    }
+
+    /// From now on the thread's next subscription starts a new worker.
+    fn unregister(&self) {
+        let registered = WORKERS.try_with(|workers| {
+            let mut workers = workers.try_borrow_mut().ok()?;
+            let is_this = workers
+                .get(&self.state.id)
+                .is_some_and(|worker| worker.id == self.id);
+            is_this.then(|| workers.remove(&self.state.id))
+        });
+        drop(registered);
     }
 }
 
-/// The pump's hold on its worker: when the runtime ends, the thread may get another.
+/// Whether this thread runs tasks of its own: it is one of an actix system, or a task of a `LocalSet` is being polled, as on
+/// the threads of an actix server under `#[tokio::main]`.
+fn may_spawn() -> bool {
+    actix_web::rt::System::try_current().is_some() || tokio::task::try_id().is_some()
+}
+
+/// The hold of a worker's task on the worker: when the runtime ends, the thread may get another.
 struct WorkerRegistration(Rc<Worker>);
 
 impl Drop for WorkerRegistration {
     fn drop(&mut self) {
-        let _ = WORKERS.try_with(|workers| {
-            let gone = workers
-                .try_borrow_mut()
-                .ok()
-                .and_then(|mut workers| workers.remove(&self.0.state.id));
-            drop(gone);
-        });
+        self.0.unregister();
     }
 }

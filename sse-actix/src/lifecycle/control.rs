@@ -62,6 +62,16 @@ struct Tag {
     next: Option<Box<Tag>>,
 }
 
+/// One after another: dropped from within each other, thousands would overflow the stack.
+impl Drop for Tag {
+    fn drop(&mut self) {
+        let mut next = self.next.take();
+        while let Some(mut tag) = next {
+            next = tag.next.take();
+        }
+    }
+}
+
 /// What a stream finds in its control when it is polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndState {
@@ -74,17 +84,17 @@ pub(crate) enum EndState {
     /// It was plain, and given time to finish while the server shuts down; that time is over.
     OutOfTime,
     /// The connection is gone: nothing that is still written can arrive.
-    Lost,
+    ConnectionLost,
 }
 
 // In order of priority: a larger value replaces a smaller one, never the other way (`fetch_max`).
-const GO_ON: u8 = 0;
+const RUNNING: u8 = 0;
 const RECONNECT: u8 = 1;
-const DOUBTED: u8 = 2;
+const REAUTHENTICATE: u8 = 2;
 const FINAL: u8 = 3;
 const REVOKED: u8 = 4;
 const OUT_OF_TIME: u8 = 5;
-const LOST: u8 = 6;
+const CONNECTION_LOST: u8 = 6;
 
 /// Why a hub has sent a stream away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,11 +109,14 @@ pub(crate) enum Cause {
     TurnedAway,
     /// Something around its body panicked.
     Panicked,
+    /// The hub's worker panicked.
+    WorkerFailed,
 }
 
 impl Cause {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Panicked,
+        Self::WorkerFailed,
         Self::Overtaken,
         Self::Stalled,
         Self::Aged,
@@ -122,6 +135,7 @@ impl Cause {
             Self::Revoked => "revoked",
             Self::TurnedAway => "turned away",
             Self::Panicked => "panicked",
+            Self::WorkerFailed => "failed",
         }
     }
 }
@@ -188,7 +202,7 @@ impl StreamControl {
 
     /// Ends the stream, once it has delivered what it was given. Once final, it stays final.
     pub fn end(&self, ending: Ending) {
-        self.decide(match ending {
+        self.set_end_state(match ending {
             Ending::Reconnect => RECONNECT,
             Ending::Final => FINAL,
         });
@@ -198,7 +212,7 @@ impl StreamControl {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(Arc::new(State {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            ending: AtomicU8::new(GO_ON),
+            ending: AtomicU8::new(RUNNING),
             retry: AtomicU32::new(0),
             cause: AtomicU8::new(0),
             waker: AtomicWaker::new(),
@@ -208,26 +222,26 @@ impl StreamControl {
 
     /// Ends the stream for good, and without what it was given: its client has lost the right to it.
     pub(crate) fn revoke(&self) {
-        self.decide(REVOKED);
+        self.set_end_state(REVOKED);
     }
 
     /// Ends the stream at once, dropping undelivered events. The client reconnects after `retry` and must authenticate
     /// again.
-    pub(crate) fn doubt(&self, retry: Retry) {
+    pub(crate) fn reauthenticate(&self, retry: Retry) {
         self.0.retry.store(retry.as_millis(), Ordering::Release);
-        self.decide(DOUBTED);
+        self.set_end_state(REAUTHENTICATE);
     }
 
     /// Ends the stream; its client comes back after `retry`.
     pub(crate) fn send_away(&self, retry: Retry, cause: Cause) {
         self.0.cause.store(cause as u8, Ordering::Release);
         self.0.retry.store(retry.as_millis(), Ordering::Release);
-        self.decide(RECONNECT);
+        self.set_end_state(RECONNECT);
     }
 
     /// Aborts a plain stream that was given time to finish.
     pub(crate) fn run_out_of_time(&self) {
-        self.decide(OUT_OF_TIME);
+        self.set_end_state(OUT_OF_TIME);
     }
 
     /// Something around the stream's body panicked, so that this is not polled again.
@@ -253,20 +267,20 @@ impl StreamControl {
         WeakControl(Arc::downgrade(&self.0))
     }
 
-    pub(crate) fn lose(&self) {
-        self.decide(LOST);
+    pub(crate) fn connection_lost(&self) {
+        self.set_end_state(CONNECTION_LOST);
     }
 
-    fn decide(&self, verdict: u8) {
-        self.0.ending.fetch_max(verdict, Ordering::Release);
+    fn set_end_state(&self, end_state: u8) {
+        self.0.ending.fetch_max(end_state, Ordering::Release);
         self.0.waker.wake();
     }
 
-    /// Waits for a verdict.
-    pub(crate) async fn decided(&self) {
+    /// Waits until the stream is told to end.
+    pub(crate) async fn until_ended(&self) {
         poll_fn(|cx| {
             self.register(cx.waker());
-            match self.verdict() {
+            match self.end_state() {
                 EndState::Running => Poll::Pending,
                 _ => Poll::Ready(()),
             }
@@ -274,20 +288,26 @@ impl StreamControl {
         .await;
     }
 
-    /// Registers the task to wake. Call it before [`verdict`](Self::verdict), so that no change is missed.
+    /// Registers the task to wake. Call it before [`end_state`](Self::end_state), so that no change is missed.
     pub(crate) fn register(&self, waker: &Waker) {
         self.0.waker.register(waker);
     }
 
-    pub(crate) fn verdict(&self) -> EndState {
+    /// Whether its client has lost the right to what it was not given yet: it is revoked, or has to authenticate again.
+    #[inline]
+    pub(crate) fn drops_undelivered(&self) -> bool {
+        matches!(self.0.ending.load(Ordering::Acquire), REVOKED | REAUTHENTICATE)
+    }
+
+    pub(crate) fn end_state(&self) -> EndState {
         match self.0.ending.load(Ordering::Acquire) {
-            GO_ON => EndState::Running,
+            RUNNING => EndState::Running,
             RECONNECT => EndState::End(Ending::Reconnect),
-            DOUBTED => EndState::Reauthenticate,
+            REAUTHENTICATE => EndState::Reauthenticate,
             FINAL => EndState::End(Ending::Final),
             REVOKED => EndState::Revoked,
             OUT_OF_TIME => EndState::OutOfTime,
-            _ => EndState::Lost,
+            _ => EndState::ConnectionLost,
         }
     }
 }
@@ -305,7 +325,7 @@ impl fmt::Debug for StreamControl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamControl")
             .field("id", &self.0.id)
-            .field("verdict", &self.verdict())
+            .field("end_state", &self.end_state())
             .finish_non_exhaustive()
     }
 }

@@ -19,8 +19,8 @@ use super::{control::StreamControl, ending::Ending};
 /// One handle that ends streams.
 ///
 /// [`Server`](crate::Server) has one ([`Server::shutdown`](crate::Server::shutdown)), which fires on
-/// SIGTERM and SIGINT, and gives it to every stream it serves. Without that server, put one into
-/// `App::app_data`, created *outside* the app factory, and fire it by hand.
+/// SIGTERM and SIGINT, and gives it to every stream it serves. [`for_streams`](crate::for_streams) does the same for
+/// actix's `HttpServer`. Elsewhere, put one into `App::app_data`, created *outside* the app factory, and fire it by hand.
 ///
 /// When it fires, every open stream delivers the events it was given, tells its client to come back
 /// after a time with jitter, so that a restart is not followed by a stampede, and ends, within
@@ -60,6 +60,8 @@ struct Inner {
     retry: RangeInclusive<Duration>,
     next: AtomicU64,
     streams: Mutex<HashMap<u64, Registered>>,
+    /// A stream has ended.
+    ended: Notify,
 }
 
 #[derive(Clone)]
@@ -84,6 +86,7 @@ impl Shutdown {
             retry: range,
             next: AtomicU64::new(1),
             streams: Mutex::default(),
+            ended: Notify::new(),
         }))
     }
 
@@ -109,6 +112,19 @@ impl Shutdown {
             if stream.may_finish {
                 stream.control.run_out_of_time();
             }
+        }
+    }
+
+    /// Waits until the streams have ended that a shutdown ends.
+    pub(crate) async fn until_ended(&self) {
+        loop {
+            let ended = self.0.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if self.streams().values().all(|stream| stream.may_finish) {
+                return;
+            }
+            ended.await;
         }
     }
 
@@ -217,5 +233,9 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let stream = self.shutdown.streams().remove(&self.key);
         drop(stream);
+        // Nobody waits before: this is many times a second.
+        if self.shutdown.is_fired() {
+            self.shutdown.0.ended.notify_waiters();
+        }
     }
 }

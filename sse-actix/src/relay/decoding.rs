@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use serde::Deserialize;
+use serde_json::Value;
 use sse_actix_core::{
     Decoded, Decoder, END_EVENT, GAP_EVENT, Message, POSITION_EVENT, Relayed, RelayedEvents, Retry,
 };
@@ -190,11 +190,8 @@ where
 
 /// Whether a server of this library has said that its stream was whole.
 fn is_finished(data: &str) -> bool {
-    #[derive(Deserialize)]
-    struct End<'a> {
-        reason: &'a str,
-    }
-    serde_json::from_str(data).is_ok_and(|End { reason }| reason == "finished")
+    serde_json::from_str::<Value>(data)
+        .is_ok_and(|end| end.get("reason").is_some_and(|reason| reason == "finished"))
 }
 
 impl<S> fmt::Debug for Decoding<S> {

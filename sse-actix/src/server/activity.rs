@@ -4,19 +4,32 @@
 //! to know which of them it still waits for, and actix does not say. So every request is counted,
 //! from its arrival until the last byte of its response has been handed over.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
-/// Counts, over all workers of one server.
+/// Counts, over all workers of one server. A stream that a shutdown ends is counted twice: as a request, and as a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
     requests: AtomicUsize,
     streams: AtomicUsize,
     changed: Notify,
+    is_draining: AtomicBool,
+    /// How many portions clients have taken since then, and how many requests have ended.
+    taken: AtomicUsize,
+    /// How many sockets are full.
+    blocked: AtomicUsize,
 }
 
 impl Activity {
@@ -30,7 +43,32 @@ impl Activity {
 
     fn less(&self, count: &AtomicUsize) {
         count.fetch_sub(1, Ordering::SeqCst);
+        // What ends is progress, too.
+        self.taken.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_waiters();
+    }
+
+    /// From now on it counts what clients take.
+    pub(super) fn begin_draining(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something waits for a client to take it.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits until no client has taken a portion for this long, or until `deadline`.
+    pub(super) async fn until_nothing_is_taken(&self, patience: Duration, deadline: Instant) {
+        // A busy machine sleeps longer, so its clients have longer.
+        const LOOKS: u32 = 10;
+        let (mut quiet, mut known) = (0, self.taken.load(Ordering::Relaxed));
+        while quiet < LOOKS && Instant::now() < deadline {
+            sleep(patience / LOOKS).await;
+            let taken = self.taken.load(Ordering::Relaxed);
+            quiet = if taken == known { quiet + 1 } else { 0 };
+            known = taken;
+        }
     }
 
     /// Waits until only streams are left that a shutdown ends. A stream that may finish counts as a request.
@@ -71,5 +109,60 @@ impl RequestGuard {
 impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.less(&self.0.requests);
+    }
+}
+
+/// What counts as progress of one client. Clients that ask for little now and then do not hold up the end of a server.
+const PORTION: usize = 16 * 1024;
+
+/// What one connection's client takes while the server shuts down.
+pub(super) struct Progress {
+    activity: Arc<Activity>,
+    bytes: usize,
+    is_blocked: bool,
+}
+
+impl Progress {
+    pub(super) fn new(activity: &Arc<Activity>) -> Self {
+        Self {
+            activity: Arc::clone(activity),
+            bytes: 0,
+            is_blocked: false,
+        }
+    }
+
+    /// The socket has been written to.
+    pub(super) fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
+        let is_blocked = written.is_pending();
+        if is_blocked != self.is_blocked {
+            self.is_blocked = is_blocked;
+            if is_blocked {
+                self.activity.blocked.fetch_add(1, Ordering::Relaxed);
+            } else {
+                self.activity.blocked.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.took(*bytes);
+        }
+    }
+
+    fn took(&mut self, bytes: usize) {
+        if !self.activity.is_draining.load(Ordering::Relaxed) {
+            return;
+        }
+        self.bytes += bytes;
+        if self.bytes >= PORTION {
+            self.bytes = 0;
+            self.activity.taken.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.is_blocked {
+            self.activity.blocked.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

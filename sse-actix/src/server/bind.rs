@@ -4,15 +4,31 @@ use std::{
     io,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
 };
+#[cfg(unix)]
+use std::{os::unix::net::UnixListener, path::Path};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
-
-use super::Server;
 #[cfg(feature = "rustls")]
 use super::ServerConfig;
+#[cfg(feature = "openssl")]
+use super::SslAcceptorBuilder;
+use super::{
+    Server,
+    inherited::{InheritedSocket, inherited_sockets},
+    listener::{Listener, ListenerProtocol, SocketOrigin, bind_tcp},
+};
 
+/// Every `bind` method binds all addresses that its argument resolves to, every `listen` method takes a socket that was
+/// bound elsewhere. The application is the same on all of them.
 impl<F> Server<F> {
     /// Listens for HTTP/1.1.
+    ///
+    /// ```
+    /// use actix_web::App;
+    ///
+    /// let server = sse_actix::Server::new(App::new).bind(("127.0.0.1", 0))?;
+    /// assert_eq!(server.addrs().len(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -22,7 +38,15 @@ impl<F> Server<F> {
     }
 
     /// Listens for HTTP/1.1 and, from clients that know beforehand that it is spoken, HTTP/2 without
-    /// TLS. Browsers speak HTTP/2 over TLS alone: see [`bind_rustls`](Self::bind_rustls).
+    /// TLS. Browsers speak HTTP/2 over TLS alone: see [`bind_rustls_0_23`](Self::bind_rustls_0_23).
+    ///
+    /// ```
+    /// use actix_web::App;
+    ///
+    /// let server = sse_actix::Server::new(App::new).bind_auto_h2c(("127.0.0.1", 0))?;
+    /// assert_eq!(server.addrs_with_scheme()[0].1, "http");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -35,177 +59,217 @@ impl<F> Server<F> {
     /// Listens for HTTPS, with HTTP/2 where the client speaks it: about a hundred streams a connection
     /// instead of the six that browsers allow an origin on HTTP/1.1.
     ///
+    /// ```no_run
+    /// use actix_web::App;
+    /// use sse_actix::{Server, ServerConfig};
+    ///
+    /// # async fn main_(tls: ServerConfig) -> std::io::Result<()> {
+    /// Server::new(App::new).bind_rustls_0_23(("0.0.0.0", 443), tls)?.run().await
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`bind`](Self::bind).
     #[cfg(feature = "rustls")]
-    pub fn bind_rustls(self, addrs: impl ToSocketAddrs, config: ServerConfig) -> io::Result<Self> {
-        self.bind_as(addrs, &ListenerProtocol::Tls(Box::new(config)))
+    pub fn bind_rustls_0_23(self, addrs: impl ToSocketAddrs, config: ServerConfig) -> io::Result<Self> {
+        self.bind_as(addrs, &ListenerProtocol::Rustls(Box::new(config)))
+    }
+
+    /// Listens for HTTPS with OpenSSL, with HTTP/2 where the client speaks it. What `builder` says of ALPN is replaced.
+    ///
+    /// ```no_run
+    /// use actix_web::App;
+    /// use sse_actix::{Server, SslAcceptorBuilder};
+    ///
+    /// # async fn main_(tls: SslAcceptorBuilder) -> std::io::Result<()> {
+    /// Server::new(App::new).bind_openssl(("0.0.0.0", 443), tls)?.run().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind).
+    #[cfg(feature = "openssl")]
+    pub fn bind_openssl(self, addrs: impl ToSocketAddrs, builder: SslAcceptorBuilder) -> io::Result<Self> {
+        self.bind_as(
+            addrs,
+            &ListenerProtocol::Openssl(super::openssl::offering_http2(builder)),
+        )
+    }
+
+    /// Listens for HTTP/1.1 on a unix socket at this path, for a proxy on the same machine. Where a killed process has left
+    /// its socket, this replaces it. The file stays when the server ends.
+    ///
+    /// Such a client has no address. For limits by address, trust the proxy:
+    /// [`HubBuilder::trusted_proxy("unix:")`](crate::HubBuilder::trusted_proxy).
+    ///
+    /// ```
+    /// use actix_web::App;
+    /// use sse_actix::Server;
+    ///
+    /// let path = std::env::temp_dir().join(format!("sse-actix-{}.sock", std::process::id()));
+    /// let first = Server::new(App::new).bind_uds(&path)?;
+    /// let error = Server::new(App::new).bind_uds(&path).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    ///
+    /// // Nobody listens any more, but the file is there.
+    /// drop(first);
+    /// Server::new(App::new).bind_uds(&path)?;
+    /// # std::fs::remove_file(path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a process listens there, the file is no socket, or it cannot be made. A file that is there stays.
+    #[cfg(unix)]
+    pub fn bind_uds(mut self, uds_path: impl AsRef<Path>) -> io::Result<Self> {
+        self.listeners.push(Listener::Unix {
+            socket: super::unix_socket::bind(uds_path.as_ref())?,
+            origin: SocketOrigin::Bound,
+        });
+        Ok(self)
     }
 
     /// Listens on a socket that was bound elsewhere, for HTTP/1.1.
-    pub fn listen(mut self, socket: TcpListener) -> Self {
-        self.listeners
-            .push(Listener::given(socket, ListenerProtocol::Http1));
-        self
+    ///
+    /// ```
+    /// use std::net::TcpListener;
+    /// use actix_web::App;
+    ///
+    /// let socket = TcpListener::bind(("127.0.0.1", 0))?;
+    /// let addr = socket.local_addr()?;
+    /// let server = sse_actix::Server::new(App::new).listen(socket)?;
+    /// assert_eq!(server.addrs(), [addr]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the socket has no address.
+    pub fn listen(self, socket: TcpListener) -> io::Result<Self> {
+        self.listen_as(socket, ListenerProtocol::Http1)
     }
 
     /// Listens on a socket that was bound elsewhere, as [`bind_auto_h2c`](Self::bind_auto_h2c).
+    ///
+    /// # Errors
+    ///
+    /// As [`listen`](Self::listen).
     #[cfg(feature = "http2")]
-    pub fn listen_auto_h2c(mut self, socket: TcpListener) -> Self {
-        self.listeners
-            .push(Listener::given(socket, ListenerProtocol::AutoH2c));
-        self
+    pub fn listen_auto_h2c(self, socket: TcpListener) -> io::Result<Self> {
+        self.listen_as(socket, ListenerProtocol::AutoH2c)
     }
 
-    /// Listens on a socket that was bound elsewhere, as [`bind_rustls`](Self::bind_rustls).
+    /// Listens on a socket that was bound elsewhere, as [`bind_rustls_0_23`](Self::bind_rustls_0_23).
+    ///
+    /// # Errors
+    ///
+    /// As [`listen`](Self::listen).
     #[cfg(feature = "rustls")]
-    pub fn listen_rustls(mut self, socket: TcpListener, config: ServerConfig) -> Self {
-        self.listeners
-            .push(Listener::given(socket, ListenerProtocol::Tls(Box::new(config))));
-        self
+    pub fn listen_rustls_0_23(self, socket: TcpListener, config: ServerConfig) -> io::Result<Self> {
+        self.listen_as(socket, ListenerProtocol::Rustls(Box::new(config)))
     }
 
-    /// Listens on the sockets that this process was [started with](inherited_sockets), else binds `addrs`, for
-    /// HTTP/1.1.
+    /// Listens on a socket that was bound elsewhere, as [`bind_openssl`](Self::bind_openssl).
+    ///
+    /// # Errors
+    ///
+    /// As [`listen`](Self::listen).
+    #[cfg(feature = "openssl")]
+    pub fn listen_openssl(self, socket: TcpListener, builder: SslAcceptorBuilder) -> io::Result<Self> {
+        let acceptor = super::openssl::offering_http2(builder);
+        self.listen_as(socket, ListenerProtocol::Openssl(acceptor))
+    }
+
+    /// Listens on a unix socket that was bound elsewhere, as [`bind_uds`](Self::bind_uds).
+    ///
+    /// # Errors
+    ///
+    /// If the socket has no address.
+    #[cfg(unix)]
+    pub fn listen_uds(mut self, socket: UnixListener) -> io::Result<Self> {
+        socket.local_addr()?;
+        self.listeners.push(Listener::Unix {
+            socket,
+            origin: SocketOrigin::Given,
+        });
+        Ok(self)
+    }
+
+    /// Listens on the sockets that this process was [started with](inherited_sockets), TCP or unix, else binds `addrs`,
+    /// for HTTP/1.1.
     ///
     /// # Errors
     ///
     /// As [`inherited_sockets`] and [`bind`](Self::bind).
+    ///
+    /// ```no_run
+    /// use actix_web::App;
+    ///
+    /// # async fn main_() -> std::io::Result<()> {
+    /// sse_actix::Server::new(App::new).inherit_or_bind(("0.0.0.0", 8080))?.run().await
+    /// # }
+    /// ```
     pub fn inherit_or_bind(mut self, addrs: impl ToSocketAddrs) -> io::Result<Self> {
         let inherited = inherited_sockets()?;
         if inherited.is_empty() {
             return self.bind(addrs);
         }
         for socket in inherited {
-            self = self.listen(socket);
+            self = match socket {
+                InheritedSocket::Tcp(socket) => self.listen(socket)?,
+                #[cfg(unix)]
+                InheritedSocket::Unix(socket) => self.listen_uds(socket)?,
+            };
         }
         Ok(self)
     }
 
-    /// The addresses listened on; with the port that was given for port 0.
+    /// The addresses listened on; with the port that was given for port 0. A unix socket has none.
     pub fn addrs(&self) -> Vec<SocketAddr> {
-        self.listeners
-            .iter()
-            .filter_map(|listener| listener.socket.local_addr().ok())
+        let addrs = self.addrs_with_scheme().into_iter();
+        addrs.map(|(addr, _)| addr).collect()
+    }
+
+    /// The addresses listened on, each with `http` or `https`.
+    ///
+    /// ```
+    /// use actix_web::App;
+    ///
+    /// let server = sse_actix::Server::new(App::new).bind(("127.0.0.1", 0))?;
+    /// let (addr, scheme) = server.addrs_with_scheme()[0];
+    /// assert_eq!(format!("{scheme}://{addr}"), format!("http://127.0.0.1:{}", addr.port()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn addrs_with_scheme(&self) -> Vec<(SocketAddr, &str)> {
+        let tcp = self.listeners.iter().filter_map(|listener| match listener {
+            Listener::Tcp { socket, spoken, .. } => Some((socket, spoken)),
+            #[cfg(unix)]
+            Listener::Unix { .. } => None,
+        });
+        tcp.filter_map(|(socket, spoken)| Some((socket.local_addr().ok()?, spoken.scheme())))
             .collect()
     }
 
     fn bind_as(mut self, addrs: impl ToSocketAddrs, spoken: &ListenerProtocol) -> io::Result<Self> {
-        let bound = Listener::bind(addrs)?;
-        self.listeners.extend(
-            bound
-                .into_iter()
-                .map(|socket| Listener::bound(socket, spoken.clone())),
-        );
+        let bound = bind_tcp(addrs)?.into_iter();
+        self.listeners.extend(bound.map(|socket| Listener::Tcp {
+            socket,
+            spoken: spoken.clone(),
+            origin: SocketOrigin::Bound,
+        }));
         Ok(self)
     }
-}
 
-/// The listening sockets that this process was started with, if there are any (`LISTEN_FDS`, as
-/// systemd's socket activation and `systemfd` pass them), for one of [`Server`]'s `listen` methods.
-///
-/// A supervisor that holds the socket keeps it open while the server restarts, so that no client is refused: Firefox
-/// closes a cross-origin `EventSource` for good when its reconnect is refused. For HTTP/1.1
-/// there is [`Server::inherit_or_bind`].
-///
-/// ```
-/// assert!(sse_actix::inherited_sockets()?.is_empty());
-/// # Ok::<(), std::io::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// If what was passed on is no TCP listener.
-pub fn inherited_sockets() -> io::Result<Vec<TcpListener>> {
-    let mut passed = listenfd::ListenFd::from_env();
-    let mut sockets = Vec::new();
-    for index in 0..passed.len() {
-        if let Some(socket) = passed.take_tcp_listener(index)? {
-            sockets.push(socket);
-        }
-    }
-    Ok(sockets)
-}
-
-/// A listening socket and what is spoken over it.
-pub(super) struct Listener {
-    pub(super) socket: TcpListener,
-    pub(super) spoken: ListenerProtocol,
-    /// Bound here, so that its backlog is ours to set.
-    own: bool,
-}
-
-#[derive(Clone)]
-pub(super) enum ListenerProtocol {
-    Http1,
-    #[cfg(feature = "http2")]
-    AutoH2c,
-    #[cfg(feature = "rustls")]
-    Tls(Box<ServerConfig>),
-}
-
-impl Listener {
-    pub(super) fn given(socket: TcpListener, spoken: ListenerProtocol) -> Self {
-        Self {
+    fn listen_as(mut self, socket: TcpListener, spoken: ListenerProtocol) -> io::Result<Self> {
+        socket.local_addr()?;
+        self.listeners.push(Listener::Tcp {
             socket,
             spoken,
-            own: false,
-        }
+            origin: SocketOrigin::Given,
+        });
+        Ok(self)
     }
-
-    /// Binds every address that `addrs` resolves to, and fails only if none can be bound, as actix does.
-    pub(super) fn bind(addrs: impl ToSocketAddrs) -> io::Result<Vec<TcpListener>> {
-        let mut bound = Vec::new();
-        let mut failure = None;
-        for addr in addrs.to_socket_addrs()? {
-            match bind_one(addr) {
-                Ok(socket) => bound.push(socket),
-                Err(error) => {
-                    failure = Some(io::Error::new(
-                        error.kind(),
-                        format!("cannot listen on {addr}: {error}"),
-                    ));
-                }
-            }
-        }
-        match failure {
-            Some(failure) if bound.is_empty() => Err(failure),
-            None if bound.is_empty() => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the address to listen on resolves to nothing",
-            )),
-            _ => Ok(bound),
-        }
-    }
-
-    pub(super) fn bound(socket: TcpListener, spoken: ListenerProtocol) -> Self {
-        Self {
-            socket,
-            spoken,
-            own: true,
-        }
-    }
-
-    /// How many connections may wait to be accepted. May be set again while listening.
-    pub(super) fn set_backlog(&self, backlog: i32) -> io::Result<()> {
-        if self.own {
-            SockRef::from(&self.socket).listen(backlog)
-        } else {
-            Ok(())
-        }
-    }
-}
-
-/// Until the server runs and sets its own.
-const FIRST_BACKLOG: i32 = 1024;
-
-fn bind_one(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for the connections of its predecessor to be forgotten.
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(FIRST_BACKLOG)?;
-    Ok(socket.into())
 }

@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -12,6 +13,7 @@ use actix_service::{Service, ServiceFactory};
 use futures_core::future::LocalBoxFuture;
 
 use super::{
+    activity::{Activity, Progress},
     handover::DispatcherLink,
     socket::{Socket, Transport},
     stream_connection::StreamConnection,
@@ -21,7 +23,12 @@ use super::{
 pub(super) type AcceptedConnection<T> = (Socket<T>, Protocol, Option<SocketAddr>);
 
 /// actix's HTTP service, whose streams can be handed over.
-pub(super) struct ConnectionService<S>(pub(super) S);
+pub(super) struct ConnectionService<S> {
+    pub(super) http: S,
+    /// Whether a client on HTTP/1.1 that sends no more is still answered.
+    pub(super) allow_half_closed: bool,
+    pub(super) activity: Arc<Activity>,
+}
 
 impl<S, T> ServiceFactory<AcceptedConnection<T>> for ConnectionService<S>
 where
@@ -37,8 +44,15 @@ where
     type Future = LocalBoxFuture<'static, Result<Self::Service, S::InitError>>;
 
     fn new_service(&self, config: S::Config) -> Self::Future {
-        let service = self.0.new_service(config);
-        Box::pin(async move { Ok(ConnectionService(service.await?)) })
+        let service = self.http.new_service(config);
+        let (allow_half_closed, activity) = (self.allow_half_closed, Arc::clone(&self.activity));
+        Box::pin(async move {
+            Ok(ConnectionService {
+                http: service.await?,
+                allow_half_closed,
+                activity,
+            })
+        })
     }
 }
 
@@ -52,15 +66,17 @@ where
     type Future = ConnectionTask<S::Future, T>;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
+        self.http.poll_ready(cx)
     }
 
-    fn call(&self, accepted: AcceptedConnection<T>) -> Self::Future {
+    fn call(&self, mut accepted: AcceptedConnection<T>) -> Self::Future {
+        accepted.0.count(Progress::new(&self.activity));
         let link = Rc::clone(accepted.0.link());
         ConnectionTask::Http {
             // Boxed, so that it leaves nothing behind when its stream is handed over.
-            dispatcher: Box::pin(self.0.call(accepted)),
+            dispatcher: Box::pin(self.http.call(accepted)),
             link,
+            allow_half_closed: self.allow_half_closed,
         }
     }
 }
@@ -70,6 +86,7 @@ pub(super) enum ConnectionTask<F, T> {
     Http {
         dispatcher: Pin<Box<F>>,
         link: Rc<DispatcherLink<T>>,
+        allow_half_closed: bool,
     },
     Stream(Rc<StreamConnection<T>>),
 }
@@ -84,7 +101,12 @@ where
     type Output = Result<(), E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Self::Http { dispatcher, link } = &mut *self {
+        if let Self::Http {
+            dispatcher,
+            link,
+            allow_half_closed,
+        } = &mut *self
+        {
             let polled = link.shared.during(|| dispatcher.as_mut().poll(cx));
             // An offer stays where it is as long as the socket has not left.
             let transport = link.transport.take();
@@ -93,7 +115,10 @@ where
             else {
                 return polled;
             };
-            *self = Self::Stream(StreamConnection::new(transport, stream, cx.waker()));
+            let (transport, progress) = transport;
+            let connection =
+                StreamConnection::new(transport, progress, stream, cx.waker(), *allow_half_closed);
+            *self = Self::Stream(connection);
         }
         if let Self::Stream(connection) = &*self {
             ready!(connection.poll(cx));

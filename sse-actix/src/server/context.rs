@@ -6,7 +6,7 @@ use actix_web::{HttpMessage as _, HttpRequest, http::Method};
 
 use super::{
     activity::Activity,
-    http2_watch::{LossRegistration, LossWatch},
+    http2_watch::{ConnectionWatch, LossRegistration, LossWatch},
 };
 use crate::lifecycle::{control::StreamControl, shutdown::Shutdown};
 
@@ -45,17 +45,17 @@ impl ServerContext {
         current
     }
 
-    /// Polls on behalf of a request of `host`, which is given back.
-    pub(super) fn during<T>(host: &mut Option<Self>, poll: impl FnOnce() -> T) -> T {
-        let outer = CURRENT.replace(host.take());
+    /// Polls on behalf of a request of `context`, which is given back.
+    pub(super) fn during<T>(context: &mut Option<Self>, poll: impl FnOnce() -> T) -> T {
+        let outer = CURRENT.replace(context.take());
         let polled = poll();
-        *host = CURRENT.replace(outer);
+        *context = CURRENT.replace(outer);
         polled
     }
 
     /// Waits until a stream that has not opened is no longer needed: its client has gone, or the server shuts down and
     /// the client can resume.
-    pub(crate) async fn gone(&self, resumes: bool) {
+    pub(crate) async fn until_abandoned(&self, resumes: bool) {
         let control = StreamControl::new();
         let _told = self
             .connection
@@ -63,7 +63,7 @@ impl ServerContext {
             .map(|connection| connection.tell(&control));
         tokio::select! {
             () = self.shutdown.fired(), if resumes => {}
-            () = control.decided() => {}
+            () = control.until_ended() => {}
         }
     }
 }
@@ -78,15 +78,34 @@ pub(crate) struct OpenStreamGuard {
 }
 
 impl OpenStreamGuard {
-    pub(crate) fn take(host: ServerContext, control: &StreamControl, may_finish: bool) -> Self {
+    /// `None` where nothing of the server is known.
+    pub(crate) fn of(
+        request: &HttpRequest,
+        context: Option<&ServerContext>,
+        control: &StreamControl,
+        may_finish: bool,
+    ) -> Option<Self> {
+        if let Some(context) = context {
+            return Some(Self::take(context.clone(), control, may_finish));
+        }
+        // On actix's server its hook may have left this.
+        let connection = request.conn_data::<ConnectionWatch>()?;
+        let connection = connection.loss_watch(request.version())?;
+        Some(Self {
+            told: Some(Box::new(connection.tell(control))),
+            activity: None,
+        })
+    }
+
+    pub(crate) fn take(context: ServerContext, control: &StreamControl, may_finish: bool) -> Self {
         if !may_finish {
-            host.activity.stream_opened();
+            context.activity.stream_opened();
         }
         Self {
-            told: host
+            told: context
                 .connection
                 .map(|connection| Box::new(connection.tell(control))),
-            activity: Some(host.activity).filter(|_| !may_finish),
+            activity: Some(context.activity).filter(|_| !may_finish),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! it is kept. The rest is read and dropped, because a server that does not read does not learn that the client has left.
 
 use std::{
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -14,18 +15,19 @@ pub(super) const BEHIND_A_STREAM: usize = 64 * 1024;
 /// How often is read before others on the thread have a turn.
 const TURN: usize = 16;
 
-/// Drops what arrives, and tells so, until the client has left.
-pub(super) fn poll_left(
+/// Drops what arrives, and tells so, until the client sends no more. An error says that the connection is lost; without
+/// one, the client may have closed its own direction only.
+pub(super) fn poll_end(
     transport: &mut (impl AsyncRead + Unpin),
     cx: &mut Context<'_>,
     mut dropped: impl FnMut(),
-) -> Poll<()> {
+) -> Poll<io::Result<()>> {
     for _ in 0..TURN {
         let mut unread = [0; 4096];
         let mut unread = ReadBuf::new(&mut unread);
-        let read = ready!(Pin::new(&mut *transport).poll_read(cx, &mut unread));
-        if read.is_err() || unread.filled().is_empty() {
-            return Poll::Ready(());
+        ready!(Pin::new(&mut *transport).poll_read(cx, &mut unread))?;
+        if unread.filled().is_empty() {
+            return Poll::Ready(Ok(()));
         }
         dropped();
     }

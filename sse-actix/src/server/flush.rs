@@ -14,6 +14,8 @@ use std::{
 use actix_web::rt::net::TcpStream;
 use socket2::SockRef;
 
+use super::os_socket::OsSocket;
+
 /// How long to wait before asking the kernel again whether it has sent everything.
 pub(crate) const RESET_POLL: Duration = Duration::from_millis(5);
 
@@ -74,14 +76,16 @@ pub(super) fn writes(cx: &Context<'_>) {
 }
 
 /// Says that a socket was flushed by the task of `cx`.
-pub(super) fn flushed(cx: &Context<'_>, tcp: &TcpStream) {
+pub(super) fn flushed(cx: &Context<'_>, socket: OsSocket<'_>) {
     let Some((task, state)) = ASKED.take() else { return };
     if !task.will_wake(cx.waker()) {
         return;
     }
     state.carried.set(true);
-    discard_unread(tcp);
-    if !state.resets || prepare_reset(tcp) {
+    discard_unread(socket);
+    // A unix socket cannot be reset: there a client on HTTP/1.0 cannot tell a cut from an end.
+    let resets = socket.tcp().filter(|_| state.resets);
+    if resets.is_none_or(prepare_reset) {
         state.flushed.set(true);
         cx.waker().wake_by_ref();
     }
@@ -89,10 +93,10 @@ pub(super) fn flushed(cx: &Context<'_>, tcp: &TcpStream) {
 
 /// If bytes are unread when a socket is closed, the kernel resets the connection, and the client loses what it has
 /// not read yet.
-pub(super) fn discard_unread(tcp: &TcpStream) {
+pub(super) fn discard_unread(socket: OsSocket<'_>) {
     let mut unread = [0; 4096];
     for _ in 0..16 {
-        if !matches!(tcp.try_read(&mut unread), Ok(1..)) {
+        if !matches!(socket.try_read(&mut unread), Ok(1..)) {
             return;
         }
     }

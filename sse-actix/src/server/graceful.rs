@@ -2,64 +2,133 @@
 
 use std::{future::pending, io, pin::pin, time::Duration};
 
-use actix_web::dev;
+use actix_web::{dev, rt::System};
+use futures_core::future::BoxFuture;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::activity::Activity;
+use super::{
+    activity::Activity,
+    running::ServerHandle,
+    settings::LONGEST,
+    signals::Signals,
+    stopping::{StopSettings, StopTrigger},
+};
 use crate::lifecycle::shutdown::Shutdown;
 
-/// How long a stream whose client does not read may delay the end. A client that reads is done in milliseconds.
+/// How long streams may delay the end while no client takes anything. Clients that read are done in milliseconds, or take
+/// one portion after another.
 const STREAM_GRACE: Duration = Duration::from_millis(500);
 
 /// How long a connection that was just accepted has to send its request, which is answered by a `retry` alone. actix
 /// would close such connections without an answer if it were stopped at once.
 const ACCEPT_GRACE: Duration = Duration::from_millis(20);
 
-/// How long connections are left open once nothing is under way: enough for the last bytes to be written
-/// and read, so that closing the socket cannot take them back.
+/// How long connections are left open once nothing is under way and no client takes anything: enough for the last bytes to
+/// be written and read, so that closing the socket cannot take them back. HTTP/2 holds bytes of bodies that have ended.
 const CLOSE_DELAY: Duration = Duration::from_millis(150);
 
-pub(super) async fn drive(
+pub(super) async fn serve_until_stopped(
     server: dev::Server,
-    shutdown: Shutdown,
+    stop: StopSettings,
     activity: &Activity,
-    signals: bool,
-    grace: Duration,
+    ours: &ServerHandle,
 ) -> io::Result<()> {
     let handle = server.handle();
     let mut server = pin!(server);
-    let mut signals = Signals::new(signals)?;
+    let mut forced = pin!(ours.forced());
+    let StopSettings {
+        shutdown,
+        trigger,
+        timeout: grace,
+        system_exit,
+    } = stop;
+    let mut trigger = Trigger::new(trigger)?;
 
-    tokio::select! {
-        ended = &mut server => return ended,
-        () = shutdown.fired() => {}
-        signal = signals.next() => tracing::info!(target: "sse_actix", signal, "shutting down"),
-    }
-    shutdown.fire();
-    let stopped = async {
-        // Clients that connect from now on wait for the next process, if a supervisor holds the socket.
-        handle.pause().await;
-        sleep(ACCEPT_GRACE).await;
-        // Sent at once, and carried out while `server` is polled: idle connections on HTTP/1.1 are closed.
-        drop(handle.stop(true));
-        quiet(activity, &shutdown, grace).await;
-    };
-
-    tokio::select! {
-        // Every connection was closed in time.
-        ended = &mut server => ended,
-        // Clients hold connections open, but nothing goes on there. Dropping the server stops its workers.
-        () = stopped => Ok(()),
-        signal = signals.next() => {
-            tracing::warn!(target: "sse_actix", signal, "second signal: stopping at once");
-            Ok(())
+    let ended = tokio::select! {
+        biased;
+        () = &mut forced => Some(Ok(())),
+        // Polled before `fired`. Servers that share a `Shutdown` all receive the same signal. If it were not taken here, it
+        // would count as a second one.
+        cause = trigger.next() => {
+            tracing::info!(target: "sse_actix", cause, "shutting down");
+            None
         }
+        () = shutdown.fired() => None,
+        ended = &mut server => Some(ended),
+    };
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        // The `Shutdown` has fired, so the program's own future brings no news any more.
+        if matches!(trigger, Trigger::Future(_)) {
+            trigger = Trigger::Nothing;
+        }
+        activity.begin_draining();
+        shutdown.fire();
+        let stopped = async {
+            // Clients that connect from now on wait for the next process, if a supervisor holds the socket.
+            handle.pause().await;
+            sleep(ACCEPT_GRACE).await;
+            // Sent at once, and carried out while `server` is polled: idle connections on HTTP/1.1 are closed.
+            drop(handle.stop(true));
+            wait_for_requests(activity, &shutdown, grace.get()).await;
+        };
+        tokio::select! {
+            // Every connection was closed in time.
+            ended = &mut server => ended,
+            // Clients hold connections open, but nothing goes on there. Dropping the server stops its workers.
+            () = stopped => Ok(()),
+            () = forced => Ok(()),
+            cause = trigger.next() => {
+                tracing::warn!(target: "sse_actix", cause, "a second time: stopping at once");
+                Ok(())
+            }
+        }
+    };
+    if system_exit && let Some(system) = System::try_current() {
+        system.stop();
+    }
+    ended
+}
+
+/// What fires the shutdown from outside.
+enum Trigger {
+    Signals(Signals),
+    /// Ready once.
+    Future(BoxFuture<'static, ()>),
+    Nothing,
+}
+
+impl Trigger {
+    fn new(trigger: StopTrigger) -> io::Result<Self> {
+        Ok(match trigger {
+            StopTrigger::Signals => Self::Signals(Signals::new()?),
+            StopTrigger::Future(signal) => Self::Future(signal),
+            StopTrigger::Nothing => Self::Nothing,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        match self {
+            Self::Signals(signals) => return signals.next().await,
+            Self::Future(signal) => signal.await,
+            Self::Nothing => return pending().await,
+        }
+        *self = Self::Nothing;
+        "shutdown_signal"
     }
 }
 
-async fn quiet(activity: &Activity, shutdown: &Shutdown, grace: Duration) {
+/// Waits in three phases: for streams (as long as clients take something, and at least half a second), for other requests
+/// (until `grace` is over), and for last bytes on their way (150 ms, or half a second while a socket is full).
+async fn wait_for_requests(activity: &Activity, shutdown: &Shutdown, grace: Duration) {
     let start = Instant::now();
-    let _ = timeout(STREAM_GRACE, activity.until_idle()).await;
+    let deadline = |grace: Duration| start + grace.min(LONGEST);
+    // What was published is delivered as long as the clients take it.
+    tokio::select! {
+        () = activity.until_idle() => {}
+        () = activity.until_nothing_is_taken(STREAM_GRACE, deadline(grace.max(STREAM_GRACE))) => {}
+    }
     // Checked after the grace of the streams, because connections that are still open may send new requests until
     // then.
     let rest = grace.saturating_sub(start.elapsed());
@@ -67,49 +136,13 @@ async fn quiet(activity: &Activity, shutdown: &Shutdown, grace: Duration) {
         tracing::warn!(target: "sse_actix", "requests were still under way after {grace:?}");
         shutdown.end_time_to_finish();
     }
-    sleep(CLOSE_DELAY).await;
-}
-
-#[cfg(unix)]
-struct Signals(Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>);
-
-#[cfg(unix)]
-impl Signals {
-    fn new(wanted: bool) -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        if !wanted {
-            return Ok(Self(None));
-        }
-        Ok(Self(Some((
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        ))))
-    }
-
-    async fn next(&mut self) -> &'static str {
-        match &mut self.0 {
-            Some((terminate, interrupt)) => tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
-            },
-            None => pending().await,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals(bool);
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new(wanted: bool) -> io::Result<Self> {
-        Ok(Self(wanted))
-    }
-
-    async fn next(&mut self) -> &'static str {
-        if !self.0 || tokio::signal::ctrl_c().await.is_err() {
-            return pending().await;
-        }
-        "Ctrl-C"
-    }
+    // A socket that is full takes more once a part of it is free, which lasts with a slow client.
+    let patience = if activity.is_blocked() {
+        STREAM_GRACE
+    } else {
+        CLOSE_DELAY
+    };
+    activity
+        .until_nothing_is_taken(patience, deadline(grace.max(start.elapsed() + patience)))
+        .await;
 }

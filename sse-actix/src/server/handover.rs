@@ -22,12 +22,15 @@ use std::{
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use super::{activity::RequestGuard, discard::BEHIND_A_STREAM};
+use super::{
+    activity::{Progress, RequestGuard},
+    discard::BEHIND_A_STREAM,
+};
 
 /// Whose events a stream carries: a hub's subscription.
 pub(crate) trait ConnectionOwner {
     /// Its connection was handed over, and can be driven from now on.
-    fn owns(&self, connection: Weak<dyn OwnedConnection>);
+    fn take_over(&self, connection: Weak<dyn OwnedConnection>);
 
     /// A wrapper of its body panicked.
     fn panicked(&self);
@@ -35,7 +38,7 @@ pub(crate) trait ConnectionOwner {
 
 /// A connection whose stream is written to from outside of its own task.
 pub(crate) trait OwnedConnection {
-    /// Polls the body, and writes what it gives. Whether all was written and the body waits; if not, the connection's
+    /// Polls the body, and writes what it gives. Returns whether all was written and the body waits; if not, the connection's
     /// own task goes on when it is woken.
     fn drive(&self) -> bool;
 
@@ -47,13 +50,13 @@ pub(crate) trait OwnedConnection {
 /// In the extensions of a response: it is a stream.
 pub(crate) struct StreamMarker {
     /// Who drives it, if it may be handed over.
-    pub(crate) driven: Option<Rc<dyn ConnectionOwner>>,
+    pub(crate) owner: Option<Rc<dyn ConnectionOwner>>,
 }
 
 /// What the future that serves a connection shares with its socket.
 pub(super) struct DispatcherLink<T> {
-    /// The socket, once it has left the dispatcher.
-    pub(super) transport: Cell<Option<T>>,
+    /// The socket, once it has left the dispatcher, and what its client takes.
+    pub(super) transport: Cell<Option<(T, Option<Progress>)>>,
     pub(super) shared: Rc<Handover>,
 }
 
@@ -68,11 +71,21 @@ impl<T> Default for DispatcherLink<T> {
 
 /// What a connection's socket, its task and its response bodies share.
 #[derive(Default)]
-pub(super) struct Handover {
+pub(crate) struct Handover {
     /// The stream that is to be handed over at the next flush.
-    offered: RefCell<Option<Stream>>,
+    offered: RefCell<Option<HubStream>>,
     /// What may be read behind a request, while it is answered.
-    behind: Cell<ReadLimit>,
+    read_limit: Cell<ReadLimit>,
+    /// A handler has made a stream for the request, and whether that may be handed over.
+    made_stream: Cell<Option<bool>>,
+    /// Which request is under way, of those that came.
+    request: Cell<u32>,
+    /// The request is being answered with a stream.
+    is_streaming: Cell<bool>,
+    /// Where the request's body ends is not known yet.
+    is_body_open: Cell<bool>,
+    /// A handler waits for more of it.
+    is_body_awaited: Cell<bool>,
     /// Something that came behind a stream was dropped.
     dropped: Cell<bool>,
     /// The task that waits to read on.
@@ -82,7 +95,7 @@ pub(super) struct Handover {
 /// What may be read behind a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) enum ReadLimit {
-    /// Anything: no request is under way, or one whose body has no end yet.
+    /// Anything: no request is under way.
     #[default]
     Unlimited,
     /// So many bytes, then none until it is answered.
@@ -120,29 +133,91 @@ impl Handover {
     }
 
     /// The stream that was offered.
-    pub(super) fn take(&self) -> Option<Stream> {
+    pub(super) fn take(&self) -> Option<HubStream> {
         self.offered.take()
     }
 
-    /// A request has come, with a body of so many bytes; `None` if the length is unknown.
-    pub(super) fn begin_request(&self, body: Option<u64>) {
-        let body = body.map(|body| usize::try_from(body).unwrap_or(usize::MAX));
-        self.behind.set(body.map_or(ReadLimit::Unlimited, |body| {
-            ReadLimit::Pause(body.saturating_add(BEHIND_A_STREAM))
-        }));
+    /// A request has come, with a body of so many bytes; `None` if only its end tells. Returns the request's number.
+    pub(super) fn begin_request(&self, body: Option<u64>) -> u32 {
+        self.made_stream.set(None);
+        self.is_body_open.set(body.is_none());
+        self.is_body_awaited.set(false);
+        let body = body.map_or(0, |body| usize::try_from(body).unwrap_or(usize::MAX));
+        let room = body.saturating_add(BEHIND_A_STREAM);
+        self.read_limit.set(ReadLimit::Pause(room));
+        self.request.set(self.request.get().wrapping_add(1));
+        self.request.get()
     }
 
-    /// It is answered with a stream.
+    /// The handler of this request waits for more of an open body: it has taken all that was decoded. What is read now may
+    /// be long and no part of the body, such as a trailer, so it is not counted.
+    pub(super) fn body_awaited(&self, request: u32) {
+        if self.request.get() == request {
+            self.is_body_awaited.set(true);
+            self.read_on();
+        }
+    }
+
+    pub(super) fn is_body_awaited(&self) -> bool {
+        self.is_body_awaited.get()
+    }
+
+    /// The handler of this request has taken a part of an open body: there is room for more of it.
+    pub(super) fn body_taken(&self, request: u32) {
+        if self.request.get() != request {
+            return;
+        }
+        self.is_body_awaited.set(false);
+        if let ReadLimit::Pause(bytes) = self.read_limit.get() {
+            self.read_limit.set(ReadLimit::Pause(bytes.max(BEHIND_A_STREAM)));
+        }
+        self.read_on();
+    }
+
+    /// The open body of this request has ended, or nobody wants the rest of it.
+    pub(super) fn body_ended(&self, request: u32) {
+        if self.request.get() != request {
+            return;
+        }
+        self.is_body_open.set(false);
+        self.is_body_awaited.set(false);
+        if self.is_streaming.get() {
+            self.begin_stream();
+        }
+    }
+
+    /// A handler has made a stream. Middleware may lose the response that says so.
+    pub(crate) fn note_stream(may_be_handed_over: bool) {
+        CURRENT.with_borrow(|current| {
+            if let Some(current) = current {
+                current.made_stream.set(Some(may_be_handed_over));
+            }
+        });
+    }
+
+    /// Whether a handler has made a stream for the request, and whether that may be handed over.
+    pub(super) fn made_stream(&self) -> Option<bool> {
+        self.made_stream.get()
+    }
+
+    /// It is answered with a stream. What follows the request is dropped, but not what may belong to its body.
     pub(super) fn begin_stream(&self) {
-        if let ReadLimit::Pause(bytes) = self.behind.get() {
-            self.behind.set(ReadLimit::Discard(bytes));
+        self.is_streaming.set(true);
+        if self.is_body_open.get() {
+            return;
+        }
+        if let ReadLimit::Pause(bytes) = self.read_limit.get() {
+            self.read_limit.set(ReadLimit::Discard(bytes));
         }
         self.read_on();
     }
 
     /// It was answered, or is about to be with something other than a stream.
     pub(super) fn end_request(&self) {
-        self.behind.set(ReadLimit::Unlimited);
+        self.is_streaming.set(false);
+        self.is_body_open.set(false);
+        self.is_body_awaited.set(false);
+        self.read_limit.set(ReadLimit::Unlimited);
         self.read_on();
     }
 
@@ -152,12 +227,12 @@ impl Handover {
         }
     }
 
-    pub(super) fn behind(&self) -> ReadLimit {
-        self.behind.get()
+    pub(super) fn read_limit(&self) -> ReadLimit {
+        self.read_limit.get()
     }
 
     pub(super) fn has_read(&self, bytes: usize) {
-        self.behind.set(match self.behind.get() {
+        self.read_limit.set(match self.read_limit.get() {
             ReadLimit::Unlimited => ReadLimit::Unlimited,
             ReadLimit::Pause(most) => ReadLimit::Pause(most.saturating_sub(bytes)),
             ReadLimit::Discard(most) => ReadLimit::Discard(most.saturating_sub(bytes)),
@@ -196,22 +271,22 @@ impl<B: MessageBody> AnyBody for B {
 }
 
 /// What is handed over.
-pub(super) struct Stream {
+pub(super) struct HubStream {
     pub(super) body: Pin<Box<dyn AnyBody>>,
-    pub(super) driven: Rc<dyn ConnectionOwner>,
+    pub(super) owner: Rc<dyn ConnectionOwner>,
     #[expect(dead_code, reason = "held for its drop")]
-    pub(super) underway: RequestGuard,
+    pub(super) request_guard: RequestGuard,
 }
 
 /// A stream in the dispatcher, until it is handed over.
 pub(super) struct StreamOffer {
     connection: Rc<Handover>,
     /// `None` after it was offered: the `Handover` holds it then.
-    stream: Option<Stream>,
+    stream: Option<HubStream>,
 }
 
 impl StreamOffer {
-    pub(super) fn new(connection: Rc<Handover>, stream: Stream) -> Self {
+    pub(super) fn new(connection: Rc<Handover>, stream: HubStream) -> Self {
         Self {
             connection,
             stream: Some(stream),

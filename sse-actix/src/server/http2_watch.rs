@@ -15,14 +15,16 @@ use std::{
 };
 
 use actix_web::{dev::Extensions, http::Version, rt::net::TcpStream};
-use socket2::{SockRef, Socket};
+use socket2::Socket;
 use tokio::{io::Interest, sync::Notify};
 
+use super::os_socket::OsSocket;
 use crate::lifecycle::control::StreamControl;
 
 /// What is set on every accepted socket.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SocketOptions {
+    pub(super) nodelay: bool,
     pub(super) user_timeout: Option<Duration>,
     pub(super) send_buffer: Option<usize>,
 }
@@ -31,29 +33,9 @@ pub(super) struct SocketOptions {
 pub(super) struct AcceptedSocket<'a> {
     /// As hooks get it.
     pub(super) io: &'a dyn Any,
-    pub(super) tcp: &'a TcpStream,
+    pub(super) socket: OsSocket<'a>,
     /// Whether it is worth a descriptor.
     pub(super) may_be_http2: bool,
-}
-
-impl<'a> AcceptedSocket<'a> {
-    pub(super) fn over_tcp(tcp: &'a TcpStream, may_be_http2: bool) -> Self {
-        Self {
-            io: tcp,
-            tcp,
-            may_be_http2,
-        }
-    }
-
-    #[cfg(feature = "rustls")]
-    pub(super) fn over_tls(tls: &'a actix_tls::accept::rustls_0_23::TlsStream<TcpStream>) -> Self {
-        let (tcp, session) = tls.get_ref();
-        Self {
-            io: tls,
-            tcp,
-            may_be_http2: session.alpn_protocol() == Some(b"h2"),
-        }
-    }
 }
 
 /// Tells the streams of an HTTP/2 connection when the connection is lost. It lives in the connection's extensions, and
@@ -76,16 +58,13 @@ struct Shared {
 
 impl ConnectionWatch {
     /// Prepares an accepted connection.
-    pub(super) fn prepare(
-        accepted: &AcceptedSocket<'_>,
-        extensions: &mut Extensions,
-        options: SocketOptions,
-    ) {
-        options.apply(accepted.tcp);
+    pub(super) fn prepare(accepted: &AcceptedSocket<'_>, extensions: &mut Extensions) {
         if !accepted.may_be_http2 {
             return;
         }
-        let spare = SockRef::from(accepted.tcp)
+        let spare = accepted
+            .socket
+            .options()
             .try_clone()
             .inspect_err(|error| tracing::warn!(%error, "no descriptor to watch an HTTP/2 connection with"))
             .ok();
@@ -98,7 +77,7 @@ impl ConnectionWatch {
     }
 
     /// Called with every request: HTTP/1.x needs no watch, and gives the descriptor back.
-    pub(super) fn lifeline(&self, version: Version) -> Option<LossWatch> {
+    pub(super) fn loss_watch(&self, version: Version) -> Option<LossWatch> {
         if version < Version::HTTP_2 {
             drop(self.0.0.spare().take());
             return None;
@@ -114,7 +93,7 @@ impl LossWatch {
         self.0.streams().push(control.clone());
         // Looked at after the insertion: a loss in between has either seen it or is seen here.
         if self.0.lost.load(Ordering::SeqCst) {
-            control.lose();
+            control.connection_lost();
         }
         LossRegistration {
             by: Arc::clone(&self.0),
@@ -126,16 +105,16 @@ impl LossWatch {
 impl Drop for ConnectionWatch {
     fn drop(&mut self) {
         self.0.0.closed.notify_one();
-        self.0.0.lose();
+        self.0.0.connection_lost();
     }
 }
 
 impl Shared {
-    fn lose(&self) {
+    fn connection_lost(&self) {
         self.lost.store(true, Ordering::SeqCst);
         let streams = self.streams().clone();
         for stream in streams {
-            stream.lose();
+            stream.connection_lost();
         }
     }
 
@@ -154,7 +133,7 @@ impl Shared {
         let shared = Arc::clone(self);
         actix_web::rt::spawn(async move {
             tokio::select! {
-                () = until_peer_has_closed(&watched) => shared.lose(),
+                () = until_peer_has_closed(&watched) => shared.connection_lost(),
                 () = shared.closed.notified() => {}
             }
         });
@@ -183,18 +162,24 @@ async fn until_peer_has_closed(socket: &TcpStream) {
 }
 
 impl SocketOptions {
-    /// A socket option that cannot be set costs robustness, not the connection.
-    fn apply(self, tcp: &TcpStream) {
-        let socket = SockRef::from(tcp);
+    /// A socket option that cannot be set costs speed or robustness, not the connection.
+    pub(super) fn apply(self, socket: OsSocket<'_>) {
         let warn = |option: &'static str| move |error: &io::Error| tracing::warn!(%error, option, "socket option not set");
+        let options = socket.options();
+        if let Some(bytes) = self.send_buffer {
+            let _ = options.set_send_buffer_size(bytes).inspect_err(warn("SO_SNDBUF"));
+        }
+        if socket.tcp().is_none() {
+            return;
+        }
+        let _ = options
+            .set_tcp_nodelay(self.nodelay)
+            .inspect_err(warn("TCP_NODELAY"));
         #[cfg(target_os = "linux")]
         if let Some(timeout) = self.user_timeout {
-            let _ = socket
+            let _ = options
                 .set_tcp_user_timeout(Some(timeout))
                 .inspect_err(warn("TCP_USER_TIMEOUT"));
-        }
-        if let Some(bytes) = self.send_buffer {
-            let _ = socket.set_send_buffer_size(bytes).inspect_err(warn("SO_SNDBUF"));
         }
     }
 }

@@ -1,68 +1,103 @@
 //! From settings to a server that serves.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc};
+#[cfg(unix)]
+use std::net::{IpAddr, Ipv4Addr};
+use std::{fmt, future::ready, io, net::SocketAddr, sync::Arc};
 
 use actix_http::{
     HttpServiceBuilder, Protocol, Request, Response,
+    error::DispatchError,
     h1::{ExpectHandler, UpgradeHandler},
 };
 use actix_server::{GracefulShutdownSignal, ServerBuilder};
 use actix_service::{
     IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
 };
+#[cfg(any(feature = "rustls", feature = "openssl"))]
+use actix_tls::accept::TlsError;
+#[cfg(unix)]
+use actix_web::rt::net::UnixStream;
 use actix_web::{
     Error,
     body::{BoxBody, MessageBody},
-    dev::{AppConfig, Extensions},
+    dev::{self, AppConfig, Extensions},
     http::Method,
     rt::net::TcpStream,
 };
 
+#[cfg(feature = "http2")]
+use super::preface::protocol_of;
 use super::{
-    HttpSettings, OnConnect, Server,
+    OnConnect, Server,
     activity::Activity,
-    bind::{Listener, ListenerProtocol},
-    connection::{self, ConnectionService},
+    connection::{AcceptedConnection, ConnectionService},
     context::ServerContext,
     graceful,
     http2_watch::{ConnectionWatch, SocketOptions},
+    listener::{Listener, ListenerProtocol},
+    running::{RunningServer, ServerHandle},
+    settings::{HttpSettings, TlsSettings},
     socket::{Socket, Transport},
+    stopping::StopSettings,
     tracked::{TrackedBody, TrackedFactory},
 };
-#[cfg(feature = "rustls")]
-use actix_tls::accept::TlsError;
 
 impl<F> Server<F> {
-    /// Refuses settings at which actix would panic, or that could serve no client.
-    fn check(&self) -> io::Result<()> {
-        let fault = if self.listeners.is_empty() {
-            "the server has no address to listen on: call `bind` or `listen` before `run`"
-        } else if self
-            .workers
-            .number
-            .is_some_and(|workers| !(1..=512).contains(&workers))
-        {
-            "`workers` must be between 1 and 512"
-        } else if self.workers.max_connections == 0 {
-            "`max_connections` of 0 would leave every client waiting; leave it out for 25,600 a worker"
-        } else {
-            return Ok(());
-        };
-        Err(io::Error::new(io::ErrorKind::InvalidInput, fault))
-    }
-
-    /// Serves until it is shut down: by SIGTERM or SIGINT, or by [`shutdown`](Self::shutdown).
+    /// Serves until it is shut down: by SIGTERM or SIGINT, by [`shutdown`](Self::shutdown), by a
+    /// [`shutdown_signal`](Self::shutdown_signal), or by a [`ServerHandle`].
     ///
     /// Then every stream delivers what it was given, ends with a `retry`, and its client comes back when
     /// the next process serves. No connection is accepted any more. Other requests go on for
     /// [`shutdown_timeout`](Self::shutdown_timeout) at most; streams whose client does not read, for half a
-    /// second. When nothing is under way, this returns, though clients may hold connections open. A
-    /// second signal returns at once.
+    /// second. When nothing is under way, this is ready, though clients may hold connections open. A
+    /// second signal ends it at once.
     ///
-    /// # Errors
+    /// Nothing is served before what this returns is polled. It gives an error at once if nothing was bound, a setting makes
+    /// no sense, or a socket cannot be listened on.
     ///
-    /// If nothing was bound, a setting makes no sense, or a socket cannot be listened on.
-    pub async fn run<I, S, B>(self) -> io::Result<()>
+    /// ```
+    /// use actix_web::App;
+    /// use sse_actix::Server;
+    ///
+    /// # #[actix_web::main]
+    /// # async fn main() {
+    /// let error = Server::new(App::new).run().await.unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    /// # }
+    /// ```
+    pub fn run<I, S, B>(self) -> RunningServer
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<Error> + 'static,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>> + 'static,
+        <S::Service as Service<Request>>::Future: 'static,
+        S::Service: 'static,
+        B: MessageBody + 'static,
+    {
+        let activity = Arc::new(Activity::default());
+        let shutdown = self.shutdown();
+        match self.start(&activity) {
+            Ok((server, stop)) => {
+                let (handle, end) = ServerHandle::new(Some(server.handle()), shutdown);
+                let ours = handle.clone();
+                RunningServer::new(handle, async move {
+                    // Dropped when the server has ended, also if it is not polled any more.
+                    let _end = end;
+                    graceful::serve_until_stopped(server, stop, &activity, &ours).await
+                })
+            }
+            Err(error) => {
+                let (handle, _) = ServerHandle::new(None, shutdown);
+                RunningServer::new(handle, async { Err(error) })
+            }
+        }
+    }
+
+    /// From settings to actix's server, which serves once it is polled.
+    fn start<I, S, B>(self, activity: &Arc<Activity>) -> io::Result<(dev::Server, StopSettings)>
     where
         F: Fn() -> I + Send + Clone + 'static,
         I: IntoServiceFactory<S, Request>,
@@ -75,39 +110,35 @@ impl<F> Server<F> {
         B: MessageBody + 'static,
     {
         self.check()?;
-        let hands_over = self.direct_fan_out && self.on_connect.is_none();
-        if !hands_over {
-            let because = if self.on_connect.is_some() {
-                "there is an `on_connect` hook"
-            } else {
-                "`direct_fan_out(false)`"
-            };
-            tracing::info!(
-                target: "sse_actix", because,
-                "connections are not handed over to hubs: a reader takes 13 KB instead of 1.6"
-            );
-        }
-        // Beyond our own, which ends the wait first.
-        let timeout = self.shutdown_timeout.as_secs().saturating_add(1);
-        let activity = Arc::new(Activity::default());
+        let hands_over = self.hands_over();
         let mut builder = ServerBuilder::new()
             .disable_signals()
-            .shutdown_timeout(timeout)
+            // Beyond our own, which ends the wait first.
+            .shutdown_timeout(self.stop.timeout.get().as_secs().saturating_add(1))
             .max_concurrent_connections(self.workers.max_connections);
         if let Some(workers) = self.workers.number {
             builder = builder.workers(workers);
         }
+        if let Some(threads) = self.workers.blocking_threads {
+            builder = builder.worker_max_blocking_threads(threads);
+        }
+        #[cfg(any(feature = "rustls", feature = "openssl"))]
+        if let Some(handshakes) = self.tls.handshakes {
+            // Each worker reads it once, when it accepts its first connection over TLS.
+            actix_tls::accept::max_concurrent_tls_connect(handshakes);
+        }
         let serving = ServerSettings {
             factory: self.factory,
-            host: ServerContext {
-                shutdown: self.shutdown.clone(),
-                activity: Arc::clone(&activity),
+            context: ServerContext {
+                shutdown: self.stop.shutdown.clone(),
+                activity: Arc::clone(activity),
                 connection: None,
                 hands_over,
                 method: Method::GET,
                 drains: false,
             },
             http: self.http,
+            tls: self.tls,
             socket: self.socket,
             on_connect: self.on_connect,
             stopping: builder.graceful_shutdown_signal(),
@@ -117,14 +148,23 @@ impl<F> Server<F> {
             listener.set_backlog(backlog)?;
             builder = serving.clone().listen(builder, listener)?;
         }
-        graceful::drive(
-            builder.run(),
-            self.shutdown,
-            &activity,
-            self.signals,
-            self.shutdown_timeout,
-        )
-        .await
+        Ok((builder.run(), self.stop))
+    }
+
+    /// Whether connections are handed over to hubs. Says so if not.
+    fn hands_over(&self) -> bool {
+        let because = if self.on_connect.is_some() {
+            "there is an `on_connect` hook"
+        } else if !self.direct_fan_out {
+            "`direct_fan_out(false)`"
+        } else {
+            return true;
+        };
+        tracing::info!(
+            target: "sse_actix", because,
+            "connections are not handed over to hubs: a reader takes 13 KB instead of 1.6"
+        );
+        false
     }
 }
 
@@ -132,12 +172,29 @@ impl<F> Server<F> {
 #[derive(Clone)]
 struct ServerSettings<F> {
     factory: F,
-    host: ServerContext,
+    context: ServerContext,
     http: HttpSettings,
+    #[cfg_attr(
+        not(any(feature = "rustls", feature = "openssl")),
+        expect(dead_code, reason = "only TLS has a handshake")
+    )]
+    tls: TlsSettings,
     socket: SocketOptions,
     on_connect: Option<OnConnect>,
     stopping: GracefulShutdownSignal,
 }
+
+/// Where a listener's connections come in, as the application is told.
+#[derive(Clone, Copy)]
+struct Entrance {
+    addr: SocketAddr,
+    secure: bool,
+    may_be_http2: bool,
+}
+
+/// What actix tells applications behind a unix socket.
+#[cfg(unix)]
+const NO_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 impl<F> ServerSettings<F> {
     fn listen<I, S, B>(self, builder: ServerBuilder, listener: Listener) -> io::Result<ServerBuilder>
@@ -152,54 +209,96 @@ impl<F> ServerSettings<F> {
         S::Service: 'static,
         B: MessageBody + 'static,
     {
-        let Listener { socket, spoken, .. } = listener;
-        let addr = socket.local_addr()?;
-        let name = format!("sse-actix-{addr}");
+        let (socket, spoken) = match listener {
+            Listener::Tcp { socket, spoken, .. } => (socket, spoken),
+            #[cfg(unix)]
+            Listener::Unix { socket, .. } => {
+                let name = format!("sse-actix-{:?}", socket.local_addr()?);
+                let entrance = Entrance {
+                    addr: NO_ADDRESS,
+                    secure: false,
+                    may_be_http2: false,
+                };
+                return builder.listen_uds(name, socket, move || {
+                    fn_service(|unix: UnixStream| ready(Ok((Socket::new(unix), Protocol::Http1, None))))
+                        .and_then(self.connections(entrance))
+                });
+            }
+        };
+        let mut entrance = Entrance {
+            addr: socket.local_addr()?,
+            secure: spoken.scheme() == "https",
+            may_be_http2: true,
+        };
+        let name = format!("sse-actix-{}", entrance.addr);
         match spoken {
-            ListenerProtocol::Http1 => builder.listen(name, socket, move || {
-                let http = self.build(addr, false).finish(application(
-                    (self.factory)().into_factory(),
-                    self.host.clone(),
-                    addr,
-                    false,
-                ));
-                fn_service(|tcp: TcpStream| async { Ok(accept(tcp, Protocol::Http1)) })
-                    .and_then(ConnectionService(http))
-            }),
+            ListenerProtocol::Http1 => {
+                entrance.may_be_http2 = false;
+                builder.listen(name, socket, move || {
+                    fn_service(|tcp: TcpStream| ready(Ok(accept(tcp, Protocol::Http1))))
+                        .and_then(self.connections(entrance))
+                })
+            }
             #[cfg(feature = "http2")]
             ListenerProtocol::AutoH2c => builder.listen(name, socket, move || {
-                let http = self.build(addr, true).finish(application(
-                    (self.factory)().into_factory(),
-                    self.host.clone(),
-                    addr,
-                    false,
-                ));
-                fn_service(async |tcp: TcpStream| {
-                    let protocol = protocol_of(&tcp)
-                        .await
-                        .map_err(actix_http::error::DispatchError::Io)?;
+                let patience = self.http.client_request_timeout;
+                fn_service(move |tcp: TcpStream| async move {
+                    let protocol = protocol_of(&tcp, patience).await.map_err(DispatchError::Io)?;
                     Ok(accept(tcp, protocol))
                 })
-                .and_then(ConnectionService(http))
+                .and_then(self.connections(entrance))
             }),
             #[cfg(feature = "rustls")]
-            ListenerProtocol::Tls(config) => builder.listen(name, socket, move || {
-                let http = self.build(addr, true).finish(application(
-                    (self.factory)().into_factory(),
-                    self.host.clone(),
-                    addr,
-                    true,
-                ));
-                super::tls::acceptor((*config).clone())
-                    .and_then(ConnectionService(http).map_err(TlsError::Service))
+            ListenerProtocol::Rustls(config) => builder.listen(name, socket, move || {
+                super::rustls::acceptor((*config).clone(), self.tls.handshake_timeout)
+                    .and_then(self.connections(entrance).map_err(TlsError::Service))
             }),
+            #[cfg(feature = "openssl")]
+            ListenerProtocol::Openssl(acceptor) => builder.listen(name, socket, move || {
+                super::openssl::acceptor(acceptor.clone(), self.tls.handshake_timeout)
+                    .and_then(self.connections(entrance).map_err(TlsError::Service))
+            }),
+        }
+    }
+
+    /// What serves the connections that come in there.
+    fn connections<I, S, B, T>(
+        &self,
+        entrance: Entrance,
+    ) -> impl ServiceFactory<
+        AcceptedConnection<T>,
+        Config = (),
+        Response = (),
+        Error = DispatchError,
+        InitError = (),
+    > + use<F, I, S, B, T>
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<Error> + 'static,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>> + 'static,
+        <S::Service as Service<Request>>::Future: 'static,
+        S::Service: 'static,
+        B: MessageBody + 'static,
+        T: Transport,
+    {
+        let host = self.http.server_hostname.clone();
+        let host = host.unwrap_or_else(|| entrance.addr.to_string());
+        // actix-web has this constructor for its own test kit only; its own server uses a private one.
+        let config = AppConfig::__priv_test_new(entrance.secure, host, entrance.addr);
+        let application = application((self.factory)().into_factory(), self.context.clone(), config);
+        ConnectionService {
+            http: self.build(entrance).finish(application),
+            allow_half_closed: self.http.h1_allow_half_closed,
+            activity: Arc::clone(&self.context.activity),
         }
     }
 
     fn build<T, S>(
         &self,
-        addr: SocketAddr,
-        may_be_http2: bool,
+        entrance: Entrance,
     ) -> HttpServiceBuilder<Socket<T>, S, ExpectHandler, UpgradeHandler>
     where
         T: Transport,
@@ -218,23 +317,28 @@ impl<F> ServerSettings<F> {
             .keep_alive(self.http.keep_alive)
             .client_request_timeout(self.http.client_request_timeout)
             .client_disconnect_timeout(self.http.client_disconnect_timeout)
-            .h1_allow_half_closed(false)
-            .tcp_nodelay(true)
-            .local_addr(addr)
+            .h1_allow_half_closed(self.http.h1_allow_half_closed)
+            .local_addr(entrance.addr)
             .on_connect_ext(move |socket: &Socket<T>, extensions: &mut Extensions| {
                 let Some(transport) = socket.transport() else {
                     return;
                 };
-                let accepted = transport.accepted(may_be_http2);
+                let accepted = transport.accepted(entrance.may_be_http2);
+                // First, so that a hook has the last word.
+                options.apply(accepted.socket);
                 if let Some(on_connect) = &on_connect {
                     on_connect(accepted.io, extensions);
                 }
-                ConnectionWatch::prepare(&accepted, extensions, options);
+                ConnectionWatch::prepare(&accepted, extensions);
             });
-        if let Some((stream, connection)) = self.http.h2_windows {
-            http = http
-                .h2_initial_window_size(stream)
-                .h2_initial_connection_window_size(connection);
+        if let Some(bytes) = self.http.h1_write_buffer_size {
+            http = http.h1_write_buffer_size(bytes);
+        }
+        if let Some(bytes) = self.http.h2_initial_window_size {
+            http = http.h2_initial_window_size(bytes);
+        }
+        if let Some(bytes) = self.http.h2_initial_connection_window_size {
+            http = http.h2_initial_connection_window_size(bytes);
         }
         http
     }
@@ -243,9 +347,8 @@ impl<F> ServerSettings<F> {
 /// The application, as actix's `HttpServer` sets it up, with its requests counted.
 fn application<S, B>(
     application: S,
-    host: ServerContext,
-    addr: SocketAddr,
-    secure: bool,
+    context: ServerContext,
+    config: AppConfig,
 ) -> impl ServiceFactory<
     Request,
     Config = (),
@@ -261,30 +364,12 @@ where
     S::Service: 'static,
     B: MessageBody + 'static,
 {
-    let counted = TrackedFactory::<S, B>::new(application, host);
+    let counted = TrackedFactory::<S, B>::new(application, context);
     let counted = counted.map_err(|error| Response::from(error.into().error_response()));
-    // actix-web has this constructor for its own test kit only; its own server uses a private one.
-    map_config(counted, move |()| {
-        AppConfig::__priv_test_new(secure, addr.to_string(), addr)
-    })
+    map_config(counted, move |()| config.clone())
 }
 
-fn accept(tcp: TcpStream, protocol: Protocol) -> connection::AcceptedConnection<TcpStream> {
-    // A socket option that cannot be set costs speed, not the connection.
-    let _ = tcp.set_nodelay(true);
+fn accept(tcp: TcpStream, protocol: Protocol) -> AcceptedConnection<TcpStream> {
     let peer = tcp.peer_addr().ok();
     (Socket::new(tcp), protocol, peer)
-}
-
-/// What a client speaks, by how it begins ([RFC 9113, 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)).
-#[cfg(feature = "http2")]
-async fn protocol_of(tcp: &TcpStream) -> io::Result<Protocol> {
-    const PREFACE: &[u8] = b"PRI * HTTP/2";
-    let mut first = [0; PREFACE.len()];
-    tcp.peek(&mut first).await?;
-    Ok(if first == PREFACE {
-        Protocol::Http2
-    } else {
-        Protocol::Http1
-    })
 }

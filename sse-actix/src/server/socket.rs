@@ -1,7 +1,6 @@
 //! A connection's socket, as actix has it.
 
 use std::{
-    hint::black_box,
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
@@ -9,35 +8,57 @@ use std::{
 };
 
 use actix_web::rt::net::TcpStream;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+#[cfg(unix)]
+use actix_web::rt::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
+    activity::Progress,
     discard, flush,
     handover::{DispatcherLink, ReadLimit},
     http2_watch::AcceptedSocket,
+    os_socket::OsSocket,
 };
 
-/// What connections are made over: TCP, or TLS over TCP.
+/// What connections are made over: TCP, TLS over TCP, or a unix socket.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
-    fn tcp(&self) -> &TcpStream;
+    fn os_socket(&self) -> OsSocket<'_>;
 
     /// Looks at what a write looks at first, as [`OwnedConnection::fetch`](super::handover::OwnedConnection::fetch) wants it.
     fn fetch(&self) {
-        // Reads whether the socket can be written to, and changes nothing.
-        let _ = black_box(self.tcp().try_io(Interest::WRITABLE, || Ok(())));
+        self.os_socket().fetch();
     }
 
-    /// The connection as it was accepted: what hooks get, and its TCP socket.
+    /// The connection as it was accepted: what hooks get, and its socket.
     fn accepted(&self, may_be_http2: bool) -> AcceptedSocket<'_>;
 }
 
 impl Transport for TcpStream {
-    fn tcp(&self) -> &TcpStream {
-        self
+    fn os_socket(&self) -> OsSocket<'_> {
+        OsSocket::Tcp(self)
     }
 
     fn accepted(&self, may_be_http2: bool) -> AcceptedSocket<'_> {
-        AcceptedSocket::over_tcp(self, may_be_http2)
+        AcceptedSocket {
+            io: self,
+            socket: self.os_socket(),
+            may_be_http2,
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Transport for UnixStream {
+    fn os_socket(&self) -> OsSocket<'_> {
+        OsSocket::Unix(self)
+    }
+
+    fn accepted(&self, _: bool) -> AcceptedSocket<'_> {
+        AcceptedSocket {
+            io: self,
+            socket: self.os_socket(),
+            may_be_http2: false,
+        }
     }
 }
 
@@ -50,6 +71,7 @@ pub(super) struct Socket<T> {
     /// `None` once it has left.
     transport: Option<T>,
     link: Rc<DispatcherLink<T>>,
+    progress: Option<Progress>,
 }
 
 impl<T: Transport> Socket<T> {
@@ -57,7 +79,20 @@ impl<T: Transport> Socket<T> {
         Self {
             transport: Some(transport),
             link: Rc::default(),
+            progress: None,
         }
+    }
+
+    /// Counts what its client takes.
+    pub(super) fn count(&mut self, progress: Progress) {
+        self.progress = Some(progress);
+    }
+
+    fn took(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Some(progress) = &mut self.progress {
+            progress.wrote(&written);
+        }
+        written
     }
 
     pub(super) fn transport(&self) -> Option<&T> {
@@ -86,16 +121,18 @@ impl<T: Transport> AsyncRead for Socket<T> {
         let shared = Rc::clone(&self.link.shared);
         let mut transport = self.get()?;
         let gap = shared.has_dropped();
-        let most = match shared.behind() {
+        let most = match shared.read_limit() {
             // What comes next is the middle of something: as if the client had left.
             ReadLimit::Unlimited if gap => return Poll::Ready(Ok(())),
             ReadLimit::Unlimited => return transport.poll_read(cx, buf),
+            // All that was read of the body is taken, and its handler waits for more.
+            ReadLimit::Pause(_) if !gap && shared.is_body_awaited() => return transport.poll_read(cx, buf),
             ReadLimit::Pause(bytes) if gap || bytes == 0 => {
                 shared.pause(cx);
                 return Poll::Pending;
             }
             ReadLimit::Discard(bytes) if gap || bytes == 0 => {
-                return discard::poll_left(&mut *transport, cx, || shared.drop_behind_stream()).map(Ok);
+                return discard::poll_end(&mut *transport, cx, || shared.drop_behind_stream());
             }
             ReadLimit::Pause(bytes) | ReadLimit::Discard(bytes) => bytes.min(buf.remaining()),
         };
@@ -111,7 +148,8 @@ impl<T: Transport> AsyncRead for Socket<T> {
 impl<T: Transport> AsyncWrite for Socket<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         flush::writes(cx);
-        self.get()?.poll_write(cx, buf)
+        let written = self.get()?.poll_write(cx, buf);
+        self.took(written)
     }
 
     /// HTTP/2 alone writes so.
@@ -120,7 +158,8 @@ impl<T: Transport> AsyncWrite for Socket<T> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get()?.poll_write_vectored(cx, bufs)
+        let written = self.get()?.poll_write_vectored(cx, bufs);
+        self.took(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -133,10 +172,11 @@ impl<T: Transport> AsyncWrite for Socket<T> {
         flush::writes(cx);
         let mut transport = self.get()?;
         ready!(transport.as_mut().poll_flush(cx))?;
-        flush::flushed(cx, transport.tcp());
+        flush::flushed(cx, transport.os_socket());
         if self.link.shared.is_offered() {
-            let transport = self.transport.take();
-            self.link.transport.set(transport);
+            let progress = self.progress.take();
+            let left = self.transport.take().map(|transport| (transport, progress));
+            self.link.transport.set(left);
             // This error ends the dispatcher at once. `ConnectionTask` does not pass it on.
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }

@@ -13,8 +13,10 @@ use std::{
 use bytes::{Buf as _, Bytes};
 
 use super::{
+    activity::Progress,
+    chunk_size_line::ChunkSizeLine,
     discard, flush,
-    handover::{OwnedConnection, Stream},
+    handover::{HubStream, OwnedConnection},
     socket::Transport,
 };
 
@@ -33,8 +35,8 @@ const LEAST: usize = 64;
 /// Ends a body ([RFC 9112, 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)).
 const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
 
-/// It is polled by its own task, which waits for the socket, and driven by the hub's worker when there is something
-/// new. Both poll the body with the waker of the connection's task, so whatever the body waits for wakes that.
+/// Its task polls it when the socket is ready. The hub's worker drives it when there is a new event. Both poll the body with
+/// the waker of the connection's task, so whatever the body waits for wakes that task.
 pub(super) struct StreamConnection<T> {
     state: RefCell<State<T>>,
     /// Its task's.
@@ -43,14 +45,27 @@ pub(super) struct StreamConnection<T> {
 
 struct State<T> {
     transport: T,
+    progress: Option<Progress>,
     stage: Stage,
     unsent: Option<Box<Unsent>>,
     /// The transport holds bytes that it was given.
     unflushed: bool,
+    reading: Reading,
+}
+
+/// What is read of a client, and what the end of it means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// A client that sends no more has left.
+    UntilItLeaves,
+    /// A client that sends no more may still read.
+    UntilItsEnd,
+    /// It sends no more. Only a write that fails tells that it has left.
+    Ended,
 }
 
 enum Stage {
-    Streaming(Stream),
+    Streaming(HubStream),
     /// The body has ended, and what it gave is on its way.
     Ending,
     /// The last byte was sent.
@@ -66,19 +81,32 @@ struct Unsent {
 }
 
 impl<T: Transport> StreamConnection<T> {
-    pub(super) fn new(transport: T, stream: Stream, waker: &Waker) -> Rc<Self> {
-        let driven = Rc::clone(&stream.driven);
+    /// With `allow_half_closed`, a client that sends no more is written to until a write fails.
+    pub(super) fn new(
+        transport: T,
+        progress: Option<Progress>,
+        stream: HubStream,
+        waker: &Waker,
+        allow_half_closed: bool,
+    ) -> Rc<Self> {
+        let owner = Rc::clone(&stream.owner);
         let this = Rc::new(Self {
             state: RefCell::new(State {
                 transport,
+                progress,
                 stage: Stage::Streaming(stream),
                 unsent: None,
                 unflushed: false,
+                reading: if allow_half_closed {
+                    Reading::UntilItsEnd
+                } else {
+                    Reading::UntilItLeaves
+                },
             }),
             waker: RefCell::new(waker.clone()),
         });
         let connection: Weak<Self> = Rc::downgrade(&this);
-        driven.owns(connection);
+        owner.take_over(connection);
         this
     }
 
@@ -133,7 +161,7 @@ impl<T: Transport> State<T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut turn = 0;
         loop {
-            match ready!(self.poll_send(cx)) {
+            match ready!(self.poll_unsent(cx)) {
                 Ok(()) => {}
                 // The client has gone, so there is no one to tell.
                 Err(_) => self.stage = Stage::Over,
@@ -172,7 +200,7 @@ impl<T: Transport> State<T> {
                 }
                 Stage::Closing => {
                     let _ = ready!(Pin::new(&mut self.transport).poll_shutdown(cx));
-                    flush::discard_unread(self.transport.tcp());
+                    flush::discard_unread(self.transport.os_socket());
                     self.stage = Stage::Over;
                 }
                 Stage::Over => return Poll::Ready(()),
@@ -182,13 +210,16 @@ impl<T: Transport> State<T> {
 
     /// Sends one chunk, as far as the socket takes it.
     fn send(&mut self, chunk: Bytes, cx: &mut Context<'_>) -> io::Result<()> {
-        let mut head = Head::default();
+        let mut head = ChunkSizeLine::default();
         let head = head.of(chunk.len());
         let pieces = [head, &*chunk, b"\r\n"];
         let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
         let mut whole = [0; SMALL];
         flush::writes(cx);
         self.unflushed = true;
+        if !self.transport.is_write_vectored() {
+            return self.send_in_one(Bytes::from(pieces.concat()), cx);
+        }
         let transport = Pin::new(&mut self.transport);
         let polled = match whole.get_mut(..len) {
             Some(whole) => {
@@ -201,6 +232,9 @@ impl<T: Transport> State<T> {
             }
             None => transport.poll_write_vectored(cx, &pieces.map(IoSlice::new)),
         };
+        if let Some(progress) = &mut self.progress {
+            progress.wrote(&polled);
+        }
         let sent = match polled {
             Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
             Poll::Ready(sent) => sent?,
@@ -223,15 +257,34 @@ impl<T: Transport> State<T> {
         Ok(())
     }
 
+    /// For OpenSSL, which wants a write that it did not take to be repeated with the same bytes, and does not write several
+    /// pieces at once.
+    fn send_in_one(&mut self, whole: Bytes, cx: &mut Context<'_>) -> io::Result<()> {
+        self.unsent = Some(Box::new(Unsent {
+            head: Bytes::new(),
+            body: whole,
+            end: Bytes::new(),
+        }));
+        match self.poll_unsent(cx) {
+            Poll::Ready(sent) => sent,
+            Poll::Pending => Ok(()),
+        }
+    }
+
     /// Sends what was left of a chunk.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(unsent) = &mut self.unsent {
             self.unflushed = true;
             let pieces = [&*unsent.head, &*unsent.body, &*unsent.end].map(IoSlice::new);
-            match ready!(Pin::new(&mut self.transport).poll_write_vectored(cx, &pieces))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                sent => unsent.advance(sent),
+            let polled = Pin::new(&mut self.transport).poll_write_vectored(cx, &pieces);
+            if let Some(progress) = &mut self.progress {
+                progress.wrote(&polled);
             }
+            let sent = ready!(polled)?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            unsent.advance(sent);
             if unsent.is_empty() {
                 self.unsent = None;
             }
@@ -247,7 +300,7 @@ impl<T: Transport> State<T> {
             match ready!(Pin::new(&mut self.transport).poll_flush(cx)) {
                 Ok(()) => {
                     self.unflushed = false;
-                    flush::flushed(cx, self.transport.tcp());
+                    flush::flushed(cx, self.transport.os_socket());
                 }
                 Err(_) => self.stage = Stage::Over,
             }
@@ -267,15 +320,25 @@ impl<T: Transport> State<T> {
 
     /// Whether the client has left. What it sends is not answered: the connection closes after the stream.
     fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
-        discard::poll_left(&mut self.transport, cx, || {}).is_ready()
+        if self.reading == Reading::Ended {
+            return false;
+        }
+        match discard::poll_end(&mut self.transport, cx, || {}) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(())) if self.reading == Reading::UntilItsEnd => {
+                self.reading = Reading::Ended;
+                false
+            }
+            Poll::Ready(_) => true,
+        }
     }
 }
 
 /// Polls a stream's body. A panic in whatever is around the stream ends this stream alone.
-fn poll_body(stream: &mut Stream, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
+fn poll_body(stream: &mut HubStream, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
     let body = stream.body.as_mut();
     catch_unwind(AssertUnwindSafe(|| body.poll_next(cx))).unwrap_or_else(|_| {
-        stream.driven.panicked();
+        stream.owner.panicked();
         Poll::Ready(Some(Err("what is around its body panicked".into())))
     })
 }
@@ -291,52 +354,5 @@ impl Unsent {
 
     fn is_empty(&self) -> bool {
         self.end.is_empty() && self.body.is_empty() && self.head.is_empty()
-    }
-}
-
-/// What comes before a chunk's bytes.
-#[derive(Default)]
-struct Head([u8; 18]);
-
-impl Head {
-    fn of(&mut self, len: usize) -> &[u8] {
-        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-
-        // By hand: the formatter takes as long as all else that is written here.
-        let digits = (usize::BITS - len.leading_zeros()).div_ceil(4).max(1);
-        let shifts = (0..digits).rev().map(|digit| digit * 4);
-        let digits = shifts.filter_map(|shift| DIGITS.get(len >> shift & 0xF).copied());
-        let mut written = 0;
-        for (byte, free) in digits.chain(*b"\r\n").zip(&mut self.0) {
-            *free = byte;
-            written += 1;
-        }
-        self.0.get(..written).unwrap_or_default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Head;
-
-    #[test]
-    fn a_chunk_says_its_length_in_hexadecimal() {
-        for len in [
-            0,
-            1,
-            9,
-            10,
-            15,
-            16,
-            17,
-            255,
-            256,
-            4_095,
-            65_536,
-            0x1234_ABCD,
-            usize::MAX,
-        ] {
-            assert_eq!(Head::default().of(len), format!("{len:X}\r\n").as_bytes());
-        }
     }
 }

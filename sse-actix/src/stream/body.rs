@@ -3,7 +3,7 @@
 
 mod abort;
 mod end;
-mod links;
+mod guards;
 mod timer;
 
 use std::{
@@ -29,9 +29,9 @@ use self::{
     end::{EndPolicy, SourceEnd, end},
     timer::KeepAliveTimer,
 };
-pub(crate) use self::{abort::Carrier, links::StreamGuards};
+pub(crate) use self::{abort::Carrier, guards::StreamGuards};
 use super::{
-    buffer::EventBuffer,
+    buffer::{EventBuffer, HIGH_WATER, Mark, ONE_MORE},
     options::{DEFAULT_RETRY, Reconnection, StreamOptions},
     source::Source,
     span::{Reason, StreamSpan, panic_message},
@@ -51,18 +51,18 @@ pin_project! {
         // handler holds is released then.
         source: Option<S>,
         buffer: Rc<EventBuffer>,
-        wishes: EndPolicy,
+        policy: EndPolicy,
         #[pin]
         timer: KeepAliveTimer,
         // The last chunk is to leave alone.
-        rests: bool,
+        chunk_leaves_alone: bool,
         // With the last chunk the source had nothing more.
-        settled: bool,
+        source_is_drained: bool,
         // What few streams have.
-        seldom: Option<Box<Seldom>>,
-        links: StreamGuards,
+        extras: Option<Box<Extras>>,
+        guards: StreamGuards,
         // The task that was last seen: the control knows it, and need not be told at every poll.
-        known: Option<Waker>,
+        last_waker: Option<Waker>,
         span: StreamSpan,
     }
 
@@ -72,7 +72,7 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if this.links.control.cause() == Some(Cause::Panicked) {
+            if this.guards.control.cause() == Some(Cause::Panicked) {
                 let around = "something around the stream's body panicked";
                 this.span.end(Reason::Panicked(around.to_owned()));
             }
@@ -86,9 +86,9 @@ pub(crate) const COMMENT: Bytes = Bytes::from_static(b":\n");
 
 /// What few streams have; boxed, so that the others have no room for it.
 #[derive(Default)]
-struct Seldom {
+struct Extras {
     /// The keep-alive and its name, unless it is the comment, which is the same for all.
-    beat: Option<(Bytes, EventName)>,
+    keep_alive: Option<(Bytes, EventName)>,
     /// What comes after the last byte, unless that is its regular end.
     abort: Option<Abort>,
 }
@@ -98,37 +98,39 @@ impl<S: Source> StreamBody<S> {
         options: &StreamOptions,
         buffer: Rc<EventBuffer>,
         source: S,
-        links: StreamGuards,
+        guards: StreamGuards,
         span: StreamSpan,
     ) -> Self {
-        let plain = links.plain;
+        let plain = guards.plain;
         let keep_alive: &KeepAlive = &options.keep_alive;
-        // The source may have emitted before there was a body; the reconnection time comes first.
-        let emitted = buffer.take();
-        buffer.push_uncounted(&opening(options, plain, &buffer));
-        buffer.push_uncounted(&emitted.unwrap_or_default());
-        let beat = keep_alive.name().cloned();
-        let beat = beat.and_then(|name| Some((keep_alive.frame()?.into_bytes(), name)));
-        let seldom = beat.map(|beat| {
-            Box::new(Seldom {
-                beat: Some(beat),
+        // The source may have emitted before there was a body, also after a revocation.
+        if guards.control.drops_undelivered() {
+            buffer.take_back_to(Mark::default());
+        }
+        // The reconnection time comes first.
+        buffer.prepend(opening(options, plain, &buffer));
+        let named = keep_alive.name().cloned();
+        let named = named.and_then(|name| Some((keep_alive.frame()?.into_bytes(), name)));
+        let extras = named.map(|named| {
+            Box::new(Extras {
+                keep_alive: Some(named),
                 abort: None,
             })
         });
         Self {
             source: Some(source),
             buffer,
-            wishes: EndPolicy {
+            policy: EndPolicy {
                 finite: options.finite,
                 resume: options.resume,
                 on_error: options.on_error.filter(|_| plain),
             },
             timer: KeepAliveTimer::new(keep_alive),
-            rests: false,
-            settled: false,
-            seldom,
-            links,
-            known: None,
+            chunk_leaves_alone: false,
+            source_is_drained: false,
+            extras,
+            guards,
+            last_waker: None,
             span,
         }
     }
@@ -140,7 +142,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
     /// Looks at what a poll looks at first, as [`OwnedConnection::fetch`](crate::server::OwnedConnection::fetch) wants it.
     fn size(&self) -> BodySize {
         black_box((
-            self.links.control.verdict(),
+            self.guards.control.end_state(),
             self.buffer.is_open(),
             self.span.is_over(),
             self.source.as_ref().is_some_and(Source::is_idle),
@@ -151,69 +153,99 @@ impl<S: Source> MessageBody for StreamBody<S> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let _entered = self.span.enter();
 
-        let mut settled = mem::take(self.as_mut().project().settled);
+        let mut source_is_drained = mem::take(self.as_mut().project().source_is_drained);
         if !self
-            .known
+            .last_waker
             .as_ref()
             .is_some_and(|known| known.will_wake(cx.waker()))
         {
-            settled = false;
-            // Before the verdict is read, so that one given in between wakes this task.
-            self.links.control.register(cx.waker());
+            source_is_drained = false;
+            // Before the end_state is read, so that one given in between wakes this task.
+            self.guards.control.register(cx.waker());
             let this = self.as_mut().project();
-            *this.known = Some(cx.waker().clone());
+            *this.last_waker = Some(cx.waker().clone());
             this.timer.changes_task();
         }
 
-        if mem::take(self.as_mut().project().rests) {
+        if mem::take(self.as_mut().project().chunk_leaves_alone) {
             // On HTTP/1.1, chunks go into one buffer until the body is pending; the connection keeps it.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
 
         // After each chunk this is polled again, most often for nothing.
-        if !(settled && self.source.as_ref().is_some_and(Source::is_idle)) {
-            self.buffer.attach_buffer();
-            settled = self.as_mut().fill(cx);
+        // What has been told to end since then is asked all the same.
+        let is_idle = source_is_drained
+            && self.guards.control.end_state() == EndState::Running
+            && self.source.as_ref().is_some_and(Source::is_idle);
+        if !is_idle {
+            let mark = self.buffer.attach_buffer();
+            source_is_drained = self.as_mut().fill(mark, cx);
         }
         let this = self.as_mut().project();
         if let Some(chunk) = this.buffer.take() {
-            this.timer.sent();
-            this.span.wrote(chunk.len());
-            *this.settled = settled;
             let portion = this.source.as_ref().and_then(Source::chunk_limit);
-            *this.rests = portion.is_some_and(|portion| chunk.len() >= portion);
+            let most = portion.unwrap_or(HIGH_WATER);
+            let chunk = if chunk.len() > most + ONE_MORE && is_copied(this.guards, this.source.as_ref()) {
+                this.buffer.split(chunk, most)
+            } else {
+                chunk
+            };
+            this.timer.sent();
+            this.span.wrote(chunk.len(), this.buffer.emitted());
+            *this.source_is_drained = source_is_drained;
+            *this.chunk_leaves_alone = portion.is_some_and(|portion| chunk.len() >= portion);
             return Poll::Ready(Some(Ok(chunk)));
         }
         if self.source.is_none() {
             return self.poll_end(cx);
         }
-        let beat = ready!(self.as_mut().poll_keep_alive(cx));
-        self.as_mut().project().span.wrote(beat.len());
-        Poll::Ready(Some(Ok(beat)))
+        let bytes = ready!(self.as_mut().poll_keep_alive(cx));
+        let this = self.as_mut().project();
+        this.span.wrote(bytes.len(), this.buffer.emitted());
+        Poll::Ready(Some(Ok(bytes)))
     }
 }
 
 impl<S: Source> StreamBody<S> {
-    /// Lets the source push what is ready, and ends the stream if it is over. Returns whether it goes on.
-    fn fill(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+    /// Lets the source push what is ready behind this mark, and ends the stream if it is over. Returns whether it goes on.
+    fn fill(self: Pin<&mut Self>, mark: Mark, cx: &mut Context<'_>) -> bool {
         let this = self.project();
         let Some(source) = this.source else {
             return false;
         };
 
-        let verdict = this.links.control.verdict();
-        let finish = match verdict {
-            EndState::Lost | EndState::Revoked | EndState::Reauthenticate | EndState::OutOfTime => None,
+        let mut end_state = this.guards.control.end_state();
+        let finish = match end_state {
+            EndState::ConnectionLost | EndState::Revoked | EndState::Reauthenticate | EndState::OutOfTime => {
+                None
+            }
             EndState::Running | EndState::End(_) => {
-                let drains = verdict != EndState::Running && source.stop_at_current_head();
+                let drains = end_state != EndState::Running && source.stop_at_current_head();
+                if this.buffer.has_rest() {
+                    // It leaves first, so that the source has the whole buffer for what it still has.
+                    return false;
+                }
                 // A panic ends this stream alone, and what was emitted before it is delivered.
                 let polled = catch_unwind(AssertUnwindSafe(|| source.poll_fill(this.buffer, cx)));
+                // What the source has just read may have been published after a revocation. Nothing was, if there is
+                // none yet after the read.
+                let drops = this.guards.control.drops_undelivered();
+                if matches!(polled, Ok(Poll::Pending)) && end_state == EndState::Running && !drops {
+                    return true;
+                }
+                if drops {
+                    this.buffer.take_back_to(mark);
+                    end_state = this.guards.control.end_state();
+                }
                 match polled {
+                    Ok(_) if drops => None,
                     Ok(Poll::Ready(outcome)) => Some(SourceEnd::Returned(outcome)),
-                    Ok(Poll::Pending) if verdict == EndState::Running => return true,
                     // There is more that it was given before, and room for it in the next chunk.
-                    Ok(Poll::Pending) if drains && this.buffer.has_at_least(source.fill_limit()) => {
+                    Ok(Poll::Pending)
+                        if drains
+                            && (this.buffer.has_at_least(source.fill_limit()) || source.has_yielded()) =>
+                    {
                         return false;
                     }
                     Ok(Poll::Pending) => None,
@@ -222,26 +254,26 @@ impl<S: Source> StreamBody<S> {
             }
         };
 
-        let (aborts, reason) = end(finish, verdict, this.wishes, this.links, this.buffer);
+        let (aborts, reason) = end(finish, end_state, this.policy, this.guards, this.buffer);
         if aborts {
-            this.seldom.get_or_insert_default().abort = Some(Abort::new(this.links.carrier));
+            this.extras.get_or_insert_default().abort = Some(Abort::new(this.guards.carrier));
         }
         *this.source = None;
-        this.links.leave();
+        this.guards.leave();
         this.span.end(reason);
         false
     }
 
     /// After the last byte.
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let Some(seldom) = self.project().seldom else {
+        let Some(extras) = self.project().extras else {
             return Poll::Ready(None);
         };
-        let Some(abort) = &mut seldom.abort else {
+        let Some(abort) = &mut extras.abort else {
             return Poll::Ready(None);
         };
         let aborted = ready!(abort.poll(cx));
-        seldom.abort = None;
+        extras.abort = None;
         Poll::Ready(Some(Err(aborted.into())))
     }
 
@@ -252,16 +284,16 @@ impl<S: Source> StreamBody<S> {
             return Poll::Pending;
         };
         let sent = this.timer.as_mut().take_sent();
-        let beat = this.seldom.as_ref().and_then(|seldom| seldom.beat.as_ref());
+        let named = this.extras.as_ref().and_then(|extras| extras.keep_alive.as_ref());
         let positioned = match source.keep_alive_due(after, sent) {
-            Some(true) => source.keep_alive_with_position(beat.map(|(_, name)| name)),
+            Some(true) => source.keep_alive_with_position(named.map(|(_, name)| name)),
             Some(false) => return Poll::Pending,
             None => {
                 ready!(this.timer.poll(sent, cx));
                 None
             }
         };
-        Poll::Ready(positioned.unwrap_or_else(|| beat_bytes(beat)))
+        Poll::Ready(positioned.unwrap_or_else(|| keep_alive_bytes(named)))
     }
 }
 
@@ -276,8 +308,14 @@ fn opening(options: &StreamOptions, plain: bool, buffer: &EventBuffer) -> Bytes 
     }
 }
 
-fn beat_bytes(beat: Option<&(Bytes, EventName)>) -> Bytes {
-    beat.map_or(COMMENT, |(bytes, _)| bytes.clone())
+/// Whether what carries the stream copies a chunk before it writes it, as actix's dispatcher does on HTTP/1. It gets a
+/// large chunk in pieces, so that it copies one of them at a time.
+fn is_copied(guards: &StreamGuards, source: Option<&impl Source>) -> bool {
+    guards.carrier != Carrier::Http2 && !source.is_some_and(Source::is_handed_over)
+}
+
+fn keep_alive_bytes(named: Option<&(Bytes, EventName)>) -> Bytes {
+    named.map_or(COMMENT, |(bytes, _)| bytes.clone())
 }
 
 impl<S: Source> fmt::Debug for StreamBody<S> {

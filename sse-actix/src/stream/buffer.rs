@@ -1,18 +1,25 @@
 //! Where events become bytes: a source fills it, and the body empties it. Both happen on one thread and within one poll,
 //! so that all streams of a thread can take turns with one buffer.
 
+mod parts;
+
 use std::{cell::Cell, fmt, time::Duration};
 
 use actix_web::{Error, ResponseError};
 use bytes::{Bytes, BytesMut};
 use sse_actix_core::{Emit, EventName, FieldError, Frame, Retry};
 
+use self::parts::{Buffer, SHARED_FRAME};
+
 /// Above this, emitting waits until the body has taken what is there. Half of actix's write buffer,
 /// so that one chunk never makes it grow: a buffer that has grown past it is not shrunk again.
 pub(crate) const HIGH_WATER: usize = 16 * 1024;
 
-/// Capacity: the mark, and one more ordinary event or several relayed ones. A buffer that has to grow is copied.
-const ROOM: usize = HIGH_WATER + 4 * 1024 + 64;
+/// What may come on top of a mark: one more ordinary event, or several relayed ones.
+pub(crate) const ONE_MORE: usize = 4 * 1024 + 64;
+
+/// Capacity: a buffer that has to grow is copied.
+const ROOM: usize = HIGH_WATER + ONE_MORE;
 
 /// A chunk beyond this was one huge event, whose buffer is not kept for others.
 const KEPT_CHUNK: usize = 4 * HIGH_WATER;
@@ -23,49 +30,37 @@ thread_local! {
     static SHARED: Cell<Option<Box<Buffer>>> = const { Cell::new(None) };
 }
 
-/// What was pushed and not taken.
-#[derive(Default)]
-struct Buffer {
-    /// All there is, where that is one frame that is shared with others: it need not be copied.
-    whole: Option<Bytes>,
-    bytes: BytesMut,
-}
-
-impl Buffer {
-    #[inline]
-    fn len(&self) -> usize {
-        self.whole.as_ref().map_or(self.bytes.len(), Bytes::len)
-    }
-
-    /// Where to append.
-    #[inline]
-    fn end(&mut self) -> &mut BytesMut {
-        if let Some(whole) = self.whole.take() {
-            self.bytes.extend_from_slice(&whole);
-        }
-        &mut self.bytes
-    }
-
-    #[inline]
-    fn take(&mut self) -> Option<Bytes> {
-        let whole = self.whole.take();
-        whole.or_else(|| (!self.bytes.is_empty()).then(|| self.bytes.split().freeze()))
-    }
-}
-
 pub(crate) struct EventBuffer {
-    /// The shared buffer while the body is polled; else, what was emitted before there was a body.
+    /// As `holds` says; `None` if there is nothing, as in a stream that is idle.
     buf: Cell<Option<Box<Buffer>>>,
+    holds: Cell<Holds>,
     /// The name of data that has none of its own. Boxed, since most streams have none.
     name: Option<Box<EventName>>,
     emitted: Cell<u64>,
     failure: Cell<Option<Box<Error>>>,
     /// The reconnection time, in milliseconds, that the handler chose before there was a body; 0 if none.
     retry: Cell<u32>,
-    /// Whether `buf` is the shared one.
-    shares: Cell<bool>,
     opened: Cell<bool>,
     readers: Cell<Readers>,
+}
+
+/// What a stream's buffer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// A buffer of its own, with what was emitted before there was a body.
+    Early,
+    /// The one of its thread, while the body is polled.
+    Shared,
+    /// A buffer of its own, with what remains after the last piece that was taken. It may begin inside an event, so all else
+    /// is appended.
+    Rest,
+}
+
+/// How far a stream's buffer was filled.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Mark {
+    bytes: usize,
+    emitted: u64,
 }
 
 /// The kind of client that reads the stream.
@@ -83,11 +78,11 @@ impl EventBuffer {
     pub(crate) fn new(name: Option<&EventName>) -> Self {
         Self {
             buf: Cell::new(None),
+            holds: Cell::new(Holds::Early),
             name: name.cloned().map(Box::new),
             emitted: Cell::new(0),
             failure: Cell::new(None),
             retry: Cell::new(0),
-            shares: Cell::new(false),
             opened: Cell::new(false),
             readers: Cell::new(Readers::Unknown),
         }
@@ -128,6 +123,11 @@ impl EventBuffer {
             self.refuse_for_browsers(error)?;
         }
         let events = value.events();
+        if let Some(frame) = value.shared().filter(|frame| frame.len() >= SHARED_FRAME) {
+            self.push_frame(frame, events);
+            self.opened.set(true);
+            return Ok(());
+        }
         let mut lent = self.lend();
         match value.encode(self.name.as_deref(), lent.end()) {
             Ok(()) => {
@@ -160,9 +160,15 @@ impl EventBuffer {
         }
     }
 
-    /// Appends an event that is encoded already, in two parts.
+    /// Appends an event that is encoded already: its id line, which may be empty, and the rest, which is a part of this
+    /// frame.
     #[inline]
-    pub(crate) fn push_encoded(&self, id: &[u8], body: &[u8]) {
+    pub(crate) fn push_with_id(&self, id: &[u8], body: &[u8], frame: &Bytes) {
+        if body.len() >= SHARED_FRAME {
+            self.push_uncounted(id);
+            self.push_shared(&frame.slice_ref(body));
+            return;
+        }
         let mut lent = self.lend();
         let buf = lent.end();
         buf.extend_from_slice(id);
@@ -174,14 +180,15 @@ impl EventBuffer {
     /// Appends an event that is encoded already, and shared.
     #[inline]
     pub(crate) fn push_shared(&self, frame: &Bytes) {
+        self.push_frame(frame, 1);
+    }
+
+    #[inline]
+    fn push_frame(&self, frame: &Bytes, events: u64) {
         let mut buf = self.buf.take().unwrap_or_default();
-        if buf.len() == 0 {
-            buf.whole = Some(frame.clone());
-        } else {
-            buf.end().extend_from_slice(frame);
-        }
+        buf.push_shared(frame);
         self.buf.set(Some(buf));
-        self.emitted.set(self.emitted.get() + 1);
+        self.emitted.set(self.emitted.get() + events);
     }
 
     /// Appends bytes that are a complete frame, uncounted.
@@ -201,38 +208,101 @@ impl EventBuffer {
         }
     }
 
-    /// Gets the shared buffer for the time until [`take`](Self::take).
+    /// Puts what a stream begins with in front of what was emitted before there was a body.
+    pub(crate) fn prepend(&self, opening: Bytes) {
+        let mut buf = self.buf.take().unwrap_or_default();
+        buf.prepend(opening);
+        self.buf.set(Some(buf));
+    }
+
+    /// Gets the shared buffer for the time until [`take`](Self::take). Returns how far it is filled.
     #[inline]
-    pub(crate) fn attach_buffer(&self) {
-        let buf = self.buf.take().unwrap_or_else(|| {
-            self.shares.set(true);
+    pub(crate) fn attach_buffer(&self) -> Mark {
+        let mut bytes = 0;
+        let buf = if let Some(buf) = self.buf.take() {
+            bytes = buf.len();
+            buf
+        } else {
+            self.holds.set(Holds::Shared);
             // There is none at first, and while a stream reads another one.
             SHARED.take().map_or_else(
-                || {
-                    Box::new(Buffer {
-                        whole: None,
-                        bytes: BytesMut::with_capacity(ROOM),
-                    })
-                },
+                || Box::new(Buffer::with_capacity(ROOM)),
                 |mut buf| {
                     // From its start again, if the last chunk is gone. Else what is left of it serves on.
                     let _ = buf.bytes.try_reclaim(ROOM);
                     buf
                 },
             )
-        });
+        };
         self.buf.set(Some(buf));
+        Mark {
+            bytes,
+            emitted: self.emitted.get(),
+        }
     }
 
-    /// Everything pushed so far; `None` instead of an empty chunk.
+    /// Takes back what was pushed since.
+    #[cold]
+    pub(crate) fn take_back_to(&self, mark: Mark) {
+        if let Some(mut buf) = self.buf.take() {
+            buf.truncate(mark.bytes);
+            self.buf.set(Some(buf));
+        }
+        self.emitted.set(mark.emitted);
+    }
+
+    /// The first piece of what was pushed, most often all of it; `None` instead of an empty chunk.
     #[inline]
     pub(crate) fn take(&self) -> Option<Bytes> {
         let mut buf = self.buf.take()?;
-        let chunk = buf.take();
-        if self.shares.take() && chunk.as_ref().is_none_or(|chunk| chunk.len() <= KEPT_CHUNK) {
+        if buf.is_divided() {
+            return self.take_first(buf);
+        }
+        let chunk = buf.take_undivided();
+        if self.holds.replace(Holds::Early) == Holds::Shared
+            && chunk.as_ref().is_none_or(|chunk| chunk.len() <= KEPT_CHUNK)
+        {
             SHARED.with(|shared| shared.set(Some(buf)));
         }
         chunk
+    }
+
+    #[cold]
+    fn take_first(&self, mut buf: Box<Buffer>) -> Option<Bytes> {
+        let piece = buf.take_first();
+        let is_shared = self.holds.replace(Holds::Early) == Holds::Shared;
+        let rest = if is_shared {
+            let rest = Box::new(buf.split(ROOM));
+            SHARED.with(|shared| shared.set(Some(buf)));
+            rest
+        } else {
+            buf
+        };
+        if rest.len() > 0 {
+            self.set_rest(rest);
+        }
+        piece
+    }
+
+    /// The first so many bytes of a piece that was taken; its end is put back.
+    #[cold]
+    pub(crate) fn split(&self, mut piece: Bytes, at: usize) -> Bytes {
+        let mut rest = self.buf.take().unwrap_or_default();
+        rest.put_back(piece.split_off(at));
+        self.set_rest(rest);
+        piece
+    }
+
+    #[cold]
+    fn set_rest(&self, rest: Box<Buffer>) {
+        self.buf.set(Some(rest));
+        self.holds.set(Holds::Rest);
+    }
+
+    /// Whether something is left behind the piece that was taken last.
+    #[inline]
+    pub(crate) fn has_rest(&self) -> bool {
+        self.holds.get() == Holds::Rest
     }
 
     pub(crate) fn emitted(&self) -> u64 {

@@ -107,10 +107,10 @@ where
     F: AsyncFnOnce(Emitter<'_>) -> R + 'static,
     R: 'static,
 {
-    let host = ServerContext::current();
-    let plain = options.is_plain(host.as_ref().map_or(&Method::GET, |host| &host.method));
-    if plain && let Some(host) = host.as_ref().filter(|host| host.drains) {
-        return Ok(EventStream(State::Unavailable(host.shutdown.jittered_retry())));
+    let context = ServerContext::current();
+    let plain = options.is_plain(context.as_ref().map_or(&Method::GET, |context| &context.method));
+    if plain && let Some(context) = context.as_ref().filter(|context| context.drains) {
+        return Ok(EventStream(State::Unavailable(context.shutdown.jittered_retry())));
     }
     let buffer = Rc::new(EventBuffer::new(options.event.as_ref()));
     let inner = Rc::clone(&buffer);
@@ -134,8 +134,8 @@ where
     let outcome = tokio::select! {
         biased;
         outcome = watched(handler, opening) => outcome,
-        () = gone(host, !plain) => {
-            // Answered as a stream that is over: while the server drains, that is a `retry` alone.
+        () = gone(context, !plain) => {
+            // It opens without events: `respond` then sends a `retry` alone, because the server drains.
             buffer.open();
             Some(Ok(Ok(())))
         }
@@ -171,9 +171,9 @@ async fn watched<T>(handler: &str, opening: impl Future<Output = T>) -> T {
 }
 
 /// Waits until the opening is no longer needed. On HTTP/1.1 the whole handler is dropped then.
-async fn gone(host: Option<ServerContext>, resumes: bool) {
-    match host {
-        Some(host) => host.gone(resumes).await,
+async fn gone(context: Option<ServerContext>, resumes: bool) {
+    match context {
+        Some(context) => context.until_abandoned(resumes).await,
         None => pending().await,
     }
 }

@@ -30,7 +30,7 @@ use crate::{
     extract::is_reconnect_after_end,
     lifecycle::ending::{UNCACHED, no_content},
     lifecycle::{control::StreamControl, shutdown::Shutdown},
-    server::{OpenStreamGuard, ServerContext, StreamMarker},
+    server::{Handover, OpenStreamGuard, ServerContext, StreamMarker},
 };
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -58,12 +58,12 @@ pub(crate) fn respond<S: Source + 'static>(
         tracing::error!(target: "sse_actix", path = request.path(), %error, "no stream");
         return error.error_response();
     }
-    let host = ServerContext::of(request);
-    let shutdown = shutdown_for(request, host.as_ref());
-    let mut draining = draining(shutdown, host.as_ref());
+    let context = ServerContext::of(request);
+    let shutdown = shutdown_for(request, context.as_ref());
+    let mut draining = draining(shutdown, context.as_ref());
     if plain && let Some(retry) = draining {
-        let is_older_than_shutdown = |host: &ServerContext| !host.drains && host.shutdown.is_fired();
-        if !host.as_ref().is_some_and(is_older_than_shutdown) {
+        let is_older_than_shutdown = |context: &ServerContext| !context.drains && context.shutdown.is_fired();
+        if !context.as_ref().is_some_and(is_older_than_shutdown) {
             return unavailable(StatusCode::SERVICE_UNAVAILABLE, retry);
         }
         // The request came before the shutdown: its plain stream may finish.
@@ -74,31 +74,29 @@ pub(crate) fn respond<S: Source + 'static>(
     let body = if request.method() == Method::HEAD {
         BoxBody::new(HeadBody)
     } else if let Some(retry) = draining {
-        BoxBody::new(RetryOnlyBody::new(retry, request, host.as_ref()))
+        BoxBody::new(RetryOnlyBody::new(retry, request, context.as_ref()))
     } else {
         let control = StreamControl::of(request);
-        let may_leave = !plain && may_be_handed_over(request, host.as_ref());
-        stream = Some(StreamMarker {
-            driven: may_leave.then(|| source.driven()).flatten(),
-        });
+        let may_leave = !plain && may_be_handed_over(request, context.as_ref());
+        let owner = may_leave.then(|| source.owner()).flatten();
+        Handover::note_stream(owner.is_some());
+        stream = Some(StreamMarker { owner });
         // A client that cannot resume may get the rest, if the stream has an end.
         let may_finish = plain && source.may_finish();
-        let links = StreamGuards {
+        let guards = StreamGuards {
             registration: shutdown.map(|shutdown| shutdown.register(&control, may_finish)),
-            place: host
-                .clone()
-                .map(|host| OpenStreamGuard::take(host, &control, may_finish)),
+            place: OpenStreamGuard::of(request, context.as_ref(), &control, may_finish),
             control,
             carrier: match request.version() {
                 Version::HTTP_2 => Carrier::Http2,
-                _ if host.is_none() => Carrier::Foreign,
+                _ if context.is_none() => Carrier::Foreign,
                 Version::HTTP_10 => Carrier::OwnWithoutChunks,
                 _ => Carrier::Own,
             },
             plain,
         };
-        let span = StreamSpan::open(request, &links.control);
-        BoxBody::new(StreamBody::new(options, buffer, source, links, span))
+        let span = StreamSpan::open(request, &guards.control);
+        BoxBody::new(StreamBody::new(options, buffer, source, guards, span))
     };
 
     let mut response = answer(request, options, headers, body, draining.is_some());
@@ -109,9 +107,9 @@ pub(crate) fn respond<S: Source + 'static>(
 }
 
 /// Whether a hub's stream may get its connection: it is on HTTP/1.1, and nothing of the request is to be read any more.
-fn may_be_handed_over(request: &HttpRequest, host: Option<&ServerContext>) -> bool {
+fn may_be_handed_over(request: &HttpRequest, context: Option<&ServerContext>) -> bool {
     let headers = request.headers();
-    host.is_some_and(|host| host.hands_over)
+    context.is_some_and(|context| context.hands_over)
         && request.version() == Version::HTTP_11
         && request.method() == Method::GET
         && !headers.contains_key(header::TRANSFER_ENCODING)
@@ -152,8 +150,8 @@ pub(crate) fn turn_away(
     status: StatusCode,
     retry: Retry,
 ) -> HttpResponse<BoxBody> {
-    let host = ServerContext::of(request);
-    let draining = draining(shutdown_for(request, host.as_ref()), host.as_ref());
+    let context = ServerContext::of(request);
+    let draining = draining(shutdown_for(request, context.as_ref()), context.as_ref());
     let retry = draining.unwrap_or(retry);
     if options.is_plain(request.method()) {
         let status = draining.map_or(status, |_| StatusCode::SERVICE_UNAVAILABLE);
@@ -162,16 +160,16 @@ pub(crate) fn turn_away(
     let body = if request.method() == Method::HEAD {
         BoxBody::new(HeadBody)
     } else {
-        BoxBody::new(RetryOnlyBody::new(retry, request, host.as_ref()))
+        BoxBody::new(RetryOnlyBody::new(retry, request, context.as_ref()))
     };
     answer(request, options, headers, body, true)
 }
 
 /// After how long to come back, if the server drains.
-fn draining(shutdown: Option<&Shutdown>, host: Option<&ServerContext>) -> Option<Retry> {
+fn draining(shutdown: Option<&Shutdown>, context: Option<&ServerContext>) -> Option<Retry> {
     shutdown
         .into_iter()
-        .chain(host.map(|host| &host.shutdown))
+        .chain(context.map(|context| &context.shutdown))
         .find(|shutdown| shutdown.is_fired())
         .map(Shutdown::jittered_retry)
 }
@@ -195,12 +193,14 @@ fn answer(
     response
 }
 
-/// The handle that may end this request's stream: the application's own, else the server's.
-fn shutdown_for<'a>(request: &'a HttpRequest, host: Option<&'a ServerContext>) -> Option<&'a Shutdown> {
+/// The handle that may end this request's stream: the application's own, else the server's, or that of the hook on actix's
+/// server.
+fn shutdown_for<'a>(request: &'a HttpRequest, context: Option<&'a ServerContext>) -> Option<&'a Shutdown> {
     request
         .app_data::<Shutdown>()
         .or_else(|| request.app_data::<Data<Shutdown>>().map(Data::get_ref))
-        .or_else(|| host.map(|host| &host.shutdown))
+        .or_else(|| context.map(|context| &context.shutdown))
+        .or_else(|| request.conn_data())
 }
 
 fn fill_headers(head: &mut HeaderMap, options: &StreamOptions, headers: Option<&HeaderMap>) {
@@ -261,13 +261,13 @@ struct RetryOnlyBody {
 }
 
 impl RetryOnlyBody {
-    fn new(retry: Retry, request: &HttpRequest, host: Option<&ServerContext>) -> Self {
+    fn new(retry: Retry, request: &HttpRequest, context: Option<&ServerContext>) -> Self {
         let control = StreamControl::of(request);
         Self {
             retry: Frame::retry(retry).into_bytes(),
-            _place: host
+            _place: context
                 .cloned()
-                .map(|host| OpenStreamGuard::take(host, &control, false)),
+                .map(|context| OpenStreamGuard::take(context, &control, false)),
         }
     }
 }

@@ -50,14 +50,24 @@ pub(crate) trait Source: Unpin {
         None
     }
 
+    /// Whether its connection was handed over, which keeps what it is given and copies nothing.
+    fn is_handed_over(&self) -> bool {
+        false
+    }
+
     /// Whether it has been asked since it was last woken, and had nothing more: then it need not be asked again.
     fn is_idle(&self) -> bool {
         false
     }
 
+    /// Whether its last poll was pending only to give others a turn. It has more to look at, and has woken its task.
+    fn has_yielded(&self) -> bool {
+        false
+    }
+
     /// Who can write to its connection from outside of the connection's task, so that the stream may be
     /// [handed over](crate::server).
-    fn driven(&self) -> Option<Rc<dyn ConnectionOwner>> {
+    fn owner(&self) -> Option<Rc<dyn ConnectionOwner>> {
         None
     }
 

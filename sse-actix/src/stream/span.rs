@@ -110,6 +110,40 @@ pub fn stream_counts() -> StreamCounts {
     }
 }
 
+#[cfg(feature = "metrics")]
+fn report() {
+    use ::metrics::{counter, gauge};
+
+    let counts = stream_counts();
+    let ended = [
+        ("finished", counts.finished),
+        ("failed", counts.failed),
+        (
+            "panicked",
+            counts
+                .panicked
+                .saturating_sub(PANICKED_BEFORE_HEAD.load(Ordering::Relaxed)),
+        ),
+        ("drained", counts.drained),
+        ("ended", counts.ended),
+        ("aborted", counts.aborted),
+        ("left", counts.left),
+    ];
+    let all: u64 = ended.iter().map(|(_, streams)| streams).sum();
+    #[expect(clippy::cast_precision_loss, reason = "no process has so many streams")]
+    gauge!("sse_streams_open").set(counts.opened.saturating_sub(all) as f64);
+    counter!("sse_streams_opened_total").absolute(counts.opened);
+    for (reason, streams) in ended {
+        counter!("sse_streams_ended_total", "reason" => reason).absolute(streams);
+    }
+    counter!("sse_panics_total")
+        .absolute(counts.panicked + crate::metrics::WORKER_PANICS.load(Ordering::Relaxed));
+}
+
+/// Panics of handlers whose streams never opened: they are in `panicked`, and not in `opened`.
+#[cfg(feature = "metrics")]
+static PANICKED_BEFORE_HEAD: AtomicU64 = AtomicU64::new(0);
+
 fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
@@ -117,6 +151,8 @@ fn count(counter: &AtomicU64) {
 /// Tells of a handler that panicked before its head has left. Its request is not answered.
 pub(crate) fn panicked_before_the_head(handler: &str, panic: &(dyn Any + Send)) {
     count(&COUNTERS.panicked);
+    #[cfg(feature = "metrics")]
+    count(&PANICKED_BEFORE_HEAD);
     let message = panic_message(panic);
     tracing::error!(
         target: "sse_actix", handler, reason = "panicked", error = message, "stream ended before its head"
@@ -138,6 +174,8 @@ pub(crate) struct StreamSpan {
     span: Option<Box<Span>>,
     opened: Instant,
     bytes: u64,
+    #[cfg(feature = "metrics")]
+    counted_events: u64,
     /// Boxed, since only a stream that is over has one.
     reason: Option<Box<Reason>>,
 }
@@ -145,6 +183,11 @@ pub(crate) struct StreamSpan {
 impl StreamSpan {
     pub(crate) fn open(request: &HttpRequest, control: &StreamControl) -> Self {
         count(&COUNTERS.opened);
+        #[cfg(feature = "metrics")]
+        {
+            static REPORTS: std::sync::Once = std::sync::Once::new();
+            REPORTS.call_once(|| crate::metrics::on_report(report));
+        }
         // At the level of errors, so that a log of errors alone still says which stream they belong to.
         let span = tracing::error_span!(target: "sse_actix", parent: None, "sse", stream = control.id(), path = request.path());
         tracing::debug!(
@@ -159,6 +202,8 @@ impl StreamSpan {
             span: (!span.is_disabled()).then(|| Box::new(span)),
             opened: Instant::now(),
             bytes: 0,
+            #[cfg(feature = "metrics")]
+            counted_events: 0,
             reason: None,
         }
     }
@@ -169,9 +214,17 @@ impl StreamSpan {
         self.span.as_deref().map(|span| span.clone().entered())
     }
 
+    /// A chunk of so many bytes was handed to the connection, and with it all `events` that the stream has had so far.
     #[inline]
-    pub(crate) fn wrote(&mut self, bytes: usize) {
+    pub(crate) fn wrote(&mut self, bytes: usize, events: u64) {
         self.bytes += bytes as u64;
+        #[cfg(feature = "metrics")]
+        {
+            crate::metrics::sent(events - self.counted_events, bytes as u64);
+            self.counted_events = events;
+        }
+        #[cfg(not(feature = "metrics"))]
+        let _ = events;
     }
 
     pub(crate) fn is_over(&self) -> bool {

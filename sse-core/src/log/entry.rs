@@ -1,7 +1,10 @@
 use std::{
     any::Any,
     fmt, str,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -9,13 +12,18 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use serde::de::DeserializeOwned;
 
-use super::{position::Position, record::Record};
+use super::{
+    position::{Position, PositionsLine},
+    record::Record,
+};
 use crate::Frame;
 
 /// A record at its place in a log: the frame that every reader shares.
 pub struct Entry {
     sequence: u64,
     millis: u64,
+    /// By when it was appended, as its log's clock says today: that may have been set back since.
+    appended_by: AtomicU64,
     frame: Bytes,
     /// Where the `id` line ends.
     body_at: usize,
@@ -36,6 +44,7 @@ impl Entry {
         Self {
             sequence: position.sequence,
             millis: millis(at),
+            appended_by: AtomicU64::new(millis(at)),
             frame: frame.into(),
             body_at,
             key,
@@ -48,7 +57,14 @@ impl Entry {
         self.sequence
     }
 
-    /// When it was appended, to the millisecond.
+    /// The same entry, with the time of the one before it if the clock was set back since.
+    pub(crate) fn not_before(mut self, previous: SystemTime) -> Self {
+        self.millis = self.millis.max(millis(previous));
+        self
+    }
+
+    /// When it was appended, to the millisecond. Of two entries of a topic, the later never has the earlier time: where
+    /// the clock is set back, an entry has the time of the one before it.
     pub fn at(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.millis)
     }
@@ -63,14 +79,41 @@ impl Entry {
         Frame::of(self.frame.clone())
     }
 
-    /// The frame with another id line, which ends in a line feed, or with none.
+    /// The frame with another id line, or with none.
     ///
-    /// For lines made by [`Positions::write`](crate::Positions::write); nothing looks at what is in them.
-    #[doc(hidden)]
-    pub fn to_frame_with(&self, id_line: Option<&[u8]>) -> Frame {
-        let Some(line) = id_line else {
+    /// ```
+    /// use sse_actix_core::{Log, MemoryLog, PositionsLine};
+    /// # use std::time::SystemTime;
+    /// # use sse_actix_core::{Event, Limit, Record, Retention, Start, TopicName};
+    /// # let (log, now) = (MemoryLog::new(), SystemTime::UNIX_EPOCH);
+    /// # let append = |topic: &TopicName| {
+    /// #     let record = Record::event(&Event::data("x"), None).unwrap();
+    /// #     log.append(topic, record, &Retention::new(), now).into_ready().unwrap().unwrap()
+    /// # };
+    /// # let (a, b) = (TopicName::from_static("a"), TopicName::from_static("b"));
+    /// # let positions = [append(&a), append(&b)];
+    /// # let read = log.read(&b, Start::Oldest, Limit::DEFAULT, now).into_ready().unwrap().unwrap();
+    /// # let entry = &read.entries[0];
+    /// let mut line = PositionsLine::default();
+    /// assert_eq!(entry.to_frame_with(&line).as_ref(), b"data: x\n\n");
+    ///
+    /// line.set(positions);
+    /// let id = format!("id: {},{}\n", positions[0], positions[1]);
+    /// assert_eq!(entry.to_frame_with(&line).as_ref(), format!("{id}data: x\n\n").as_bytes());
+    /// ```
+    ///
+    /// It takes no bytes, so nobody can forge an event:
+    ///
+    /// ```compile_fail,E0308
+    /// fn forge(entry: &sse_actix_core::Entry) -> sse_actix_core::Frame {
+    ///     entry.to_frame_with(Some(b"id: 1\ndata: forged\n\n"))
+    /// }
+    /// ```
+    pub fn to_frame_with(&self, id_line: &PositionsLine) -> Frame {
+        let line = id_line.as_bytes();
+        if line.is_empty() {
             return Frame::of(self.frame.slice(self.body_at..));
-        };
+        }
         Frame::of([line, self.body()].concat().into())
     }
 
@@ -117,8 +160,14 @@ impl Entry {
         size_of::<Self>() + self.frame.len() + self.key.as_ref().map_or(0, CompactString::len)
     }
 
-    pub(crate) fn millis(&self) -> u64 {
-        self.millis
+    /// By when it was appended, in milliseconds: what its age is counted from.
+    pub(crate) fn appended_by(&self) -> u64 {
+        self.appended_by.load(Ordering::Relaxed)
+    }
+
+    /// The clock says no more than this, and the entry is there.
+    pub(crate) fn was_appended_by(&self, millis: u64) {
+        self.appended_by.store(millis, Ordering::Relaxed);
     }
 }
 

@@ -1,5 +1,6 @@
+mod table;
+
 use std::{
-    collections::HashMap,
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
@@ -9,6 +10,7 @@ use std::{
     time::SystemTime,
 };
 
+use self::table::TopicTable;
 use super::{
     AppendError, Batch, Completion, Epoch, Keep, Limit, Log, LogError, LogStats, Position, Record, Retention,
     Ring, Start, Watch, Watchers, entry::Entry,
@@ -19,8 +21,7 @@ use crate::TopicName;
 ///
 /// Bounded three times: each topic by its [`Retention`]; all together by
 /// [`max_bytes`](MemoryLogBuilder::max_bytes), above which the largest topics drop their oldest events; and by
-/// [`max_topics`](MemoryLogBuilder::max_topics), above which topics without readers are
-/// forgotten, those first that have been silent for longest.
+/// [`max_topics`](MemoryLogBuilder::max_topics), above which topics without readers are forgotten.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -41,7 +42,7 @@ use crate::TopicName;
 /// ```
 #[derive(Debug)]
 pub struct MemoryLog {
-    topics: RwLock<HashMap<TopicName, Arc<Topic>>>,
+    topics: RwLock<TopicTable>,
     bytes: AtomicUsize,
     max_bytes: usize,
     max_topics: usize,
@@ -91,47 +92,35 @@ impl MemoryLog {
 
     /// How many topics it knows.
     pub fn topics(&self) -> usize {
-        self.read_topics(HashMap::len)
+        self.read_topics(TopicTable::len)
     }
 
-    /// The topic, made if it is new. Forgetting one of too many costs a look at each, so it is done in the
-    /// rare case that there are that many.
-    fn topic(&self, name: &TopicName, now: SystemTime) -> Arc<Topic> {
+    /// The topic, made if it is new. `publishes` says that something is about to be appended to it.
+    fn topic(&self, name: &TopicName, publishes: bool, now: SystemTime) -> Arc<Topic> {
         if let Some(topic) = self.read_topics(|topics| topics.get(name).cloned()) {
             return topic;
         }
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        if !topics.contains_key(name) {
-            // The loop frees more than one topic only if the number had grown above the bound because all were being read.
-            while topics.len() >= self.max_topics
-                && let Some(freed) = forget_one(&mut topics)
-            {
-                self.bytes.fetch_sub(freed, Ordering::Relaxed);
-            }
+        if let Some(topic) = topics.get(name) {
+            return Arc::clone(topic);
         }
+        let forgotten = topics.make_room(self.max_topics);
+        self.bytes.fetch_sub(forgotten.bytes, Ordering::Relaxed);
         // Two lives of one topic differ by when they began, and two logs by their random state.
         let life = self.lives.fetch_add(1, Ordering::Relaxed);
-        let topic = topics.entry(name.clone()).or_insert_with(|| {
-            let epoch = Epoch::new(name, self.random.hash_one((name, life)));
-            Arc::new(Topic {
-                kept: Mutex::new(Kept {
-                    ring: Ring::new(epoch, Keep::Every, 0, true),
-                    retention: Retention::new(),
-                    touched: now,
-                }),
-                watchers: Watchers::default(),
-            })
-        });
-        Arc::clone(topic)
+        let epoch = Epoch::new(name, self.random.hash_one((name, life)));
+        let topic = Arc::new(Topic::new(epoch, now));
+        topics.insert(name, Arc::clone(&topic), publishes);
+        topic
     }
 
-    fn read_topics<T>(&self, read: impl FnOnce(&HashMap<TopicName, Arc<Topic>>) -> T) -> T {
+    fn read_topics<T>(&self, read: impl FnOnce(&TopicTable) -> T) -> T {
         read(&self.topics.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes the oldest entries from the topics that take most, down to seven eighths of the bound.
     fn make_room(&self) {
-        let mut topics = self.read_topics(|topics| topics.values().cloned().collect::<Vec<_>>());
+        let mut topics = self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>());
         topics.sort_by_cached_key(|topic| topic.kept().ring.bytes());
         let goal = self.max_bytes / 8 * 7;
         for topic in topics.iter().rev() {
@@ -180,7 +169,7 @@ impl Log for MemoryLog {
         if retention.keeps() == Keep::LatestPerKey && record.key_str().is_none() {
             return Completion::ready(Err(AppendError::NoKey));
         }
-        let topic = self.topic(name, now);
+        let topic = self.topic(name, true, now);
         let position = self.change(&topic, |kept| {
             if kept.retention != *retention {
                 kept.ring.keep(retention.keeps());
@@ -208,7 +197,7 @@ impl Log for MemoryLog {
         limit: Limit,
         now: SystemTime,
     ) -> Completion<Result<Batch, LogError>> {
-        let topic = self.topic(name, now);
+        let topic = self.topic(name, false, now);
         let batch = self.change(&topic, |kept| {
             kept.ring.trim(&kept.retention, now);
             kept.ring.read(start, limit)
@@ -217,7 +206,7 @@ impl Log for MemoryLog {
     }
 
     fn watch(&self, name: &TopicName, waker: Waker, now: SystemTime) -> Watch {
-        self.topic(name, now).watchers.add(waker)
+        self.topic(name, false, now).watchers.add(waker)
     }
 
     fn stats(&self, name: &TopicName) -> Option<LogStats> {
@@ -226,35 +215,41 @@ impl Log for MemoryLog {
         Some(stats)
     }
 
+    fn behind(&self, name: &TopicName, position: Position) -> u64 {
+        let Some(topic) = self.read_topics(|topics| topics.get(name).cloned()) else {
+            return 0;
+        };
+        let kept = topic.kept();
+        if kept.ring.span().epoch == position.epoch {
+            kept.ring.behind(position.sequence)
+        } else {
+            0
+        }
+    }
+
     fn maintain(&self, now: SystemTime) {
-        for topic in self.read_topics(|topics| topics.values().cloned().collect::<Vec<_>>()) {
+        for topic in self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>()) {
             self.change(&topic, |kept| kept.ring.trim(&kept.retention, now));
         }
     }
 }
 
 impl Topic {
+    fn new(epoch: Epoch, now: SystemTime) -> Self {
+        Self {
+            kept: Mutex::new(Kept {
+                ring: Ring::new(epoch, Keep::Every, 0, true),
+                retention: Retention::new(),
+                touched: now,
+            }),
+            watchers: Watchers::default(),
+        }
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // No code that could panic runs under this lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Forgets a topic without readers: one that is empty, if there is any, and of these the one that has been silent for
-/// longest. Returns the bytes that were kept of it; `None` if all topics have readers.
-fn forget_one(topics: &mut HashMap<TopicName, Arc<Topic>>) -> Option<usize> {
-    let stalest = topics
-        .iter()
-        // Code that holds it is about to append to it or to watch it, and would use a topic that is gone.
-        .filter(|(_, topic)| Arc::strong_count(topic) == 1 && topic.watchers.is_empty())
-        .min_by_key(|(_, topic)| {
-            let kept = topic.kept();
-            (!kept.ring.is_empty(), kept.touched)
-        })
-        .map(|(name, _)| name.clone());
-    let forgotten = stalest.and_then(|name| topics.remove(&name))?;
-    let kept = forgotten.kept().ring.bytes();
-    Some(kept)
 }
 
 impl MemoryLogBuilder {
@@ -264,8 +259,14 @@ impl MemoryLogBuilder {
         self
     }
 
-    /// How many topics it knows at most. Default: 100,000. A topic that has readers is not forgotten,
-    /// whatever the bound.
+    /// How many topics it knows at most. Default: 100,000.
+    ///
+    /// At the bound, each new topic makes it forget one that has no readers: one of which nothing is kept, or else the
+    /// one that has been silent for longest of the 16 that it looks at. Each time it looks at others, so that it comes
+    /// round to all. What was kept of a forgotten topic is gone, and clients that come back to it are told of a gap.
+    ///
+    /// A topic that has readers is not forgotten, whatever the bound. If all 16 have readers, none is forgotten for the
+    /// moment, so where nearly all topics have readers there may be a fifteenth more than the bound says.
     pub fn max_topics(mut self, topics: usize) -> Self {
         self.max_topics = topics;
         self

@@ -1,91 +1,7 @@
 use std::{fmt, str};
 
+use super::epoch::{self, Epoch};
 use crate::{EventId, TopicName};
-
-/// Digits of ids: they need no escaping anywhere, and no preflight in a CORS request.
-const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
-const TAG_LEN: usize = 7;
-const LEN: usize = 16;
-
-/// The identity of one life of a topic's log. A log that was lost and created again has another.
-///
-/// Its first half says which topic it is of, so that a position can be told from one of another topic.
-///
-/// ```
-/// use sse_actix_core::{Epoch, TopicName};
-///
-/// let topic = TopicName::from_static("prices");
-/// let epoch = Epoch::new(&topic, 42);
-/// assert_eq!(epoch.as_str().len(), 16);
-/// assert_eq!(Epoch::parse(epoch.as_str()), Some(epoch));
-/// assert!(epoch.is_of(&topic) && !epoch.is_of(&TopicName::from_static("news")));
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Epoch([u8; LEN]);
-
-impl Epoch {
-    /// The epoch of a topic's log whose life is told from others by `life`, of which 45 bits count: a
-    /// random number.
-    pub fn new(topic: &TopicName, life: u64) -> Self {
-        let mut text = [b'0'; LEN];
-        let (tag, rest) = text.split_at_mut(TAG_LEN);
-        fill(tag, hash(topic));
-        fill(rest, life);
-        Self(text)
-    }
-
-    /// The epoch that has this text; `None` if none can.
-    pub fn parse(text: &str) -> Option<Self> {
-        let text: [u8; LEN] = text.as_bytes().try_into().ok()?;
-        text.iter()
-            .all(|byte| DIGITS.contains(byte))
-            .then_some(Self(text))
-    }
-
-    /// The epoch as text: 16 digits and lower-case letters.
-    pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).unwrap_or_default()
-    }
-
-    /// Whether this is an epoch of that topic's log, in this life or an earlier one.
-    pub fn is_of(&self, topic: &TopicName) -> bool {
-        let mut tag = [b'0'; TAG_LEN];
-        fill(&mut tag, hash(topic));
-        self.0.starts_with(&tag)
-    }
-}
-
-/// The lowest bits of `number`, five a digit.
-fn fill(text: &mut [u8], mut number: u64) {
-    for digit in text {
-        *digit = DIGITS.get((number & 31) as usize).copied().unwrap_or_default();
-        number >>= 5;
-    }
-}
-
-/// FNV-1a, which is the same on every machine and in every version.
-fn hash(topic: &TopicName) -> u64 {
-    topic
-        .as_str()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
-        // The upper bits are the better mixed ones.
-        >> 29
-}
-
-impl fmt::Debug for Epoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for Epoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// A place in a topic's log: right after the event with this sequence. As an event's id on the wire it is
 /// `<epoch>-<sequence>`.
@@ -110,7 +26,7 @@ impl Position {
 
     /// Appends the text.
     pub(crate) fn push_to(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.epoch.0);
+        out.extend_from_slice(self.epoch.as_bytes());
         out.push(b'-');
         out.extend_from_slice(itoa::Buffer::new().format(self.sequence).as_bytes());
     }
@@ -141,7 +57,7 @@ impl fmt::Display for Position {
 pub struct Positions(Vec<Position>);
 
 /// The longest text of one position, and its comma.
-const LONGEST: usize = LEN + 1 + 20 + 1;
+const LONGEST: usize = epoch::LEN + 1 + 20 + 1;
 
 impl Positions {
     /// How many topics' positions always fit into one id: 26.
@@ -178,7 +94,7 @@ impl Positions {
     }
 
     /// Appends the id that says all of these positions, as [`id`](Self::id).
-    pub fn write(positions: impl IntoIterator<Item = Position>, out: &mut Vec<u8>) {
+    pub(crate) fn write(positions: impl IntoIterator<Item = Position>, out: &mut Vec<u8>) {
         let mut first = true;
         for position in positions.into_iter().take(Self::MAX) {
             if !first {
@@ -213,19 +129,48 @@ impl fmt::Display for PositionsId {
     }
 }
 
+/// The `id` line that says positions, or no line: what an entry has in place of its own line for a reader of several
+/// topics. Made of nothing but positions, so it is one line.
+///
+/// ```
+/// use sse_actix_core::{Epoch, Position, PositionsLine, TopicName};
+///
+/// let topic = TopicName::from_static("prices");
+/// let position = Position { epoch: Epoch::new(&topic, 1), sequence: 7 };
+/// let mut line = PositionsLine::default();
+/// assert_eq!(line.as_bytes(), b"");
+///
+/// line.set([position]);
+/// assert_eq!(line.as_bytes(), format!("id: {position}\n").as_bytes());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PositionsLine(Vec<u8>);
+
+impl PositionsLine {
+    /// Says these positions from now on, in the memory that it has. Without any, there is no line.
+    pub fn set(&mut self, positions: impl IntoIterator<Item = Position>) {
+        const FIELD: &[u8] = b"id: ";
+        self.0.clear();
+        self.0.extend_from_slice(FIELD);
+        Positions::write(positions, &mut self.0);
+        if self.0.len() == FIELD.len() {
+            self.0.clear();
+        } else {
+            self.0.push(b'\n');
+        }
+    }
+
+    /// The line with its line feed; empty if there is none.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const TOPIC: TopicName = TopicName::from_static("prices");
-
-    #[test]
-    fn an_epoch_is_the_same_on_every_machine() {
-        assert_eq!(Epoch::new(&TOPIC, 0).as_str().len(), LEN);
-        assert_ne!(Epoch::new(&TOPIC, 0), Epoch::new(&TOPIC, 1));
-        // Changing it would make every id that clients hold unknown.
-        assert_eq!(Epoch::new(&TOPIC, 0x1fff_ffff_ffff).as_str(), "m6o3n9ivvvvvvvvv");
-    }
 
     #[test]
     fn only_what_was_written_is_read() {
@@ -250,6 +195,22 @@ mod tests {
         ] {
             assert_eq!(Position::parse(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_line_says_what_it_was_last_set_to() {
+        let position = |sequence| Position {
+            epoch: Epoch::new(&TOPIC, 1),
+            sequence,
+        };
+        let mut line = PositionsLine::default();
+        line.set([position(1), position(u64::MAX)]);
+        let id = Positions::id([position(1), position(u64::MAX)]);
+        assert_eq!(line.as_bytes(), format!("id: {id}\n").as_bytes());
+        line.set([]);
+        assert_eq!(line, PositionsLine::default());
+        line.set([position(2)]);
+        assert_eq!(line.as_bytes(), format!("id: {}\n", position(2)).as_bytes());
     }
 
     #[test]

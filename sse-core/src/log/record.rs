@@ -1,10 +1,10 @@
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, str, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use compact_str::CompactString;
 use serde::Serialize;
 
-use crate::{Emit, Event, EventName, FieldError, JsonError, encode::push_json_event};
+use crate::{Emit, Event, EventName, FieldError, JsonError, Retry, encode::push_json_event};
 
 /// What is appended to a log: one encoded event without an `id` line, which the log adds once it knows
 /// the position.
@@ -30,13 +30,13 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// [`RecordError`] if the event has an id, since in a log ids are positions, or a name that an
-    /// `EventSource` cannot listen to, since browsers may read any topic.
+    /// [`RecordError`] if the event has an id, since in a log ids are positions, or if an `EventSource` cannot listen to
+    /// the name, since browsers may read any topic.
     pub fn event(event: &Event, name: Option<&EventName>) -> Result<Self, RecordError> {
         if event.parts().id.is_some() {
             return Err(OwnId.into());
         }
-        Emit::check_for_browsers(&event)?;
+        check_name(event.name().or(name))?;
         let mut body = BytesMut::new();
         // Only `Json` can fail.
         let _ = event.encode(name, &mut body);
@@ -47,8 +47,9 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// [`JsonError`] if the value cannot be JSON.
-    pub fn json<T: Serialize + ?Sized>(value: &T, name: Option<&EventName>) -> Result<Self, JsonError> {
+    /// [`RecordError`] if the value cannot be JSON, or if an `EventSource` cannot listen to the name.
+    pub fn json<T: Serialize + ?Sized>(value: &T, name: Option<&EventName>) -> Result<Self, RecordError> {
+        check_name(name)?;
         let mut body = BytesMut::new();
         push_json_event(name, value, &mut body)?;
         Ok(Self::of(body.freeze()))
@@ -57,21 +58,25 @@ impl Record {
     /// A record of bytes that [`body`](Self::body) once returned, such as a log on another machine gives
     /// back.
     ///
+    /// ```
+    /// use sse_actix_core::{NotARecord, Record};
+    ///
+    /// assert!(Record::from_body("event: tick\ndata: 1\n\n".into()).is_ok());
+    /// // Pages would take it for the end of the connection.
+    /// assert_eq!(Record::from_body("event: error\ndata: 1\n\n".into()), Err(NotARecord));
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`NotARecord`] if they could be anything else than the event line, the `retry` line, the `data`
-    /// lines and the empty line of one event.
+    /// [`NotARecord`] if they could be anything else than one event that a record can be made of: the `event` line with
+    /// a name that browsers can listen to, the `retry` line with a time that [`Retry`] can be, the `data` lines, and the empty
+    /// line. The first two may be left out.
     pub fn from_body(body: Bytes) -> Result<Self, NotARecord> {
-        let text = std::str::from_utf8(&body).map_err(|_| NotARecord)?;
-        let lines = text.strip_suffix("\n\n").ok_or(NotARecord)?;
-        let sound = |line: &str| {
-            let field = line.split(':').next().unwrap_or_default();
-            matches!(field, "event" | "retry" | "data") && line.len() > field.len()
-        };
-        if text.contains('\r') || !lines.split('\n').all(sound) {
-            return Err(NotARecord);
+        if is_event(&body) {
+            Ok(Self::of(body))
+        } else {
+            Err(NotARecord)
         }
-        Ok(Self::of(body))
     }
 
     /// Says of what this is the newest state: a topic that keeps the latest of each key forgets the
@@ -106,13 +111,51 @@ impl Record {
     }
 }
 
+/// Browsers may read any topic.
+fn check_name(name: Option<&EventName>) -> Result<(), FieldError> {
+    // By its text, as a record is checked that comes back from a log: names that only the library makes are none either.
+    name.map_or(Ok(()), |name| EventName::check(name.as_str()))
+}
+
+/// Whether these are the lines of one event as it is encoded, without an id.
+fn is_event(body: &[u8]) -> bool {
+    let Some(text) = str::from_utf8(body)
+        .ok()
+        .and_then(|text| text.strip_suffix("\n\n"))
+    else {
+        return false;
+    };
+    let mut lines = text.split('\n').peekable();
+    let mut value_of = |field| {
+        let value = lines.peek()?.strip_prefix(field)?;
+        lines.next();
+        Some(value)
+    };
+    let (name, retry) = (value_of("event: "), value_of("retry: "));
+    name.is_none_or(|name| EventName::check(name).is_ok())
+        && retry.is_none_or(is_retry)
+        && lines.peek().is_some()
+        && lines.all(|line| line.starts_with("data:"))
+        && !text.contains('\r')
+}
+
+fn is_retry(value: &str) -> bool {
+    let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+    is_number
+        && value
+            .parse()
+            .is_ok_and(|millis| Retry::new(Duration::from_millis(millis)).is_ok())
+}
+
 /// An event cannot be appended to a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum RecordError {
     /// It has an id of its own.
     OwnId(OwnId),
     /// An `EventSource` cannot listen to its name.
     Name(FieldError),
+    /// Its data cannot be JSON.
+    Json(JsonError),
 }
 
 impl fmt::Display for RecordError {
@@ -120,11 +163,26 @@ impl fmt::Display for RecordError {
         match self {
             Self::OwnId(error) => error.fmt(f),
             Self::Name(error) => error.fmt(f),
+            Self::Json(error) => error.fmt(f),
         }
     }
 }
 
-impl Error for RecordError {}
+impl Error for RecordError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::OwnId(error) => error.source(),
+            Self::Name(error) => error.source(),
+            Self::Json(error) => error.source(),
+        }
+    }
+}
+
+impl From<JsonError> for RecordError {
+    fn from(error: JsonError) -> Self {
+        Self::Json(error)
+    }
+}
 
 impl From<OwnId> for RecordError {
     fn from(error: OwnId) -> Self {
@@ -179,16 +237,32 @@ mod tests {
     }
 
     #[test]
+    fn a_default_name_that_browsers_could_not_listen_to_is_refused_where_it_is_used() {
+        let error = EventName::not_for_browsers("error").unwrap();
+        for name in [error, crate::GAP_EVENT] {
+            let unnamed = Record::event(&Event::data("x"), Some(&name));
+            assert!(matches!(unnamed, Err(RecordError::Name(_))), "{unnamed:?}");
+            let json = Record::json(&1, Some(&name));
+            assert!(matches!(json, Err(RecordError::Name(_))), "{json:?}");
+            // An event with a name of its own does not get it.
+            assert!(Record::event(&Event::data("x").event("own"), Some(&name)).is_ok());
+        }
+    }
+
+    #[test]
     fn a_body_is_one_event_and_nothing_else() {
         for event in [
             Event::data(""),
             Event::data("a\nb:\n").event("x"),
-            Event::data("\0: id: 3").retry(std::time::Duration::from_secs(1)),
+            Event::data("\0: id: 3").retry(Duration::from_secs(1)),
+            Event::data("a").event(" x ").retry(Retry::MAX),
+            Event::data("a").retry(Duration::ZERO),
             Event::json(&[1]).unwrap(),
         ] {
             let record = Record::event(&event, None).unwrap();
             assert_eq!(Record::from_body(record.body().clone()), Ok(record));
         }
+        let mut taken = Vec::new();
         for wrong in [
             "",
             "\n\n",
@@ -200,10 +274,36 @@ mod tests {
             "data\n\n",
             ": a\n\n",
             "\u{feff}data: a\n\n",
+            // Something that browsers take for something else, or cannot listen to.
+            "event: error\ndata: a\n\n",
+            "event: open\ndata: a\n\n",
+            "event: a\0\ndata: a\n\n",
+            "event: \ndata: a\n\n",
+            "event: sse-end\ndata: {}\n\n",
+            "event: sse-gap\ndata: {\"missed\":1}\n\n",
+            // A time after which browsers would all come back at once, or never, or none.
+            "retry: 0\ndata: a\n\n",
+            "retry: 99\ndata: a\n\n",
+            "retry: 2147483648\ndata: a\n\n",
+            "retry: 99999999999999999999\ndata: a\n\n",
+            "retry: +1000\ndata: a\n\n",
+            "retry: \ndata: a\n\n",
+            // Lines twice, in another order, or without any data, which browsers take for no event.
+            "event: a\nevent: b\ndata: a\n\n",
+            "retry: 1000\nretry: 1000\ndata: a\n\n",
+            "data: a\nevent: b\n\n",
+            "data: a\nretry: 1000\n\n",
+            "retry: 1000\nevent: b\ndata: a\n\n",
+            "event: a\n\n",
+            "retry: 1000\n\n",
+            "event:a\ndata: a\n\n",
         ] {
             let body = Bytes::from_static(wrong.as_bytes());
-            assert_eq!(Record::from_body(body), Err(NotARecord), "{wrong:?}");
+            if Record::from_body(body) != Err(NotARecord) {
+                taken.push(wrong);
+            }
         }
+        assert_eq!(taken, [""; 0]);
         assert_eq!(
             Record::from_body(Bytes::from_static(b"data: \xff\n\n")),
             Err(NotARecord)

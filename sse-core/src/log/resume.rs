@@ -48,7 +48,7 @@ impl Span {
     pub fn resume(&self, start: Start) -> Resume {
         match start {
             Start::Head | Start::Last(_) | Start::Oldest => Resume::Live,
-            Start::Lost => Resume::Unknown,
+            Start::Unknown => Resume::Unknown,
             Start::After(Position { epoch, sequence }) => {
                 if epoch != self.epoch || sequence > self.head {
                     Resume::Unknown

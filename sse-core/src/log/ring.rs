@@ -24,6 +24,8 @@ pub struct Ring {
     evictions: u64,
     bytes: usize,
     dense: bool,
+    /// The time of the newest entry, which may be gone.
+    newest_time: SystemTime,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,7 @@ impl Ring {
     /// An empty one.
     ///
     /// `evicted` is the sequence after which it begins; `dense` says whether what is pushed has sequences
-    /// without holes.
+    /// without holes. Where the newest of each key is kept, each that is replaced makes a hole.
     pub fn new(epoch: Epoch, keep: Keep, evicted: u64, dense: bool) -> Self {
         Self {
             epoch,
@@ -55,6 +57,7 @@ impl Ring {
             evictions: 0,
             bytes: 0,
             dense,
+            newest_time: SystemTime::UNIX_EPOCH,
         }
     }
 
@@ -69,21 +72,23 @@ impl Ring {
         };
         let head = self.head;
         let empty = Self::new(self.epoch, keep, self.evicted, self.dense);
-        let evictions = mem::replace(self, empty).evictions;
-        self.evictions = evictions;
+        let before = mem::replace(self, empty);
+        self.evictions = before.evictions;
+        self.newest_time = before.newest_time;
         for entry in kept {
             self.push(entry);
         }
         self.head = head;
     }
 
-    /// Appends a record with the next sequence.
+    /// Appends a record with the next sequence. Where the clock was set back, it has the time of the entry before it.
     pub fn append(&mut self, record: Record, at: SystemTime) -> Arc<Entry> {
+        self.clock_shows(at);
         let position = Position {
             epoch: self.epoch,
             sequence: self.head + 1,
         };
-        let entry = Arc::new(Entry::new(position, record, at));
+        let entry = Arc::new(Entry::new(position, record, at).not_before(self.newest_time));
         self.push(Arc::clone(&entry));
         entry
     }
@@ -95,16 +100,18 @@ impl Ring {
         }
         self.head = entry.sequence();
         self.bytes += entry.weight();
+        self.newest_time = self.newest_time.max(entry.at());
         match &mut self.entries {
             Entries::Every(entries) => entries.push_back(entry),
             Entries::LatestPerKey { entries, by_key } => {
                 let sequence = entry.sequence();
                 let key = entry.key().map(CompactString::from);
                 entries.insert(sequence, entry);
-                // What a newer entry replaces is not missed.
+                // What a newer entry replaces is not missed, so sequences no longer say how many are.
                 let replaced = key.and_then(|key| by_key.insert(key, sequence));
                 if let Some(replaced) = replaced.and_then(|replaced| entries.remove(&replaced)) {
                     self.bytes -= replaced.weight();
+                    self.dense = false;
                 }
             }
         }
@@ -138,6 +145,16 @@ impl Ring {
         }
     }
 
+    /// How many events a reader still has to read that has read up to a sequence, those that are gone included where
+    /// they can be counted.
+    pub fn behind(&self, sequence: u64) -> u64 {
+        if self.dense {
+            self.head.saturating_sub(sequence)
+        } else {
+            self.count_after(sequence) as u64
+        }
+    }
+
     /// How many entries there are after a sequence.
     pub fn count_after(&self, sequence: u64) -> usize {
         match &self.entries {
@@ -150,11 +167,28 @@ impl Ring {
 
     /// Lets go what is beyond the bounds.
     pub fn trim(&mut self, retention: &Retention, now: SystemTime) {
+        self.clock_shows(now);
         let youngest = entry::millis(now.checked_sub(retention.age()).unwrap_or(SystemTime::UNIX_EPOCH));
         while self.oldest().is_some_and(|oldest| {
-            self.len() > retention.events() || self.bytes > retention.bytes() || oldest.millis() < youngest
+            self.len() > retention.events()
+                || self.bytes > retention.bytes()
+                || oldest.appended_by() < youngest
         }) {
             self.evict_oldest();
+        }
+    }
+
+    /// Whatever is kept was appended by now. An entry that has a later time is from before the clock was set back: it
+    /// would stay until the clock comes there again, and all after it.
+    fn clock_shows(&self, now: SystemTime) {
+        fn note<'a>(newest_first: impl Iterator<Item = &'a Arc<Entry>>, now: u64) {
+            let later = newest_first.take_while(|entry| entry.appended_by() > now);
+            later.for_each(|entry| entry.was_appended_by(now));
+        }
+        let now = entry::millis(now);
+        match &self.entries {
+            Entries::Every(entries) => note(entries.iter().rev(), now),
+            Entries::LatestPerKey { entries, .. } => note(entries.values().rev(), now),
         }
     }
 

@@ -12,6 +12,9 @@ pub(crate) struct Model {
     pub(crate) head: u64,
     evicted: u64,
     pub(crate) evictions: u64,
+    /// A newer state has replaced an entry, so sequences have a hole.
+    has_replaced: bool,
+    newest_time: SystemTime,
 }
 
 #[derive(Debug, Clone)]
@@ -19,7 +22,10 @@ struct Kept {
     sequence: u64,
     key: Option<String>,
     frame: String,
+    /// What readers are told: it never goes back.
     at: SystemTime,
+    /// When it was appended, or earlier: no later than any entry after it.
+    appended: SystemTime,
     weight: usize,
 }
 
@@ -42,11 +48,15 @@ impl Model {
             head: evicted,
             evicted,
             evictions: 0,
+            has_replaced: false,
+            newest_time: SystemTime::UNIX_EPOCH,
         }
     }
 
     pub(crate) fn append(&mut self, record: &Record, at: SystemTime) {
+        self.clock_shows(at);
         self.head += 1;
+        self.newest_time = self.newest_time.max(at);
         let kept = Kept {
             sequence: self.head,
             key: record.key_str().map(ToOwned::to_owned),
@@ -56,11 +66,19 @@ impl Model {
                 self.head,
                 str::from_utf8(record.body()).unwrap()
             ),
-            at,
+            at: self.newest_time,
+            appended: at,
             weight: self.weight(record, at),
         };
         self.kept.push(kept);
         self.forget_replaced();
+    }
+
+    /// Whatever is kept was appended by now. If its time is later, the clock was set back.
+    fn clock_shows(&mut self, now: SystemTime) {
+        for kept in &mut self.kept {
+            kept.appended = kept.appended.min(now);
+        }
     }
 
     /// What one entry takes: as a ring says that has nothing else.
@@ -74,12 +92,14 @@ impl Model {
     fn forget_replaced(&mut self) {
         if self.keep == Keep::LatestPerKey {
             let all = self.kept.clone();
+            let before = all.len();
             self.kept.retain(|one| {
                 one.key.is_none()
                     || !all
                         .iter()
                         .any(|later| later.sequence > one.sequence && later.key == one.key)
             });
+            self.has_replaced |= self.kept.len() < before;
         }
     }
 
@@ -96,12 +116,13 @@ impl Model {
     }
 
     pub(crate) fn trim(&mut self, retention: &Retention, now: SystemTime) {
+        self.clock_shows(now);
         while self.kept.len() > retention.events()
             || self.bytes() > retention.bytes()
             || self
                 .kept
                 .first()
-                .is_some_and(|oldest| age(oldest.at, now) > retention.age())
+                .is_some_and(|oldest| age(oldest.appended, now) > retention.age())
         {
             self.evict_oldest();
         }
@@ -113,6 +134,19 @@ impl Model {
 
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
+    }
+
+    pub(crate) fn times(&self) -> Vec<SystemTime> {
+        self.kept.iter().map(|kept| kept.at).collect()
+    }
+
+    /// How many events a reader is behind that has read up to there.
+    pub(crate) fn behind(&self, sequence: u64) -> u64 {
+        if self.has_replaced {
+            self.kept.iter().filter(|kept| kept.sequence > sequence).count() as u64
+        } else {
+            self.head - sequence
+        }
     }
 
     pub(crate) fn oldest(&self) -> Option<u64> {
@@ -131,12 +165,12 @@ impl Model {
                     before.map_or(self.evicted, |before| before.sequence),
                 )
             }
-            Start::Lost => (Resume::Unknown, self.evicted),
+            Start::Unknown => (Resume::Unknown, self.evicted),
             Start::After(position) if position.epoch != self.epoch || position.sequence > self.head => {
                 (Resume::Unknown, self.evicted)
             }
             Start::After(position) if position.sequence < self.evicted => {
-                let missed = Some(self.evicted - position.sequence);
+                let missed = (!self.has_replaced).then(|| self.evicted - position.sequence);
                 (Resume::Gap { missed }, self.evicted)
             }
             Start::After(position) => (Resume::From, position.sequence),

@@ -1,6 +1,9 @@
 //! A ring, and the log in memory, do what the model does, whatever is done to them.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, SystemTime},
+};
 
 use proptest::{collection::vec, option, prelude::*};
 use sse_actix_core::{
@@ -20,6 +23,7 @@ enum Step {
     EvictOldest,
     Keep(Keep),
     Pass(u64),
+    SetClockBack(u64),
 }
 
 fn keep() -> impl Strategy<Value = Keep> {
@@ -45,6 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::EvictOldest),
         1 => keep().prop_map(Step::Keep),
         2 => (0u64..300).prop_map(Step::Pass),
+        1 => (0u64..1_000).prop_map(Step::SetClockBack),
     ]
 }
 
@@ -64,7 +69,7 @@ fn starts(head: u64, life: u64) -> Vec<Start> {
             sequence,
         })
     };
-    let mut starts = vec![Start::Head, Start::Oldest, Start::Lost];
+    let mut starts = vec![Start::Head, Start::Oldest, Start::Unknown];
     starts.extend((0..8).chain([usize::MAX]).map(Start::Last));
     starts.extend((0..=head + 2).map(|sequence| after(life, sequence)));
     starts.extend([0, 1, head].map(|sequence| after(life + 1, sequence)));
@@ -98,6 +103,10 @@ fn in_pieces(mut read: impl FnMut(Start) -> Batch, start: Start) -> (Vec<String>
         all.extend(frames(&batch));
     }
     (all, batch.end)
+}
+
+fn times(batch: &Batch) -> Vec<SystemTime> {
+    batch.entries.iter().map(|entry| entry.at()).collect()
 }
 
 fn check_reads(mut read: impl FnMut(Start, Limit) -> Batch, model: &Model, life: u64, limit: Limit) {
@@ -155,11 +164,14 @@ proptest! {
                     model.keep(keep);
                 }
                 Step::Pass(millis) => now += millis,
+                Step::SetClockBack(millis) => now = now.saturating_sub(millis),
             }
             check_stats(ring.stats(), &model, 1);
             prop_assert_eq!((ring.len(), ring.is_empty(), ring.bytes()), (model.len(), model.len() == 0, model.bytes()));
         }
         check_reads(|start, limit| ring.read(start, limit), &model, 1, limit);
+        prop_assert_eq!(times(&ring.read(Start::Oldest, ALL)), model.times());
+        prop_assert!(model.times().is_sorted());
     }
 
     #[test]
@@ -191,6 +203,7 @@ proptest! {
                     }
                 }
                 Step::Pass(millis) => now += millis,
+                Step::SetClockBack(millis) => now = now.saturating_sub(millis),
                 _ => {
                     log.maintain(at(now));
                     if model.head > 0 {
@@ -201,12 +214,17 @@ proptest! {
             let stats = log.stats(&TOPIC).unwrap();
             prop_assert_eq!((stats.events, stats.bytes, stats.head), (model.len(), model.bytes(), model.head));
             prop_assert_eq!(log.bytes(), model.bytes());
+            for sequence in 0..=model.head {
+                let behind = log.behind(&TOPIC, Position { epoch: life, sequence });
+                prop_assert_eq!(behind, model.behind(sequence), "from {}", sequence);
+            }
             prop_assert!(stats.events <= retention.events() && stats.bytes <= retention.bytes());
         }
         // A read lets go of what is too old.
         model.trim(&retention, at(now));
         let read = |start, limit| log.read(&TOPIC, start, limit, at(now)).into_ready().unwrap().unwrap();
-        for start in [Start::Head, Start::Oldest, Start::Lost, Start::Last(3)] {
+        prop_assert_eq!(times(&read(Start::Oldest, ALL)), model.times());
+        for start in [Start::Head, Start::Oldest, Start::Unknown, Start::Last(3)] {
             prop_assert_eq!(answer(&read(start, limit)), model.read(start, limit));
         }
         for sequence in 0..=model.head + 2 {
@@ -255,6 +273,71 @@ fn a_key_that_was_replaced_is_not_missed() {
         assert_eq!((batch.resume, batch.entries.len()), (Resume::From, 1));
         assert_eq!(batch.entries[0].data(), "5");
     }
+}
+
+/// What was replaced is no event that anybody has missed, or has still to read.
+#[test]
+fn what_was_replaced_is_neither_missed_nor_ahead() {
+    let log = MemoryLog::new();
+    let retention = Retention::new().keep(Keep::LatestPerKey).max_events(2);
+    let append = |key| {
+        let appended = log.append(&TOPIC, record("x", Some(key)), &retention, at(0));
+        appended.into_ready().unwrap().unwrap()
+    };
+    let seen = append("seen");
+    for _ in 0..100 {
+        append("many");
+    }
+    assert_eq!(log.behind(&TOPIC, seen), 1);
+    for key in ["b", "c"] {
+        append(key);
+    }
+    assert_eq!(log.behind(&TOPIC, seen), 2);
+    let batch = log.read(&TOPIC, Start::After(seen), ALL, at(0)).into_ready();
+    assert_eq!(batch.unwrap().unwrap().resume, Resume::Gap { missed: None });
+}
+
+/// A reader that may see what came after some moment sees it, also where the clock was set back meanwhile.
+#[test]
+fn the_times_of_a_topic_never_go_back() {
+    let mut ring = Ring::new(epoch(1), Keep::Every, 0, true);
+    let times = [500, 200, 300, 600, 100].map(|millis| ring.append(record("x", None), at(millis)).at());
+    assert_eq!(times, [500, 500, 500, 600, 600].map(at));
+    // Nor do they begin anew when nothing is left, or something else is kept.
+    while ring.evict_oldest().is_some() {}
+    ring.keep(Keep::LatestPerKey);
+    assert_eq!(ring.append(record("x", Some("a")), at(0)).at(), at(600));
+}
+
+/// It is by its own time that an entry becomes too old, and not by the one that it was given so that none goes back.
+#[test]
+fn entries_grow_old_also_when_the_clock_was_set_back() {
+    for keep in [Keep::Every, Keep::LatestPerKey] {
+        let retention = Retention::new().max_age(Duration::from_millis(100));
+        let mut ring = Ring::new(epoch(1), keep, 0, true);
+        // The clock was a day ahead when the first was appended.
+        for (nth, millis) in [86_400_000, 0, 60].into_iter().enumerate() {
+            ring.append(record("x", Some(&nth.to_string())), at(millis));
+        }
+        let mut kept = |now| {
+            ring.trim(&retention, at(now));
+            ring.len()
+        };
+        assert_eq!(
+            [60, 100, 101, 160, 161].map(&mut kept),
+            [3, 3, 1, 1, 0],
+            "{keep:?}"
+        );
+    }
+    // Where nothing is appended meanwhile, a look at the clock is enough.
+    let mut ring = Ring::new(epoch(1), Keep::Every, 0, true);
+    ring.append(record("x", None), at(86_400_000));
+    let retention = Retention::new().max_age(Duration::from_millis(100));
+    let mut kept = |now| {
+        ring.trim(&retention, at(now));
+        ring.len()
+    };
+    assert_eq!([0, 100, 101].map(&mut kept), [1, 1, 0]);
 }
 
 #[test]

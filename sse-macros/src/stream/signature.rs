@@ -72,7 +72,7 @@ fn outer(attr: Attribute) -> Attribute {
 }
 
 impl Function {
-    /// Notes what a stream cannot have. Whether the signature can be expanded as it stands.
+    /// Notes what a stream cannot have. Returns whether the signature can be expanded as it stands.
     pub(crate) fn check(&self, args: &Args, errors: &mut Errors) -> bool {
         let mut own = Errors::default();
         if let Some(again) = self.attrs.iter().find(|attr| is_sse_stream(attr)) {

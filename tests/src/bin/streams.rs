@@ -1,16 +1,19 @@
 //! A server for tests that signal, restart or measure a process.
 //!
-//! It serves HTTP/1.1 and HTTP/2 on a free port of 127.0.0.1, or, with a second argument `inherit`, HTTP/1.1
-//! on the socket it was started with, and prints the address. Its first argument names the runtime.
+//! It serves HTTP/1.1 and HTTP/2 on a free port of 127.0.0.1, and prints the address. Its first argument names the runtime. A
+//! second argument `inherit` makes it serve HTTP/1.1 on the socket it was started with, `http-server` makes it use actix's
+//! own server.
 #![allow(clippy::unused_async, reason = "handlers are async")]
 
-use std::{alloc::System, env, io};
+use std::{alloc::System, env, io, net::SocketAddr};
 
-use actix_web::{App, Error, HttpRequest, HttpResponse, Responder, error::PayloadError, get, post, web};
+use actix_web::{
+    App, Error, HttpRequest, HttpResponse, HttpServer, Responder, error::PayloadError, get, post, web,
+};
 use cap::Cap;
 use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::json;
-use sse_actix::{Event, KeepAlive, Server, Shutdown, Sse, sse_stream};
+use sse_actix::{Event, KeepAlive, Server, Shutdown, Sse, for_streams, sse_stream};
 
 #[global_allocator]
 static HEAP: Cap<System> = Cap::new(System, usize::MAX);
@@ -33,29 +36,50 @@ async fn under_tokio() -> io::Result<()> {
     serve().await
 }
 
+const FREE: (&str, u16) = ("127.0.0.1", 0);
+
 async fn serve() -> io::Result<()> {
     let shutdown = Shutdown::new();
-    let data = shutdown.clone();
-    let server = Server::new(move || {
-        App::new()
-            .app_data(data.clone())
-            .service(idle)
-            .service(unopened)
-            .service(flood)
-            .service(lump)
-            .service(echo)
-            .service(figures)
-    });
-    let server = server.shut_down_by(&shutdown).workers(2);
-    let free = ("127.0.0.1", 0);
-    let server = match env::args().nth(2) {
-        None => server.bind_auto_h2c(free)?,
-        Some(_) => server.inherit_or_bind(free)?,
+    let counted = Figures(shutdown.clone());
+    let app = move || App::new().app_data(counted.clone()).configure(routes);
+    let server = || Server::new(app.clone()).shut_down_by(&shutdown).workers(2);
+    let server = match env::args().nth(2).as_deref() {
+        None => server().bind_auto_h2c(FREE)?,
+        Some("inherit") => server().inherit_or_bind(FREE)?,
+        Some("http-server") => {
+            let server = for_streams(HttpServer::new(app).workers(2), &shutdown).bind_auto_h2c(FREE)?;
+            print(server.addrs());
+            return server.run().await;
+        }
+        Some(other) => return Err(io::Error::other(format!("no server: {other}"))),
     };
-    for addr in server.addrs() {
+    print(server.addrs());
+    server.run().await
+}
+
+/// For `/figures` alone: streams find their handle by themselves.
+#[derive(Clone)]
+struct Figures(Shutdown);
+
+fn routes(app: &mut web::ServiceConfig) {
+    app.service(idle)
+        .service(unopened)
+        .service(flood)
+        .service(lump)
+        .service(echo)
+        .service(figures);
+}
+
+fn print(addrs: Vec<SocketAddr>) {
+    // A unix socket has no address.
+    let addrs = if addrs.is_empty() {
+        vec![SocketAddr::from(([127, 0, 0, 1], 0))]
+    } else {
+        addrs
+    };
+    for addr in addrs {
         println!("{addr}");
     }
-    server.run().await
 }
 
 /// One event, then silence.
@@ -102,7 +126,9 @@ async fn echo(mut body: web::Payload) -> Result<HttpResponse, PayloadError> {
 
 #[get("/figures")]
 async fn figures(request: HttpRequest) -> impl Responder {
-    let streams = request.app_data().map(Shutdown::open_streams);
+    let streams = request
+        .app_data()
+        .map(|Figures(shutdown)| shutdown.open_streams());
     web::Json(json!({ "streams": streams, "heap": HEAP.allocated() }))
 }
 

@@ -1,39 +1,49 @@
-//! A server of one topic, for tests that measure a process or stop it.
+//! A server of a few topics, for tests that measure a process or stop it.
 //!
 //! It serves HTTP/1.1 and HTTP/2 on a free port of 127.0.0.1 and prints the address. Clients that do not read
-//! are given up after two seconds.
+//! are given up after two seconds, or as many as the first argument says.
 
-use std::{alloc::System, io, time::Duration};
+use std::{alloc::System, env, io, time::Duration};
 
-use actix_web::{App, Error, HttpResponse, Responder, get, post, web};
+use actix_web::{App, Error, HttpRequest, HttpResponse, Responder, get, post, route, web};
 use cap::Cap;
+use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::json;
-use sse_actix::{Event, Hub, KeepAlive, Server, Subscription, TopicOptions};
+use sse_actix::{Event, Hub, KeepAlive, Server, Subscription, TopicName, TopicOptions, sse_stream};
 
 #[global_allocator]
 static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
-const PATIENCE: Duration = Duration::from_secs(2);
+/// What a topic may keep whose events are large.
+const LARGE: usize = 16 * 1024 * 1024;
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
+    let patience = env::args().nth(1).and_then(|seconds| seconds.parse().ok());
+    let patience = Duration::from_secs(patience.unwrap_or(2));
     let hub = Hub::builder()
         .topic("events", TopicOptions::log().max_bytes(1024 * 1024))
-        .stall_timeout(PATIENCE)
+        .topic("large", TopicOptions::log().max_bytes(LARGE))
+        .topic("transient", TopicOptions::transient().max_bytes(LARGE))
+        .stall_timeout(patience)
         .build()?;
     let hub = web::Data::new(hub);
     let server = Server::new(move || {
         App::new()
             .app_data(hub.clone())
             .service(events)
+            .service(large)
+            .service(transient)
+            .service(two)
+            .service(emitted)
             .service(publish)
             .service(figures)
     });
     let server = server
         .workers(1)
         .send_buffer(16 * 1024)
-        .user_timeout(PATIENCE)
+        .user_timeout(patience)
         .bind_auto_h2c(("127.0.0.1", 0))?;
     for addr in server.addrs() {
         println!("{addr}");
@@ -47,8 +57,36 @@ async fn events(hub: web::Data<Hub>) -> Subscription {
         .keep_alive(KeepAlive::comment(Duration::from_secs(60)))
 }
 
+/// By GET its connection is handed over, by POST it is not.
+#[route("/large", method = "GET", method = "POST")]
+async fn large(hub: web::Data<Hub>) -> Subscription {
+    hub.subscribe("large")
+}
+
+#[get("/transient")]
+async fn transient(hub: web::Data<Hub>) -> Subscription {
+    hub.subscribe("transient")
+}
+
+#[get("/two")]
+async fn two(hub: web::Data<Hub>) -> Result<Subscription, Error> {
+    Ok(hub.subscribe("events").and(hub.subscribe("large"))?)
+}
+
+#[get("/emitted")]
+#[sse_stream]
+async fn emitted(request: HttpRequest, hub: web::Data<Hub>) -> Result<(), Error> {
+    let mut subscription = hub.subscribe("large").on(&request);
+    open!();
+    while let Some(frame) = subscription.next().await {
+        emit!(frame?);
+    }
+    Ok(())
+}
+
 #[derive(Deserialize)]
 struct Batch {
+    topic: String,
     events: usize,
     size: usize,
 }
@@ -56,7 +94,7 @@ struct Batch {
 /// Publishes so many events of this size, and says the id of the last.
 #[post("/publish")]
 async fn publish(hub: web::Data<Hub>, batch: web::Query<Batch>) -> Result<impl Responder, Error> {
-    let topic = hub.raw("events");
+    let topic = hub.raw(TopicName::try_from(batch.topic.as_str())?);
     let mut last = String::new();
     for _ in 0..batch.events {
         let id = topic.publish(Event::data("x".repeat(batch.size))).await?;
@@ -71,6 +109,7 @@ async fn figures(hub: web::Data<Hub>) -> impl Responder {
     let subscribers = stats.topic("events").map_or(0, |topic| topic.subscribers);
     web::Json(json!({
         "streams": stats.streams,
+        "handed_over": stats.handed_over,
         "subscribers": subscribers,
         "stalled": stats.evictions.stalled,
         "heap": HEAP.allocated(),

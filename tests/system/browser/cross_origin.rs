@@ -139,7 +139,7 @@ impl Scene {
                     .service(login);
                 App::new().app_data(data.clone()).service(routes)
             },
-            |server| server.bind_rustls(("127.0.0.1", 0), config).unwrap(),
+            |server| server.bind_rustls_0_23(("127.0.0.1", 0), config).unwrap(),
         );
         Some(Self {
             browser,
@@ -211,7 +211,7 @@ fn pages() -> Serving {
                 .service(sse_actix::shared_event_source())
                 .default_service(web::to(super::blank))
         },
-        |server| server.bind_rustls(("127.0.0.1", 0), config).unwrap(),
+        |server| server.bind_rustls_0_23(("127.0.0.1", 0), config).unwrap(),
     )
 }
 

@@ -1,4 +1,4 @@
-use sse_actix::{AllowedOrigins, CrossOrigin};
+use sse_actix::{AllowedOrigins, CrossOrigin, test::Serving};
 use sse_tests::wire::Wire;
 
 use super::{PAGE, ask, cors_lines, serve};
@@ -169,36 +169,70 @@ async fn by_a_list_as_it_is_now_and_by_a_predicate() {
     assert_eq!(status(&listed, "https://a.tenants.test").await, "HTTP/1.1 200 OK");
 }
 
+/// The answer to a POST with these headers.
+async fn post(serving: &Serving, headers: &str) -> (String, Vec<String>, String) {
+    let mut wire = Wire::connect(serving.addr()).await;
+    wire.send(format!(
+        "POST /in/posted HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n"
+    ))
+    .await;
+    let head = wire.head().await;
+    let (body, _) = wire.rest().await;
+    let cors = cors_lines(&head).iter().map(ToString::to_string).collect();
+    (
+        head.status_line().to_owned(),
+        cors,
+        String::from_utf8(body.to_vec()).unwrap(),
+    )
+}
+
 #[tokio::test]
-async fn what_a_page_sends_with_cookies_where_anyone_may_read_without() {
+async fn what_a_page_sends_with_credentials_where_anyone_may_read_without() {
     let (serving, runs) = serve(CrossOrigin::anyone());
-    for site in [
-        "",
-        "Sec-Fetch-Site: cross-site\r\n",
-        "Sec-Fetch-Site: same-site\r\n",
+    for credentials in [
+        "Cookie: __Host-session=x",
+        "Authorization: Basic eDp5",
+        "Authorization: Bearer t",
     ] {
-        let headers = format!("Origin: https://evil.test\r\nCookie: __Host-session=x\r\n{site}");
-        let mut wire = Wire::connect(serving.addr()).await;
-        wire.send(format!(
-            "POST /in/posted HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n"
-        ))
-        .await;
-        let head = wire.head().await;
-        assert_eq!(head.status_line(), "HTTP/1.1 403 Forbidden", "{site}");
-        assert_eq!(cors_lines(&head), ["vary: Origin"], "{site}");
-        let (body, _) = wire.rest().await;
-        assert_eq!(
-            body,
-            "Pages of the origin https://evil.test may request this without cookies only.\n"
-        );
+        for site in [
+            "",
+            "Sec-Fetch-Site: cross-site\r\n",
+            "Sec-Fetch-Site: same-site\r\n",
+            // A browser sends one value.
+            "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site\r\n",
+        ] {
+            let headers = format!("Origin: https://evil.test\r\n{credentials}\r\n{site}");
+            let (status, cors, body) = post(&serving, &headers).await;
+            assert_eq!(status, "HTTP/1.1 403 Forbidden", "{headers}");
+            assert_eq!(cors, ["vary: Origin"], "{headers}");
+            assert_eq!(
+                body,
+                "Pages of the origin https://evil.test may request this without cookies and passwords only.\n"
+            );
+        }
     }
     assert_eq!(runs.count(), 0);
     for headers in [
         "Origin: https://evil.test\r\nSec-Fetch-Site: cross-site\r\n",
         "Origin: https://own.test\r\nSec-Fetch-Site: same-origin\r\nCookie: __Host-session=x\r\n",
+        "Origin: https://own.test\r\nSec-Fetch-Site: same-origin\r\nAuthorization: Basic eDp5\r\n",
         "Cookie: __Host-session=x\r\n",
     ] {
         let head = ask(&serving, "POST /in/posted", headers).await;
         assert_eq!(head.status_line(), "HTTP/1.1 200 OK", "{headers}");
     }
+}
+
+#[tokio::test]
+async fn a_password_that_the_browser_adds_although_pages_may_send_tokens() {
+    let (serving, runs) = serve(CrossOrigin::anyone().authorization());
+    for (credentials, expected) in [
+        ("Basic eDp5", "HTTP/1.1 403 Forbidden"),
+        ("negotiate YII=", "HTTP/1.1 403 Forbidden"),
+        ("Bearer t", "HTTP/1.1 200 OK"),
+    ] {
+        let headers = format!("Origin: https://evil.test\r\nAuthorization: {credentials}\r\n");
+        assert_eq!(post(&serving, &headers).await.0, expected, "{credentials}");
+    }
+    assert_eq!(runs.count(), 1);
 }

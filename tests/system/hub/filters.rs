@@ -1,12 +1,20 @@
 //! What a reader may not see is on the wire in no way: not live, not replayed, not counted.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    cell::Cell,
+    future::ready,
+    pin::pin,
+    rc::Rc,
+    task::{Context, Waker},
+    time::{Duration, SystemTime},
+};
 
-use actix_web::web;
+use actix_web::{test::TestRequest, web};
 use serde::Deserialize;
-use sse_actix::{Event, EventId, Hub, TopicOptions};
+use sse_actix::{Event, EventId, Hub, TopicOptions, test::respond};
+use sse_tests::patience::{until, within};
 
-use super::{Reader, count, event, gap, serve_hub, sibling};
+use super::{Reader, count, event, gap, hooked_log::Hooked, serve_hub, sibling};
 
 /// Which subscription is asked for.
 #[derive(Deserialize)]
@@ -77,7 +85,7 @@ fn serve(hub: &Hub) -> sse_actix::test::Serving {
                     n = n.since(SystemTime::UNIX_EPOCH + Duration::from_millis(since));
                 }
                 if let Some(after) = &right.after {
-                    n = n.after(&EventId::try_from(after.as_str()).unwrap());
+                    n = n.after(&EventId::try_from(after.as_str()).unwrap()).unwrap();
                 }
                 match right.history {
                     Some(events) => n.history(events),
@@ -246,4 +254,197 @@ async fn no_id_reaches_before_the_right_by_time() {
     serving.shutdown().fire();
     let end = reader.rest().await;
     assert!(end.starts_with("retry: ") && end.lines().count() == 1, "{end}");
+}
+
+/// `since(now)` and an event in the same millisecond.
+#[tokio::test]
+async fn what_is_published_right_after_the_right_by_time_is_shown() {
+    let hub = Hub::new().unwrap();
+    let serving = serve_hub(&hub, |app| {
+        app.route(
+            "/",
+            web::get().to(async |hub: web::Data<Hub>| {
+                let since = hub.subscribe("n").since(SystemTime::now());
+                hub.topic("n").publish(&1).await.unwrap();
+                since.history(1)
+            }),
+        );
+    });
+    for _ in 0..50 {
+        let mut reader = Reader::new(serving.addr(), "/").await;
+        assert!(reader.next().await.ends_with("data: 1\n\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_hides_nothing_that_comes_later() {
+    let log = Hooked::new();
+    let hub = Hub::builder().log(log.clone()).build().unwrap();
+    let serving = serve_hub(&hub, |app| {
+        app.route(
+            "/",
+            web::get().to(async |hub: web::Data<Hub>| hub.subscribe("n").since(SystemTime::now())),
+        );
+        app.route(
+            "/later",
+            web::get().to(async |hub: web::Data<Hub>| {
+                hub.subscribe("n")
+                    .since(SystemTime::now() + Duration::from_secs(3_600))
+            }),
+        );
+    });
+    let mut live = Reader::new(serving.addr(), "/").await;
+    let mut later = Reader::new(serving.addr(), "/later").await;
+    until("two readers", async || hub.stats().streams == 2).await;
+    log.set_clock_back(Duration::from_secs(3_600));
+    let ids = count(&hub, "n", 1..=2).await;
+    assert_eq!(live.take(2).await, [event(&ids[0], 1), event(&ids[1], 2)]);
+    log.set_clock_back(Duration::ZERO);
+    hub.raw("n").publish(Event::data("now")).await.unwrap();
+    // A time that has not come yet hides all of that.
+    let shutdown = serving.shutdown().clone();
+    shutdown.fire();
+    assert!(later.rest().await.starts_with("retry: "));
+}
+
+#[tokio::test]
+async fn of_several_rights_the_strictest_counts() {
+    let hub = Hub::new().unwrap();
+    let ids = count(&hub, "n", 1..=4).await;
+    let rights = ids.clone();
+    let serving = serve_hub(&hub, move |app| {
+        let ids = rights.clone();
+        app.route(
+            "/{first}/{second}",
+            web::get().to(move |hub: web::Data<Hub>, which: web::Path<(usize, usize)>| {
+                let (first, second) = which.into_inner();
+                let n = hub.subscribe("n").history(10);
+                ready(n.after(&ids[first]).unwrap().after(&ids[second]).unwrap())
+            }),
+        );
+        app.route(
+            "/times",
+            web::get().to(async |hub: web::Data<Hub>| {
+                let later = SystemTime::now() + Duration::from_secs(3_600);
+                hub.subscribe("n")
+                    .history(10)
+                    .since(later)
+                    .since(SystemTime::UNIX_EPOCH)
+            }),
+        );
+    });
+    for path in ["/2/0", "/0/2"] {
+        let mut reader = Reader::new(serving.addr(), path).await;
+        assert_eq!(reader.next().await, event(&ids[3], 4), "{path}");
+    }
+    let mut none = Reader::new(serving.addr(), "/times").await;
+    until("a reader", async || hub.stats().streams == 1).await;
+    serving.shutdown().fire();
+    assert!(none.rest().await.starts_with("retry: "));
+}
+
+#[actix_web::test]
+async fn an_id_of_another_topic_is_no_right() {
+    let hub = Hub::new().unwrap();
+    let id = count(&hub, "n", 1..=1).await.remove(0);
+    let both = || hub.subscribe("a").and(hub.subscribe("n")).unwrap();
+    assert!(both().after(&id).is_ok());
+    for foreign in [
+        hub.subscribe("a").after(&id),
+        hub.subscribe("n").after(&EventId::from_static("17")),
+    ] {
+        let error = foreign.unwrap_err().to_string();
+        assert!(
+            error.contains("pass an id that `publish` has returned"),
+            "{error}"
+        );
+    }
+}
+
+/// A filter that hides everything does not keep a thread for a whole log.
+#[actix_web::test]
+async fn who_is_shown_nothing_gives_others_a_turn() {
+    const EVENTS: u64 = 20_000;
+    let hub = Hub::builder()
+        .topics(TopicOptions::log().max_events(100_000).max_bytes(100_000_000))
+        .build()
+        .unwrap();
+    let ids = count(&hub, "n", 0..EVENTS).await;
+    for history in [false, true] {
+        let looked = Rc::new(Cell::new(0));
+        let seen = Rc::clone(&looked);
+        let hidden = hub.subscribe("n").filter(move |_: &u64| {
+            seen.set(seen.get() + 1);
+            false
+        });
+        let request = TestRequest::get();
+        let mut stream = if history {
+            respond(hidden.history(5), request)
+        } else {
+            respond(hidden, request.insert_header(("last-event-id", ids[0].as_str())))
+        };
+        let mut polls = 0;
+        let mut next = pin!(stream.next());
+        while looked.get() < EVENTS - 1 {
+            let before = looked.get();
+            assert!(
+                next.as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()))
+                    .is_pending()
+            );
+            assert!(
+                looked.get() - before <= 3_000,
+                "{} in one poll",
+                looked.get() - before
+            );
+            polls += 1;
+            assert!(polls < 1_000, "{} of {EVENTS}", looked.get());
+        }
+        assert!(polls > 5);
+    }
+}
+
+/// At a shutdown, what was published before comes, however much is passed over before it.
+#[tokio::test]
+async fn a_shutdown_waits_for_what_comes_after_hidden_events() {
+    let hub = Hub::builder()
+        .topics(TopicOptions::log().max_events(100_000).max_bytes(100_000_000))
+        .build()
+        .unwrap();
+    let serving = serve_hub(&hub, |app| {
+        app.route(
+            "/",
+            web::get().to(async |hub: web::Data<Hub>| hub.subscribe("n").filter(|n: &u64| *n == 0)),
+        );
+    });
+    let first = count(&hub, "n", 1..=1).await.remove(0);
+    count(&hub, "n", 2..=20_000).await;
+    let last = count(&hub, "n", 0..=0).await.remove(0);
+    let mut reader = Reader::back(serving.addr(), "/", &first).await;
+    serving.shutdown().fire();
+    assert_eq!(reader.next().await, event(&last, 0));
+}
+
+/// It was in the midst of a scan when its time was up.
+#[actix_web::test]
+async fn who_gave_others_a_turn_is_ended_like_anybody() {
+    let hub = Hub::builder()
+        .topics(TopicOptions::log().max_events(100_000).max_bytes(100_000_000))
+        .build()
+        .unwrap();
+    let ids = count(&hub, "n", 0..5_000).await;
+    let hidden = hub.subscribe("n").filter(|_: &u64| false);
+    let hidden = hidden.valid_until(SystemTime::now() + Duration::from_millis(200));
+    let request = TestRequest::get().insert_header(("last-event-id", ids[0].as_str()));
+    let mut stream = respond(hidden, request);
+    {
+        let mut next = pin!(stream.next());
+        assert!(
+            next.as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+    }
+    until("its end", async || hub.stats().streams == 0).await;
+    assert!(within("the end", stream.next()).await.is_none());
 }

@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
-use actix_web::{Error, HttpRequest, web};
+use actix_web::{
+    Error, HttpRequest,
+    http::header::{self, HeaderName},
+    web,
+};
 use futures_util::StreamExt as _;
 use sse_actix::{Hub, HubBuilder, sse_stream};
 use sse_tests::{http2::Http2, patience::until, wire::Wire};
@@ -127,9 +131,10 @@ async fn behind_a_proxy_that_is_trusted_addresses_are_those_of_clients() {
         "X-Forwarded-For: 192.0.2.1\r\n",
         "X-Forwarded-For: 192.0.2.2, 127.0.0.7\r\n",
         "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.3:4711\r\n",
-        "Forwarded: for=192.0.2.4;proto=https\r\nX-Forwarded-For: 192.0.2.1\r\n",
+        // Another header than the proxy's is the client's own.
+        "Forwarded: for=192.0.2.1;proto=https\r\nX-Forwarded-For: 192.0.2.4\r\n",
         "X-Forwarded-For: 2001:db8:0:1::1\r\n",
-        "Forwarded: for=\"[2001:db8:0:2::1]:80\"\r\n",
+        "X-Forwarded-For: [2001:db8:0:2::1]:80\r\n",
         "",
     ] {
         readers.push(new(header).await);
@@ -137,7 +142,8 @@ async fn behind_a_proxy_that_is_trusted_addresses_are_those_of_clients() {
     for header in [
         // What a client writes itself comes before what the proxy appends.
         "X-Forwarded-For: 198.51.100.1, 192.0.2.1\r\n",
-        "Forwarded: for=198.51.100.1, for=192.0.2.2\r\n",
+        "Forwarded: for=198.51.100.1\r\nX-Forwarded-For: 192.0.2.2\r\n",
+        "Forwarded: for=198.51.100.1\r\n",
         // A whole network of IPv6 is one.
         "X-Forwarded-For: 2001:db8:0:1:ffff::2\r\n",
         "X-Forwarded-For: 2001:db8:0:2::\r\n",
@@ -148,10 +154,33 @@ async fn behind_a_proxy_that_is_trusted_addresses_are_those_of_clients() {
     ] {
         turned_away(serving.addr(), "/", header).await;
     }
-    assert_eq!(hub.stats().turned_away.per_address, 7);
+    assert_eq!(hub.stats().turned_away.per_address, 8);
     readers.remove(0);
     until("a place", async || hub.stats().streams == 6).await;
     new("X-Forwarded-For: 192.0.2.1\r\n").await;
+}
+
+#[tokio::test]
+async fn the_operator_names_the_header_that_his_proxy_sets() {
+    for (name, mine, others) in [
+        (
+            header::FORWARDED,
+            "Forwarded: for=192.0.2.1;proto=https\r\n",
+            "X-Forwarded-For: 198.51.100.1\r\nForwarded: For=\"192.0.2.1\"\r\n",
+        ),
+        (
+            HeaderName::from_static("cf-connecting-ip"),
+            "CF-Connecting-IP: 192.0.2.1\r\n",
+            "X-Forwarded-For: 198.51.100.1\r\nForwarded: for=198.51.100.2\r\nCF-Connecting-IP: 192.0.2.1\r\n",
+        ),
+    ] {
+        let limits = |hub: HubBuilder| hub.max_streams_per_address(1).trusted_proxy("127.0.0.1");
+        let hub = hub(|hub| limits(hub).client_address_header(name));
+        let serving = serve_topic(&hub, "n");
+        let reader = Reader::with(serving.addr(), "/", mine.as_bytes()).await;
+        turned_away(serving.addr(), "/", others).await;
+        drop(reader);
+    }
 }
 
 #[tokio::test]

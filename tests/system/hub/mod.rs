@@ -1,8 +1,12 @@
 //! The hub, byte for byte, through sockets.
 
+mod failing_log;
 mod filters;
+mod follow;
+mod freed;
 mod gaps;
 mod handover;
+pub(crate) mod hooked_log;
 mod inside;
 mod lifetime;
 mod limits;
@@ -13,6 +17,7 @@ pub(crate) mod position;
 mod presence;
 mod publish;
 mod revocation;
+mod runtimes;
 mod several;
 mod shutdown;
 pub(crate) mod slow_log;
@@ -24,6 +29,7 @@ use std::{future::ready, net::SocketAddr};
 use actix_web::web::{self, ServiceConfig};
 use sse_actix::{EventId, Hub, Position, test::Serving};
 use sse_tests::{patience::until, serve::serve, wire::Wire};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Serves these routes, with the hub among the application's data.
 pub(crate) fn serve_hub(hub: &Hub, routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static) -> Serving {
@@ -146,7 +152,7 @@ pub(crate) async fn until_reads(hub: &Hub, topic: &str) {
 }
 
 /// The first chunk of a stream, without the event that tells the position.
-pub(crate) async fn opening(wire: &mut Wire) -> String {
+pub(crate) async fn opening<T: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<T>) -> String {
     let chunk = wire.chunk().await.unwrap();
     let chunk = str::from_utf8(&chunk).unwrap();
     assert!(chunk.contains(POSITION), "{chunk:?}");

@@ -42,11 +42,39 @@ async fn the_latest_of_each_key_is_what_a_new_or_late_reader_gets() {
     assert_eq!(
         back.take(4).await,
         [
-            gap(&ids[3], Some(1)),
+            gap(&ids[3], None),
             event(&five, 5),
             event(&more[0], 6),
             event(&more[1], 7)
         ]
+    );
+}
+
+/// A state that a newer one has replaced is not missed. So the numbers between do not say how many are.
+#[tokio::test]
+async fn states_that_were_replaced_are_not_counted_as_missed() {
+    let hub = Hub::builder()
+        .topic("latest", TopicOptions::latest().max_events(2))
+        .build()
+        .unwrap();
+    let serving = serve_topic(&hub, "latest");
+    let topic = hub.topic("latest");
+    let seen = topic.publish_keyed("seen", &0).await.unwrap();
+    let mut last_of_many = None;
+    for state in 1..=100 {
+        last_of_many = Some(topic.publish_keyed("many", &state).await.unwrap());
+    }
+    // Nothing is gone yet but what was replaced.
+    let mut back = Reader::back(serving.addr(), "/", &seen).await;
+    assert_eq!(back.next().await, event(last_of_many.as_ref().unwrap(), 100));
+
+    // One state is gone that this client has not seen.
+    let b = topic.publish_keyed("b", &101).await.unwrap();
+    let c = topic.publish_keyed("c", &102).await.unwrap();
+    let mut back = Reader::back(serving.addr(), "/", &seen).await;
+    assert_eq!(
+        back.take(3).await,
+        [gap(last_of_many.unwrap(), None), event(&b, 101), event(&c, 102)]
     );
 }
 

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, web};
 use futures_util::{StreamExt as _, future::join};
 use serde::Deserialize;
-use sse_actix::{Event, Hub, PresenceChange, StreamControl, Subscription, TooManyTopics};
+use sse_actix::{CombineError, Event, Hub, PresenceChange, StreamControl, Subscription};
 use sse_tests::patience::{until, within};
 
 use super::{Reader, serve_hub, slow_log::Slow};
@@ -18,7 +18,7 @@ async fn room(
     request: HttpRequest,
     hub: web::Data<Hub>,
     who: web::Query<Who>,
-) -> Result<Subscription, TooManyTopics> {
+) -> Result<Subscription, CombineError> {
     if let Some(user) = &who.user {
         hub.admit(&request, user.as_str());
     }

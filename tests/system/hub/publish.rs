@@ -1,14 +1,26 @@
 //! What is published, as it arrives, and what comes after an id.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Waker,
+    thread,
+    time::Duration,
+};
 
-use actix_web::{Error, HttpRequest, web};
+use actix_web::{Error, HttpRequest, test::TestRequest, web};
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
-use sse_actix::{Event, Hub, LastEventId, Position, PublishError, TopicOptions, sse_stream};
-use sse_tests::http2::Http2;
+use sse_actix::{Event, Hub, LastEventId, Position, PublishError, TopicOptions, sse_stream, test::respond};
+use sse_tests::{http2::Http2, patience::until};
+use tokio::time::sleep;
 
-use super::{Reader, count, data, event, serve_hub, serve_topic, sibling, without_positions};
+use super::{
+    Reader, count, data, event, hooked_log::Hooked, serve_hub, serve_topic, sibling, without_positions,
+};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Tick {
@@ -153,4 +165,31 @@ async fn a_topic_inside_a_stream() {
     assert_eq!(data(&reader.take(2).await), ["2", "3"]);
     let ids = count(&hub, "n", 4..=4).await;
     assert_eq!(reader.next().await, event(&ids[0], 4));
+}
+
+/// Bells that ring again as soon as they are heard do not keep the thread from its other tasks.
+#[actix_web::test]
+async fn publishers_that_never_pause_leave_others_their_turn() {
+    let log = Hooked::new();
+    let hub = Hub::builder().log(log.clone()).build().unwrap();
+    let mut readers: Vec<_> = ["a", "b", "n"]
+        .map(|topic| respond(hub.subscribe(topic), TestRequest::get()))
+        .into();
+    until("three readers", async || hub.stats().streams == 3).await;
+    let bells = log.wakers();
+    assert_eq!(bells.len(), 3);
+    let goes_on = Arc::new(AtomicBool::new(true));
+    let rings = Arc::clone(&goes_on);
+    let ringing = thread::spawn(move || {
+        while rings.load(Ordering::SeqCst) {
+            bells.iter().for_each(Waker::wake_by_ref);
+        }
+    });
+    for n in 0..50 {
+        sleep(Duration::from_millis(1)).await;
+        count(&hub, "n", [n]).await;
+        assert_eq!(&*readers[2].next().await.unwrap().data, n.to_string());
+    }
+    goes_on.store(false, Ordering::SeqCst);
+    ringing.join().unwrap();
 }

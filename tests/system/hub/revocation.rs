@@ -1,20 +1,25 @@
 //! Ended for good, with everything that a right to read had given.
 
 use std::{
+    pin::pin,
+    rc::Rc,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::Waker,
     thread,
     time::{Instant, SystemTime},
 };
 
-use actix_web::{HttpRequest, test::TestRequest, web};
-use futures_util::future::{join, join_all};
+use actix_web::{Error, HttpRequest, Responder as _, body::MessageBody as _, get, test::TestRequest, web};
+use futures_util::{
+    StreamExt as _,
+    future::{join, join_all, pending, poll_fn},
+    stream,
+};
 use sse_actix::{
-    AppendError, Batch, Completion, Event, Hub, Limit, Log, LogError, LogStats, MemoryLog, Position, Record,
-    Retention, Start, Subscription, TopicName, Watch, test::respond,
+    Event, EventId, Frame, Hub, Log as _, Message, Record, Retention, Sse, Subscription, TopicName,
+    sse_stream, test::respond,
 };
 use sse_tests::{
     http2::Http2,
@@ -23,7 +28,11 @@ use sse_tests::{
 };
 use tokio::sync::Notify;
 
-use super::{Reader, count, data, event, serve_hub, sibling, without_positions};
+use super::{
+    Reader, count, data, event,
+    hooked_log::{Call, Hooked},
+    serve_hub, sibling, without_positions,
+};
 
 const ENDED: &str = "event: sse-end\nid: sse-end\ndata: {\"reason\":\"ended\"}\n\n";
 
@@ -173,96 +182,204 @@ async fn many_streams_under_load_are_closed_and_get_nothing_of_later() {
     assert_eq!(hub.stats().streams, STREAMS / 3);
 }
 
-/// A log in which somebody else does something right before a read.
-#[derive(Debug)]
-struct Meanwhile {
-    inner: MemoryLog,
-    reads: AtomicU64,
-    does: OnceLock<Does>,
+/// A hub with a topic, a log of it to whose second read by a stream something happens, and where to resume.
+struct Revoked {
+    hub: Hub,
+    /// The id of the topic's first event.
+    first: EventId,
 }
 
-struct Does(Mutex<Box<dyn FnMut(u64) + Send>>);
-
-impl std::fmt::Debug for Does {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Does")
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Shared(Arc<Meanwhile>);
-
-impl Log for Shared {
-    fn append(
-        &self,
-        topic: &TopicName,
-        record: Record,
-        retention: &Retention,
-        now: SystemTime,
-    ) -> Completion<Result<Position, AppendError>> {
-        self.0.inner.append(topic, record, retention, now)
-    }
-
-    fn read(
-        &self,
-        topic: &TopicName,
-        start: Start,
-        limit: Limit,
-        now: SystemTime,
-    ) -> Completion<Result<Batch, LogError>> {
-        let read = self.0.reads.fetch_add(1, Ordering::SeqCst) + 1;
-        if let Some(does) = self.0.does.get() {
-            does.0.lock().unwrap()(read);
+impl Revoked {
+    /// Right before the stream's second read its tag is revoked, and then something is published.
+    async fn after(events: impl IntoIterator<Item = String>) -> Self {
+        const N: TopicName = TopicName::from_static("n");
+        let log = Hooked::new();
+        let hub = Hub::builder().log(log.clone()).build().unwrap();
+        let topic = hub.raw("n");
+        let mut first = None;
+        for event in events {
+            let id = topic.publish(Event::data(event)).await.unwrap();
+            first.get_or_insert(id);
         }
-        self.0.inner.read(topic, start, limit, now)
+        let (inner, of_hook, mut reads) = (Arc::clone(&log.inner), hub.clone(), 0);
+        log.hook(move |call| {
+            reads += u64::from(call == Call::Read);
+            // The second piece of what it replays.
+            if call == Call::Read && reads == 2 {
+                assert_eq!(of_hook.revoke("ann"), 1);
+                let secret = Record::event(&Event::data("secret"), None).unwrap();
+                let appended = inner.append(&N, secret, &Retention::new(), SystemTime::now());
+                appended.into_ready().unwrap().unwrap();
+            }
+        });
+        Self {
+            hub,
+            first: first.unwrap(),
+        }
     }
 
-    fn watch(&self, topic: &TopicName, waker: Waker, now: SystemTime) -> Watch {
-        self.0.inner.watch(topic, waker, now)
+    /// More small events than are read at once, so that the poll that has sent the last of them reads on, and has
+    /// room for what it finds.
+    async fn after_small_events() -> Self {
+        Self::after((1..=1_010).map(|n| n.to_string())).await
     }
 
-    fn stats(&self, topic: &TopicName) -> Option<LogStats> {
-        self.0.inner.stats(topic)
+    fn last_event_id(&self) -> (&'static str, String) {
+        ("last-event-id", sibling(&self.first, 0))
     }
+}
+
+/// The end frame is last, and what was published after the revocation is not there.
+#[track_caller]
+fn assert_ended(received: &[Message]) {
+    let secret = received.iter().position(|message| &*message.data == "secret");
+    assert_eq!(secret, None, "of {}", received.len());
+    assert_eq!(received.last().unwrap().last_event_id, "sse-end");
+}
+
+/// A stream in which a function emits what it reads.
+#[get("/emitted")]
+#[sse_stream]
+async fn emitted(request: HttpRequest, hub: web::Data<Hub>) -> Result<(), Error> {
+    let mut events = hub.subscribe("n").tag("ann").on(&request);
+    while let Some(frame) = events.next().await {
+        emit!(frame?);
+    }
+    Ok(())
 }
 
 /// It is revoked, and something is published, while it reads.
 #[actix_web::test]
 async fn what_is_published_after_the_revocation_is_not_sent_even_to_who_reads_at_that_time() {
-    const N: TopicName = TopicName::from_static("n");
-    let log = Shared(Arc::new(Meanwhile {
-        inner: MemoryLog::new(),
-        reads: AtomicU64::new(0),
-        does: OnceLock::new(),
-    }));
-    let hub = Hub::builder().log(log.clone()).build().unwrap();
-    let first = hub
-        .raw("n")
-        .publish(Event::data("x".repeat(9_000)))
-        .await
-        .unwrap();
-    hub.raw("n")
-        .publish(Event::data("y".repeat(9_000)))
-        .await
-        .unwrap();
-    let (inner, of_hook) = (log.clone(), hub.clone());
-    let hook = move |read| {
-        // The second piece of what it replays.
-        if read == 2 {
-            assert_eq!(of_hook.revoke("ann"), 1);
-            let secret = Record::event(&Event::data("secret"), None).unwrap();
-            let appended = inner.append(&N, secret, &Retention::new(), SystemTime::now());
-            appended.into_ready().unwrap().unwrap();
+    let revoked = Revoked::after(["x".repeat(9_000), "y".repeat(9_000)]).await;
+    let request = TestRequest::get().insert_header(revoked.last_event_id());
+    let stream = respond(revoked.hub.subscribe("n").tag("ann"), request);
+    assert_ended(&stream.collect().await);
+}
+
+#[actix_web::test]
+async fn nor_if_the_poll_that_sends_has_read_it() {
+    let revoked = Revoked::after_small_events().await;
+    let request = TestRequest::get().insert_header(revoked.last_event_id());
+    let stream = respond(revoked.hub.subscribe("n").tag("ann"), request);
+    assert_ended(&stream.collect().await);
+}
+
+/// As [`what_is_published_after_the_revocation_is_not_sent_even_to_who_reads_at_that_time`], through a socket.
+async fn assert_ended_over_http1(path: &str) {
+    let revoked = Revoked::after_small_events().await;
+    let serving = serve_hub(&revoked.hub, |app| {
+        app.service(emitted).route("/{tag}", web::get().to(tagged));
+    });
+    let mut reader = Reader::back(serving.addr(), path, sibling(&revoked.first, 0)).await;
+    let body = reader.rest().await;
+    assert!(body.contains("data: 2\n\n"));
+    assert!(body.ends_with(ENDED), "{body}");
+    assert!(!body.contains("secret"));
+}
+
+#[actix_web::test]
+async fn nor_through_a_socket() {
+    assert_ended_over_http1("/ann").await;
+}
+
+#[actix_web::test]
+async fn nor_if_a_function_emits_what_it_has_read() {
+    assert_ended_over_http1("/emitted").await;
+}
+
+/// What a function emits before there is a body.
+#[sse_stream]
+async fn early(request: HttpRequest, hub: web::Data<Hub>) {
+    hub.admit(&request, "ann");
+    hub.revoke("ann");
+    emit!("secret");
+    pending::<()>().await;
+}
+
+#[actix_web::test]
+async fn nor_what_was_emitted_before_the_head() {
+    let hub = Hub::new().unwrap();
+    let serving = serve_hub(&hub, |app| _ = app.route("/early", web::get().to(early)));
+    let mut reader = Reader::new(serving.addr(), "/early").await;
+    assert_eq!(reader.rest().await, ENDED);
+}
+
+/// Polled by hand, without a body that would look as well.
+#[actix_web::test]
+async fn nor_given_by_a_subscription() {
+    let revoked = Revoked::after_small_events().await;
+    let request = TestRequest::get().insert_header(revoked.last_event_id());
+    let request = request.to_http_request();
+    let events = revoked.hub.subscribe("n").tag("ann").on(&request);
+    let frames: Vec<_> = within("its end", events.map(Result::unwrap).collect()).await;
+    let given: Vec<_> = frames
+        .iter()
+        .map(|frame| String::from_utf8_lossy(frame))
+        .collect();
+    assert!(given.first().unwrap().ends_with("data: 1\n\n"));
+    assert!(given.len() > 900);
+    assert!(!given.iter().any(|frame| frame.contains("secret")));
+}
+
+/// Where actix would copy it, a large event leaves in pieces.
+#[actix_web::test]
+async fn an_event_of_which_a_part_has_left_is_sent_to_its_end() {
+    let hub = Hub::new().unwrap();
+    let request = TestRequest::get().to_http_request();
+    hub.admit(&request, "ann");
+    let large = Frame::from(Event::data("x".repeat(100_000)));
+    let frames = stream::iter([large.clone(), Frame::from(Event::data("later"))]);
+    let held = Rc::new(());
+    let of_stream = Rc::clone(&held);
+    let frames = frames.chain(stream::pending()).inspect(move |_| _ = &of_stream);
+    let response = Sse::new(frames).respond_to(&request);
+    let mut body = pin!(response.into_body());
+
+    let (mut sent, mut chunks) = (Vec::new(), 0);
+    while let Some(chunk) = within("a chunk", poll_fn(|cx| body.as_mut().poll_next(cx))).await {
+        let chunk = chunk.unwrap();
+        assert!(chunk.len() < 21 * 1024, "{}", chunk.len());
+        sent.extend_from_slice(&chunk);
+        chunks += 1;
+        if chunks == 3 {
+            assert_eq!(hub.revoke("ann"), 1);
         }
-    };
-    log.0.does.set(Does(Mutex::new(Box::new(hook)))).unwrap();
-    let request = TestRequest::get().insert_header(("last-event-id", sibling(&first, 0)));
-    let stream = respond(hub.subscribe("n").tag("ann"), request);
-    let received = stream.collect().await;
-    let names: Vec<_> = received.iter().map(|message| &*message.event).collect();
-    assert!(
-        !received.iter().any(|message| &*message.data == "secret"),
-        "{names:?}"
-    );
-    assert_eq!(received.last().unwrap().last_event_id, "sse-end");
+        // What the stream holds is released before the rest has left.
+        assert_eq!(Rc::strong_count(&held), if chunks <= 3 { 2 } else { 1 });
+    }
+    let all = [b"retry: 3000\n", &*large, ENDED.as_bytes()].concat();
+    assert!(sent == all, "{chunks} chunks of {} bytes", sent.len());
+}
+
+/// A stream may have as many tags and filters as it likes; they are dropped one by one, and not within each other.
+#[tokio::test]
+async fn thirty_thousand_tags_and_filters_harm_nobody() {
+    const MANY: usize = 30_000;
+    let hub = Hub::new().unwrap();
+    let serving = serve_hub(&hub, |app| {
+        app.route(
+            "/",
+            web::get().to(async |request: HttpRequest, hub: web::Data<Hub>| {
+                let mut stream = hub.subscribe("n");
+                for n in 0..MANY {
+                    hub.admit(&request, n.to_string());
+                    stream = stream.filter(|_: &u64| true);
+                }
+                stream
+            }),
+        );
+    });
+    let mut first = Reader::new(serving.addr(), "/").await;
+    let mut second = Reader::new(serving.addr(), "/").await;
+    until("two readers", async || hub.stats().streams == 2).await;
+    let ids = count(&hub, "n", 1..=1).await;
+    assert_eq!(first.next().await, event(&ids[0], 1));
+    drop(first);
+    until("one reader", async || hub.stats().streams == 1).await;
+    assert_eq!(second.next().await, event(&ids[0], 1));
+    // The first one's tags may still be on their way out.
+    assert!(hub.revoke(&(MANY - 1).to_string()) >= 1);
+    assert_eq!(second.rest().await, ENDED);
+    Reader::new(serving.addr(), "/").await;
 }

@@ -1,11 +1,11 @@
 //! Several topics on one stream, and the one id that resumes all of them.
 
 use actix_web::web;
-use sse_actix::{EventId, Hub, Position, Positions, Subscription, TooManyTopics, TopicName, TopicOptions};
+use sse_actix::{CombineError, EventId, Hub, Position, Positions, Subscription, TopicName, TopicOptions};
 
 use super::{Reader, count, data, event, gap, id_of, serve_hub, sibling};
 
-async fn both(hub: web::Data<Hub>) -> Result<Subscription, TooManyTopics> {
+async fn both(hub: web::Data<Hub>) -> Result<Subscription, CombineError> {
     hub.subscribe("a").and(hub.subscribe("b"))
 }
 
@@ -123,6 +123,31 @@ async fn a_topic_without_ids_is_in_none() {
     assert_eq!(back.next().await, event(&ids[0], 5));
 }
 
+/// Before the digest of names had a key, these two had the same, so the first position in an id was taken for both topics.
+#[tokio::test]
+async fn topics_whose_names_once_had_the_same_digest_are_resumed_each_by_its_own_position() {
+    const ONE: &str = "room:1336536";
+    const OTHER: &str = "room:2398200";
+    async fn rooms(hub: web::Data<Hub>) -> Result<Subscription, CombineError> {
+        hub.subscribe(ONE).and(hub.subscribe(OTHER))
+    }
+    let hub = Hub::new().unwrap();
+    let serving = serve_hub(&hub, |app| _ = app.route("/", web::get().to(rooms)));
+    let mut reader = Reader::new(serving.addr(), "/").await;
+    let one = count(&hub, ONE, 1..=2).await;
+    assert_eq!(data(&reader.take(2).await), ["1", "2"]);
+    let other = count(&hub, OTHER, 3..=3).await;
+    let last = reader.next().await;
+    assert_eq!(last, event(format!("{},{}", one[1], other[0]), 3));
+    drop(reader);
+
+    let one = count(&hub, ONE, 4..=4).await;
+    let mut back = Reader::back(serving.addr(), "/", id_of(&last)).await;
+    assert_eq!(back.next().await, event(format!("{},{}", one[0], other[0]), 4));
+    let other = count(&hub, OTHER, 5..=5).await;
+    assert_eq!(back.next().await, event(format!("{},{}", one[0], other[0]), 5));
+}
+
 #[test]
 fn more_than_an_id_can_say_are_refused_and_so_is_one_twice() {
     let hub = Hub::new().unwrap();
@@ -147,7 +172,7 @@ fn more_than_an_id_can_say_are_refused_and_so_is_one_twice() {
 
 #[tokio::test]
 async fn as_many_as_there_may_be_are_resumed_by_one_header() {
-    async fn all(hub: web::Data<Hub>) -> Result<Subscription, TooManyTopics> {
+    async fn all(hub: web::Data<Hub>) -> Result<Subscription, CombineError> {
         let mut all = hub.subscribe(topic(0));
         for nth in 1..Positions::MAX {
             all = all.and(hub.subscribe(topic(nth)))?;
@@ -183,4 +208,12 @@ async fn as_many_as_there_may_be_are_resumed_by_one_header() {
     let mut received = data(&events);
     received.sort_unstable();
     assert_eq!(received, expected);
+}
+
+#[tokio::test]
+async fn subscriptions_of_two_hubs_share_no_stream() {
+    let [one, other] = [Hub::new().unwrap(), Hub::new().unwrap()];
+    let error = one.subscribe("a").and(other.subscribe("b")).unwrap_err();
+    assert!(error.to_string().contains("are of two hubs"), "{error}");
+    assert!(one.subscribe("a").and(one.clone().subscribe("b")).is_ok());
 }

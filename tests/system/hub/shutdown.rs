@@ -1,11 +1,13 @@
 //! When the server ends, what was published before it is delivered first.
 
-use std::{future::poll_fn, pin::pin};
+use std::{future::poll_fn, pin::pin, time::Duration};
 
 use actix_web::{Responder as _, body::MessageBody as _, test::TestRequest, web};
-use futures_util::FutureExt as _;
-use sse_actix::{Hub, Shutdown, Subscription, TooManyTopics, TopicOptions};
-use sse_tests::http2::Http2;
+use futures_util::{FutureExt as _, future::join};
+use h2::client;
+use sse_actix::{CombineError, Event, Hub, Shutdown, Subscription, TopicOptions};
+use sse_tests::{http2::Http2, patience::until, wire::Wire};
+use tokio::{net::TcpSocket, time::sleep};
 
 use super::{Reader, count, serve_hub, sibling, without_positions};
 
@@ -20,7 +22,7 @@ fn numbers(body: &str) -> Vec<u64> {
 
 #[tokio::test]
 async fn everything_that_was_published_before_is_delivered() {
-    async fn both(hub: web::Data<Hub>) -> Result<Subscription, TooManyTopics> {
+    async fn both(hub: web::Data<Hub>) -> Result<Subscription, CombineError> {
         hub.subscribe("n").and(hub.subscribe("m"))
     }
     let hub = Hub::builder()
@@ -122,5 +124,57 @@ async fn what_the_worker_has_not_looked_at_yet_is_delivered_too() {
             (1..=3_000).collect::<Vec<_>>(),
             "filtered: {filtered}"
         );
+    }
+}
+
+/// Eight megabytes, which a client takes for seconds after the shutdown: as long as it takes them, it gets them.
+#[tokio::test]
+async fn who_reads_slowly_gets_what_was_published_before() {
+    const EVENTS: usize = 400;
+    let large = "x".repeat(20_000);
+    let options = TopicOptions::log().max_bytes(16 * 1024 * 1024);
+    let hub = Hub::builder().topics(options).build().unwrap();
+    let serving = serve_hub(&hub, |app| {
+        app.route("/", web::get().to(async |hub: web::Data<Hub>| hub.subscribe("n")));
+    });
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let mut over_http1 = Wire::over(socket.connect(serving.addr()).await.unwrap());
+    over_http1.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n").await;
+    over_http1.head().await;
+    let settings = &mut client::Builder::new();
+    let settings = settings
+        .initial_window_size(65_535)
+        .initial_connection_window_size(65_535);
+    let mut client = Http2::with(serving.addr(), settings).await;
+    let mut over_http2 = client.get("/").await;
+    until("two readers", async || hub.stats().streams == 2).await;
+    for _ in 0..EVENTS {
+        hub.raw("n").publish(Event::data(large.as_str())).await.unwrap();
+    }
+    serving.shutdown().fire();
+
+    let slow = async {
+        let mut body = Vec::new();
+        while let Some(chunk) = over_http1.chunk().await {
+            body.extend_from_slice(&chunk);
+            sleep(Duration::from_millis(chunk.len() as u64 / 4_000)).await;
+        }
+        body
+    };
+    let slow_too = async {
+        let mut body = Vec::new();
+        while let Some(frame) = over_http2.frame().await {
+            body.extend_from_slice(&frame);
+            sleep(Duration::from_millis(frame.len() as u64 / 4_000)).await;
+        }
+        body
+    };
+    let (one, other) = join(slow, slow_too).await;
+    for body in [one, other] {
+        let body = without_positions(&String::from_utf8(body).unwrap());
+        let event = format!("data: {large}\n\n");
+        assert_eq!(body.matches(&event).count(), EVENTS);
+        assert!(body.lines().last().unwrap().starts_with("retry: "));
     }
 }

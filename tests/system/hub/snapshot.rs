@@ -2,16 +2,21 @@
 
 use std::{
     collections::BTreeMap,
+    future::ready,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use actix_web::{error::ErrorInternalServerError, web};
+use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
-use sse_actix::{Event, EventId, Hub, TopicOptions};
+use sse_actix::{Event, EventId, Hub, KeepAlive, TopicOptions};
+use sse_tests::patience::within;
+use tokio::time::sleep;
 
 use super::{Reader, count, data, event, gap, id_of, serve_hub, sibling};
 
@@ -251,4 +256,170 @@ async fn a_new_client_gets_so_much_history() {
     let more = count(&hub, "n", 1..=1).await;
     assert_eq!(none.next().await, event(&more[0], 1));
     assert_eq!(back.next().await, event(&more[0], 1));
+}
+
+/// A thread that counts on a topic, so many numbers each millisecond, until it is stopped.
+struct Publisher {
+    goes_on: Arc<AtomicBool>,
+    thread: thread::JoinHandle<u64>,
+}
+
+impl Publisher {
+    fn start(hub: &Hub, each_millisecond: u64) -> Self {
+        let goes_on = Arc::new(AtomicBool::new(true));
+        let (is_wanted, topic) = (Arc::clone(&goes_on), hub.topic("n"));
+        let thread = thread::spawn(move || {
+            let mut number = 0_u64;
+            while is_wanted.load(Ordering::SeqCst) {
+                for _ in 0..each_millisecond {
+                    number += 1;
+                    topic.publish_blocking(&number).unwrap();
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+            number
+        });
+        Self { goes_on, thread }
+    }
+
+    /// The last number.
+    fn stop(self) -> u64 {
+        self.goes_on.store(false, Ordering::SeqCst);
+        self.thread.join().unwrap()
+    }
+}
+
+/// Retention is shorter than a snapshot takes, so each snapshot is overtaken. Live events come all the same.
+#[tokio::test]
+async fn who_is_overtaken_by_each_snapshot_gets_live_events_between() {
+    let hub = Hub::builder()
+        .topic("n", TopicOptions::log().max_events(10))
+        .build()
+        .unwrap();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count_taken = Arc::clone(&taken);
+    let serving = serve_hub(&hub, move |app| {
+        let taken = Arc::clone(&count_taken);
+        app.route(
+            "/",
+            web::get().to(move |hub: web::Data<Hub>| {
+                let taken = Arc::clone(&taken);
+                ready(hub.subscribe("n").snapshot(async move |_| {
+                    taken.fetch_add(1, Ordering::SeqCst);
+                    sleep(Duration::from_millis(50)).await;
+                    Event::data("state").event("snapshot")
+                }))
+            }),
+        );
+    });
+    let publisher = Publisher::start(&hub, 20);
+
+    let mut reader = Reader::new(serving.addr(), "/").await;
+    let (mut live, mut last) = (0, 0);
+    while live < 500 || taken.load(Ordering::SeqCst) < 3 {
+        let frame = reader.next().await;
+        let number = frame
+            .rsplit_once("data: ")
+            .and_then(|(_, data)| data.trim_end().parse::<u64>().ok());
+        if let Some(number) = number {
+            assert!(number > last, "{number} after {last}");
+            last = number;
+            live += 1;
+        }
+    }
+    // Two thousand events and more were published in the time of one snapshot.
+    assert!(
+        live > taken.load(Ordering::SeqCst) * 10,
+        "{live} live, {taken:?} snapshots"
+    );
+    let number = publisher.stop();
+
+    // Once it is quiet, the last snapshot is the newest state, and says where it is.
+    let head = count(&hub, "n", [number + 1]).await.remove(0);
+    let snapshots = taken.load(Ordering::SeqCst);
+    loop {
+        let frame = reader.next().await;
+        if frame.contains(head.as_str()) {
+            break;
+        }
+    }
+    assert!(taken.load(Ordering::SeqCst) <= snapshots + 1);
+    let mut back = Reader::back(serving.addr(), "/", &head).await;
+    let next = count(&hub, "n", [number + 2]).await.remove(0);
+    assert_eq!(back.next().await, event(&next, number + 2));
+}
+
+/// Several events of a snapshot, polled one by one, with another topic beside it.
+#[actix_web::test]
+async fn each_event_of_a_snapshot_comes_also_one_by_one() {
+    let hub = Hub::new().unwrap();
+    let state = async |_| ["one", "two", "three"].map(Event::data).to_vec();
+    let both = hub
+        .subscribe("a")
+        .and(hub.subscribe("b").snapshot(state))
+        .unwrap();
+    let frames = both.map(|frame| format!("{:?}", frame.unwrap()));
+    let of_snapshot = frames.filter(|frame| ready(!frame.contains("sse-position")));
+    let frames: Vec<_> = within("the snapshot", of_snapshot.take(3).collect()).await;
+    let order: Vec<_> = frames
+        .iter()
+        .filter_map(|frame| {
+            ["one", "two", "three"]
+                .into_iter()
+                .find(|data| frame.contains(data))
+        })
+        .collect();
+    assert_eq!(order, ["one", "two", "three"], "{frames:?}");
+}
+
+/// A snapshot that is larger than a chunk comes whole, without an event or a keep-alive that would wake its reader.
+#[tokio::test]
+async fn a_large_snapshot_comes_whole() {
+    let hub = Hub::new().unwrap();
+    let serving = serve_hub(&hub, |app| {
+        app.route(
+            "/",
+            web::get().to(async |hub: web::Data<Hub>| {
+                let large = async |_| {
+                    sleep(Duration::from_millis(20)).await;
+                    (0..200)
+                        .map(|n| Event::data(format!("{n} {}", "x".repeat(1_000))))
+                        .collect::<Vec<_>>()
+                };
+                hub.subscribe("n").snapshot(large).keep_alive(KeepAlive::OFF)
+            }),
+        );
+    });
+    let mut reader = Reader::new(serving.addr(), "/").await;
+    for n in 0..200 {
+        assert!(reader.next().await.contains(&format!("data: {n} x")));
+    }
+}
+
+/// However long a snapshot takes, live events come between two.
+#[tokio::test]
+async fn a_slow_snapshot_leaves_room_for_events_too() {
+    let hub = Hub::builder()
+        .topic("n", TopicOptions::log().max_events(3))
+        .build()
+        .unwrap();
+    let serving = serve_hub(&hub, |app| {
+        app.route(
+            "/",
+            web::get().to(async |hub: web::Data<Hub>| {
+                hub.subscribe("n").snapshot(async |_| {
+                    sleep(Duration::from_millis(1_200)).await;
+                    Event::data("state").event("snapshot")
+                })
+            }),
+        );
+    });
+    let publisher = Publisher::start(&hub, 1);
+    let mut reader = Reader::new(serving.addr(), "/").await;
+    let mut live = 0;
+    while live < 20 {
+        let frame = reader.next().await;
+        live += usize::from(!frame.contains("event: "));
+    }
+    publisher.stop();
 }

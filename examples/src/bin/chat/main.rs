@@ -185,7 +185,7 @@ async fn main() -> io::Result<()> {
             .service(shared_event_source())
             .service(chat)
     })
-    .listen(listener)
+    .listen(listener)?
     .run()
     .await
 }

@@ -52,14 +52,14 @@ async fn main() -> io::Result<()> {
 
     let streams = Streams::new(&sites, sessions, &shutdown)?;
     let streams = Server::new(move || App::new().configure(|app| streams.configure(app)))
-        .listen_rustls(streams_socket, tls.clone())
+        .listen_rustls_0_23(streams_socket, tls.clone())?
         .shut_down_by(&shutdown);
     let pages = sites.clone();
     let wall = Server::new(move || App::new().configure(|app| pages.configure_wall(app)))
-        .listen_rustls(wall_socket, tls.clone())
+        .listen_rustls_0_23(wall_socket, tls.clone())?
         .shut_down_by(&shutdown);
     let elsewhere = Server::new(move || App::new().configure(|app| sites.configure_elsewhere(app)))
-        .listen_rustls(elsewhere_socket, tls)
+        .listen_rustls_0_23(elsewhere_socket, tls)?
         .shut_down_by(&shutdown);
     tokio::try_join!(streams.run(), wall.run(), elsewhere.run())?;
     Ok(())

@@ -120,7 +120,7 @@ async fn main() -> io::Result<()> {
             .app_data(web::JsonConfig::default().limit(16 * 1024));
         app.service((page, ask, list, read, gateway))
     })
-    .listen(listener)
+    .listen(listener)?
     .run()
     .await
 }

@@ -81,7 +81,7 @@ async fn lead() -> Result<(), Box<dyn Error>> {
             .service(control)
             .service(events)
     });
-    server.listen(listener).shut_down_by(&shutdown).run().await?;
+    server.listen(listener)?.shut_down_by(&shutdown).run().await?;
     fleet.end();
     redis.end().await;
     Ok(())

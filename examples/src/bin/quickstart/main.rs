@@ -4,7 +4,8 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use actix_web::{App, Error, Responder, get, web};
+use actix_web::{App, Error, HttpResponse, Responder, get, web};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 use sse_actix::{Event, LastEventId, Server, sse_stream};
 use sse_examples::CommandLine;
@@ -61,6 +62,16 @@ async fn page() -> impl Responder {
     web::Html::new(include_str!("page.html"))
 }
 
+/// What Prometheus scrapes.
+#[get("/metrics")]
+async fn metrics(prometheus: web::Data<PrometheusHandle>) -> impl Responder {
+    sse_actix::metrics::report();
+    prometheus.run_upkeep();
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4")
+        .body(prometheus.render())
+}
+
 #[actix_web::main]
 async fn main() -> io::Result<()> {
     let command_line = CommandLine::read("quickstart", Some("LOG_FILE"));
@@ -71,11 +82,14 @@ async fn main() -> io::Result<()> {
         web::Data::new(Machine::watch()),
         web::Data::new(command_line.file),
     );
+    let prometheus = PrometheusBuilder::new().install_recorder();
+    let prometheus = web::Data::new(prometheus.map_err(io::Error::other)?);
     Server::new(move || {
         let app = App::new().app_data(machine.clone()).app_data(path.clone());
+        let app = app.app_data(prometheus.clone()).service(metrics);
         app.service(page).service(events).service(log_lines)
     })
-    .listen(listener)
+    .listen(listener)?
     .run()
     .await
 }

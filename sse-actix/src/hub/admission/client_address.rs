@@ -1,21 +1,33 @@
 //! Whose request it is, as far as addresses tell.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    iter,
+    net::{IpAddr, Ipv6Addr},
+};
 
-use actix_web::{HttpRequest, http::header};
+use actix_web::{
+    HttpRequest,
+    http::header::{self, HeaderName, HeaderValue},
+};
 use ipnet::IpNet;
 
-/// The address that limits count by: a whole /64 of IPv6, since one customer has that many.
-pub(in crate::hub) fn address_of(request: &HttpRequest, proxies: &[IpNet]) -> Option<IpAddr> {
-    let mut address = plain(request.peer_addr()?.ip());
-    let trusted = |address: IpAddr| proxies.iter().any(|proxy| proxy.contains(&address));
-    if trusted(address) {
+use crate::extract::header_text::{split_pair, trim_blanks};
+
+/// The address that limits count by: a whole /64 of IPv6, since one customer has that many. `None` if the client came over
+/// a unix socket, and nobody is trusted there.
+pub(in crate::hub) fn address_of(request: &HttpRequest, proxies: &TrustedProxies) -> Option<IpAddr> {
+    let mut address = match request.peer_addr() {
+        Some(peer) => plain(peer.ip()),
+        None if proxies.unix_sockets => THE_UNIX_SOCKET,
+        None => return None,
+    };
+    if address == THE_UNIX_SOCKET || proxies.contain(address) {
         // Each proxy appends the address of its client. So the last address that is not a trusted proxy is the
         // client's. The client may have written those before it.
-        for hop in hops(request).into_iter().rev() {
+        for hop in hops(request, &proxies.header).into_iter().rev() {
             let Some(hop) = hop else { break };
             address = hop;
-            if !trusted(address) {
+            if !proxies.contain(address) {
                 break;
             }
         }
@@ -23,33 +35,89 @@ pub(in crate::hub) fn address_of(request: &HttpRequest, proxies: &[IpNet]) -> Op
     Some(network(address))
 }
 
-/// What `Forwarded` says, else `X-Forwarded-For`; `None` for a hop that is no address.
-fn hops(request: &HttpRequest) -> Vec<Option<IpAddr>> {
-    let list = |name| {
-        let values = request.headers().get_all(name);
-        let values = values.filter_map(|value| value.to_str().ok());
-        values
-            .flat_map(|value| value.split(','))
-            .map(|hop| hop.trim().to_owned())
-            .collect::<Vec<_>>()
-    };
-    let forwarded = list(header::FORWARDED);
-    if forwarded.is_empty() {
-        return list(header::X_FORWARDED_FOR)
-            .iter()
-            .map(|hop| parse(hop))
+/// What [`HubBuilder::trusted_proxy`](crate::HubBuilder::trusted_proxy) takes for all peers of a unix socket.
+pub(in crate::hub) const UNIX_SOCKETS: &str = "unix:";
+
+/// Stands for a proxy behind a unix socket, which has no address. No client has this one.
+const THE_UNIX_SOCKET: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// The proxies that say whose request it is, and where they say it.
+pub(in crate::hub) struct TrustedProxies {
+    pub(in crate::hub) networks: Vec<IpNet>,
+    /// Whether all peers of a unix socket are trusted.
+    pub(in crate::hub) unix_sockets: bool,
+    pub(in crate::hub) header: HeaderName,
+}
+
+impl TrustedProxies {
+    fn contain(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// The addresses in the header that the proxies set. Another header is not looked at: a proxy passes on what a client has
+/// written there. `None` for a hop that is no address.
+fn hops(request: &HttpRequest, name: &HeaderName) -> Vec<Option<IpAddr>> {
+    let values = request.headers().get_all(name);
+    // Bytes: the client may have begun the line with what is no text, and the proxy's own entry still ends it.
+    let values = values.map(HeaderValue::as_bytes);
+    if *name != header::FORWARDED {
+        return values
+            .flat_map(|value| value.split(|byte| *byte == b','))
+            .map(parse)
             .collect();
     }
-    let of_hop = |hop: &String| {
-        let pairs = hop.split(';').filter_map(|pair| pair.split_once('='));
-        let mut fors = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
-        parse(fors.next()?.1.trim().trim_matches('"'))
-    };
-    forwarded.iter().map(of_hop).collect()
+    let hops = values.flat_map(|value| {
+        let mut hops: Vec<_> = rsplit_unquoted(value, b',').collect();
+        hops.reverse();
+        hops
+    });
+    hops.map(forwarded_for).collect()
+}
+
+/// The parts of a text, from the last one on. A separator within quotes separates nothing. Only the end of a line is the
+/// proxy's own, so quotes are counted from there: the client may have left one open before it.
+fn rsplit_unquoted(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    iter::from_fn(move || {
+        let text = rest.take()?;
+        let Some(at) = last_unquoted(text, separator) else {
+            return Some(text);
+        };
+        rest = text.get(..at);
+        text.get(at + 1..)
+    })
+}
+
+fn last_unquoted(text: &[u8], separator: u8) -> Option<usize> {
+    let mut is_quoted = false;
+    for (at, byte) in text.iter().enumerate().rev() {
+        let is_escaped = || {
+            let before = text.get(..at).unwrap_or_default();
+            before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
+        };
+        if *byte == b'"' && !(is_quoted && is_escaped()) {
+            is_quoted = !is_quoted;
+        } else if *byte == separator && !is_quoted {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// The `for` of one hop of a `Forwarded` header ([RFC 7239, 4](https://www.rfc-editor.org/rfc/rfc7239#section-4)).
+fn forwarded_for(hop: &[u8]) -> Option<IpAddr> {
+    let mut pairs = rsplit_unquoted(hop, b';').filter_map(split_pair);
+    let (_, value) = pairs.find(|(name, _)| name.eq_ignore_ascii_case(b"for"))?;
+    let unquoted = value
+        .strip_prefix(b"\"")
+        .and_then(|value| value.strip_suffix(b"\""));
+    parse(unquoted.unwrap_or(value))
 }
 
 /// An address, with or without a port, an IPv6 address in brackets or not.
-fn parse(text: &str) -> Option<IpAddr> {
+fn parse(text: &[u8]) -> Option<IpAddr> {
+    let text = str::from_utf8(trim_blanks(text)).ok()?;
     let bracketed = || text.strip_prefix('[')?.split(']').next()?.parse().ok();
     let with_port = || text.rsplit_once(':')?.0.parse().ok();
     text.parse().ok().or_else(bracketed).or_else(with_port).map(plain)
@@ -73,32 +141,91 @@ mod tests {
 
     use super::*;
 
-    fn of(peer: &str, header: Option<(&str, &str)>) -> String {
-        let proxies = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+    fn of_header(name: HeaderName, peer: &str, headers: &[(&str, &[u8])]) -> String {
+        let proxies = TrustedProxies {
+            networks: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
+            unix_sockets: false,
+            header: name,
+        };
         let mut request = TestRequest::get().peer_addr(peer.parse().unwrap());
-        if let Some(header) = header {
-            request = request.insert_header(header);
+        for (name, value) in headers {
+            request = request.append_header((*name, HeaderValue::from_bytes(value).unwrap()));
         }
         address_of(&request.to_http_request(), &proxies)
             .unwrap()
             .to_string()
     }
 
+    fn of(peer: &str, xff: Option<&[u8]>) -> String {
+        let headers: Vec<_> = xff.into_iter().map(|value| ("x-forwarded-for", value)).collect();
+        of_header(header::X_FORWARDED_FOR, peer, &headers)
+    }
+
     #[test]
     fn only_a_trusted_proxy_is_believed() {
-        let xff = "x-forwarded-for";
-        assert_eq!(of("192.0.2.1:1", Some((xff, "198.51.100.7"))), "192.0.2.1");
-        assert_eq!(of("10.1.1.1:1", Some((xff, "198.51.100.7"))), "198.51.100.7");
+        assert_eq!(of("192.0.2.1:1", Some(b"198.51.100.7")), "192.0.2.1");
+        assert_eq!(of("10.1.1.1:1", Some(b"198.51.100.7")), "198.51.100.7");
         assert_eq!(of("10.1.1.1:1", None), "10.1.1.1");
         // What the client itself has written comes first, and is ignored.
         assert_eq!(
-            of("10.1.1.1:1", Some((xff, "1.1.1.1, 198.51.100.7, 10.2.2.2"))),
+            of("10.1.1.1:1", Some(b"1.1.1.1, 198.51.100.7, 10.2.2.2")),
             "198.51.100.7"
         );
-        assert_eq!(of("10.1.1.1:1", Some((xff, "1.1.1.1, nonsense"))), "10.1.1.1");
-        assert_eq!(of("10.1.1.1:1", Some((xff, "198.51.100.7:4711"))), "198.51.100.7");
-        let forwarded = r#"for=1.1.1.1, for="[2001:db8:1:2:3::4]:80";proto=https;by=10.0.0.1"#;
-        assert_eq!(of("10.1.1.1:1", Some(("forwarded", forwarded))), "2001:db8:1:2::");
+        assert_eq!(of("10.1.1.1:1", Some(b"\xff, 198.51.100.7")), "198.51.100.7");
+        assert_eq!(of("10.1.1.1:1", Some(b"1.1.1.1, nonsense")), "10.1.1.1");
+        assert_eq!(of("10.1.1.1:1", Some(b"198.51.100.7:4711")), "198.51.100.7");
+    }
+
+    #[test]
+    fn only_the_header_that_was_named_is_believed() {
+        let forwarded = br#"for=1.1.1.1, FOR="[2001:db8:1:2:3::4]:80";proto=https;by=10.0.0.1"#;
+        let both: [(&str, &[u8]); 3] = [
+            ("forwarded", forwarded),
+            ("x-forwarded-for", b"198.51.100.7"),
+            ("cf-connecting-ip", b"198.51.100.8"),
+        ];
+        let of = |name| of_header(name, "10.1.1.1:1", &both);
+        assert_eq!(of(header::FORWARDED), "2001:db8:1:2::");
+        assert_eq!(of(header::X_FORWARDED_FOR), "198.51.100.7");
+        assert_eq!(of(HeaderName::from_static("cf-connecting-ip")), "198.51.100.8");
+        assert_eq!(of(HeaderName::from_static("x-real-ip")), "10.1.1.1");
+    }
+
+    #[test]
+    fn behind_a_unix_socket_only_a_trusted_header_tells() {
+        let of = |unix_sockets, headers: &[(&str, &str)]| {
+            let proxies = TrustedProxies {
+                networks: vec!["10.0.0.0/8".parse().unwrap()],
+                unix_sockets,
+                header: header::X_FORWARDED_FOR,
+            };
+            let mut request = TestRequest::get();
+            for header in headers {
+                request = request.append_header(*header);
+            }
+            address_of(&request.to_http_request(), &proxies).map(|address| address.to_string())
+        };
+        let behind_two = [("x-forwarded-for", "1.1.1.1, 198.51.100.7, 10.2.2.2")];
+        assert_eq!(of(false, &behind_two), None);
+        assert_eq!(of(true, &behind_two).unwrap(), "198.51.100.7");
+        // A proxy that says nothing is one client.
+        assert_eq!(of(true, &[]).unwrap(), "::");
+        assert_eq!(of(true, &[("x-forwarded-for", "unix:")]).unwrap(), "::");
+    }
+
+    #[test]
+    fn what_a_client_writes_into_a_quoted_part_is_no_address() {
+        for forwarded in [
+            r#"host="a;for=6.6.6.6;x";for=192.0.2.1"#,
+            r#"for=192.0.2.1;host="a;for=6.6.6.6;x""#,
+            r#"for=192.0.2.1;host="a,for=6.6.6.6;x""#,
+            r#"for="6.6.6.6, for=192.0.2.1"#,
+            r#"for=6.6.6.6, for="192.0.2.1";host="a\"b""#,
+        ] {
+            let headers: [(&str, &[u8]); 1] = [("forwarded", forwarded.as_bytes())];
+            let address = of_header(header::FORWARDED, "10.1.1.1:1", &headers);
+            assert_eq!(address, "192.0.2.1", "{forwarded}");
+        }
     }
 
     #[test]

@@ -5,20 +5,23 @@ use std::{
     fmt,
     hash::Hash,
     net::IpAddr,
-    num::NonZeroU32,
     ops::RangeInclusive,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use actix_web::http::StatusCode;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use ipnet::IpNet;
+use actix_web::{HttpRequest, http::StatusCode};
 use sse_actix_core::Retry;
 
+#[cfg(feature = "rate-limit")]
+use std::num::NonZeroU32;
+
+use super::client_address::{TrustedProxies, address_of};
+#[cfg(feature = "rate-limit")]
+use super::rate::ConnectRate;
 use crate::hub::stats::TurnedAway;
 
 #[derive(Debug, Clone)]
@@ -26,6 +29,7 @@ pub(in crate::hub) struct LimitSettings {
     pub(in crate::hub) streams: Option<usize>,
     pub(in crate::hub) per_tag: Option<usize>,
     pub(in crate::hub) per_address: Option<usize>,
+    #[cfg(feature = "rate-limit")]
     pub(in crate::hub) per_minute: Option<NonZeroU32>,
     pub(in crate::hub) retry: RangeInclusive<Duration>,
 }
@@ -36,6 +40,7 @@ impl Default for LimitSettings {
             streams: None,
             per_tag: None,
             per_address: None,
+            #[cfg(feature = "rate-limit")]
             per_minute: None,
             retry: Duration::from_secs(30)..=Duration::from_secs(60),
         }
@@ -43,9 +48,12 @@ impl Default for LimitSettings {
 }
 
 pub(in crate::hub) struct Limits {
-    quotas: LimitSettings,
-    pub(in crate::hub) proxies: Vec<IpNet>,
-    rate: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    settings: LimitSettings,
+    proxies: TrustedProxies,
+    /// Somebody has no address.
+    no_address: Once,
+    #[cfg(feature = "rate-limit")]
+    rate: ConnectRate,
     /// Permits that are taken.
     permits: AtomicUsize,
     /// The streams that have begun to read.
@@ -66,11 +74,26 @@ pub enum LimitExceeded {
     PerTag,
     /// [`max_streams_per_address`](crate::HubBuilder::max_streams_per_address).
     PerAddress,
-    /// [`max_connects_per_minute`](crate::HubBuilder::max_connects_per_minute).
+    /// `HubBuilder::max_connects_per_minute` (feature `rate-limit`).
     PerMinute,
 }
 
 impl LimitExceeded {
+    #[cfg(feature = "metrics")]
+    pub(in crate::hub) const ALL: [Self; 4] =
+        [Self::Streams, Self::PerTag, Self::PerAddress, Self::PerMinute];
+
+    /// As metrics name it.
+    #[cfg(feature = "metrics")]
+    pub(in crate::hub) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Streams => "streams",
+            Self::PerTag => "per_tag",
+            Self::PerAddress => "per_address",
+            Self::PerMinute => "per_minute",
+        }
+    }
+
     /// What a client is answered that is no `EventSource`.
     pub(in crate::hub) fn status(self) -> StatusCode {
         match self {
@@ -81,14 +104,13 @@ impl LimitExceeded {
 }
 
 impl Limits {
-    pub(in crate::hub) fn new(quotas: LimitSettings, proxies: Vec<IpNet>) -> Self {
-        let rate = quotas
-            .per_minute
-            .map(|connects| RateLimiter::keyed(Quota::per_minute(connects)));
+    pub(in crate::hub) fn new(settings: LimitSettings, proxies: TrustedProxies) -> Self {
         Self {
-            quotas,
+            #[cfg(feature = "rate-limit")]
+            rate: ConnectRate::new(settings.per_minute),
+            settings,
             proxies,
-            rate,
+            no_address: Once::new(),
             permits: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
             handed_over: AtomicUsize::new(0),
@@ -116,35 +138,53 @@ impl Limits {
         }
     }
 
+    /// The address that a request counts for. The first that has none is told of, where a limit asks for it.
+    pub(in crate::hub) fn address_of(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let address = address_of(request, &self.proxies);
+        #[cfg(feature = "rate-limit")]
+        let is_limited = self.settings.per_address.is_some() || self.settings.per_minute.is_some();
+        #[cfg(not(feature = "rate-limit"))]
+        let is_limited = self.settings.per_address.is_some();
+        if address.is_none() && is_limited {
+            self.no_address.call_once(|| {
+                tracing::warn!(
+                    target: "sse_actix",
+                    "a client that came over a unix socket has no address: limits by address do not hold there; if a proxy connects, say `trusted_proxy(\"unix:\")`"
+                );
+            });
+        }
+        address
+    }
+
     /// After how long who is turned away comes back.
     pub(in crate::hub) fn retry(&self) -> Retry {
         let [low, high] =
-            [self.quotas.retry.start(), self.quotas.retry.end()].map(|end| Retry::from(*end).as_millis());
+            [self.settings.retry.start(), self.settings.retry.end()].map(|end| Retry::from(*end).as_millis());
         Retry::from(Duration::from_millis(fastrand::u32(low..=high.max(low)).into()))
     }
 
     /// Forgets addresses that were not seen for long.
+    #[cfg(feature = "rate-limit")]
     pub(in crate::hub) fn maintain(&self) {
-        if let Some(rate) = &self.rate {
-            rate.retain_recent();
-        }
+        self.rate.forget_old();
     }
 
     /// Whether an address comes too fast. Asked once a request.
+    #[cfg(feature = "rate-limit")]
     pub(in crate::hub) fn check_rate(&self, address: Option<IpAddr>) -> Result<(), LimitExceeded> {
-        match (&self.rate, address) {
-            (Some(rate), Some(address)) if rate.check_key(&address).is_err() => {
-                Err(self.refuse(LimitExceeded::PerMinute))
-            }
+        match address {
+            Some(address) if self.rate.is_exceeded(address) => Err(self.refuse(LimitExceeded::PerMinute)),
             _ => Ok(()),
         }
     }
 
-    fn refuse(&self, overload: LimitExceeded) -> LimitExceeded {
-        if let Some(counter) = self.turned_away.get(overload as usize) {
+    fn refuse(&self, limit: LimitExceeded) -> LimitExceeded {
+        if let Some(counter) = self.turned_away.get(limit as usize) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
-        overload
+        #[cfg(feature = "metrics")]
+        crate::hub::figures::turned_away(limit as usize);
+        limit
     }
 }
 
@@ -178,16 +218,16 @@ impl StreamPermit {
             reads: false,
             handed_over: false,
         };
-        if limits.quotas.streams.is_some_and(|most| permits >= most) {
+        if limits.settings.streams.is_some_and(|most| permits >= most) {
             return Err(limits.refuse(LimitExceeded::Streams));
         }
-        if let (Some(most), Some(address)) = (limits.quotas.per_address, address) {
+        if let (Some(most), Some(address)) = (limits.settings.per_address, address) {
             if !limits.addresses.take(&address, most) {
                 return Err(limits.refuse(LimitExceeded::PerAddress));
             }
             permit.held.get_or_insert_default().address = Some(address);
         }
-        if let Some(most) = limits.quotas.per_tag {
+        if let Some(most) = limits.settings.per_tag {
             for tag in tags {
                 if !limits.tags.take(tag, most) {
                     return Err(limits.refuse(LimitExceeded::PerTag));

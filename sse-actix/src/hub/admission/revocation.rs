@@ -24,12 +24,8 @@ struct TaggedStream {
 impl TagIndex {
     /// Ties a stream to a tag, until the stream and its request are gone.
     pub(in crate::hub) fn admit(&self, control: &StreamControl, tag: Box<str>) {
-        if control.has_tag(&tag)
-            && self
-                .lock()
-                .get(&tag)
-                .is_some_and(|of| of.contains_key(&control.id()))
-        {
+        let is_known = |of: &HashMap<_, _>| of.contains_key(&control.id());
+        if self.lock().get(&tag).is_some_and(is_known) {
             return;
         }
         let admitted = TaggedStream {
@@ -65,14 +61,14 @@ impl TagIndex {
             if at.elapsed() > within {
                 control.revoke();
             } else {
-                control.doubt(soon());
+                control.reauthenticate(soon());
             }
         }
         streams.len()
     }
 
     /// Ends every stream that carries a tag. The clients reconnect and must authenticate again.
-    pub(in crate::hub) fn doubt_all(&self) -> usize {
+    pub(in crate::hub) fn reauthenticate_all(&self) -> usize {
         let mut controls = HashMap::new();
         for of_tag in self.lock().values() {
             let known = of_tag
@@ -81,7 +77,7 @@ impl TagIndex {
             controls.extend(known);
         }
         for control in controls.values() {
-            control.doubt(soon());
+            control.reauthenticate(soon());
         }
         controls.len()
     }

@@ -1,4 +1,4 @@
-//! One poll of a subscription: each part a step further, until nothing moves.
+//! One poll of a subscription: each topic a step further, until nothing moves.
 
 use std::{
     future::Future,
@@ -11,18 +11,16 @@ use std::{
 };
 
 use actix_web::Error;
-use sse_actix_core::{
-    Ahead, Batch, Entry, Event, EventId, GAP_EVENT, LogError, Position, Positions, Record, Start, gap_frame,
-};
+use sse_actix_core::{Ahead, Batch, Entry, EventId, GAP_EVENT, Position, Positions, Start, gap_frame};
 
 use super::{
-    AfterReplay, CATCH_UP, ReadPurpose, ReadState, TopicReader,
     sink::{IdLine, Sink},
+    topic::{AfterReplay, CATCH_UP, ReadPurpose, ReadState, TopicReader},
 };
 use crate::hub::{
     OnGap,
     subscription::selection::GapSize,
-    worker::{PAUSE, Subscriber, Told, TopicCursor, Worker, error_cause},
+    worker::{Subscriber, Told, TopicCursor, Worker},
 };
 
 /// One poll of a subscription.
@@ -33,7 +31,12 @@ pub(super) struct ReadStep<'a, S> {
     /// A topic has not answered yet, so nothing is delivered.
     pub(super) holds_back: bool,
     pub(super) out: &'a mut S,
+    /// How many entries it has passed over in this poll, and not sent.
+    pub(super) passed_over: &'a mut usize,
 }
+
+/// How many entries a reader passes over before others on the thread have a turn.
+pub(super) const TURN: usize = 1_000;
 
 /// Why a poll does not go on.
 pub(super) enum StopReason {
@@ -45,102 +48,123 @@ impl<S: Sink> ReadStep<'_, S> {
     /// Takes a topic one step further. Returns whether it moved; if not, its task is woken when it can.
     pub(super) fn advance(
         &mut self,
-        part: &mut TopicReader,
+        reader: &mut TopicReader,
         cursor: &TopicCursor,
         cx: &mut Context<'_>,
     ) -> Result<bool, StopReason> {
-        let Some(mut work) = part.work.take() else {
-            return Ok(!self.holds_back && self.follow(part, cursor));
+        let Some(mut state) = reader.state.take() else {
+            if let Some(options) = &mut reader.options
+                && options.renewal.poll_due(cx)
+            {
+                self.read(reader, Start::Head, ReadPurpose::Head);
+                return Ok(true);
+            }
+            return Ok(!self.holds_back && self.follow(reader, cursor));
         };
-        if self.holds_back && matches!(*work, ReadState::Deliver(..) | ReadState::Show(..)) {
-            part.work = Some(work);
+        if self.holds_back && matches!(*state, ReadState::Deliver(..) | ReadState::Show(..)) {
+            reader.state = Some(state);
             return Ok(false);
         }
-        match &mut *work {
-            ReadState::Read(read, start, asked) => {
+        match &mut *state {
+            ReadState::Read(read, start, purpose) => {
                 if let Poll::Ready(batch) = Pin::new(read).poll(cx) {
-                    let asked = mem::replace(asked, ReadPurpose::On);
-                    part.answered = true;
+                    let purpose = mem::replace(purpose, ReadPurpose::On);
+                    reader.answered = true;
                     match batch {
-                        Ok(batch) => self.begin(part, cursor, batch, asked)?,
-                        Err(error) => pause(part, &error, *start, asked),
+                        Ok(batch) => self.begin(reader, cursor, batch, purpose)?,
+                        Err(error) => reader.pause(&error, *start, purpose),
                     }
                     return Ok(true);
                 }
             }
-            ReadState::Pause(pause, start, asked) => {
+            ReadState::Pause(pause, start, purpose) => {
                 if pause.as_mut().poll(cx).is_ready() {
-                    let asked = mem::replace(asked, ReadPurpose::On);
-                    self.read(part, *start, asked);
+                    let purpose = mem::replace(purpose, ReadPurpose::On);
+                    self.read(reader, *start, purpose);
                     return Ok(true);
                 }
             }
             ReadState::Deliver(entries, end, next) => {
-                let moved = self.deliver(part, cursor, entries, *end);
+                let moved = self.deliver(reader, cursor, entries, *end);
                 if entries.as_slice().is_empty() {
                     self.subscriber.moves(cursor, *end);
                     match next {
-                        AfterReplay::Read => self.read(part, Start::After(*end), ReadPurpose::On),
-                        AfterReplay::Live => self.worker.reached(cursor, *end),
+                        AfterReplay::Read => self.read(reader, Start::After(*end), ReadPurpose::On),
+                        AfterReplay::Live => {
+                            if let Some(options) = &mut reader.options {
+                                options.becomes_live();
+                            }
+                            self.worker.reader_reached_head(cursor, *end);
+                        }
                     }
                     return Ok(true);
                 }
-                part.work = Some(work);
+                reader.state = Some(state);
                 return Ok(moved);
             }
             ReadState::Snapshot(taking, at) => {
                 if let Poll::Ready(taken) = taking.as_mut().poll(cx) {
                     let entries = taken
-                        .and_then(|events| visible(part, *at, &events))
+                        .and_then(|events| reader.visible(*at, &events))
                         .map_err(|error| StopReason::Failed(Box::new(error)))?;
-                    part.work = Some(Box::new(ReadState::Show(entries.into_iter(), *at)));
+                    reader.state = Some(Box::new(ReadState::Show(entries.into_iter(), *at)));
                     return Ok(true);
                 }
             }
             ReadState::Show(entries, at) => {
+                let before = entries.as_slice().len();
                 while !self.out.is_full()
                     && let Some(entry) = entries.next()
                 {
                     if entries.as_slice().is_empty() {
                         // Only the last brings the id: a client that has lost the rest starts again.
                         cursor.position.set(Some(*at));
+                        cursor.silent.set(!reader.topic.options.replays);
                         self.give(&entry, true);
                     } else {
                         self.out.entry(&entry, IdLine::None);
                     }
                 }
                 if entries.as_slice().is_empty() {
+                    cursor.silent.set(!reader.topic.options.replays);
+                    if let Some(options) = &mut reader.options {
+                        options.renewal.shown();
+                    }
                     self.subscriber.moves(cursor, *at);
-                    self.read(part, Start::After(*at), ReadPurpose::On);
+                    self.read(reader, Start::After(*at), ReadPurpose::On);
                     return Ok(true);
                 }
+                let moved = entries.as_slice().len() < before;
+                reader.state = Some(state);
+                return Ok(moved);
             }
         }
-        part.work = Some(work);
+        reader.state = Some(state);
         Ok(false)
     }
 
     /// Asks the log.
-    fn read(&self, part: &mut TopicReader, start: Start, asked: ReadPurpose) {
+    fn read(&self, reader: &mut TopicReader, start: Start, purpose: ReadPurpose) {
         let log = &self.worker.state.log;
-        let read = log.read(&part.topic.name, start, CATCH_UP, SystemTime::now());
-        part.work = Some(Box::new(ReadState::Read(read, start, asked)));
+        let read = log.read(&reader.topic.name, start, CATCH_UP, SystemTime::now());
+        reader.state = Some(Box::new(ReadState::Read(read, start, purpose)));
     }
 
     /// The log has answered.
     fn begin(
         &mut self,
-        part: &mut TopicReader,
+        reader: &mut TopicReader,
         cursor: &TopicCursor,
         batch: Batch,
-        asked: ReadPurpose,
+        purpose: ReadPurpose,
     ) -> Result<(), StopReason> {
-        match asked {
-            ReadPurpose::Head => self.take_snapshot(part, batch.end),
+        match purpose {
+            ReadPurpose::Head => self.take_snapshot(reader, batch.end),
             ReadPurpose::History(most, mut kept) => {
-                let manner = part.manner.as_deref();
+                *self.passed_over += batch.entries.len();
+                let options = reader.options.as_deref();
                 for entry in batch.entries {
-                    if manner.is_none_or(|manner| manner.shows(&entry, batch.end)) {
+                    if options.is_none_or(|options| options.shows(&entry, batch.end)) {
                         kept.push_back(entry);
                     }
                     if kept.len() > most {
@@ -148,11 +172,11 @@ impl<S: Sink> ReadStep<'_, S> {
                     }
                 }
                 if batch.more {
-                    part.answered = false;
-                    self.read(part, Start::After(batch.end), ReadPurpose::History(most, kept));
+                    reader.answered = false;
+                    self.read(reader, Start::After(batch.end), ReadPurpose::History(most, kept));
                 } else {
                     let entries = Vec::from(kept).into_iter();
-                    part.work = Some(Box::new(ReadState::Deliver(
+                    reader.state = Some(Box::new(ReadState::Deliver(
                         entries,
                         batch.end,
                         AfterReplay::Live,
@@ -160,42 +184,52 @@ impl<S: Sink> ReadStep<'_, S> {
                 }
             }
             ReadPurpose::On => {
-                if mem::take(&mut part.lost) {
+                if mem::take(&mut reader.has_unknown_id) {
                     self.subscriber
                         .client
-                        .lost
-                        .set(self.subscriber.client.lost.get().saturating_sub(1));
+                        .unknown_topics
+                        .set(self.subscriber.client.unknown_topics.get().saturating_sub(1));
                 }
                 let from = cursor.position.get();
-                let missed = match part.manner.as_deref() {
+                let missed = match reader.options.as_deref() {
                     None => GapSize::of(batch.resume),
-                    Some(manner) => manner.gap(&batch, from),
+                    Some(options) => options.gap(&batch, from),
                 };
                 if let Some(missed) = missed {
                     if self.subscriber.plain.get() {
                         // Its client cannot resume, so the answer must not look whole.
-                        if part.topic.options.gap_event != GAP_EVENT {
-                            self.tell_gap(part, missed, None);
+                        if reader.topic.options.gap_event != GAP_EVENT {
+                            self.tell_gap(reader, missed, None);
                         }
                         return Err(StopReason::Overtaken);
                     }
-                    if part.begun && part.topic.options.on_gap == OnGap::End {
+                    if reader.begun && reader.topic.options.on_gap == OnGap::End {
                         return Err(StopReason::Overtaken);
                     }
-                    part.topic.gaps.fetch_add(1, Ordering::Relaxed);
-                    if part
-                        .manner
-                        .as_deref()
-                        .is_some_and(|manner| manner.snapshot.is_some())
-                    {
-                        // Without an id: a client that loses the snapshot is told again.
-                        self.tell_gap(part, missed, None);
-                        self.read(part, Start::Head, ReadPurpose::Head);
-                        return Ok(());
+                    reader.topic.count_gap();
+                    match reader.options.as_deref_mut() {
+                        Some(options) if options.snapshot.is_some() => {
+                            let may_take_snapshot = options.renewal.is_allowed();
+                            if !may_take_snapshot {
+                                options.renewal.owe();
+                            }
+                            // Without an id: a client that loses the snapshot is told again.
+                            self.tell_gap(reader, missed, None);
+                            if may_take_snapshot {
+                                self.read(reader, Start::Head, ReadPurpose::Head);
+                                return Ok(());
+                            }
+                            // Meanwhile it gets what is kept, without ids of this topic: a client that comes back
+                            // before the snapshot gets that then.
+                            cursor.silent.set(true);
+                            self.subscriber.moves(cursor, batch.start);
+                        }
+                        _ => {
+                            cursor.position.set(Some(batch.start));
+                            let id = self.subscriber.id();
+                            self.tell_gap(reader, missed, id.as_ref());
+                        }
                     }
-                    cursor.position.set(Some(batch.start));
-                    let id = self.subscriber.id();
-                    self.tell_gap(part, missed, id.as_ref());
                 } else {
                     self.subscriber.moves(cursor, batch.start);
                 }
@@ -205,15 +239,15 @@ impl<S: Sink> ReadStep<'_, S> {
                     AfterReplay::Live
                 };
                 let entries = batch.entries.into_iter();
-                part.work = Some(Box::new(ReadState::Deliver(entries, batch.end, next)));
+                reader.state = Some(Box::new(ReadState::Deliver(entries, batch.end, next)));
             }
         }
-        part.begun = true;
+        reader.begun = true;
         Ok(())
     }
 
-    fn tell_gap(&mut self, part: &TopicReader, missed: GapSize, id: Option<&EventId>) {
-        let frame = gap_frame(&part.topic.options.gap_event, id, missed.0);
+    fn tell_gap(&mut self, reader: &TopicReader, missed: GapSize, id: Option<&EventId>) {
+        let frame = gap_frame(&reader.topic.options.gap_event, id, missed.0);
         self.out.frame(&frame);
         if id.is_some() {
             self.subscriber.client.told.set(Told::All);
@@ -221,21 +255,24 @@ impl<S: Sink> ReadStep<'_, S> {
     }
 
     /// Asks for the state of the topic at its head.
-    fn take_snapshot(&self, part: &mut TopicReader, at: Position) {
-        let snapshot = part.manner.as_ref().and_then(|manner| manner.snapshot.as_ref());
+    fn take_snapshot(&self, reader: &mut TopicReader, at: Position) {
         let id = Positions::id([at]).to_event_id();
+        let snapshot = reader.options.as_mut().and_then(|options| {
+            options.renewal.begin();
+            options.snapshot.as_ref()
+        });
         match (snapshot, id) {
             (Some(snapshot), Some(id)) => {
-                part.work = Some(Box::new(ReadState::Snapshot(snapshot(id), at)));
+                reader.state = Some(Box::new(ReadState::Snapshot(snapshot(id), at)));
             }
-            _ => self.read(part, Start::After(at), ReadPurpose::On),
+            _ => self.read(reader, Start::After(at), ReadPurpose::On),
         }
     }
 
-    /// Gives what the log has returned. Whether anything was given, or passed over.
+    /// Gives what the log has returned. Returns whether anything was given, or passed over.
     fn deliver(
         &mut self,
-        part: &TopicReader,
+        reader: &TopicReader,
         cursor: &TopicCursor,
         entries: &mut vec::IntoIter<Arc<Entry>>,
         end: Position,
@@ -244,30 +281,36 @@ impl<S: Sink> ReadStep<'_, S> {
         let before = entries.as_slice().len();
         let mut delivered = 0;
         while !self.out.is_full()
+            && *self.passed_over < TURN
             && let Some(entry) = entries.as_slice().first()
-            && part.until.is_none_or(|until| entry.sequence() <= until)
+            && reader.stop_at.is_none_or(|stop_at| entry.sequence() <= stop_at)
             && let Some(entry) = entries.next()
         {
             position.sequence = entry.sequence();
-            if part.shows(&entry, position) {
+            if reader.shows(&entry, position) {
                 cursor.position.set(Some(position));
                 self.give(&entry, !cursor.silent.get());
                 delivered += 1;
             } else {
+                *self.passed_over += 1;
                 self.subscriber.moves(cursor, position);
             }
         }
-        part.topic.delivered.fetch_add(delivered, Ordering::Relaxed);
+        reader
+            .topic
+            .events
+            .delivered
+            .fetch_add(delivered, Ordering::Relaxed);
         entries.as_slice().len() < before
     }
 
-    /// Reads from the window. Whether it moved.
-    fn follow(&mut self, part: &mut TopicReader, cursor: &TopicCursor) -> bool {
+    /// Reads from the window. Returns whether it moved.
+    fn follow(&mut self, reader: &mut TopicReader, cursor: &TopicCursor) -> bool {
         let Some(mut position) = cursor.position.get() else {
             return false;
         };
         let worker = self.worker;
-        if part.manner.is_some() {
+        if reader.options.is_some() {
             // What it may see is decided by code that may do anything, so not within the window's borrow.
             let next = worker.with_topic(cursor, |local| match local.window.ahead(position) {
                 Ahead::Next(entry) => Some(Some(Arc::clone(entry))),
@@ -277,11 +320,11 @@ impl<S: Sink> ReadStep<'_, S> {
             return match next {
                 Some(Some(Some(entry))) => {
                     let mut entries = vec![entry].into_iter();
-                    self.deliver(part, cursor, &mut entries, position)
+                    self.deliver(reader, cursor, &mut entries, position)
                 }
-                Some(Some(None)) => self.lags(part, position),
+                Some(Some(None)) => self.lags(reader, position),
                 None => false,
-                Some(None) => self.fall_behind(part, position),
+                Some(None) => self.fall_behind(reader, position),
             };
         }
         let mut moved = false;
@@ -290,10 +333,10 @@ impl<S: Sink> ReadStep<'_, S> {
             let behind = loop {
                 match local.window.ahead(position) {
                     // While draining, the window may not know yet of what was published before.
-                    Ahead::Nothing => break part.until.is_some(),
+                    Ahead::Nothing => break reader.stop_at.is_some(),
                     Ahead::Behind => break true,
                     Ahead::Next(entry) => {
-                        let due = part.until.is_none_or(|until| entry.sequence() <= until);
+                        let due = reader.stop_at.is_none_or(|stop_at| entry.sequence() <= stop_at);
                         if !due || self.out.is_full() {
                             break false;
                         }
@@ -309,21 +352,21 @@ impl<S: Sink> ReadStep<'_, S> {
             behind
         });
         if behind == Some(true) {
-            return self.fall_behind(part, position);
+            return self.fall_behind(reader, position);
         }
         moved
     }
 
     /// While draining, the window may not know yet of what was published before.
-    fn lags(&self, part: &mut TopicReader, position: Position) -> bool {
-        part.until.is_some() && self.fall_behind(part, position)
+    fn lags(&self, reader: &mut TopicReader, position: Position) -> bool {
+        reader.stop_at.is_some() && self.fall_behind(reader, position)
     }
 
-    fn fall_behind(&self, part: &mut TopicReader, position: Position) -> bool {
-        if part.until.is_some_and(|until| position.sequence >= until) {
+    fn fall_behind(&self, reader: &mut TopicReader, position: Position) -> bool {
+        if reader.stop_at.is_some_and(|stop_at| position.sequence >= stop_at) {
             return false;
         }
-        self.read(part, Start::After(position), ReadPurpose::On);
+        self.read(reader, Start::After(position), ReadPurpose::On);
         true
     }
 
@@ -338,43 +381,13 @@ impl<S: Sink> ReadStep<'_, S> {
             // This topic's position may be silent, but the id still carries the positions of the other topics.
             (_, true) => {
                 let mut line = self.worker.scratch.take();
-                line.clear();
-                line.extend_from_slice(b"id: ");
-                Positions::write(self.subscriber.positions(), &mut line);
-                line.push(b'\n');
-                if line.len() > b"id: \n".len() {
-                    self.out.entry(entry, IdLine::Line(&line));
+                line.set(self.subscriber.positions());
+                self.out.entry(entry, IdLine::Line(&line));
+                if !line.as_bytes().is_empty() {
                     self.subscriber.client.told.set(Told::All);
-                } else {
-                    self.out.entry(entry, IdLine::None);
                 }
                 self.worker.scratch.set(line);
             }
         }
     }
-}
-
-/// What a reader may see of a snapshot.
-fn visible(part: &TopicReader, at: Position, events: &[Event]) -> Result<Vec<Entry>, Error> {
-    let name = part.topic.options.event.as_ref();
-    let now = SystemTime::now();
-    let mut entries = Vec::with_capacity(events.len());
-    for event in events {
-        let entry = Entry::new(at, Record::event(event, name)?, now);
-        let filter = part.manner.as_ref().and_then(|manner| manner.filter.as_ref());
-        if filter.is_none_or(|filter| filter(&entry)) {
-            entries.push(entry);
-        }
-    }
-    Ok(entries)
-}
-
-/// Leaves the log alone for a while.
-fn pause(part: &mut TopicReader, error: &LogError, start: Start, asked: ReadPurpose) {
-    tracing::warn!(
-        target: "sse_actix", topic = part.topic.name.as_str(), %error, cause = error_cause(error),
-        "a topic cannot be read; its stream stays open"
-    );
-    let pause = Box::pin(tokio::time::sleep(PAUSE));
-    part.work = Some(Box::new(ReadState::Pause(pause, start, asked)));
 }

@@ -1,12 +1,21 @@
 //! How a subscription begins to read.
+//!
+//! 1. `Subscription::begin` takes a permit from the limits, and finds the thread's worker.
+//! 2. `SubscriptionReader::new` lets each `TopicReader` join: the worker registers the subscriber with the topic, and then the
+//!    first read of the log is issued, after the client's position.
+//! 3. Each poll takes a topic one step further (`reader/advance.rs`): the log's answer, a snapshot, events that were missed.
+//! 4. A reader that has reached the log's head tells its worker, and from then on follows the worker's window.
 
-use std::{rc::Rc, time::SystemTime};
+use std::{
+    rc::Rc,
+    time::{Duration, SystemTime},
+};
 
 use smallvec::SmallVec;
 use sse_actix_core::Positions;
 use tokio::time::Instant;
 
-use super::Subscription;
+use super::{Lifetime, Subscription};
 use crate::{
     extract::LastEventId,
     hub::{
@@ -23,6 +32,30 @@ pub(super) enum Refused {
     NoRuntime,
 }
 
+/// The stream's credential has expired.
+struct AlreadyExpired;
+
+impl Lifetime {
+    /// When the stream ends, and why, if it ends at a time that the clock can say.
+    fn ends_at(self) -> Result<Option<(Instant, Eviction)>, AlreadyExpired> {
+        let now = Instant::now();
+        let after = |left: Duration, reason| Some((now.checked_add(left)?, reason));
+        let aged = self.max_age.and_then(|age| {
+            let part = age.as_secs_f64() * (0.8 + 0.2 * fastrand::f64());
+            after(Duration::try_from_secs_f64(part).ok()?, Eviction::Aged)
+        });
+        let expired = match self
+            .valid_until
+            .map(|time| time.duration_since(SystemTime::now()))
+        {
+            Some(Err(_)) => return Err(AlreadyExpired),
+            Some(Ok(left)) => after(left, Eviction::Expired),
+            None => None,
+        };
+        Ok(aged.into_iter().chain(expired).min_by_key(|(at, _)| *at))
+    }
+}
+
 impl Subscription {
     /// Takes a permit, and begins to read.
     pub(super) fn begin(&mut self) -> Result<SubscriptionReader, Refused> {
@@ -36,25 +69,31 @@ impl Subscription {
             }
             None => std::mem::take(&mut self.tags),
         };
+        #[cfg(feature = "rate-limit")]
         state
             .limits
             .check_rate(self.request.address)
             .map_err(Refused::LimitExceeded)?;
         let mut permit =
             StreamPermit::take(&state.limits, self.request.address, &tags).map_err(Refused::LimitExceeded)?;
-        let worker = Worker::of(state).ok_or(Refused::NoRuntime)?;
+        let worker = Worker::of(&state.0).ok_or(Refused::NoRuntime)?;
 
-        let brought = self.brought();
-        let parts: SmallVec<[TopicReader; 1]> = self
-            .parts
+        let resume_points = self.resume_points();
+        let topics: SmallVec<[TopicReader; 1]> = self
+            .selections
             .drain(..)
-            .map(|part| TopicReader::new(state.topic(&part.topic), part.manner))
+            .map(|selection| TopicReader::new(state.topic(&selection.topic), selection.options))
             .collect();
-        let subscriber = Rc::new(Subscriber::new(self.request.control.clone(), parts.len()));
+        let subscriber = Rc::new(Subscriber::new(self.request.control.clone(), topics.len()));
         let plain = self.options.is_plain(&self.request.method);
         subscriber.plain.set(plain);
-        let reading =
-            SubscriptionReader::new(Rc::clone(&worker), Rc::clone(&subscriber), parts, &brought, tags);
+        let reading = SubscriptionReader::new(
+            Rc::clone(&worker),
+            Rc::clone(&subscriber),
+            topics,
+            &resume_points,
+            tags,
+        );
         // Code that waits for a reader may publish as soon as it is counted.
         permit.begin_to_read();
         subscriber.permit.set(Some(permit));
@@ -63,34 +102,33 @@ impl Subscription {
             .by_events
             .set(self.positions && !plain && reading.tells_position());
 
-        if let Some(age) = self.lifetime.max_age {
-            let age = age.mul_f64(0.8 + 0.2 * fastrand::f64());
-            worker.end_at(&subscriber, Instant::now() + age, Eviction::Aged);
-        }
-        if let Some(time) = self.lifetime.valid_until {
-            match time.duration_since(SystemTime::now()) {
-                Ok(left) => worker.end_at(&subscriber, Instant::now() + left, Eviction::Expired),
-                // Before anything is sent.
-                Err(_) => worker.evict(&subscriber, Eviction::Expired),
-            }
+        match self.lifetime.ends_at() {
+            Ok(None) => {}
+            Ok(Some((at, reason))) => worker.end_at(&subscriber, at, reason),
+            // Before anything is sent.
+            Err(AlreadyExpired) => worker.evict(&subscriber, Eviction::Expired),
         }
         Ok(reading)
     }
 
     /// What the client has of each topic.
-    fn brought(&self) -> Vec<ResumePoint> {
+    fn resume_points(&self) -> Vec<ResumePoint> {
         let id = self.request.last.as_ref().and_then(LastEventId::as_str);
         let unknown = self.request.last.as_ref().is_some_and(LastEventId::is_unknown);
         let positions = id.map(Positions::parse).unwrap_or_default();
-        let of_parts: Vec<_> = self.parts.iter().map(|part| positions.of(&part.topic)).collect();
+        let positions_of_topics: Vec<_> = self
+            .selections
+            .iter()
+            .map(|selection| positions.of(&selection.topic))
+            .collect();
         // An id that names none of these topics says nothing. An id that names some of them says that the others are
         // new for this client.
-        let nonsense = unknown || id.is_some() && of_parts.iter().all(Option::is_none);
-        of_parts
+        let is_unknown = unknown || id.is_some() && positions_of_topics.iter().all(Option::is_none);
+        positions_of_topics
             .into_iter()
             .map(|position| match position {
                 Some(position) => ResumePoint::Position(position),
-                None if nonsense => ResumePoint::Nonsense,
+                None if is_unknown => ResumePoint::Unknown,
                 None => ResumePoint::Nothing,
             })
             .collect()

@@ -3,45 +3,80 @@
 use std::{error::Error as StdError, fmt};
 
 use actix_web::ResponseError;
-use sse_actix_core::Positions;
+use sse_actix_core::{EventId, Positions, TopicName};
 
-/// One stream cannot have these topics.
+/// These subscriptions cannot share one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TooManyTopics(pub(super) TooManyTopicsKind);
+pub struct CombineError(pub(super) CombineErrorKind);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum TooManyTopicsKind {
+pub(super) enum CombineErrorKind {
     Many(usize),
     Twice(String),
+    TwoHubs,
 }
 
-impl fmt::Display for TooManyTopics {
+impl fmt::Display for CombineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            TooManyTopicsKind::Many(topics) => write!(
+            CombineErrorKind::Many(topics) => write!(
                 f,
                 "{topics} topics on one stream, but the id that resumes them all has room for {}; publish what belongs together on one topic, and filter",
                 Positions::MAX
             ),
-            TooManyTopicsKind::Twice(topic) => write!(
+            CombineErrorKind::Twice(topic) => write!(
                 f,
                 "topic `{topic}` is on this stream already; subscribe to it once"
+            ),
+            CombineErrorKind::TwoHubs => f.write_str(
+                "the two subscriptions are of two hubs, but a stream has one; make one hub for the program, and clone it",
             ),
         }
     }
 }
 
-impl StdError for TooManyTopics {}
+impl StdError for CombineError {}
 
-impl ResponseError for TooManyTopics {}
+impl ResponseError for CombineError {}
 
-/// A subscription was polled outside of an actix runtime.
+/// An id that no event of these topics has: it is of another topic, or not of a topic at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignId {
+    id: String,
+    topics: String,
+}
+
+impl ForeignId {
+    pub(in crate::hub) fn new<'a>(id: &EventId, topics: impl IntoIterator<Item = &'a TopicName>) -> Self {
+        let names: Vec<_> = topics.into_iter().map(|topic| format!("`{topic}`")).collect();
+        Self {
+            id: id.as_str().to_owned(),
+            topics: names.join(", "),
+        }
+    }
+}
+
+impl fmt::Display for ForeignId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is no id of {}: pass an id that `publish` has returned for it",
+            self.id, self.topics
+        )
+    }
+}
+
+impl StdError for ForeignId {}
+
+impl ResponseError for ForeignId {}
+
+/// A subscription was polled where the hub cannot spawn its worker's task.
 #[derive(Debug)]
 pub(super) struct NoRuntime;
 
 impl fmt::Display for NoRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("subscriptions need an actix runtime on their thread: use `#[actix_web::main]`, or `actix_web::rt::System`")
+        f.write_str("a subscription is polled where no task can be spawned on this thread: return it from a handler, poll it in a task of a `LocalSet`, or use `Hub::follow`, which needs neither")
     }
 }
 

@@ -35,10 +35,10 @@ impl Responder for Subscription {
                 reading.subscriber().becomes_answer();
                 response::respond(request, &this.options, this.headers.as_ref(), buffer, reading)
             }
-            Err(Refused::LimitExceeded(overload)) => {
-                tracing::debug!(target: "sse_actix", path = request.path(), "turned away: {overload}");
+            Err(Refused::LimitExceeded(limit)) => {
+                tracing::debug!(target: "sse_actix", path = request.path(), "turned away: {limit}");
                 let retry = this.hub.0.limits.retry();
-                let status = overload.status();
+                let status = limit.status();
                 response::turn_away(request, &this.options, this.headers.as_ref(), status, retry)
             }
             Err(Refused::NoRuntime) => NoRuntime.error_response(),

@@ -1,49 +1,94 @@
 //! One topic's part in a subscription: what of it is read, and what comes first.
 
-use std::{fmt, rc::Rc, time::SystemTime};
+use std::{
+    fmt,
+    rc::Rc,
+    time::{Duration, SystemTime},
+};
 
 use actix_web::Error;
 use futures_core::future::LocalBoxFuture;
 use sse_actix_core::{Batch, Entry, Event, EventId, Position, Resume, TopicName};
 
+use super::renewal::Renewal;
+
 pub(in crate::hub) struct TopicSelection {
     pub(in crate::hub) topic: TopicName,
-    pub(in crate::hub) manner: Option<Box<ReadOptions>>,
+    pub(in crate::hub) options: Option<Box<ReadOptions>>,
 }
 
 /// What is asked for beyond everything from now on; most parts have none.
 #[derive(Default)]
 pub(in crate::hub) struct ReadOptions {
-    pub(in crate::hub) filter: Option<Filter>,
+    /// All of them say yes to what is shown.
+    pub(in crate::hub) filters: Vec<Filter>,
     pub(in crate::hub) since: Option<SystemTime>,
-    pub(in crate::hub) after: Option<Position>,
+    /// The latest of each epoch.
+    pub(in crate::hub) after: Vec<Position>,
     pub(in crate::hub) history: Option<usize>,
     pub(in crate::hub) snapshot: Option<TakeSnapshot>,
+    pub(in crate::hub) renewal: Renewal,
+    /// When it began to read.
+    pub(in crate::hub) opened: Option<SystemTime>,
 }
 
-pub(in crate::hub) type Filter = Box<dyn Fn(&Entry) -> bool>;
+pub(in crate::hub) type Filter = Rc<dyn Fn(&Entry) -> bool>;
 
 pub(in crate::hub) type TakeSnapshot =
     Rc<dyn Fn(EventId) -> LocalBoxFuture<'static, Result<Vec<Event>, Error>>>;
 
 impl TopicSelection {
     pub(in crate::hub) fn new(topic: TopicName) -> Self {
-        Self { topic, manner: None }
+        Self { topic, options: None }
     }
 
-    pub(in crate::hub) fn manner(&mut self) -> &mut ReadOptions {
-        self.manner.get_or_insert_default()
+    pub(in crate::hub) fn options(&mut self) -> &mut ReadOptions {
+        self.options.get_or_insert_default()
     }
 }
 
 impl ReadOptions {
+    /// Hides all events up to this one; what is hidden already stays so.
+    pub(in crate::hub) fn hide_up_to(&mut self, position: Position) {
+        match self.after.iter_mut().find(|after| after.epoch == position.epoch) {
+            Some(after) => after.sequence = after.sequence.max(position.sequence),
+            None => self.after.push(position),
+        }
+    }
+
+    /// Hides what was published before `time`, to the millisecond: an entry's time has no more.
+    pub(in crate::hub) fn hide_before(&mut self, time: SystemTime) {
+        let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let rest = Duration::from_nanos(u64::from(since_epoch.subsec_nanos()) % 1_000_000);
+        self.since = self.since.max(time.checked_sub(rest));
+    }
+
+    /// Its reader has all that was published before it opened. The rest is newer than a `since` that had passed then, also
+    /// where the clock is set back.
+    pub(in crate::hub) fn becomes_live(&mut self) {
+        let opened = self.opened;
+        self.since = self
+            .since
+            .filter(|since| opened.is_none_or(|opened| *since > opened));
+    }
+
+    /// Up to where the epoch of `position` is hidden.
+    fn after_in(&self, position: Position) -> Option<Position> {
+        let same_epoch = |after: &&Position| after.epoch == position.epoch;
+        self.after.iter().find(same_epoch).copied()
+    }
+
     /// Whether a reader may see an entry.
     pub(in crate::hub) fn shows(&self, entry: &Entry, position: Position) -> bool {
         let in_time = self.since.is_none_or(|since| entry.at() >= since);
         let in_place = self
-            .after
-            .is_none_or(|after| after.epoch != position.epoch || entry.sequence() > after.sequence);
-        in_time && in_place && self.filter.as_ref().is_none_or(|filter| filter(entry))
+            .after_in(position)
+            .is_none_or(|after| entry.sequence() > after.sequence);
+        in_time && in_place && self.passes_filters(entry)
+    }
+
+    pub(in crate::hub) fn passes_filters(&self, entry: &Entry) -> bool {
+        self.filters.iter().all(|filter| filter(entry))
     }
 
     /// What a reader that was at `from` is told of a gap: nothing of what it has no right to see.
@@ -58,8 +103,7 @@ impl ReadOptions {
         {
             return None;
         }
-        if let (Some(after), Some(from)) = (self.after, from)
-            && after.epoch == until.epoch
+        if let (Some(after), Some(from)) = (self.after_in(until), from)
             && after.sequence > from.sequence
         {
             if after.sequence >= until.sequence {
@@ -68,7 +112,7 @@ impl ReadOptions {
             missed = missed.map(|_| until.sequence - after.sequence);
         }
         // How many of the deleted events this client might have seen is unknown.
-        let hides = self.filter.is_some() || self.since.is_some();
+        let hides = !self.filters.is_empty() || self.since.is_some();
         Some(GapSize(missed.filter(|_| !hides)))
     }
 }

@@ -30,8 +30,8 @@ impl Stream for Subscription {
                     this.over = true;
                     return Poll::Ready(match refused {
                         Refused::NoRuntime => Some(Err(NoRuntime.into())),
-                        Refused::LimitExceeded(overload) => {
-                            tracing::debug!(target: "sse_actix", "turned away: {overload}");
+                        Refused::LimitExceeded(limit) => {
+                            tracing::debug!(target: "sse_actix", "turned away: {limit}");
                             if let Some(control) = &this.request.control {
                                 control.send_away(this.hub.0.limits.retry(), Cause::TurnedAway);
                             }
@@ -43,6 +43,13 @@ impl Stream for Subscription {
         };
         let mut one = SingleFrame(None);
         let polled = reading.poll(&mut one, cx);
+        // Only after the read, what was read may be given: none of it was published after a revocation.
+        if let Some(control) = &this.request.control
+            && control.drops_undelivered()
+        {
+            this.over = true;
+            return Poll::Ready(None);
+        }
         let is_over = reading.subscriber().is_over();
         match (one.0, polled) {
             (Some(frame), _) => Poll::Ready(Some(Ok(frame))),

@@ -9,6 +9,7 @@ use std::{
 
 use smallvec::SmallVec;
 use sse_actix_core::{EventId, Position, Positions};
+use tokio::time::Instant;
 
 use crate::{
     hub::{admission::limits::StreamPermit, presence::PresenceGuard},
@@ -39,9 +40,11 @@ pub(super) struct PollState {
     pub(super) is_waiting: Cell<bool>,
     /// The tick at which it was last woken or polled.
     pub(super) last_active: Cell<u32>,
-    /// Only its client's not reading can keep it from being polled: it is the answer itself.
+    /// The handler has returned this subscription. If it is not polled, its client does not read.
     pub(super) is_answer: Cell<bool>,
     pub(super) over: Cell<bool>,
+    /// Where its deadline is in the worker's schedule.
+    pub(super) deadline: Cell<Option<(Instant, u64)>>,
 }
 
 /// When a subscription is kept alive.
@@ -52,6 +55,8 @@ pub(super) struct KeepAliveState {
     /// After how many milliseconds of silence a keep-alive is due; 0 until the first question.
     pub(super) silence: Cell<u32>,
     pub(super) is_due: Cell<bool>,
+    /// Where the next one is in the worker's schedule: at which time, and which of those at that time.
+    pub(super) scheduled: Cell<Option<(u64, usize)>>,
 }
 
 /// What a client knows of where it is, by the ids that it was sent.
@@ -59,7 +64,7 @@ pub(in crate::hub) struct KnownPosition {
     pub(in crate::hub) told: Cell<Told>,
     /// How many topics have not begun and got an id that could not be understood. Until each has sent its gap, no id
     /// is sent: an id without a topic would make that topic new at the next reconnect.
-    pub(in crate::hub) lost: Cell<u8>,
+    pub(in crate::hub) unknown_topics: Cell<u8>,
     /// Whether the position is told by events of its own.
     pub(in crate::hub) by_events: Cell<bool>,
 }
@@ -79,16 +84,19 @@ pub(in crate::hub) enum Told {
 pub(in crate::hub) struct TopicCursor {
     pub(super) key: Cell<usize>,
     pub(super) slot: Cell<Option<usize>>,
+    /// It counts among the topic's subscribers.
+    pub(in crate::hub) is_counted: Cell<bool>,
     pub(in crate::hub) position: Cell<Option<Position>>,
     /// Its position is told in no id.
     pub(in crate::hub) silent: Cell<bool>,
 }
 
 impl Subscriber {
-    pub(in crate::hub) fn new(control: Option<StreamControl>, parts: usize) -> Self {
+    pub(in crate::hub) fn new(control: Option<StreamControl>, topics: usize) -> Self {
         let cursor = || TopicCursor {
             key: Cell::new(0),
             slot: Cell::new(None),
+            is_counted: Cell::new(false),
             position: Cell::new(None),
             silent: Cell::new(false),
         };
@@ -101,11 +109,11 @@ impl Subscriber {
             keep_alive: KeepAliveState::default(),
             client: KnownPosition {
                 told: Cell::new(Told::All),
-                lost: Cell::new(0),
+                unknown_topics: Cell::new(0),
                 by_events: Cell::new(true),
             },
             plain: Cell::new(false),
-            cursors: (0..parts).map(|_| cursor()).collect(),
+            cursors: (0..topics).map(|_| cursor()).collect(),
         }
     }
 
@@ -131,7 +139,7 @@ impl Subscriber {
     /// Where it is, as its client is told.
     pub(in crate::hub) fn positions(&self) -> impl Iterator<Item = Position> {
         let told = self.cursors.iter().filter(|cursor| !cursor.silent.get());
-        told.filter(|_| self.client.lost.get() == 0)
+        told.filter(|_| self.client.unknown_topics.get() == 0)
             .filter_map(|cursor| cursor.position.get())
     }
 
@@ -184,12 +192,13 @@ impl Subscriber {
     }
 
     /// Whether its connection was handed over.
-    pub(in crate::hub) fn is_driven(&self) -> bool {
+    pub(in crate::hub) fn is_handed_over(&self) -> bool {
         self.connection.get().is_some()
     }
 
-    /// Lets it send what it has, at once if its connection was handed over. To be called when nothing of the worker is
-    /// borrowed: its body is polled, and whatever is around that.
+    /// Lets it send what it has. If its connection was handed over, this happens now: `StreamConnection` polls the response's
+    /// outermost body, that polls `StreamBody`, and that polls the `SubscriptionReader`. Otherwise its task is woken. To be
+    /// called when nothing of the worker is borrowed, since middleware's code runs in between.
     pub(super) fn go_on(&self, connection: Option<&dyn OwnedConnection>, now: u32) {
         self.turn.is_waiting.set(false);
         // A panic of what is around its body ends this stream alone.
@@ -209,14 +218,17 @@ impl Subscriber {
     pub(super) fn wake(&self, now: u32) {
         self.turn.is_waiting.set(false);
         self.turn.last_active.set(now);
-        if let Some(waker) = &*self.turn.waker.borrow() {
+        // Not while it is borrowed: a waker may poll at once, and the poll leaves another waker.
+        let waker = self.turn.waker.take();
+        if let Some(waker) = waker {
             waker.wake_by_ref();
+            self.turn.waker.borrow_mut().get_or_insert(waker);
         }
     }
 }
 
 impl ConnectionOwner for Subscriber {
-    fn owns(&self, connection: Weak<dyn OwnedConnection>) {
+    fn take_over(&self, connection: Weak<dyn OwnedConnection>) {
         // A stream stays on its connection.
         if self.connection.set(connection).is_ok()
             && let Some(mut permit) = self.permit.take()

@@ -54,19 +54,45 @@ impl Worker {
             .deadlines
             .borrow_mut()
             .insert(key, (Rc::downgrade(subscriber), reason));
-        self.wake_pump();
+        subscriber.turn.deadline.set(Some(key));
+        self.wake_task();
     }
 
-    /// Does what is due. Whether there is more.
+    /// Removes a subscriber's deadline and its next keep-alive, which may be far off. What waits there would keep the
+    /// subscriber's memory until then.
+    pub(super) fn unschedule(&self, subscriber: &Subscriber) {
+        if let Some(key) = subscriber.turn.deadline.take() {
+            self.schedule.deadlines.borrow_mut().remove(&key);
+        }
+        let Some((at, index)) = subscriber.keep_alive.scheduled.take() else {
+            return;
+        };
+        let mut keep_alives = self.schedule.keep_alives.borrow_mut();
+        let Some(same_time) = keep_alives.get_mut(&at) else {
+            return;
+        };
+        if index < same_time.len() {
+            same_time.swap_remove(index);
+        }
+        // The last one has taken its place.
+        if let Some(moved) = same_time.get(index).and_then(Weak::upgrade) {
+            moved.keep_alive.scheduled.set(Some((at, index)));
+        }
+        if same_time.is_empty() {
+            keep_alives.remove(&at);
+        }
+    }
+
+    /// Does what is due. Returns whether there is more.
     pub(super) fn poll_time(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> bool {
         loop {
             let now = Instant::now();
-            self.end_due(now);
+            let more_to_end = self.end_due(now);
             if now >= self.schedule.next_tick.get() {
                 self.schedule.next_tick.set(now + TICK);
                 self.tick();
             }
-            if self.send_due_keep_alives() {
+            if self.send_due_keep_alives() || more_to_end {
                 return true;
             }
             let tick = (self.readers.get() > 0).then(|| self.schedule.next_tick.get());
@@ -86,24 +112,28 @@ impl Worker {
         }
     }
 
-    fn end_due(&self, now: Instant) {
+    /// Ends those whose deadline has come. Returns whether there are more of them.
+    fn end_due(&self, now: Instant) -> bool {
         let mut due = Vec::new();
         {
             let mut deadlines = self.schedule.deadlines.borrow_mut();
-            while let Some(first) = deadlines.first_entry()
+            while due.len() < SLICE
+                && let Some(first) = deadlines.first_entry()
                 && first.key().0 <= now
             {
                 due.push(first.remove());
             }
         }
+        let more = due.len() >= SLICE;
         for (subscriber, reason) in due {
             if let Some(subscriber) = subscriber.upgrade() {
                 self.evict(&subscriber, reason);
             }
         }
+        more
     }
 
-    /// Keeps those alive whose silence has lasted for long enough. Whether there are more of them.
+    /// Keeps those alive whose silence has lasted for long enough. Returns whether there are more of them.
     fn send_due_keep_alives(&self) -> bool {
         let now = self.clock();
         let mut due = Vec::new();
@@ -122,6 +152,7 @@ impl Worker {
         }
         let more = due.len() >= SLICE;
         for subscriber in due.iter().filter_map(Weak::upgrade) {
+            subscriber.keep_alive.scheduled.set(None);
             let silent_until =
                 subscriber.keep_alive.wrote.get() + u64::from(subscriber.keep_alive.silence.get());
             if subscriber.is_over() {
@@ -167,13 +198,19 @@ impl Worker {
     }
 
     fn keep_alive_at(&self, subscriber: &Rc<Subscriber>, at: u64) {
+        // Nothing would remove it: it has left.
+        if subscriber.is_over() {
+            return;
+        }
         let at = subscriber.rounded(at);
         let mut keep_alives = self.schedule.keep_alives.borrow_mut();
         let earliest = keep_alives.keys().next().is_none_or(|first| at < *first);
-        keep_alives.entry(at).or_default().push(Rc::downgrade(subscriber));
+        let same_time = keep_alives.entry(at).or_default();
+        subscriber.keep_alive.scheduled.set(Some((at, same_time.len())));
+        same_time.push(Rc::downgrade(subscriber));
         drop(keep_alives);
         if earliest {
-            self.wake_pump();
+            self.wake_task();
         }
     }
 
@@ -207,6 +244,7 @@ impl Worker {
         }
         if self.schedule.ticks.get().is_multiple_of(10) {
             self.state.log.maintain(SystemTime::now());
+            #[cfg(feature = "rate-limit")]
             self.state.limits.maintain();
         }
     }
@@ -215,3 +253,6 @@ impl Worker {
         self.schedule.ticks.get()
     }
 }
+
+#[cfg(test)]
+mod tests;

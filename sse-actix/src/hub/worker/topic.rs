@@ -33,7 +33,7 @@ pub(in crate::hub) struct WorkerTopic {
     pub(super) readers: Slab<(Rc<Subscriber>, usize)>,
     #[expect(dead_code, reason = "held for its drop")]
     watch: Watch,
-    log_read: LogRead,
+    read_log: ReadLog,
     /// The log has more than the window.
     pub(super) has_new_entries: bool,
     /// The next reader to be woken; `None` when all have been.
@@ -43,7 +43,7 @@ pub(in crate::hub) struct WorkerTopic {
     pub(super) is_queued: bool,
 }
 
-enum LogRead {
+enum ReadLog {
     Idle,
     Reading(Completion<Result<Batch, LogError>>),
     Pausing(Pin<Box<Sleep>>),
@@ -67,7 +67,7 @@ impl WorkerTopic {
             delivered: Cell::new(0),
             readers: Slab::new(),
             watch,
-            log_read: LogRead::Idle,
+            read_log: ReadLog::Idle,
             has_new_entries: false,
             next_to_wake: None,
             woke_readers: false,
@@ -82,7 +82,7 @@ impl WorkerTopic {
         due: &mut DueSubscribers,
         cx: &mut Context<'_>,
     ) -> StepResult {
-        let waits = self.log_read(worker, cx);
+        let waits = self.read_log(worker, cx);
         while let Some(next) = self.next_to_wake {
             if due.len() >= SLICE {
                 return StepResult::Again;
@@ -124,11 +124,11 @@ impl WorkerTopic {
         (next < self.readers.capacity()).then_some(next)
     }
 
-    /// Reads what is new. Whether it waits for the log.
-    fn log_read(&mut self, worker: &Worker, cx: &mut Context<'_>) -> bool {
+    /// Reads what is new. Returns whether it waits for the log.
+    fn read_log(&mut self, worker: &Worker, cx: &mut Context<'_>) -> bool {
         loop {
-            match &mut self.log_read {
-                LogRead::Idle => {
+            match &mut self.read_log {
+                ReadLog::Idle => {
                     let Some(head) = self.window.head().filter(|_| self.has_new_entries) else {
                         return false;
                     };
@@ -140,21 +140,21 @@ impl WorkerTopic {
                         .read(&self.state.name, start, PULL, SystemTime::now());
                     match read.into_ready() {
                         Ok(batch) => return self.take(batch, cx),
-                        Err(later) => self.log_read = LogRead::Reading(later),
+                        Err(later) => self.read_log = ReadLog::Reading(later),
                     }
                 }
-                LogRead::Reading(reading) => {
+                ReadLog::Reading(reading) => {
                     let Poll::Ready(batch) = Pin::new(reading).poll(cx) else {
                         return true;
                     };
-                    self.log_read = LogRead::Idle;
+                    self.read_log = ReadLog::Idle;
                     return self.take(batch, cx);
                 }
-                LogRead::Pausing(pause) => {
+                ReadLog::Pausing(pause) => {
                     if pause.as_mut().poll(cx).is_pending() {
                         return true;
                     }
-                    self.log_read = LogRead::Idle;
+                    self.read_log = ReadLog::Idle;
                 }
             }
         }
@@ -164,7 +164,7 @@ impl WorkerTopic {
         match batch {
             Ok(batch) => {
                 if batch.resume != Resume::From {
-                    // Overtaken, or another life of the log: the readers find out for themselves.
+                    // The batch does not continue the window. Each reader reads the log itself, and learns of its gap.
                     self.window.begin(batch.start);
                 } else if self.window.head() != Some(batch.start) {
                     // Meanwhile a reader has found another life of the log, and the window begins there.
@@ -180,14 +180,11 @@ impl WorkerTopic {
                 false
             }
             Err(error) => {
-                tracing::warn!(
-                    target: "sse_actix", topic = self.state.name.as_str(), %error,
-                    cause = error_cause(&error), "a topic cannot be read; its streams stay open"
-                );
+                self.state.log_read_error(&error);
                 self.has_new_entries = true;
                 let mut pause = Box::pin(tokio::time::sleep(PAUSE));
                 let waits = pause.as_mut().poll(cx).is_pending();
-                self.log_read = LogRead::Pausing(pause);
+                self.read_log = ReadLog::Pausing(pause);
                 waits
             }
         }
@@ -196,6 +193,7 @@ impl WorkerTopic {
     /// Tells the figures that are counted here.
     pub(super) fn tell(&self, worker: &Worker) {
         self.state
+            .events
             .delivered
             .fetch_add(self.delivered.take(), Ordering::Relaxed);
         let positions = self
@@ -213,8 +211,4 @@ impl WorkerTopic {
             None => lags.remove(&worker.id),
         };
     }
-}
-
-pub(in crate::hub) fn error_cause(error: &LogError) -> Option<String> {
-    std::error::Error::source(error).map(ToString::to_string)
 }

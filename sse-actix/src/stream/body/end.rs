@@ -31,47 +31,47 @@ pub(super) struct EndPolicy {
 /// Pushes a stream's last bytes. Returns whether it is aborted after them, and why it has ended.
 pub(super) fn end(
     finish: Option<SourceEnd>,
-    verdict: EndState,
-    wishes: &EndPolicy,
-    links: &StreamGuards,
+    end_state: EndState,
+    policy: &EndPolicy,
+    guards: &StreamGuards,
     buffer: &EventBuffer,
 ) -> (bool, Reason) {
     // A source that has ended because the hub has sent its reader away has not finished.
-    let sent_away = links.control.retry().is_some();
+    let sent_away = guards.control.retry().is_some();
     match finish {
         Some(SourceEnd::Panicked(message)) => (true, Reason::Panicked(message)),
         Some(SourceEnd::Returned(Ok(()))) if !sent_away => {
-            if wishes.finite && !links.plain {
+            if policy.finite && !guards.plain {
                 buffer.push_uncounted(&end_frame("finished", None));
             }
             (false, Reason::Finished)
         }
         Some(SourceEnd::Returned(Err(error))) => {
-            if let Some(on_error) = wishes.on_error {
+            if let Some(on_error) = policy.on_error {
                 push_error_event(on_error, &error, buffer);
-            } else if !links.plain && !wishes.resume {
+            } else if !guards.plain && !policy.resume {
                 let shown = error.as_error::<StreamError>().map(StreamError::message);
                 buffer.push_uncounted(&end_frame("failed", shown));
             }
-            (links.plain, Reason::Failed(error))
+            (guards.plain, Reason::Failed(error))
         }
-        Some(SourceEnd::Returned(Ok(()))) | None => end_from_outside(verdict, links, buffer),
+        Some(SourceEnd::Returned(Ok(()))) | None => end_from_outside(end_state, guards, buffer),
     }
 }
 
 /// As [`end`], where something other than the source ends the stream.
-fn end_from_outside(verdict: EndState, links: &StreamGuards, buffer: &EventBuffer) -> (bool, Reason) {
-    match verdict {
-        EndState::Lost => {
+fn end_from_outside(end_state: EndState, guards: &StreamGuards, buffer: &EventBuffer) -> (bool, Reason) {
+    match end_state {
+        EndState::ConnectionLost => {
             // HTTP/2 drops the body quietly when it has something to write and nobody to write to; an
             // end it would report as an error.
             buffer.push_uncounted(&COMMENT);
             (false, Reason::Left)
         }
-        EndState::Revoked | EndState::Reauthenticate if links.plain => (true, Reason::Aborted("revoked")),
-        EndState::End(Ending::Final) if links.plain => (true, Reason::Aborted("ended")),
-        _ if links.plain => {
-            let cause = links.control.cause().map_or("drained", Cause::as_str);
+        EndState::Revoked | EndState::Reauthenticate if guards.plain => (true, Reason::Aborted("revoked")),
+        EndState::End(Ending::Final) if guards.plain => (true, Reason::Aborted("ended")),
+        _ if guards.plain => {
+            let cause = guards.control.cause().map_or("drained", Cause::as_str);
             (true, Reason::Aborted(cause))
         }
         EndState::End(Ending::Final) | EndState::Revoked => {
@@ -82,7 +82,7 @@ fn end_from_outside(verdict: EndState, links: &StreamGuards, buffer: &EventBuffe
         | EndState::End(Ending::Reconnect)
         | EndState::Reauthenticate
         | EndState::OutOfTime => {
-            buffer.push_uncounted(&Frame::retry(links.retry_after_drain()));
+            buffer.push_uncounted(&Frame::retry(guards.retry_after_drain()));
             (false, Reason::Drained)
         }
     }

@@ -104,6 +104,167 @@ fn a_frame_that_is_all_there_is_is_not_copied() {
     assert_eq!(buffer.emitted(), 4);
 }
 
+/// A frame of 20 KB.
+fn large(byte: &str) -> Frame {
+    Frame::from(Event::data(byte.repeat(20_000)))
+}
+
+fn pieces(buffer: &EventBuffer) -> Vec<Bytes> {
+    std::iter::from_fn(|| buffer.take()).collect()
+}
+
+/// Asserts that these bytes are there, and that each of the frames is, uncopied.
+#[track_caller]
+fn assert_shared(buffer: &EventBuffer, all: &[&[u8]], shared: &[&Frame]) {
+    let pieces = pieces(buffer);
+    assert!(pieces.concat() == all.concat());
+    for frame in shared {
+        let is_frame = |piece: &&Bytes| piece.as_ptr() == frame.as_ptr() && piece.len() == frame.len();
+        assert_eq!(pieces.iter().filter(is_frame).count(), 1);
+    }
+    assert!(pieces.iter().all(|piece| !piece.is_empty()));
+    assert!(buffer.buf.take().is_none());
+}
+
+#[test]
+fn a_large_frame_is_shared_wherever_it_stands() {
+    let (a, b) = (large("a"), large("b"));
+    let (a_bytes, b_bytes) = (a.clone().into_bytes(), b.clone().into_bytes());
+    let small = b"data: small\n\n".as_slice();
+
+    let buffer = EventBuffer::new(None);
+    buffer.attach_buffer();
+    buffer.push("small").unwrap();
+    buffer.push_shared(&a_bytes);
+    assert!(buffer.has_at_least(small.len() + a.len()));
+    assert_shared(&buffer, &[small, &a], &[&a]);
+
+    buffer.attach_buffer();
+    buffer.push_shared(&a_bytes);
+    buffer.push("small").unwrap();
+    buffer.push_shared(&b_bytes);
+    buffer.push_uncounted(small);
+    assert!(buffer.has_at_least(a.len() + b.len() + 2 * small.len()));
+    assert_shared(&buffer, &[&a, small, &b, small], &[&a, &b]);
+    assert_eq!(buffer.emitted(), 5);
+
+    // It does not hold the thread's buffer while the rest waits.
+    buffer.attach_buffer();
+    buffer.push("small").unwrap();
+    buffer.push_shared(&a_bytes);
+    assert_eq!(buffer.take().unwrap(), small);
+    assert!(shared_capacity().is_some());
+    assert!(buffer.is_full());
+    assert_shared(&buffer, &[&a], &[&a]);
+}
+
+#[test]
+fn an_emitted_frame_that_is_large_is_shared() {
+    let (a, b) = (large("a"), large("b"));
+    let small = b"data: small\n\n".as_slice();
+    let buffer = EventBuffer::new(None);
+    buffer.push(a.clone()).unwrap();
+    buffer.push("small").unwrap();
+    buffer.push(&b).unwrap();
+    buffer.push(Frame::from(Event::data("small"))).unwrap();
+    assert!(buffer.is_open());
+    assert_eq!(buffer.emitted(), 4);
+    assert_shared(&buffer, &[&a, small, &b, small], &[&a, &b]);
+}
+
+#[test]
+fn a_value_that_panics_after_a_large_frame_takes_nothing_along() {
+    let a = large("a");
+    let buffer = EventBuffer::new(None);
+    buffer.attach_buffer();
+    buffer.push(&a).unwrap();
+    let pushed = catch_unwind(AssertUnwindSafe(|| buffer.push(Json((1, Panics)))));
+    assert!(pushed.is_err());
+    buffer.push("after").unwrap();
+    assert_shared(&buffer, &[&a, b"data: after\n\n"], &[&a]);
+}
+
+#[test]
+fn what_was_pushed_since_a_mark_is_taken_back() {
+    let a = large("a");
+    let early = b"data: early\n\n".as_slice();
+    for large_is_early in [false, true] {
+        for last in ["", "last"] {
+            let buffer = EventBuffer::new(None);
+            buffer.push("early").unwrap();
+            if large_is_early {
+                buffer.push(&a).unwrap();
+            }
+            let mark = buffer.attach_buffer();
+            buffer.push(large("b")).unwrap();
+            buffer.push("small").unwrap();
+            buffer.push(&a).unwrap();
+            buffer.push_uncounted(last.as_bytes());
+            buffer.take_back_to(mark);
+            assert_eq!(buffer.emitted(), 1 + u64::from(large_is_early));
+            buffer.push("on").unwrap();
+            let (all, shared) = ([early, &a, b"data: on\n\n"], [&a]);
+            if large_is_early {
+                assert_shared(&buffer, &all, &shared);
+            } else {
+                assert_shared(&buffer, &[all[0], all[2]], &[]);
+            }
+        }
+    }
+    let buffer = EventBuffer::new(None);
+    let mark = buffer.attach_buffer();
+    buffer.push(&a).unwrap();
+    buffer.take_back_to(mark);
+    assert_eq!((buffer.take(), buffer.emitted()), (None, 0));
+    assert!(shared_capacity().is_some());
+}
+
+#[test]
+fn the_end_of_a_piece_that_is_put_back_comes_next() {
+    let a = large("a");
+    let buffer = EventBuffer::new(None);
+    buffer.attach_buffer();
+    buffer.push(&a).unwrap();
+    buffer.push("later").unwrap();
+    assert!(!buffer.has_rest());
+    let piece = buffer.take().unwrap();
+    assert_eq!(buffer.split(piece, 100), a[..100]);
+    assert!(buffer.has_rest());
+    buffer.attach_buffer();
+    buffer.push("end").unwrap();
+    assert!(pieces(&buffer).concat() == [&a[100..], b"data: later\n\ndata: end\n\n"].concat());
+    assert!(!buffer.has_rest() && buffer.buf.take().is_none());
+}
+
+#[test]
+fn what_a_stream_begins_with_comes_first() {
+    let opening = || Bytes::from_static(b"retry: 1\n");
+    let buffer = EventBuffer::new(None);
+    buffer.push("early").unwrap();
+    buffer.prepend(opening());
+    buffer.attach_buffer();
+    assert_eq!(buffer.take().unwrap(), "retry: 1\ndata: early\n\n");
+
+    // As much as a function emits before it waits.
+    let buffer = EventBuffer::new(None);
+    while !buffer.is_full() {
+        buffer.push("x".repeat(1_016)).unwrap();
+    }
+    buffer.prepend(opening());
+    buffer.attach_buffer();
+    assert_eq!(buffer.take().unwrap().len(), opening().len() + HIGH_WATER);
+
+    let a = large("a");
+    for early in [&b""[..], b"data: early\n\n"] {
+        let buffer = EventBuffer::new(None);
+        buffer.push_uncounted(early);
+        buffer.push(&a).unwrap();
+        buffer.prepend(opening());
+        buffer.attach_buffer();
+        assert_shared(&buffer, &[&opening(), early, &a], &[&a]);
+    }
+}
+
 #[test]
 fn the_buffer_of_a_huge_event_is_not_kept() {
     let buffer = EventBuffer::new(None);
@@ -111,4 +272,12 @@ fn the_buffer_of_a_huge_event_is_not_kept() {
     buffer.push("x".repeat(KEPT_CHUNK)).unwrap();
     assert!(buffer.take().unwrap().len() > KEPT_CHUNK);
     assert_eq!(shared_capacity(), None);
+
+    // Nor where it is not the first piece.
+    buffer.attach_buffer();
+    buffer.push("x".repeat(KEPT_CHUNK)).unwrap();
+    buffer.push(large("a")).unwrap();
+    buffer.push("small").unwrap();
+    assert_eq!(pieces(&buffer).len(), 3);
+    assert!(shared_capacity().is_none_or(|capacity| capacity <= 2 * ROOM));
 }

@@ -121,6 +121,38 @@ async fn many_requests_cost_nothing_and_leaving_is_noticed() {
     }
 }
 
+/// A request whose body has no length, or which asks for another protocol, is no way around that.
+#[tokio::test]
+async fn many_requests_behind_one_without_a_length_cost_nothing() {
+    let hub = web::Data::new(Hub::new().unwrap());
+    let serving = Serving::start(move || {
+        App::new()
+            .app_data(hub.clone())
+            .route("/", web::get().to(async |hub: web::Data<Hub>| hub.subscribe("n")))
+    });
+    for headers in [
+        "Upgrade: x\r\n\r\n",
+        "Upgrade: websocket\r\n\r\n",
+        "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\nFFFFFFF\r\n",
+    ] {
+        let mut socket = TcpStream::connect(serving.addr()).await.unwrap();
+        let request = format!("GET / HTTP/1.1\r\nHost: x\r\n{headers}");
+        socket.try_write(request.as_bytes()).unwrap();
+        let mut first = [0; 1024];
+        assert!(
+            within("the head", socket.read(&mut first)).await.unwrap() > 0,
+            "{headers}"
+        );
+        send_many(&socket).await;
+        let (used, begun) = (processor_time(), Instant::now());
+        sleep(Duration::from_secs(1)).await;
+        let share = (processor_time() - used) / begun.elapsed().as_secs_f64();
+        assert!(share < 0.2, "{headers}: {share} of a processor");
+    }
+}
+
 /// What it announces is the request's own.
 #[tokio::test]
 async fn a_handler_that_emits_reads_its_whole_request() {
@@ -153,6 +185,25 @@ async fn a_handler_that_emits_reads_its_whole_request() {
         assert_eq!(wire.chunk().await.unwrap(), "data: begun\n\n");
         wire.send(format!("{before}{}{after}", "x".repeat(LENGTH))).await;
         assert_eq!(wire.body().await, format!("data: {LENGTH}\n\n"));
+    }
+}
+
+/// What is part of no chunk does not stop a request: extensions and trailers, as long as they like.
+#[tokio::test]
+async fn a_chunked_body_with_much_around_it_arrives() {
+    let serving = Serving::start(|| App::new().route("/", web::post().to(async |body: web::Bytes| body)));
+    let padding = "a".repeat(70_000);
+    for body in [
+        format!("1;{padding}\r\nx\r\n0\r\n\r\n"),
+        format!("1\r\nx\r\n0\r\nT: {padding}\r\n\r\n"),
+    ] {
+        let mut wire = Wire::connect(serving.addr()).await;
+        wire.send("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .await;
+        sleep(Duration::from_millis(20)).await;
+        wire.send(body).await;
+        assert_eq!(wire.head().await.status_line(), "HTTP/1.1 200 OK");
+        assert_eq!(wire.exactly(1).await, "x");
     }
 }
 

@@ -2,7 +2,12 @@
 
 use std::{fs, future::ready, time::Duration};
 
-use actix_web::{App, web};
+use actix_web::{
+    App, HttpResponse,
+    dev::{Service as _, ServiceResponse},
+    middleware::{Compress, Logger},
+    web,
+};
 use sse_actix::{Event, Hub, Server, sse_stream, test::Serving};
 use sse_tests::{
     certified::{certified, connect_for},
@@ -16,6 +21,7 @@ use tokio::{
 };
 
 use super::super::{Reader, count, data, event};
+use crate::log::Log;
 
 #[sse_stream]
 async fn emitting() {
@@ -37,6 +43,80 @@ macro_rules! app {
                 .route("/emit", web::get().to(emitting))
         }
     }};
+}
+
+/// What usual applications have around them.
+#[tokio::test]
+async fn with_the_usual_middleware_it_is_handed_over() {
+    let hub = Hub::new().unwrap();
+    let shared = web::Data::new(hub.clone());
+    let serving = Serving::start(move || {
+        App::new()
+            .app_data(shared.clone())
+            .route("/", web::get().to(async |hub: web::Data<Hub>| hub.subscribe("n")))
+            .wrap(Compress::default())
+            .wrap(Logger::default())
+    });
+    let mut reader = Reader::with(serving.addr(), "/", b"Accept-Encoding: gzip\r\n").await;
+    until("a hand-over", async || hub.stats().handed_over == 1).await;
+    let ids = count(&hub, "n", 1..=2).await;
+    assert_eq!(reader.take(2).await, [event(&ids[0], 1), event(&ids[1], 2)]);
+}
+
+/// Middleware that makes a new response, and one that says how long the body is: nothing is handed over, and the log says so.
+#[tokio::test]
+async fn what_keeps_a_stream_from_it_is_logged() {
+    let log = Log::start_everywhere();
+    let hub = Hub::new().unwrap();
+    let shared = web::Data::new(hub.clone());
+    let serving = Serving::start(move || {
+        App::new()
+            .app_data(shared.clone())
+            .route("/", web::get().to(async |hub: web::Data<Hub>| hub.subscribe("n")))
+            .wrap_fn(|request, service| {
+                let call = service.call(request);
+                async move {
+                    let (request, response) = call.await?.into_parts();
+                    let fresh = HttpResponse::Ok()
+                        .content_type("text/event-stream")
+                        .body(response.into_body());
+                    Ok(ServiceResponse::new(request, fresh))
+                }
+            })
+    });
+    let mut wire = Wire::get(serving.addr(), "/").await;
+    wire.head().await;
+    until("a reader", async || hub.stats().streams == 1).await;
+    let lines = log.take();
+    let about = lines
+        .iter()
+        .filter(|(_, fields)| fields.get("message").contains("stays in actix's dispatcher"));
+    assert_eq!(about.count(), 1, "{lines:?}");
+    assert_eq!(hub.stats().handed_over, 0);
+}
+
+/// What a whole server does not hand over is said once, when it starts.
+#[tokio::test]
+async fn a_server_that_hands_nothing_over_says_so() {
+    let log = Log::start_everywhere();
+    let hub = Hub::new().unwrap();
+    let said = |log: &Log| {
+        let lines = log.take().into_iter();
+        lines
+            .filter(|(_, fields)| fields.get("message").contains("not handed over"))
+            .map(|(_, fields)| fields.get("because").to_owned())
+            .collect::<Vec<_>>()
+    };
+    drop(Serving::with(app!(hub), |server: Server<_>| server));
+    assert!(said(&log).is_empty());
+    drop(Serving::with(app!(hub), |server: Server<_>| {
+        server.on_connect(|_, _| {})
+    }));
+    assert_eq!(said(&log), ["there is an `on_connect` hook"]);
+    drop(Serving::with(app!(hub), |server: Server<_>| {
+        server.direct_fan_out(false)
+    }));
+    assert_eq!(said(&log), ["`direct_fan_out(false)`"]);
 }
 
 #[tokio::test]
@@ -92,7 +172,7 @@ async fn over_tls_it_is_the_same_and_ends_with_close_notify() {
     let hub = Hub::new().unwrap();
     let (config, certificate) = certified(["localhost"]);
     let serving = Serving::with(app!(hub), |server: Server<_>| {
-        server.bind_rustls(("127.0.0.1", 0), config).unwrap()
+        server.bind_rustls_0_23(("127.0.0.1", 0), config).unwrap()
     });
     let socket = TcpStream::connect(serving.addr()).await.unwrap();
     let mut socket = connect_for(b"http/1.1", socket, certificate).await;

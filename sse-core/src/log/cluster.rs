@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use crate::TopicName;
 
 /// What the hubs of several nodes on one log tell each other besides events: revocations, and who is there.
-pub trait Signals: fmt::Debug + Send + Sync {
+pub trait ClusterChannel: fmt::Debug + Send + Sync {
     /// Tells the other nodes that streams with this tag end for good. What cannot be told yet is told as soon as
     /// it can be.
     fn revoke(&self, tag: &str);
@@ -15,12 +15,12 @@ pub trait Signals: fmt::Debug + Send + Sync {
     fn elsewhere(&self, topic: &TopicName) -> BTreeMap<Arc<str>, usize>;
 
     /// Registers a function that is called with each message of another node, on a thread of the log's.
-    fn listen(&self, hear: Box<dyn Fn(Heard) + Send + Sync>);
+    fn listen(&self, on_message: Box<dyn Fn(ClusterMessage) + Send + Sync>);
 }
 
 /// What another node has told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard {
+pub enum ClusterMessage {
     /// Streams with this tag end for good, unless they are of a later log-in.
     Revoked {
         /// The tag.

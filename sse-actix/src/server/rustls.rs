@@ -1,6 +1,6 @@
-//! Connections over TLS.
+//! Connections over rustls.
 
-use std::{convert::Infallible, future::ready, hint::black_box, io};
+use std::{convert::Infallible, future::ready, hint::black_box, io, time::Duration};
 
 use actix_http::Protocol;
 use actix_service::{
@@ -16,6 +16,7 @@ use actix_web::rt::net::TcpStream;
 use super::{
     connection,
     http2_watch::AcceptedSocket,
+    os_socket::OsSocket,
     socket::{Socket, Transport},
 };
 
@@ -23,23 +24,34 @@ use super::{
 pub(super) type Tls = Box<TlsStream<TcpStream>>;
 
 impl Transport for Tls {
-    fn tcp(&self) -> &TcpStream {
-        self.get_ref().0
+    fn os_socket(&self) -> OsSocket<'_> {
+        OsSocket::Tcp(self.get_ref().0)
     }
 
     fn fetch(&self) {
         black_box(self.get_ref().1.wants_write());
-        self.tcp().fetch();
+        self.os_socket().fetch();
     }
 
     fn accepted(&self, _: bool) -> AcceptedSocket<'_> {
-        AcceptedSocket::over_tls(self)
+        accepted(self)
+    }
+}
+
+/// A session as it was accepted. Hooks get it without the box.
+pub(super) fn accepted(session: &TlsStream<TcpStream>) -> AcceptedSocket<'_> {
+    let (tcp, state) = session.get_ref();
+    AcceptedSocket {
+        io: session,
+        socket: OsSocket::Tcp(tcp),
+        may_be_http2: state.alpn_protocol() == Some(b"h2"),
     }
 }
 
 /// Accepts connections, and says what is spoken on each, as actix's own acceptor does.
 pub(super) fn acceptor<E>(
     mut config: ServerConfig,
+    handshake_timeout: Option<Duration>,
 ) -> BoxServiceFactory<(), TcpStream, connection::AcceptedConnection<Tls>, TlsError<io::Error, E>, ()>
 where
     E: 'static,
@@ -47,7 +59,11 @@ where
     let mut protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     protocols.append(&mut config.alpn_protocols);
     config.alpn_protocols = protocols;
-    let accepted = Acceptor::new(config)
+    let mut acceptor = Acceptor::new(config);
+    if let Some(timeout) = handshake_timeout {
+        acceptor.set_handshake_timeout(timeout);
+    }
+    let accepted = acceptor
         .map_init_err(|()| ())
         .map_err(|error: TlsError<io::Error, Infallible>| error.into_service_error())
         .and_then(|stream: TlsStream<TcpStream>| ready(Ok(socket_of(stream))));
@@ -57,8 +73,6 @@ where
 
 fn socket_of(stream: TlsStream<TcpStream>) -> connection::AcceptedConnection<Tls> {
     let (tcp, session) = stream.get_ref();
-    // A socket option that cannot be set costs speed, not the connection.
-    let _ = tcp.set_nodelay(true);
     let peer = tcp.peer_addr().ok();
     let protocol = if session.alpn_protocol() == Some(b"h2") {
         Protocol::Http2

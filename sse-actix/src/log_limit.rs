@@ -1,0 +1,81 @@
+//! How often the log is told the same.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+/// How long the log is not told the same again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Lets one line a second into the log and counts the others. Whoever sends requests could else fill the log.
+#[derive(Debug)]
+pub(crate) struct LogLimit {
+    began: Instant,
+    /// From when on the next line may be written, in milliseconds since it began.
+    next: AtomicU64,
+    left_out: AtomicU64,
+}
+
+impl LogLimit {
+    pub(crate) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            next: AtomicU64::new(0),
+            left_out: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether a line may be written. If so, how many were left out since the last one.
+    pub(crate) fn take(&self) -> Option<u64> {
+        self.take_at(self.began.elapsed())
+    }
+
+    fn take_at(&self, now: Duration) -> Option<u64> {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (now, then) = (millis(now), millis(now.saturating_add(PAUSE)));
+        let next = self.next.load(Ordering::Relaxed);
+        let may_write = now >= next
+            && self
+                .next
+                .compare_exchange(next, then, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if may_write {
+            return Some(self.left_out.swap(0, Ordering::Relaxed));
+        }
+        self.left_out.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn one_line_a_second_with_the_number_of_the_others() {
+        let limit = LogLimit::new();
+        let at = |millis| limit.take_at(Duration::from_millis(millis));
+        assert_eq!(at(0), Some(0));
+        assert_eq!((at(1), at(999)), (None, None));
+        assert_eq!(at(1_000), Some(2));
+        assert_eq!(at(5_000), Some(0));
+    }
+
+    #[test]
+    fn none_is_counted_twice_and_none_is_forgotten() {
+        let limit = LogLimit::new();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1_000 {
+                        assert!(limit.take_at(Duration::ZERO).is_none_or(|before| before < 4_000));
+                    }
+                });
+            }
+        });
+        assert_eq!(limit.take_at(PAUSE), Some(3_999));
+    }
+}

@@ -1,0 +1,55 @@
+//! Listening sockets that a process is started with.
+
+#[cfg(unix)]
+use std::os::unix::net::UnixListener;
+use std::{io, net::TcpListener};
+
+use listenfd::ListenFd;
+
+/// A listening socket that this process was started with.
+#[derive(Debug)]
+pub enum InheritedSocket {
+    /// For [`Server::listen`](crate::Server::listen) and its kind.
+    Tcp(TcpListener),
+    /// For [`Server::listen_uds`](crate::Server::listen_uds).
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+/// The listening sockets that this process was started with, if there are any (`LISTEN_FDS`, as
+/// systemd's socket activation and `systemfd` pass them), for [`Server`](crate::Server)'s `listen` methods.
+///
+/// A supervisor that holds the socket keeps it open while the server restarts, so that no client is refused: Firefox
+/// closes a cross-origin `EventSource` for good when its reconnect is refused. For HTTP/1.1
+/// there is [`Server::inherit_or_bind`](crate::Server::inherit_or_bind).
+///
+/// ```
+/// assert!(sse_actix::inherited_sockets()?.is_empty());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// If what was passed on is neither a TCP nor a unix listener.
+pub fn inherited_sockets() -> io::Result<Vec<InheritedSocket>> {
+    let mut passed = ListenFd::from_env();
+    let mut sockets = Vec::new();
+    for index in 0..passed.len() {
+        sockets.extend(take(&mut passed, index)?);
+    }
+    Ok(sockets)
+}
+
+#[cfg(unix)]
+fn take(passed: &mut ListenFd, index: usize) -> io::Result<Option<InheritedSocket>> {
+    // What is no unix socket is left where it is, and may still be one of TCP.
+    match passed.take_unix_listener(index) {
+        Ok(socket) => Ok(socket.map(InheritedSocket::Unix)),
+        Err(_) => Ok(passed.take_tcp_listener(index)?.map(InheritedSocket::Tcp)),
+    }
+}
+
+#[cfg(not(unix))]
+fn take(passed: &mut ListenFd, index: usize) -> io::Result<Option<InheritedSocket>> {
+    Ok(passed.take_tcp_listener(index)?.map(InheritedSocket::Tcp))
+}

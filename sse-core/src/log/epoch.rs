@@ -1,0 +1,148 @@
+use std::{fmt, str};
+
+use siphasher::sip::SipHasher24;
+
+use crate::TopicName;
+
+/// Digits of ids: they need no escaping anywhere, and no preflight in a CORS request.
+const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+const BITS_PER_DIGIT: u32 = 5;
+const DIGEST_LEN: usize = 7;
+const LIFE_BITS: u32 = 45;
+pub(super) const LEN: usize = 16;
+
+/// The identity of one life of a topic's log. A log that was lost and created again has another.
+///
+/// Of its 16 characters the first 7 are a digest of the topic's name, by which a position can be told from one of another
+/// topic; the other 9 are the life, which is also the key of the digest. So nobody can choose two names with the same
+/// digest before their topics exist, and where two have it by chance, they differ in their next life.
+///
+/// ```
+/// use sse_actix_core::{Epoch, TopicName};
+///
+/// let topic = TopicName::from_static("prices");
+/// let epoch = Epoch::new(&topic, 42);
+/// assert_eq!(epoch.as_str(), "65le696a10000000");
+/// assert_eq!(Epoch::parse(epoch.as_str()), Some(epoch));
+/// assert!(epoch.is_of(&topic) && !epoch.is_of(&TopicName::from_static("news")));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Epoch([u8; LEN]);
+
+impl Epoch {
+    /// The epoch of a topic's log whose life is told from others by `life`, of which 45 bits count: a
+    /// random number that no client chooses.
+    pub fn new(topic: &TopicName, life: u64) -> Self {
+        let life = life & ((1 << LIFE_BITS) - 1);
+        let mut text = [b'0'; LEN];
+        let (name, rest) = text.split_at_mut(DIGEST_LEN);
+        fill(name, digest(topic, life));
+        fill(rest, life);
+        Self(text)
+    }
+
+    /// The epoch that has this text; `None` if none can.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text: [u8; LEN] = text.as_bytes().try_into().ok()?;
+        text.iter()
+            .all(|byte| DIGITS.contains(byte))
+            .then_some(Self(text))
+    }
+
+    /// The epoch as text: 16 digits and lower-case letters.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether this is an epoch of that topic's log, in this life or an earlier one.
+    pub fn is_of(&self, topic: &TopicName) -> bool {
+        let (_, life) = self.0.split_at(DIGEST_LEN);
+        *self == Self::new(topic, number(life))
+    }
+}
+
+/// The lowest bits of `number`, five a digit, the lowest first.
+fn fill(text: &mut [u8], mut number: u64) {
+    for digit in text {
+        *digit = DIGITS.get((number & 31) as usize).copied().unwrap_or_default();
+        number >>= BITS_PER_DIGIT;
+    }
+}
+
+/// The number that [`fill`] has written.
+fn number(text: &[u8]) -> u64 {
+    text.iter().rev().fold(0, |number, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            _ => byte.wrapping_sub(b'a').wrapping_add(10),
+        };
+        number << BITS_PER_DIGIT | u64::from(digit)
+    })
+}
+
+/// SipHash-2-4, which is the same on every machine and in every version.
+fn digest(topic: &TopicName, life: u64) -> u64 {
+    SipHasher24::new_with_keys(life, 0).hash(topic.as_str().as_bytes())
+}
+
+impl fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOPIC: TopicName = TopicName::from_static("prices");
+
+    /// The paper's example: <https://www.aumasson.jp/siphash/siphash.pdf>, appendix A.
+    #[test]
+    fn the_digest_is_siphash_2_4() {
+        let message: Vec<u8> = (0..15).collect();
+        let hasher = SipHasher24::new_with_keys(0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
+        assert_eq!(hasher.hash(&message), 0xa129_ca61_49be_45e5);
+    }
+
+    #[test]
+    fn an_epoch_is_the_same_on_every_machine() {
+        assert_ne!(Epoch::new(&TOPIC, 0), Epoch::new(&TOPIC, 1));
+        // Changing it would make every id that clients hold unknown.
+        let epoch = Epoch::new(&TOPIC, 0x1fff_ffff_ffff);
+        assert_eq!(epoch.as_str(), "fgqvo7dvvvvvvvvv");
+        assert_eq!(Epoch::new(&TOPIC, u64::MAX), epoch, "45 bits count");
+    }
+
+    #[test]
+    fn an_epoch_is_of_its_topic_in_every_life() {
+        for life in [0, 1, 31, 32, 0x0123_4567_89ab, 0x1fff_ffff_ffff] {
+            let epoch = Epoch::new(&TOPIC, life);
+            assert!(epoch.is_of(&TOPIC), "{epoch}");
+            assert!(!epoch.is_of(&TopicName::from_static("news")), "{epoch}");
+            let (_, text) = epoch.0.split_at(DIGEST_LEN);
+            assert_eq!(number(text), life);
+        }
+    }
+
+    /// These had the same digest in every life while the digest had no key.
+    #[test]
+    fn no_two_names_have_the_same_digest_in_every_life() {
+        let names = ["room:1336536", "room:2398200"].map(TopicName::from_static);
+        let [one, other] = &names;
+        for life in 0..1_000 {
+            assert!(!Epoch::new(one, life).is_of(other), "{life}");
+            assert!(!Epoch::new(other, life).is_of(one), "{life}");
+        }
+    }
+}

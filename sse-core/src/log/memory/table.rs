@@ -1,0 +1,224 @@
+//! Which topics a log in memory knows, and which of them it forgets.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use super::Topic;
+use crate::TopicName;
+
+/// How many topics are looked at for a new one, where there are too many: to look at all would stop everybody.
+const LOOKS: usize = 16;
+
+/// All topics. Each name is in one of the queues, once.
+#[derive(Debug, Default)]
+pub(super) struct TopicTable {
+    by_name: HashMap<TopicName, Arc<Topic>>,
+    /// Those that were made to be read, until they are looked at: nothing may ever be published to them.
+    unpublished: VecDeque<TopicName>,
+    /// All others. The one to look at next is at the front.
+    others: VecDeque<TopicName>,
+}
+
+/// What making room for a new topic took.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Forgotten {
+    /// Bytes that were kept of the topics that are forgotten.
+    pub(super) bytes: usize,
+    pub(super) looked_at: usize,
+}
+
+impl TopicTable {
+    pub(super) fn get(&self, name: &TopicName) -> Option<&Arc<Topic>> {
+        self.by_name.get(name)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.by_name.values()
+    }
+
+    /// Adds a topic that is not known yet. `publishes` says that something is about to be published to it.
+    pub(super) fn insert(&mut self, name: &TopicName, topic: Arc<Topic>, publishes: bool) {
+        self.by_name.insert(name.clone(), topic);
+        let queue = if publishes {
+            &mut self.others
+        } else {
+            &mut self.unpublished
+        };
+        queue.push_back(name.clone());
+    }
+
+    /// Makes room for one more among `most`: looks at some topics, and forgets one without readers. It is one that is
+    /// empty, or else, of those looked at, the one that has been silent for longest. More than one is forgotten only
+    /// where the number had grown above `most`, because topics were being read.
+    pub(super) fn make_room(&mut self, most: usize) -> Forgotten {
+        let mut forgotten = Forgotten::default();
+        let excess = (self.len() + 1).saturating_sub(most);
+        let looks = if excess == 0 { 0 } else { LOOKS.min(self.len()) };
+        let mut candidates = Vec::new();
+        let mut empty = 0;
+        while forgotten.looked_at < looks
+            && empty < excess
+            && let Some(name) = self.next_name(forgotten.looked_at)
+        {
+            forgotten.looked_at += 1;
+            match self.get(&name).and_then(Topic::forgettable) {
+                Some(rank) => {
+                    empty += usize::from(!rank.has_events);
+                    candidates.push((rank, name));
+                }
+                None => self.others.push_back(name),
+            }
+        }
+        candidates.sort_unstable_by_key(|(rank, _)| *rank);
+        for (nth, (_, name)) in candidates.into_iter().enumerate() {
+            if nth >= excess {
+                self.others.push_back(name);
+            } else if let Some(topic) = self.by_name.remove(&name) {
+                forgotten.bytes += topic.kept().ring.bytes();
+            }
+        }
+        forgotten
+    }
+
+    /// From both queues in turn: all of one may be in use.
+    fn next_name(&mut self, turn: usize) -> Option<TopicName> {
+        let (first, second) = if turn.is_multiple_of(2) {
+            (&mut self.unpublished, &mut self.others)
+        } else {
+            (&mut self.others, &mut self.unpublished)
+        };
+        first.pop_front().or_else(|| second.pop_front())
+    }
+}
+
+/// What is forgotten first is the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    has_events: bool,
+    touched: SystemTime,
+}
+
+impl Topic {
+    /// How soon it is forgotten; `None` while it is being used.
+    fn forgettable(self: &Arc<Self>) -> Option<Rank> {
+        // Code that holds it is about to append to it or to watch it, and would use a topic that is gone.
+        if Arc::strong_count(self) > 1 || !self.watchers.is_empty() {
+            return None;
+        }
+        let kept = self.kept();
+        Some(Rank {
+            has_events: !kept.ring.is_empty(),
+            touched: kept.touched,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ops::Range, task::Waker, time::Duration};
+
+    use super::*;
+    use crate::{Epoch, Event, Record, Watch};
+
+    fn name(nth: usize) -> TopicName {
+        TopicName::try_from(format!("topic {nth}")).unwrap()
+    }
+
+    fn at(secs: usize) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(secs as u64)
+    }
+
+    /// A topic to which nothing, or one event was published.
+    fn add(table: &mut TopicTable, nth: usize, publishes: bool) -> Arc<Topic> {
+        let name = name(nth);
+        let topic = Arc::new(Topic::new(Epoch::new(&name, 0), at(nth)));
+        if publishes {
+            let record = Record::event(&Event::data("x"), None).unwrap();
+            topic.kept().ring.append(record, at(nth));
+        }
+        table.insert(&name, Arc::clone(&topic), publishes);
+        topic
+    }
+
+    /// Adds topics to a table of at most so many; how many were looked at for one of them at most.
+    fn fill(table: &mut TopicTable, most: usize, range: Range<usize>, publishes: bool) -> usize {
+        let looked_at = range.map(|nth| {
+            let looked_at = table.make_room(most).looked_at;
+            add(table, nth, publishes);
+            looked_at
+        });
+        looked_at.max().unwrap_or(0)
+    }
+
+    fn watch(topic: &Topic) -> Watch {
+        topic.watchers.add(Waker::noop().clone())
+    }
+
+    #[test]
+    fn however_many_topics_there_are_few_are_looked_at_for_a_new_one() {
+        const MANY: usize = 100_000;
+        for (publishes, are_read) in [(false, false), (true, false), (false, true), (true, true)] {
+            let mut table = TopicTable::default();
+            fill(&mut table, MANY, 0..MANY, publishes);
+            let watches: Vec<_> = table
+                .iter()
+                .filter(|_| are_read)
+                .map(|topic| watch(topic))
+                .collect();
+            let looked_at = fill(&mut table, MANY, MANY..MANY + 300, true);
+            assert!((1..=LOOKS).contains(&looked_at), "{looked_at}");
+            assert_eq!(table.len() == MANY, !are_read);
+            drop(watches);
+            // Those that are too many now go with the next.
+            let looked_at = fill(&mut table, MANY, MANY + 300..MANY + 330, true);
+            assert!((1..=LOOKS).contains(&looked_at), "{looked_at}");
+            assert_eq!(table.len(), MANY);
+        }
+    }
+
+    #[test]
+    fn where_all_have_readers_there_are_hardly_more_and_no_topic_with_readers_goes() {
+        const MOST: usize = 1_000;
+        let mut table = TopicTable::default();
+        let watches: Vec<_> = (0..MOST)
+            .map(|nth| watch(&add(&mut table, nth, nth % 2 == 0)))
+            .collect();
+        for nth in MOST..20 * MOST {
+            fill(&mut table, MOST, nth..nth + 1, nth % 3 == 0);
+            assert!(table.len() <= MOST + MOST / 15 + 1, "{}", table.len());
+        }
+        assert!((0..MOST).all(|nth| table.get(&name(nth)).is_some()));
+        let queued = table.unpublished.len() + table.others.len();
+        assert_eq!(queued, table.len(), "each is in one queue, once");
+        drop(watches);
+    }
+
+    #[test]
+    fn one_of_which_nothing_is_kept_goes_first_and_of_the_others_one_that_was_silent_for_long() {
+        let mut table = TopicTable::default();
+        for nth in 0..40 {
+            drop(add(&mut table, nth, nth != 30));
+        }
+        // It is being used, so it stays.
+        let used = table.get(&name(0)).cloned();
+        // It was used later than the others.
+        table.get(&name(1)).unwrap().kept().touched = at(1_000);
+        // Sixteen are looked at each time, so the next is the stalest of the next sixteen.
+        for gone in [30, 2, 16, 3] {
+            assert!(table.get(&name(gone)).is_some());
+            let forgotten = table.make_room(table.len());
+            assert_eq!(forgotten.bytes > 0, gone != 30);
+            assert!(table.get(&name(gone)).is_none(), "{gone}");
+        }
+        assert!(table.get(&name(0)).is_some() && table.get(&name(1)).is_some());
+        drop(used);
+        assert_eq!(table.len(), 36);
+    }
+}
