@@ -11,20 +11,14 @@ export type { ClosedState, ConnectionState, Subscribable } from "./connection.js
 export { EventSource } from "./event-source.js";
 export { EventStreamParser, type ParsedEvent } from "./hub/parser.js";
 export { type IterateOptions, SlowLoopError, StreamClosedError } from "./iterate.js";
-export type {
-  CommonOptions,
-  EventSourceOptions,
-  SharedEventSourceInit,
-  SharedOptions,
-  TypedEventSourceOptions,
-  TypedSharedEventSourceInit,
-} from "./options.js";
+export type { CommonOptions, EventSourceOptions, SharedEventSourceInit, SharedOptions } from "./options.js";
 export { SharedEventSource, StreamCloseEvent } from "./shared-event-source.js";
 export {
   type AnyEvent,
   type End,
   type EventMapOf,
   type EventSchema,
+  type EventsOf,
   type Gap,
   InvalidEventError,
   type Iterated,

@@ -50,14 +50,11 @@ export interface SharedOptions<Schema> extends CommonOptions<Schema> {
   worker?: string | URL;
 }
 
-/** Options of a source without a schema. */
-export type EventSourceOptions = CommonOptions<undefined>;
-/** Options of a source whose events have the types of the event map `M`. */
-export type TypedEventSourceOptions<M> = CommonOptions<EventSchema<M>> & { events: EventSchema<M> };
-/** Options of a shared source without a schema. */
-export type SharedEventSourceInit = SharedOptions<undefined>;
-/** Options of a shared source whose events have the types of the event map `M`. */
-export type TypedSharedEventSourceInit<M> = SharedOptions<EventSchema<M>> & { events: EventSchema<M> };
+/** Options of a source. With `events`, its events have the types of the event map `M`. */
+export type EventSourceOptions<M = never> = CommonOptions<EventSchema<M>>;
+
+/** Options of a shared source. With `events`, its events have the types of the event map `M`. */
+export type SharedEventSourceInit<M = never> = SharedOptions<EventSchema<M>>;
 
 /**
  * The options with their defaults, and the URL. Throws an error that says what to write instead.

@@ -2,9 +2,9 @@
 import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 import type { ConnectionState } from "./connection.js";
 import { EventSource } from "./event-source.js";
-import type { SharedEventSourceInit, SharedOptions, TypedSharedEventSourceInit } from "./options.js";
+import type { SharedEventSourceInit, SharedOptions } from "./options.js";
 import { SharedEventSource } from "./shared-event-source.js";
-import type { AnyEvent, AnySchema, EventMapOf, Iterated, UnionOf, UntypedEvent } from "./typed.js";
+import type { AnyEvent, AnySchema, EventMapOf, EventsOf, Iterated } from "./typed.js";
 
 /** What the hook has beside the options of its source. */
 export interface UseEventSourceOptions<E extends AnyEvent> {
@@ -33,14 +33,10 @@ const INITIAL: EventSourceState<AnyEvent> = { connection: { status: "connecting"
  * event loop, however many events come; `onEvent` gets them all. On a server the state is `connecting`, and nothing is
  * opened.
  */
-export function useEventSource<M extends object>(
+export function useEventSource<M extends object = never>(
   url: string | URL | null,
-  options: TypedSharedEventSourceInit<M> & UseEventSourceOptions<UnionOf<M>>,
-): EventSourceState<UnionOf<M>>;
-export function useEventSource(
-  url: string | URL | null,
-  options?: SharedEventSourceInit & UseEventSourceOptions<UntypedEvent>,
-): EventSourceState<UntypedEvent>;
+  options?: SharedEventSourceInit<M> & UseEventSourceOptions<EventsOf<M>>,
+): EventSourceState<EventsOf<M>>;
 export function useEventSource(url: string | URL | null, options: object = {}): EventSourceState<AnyEvent> {
   const newest = useRef<AllOptions>(options);
   useEffect(() => {

@@ -19,11 +19,20 @@ import {
   resumed,
 } from "./hub/state.js";
 import { iterate, type IterateOptions } from "./iterate.js";
-import { type SharedEventSourceInit, type SharedOptions, type TypedSharedEventSourceInit, checked } from "./options.js";
+import { type SharedEventSourceInit, type SharedOptions, checked } from "./options.js";
 import { ElectionLink } from "./tabs/election-link.js";
 import { PROTOCOL, type TabHandle, type ToTab } from "./tabs/messages.js";
 import { WorkerLink } from "./tabs/worker-link.js";
-import type { AnyEvent, AnySchema, EventMapOf, OwnEvents, TypedEventSource, UnionOf, UntypedEvent } from "./typed.js";
+import type {
+  AnyEvent,
+  AnySchema,
+  EventMapOf,
+  EventSchema,
+  EventsOf,
+  OwnEvents,
+  TypedEventSource,
+  UntypedEvent,
+} from "./typed.js";
 
 /** Why a shared stream is over for good; the type is `close`. */
 export class StreamCloseEvent extends Event {
@@ -53,14 +62,13 @@ export interface SharedEventSource<E extends AnyEvent = UntypedEvent> extends Ty
 }
 
 interface SharedEventSourceConstructor {
-  /** Events as the schema `options.events` says: `event.data` is the parsed and checked value. */
-  new <M extends object>(url: string | URL, options: TypedSharedEventSourceInit<M>): SharedEventSource<UnionOf<M>>;
+  /** With the union of events named: `new SharedEventSource<Market>("/market", { events: market })`. */
   new <E extends AnyEvent = never>(
     url: string | URL,
-    options: TypedSharedEventSourceInit<EventMapOf<E>>,
+    options: SharedEventSourceInit<EventMapOf<E>> & { events: EventSchema<EventMapOf<E>> },
   ): SharedEventSource<E>;
-  /** Events of any name, whose data is the text that has come. */
-  new (url: string | URL, options?: SharedEventSourceInit): SharedEventSource;
+  /** With a schema `event.data` is the parsed and checked value; without one, the text that has come. */
+  new <M extends object = never>(url: string | URL, options?: SharedEventSourceInit<M>): SharedEventSource<EventsOf<M>>;
   readonly prototype: SharedEventSource;
   readonly CONNECTING: 0;
   readonly OPEN: 1;

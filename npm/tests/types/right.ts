@@ -1,12 +1,16 @@
 // What compiles.
 import { type ConnectionState, EventSource as TypedSource, type Gap, SharedEventSource, type UnionOf } from "sse-actix";
-import { type Market, type MarketEvents, type Price, market } from "./market.js";
+import { type Market, type MarketEvents, type Price, market } from "../market.js";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <A, B>(_: Same<A, B>) => {};
 
 // Without a schema both are an EventSource of the DOM.
-const untyped = new SharedEventSource("/prices", { key: "ada", withCredentials: true, worker: new URL("https://a.b/w.js") });
+const untyped = new SharedEventSource("/prices", {
+  key: "ada",
+  withCredentials: true,
+  worker: new URL("https://a.b/w.js"),
+});
 const plain = new TypedSource("/prices");
 for (const source of [untyped, plain]) {
   const dom: EventSource = source;

@@ -89,6 +89,11 @@ type UnionOf<M> = {
     data: M[K];
   };
 }[keyof M & string];
+/**
+ * The events of a source that was made with a schema of the event map `M`, or without one. A union in the place of a map
+ * gives none: with a union, a schema must be given.
+ */
+type EventsOf<M> = [M] extends [never] ? UntypedEvent : [M] extends [AnyEvent] ? never : UnionOf<M>;
 /** What a client has missed: the number of events, or `null` if the server cannot tell it. */
 interface Gap {
   readonly missed: number | null;
@@ -244,27 +249,23 @@ interface SharedOptions<Schema> extends CommonOptions<Schema> {
    */
   worker?: string | URL;
 }
-/** Options of a source without a schema. */
-type EventSourceOptions = CommonOptions<undefined>;
-/** Options of a source whose events have the types of the event map `M`. */
-type TypedEventSourceOptions<M> = CommonOptions<EventSchema<M>> & {
-  events: EventSchema<M>;
-};
-/** Options of a shared source without a schema. */
-type SharedEventSourceInit = SharedOptions<undefined>;
-/** Options of a shared source whose events have the types of the event map `M`. */
-type TypedSharedEventSourceInit<M> = SharedOptions<EventSchema<M>> & {
-  events: EventSchema<M>;
-};
+/** Options of a source. With `events`, its events have the types of the event map `M`. */
+type EventSourceOptions<M = never> = CommonOptions<EventSchema<M>>;
+/** Options of a shared source. With `events`, its events have the types of the event map `M`. */
+type SharedEventSourceInit<M = never> = SharedOptions<EventSchema<M>>;
 
 /** The browser's `EventSource`, typed by the events `E`. */
 interface EventSource<E extends AnyEvent = UntypedEvent> extends TypedEventSource<E, OwnEvents> {}
 interface EventSourceConstructor {
-  /** Events as the schema `options.events` says: `event.data` is the parsed and checked value. */
-  new <M extends object>(url: string | URL, options: TypedEventSourceOptions<M>): EventSource<UnionOf<M>>;
-  new <E extends AnyEvent = never>(url: string | URL, options: TypedEventSourceOptions<EventMapOf<E>>): EventSource<E>;
-  /** Events of any name, whose data is the text that has come. */
-  new (url: string | URL, options?: EventSourceOptions): EventSource;
+  /** With the union of events named: `new EventSource<Market>("/market", { events: market })`. */
+  new <E extends AnyEvent = never>(
+    url: string | URL,
+    options: EventSourceOptions<EventMapOf<E>> & {
+      events: EventSchema<EventMapOf<E>>;
+    },
+  ): EventSource<E>;
+  /** With a schema `event.data` is the parsed and checked value; without one, the text that has come. */
+  new <M extends object = never>(url: string | URL, options?: EventSourceOptions<M>): EventSource<EventsOf<M>>;
   readonly prototype: EventSource;
   readonly CONNECTING: 0;
   readonly OPEN: 1;
@@ -330,14 +331,15 @@ interface SharedEventSource<E extends AnyEvent = UntypedEvent> extends TypedEven
   onclose: ((event: StreamCloseEvent) => any) | null;
 }
 interface SharedEventSourceConstructor {
-  /** Events as the schema `options.events` says: `event.data` is the parsed and checked value. */
-  new <M extends object>(url: string | URL, options: TypedSharedEventSourceInit<M>): SharedEventSource<UnionOf<M>>;
+  /** With the union of events named: `new SharedEventSource<Market>("/market", { events: market })`. */
   new <E extends AnyEvent = never>(
     url: string | URL,
-    options: TypedSharedEventSourceInit<EventMapOf<E>>,
+    options: SharedEventSourceInit<EventMapOf<E>> & {
+      events: EventSchema<EventMapOf<E>>;
+    },
   ): SharedEventSource<E>;
-  /** Events of any name, whose data is the text that has come. */
-  new (url: string | URL, options?: SharedEventSourceInit): SharedEventSource;
+  /** With a schema `event.data` is the parsed and checked value; without one, the text that has come. */
+  new <M extends object = never>(url: string | URL, options?: SharedEventSourceInit<M>): SharedEventSource<EventsOf<M>>;
   readonly prototype: SharedEventSource;
   readonly CONNECTING: 0;
   readonly OPEN: 1;
@@ -365,14 +367,13 @@ export {
   type EventSourceOptions,
   type SharedEventSourceInit,
   type SharedOptions,
-  type TypedEventSourceOptions,
-  type TypedSharedEventSourceInit,
   SharedEventSource,
   StreamCloseEvent,
   type AnyEvent,
   type End,
   type EventMapOf,
   type EventSchema,
+  type EventsOf,
   type Gap,
   InvalidEventError,
   type Iterated,
