@@ -212,9 +212,8 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     const elect = () => {
       if (present) this.#link = new ElectionLink(tab);
     };
-    // Chrome on Android has none.
-    if (typeof SharedWorker === "undefined") elect();
-    else this.#link = new WorkerLink(tab, this.#worker, elect);
+    if (WorkerLink.mayHaveWorker(this.#worker)) this.#link = new WorkerLink(tab, this.#worker, elect);
+    else elect();
   }
 
   #leave() {

@@ -13,20 +13,26 @@ import { Server, until } from "./server.mjs";
 
 const APPS = path.join(path.dirname(fileURLToPath(import.meta.url)), "apps");
 
+/** The oldest and the newest that the hook is for. */
+const VERSIONS = { 18: { react: "react-18", "react-dom": "react-dom-18" }, 19: {} };
+
 let browser, server, folder;
 
 before(async () => {
   browser = await Browser.start();
   folder = await mkdtemp(path.join(APPS, "built-"));
-  await esbuild.build({
-    absWorkingDir: path.join(APPS, "react"),
-    entryPoints: { page: "src/index.jsx", "sse-worker": "sse-actix/worker" },
-    define: { "process.env.NODE_ENV": "'development'" },
-    bundle: true,
-    format: "esm",
-    outdir: folder,
-    logLevel: "error",
-  });
+  for (const [version, alias] of Object.entries(VERSIONS)) {
+    await esbuild.build({
+      absWorkingDir: path.join(APPS, "react"),
+      entryPoints: { [`page-${version}`]: "src/index.jsx", "sse-worker": "sse-actix/worker" },
+      define: { "process.env.NODE_ENV": "'development'" },
+      alias,
+      bundle: true,
+      format: "esm",
+      outdir: folder,
+      logLevel: "error",
+    });
+  }
 });
 
 after(async () => {
@@ -36,10 +42,14 @@ after(async () => {
 
 beforeEach(async () => {
   server = await Server.start();
-  server.serve(folder, { "/": "<!doctype html><title>React</title><body><script type=module src=page.js></script>" });
+});
+
+async function openPage(version) {
+  const page = `<!doctype html><title>React</title><body><script type=module src=page-${version}.js></script>`;
+  server.serve(folder, { "/": page });
   await browser.open(server.url("/"));
   await browser.until("return globalThis.render !== undefined");
-});
+}
 
 afterEach(async () => {
   await browser.closeTabs();
@@ -52,10 +62,15 @@ const SOURCES = `
   return navigator.locks.query().then(({ held }) =>
     held.filter(({ name }) => /^shared-event-source:[0-9]/.test(name)).length)`;
 
-for (const shared of [true, false]) {
+for (const [version, shared] of [
+  [18, true],
+  [19, true],
+  [19, false],
+]) {
   const options = `shared: ${shared}, worker: "/sse-worker.js"`;
 
-  test(`One source while it is mounted, shared: ${shared}`, async () => {
+  test(`React ${version}: one source while it is mounted, shared: ${shared}`, async () => {
+    await openPage(version);
     await browser.run(`render({ url: "/feed", name: "first", ${options} })`);
     await shows("open undefined");
     server.publish("price", price(1));
@@ -91,7 +106,8 @@ for (const shared of [true, false]) {
   });
 }
 
-test("Many events are one render", async () => {
+test("Many events are few renders", async () => {
+  await openPage(19);
   await browser.run(`render({ url: "/feed", name: "many", shared: false })`);
   await shows("open undefined");
   const frames = Array.from(

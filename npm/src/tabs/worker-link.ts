@@ -7,8 +7,8 @@ const WORKER_TIMEOUT = 2_000;
 /** The time in which this page itself was busy counts as one step of the timeout. */
 const STEPS = 4;
 
-/** The console says once per page that there is no worker. */
-let hasWarned = false;
+/** The scripts whose workers this page has given up: it does not wait for them again. */
+const givenUp = new Set<string | undefined>();
 
 /** The way to a hub in the shared worker. */
 export class WorkerLink {
@@ -39,6 +39,11 @@ export class WorkerLink {
     this.#wait(STEPS);
   }
 
+  /** Whether there may be a worker. Chrome on Android has none. */
+  static mayHaveWorker(script: string | undefined) {
+    return typeof SharedWorker !== "undefined" && !givenUp.has(script);
+  }
+
   leave() {
     clearTimeout(this.#timer);
     this.#send({ kind: "leave" });
@@ -66,8 +71,9 @@ export class WorkerLink {
 
   #giveUp(why: string) {
     this.leave();
-    if (!hasWarned) {
-      hasWarned = true;
+    const isFirst = givenUp.size === 0;
+    givenUp.add(this.#script);
+    if (isFirst) {
       console.warn(
         `SharedEventSource: the shared worker ${this.#script ?? "of sse-actix"} ${why}. One of the tabs holds the ` +
           "connection instead. If a bundler made this page: bundle `sse-actix/worker` as a script of its own, and give " +

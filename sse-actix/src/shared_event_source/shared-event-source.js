@@ -1211,8 +1211,8 @@ const WORKER_TIMEOUT = 2_000;
 /** The time in which this page itself was busy counts as one step of the timeout. */
 const STEPS = 4;
 
-/** The console says once per page that there is no worker. */
-let hasWarned = false;
+/** The scripts whose workers this page has given up: it does not wait for them again. */
+const givenUp = new Set();
 
 /** The way to a hub in the shared worker. */
 class WorkerLink {
@@ -1243,6 +1243,11 @@ class WorkerLink {
     this.#wait(STEPS);
   }
 
+  /** Whether there may be a worker. Chrome on Android has none. */
+  static mayHaveWorker(script) {
+    return typeof SharedWorker !== "undefined" && !givenUp.has(script);
+  }
+
   leave() {
     clearTimeout(this.#timer);
     this.#send({ kind: "leave" });
@@ -1270,8 +1275,9 @@ class WorkerLink {
 
   #giveUp(why) {
     this.leave();
-    if (!hasWarned) {
-      hasWarned = true;
+    const isFirst = givenUp.size === 0;
+    givenUp.add(this.#script);
+    if (isFirst) {
       console.warn(
         `SharedEventSource: the shared worker ${this.#script ?? "of sse-actix"} ${why}. One of the tabs holds the ` +
           "connection instead. If a bundler made this page: bundle `sse-actix/worker` as a script of its own, and give " +
@@ -1443,9 +1449,8 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     const elect = () => {
       if (present) this.#link = new ElectionLink(tab);
     };
-    // Chrome on Android has none.
-    if (typeof SharedWorker === "undefined") elect();
-    else this.#link = new WorkerLink(tab, this.#worker, elect);
+    if (WorkerLink.mayHaveWorker(this.#worker)) this.#link = new WorkerLink(tab, this.#worker, elect);
+    else elect();
   }
 
   #leave() {
