@@ -15,6 +15,7 @@
 //! | send it on | [`Relayed`], [`RelayedEvents`] |
 //! | keep a silent stream alive | [`KeepAlive`], [`Silence`] |
 //! | keep what a topic published | [`Log`], [`MemoryLog`], [`Retention`], [`Ring`] |
+//! | append an event once, however often it is published | [`IdempotencyKey`], [`OnceWindow`], [`Appended`] |
 //! | read it | [`Position`], [`Resume`], [`Window`], [`Mailbox`] |
 //! | end one for good | [`end_frame`], [`END_ID`] |
 
@@ -47,10 +48,11 @@ pub use self::{
     frame::Frame,
     keep_alive::{KeepAlive, Silence},
     log::{
-        AppendError, Batch, ClusterChannel, ClusterMessage, Completion, Entry, Epoch, GAP_EVENT, Keep, Limit,
-        Log, LogError, LogHealth, LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OwnId, POSITION_EVENT,
-        Position, Positions, PositionsId, PositionsLine, Record, RecordError, Resume, Retention, Ring, Span,
-        Start, Watch, Watchers, gap_frame, position_frame,
+        AppendError, Appended, Batch, ClusterChannel, ClusterMessage, Completion, Entry, Epoch, GAP_EVENT,
+        IdempotencyKey, IdempotencyKeyError, Keep, Limit, Log, LogError, LogHealth, LogStats, MemoryLog,
+        MemoryLogBuilder, NotARecord, OnceStats, OnceWindow, OwnId, POSITION_EVENT, Position, Positions,
+        PositionsId, PositionsLine, Record, RecordError, Resume, Retention, Ring, Span, Start, Watch,
+        Watchers, gap_frame, position_frame,
     },
     mailbox::{Bell, Mailbox},
     relayed::{Relayed, RelayedEvents},

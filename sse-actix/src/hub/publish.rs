@@ -73,12 +73,12 @@ impl Publisher {
         let appended = state
             .log
             .append(&self.name, record, &topic.options.retention, SystemTime::now());
-        let position = appended
+        let appended = appended
             .await
             .inspect_err(|error| topic.count_not_published(error))?;
         topic.count_published(began.map(|began| began.elapsed()));
         // A position always makes an id.
-        Ok(Positions::id([position])
+        Ok(Positions::id([appended.position])
             .to_event_id()
             .unwrap_or(EventId::from_static("")))
     }
