@@ -16,6 +16,7 @@
 //! | keep a silent stream alive | [`KeepAlive`], [`Silence`] |
 //! | keep what a topic published | [`Log`], [`MemoryLog`], [`Retention`], [`Ring`] |
 //! | append an event once, however often it is published | [`IdempotencyKey`], [`OnceWindow`], [`Appended`] |
+//! | test a log of your own | feature `test`: `log_suite!` |
 //! | read it | [`Position`], [`Resume`], [`Window`], [`Mailbox`] |
 //! | end one for good | [`end_frame`], [`END_ID`] |
 
@@ -28,6 +29,8 @@ mod frame;
 mod keep_alive;
 mod line;
 mod log;
+#[cfg(feature = "test")]
+pub mod log_suite;
 mod mailbox;
 mod relayed;
 #[cfg(feature = "actix-web")]

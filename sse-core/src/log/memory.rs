@@ -1,4 +1,5 @@
 mod keys;
+mod keys_of_forgotten;
 mod table;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
     time::SystemTime,
 };
 
-use self::{keys::RememberedKeys, table::TopicTable};
+use self::{keys::RememberedKeys, keys_of_forgotten::KeysOfForgotten, table::TopicTable};
 use super::{
     AppendError, Appended, Batch, Completion, Epoch, Keep, Limit, Log, LogError, LogStats, OnceStats,
     Position, Record, Retention, Ring, Start, Watch, Watchers, entry::Entry,
@@ -121,6 +122,10 @@ impl MemoryLog {
         let life = self.lives.fetch_add(1, Ordering::Relaxed);
         let epoch = Epoch::new(name, self.random.hash_one((name, life)));
         let topic = Arc::new(Topic::new(epoch, now));
+        if let Some((keys, bytes)) = topics.keys_of_forgotten.take(name) {
+            self.key_bytes.fetch_add(bytes, Ordering::Relaxed);
+            topic.kept().keys = Some(keys);
+        }
         topics.insert(name, Arc::clone(&topic), publishes);
         topic
     }
@@ -151,11 +156,13 @@ impl MemoryLog {
         }
     }
 
-    /// Forgets the oldest keys of the topics that have most, down to seven eighths of the bound.
+    /// Forgets keys, down to seven eighths of the bound: those of topics that are forgotten, then the oldest keys of the
+    /// topics that have most.
     fn make_room_for_keys(&self) {
+        let goal = self.bounds.max_key_bytes / 8 * 7;
+        self.change_keys_of_forgotten(|keys| keys.push_out(self.key_bytes().saturating_sub(goal)));
         let mut topics = self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>());
         topics.sort_by_cached_key(|topic| topic.kept().key_bytes());
-        let goal = self.bounds.max_key_bytes / 8 * 7;
         for topic in topics.iter().rev() {
             let excess = self.key_bytes().saturating_sub(goal);
             if excess == 0 {
@@ -167,6 +174,13 @@ impl MemoryLog {
                 }
             });
         }
+    }
+
+    /// Forgets keys of topics that are forgotten, as many bytes as this returns.
+    fn change_keys_of_forgotten(&self, forget: impl FnOnce(&mut KeysOfForgotten) -> usize) {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let freed = forget(&mut topics.keys_of_forgotten);
+        self.key_bytes.fetch_sub(freed, Ordering::Relaxed);
     }
 
     /// Changes what is kept of a topic, and keeps the sums.
@@ -263,10 +277,11 @@ impl Log for MemoryLog {
         for topic in self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>()) {
             self.change(&topic, |kept| {
                 kept.ring.trim(&kept.retention, now);
-                if let Some(keys) = &mut kept.keys {
-                    keys.forget_old(kept.retention.once_window(), now);
-                }
+                kept.forget_old_keys(now);
             });
+        }
+        if self.key_bytes() > 0 {
+            self.change_keys_of_forgotten(|keys| keys.forget_old(now));
         }
     }
 }
@@ -293,6 +308,14 @@ impl Topic {
 impl Kept {
     fn key_bytes(&self) -> usize {
         self.keys.as_ref().map_or(0, |keys| keys.bytes())
+    }
+
+    fn forget_old_keys(&mut self, now: SystemTime) {
+        let window = self.retention.once_window();
+        if let Some(keys) = &mut self.keys {
+            keys.forget_old(window, now);
+        }
+        self.keys = self.keys.take().filter(|keys| !keys.is_over(window, now));
     }
 
     /// Appends a record, unless its idempotency key is remembered.

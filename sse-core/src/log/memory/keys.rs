@@ -17,11 +17,21 @@ pub(super) struct RememberedKeys {
     cut_at: Option<SystemTime>,
 }
 
-/// What one key takes, about, beside its text: its places in the map, of which an eighth to more than a half are free, and in
-/// the queue, and what its text is counted with.
-const OVERHEAD: usize = 160;
+/// Memory for one key beside its text, about: its places in the map, of which up to half are free, and in the queue, and the
+/// counts of its text.
+const PER_KEY: usize = 160;
+/// Memory for the keys of one topic, however few, about.
+const PER_TOPIC: usize = 512;
 
 impl RememberedKeys {
+    /// None, where others of this topic were pushed out before their time.
+    pub(super) fn cut_at(at: SystemTime) -> Self {
+        Self {
+            cut_at: Some(at),
+            ..Self::default()
+        }
+    }
+
     /// Where the record with this key was appended, within the window.
     pub(super) fn find(
         &mut self,
@@ -52,13 +62,22 @@ impl RememberedKeys {
         // A later time is from before the clock was set back: it would stay until the clock comes there again.
         let later = self.by_age.iter_mut().rev().take_while(|(_, at)| *at > now);
         later.for_each(|(_, at)| *at = now);
-        let is_too_old = |at| now.duration_since(at).unwrap_or_default() > window.age();
-        while self.by_age.front().is_some_and(|(_, at)| is_too_old(*at)) {
+        self.cut_at = self.cut_at.map(|at| at.min(now));
+        while self
+            .by_age
+            .front()
+            .is_some_and(|(_, at)| is_outside(window, *at, now))
+        {
             self.forget_oldest();
         }
         while self.by_age.len() > window.keys() {
             self.push_out_oldest();
         }
+    }
+
+    /// Whether it is as if no key had ever been used.
+    pub(super) fn is_over(&self, window: OnceWindow, now: SystemTime) -> bool {
+        self.by_age.is_empty() && self.cut_at.is_none_or(|at| is_outside(window, at, now))
     }
 
     /// Forgets the oldest keys although their time has not passed, so many bytes of them or a little more.
@@ -80,19 +99,28 @@ impl RememberedKeys {
         Some(at)
     }
 
+    /// When the newest was appended.
+    pub(super) fn newest(&self) -> Option<SystemTime> {
+        self.by_age.back().map(|(_, at)| *at).max(self.cut_at)
+    }
+
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        PER_TOPIC + self.bytes
     }
 
     pub(super) fn stats(&self) -> OnceStats {
         OnceStats {
             keys: self.by_age.len(),
-            bytes: self.bytes,
+            bytes: self.bytes(),
             cut_at: self.cut_at,
         }
     }
 }
 
+fn is_outside(window: OnceWindow, at: SystemTime, now: SystemTime) -> bool {
+    now.duration_since(at).unwrap_or_default() > window.age()
+}
+
 fn weight(key: &IdempotencyKey) -> usize {
-    OVERHEAD + key.as_str().len()
+    PER_KEY + key.as_str().len()
 }
