@@ -101,6 +101,8 @@ test("Vite, development", async () => {
   // It is edited.
   await cp(path.join(APPS, "vite"), copy, { recursive: true });
   const app = path.join(copy, "src/app.tsx");
+  // A production build leaves "production" here, with which there is no hot reload.
+  process.env.NODE_ENV = "development";
   const development = await vite.createServer({
     root: copy,
     logLevel: "error",
@@ -110,6 +112,10 @@ test("Vite, development", async () => {
   try {
     server.handler = development.middlewares;
     const tabs = await threeTabsShareOneConnection(parsed);
+    for (const tab of tabs) {
+      await browser.goTo(tab);
+      await browser.run("globalThis.isSamePage = true");
+    }
     for (let version = 2; version <= 4; version++) {
       const text = await readFile(app, "utf8");
       await writeFile(app, text.replace(/version \d/, `version ${version}`));
@@ -117,6 +123,7 @@ test("Vite, development", async () => {
         await browser.goTo(tab);
         await browser.until(`return document.querySelector('h1').textContent === 'version ${version}'`);
         await browser.until("return document.querySelector('#connection').textContent === 'open'");
+        assert.equal(await browser.run("return globalThis.isSamePage"), true);
       }
     }
     await until("each tab has one source", async () => (await browser.run(SOURCES)) === 3);
