@@ -15,12 +15,12 @@ export class Delivery {
   #options: DeliveryOptions;
   #warned = new Set<string>();
 
+  /** How the server has ended the stream, once it has said so. */
+  end: End | undefined;
+
   constructor(target: EventTarget, options: DeliveryOptions) {
     [this.#target, this.#options] = [target, options];
   }
-
-  /** How the server has ended the stream, once it has said so. */
-  end: End | undefined;
 
   event({ name, data, id }: ParsedEvent, origin: string) {
     if (name === (this.#options.gapEvent ?? GAP)) {
@@ -32,7 +32,7 @@ export class Delivery {
       call(this.#options.onEnd, this.end);
       this.#dispatch({ name, data, id }, this.end, origin);
     } else if (this.#options.events) {
-      this.#checked({ name, data, id }, this.#options.events, origin);
+      this.#deliverChecked({ name, data, id }, this.#options.events, origin);
     } else {
       this.#warnOf(name);
       this.#dispatch({ name, data, id }, data, origin);
@@ -43,7 +43,7 @@ export class Delivery {
     call(this.#options.onPosition, { lastEventId });
   }
 
-  #checked(event: ParsedEvent, { checks }: AnySchema, origin: string) {
+  #deliverChecked(event: ParsedEvent, { checks }: AnySchema, origin: string) {
     const invalid = (what: string, options?: ErrorOptions) => {
       const error = new InvalidEventError(what, event.name, event.data, event.id, options);
       if (this.#options.onInvalid) call(this.#options.onInvalid, error);
@@ -101,8 +101,8 @@ function toEnd(data: string): End {
   return typeof message === "string" ? { reason, message } : { reason };
 }
 
-/** Whatever comes: an object without properties if it is no JSON, or no object. */
-export function objectOf(json: string): Record<string, unknown> {
+/** What the text says, if it is JSON; otherwise an object without properties. */
+function objectOf(json: string): Record<string, unknown> {
   try {
     return Object(JSON.parse(json));
   } catch {

@@ -50,7 +50,7 @@ export const EventSource = class EventSource extends EventTarget {
     this.#delivery = new Delivery(this, delivery);
     this.#names = delivery.events?.names ?? ["message"];
     this.#source = new globalThis.EventSource(absolute, { withCredentials: stream.withCredentials });
-    this.#source.addEventListener("open", () => this.#opened());
+    this.#source.addEventListener("open", (event) => this.#opened(event));
     this.#source.addEventListener("error", (event) => this.#lost(event));
     this.#source.addEventListener(stream.positionEvent, ({ lastEventId }) => this.#delivery.position(lastEventId));
     this.#heard.add(stream.positionEvent);
@@ -100,12 +100,14 @@ export const EventSource = class EventSource extends EventTarget {
     });
   }
 
-  #opened() {
+  /** A server's event named `open` comes here as well. It says nothing of the connection. */
+  #opened(event: Event) {
+    if (event instanceof MessageEvent) return;
     this.connection.opened();
     this.dispatchEvent(new Event("open"));
   }
 
-  /** A server's event named `error` comes here as well. It is none of the connection's. */
+  /** The same holds for `error`. */
   #lost(event: Event) {
     if (event instanceof MessageEvent) return;
     if (this.readyState === CLOSED) this.connection.closed({ reason: "unknown", ...this.#delivery.end });

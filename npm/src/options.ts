@@ -87,6 +87,13 @@ export function checked(source: string, url: string | URL, options: SharedOption
   if (events !== undefined && !isSchema(events)) {
     throw wrong("`events` is the value that Rust generates beside the types: { names: [..], checks: { .. } }");
   }
+  const own = source === "SharedEventSource" ? ["open", "error", "close"] : ["open", "error"];
+  const taken = events?.names.find((name) => own.includes(name));
+  if (taken !== undefined) {
+    throw wrong(
+      `\`events\` has an event \`${taken}\`, which is one of the source itself: give it another name in the enum`,
+    );
+  }
   for (const option of ["onGap", "onEnd", "onPosition", "onInvalid"] as const) {
     const callback = others[option];
     if (callback !== undefined && typeof callback !== "function") throw wrong(`\`${option}\` is a function`);

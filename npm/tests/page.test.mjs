@@ -83,8 +83,8 @@ for (const source of SOURCES) {
       ["price", million, "is no JSON"],
       ["price", JSON.stringify(million), "is not of the type"],
     ];
-    // A browser's EventSource shows nobody what nobody listens to.
-    const unknown = ["bid", "__proto__", "toString", "constructor", "message"];
+    // A browser's EventSource shows nobody what nobody listens to; and these two are not of the connection.
+    const unknown = ["open", "error", "bid", "__proto__", "toString", "constructor", "message"];
     if (source === "SharedEventSource") invalid.push(...unknown.map((name) => [name, "1", "does not know the event"]));
     else for (const name of unknown) server.publish(name, "1");
 
@@ -294,6 +294,7 @@ test("Misuse of the options is a TypeError that says what to write", async () =>
   for (const [options, message] of [
     ["{ events: {} }", "the value that Rust generates"],
     ["{ events: { names: ['a'], checks: {} } }", "the value that Rust generates"],
+    ["{ events: { names: ['close'], checks: { close: () => true } } }", "has an event `close`"],
     ["{ onGap: 1 }", "`onGap` is a function"],
     ["{ gapEvent: '' }", "`gapEvent` is the name of an event"],
     ["{ worker: 'http://' }", "cannot parse the URL http://"],

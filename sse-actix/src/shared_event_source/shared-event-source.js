@@ -765,12 +765,12 @@ class Delivery {
   #options;
   #warned = new Set();
 
+  /** How the server has ended the stream, once it has said so. */
+  end;
+
   constructor(target, options) {
     [this.#target, this.#options] = [target, options];
   }
-
-  /** How the server has ended the stream, once it has said so. */
-  end;
 
   event({ name, data, id }, origin) {
     if (name === (this.#options.gapEvent ?? GAP)) {
@@ -782,7 +782,7 @@ class Delivery {
       call(this.#options.onEnd, this.end);
       this.#dispatch({ name, data, id }, this.end, origin);
     } else if (this.#options.events) {
-      this.#checked({ name, data, id }, this.#options.events, origin);
+      this.#deliverChecked({ name, data, id }, this.#options.events, origin);
     } else {
       this.#warnOf(name);
       this.#dispatch({ name, data, id }, data, origin);
@@ -793,7 +793,7 @@ class Delivery {
     call(this.#options.onPosition, { lastEventId });
   }
 
-  #checked(event, { checks }, origin) {
+  #deliverChecked(event, { checks }, origin) {
     const invalid = (what, options) => {
       const error = new InvalidEventError(what, event.name, event.data, event.id, options);
       if (this.#options.onInvalid) call(this.#options.onInvalid, error);
@@ -851,7 +851,7 @@ function toEnd(data) {
   return typeof message === "string" ? { reason, message } : { reason };
 }
 
-/** Whatever comes: an object without properties if it is no JSON, or no object. */
+/** What the text says, if it is JSON; otherwise an object without properties. */
 function objectOf(json) {
   try {
     return Object(JSON.parse(json));
@@ -1015,6 +1015,13 @@ function checked(source, url, options) {
   if (events !== undefined && !isSchema(events)) {
     throw wrong("`events` is the value that Rust generates beside the types: { names: [..], checks: { .. } }");
   }
+  const own = source === "SharedEventSource" ? ["open", "error", "close"] : ["open", "error"];
+  const taken = events?.names.find((name) => own.includes(name));
+  if (taken !== undefined) {
+    throw wrong(
+      `\`events\` has an event \`${taken}\`, which is one of the source itself: give it another name in the enum`,
+    );
+  }
   for (const option of ["onGap", "onEnd", "onPosition", "onInvalid"]) {
     const callback = others[option];
     if (callback !== undefined && typeof callback !== "function") throw wrong(`\`${option}\` is a function`);
@@ -1061,7 +1068,7 @@ const EventSource = class EventSource extends EventTarget {
     this.#delivery = new Delivery(this, delivery);
     this.#names = delivery.events?.names ?? ["message"];
     this.#source = new globalThis.EventSource(absolute, { withCredentials: stream.withCredentials });
-    this.#source.addEventListener("open", () => this.#opened());
+    this.#source.addEventListener("open", (event) => this.#opened(event));
     this.#source.addEventListener("error", (event) => this.#lost(event));
     this.#source.addEventListener(stream.positionEvent, ({ lastEventId }) => this.#delivery.position(lastEventId));
     this.#heard.add(stream.positionEvent);
@@ -1111,12 +1118,14 @@ const EventSource = class EventSource extends EventTarget {
     });
   }
 
-  #opened() {
+  /** A server's event named `open` comes here as well. It says nothing of the connection. */
+  #opened(event) {
+    if (event instanceof MessageEvent) return;
     this.connection.opened();
     this.dispatchEvent(new Event("open"));
   }
 
-  /** A server's event named `error` comes here as well. It is none of the connection's. */
+  /** The same holds for `error`. */
   #lost(event) {
     if (event instanceof MessageEvent) return;
     if (this.readyState === CLOSED) this.connection.closed({ reason: "unknown", ...this.#delivery.end });
