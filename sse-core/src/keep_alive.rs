@@ -32,7 +32,7 @@ impl KeepAlive {
 
     /// No keep-alive. The server then notices a client that has gone only when it next writes. And a reader of
     /// topics that is shown nothing, because of a filter or its rights, is not told how its position moves on:
-    /// when it comes back after retention has taken what was hidden from it, it is told of a gap.
+    /// when it comes back after retention has deleted what was hidden from it, it is told of a gap.
     pub const OFF: Self = Self {
         after: None,
         name: None,

@@ -43,7 +43,7 @@ use crate::TopicName;
 ///   all before it, whatever thread it is called from. Every reader reads in that order. Sequences begin at 1
 ///   or later; they need not be without holes ([`Span::dense`]).
 /// - **Read after write.** Once an append has completed, every read that begins later finds the entry, unless
-///   retention has taken it.
+///   retention has deleted it.
 /// - **No hole in silence.** A read that cannot return everything after its start says so, in
 ///   [`Batch::resume`], and never returns a part as if it were the whole.
 /// - **Watchers are woken.** After an append is visible to readers, every waker that is registered for the
@@ -104,7 +104,7 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Lets go what is too old. Called now and then.
+    /// Deletes what is too old. Called now and then.
     fn maintain(&self, now: SystemTime) {
         let _ = now;
     }
@@ -170,8 +170,8 @@ pub struct LogStats {
     pub events: usize,
     /// Memory they take, about.
     pub bytes: usize,
-    /// Entries that retention has taken.
-    pub evicted: u64,
+    /// Entries that retention has deleted.
+    pub deleted: u64,
 }
 
 /// Whether a log can be reached. The default is that of a log in memory: always.

@@ -128,7 +128,7 @@ impl MemoryLog {
             self.change(topic, |kept| {
                 let mut left = self.bytes().saturating_sub(goal);
                 while left > 0 && kept.ring.bytes() > half {
-                    match kept.ring.evict_oldest() {
+                    match kept.ring.delete_oldest() {
                         Some(freed) => left = left.saturating_sub(freed),
                         None => break,
                     }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// For how long a topic's events are kept: whichever bound is reached first takes the oldest.
+/// For how long a topic's events are kept: the bound that is reached first deletes the oldest.
 ///
 /// ```
 /// use std::time::Duration;

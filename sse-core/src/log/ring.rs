@@ -19,9 +19,9 @@ pub struct Ring {
     epoch: Epoch,
     entries: Entries,
     head: u64,
-    /// The newest sequence that retention has taken.
-    evicted: u64,
-    evictions: u64,
+    /// The newest sequence that retention has deleted.
+    last_deleted: u64,
+    deletions: u64,
     bytes: usize,
     dense: bool,
     /// The time of the newest entry, which may be gone.
@@ -40,9 +40,9 @@ enum Entries {
 impl Ring {
     /// An empty one.
     ///
-    /// `evicted` is the sequence after which it begins; `dense` says whether what is pushed has sequences
+    /// `last_deleted` is the sequence after which it begins; `dense` says whether what is pushed has sequences
     /// without holes. Where the newest of each key is kept, each that is replaced makes a hole.
-    pub fn new(epoch: Epoch, keep: Keep, evicted: u64, dense: bool) -> Self {
+    pub fn new(epoch: Epoch, keep: Keep, last_deleted: u64, dense: bool) -> Self {
         Self {
             epoch,
             entries: match keep {
@@ -52,9 +52,9 @@ impl Ring {
                     by_key: HashMap::new(),
                 },
             },
-            head: evicted,
-            evicted,
-            evictions: 0,
+            head: last_deleted,
+            last_deleted,
+            deletions: 0,
             bytes: 0,
             dense,
             newest_time: SystemTime::UNIX_EPOCH,
@@ -71,9 +71,9 @@ impl Ring {
             _ => return,
         };
         let head = self.head;
-        let empty = Self::new(self.epoch, keep, self.evicted, self.dense);
+        let empty = Self::new(self.epoch, keep, self.last_deleted, self.dense);
         let before = mem::replace(self, empty);
-        self.evictions = before.evictions;
+        self.deletions = before.deletions;
         self.newest_time = before.newest_time;
         for entry in kept {
             self.push(entry);
@@ -117,13 +117,13 @@ impl Ring {
         }
     }
 
-    /// Puts entries before the oldest kept one, where a log that keeps every event has them; `evicted` is the
+    /// Puts entries before the oldest kept one, where a log that keeps every event has them; `last_deleted` is the
     /// sequence after which they begin. They have to join what is kept without a hole.
-    pub fn prepend(&mut self, older: Vec<Arc<Entry>>, evicted: u64) {
+    pub fn prepend(&mut self, older: Vec<Arc<Entry>>, last_deleted: u64) {
         let Entries::Every(entries) = &mut self.entries else {
             return;
         };
-        self.evicted = evicted;
+        self.last_deleted = last_deleted;
         for entry in older.into_iter().rev() {
             self.bytes += entry.weight();
             entries.push_front(entry);
@@ -165,7 +165,7 @@ impl Ring {
         }
     }
 
-    /// Lets go what is beyond the bounds.
+    /// Deletes what is beyond the bounds, the oldest first.
     pub fn trim(&mut self, retention: &Retention, now: SystemTime) {
         self.clock_shows(now);
         let youngest = entry::millis(now.checked_sub(retention.age()).unwrap_or(SystemTime::UNIX_EPOCH));
@@ -174,7 +174,7 @@ impl Ring {
                 || self.bytes > retention.bytes()
                 || oldest.appended_by() < youngest
         }) {
-            self.evict_oldest();
+            self.delete_oldest();
         }
     }
 
@@ -192,8 +192,8 @@ impl Ring {
         }
     }
 
-    /// Lets go the oldest entry, and says how many bytes that freed; `None` if there is none.
-    pub fn evict_oldest(&mut self) -> Option<usize> {
+    /// Deletes the oldest entry, and says how many bytes that freed; `None` if there is none.
+    pub fn delete_oldest(&mut self) -> Option<usize> {
         let entry = match &mut self.entries {
             Entries::Every(entries) => entries.pop_front()?,
             Entries::LatestPerKey { entries, by_key } => {
@@ -204,8 +204,8 @@ impl Ring {
                 entry
             }
         };
-        self.evicted = entry.sequence();
-        self.evictions += 1;
+        self.last_deleted = entry.sequence();
+        self.deletions += 1;
         self.bytes -= entry.weight();
         Some(entry.weight())
     }
@@ -247,7 +247,7 @@ impl Ring {
     pub fn span(&self) -> Span {
         Span {
             epoch: self.epoch,
-            evicted: self.evicted,
+            last_deleted: self.last_deleted,
             head: self.head,
             dense: self.dense,
         }
@@ -261,7 +261,7 @@ impl Ring {
             oldest: self.oldest().map(|oldest| oldest.sequence()),
             events: self.len(),
             bytes: self.bytes,
-            evicted: self.evictions,
+            deleted: self.deletions,
         }
     }
 
@@ -293,7 +293,7 @@ impl Ring {
     fn before_last(&self, events: usize) -> u64 {
         let skipped = self.len().saturating_sub(events);
         if skipped == 0 {
-            return self.evicted;
+            return self.last_deleted;
         }
         match &self.entries {
             Entries::Every(entries) => entries.get(skipped - 1).map(|entry| entry.sequence()),
