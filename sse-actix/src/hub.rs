@@ -180,7 +180,7 @@ impl Hub {
         if let Some(cluster) = self.0.log.cluster() {
             cluster.revoke(tag);
         }
-        self.0.evicted(Eviction::Revoked, revoked as u64);
+        self.0.count_evictions(Eviction::Revoked, revoked as u64);
         revoked
     }
 

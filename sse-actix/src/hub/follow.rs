@@ -29,7 +29,7 @@ use super::{
     Hub,
     registry::TopicState,
     subscription::{ForeignId, selection::GapSize},
-    worker::PAUSE,
+    worker::READ_RETRY_PAUSE,
 };
 
 /// A topic's events for the rest of the program, made by [`Hub::follow`]: a [`Stream`] that is `Send`, so it may be read in
@@ -181,12 +181,12 @@ fn read(hub: &Hub, name: &TopicName, start: Start) -> FollowState {
 /// Waits before it reads again.
 fn pause(growth: &Arc<Growth>, start: Start) -> FollowState {
     if Handle::try_current().is_ok() {
-        return FollowState::Pause(Box::pin(sleep(PAUSE)), start);
+        return FollowState::Pause(Box::pin(sleep(READ_RETRY_PAUSE)), start);
     }
     // It is polled outside of tokio, so there is no timer.
     let growth = Arc::clone(growth);
     let waits = thread::Builder::new().spawn(move || {
-        thread::sleep(PAUSE);
+        thread::sleep(READ_RETRY_PAUSE);
         growth.wake();
     });
     drop(waits);

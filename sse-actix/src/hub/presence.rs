@@ -161,7 +161,7 @@ impl Presence {
             watch: self.0.watchers.add(Waker::from(Arc::clone(&task))),
             task,
             present: Arc::clone(&self.0),
-            told: BTreeSet::new(),
+            known: BTreeSet::new(),
             ready: VecDeque::new(),
         }
     }
@@ -180,7 +180,7 @@ pub struct PresenceChanges {
     task: Arc<PollWaker>,
     #[expect(dead_code, reason = "held for its drop")]
     watch: Watch,
-    told: BTreeSet<Arc<str>>,
+    known: BTreeSet<Arc<str>>,
     ready: VecDeque<PresenceChange>,
 }
 
@@ -201,14 +201,14 @@ impl Stream for PresenceChanges {
             // Before the look, so that a change in between wakes.
             self.task.0.register(cx.waker());
             let present: BTreeSet<_> = self.present.everywhere().into_keys().collect();
-            let joined = present.difference(&self.told).cloned();
-            let left = self.told.difference(&present).cloned();
+            let joined = present.difference(&self.known).cloned();
+            let left = self.known.difference(&present).cloned();
             let changes = left
                 .map(PresenceChange::Left)
                 .chain(joined.map(PresenceChange::Joined))
                 .collect();
             self.ready = changes;
-            self.told = present;
+            self.known = present;
         }
         match self.ready.pop_front() {
             Some(change) => Poll::Ready(Some(change)),
@@ -220,7 +220,7 @@ impl Stream for PresenceChanges {
 impl fmt::Debug for PresenceChanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PresenceChanges")
-            .field("told", &self.told)
+            .field("known", &self.known)
             .finish_non_exhaustive()
     }
 }

@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use sse_actix_core::{Event, EventId, EventName, Frame, position_frame};
 
 use self::{
-    advance::{ReadStep, StopReason, TURN},
+    advance::{PASSED_OVER_PER_TURN, ReadStep, StopReason},
     sink::{LimitedBuffer, Sink},
 };
 pub(super) use self::{
@@ -28,19 +28,19 @@ use super::{
     worker::{Subscriber, Told, Worker},
 };
 use crate::{
-    server::ConnectionOwner,
+    server::StreamDriver,
     stream::{
         buffer::EventBuffer,
-        source::{Outcome, Source},
+        source::{Source, SourceResult},
     },
 };
 
 /// What a reader gets at once. With the last event, if that is small, and the framing of HTTP/1.1 it fits the 8 KiB
 /// of actix's buffer, which grows for more and does not shrink again: ten thousand that have caught up would keep it.
-const PORTION: usize = 7 * 1024 + 512;
+const DISPATCHER_LIMIT: usize = 7 * 1024 + 512;
 
 /// What a reader gets at once whose connection was handed over: nothing is kept of it.
-const HANDED_OVER_PORTION: usize = 32 * 1024;
+const HANDED_OVER_LIMIT: usize = 32 * 1024;
 
 pub(super) struct SubscriptionReader {
     worker: Rc<Worker>,
@@ -68,17 +68,17 @@ impl SubscriptionReader {
             arriving: tags,
             has_yielded: false,
         };
-        for (at, (reader, resume_point)) in this.topics.iter_mut().zip(resume_points).enumerate() {
-            if let Some(cursor) = this.subscriber.cursors.get(at) {
-                reader.join(&this.worker, &this.subscriber, cursor, at, *resume_point);
+        for (topic_index, (reader, resume_point)) in this.topics.iter_mut().zip(resume_points).enumerate() {
+            if let Some(cursor) = this.subscriber.cursors.get(topic_index) {
+                reader.join(&this.worker, &this.subscriber, cursor, topic_index, *resume_point);
             }
         }
         this
     }
 
     /// Gives what is ready to `out`.
-    pub(super) fn poll(&mut self, out: &mut impl Sink, cx: &mut Context<'_>) -> Poll<Outcome> {
-        self.subscriber.touch(self.worker.now());
+    pub(super) fn poll(&mut self, out: &mut impl Sink, cx: &mut Context<'_>) -> Poll<SourceResult> {
+        self.subscriber.mark_polled(self.worker.now());
         self.has_yielded = false;
         if self.subscriber.is_over() {
             self.subscriber.wait(cx);
@@ -86,7 +86,7 @@ impl SubscriptionReader {
         }
         let mut passed_over = 0;
         loop {
-            if passed_over >= TURN {
+            if passed_over >= PASSED_OVER_PER_TURN {
                 // It finds nothing to send for long, so nothing else ends its turn.
                 self.has_yielded = true;
                 cx.waker().wake_by_ref();
@@ -100,7 +100,7 @@ impl SubscriptionReader {
             if self.topics.iter().all(|reader| reader.begun) {
                 self.arrive();
             }
-            for (at, reader) in self.topics.iter_mut().enumerate() {
+            for (topic_index, reader) in self.topics.iter_mut().enumerate() {
                 if out.is_full() {
                     return Poll::Pending;
                 }
@@ -112,7 +112,7 @@ impl SubscriptionReader {
                     out,
                     passed_over: &mut passed_over,
                 };
-                let Some(cursor) = self.subscriber.cursors.get(at) else {
+                let Some(cursor) = self.subscriber.cursors.get(topic_index) else {
                     continue;
                 };
                 match step.advance(reader, cursor, cx) {
@@ -128,7 +128,7 @@ impl SubscriptionReader {
             if !moved {
                 if !holds_back
                     && !out.is_full()
-                    && self.subscriber.client.told.get() == Told::Nothing
+                    && self.subscriber.known_position.told.get() == Told::NotYet
                     && let Some(frame) = self.position_frame()
                 {
                     out.position(&frame);
@@ -177,7 +177,7 @@ impl SubscriptionReader {
             .has_position_to_tell()
             .then(|| self.subscriber.id())
             .flatten()?;
-        self.subscriber.client.told.set(Told::All);
+        self.subscriber.known_position.told.set(Told::Current);
         frame(&id)
     }
 
@@ -199,7 +199,7 @@ impl Drop for SubscriptionReader {
 }
 
 impl Source for SubscriptionReader {
-    fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<SourceResult> {
         let mark = self.fill_limit();
         self.poll(&mut LimitedBuffer { buffer, mark }, cx)
     }
@@ -222,22 +222,22 @@ impl Source for SubscriptionReader {
 
     fn fill_limit(&self) -> usize {
         if self.subscriber.is_handed_over() {
-            HANDED_OVER_PORTION
+            HANDED_OVER_LIMIT
         } else {
-            PORTION
+            DISPATCHER_LIMIT
         }
     }
 
     fn chunk_limit(&self) -> Option<usize> {
         // A connection that was handed over keeps no buffer.
-        (!self.subscriber.is_handed_over()).then_some(PORTION)
+        (!self.subscriber.is_handed_over()).then_some(DISPATCHER_LIMIT)
     }
 
     fn is_handed_over(&self) -> bool {
         self.subscriber.is_handed_over()
     }
 
-    fn owner(&self) -> Option<Rc<dyn ConnectionOwner>> {
+    fn driver(&self) -> Option<Rc<dyn StreamDriver>> {
         Some(Rc::clone(&self.subscriber) as _)
     }
 
@@ -253,7 +253,7 @@ impl Source for SubscriptionReader {
     fn stop_at_current_head(&mut self) -> bool {
         for reader in &mut self.topics {
             if reader.stop_at.is_none() {
-                let known = self.worker.state.log.stats(&reader.topic.name);
+                let known = self.worker.hub.log.stats(&reader.topic.name);
                 reader.stop_at = Some(known.map_or(0, |stats| stats.head));
             }
         }

@@ -139,7 +139,7 @@ impl<S: Source> StreamBody<S> {
 impl<S: Source> MessageBody for StreamBody<S> {
     type Error = Error;
 
-    /// Looks at what a poll looks at first, as [`OwnedConnection::fetch`](crate::server::OwnedConnection::fetch) wants it.
+    /// Reads what a poll reads first, for [`DrivenConnection::prefetch`](crate::server::DrivenConnection::prefetch).
     fn size(&self) -> BodySize {
         black_box((
             self.guards.control.end_state(),

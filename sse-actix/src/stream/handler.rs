@@ -133,8 +133,8 @@ where
     });
     let outcome = tokio::select! {
         biased;
-        outcome = watched(handler, opening) => outcome,
-        () = gone(context, !plain) => {
+        outcome = warn_if_slow(handler, opening) => outcome,
+        () = until_abandoned(context, !plain) => {
             // It opens without events: `respond` then sends a `retry` alone, because the server drains.
             buffer.open();
             Some(Ok(Ok(())))
@@ -157,7 +157,7 @@ where
 }
 
 /// Warns of a handler that is slow to open its stream.
-async fn watched<T>(handler: &str, opening: impl Future<Output = T>) -> T {
+async fn warn_if_slow<T>(handler: &str, opening: impl Future<Output = T>) -> T {
     let mut opening = pin!(opening);
     if let Ok(opened) = tokio::time::timeout(SLOW_PROLOGUE, &mut opening).await {
         return opened;
@@ -171,7 +171,7 @@ async fn watched<T>(handler: &str, opening: impl Future<Output = T>) -> T {
 }
 
 /// Waits until the opening is no longer needed. On HTTP/1.1 the whole handler is dropped then.
-async fn gone(context: Option<ServerContext>, resumes: bool) {
+async fn until_abandoned(context: Option<ServerContext>, resumes: bool) {
     match context {
         Some(context) => context.until_abandoned(resumes).await,
         None => pending().await,

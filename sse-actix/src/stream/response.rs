@@ -30,7 +30,7 @@ use crate::{
     extract::is_reconnect_after_end,
     lifecycle::ending::{UNCACHED, no_content},
     lifecycle::{control::StreamControl, shutdown::Shutdown},
-    server::{Handover, OpenStreamGuard, ServerContext, StreamMarker},
+    server::{ConnectionState, OpenStreamGuard, ServerContext, StreamMarker},
 };
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -78,14 +78,14 @@ pub(crate) fn respond<S: Source + 'static>(
     } else {
         let control = StreamControl::of(request);
         let may_leave = !plain && may_be_handed_over(request, context.as_ref());
-        let owner = may_leave.then(|| source.owner()).flatten();
-        Handover::note_stream(owner.is_some());
-        stream = Some(StreamMarker { owner });
+        let driver = may_leave.then(|| source.driver()).flatten();
+        ConnectionState::note_stream(driver.is_some());
+        stream = Some(StreamMarker { driver });
         // A client that cannot resume may get the rest, if the stream has an end.
         let may_finish = plain && source.may_finish();
         let guards = StreamGuards {
             registration: shutdown.map(|shutdown| shutdown.register(&control, may_finish)),
-            place: OpenStreamGuard::of(request, context.as_ref(), &control, may_finish),
+            open_stream: OpenStreamGuard::of(request, context.as_ref(), &control, may_finish),
             control,
             carrier: match request.version() {
                 Version::HTTP_2 => Carrier::Http2,

@@ -54,14 +54,14 @@ impl Worker {
             .deadlines
             .borrow_mut()
             .insert(key, (Rc::downgrade(subscriber), reason));
-        subscriber.turn.deadline.set(Some(key));
+        subscriber.poll_state.deadline.set(Some(key));
         self.wake_task();
     }
 
     /// Removes a subscriber's deadline and its next keep-alive, which may be far off. What waits there would keep the
     /// subscriber's memory until then.
     pub(super) fn unschedule(&self, subscriber: &Subscriber) {
-        if let Some(key) = subscriber.turn.deadline.take() {
+        if let Some(key) = subscriber.poll_state.deadline.take() {
             self.schedule.deadlines.borrow_mut().remove(&key);
         }
         let Some((at, index)) = subscriber.keep_alive.scheduled.take() else {
@@ -95,7 +95,7 @@ impl Worker {
             if self.send_due_keep_alives() || more_to_end {
                 return true;
             }
-            let tick = (self.readers.get() > 0).then(|| self.schedule.next_tick.get());
+            let tick = (self.cursors.get() > 0).then(|| self.schedule.next_tick.get());
             let deadline = self.schedule.deadlines.borrow().keys().next().map(|(at, _)| *at);
             let beat = self.schedule.keep_alives.borrow().keys().next().copied();
             let beat = beat.map(|at| self.schedule.began + Duration::from_millis(at));
@@ -158,9 +158,12 @@ impl Worker {
             if subscriber.is_over() {
             } else if subscriber.rounded(silent_until) > now {
                 self.keep_alive_at(&subscriber, silent_until);
-            } else if subscriber.turn.is_waiting.get() {
+            } else if subscriber.poll_state.is_waiting.get() {
                 subscriber.keep_alive.is_due.set(true);
-                subscriber.go_on(subscriber.connection().as_deref(), self.schedule.ticks.get());
+                subscriber.drive_or_wake(
+                    subscriber.driven_connection().as_deref(),
+                    self.schedule.ticks.get(),
+                );
             } else {
                 // What it was woken for it has not sent: its client reads slowly.
                 self.keep_alive_at(&subscriber, now + u64::from(subscriber.keep_alive.silence.get()));
@@ -221,18 +224,18 @@ impl Worker {
 
     fn tick(&self) {
         self.schedule.ticks.set(self.schedule.ticks.get() + 1);
-        let stall = u32::try_from(self.state.settings.stall_timeout.as_secs()).unwrap_or(u32::MAX);
+        let stall = u32::try_from(self.hub.settings.stall_timeout.as_secs()).unwrap_or(u32::MAX);
         let mut stalled = Vec::new();
-        for (_, local) in self.topics.by_key.borrow().iter() {
-            local.tell(self);
-            for (_, (subscriber, _)) in &local.readers {
-                if subscriber.turn.is_answer.get()
-                    && !subscriber.turn.is_waiting.get()
+        for (_, topic) in self.topics.by_key.borrow().iter() {
+            topic.tell(self);
+            for (_, (subscriber, _)) in &topic.subscribers {
+                if subscriber.poll_state.is_answer.get()
+                    && !subscriber.poll_state.is_waiting.get()
                     && self
                         .schedule
                         .ticks
                         .get()
-                        .saturating_sub(subscriber.turn.last_active.get())
+                        .saturating_sub(subscriber.poll_state.last_active.get())
                         > stall
                 {
                     stalled.push(Rc::clone(subscriber));
@@ -243,9 +246,9 @@ impl Worker {
             self.evict(&subscriber, Eviction::Stalled);
         }
         if self.schedule.ticks.get().is_multiple_of(10) {
-            self.state.log.maintain(SystemTime::now());
+            self.hub.log.maintain(SystemTime::now());
             #[cfg(feature = "rate-limit")]
-            self.state.limits.maintain();
+            self.hub.limits.maintain();
         }
     }
 

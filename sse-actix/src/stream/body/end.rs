@@ -11,12 +11,12 @@ use crate::{
         control::{Cause, EndState},
         ending::{Ending, StreamError},
     },
-    stream::{buffer::EventBuffer, options::OnError, source::Outcome, span::Reason},
+    stream::{buffer::EventBuffer, options::OnError, source::SourceResult, span::Reason},
 };
 
 /// How a source came to its end by itself.
 pub(super) enum SourceEnd {
-    Returned(Outcome),
+    Returned(SourceResult),
     /// With this message.
     Panicked(String),
 }

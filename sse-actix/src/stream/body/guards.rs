@@ -15,7 +15,7 @@ pub(crate) struct StreamGuards {
     pub(crate) control: StreamControl,
     pub(crate) registration: Option<Registration>,
     #[expect(dead_code, reason = "held for its drop")]
-    pub(crate) place: Option<OpenStreamGuard>,
+    pub(crate) open_stream: Option<OpenStreamGuard>,
     pub(crate) carrier: Carrier,
     /// Whether the stream is for clients other than `EventSource`: only keep-alives of ours are in it, and an end that
     /// is not its source's own is an abort.
@@ -32,8 +32,8 @@ impl StreamGuards {
         }
     }
 
-    /// Leaves the `Shutdown`. The place on the server is kept until the last bytes are sent, so that a shutdown still
-    /// counts this as a stream.
+    /// Leaves the `Shutdown`. `open_stream` is kept until the last bytes are sent, so that the server still counts
+    /// this as a stream.
     pub(super) fn leave(&mut self) {
         self.registration = None;
     }
