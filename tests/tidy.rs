@@ -13,6 +13,7 @@ mod tidy {
     mod length;
     mod links;
     mod names;
+    mod paths;
     mod reasons;
     mod rings;
     mod unfinished;

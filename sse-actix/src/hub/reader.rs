@@ -1,6 +1,7 @@
 //! A subscription that reads: its position in each topic, and how it gets on.
 
 mod advance;
+mod follow_window;
 mod sink;
 mod topic;
 

@@ -1,4 +1,4 @@
-//! One thread's topic_index in a hub: it learns which topics have grown, takes what is new into its windows, and
+//! One thread's part in a hub: it learns which topics have grown, takes what is new into its windows, and
 //! wakes its readers.
 
 mod subscriber;
@@ -230,7 +230,7 @@ impl Worker {
         self.hub.count_evictions(reason, 1);
         for cursor in &subscriber.cursors {
             self.with_topic(cursor, |worker_topic| {
-                worker_topic.topic.counters.count_evictions(reason, 1)
+                worker_topic.topic.counters.count_evictions(reason, 1);
             });
         }
         if let Some(control) = &subscriber.control {

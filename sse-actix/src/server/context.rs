@@ -38,7 +38,7 @@ impl ServerContext {
         request.extensions().get().cloned()
     }
 
-    /// For who has no request at hand, but is polled on behalf of one.
+    /// For code that has no request at hand, but is polled on behalf of one: a generator before its opening.
     pub(crate) fn current() -> Option<Self> {
         let current = CURRENT.take();
         CURRENT.set(current.clone());
@@ -70,20 +70,20 @@ impl ServerContext {
 pub(crate) struct OpenStreamGuard {
     #[expect(dead_code, reason = "held for its drop")]
     loss_registration: Option<Box<LossRegistration>>,
-    /// Where it is counted as a stream; one that may finish is waited for as any other request.
+    /// Where it counts as a stream. One that may finish counts as a request alone, and a shutdown waits for it.
     activity: Option<Arc<Activity>>,
 }
 
 impl OpenStreamGuard {
     /// `None` where nothing of the server is known.
-    pub(crate) fn of(
+    pub(crate) fn for_request(
         request: &HttpRequest,
         context: Option<&ServerContext>,
         control: &StreamControl,
         may_finish: bool,
     ) -> Option<Self> {
         if let Some(context) = context {
-            return Some(Self::take(context.clone(), control, may_finish));
+            return Some(Self::new(context.clone(), control, may_finish));
         }
         // On actix's server its hook may have left this.
         let connection = request.conn_data::<ConnectionWatch>()?;
@@ -94,7 +94,7 @@ impl OpenStreamGuard {
         })
     }
 
-    pub(crate) fn take(context: ServerContext, control: &StreamControl, may_finish: bool) -> Self {
+    pub(crate) fn new(context: ServerContext, control: &StreamControl, may_finish: bool) -> Self {
         if !may_finish {
             context.activity.stream_opened();
         }

@@ -1,4 +1,17 @@
 //! A server's life: it serves, it is told to stop, it lets go.
+//!
+//! A signal reaches a stream in three steps: [`serve_until_stopped`] fires the [`Shutdown`]; that tells each registered
+//! stream's `StreamControl` to end and wakes its task; `StreamBody`, polled next, writes its last events and a `retry`.
+//!
+//! Meanwhile [`wait_for_requests`] looks at three numbers, all of [`Activity`]:
+//!
+//! | number | counts up | counts down |
+//! |---|---|---|
+//! | requests | `TrackedService` gets a request (`RequestGuard`) | the response's last byte was handed over |
+//! | streams | `respond` makes a stream that a shutdown ends (`OpenStreamGuard`) | its body is dropped |
+//! | progress | a client has taken 16 KiB, or one of the others has counted down | never |
+//!
+//! A stream is in the first two. So no request but streams is left when both are equal.
 
 use std::{future::pending, io, pin::pin, time::Duration};
 

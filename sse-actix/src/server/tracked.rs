@@ -1,4 +1,14 @@
-//! The application, with its requests counted, and its streams ready to be handed over.
+//! What stands around the application: it counts requests, and makes streams ready to be handed over.
+//!
+//! `run.rs` puts a [`TrackedFactory`] around each worker's application. For each request its service inserts the
+//! [`ServerContext`] and takes a [`RequestGuard`]. When the application has answered, [`TrackedCall`] wraps the response's
+//! outermost body, with all that middleware has put around the stream, in a [`TrackedBody`]. So the polls go
+//!
+//! ```text
+//! actix's dispatcher ─▶ TrackedBody ─▶ middleware's bodies ─▶ StreamBody ─▶ Source
+//! ```
+//!
+//! until the stream is handed over; then `StreamConnection` polls the same body without `TrackedBody`.
 
 use std::{
     error::Error,

@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix_web::Error;
-use sse_actix_core::{Ahead, Batch, Entry, EventId, GAP_EVENT, Position, Positions, Start, gap_frame};
+use sse_actix_core::{Batch, Entry, EventId, GAP_EVENT, Position, Positions, Start, gap_frame};
 
 use super::{
     sink::{IdLine, Sink},
@@ -149,7 +149,7 @@ impl<S: Sink> ReadStep<'_, S> {
     }
 
     /// Asks the log.
-    fn read(&self, reader: &mut TopicReader, start: Start, purpose: ReadPurpose) {
+    pub(super) fn read(&self, reader: &mut TopicReader, start: Start, purpose: ReadPurpose) {
         let log = &self.worker.hub.log;
         let read = log.read(&reader.topic.name, start, CATCH_UP, SystemTime::now());
         reader.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
@@ -278,7 +278,7 @@ impl<S: Sink> ReadStep<'_, S> {
     }
 
     /// Gives what the log has returned. Returns whether anything was given, or passed over.
-    fn deliver(
+    pub(super) fn deliver(
         &mut self,
         reader: &TopicReader,
         cursor: &TopicCursor,
@@ -312,74 +312,8 @@ impl<S: Sink> ReadStep<'_, S> {
         entries.as_slice().len() < before
     }
 
-    /// Reads from the window. Returns whether it moved.
-    fn follow(&mut self, reader: &mut TopicReader, cursor: &TopicCursor) -> bool {
-        let Some(mut position) = cursor.position.get() else {
-            return false;
-        };
-        let worker = self.worker;
-        if reader.options.is_some() {
-            // What it may see is decided by code that may do anything, so not within the window's borrow.
-            let next = worker.with_topic(cursor, |topic| match topic.window.ahead(position) {
-                Ahead::Next(entry) => Some(Some(Arc::clone(entry))),
-                Ahead::Nothing => Some(None),
-                Ahead::Behind => None,
-            });
-            return match next {
-                Some(Some(Some(entry))) => {
-                    let mut entries = vec![entry].into_iter();
-                    self.deliver(reader, cursor, &mut entries, position)
-                }
-                Some(Some(None)) => self.lags(reader, position),
-                None => false,
-                Some(None) => self.fall_behind(reader, position),
-            };
-        }
-        let mut moved = false;
-        let behind = worker.with_topic(cursor, |topic| {
-            let mut given = 0;
-            let behind = loop {
-                match topic.window.ahead(position) {
-                    // While draining, the window may not know yet of what was published before.
-                    Ahead::Nothing => break reader.stop_at.is_some(),
-                    Ahead::Behind => break true,
-                    Ahead::Next(entry) => {
-                        let due = reader.stop_at.is_none_or(|stop_at| entry.sequence() <= stop_at);
-                        if !due || self.out.is_full() {
-                            break false;
-                        }
-                        position.sequence = entry.sequence();
-                        cursor.position.set(Some(position));
-                        self.give(entry, !cursor.silent.get());
-                        given += 1;
-                    }
-                }
-            };
-            moved = given > 0;
-            topic.delivered.set(topic.delivered.get() + given);
-            behind
-        });
-        if behind == Some(true) {
-            return self.fall_behind(reader, position);
-        }
-        moved
-    }
-
-    /// While draining, the window may not know yet of what was published before.
-    fn lags(&self, reader: &mut TopicReader, position: Position) -> bool {
-        reader.stop_at.is_some() && self.fall_behind(reader, position)
-    }
-
-    fn fall_behind(&self, reader: &mut TopicReader, position: Position) -> bool {
-        if reader.stop_at.is_some_and(|stop_at| position.sequence >= stop_at) {
-            return false;
-        }
-        self.read(reader, Start::After(position), ReadPurpose::CatchUp);
-        true
-    }
-
     /// Writes an entry as this subscription's readers get it.
-    fn give(&mut self, entry: &Entry, tells: bool) {
+    pub(super) fn give(&mut self, entry: &Entry, tells: bool) {
         match (tells, self.combines) {
             (false, false) => self.out.entry(entry, IdLine::None),
             (true, false) => {
