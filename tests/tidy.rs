@@ -9,6 +9,7 @@ use std::{
 /// Their files are in the folder of this name.
 mod tidy {
     mod conformance;
+    mod examples;
     mod fields;
     mod length;
     mod links;

@@ -1,4 +1,4 @@
-//! A subscription that reads: its position in each topic, and how it gets on.
+//! A subscription that reads: its reader in each topic, and what one poll does.
 
 mod advance;
 mod follow_window;
@@ -36,11 +36,12 @@ use crate::{
     },
 };
 
-/// What a reader gets at once. With the last event, if that is small, and the framing of HTTP/1.1 it fits the 8 KiB
-/// of actix's buffer, which grows for more and does not shrink again: ten thousand that have caught up would keep it.
+/// How many bytes a reader takes at once where actix's dispatcher has its connection. With one small event more, and the
+/// framing of HTTP/1.1, they fit the 8 KiB of actix's buffer. That grows for more and does not shrink again: ten thousand
+/// readers that have caught up would keep it.
 const DISPATCHER_LIMIT: usize = 7 * 1024 + 512;
 
-/// What a reader gets at once whose connection was handed over: nothing is kept of it.
+/// The same where the connection was handed over, which keeps no buffer.
 const HANDED_OVER_LIMIT: usize = 32 * 1024;
 
 pub(super) struct SubscriptionReader {
@@ -61,7 +62,7 @@ impl SubscriptionReader {
         resume_points: &[ResumePoint],
         tags: Vec<Box<str>>,
     ) -> Self {
-        // Its drop takes back what it has joined, also where the log panics.
+        // Made before it joins: if the log panics, its drop leaves the topics that it has joined.
         let mut this = Self {
             worker,
             subscriber,
@@ -140,7 +141,7 @@ impl SubscriptionReader {
         }
     }
 
-    /// Counts it as present, from when whatever is published because of that reaches it.
+    /// Makes its tags present. From now on it receives what is published in reply to that.
     fn arrive(&mut self) {
         if self.arriving.is_empty() {
             return;
@@ -166,8 +167,7 @@ impl SubscriptionReader {
         telling.next().map(|options| &options.position_event)
     }
 
-    /// The event that tells its client where it is, which then is told; `None` if it is not to be, or is nowhere
-    /// yet.
+    /// The event that tells its client the position, which counts as told then. `None` if there is nothing to tell.
     fn position_frame(&self) -> Option<Frame> {
         self.take_position(|id| Some(position_frame(self.position_event()?, id)))
     }
@@ -182,7 +182,7 @@ impl SubscriptionReader {
         frame(&id)
     }
 
-    /// What is due on a stream that looks after its keep-alives itself: the position, after so much silence.
+    /// The position that is due after so much silence, for a stream that sends its own keep-alives.
     pub(super) fn due_position(&self, after: Duration) -> Option<Frame> {
         if self.subscriber.has_position_to_tell()
             && self.worker.keep_alive_due(&self.subscriber, after, false)

@@ -50,7 +50,7 @@ thread_local! {
 /// readers get its next event in the same write.
 const SLICE: usize = 64;
 
-/// The message that the last hub is gone. No topic has this key.
+/// The key of the bell that rings when the last hub is gone. No topic has it.
 const CLOSING: usize = usize::MAX;
 
 /// How many messages the worker takes before it looks at topics and timers.
@@ -114,7 +114,7 @@ impl Worker {
         let registration = WorkerRegistration(Rc::clone(&worker));
         let task = async move {
             let mut timer = Box::pin(tokio::time::sleep(TICK));
-            // It ends its turns by itself. Out of its budget, no socket would take what it writes.
+            // The task yields by itself. With tokio's budget for a task, sockets would refuse writes once that is used up.
             unconstrained(poll_fn(|cx| {
                 let poll = AssertUnwindSafe(|| registration.0.poll_task(timer.as_mut(), cx));
                 catch_unwind(poll).unwrap_or_else(|panic| {
@@ -124,7 +124,7 @@ impl Worker {
             }))
             .await;
         };
-        // A task of a runtime of many threads may poll a subscription by hand, and cannot spawn here.
+        // It panics where a task of a multi-threaded runtime polls a subscription by hand.
         catch_unwind(AssertUnwindSafe(|| spawn_local(task))).ok()?;
         Some(worker)
     }
@@ -178,11 +178,11 @@ impl Worker {
             self.cursors.set(self.cursors.get() - 1);
             let mut gone = None;
             if worker_topic.subscribers.is_empty() {
-                worker_topic.tell(self);
+                worker_topic.report_figures(self);
                 self.topics.keys.borrow_mut().remove(&worker_topic.topic.name);
                 gone = topics.try_remove(cursor.key.get());
             }
-            // What they own may be anything, so it goes without the borrow.
+            // Dropping them may run any code, so nothing is borrowed then.
             drop(topics);
             drop((removed, gone));
         }
@@ -211,7 +211,7 @@ impl Worker {
             // A window of an old epoch begins anew, too. Otherwise this reader would always be behind it.
             && worker_topic.window.head().is_none_or(|head| head.epoch != position.epoch)
         {
-            // Readers that wait in the earlier life must be woken, to find out.
+            // Readers of the earlier epoch must be woken, to notice the change.
             worker_topic.next_to_wake = worker_topic.window.head().map(|_| 0);
             worker_topic.window.begin(position);
             // It may have grown since it was read.
@@ -234,7 +234,7 @@ impl Worker {
             });
         }
         if let Some(control) = &subscriber.control {
-            // Not all at once.
+            // Random, so that clients do not come back all at once.
             let retry = Duration::from_millis(fastrand::u64(1_000..=5_000));
             control.send_away(Retry::from(retry), reason.cause());
         }
@@ -291,7 +291,7 @@ impl Worker {
                 break;
             }
         }
-        // Whatever is around their bodies may publish, subscribe or end streams, so nothing is borrowed here.
+        // Middleware around their bodies may publish, subscribe or end streams, so nothing is borrowed here.
         self.schedule.now.set(Some(self.clock()));
         let driven: SmallVec<[_; SLICE]> = due
             .iter()
@@ -362,7 +362,8 @@ fn may_spawn() -> bool {
     actix_web::rt::System::try_current().is_some() || tokio::task::try_id().is_some()
 }
 
-/// The hold of a worker's task on the worker: when the runtime ends, the thread may get another.
+/// Held by the worker's task. When the runtime ends and drops the task, this unregisters the worker, so that the thread can
+/// start another.
 struct WorkerRegistration(Rc<Worker>);
 
 impl Drop for WorkerRegistration {

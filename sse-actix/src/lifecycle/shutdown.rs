@@ -79,6 +79,21 @@ impl Shutdown {
 
     /// A handle with another range for the `retry` that streams end with; each takes a random time
     /// within it. Times outside of what a [`Retry`] may be are taken as its bounds.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_actix::{Ending, Shutdown};
+    ///
+    /// # #[actix_web::main] async fn main() {
+    /// let shutdown = Shutdown::with_retry(Duration::from_secs(1)..=Duration::from_secs(2));
+    /// assert_eq!(shutdown.end_tagged("user:42", Ending::Final), 0);
+    /// assert!(!shutdown.is_fired());
+    ///
+    /// shutdown.fire();
+    /// shutdown.fired().await;
+    /// assert!(shutdown.is_fired());
+    /// # }
+    /// ```
     pub fn with_retry(range: RangeInclusive<Duration>) -> Self {
         Self(Arc::new(Inner {
             fired: AtomicBool::new(false),

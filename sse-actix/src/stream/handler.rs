@@ -1,6 +1,9 @@
 //! What `#[sse_stream]` expands to: an async function that runs until its head can leave, and is then
 //! handed to the body.
 //!
+//! [`run`] polls the function until it has opened its stream, and returns an [`EventStream`]. actix calls that one's
+//! `respond_to`, which gives the function to a `StreamBody` as its [`Source`]. From then on the body polls it.
+//!
 //! It is one future from its first line to its last, so borrows across that boundary keep working. Up
 //! to the opening its errors are HTTP errors; afterwards they end the stream.
 
@@ -40,6 +43,8 @@ const SLOW_PROLOGUE: Duration = Duration::from_secs(1);
 ///
 /// There is nothing to do with it but to hand it to actix, or, in a test, to
 /// `test::respond`.
+///
+/// See [`emit!`](crate::emit)'s example.
 #[must_use = "a stream is sent by returning it from a handler"]
 pub struct EventStream(State);
 

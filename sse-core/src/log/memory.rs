@@ -64,6 +64,18 @@ struct Kept {
 }
 
 /// Bounds of a [`MemoryLog`].
+///
+/// ```
+/// use std::time::SystemTime;
+/// use sse_actix_core::{Event, Log, MemoryLog, Record, Retention, TopicName};
+///
+/// let log = MemoryLog::builder().max_bytes(64 * 1024 * 1024).max_topics(1_000).build();
+/// let (topic, record) = (TopicName::from_static("a"), Record::event(&Event::data("x"), None)?);
+/// log.append(&topic, record, &Retention::new(), SystemTime::UNIX_EPOCH).into_ready().unwrap()?;
+/// assert_eq!(log.topics(), 1);
+/// assert!(log.bytes() > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct MemoryLogBuilder {
@@ -78,6 +90,8 @@ impl MemoryLog {
     }
 
     /// To set other bounds.
+    ///
+    /// See [`MemoryLogBuilder`]'s example.
     pub fn builder() -> MemoryLogBuilder {
         MemoryLogBuilder {
             max_bytes: 256 * 1024 * 1024,
@@ -86,11 +100,15 @@ impl MemoryLog {
     }
 
     /// Bytes of memory that the entries of all topics take, about.
+    ///
+    /// See [`MemoryLogBuilder`]'s example.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
     /// How many topics it knows.
+    ///
+    /// See [`MemoryLogBuilder`]'s example.
     pub fn topics(&self) -> usize {
         self.read_topics(TopicTable::len)
     }

@@ -15,6 +15,10 @@ use crate::{Emit, Event, EventName, FieldError, JsonError, Retry, encode::push_j
 /// let record = Record::event(&Event::data("hello").event("greeting"), None)?;
 /// assert_eq!(record.body().as_ref(), b"event: greeting\ndata: hello\n\n");
 ///
+/// let record = Record::json(&101.5, None)?.key("ACME");
+/// assert_eq!(record.body().as_ref(), b"data: 101.5\n\n");
+/// assert_eq!(record.key_str(), Some("ACME"));
+///
 /// let error = Record::event(&Event::data("hello").id(7), None).unwrap_err();
 /// assert!(error.to_string().starts_with("the event has an id of its own"));
 /// # Ok::<(), sse_actix_core::RecordError>(())
@@ -147,7 +151,7 @@ fn is_retry(value: &str) -> bool {
             .is_ok_and(|millis| Retry::new(Duration::from_millis(millis)).is_ok())
 }
 
-/// An event cannot be appended to a log.
+/// An event cannot be appended to a log. See [`Record`]'s example.
 #[derive(Debug)]
 pub enum RecordError {
     /// It has an id of its own.
@@ -196,7 +200,7 @@ impl From<FieldError> for RecordError {
     }
 }
 
-/// An event that was to be appended to a log has an id of its own.
+/// An event that was to be appended to a log has an id of its own. See [`Record`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnId;
 
@@ -210,7 +214,7 @@ impl fmt::Display for OwnId {
 
 impl Error for OwnId {}
 
-/// Bytes are not the body of a [`Record`].
+/// Bytes are not the body of a [`Record`]. See [`Record::from_body`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotARecord;
 

@@ -1,6 +1,7 @@
 use super::{Epoch, Position, Start};
 
 /// How a reader can start, decided by the log. Never an error: an id that makes no sense is a decision too.
+/// See [`Span`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
     /// With what comes from now on, or with as much before it as was asked for.
@@ -30,6 +31,9 @@ pub enum Resume {
 /// assert_eq!(after(9), Resume::From);
 /// assert_eq!(after(1), Resume::Gap { missed: Some(3) });
 /// assert_eq!(after(10), Resume::Unknown);
+///
+/// assert_eq!(span.after(Start::Oldest), 4);
+/// assert_eq!(span.after(Start::Head), 9);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {

@@ -8,7 +8,10 @@ use std::time::Duration;
 ///
 /// let retention = Retention::new().max_events(100).max_age(Duration::from_secs(60));
 /// assert_eq!((retention.events(), retention.bytes()), (100, 4 * 1024 * 1024));
-/// assert_eq!(retention.keeps(), Keep::Every);
+/// assert_eq!((retention.age(), retention.keeps()), (Duration::from_secs(60), Keep::Every));
+///
+/// let latest = Retention::new().keep(Keep::LatestPerKey).max_bytes(1024);
+/// assert_eq!((latest.bytes(), latest.keeps()), (1024, Keep::LatestPerKey));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
@@ -19,7 +22,7 @@ pub struct Retention {
     age: Duration,
 }
 
-/// What of a topic is kept.
+/// What of a topic is kept. See [`Retention`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// Every event.

@@ -14,6 +14,35 @@ use super::{
 /// The entries of one topic, as far as they are kept: each once, however many readers there are.
 ///
 /// For those who implement a [`Log`](crate::Log). It holds no lock and no waker.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use sse_actix_core::{Epoch, Event, Keep, Limit, Record, Resume, Retention, Ring, Start, TopicName};
+///
+/// let epoch = Epoch::new(&TopicName::from_static("prices"), 1);
+/// let mut ring = Ring::new(epoch, Keep::Every, 0, true);
+/// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
+/// for text in ["a", "b", "c", "d"] {
+///     ring.append(Record::event(&Event::data(text), None)?, now);
+/// }
+///
+/// // Of four entries the newest two are kept.
+/// ring.trim(&Retention::new().max_events(2), now);
+/// assert_eq!((ring.len(), ring.is_empty(), ring.contains(2)), (2, false, false));
+/// let stats = ring.stats();
+/// assert_eq!((stats.head, stats.oldest, stats.deleted), (4, Some(3), 2));
+/// assert_eq!(stats.bytes, ring.bytes());
+///
+/// // A reader that has read the first entry has missed one, and gets two. It was three behind.
+/// let first = sse_actix_core::Position { epoch, sequence: 1 };
+/// let batch = ring.read(Start::After(first), Limit::DEFAULT);
+/// assert_eq!((batch.resume, batch.entries.len()), (Resume::Gap { missed: Some(1) }, 2));
+/// assert_eq!((ring.behind(1), ring.count_after(1)), (3, 2));
+///
+/// assert!(ring.delete_oldest().is_some());
+/// assert_eq!(ring.span().last_deleted, 3);
+/// # Ok::<(), sse_actix_core::RecordError>(())
+/// ```
 #[derive(Debug)]
 pub struct Ring {
     epoch: Epoch,
@@ -62,6 +91,19 @@ impl Ring {
     }
 
     /// Keeps something else from now on, and of what there is.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use sse_actix_core::{Epoch, Event, Keep, Record, Ring, TopicName};
+    ///
+    /// let mut ring = Ring::new(Epoch::new(&TopicName::from_static("prices"), 1), Keep::Every, 0, true);
+    /// for price in ["1", "2"] {
+    ///     ring.append(Record::event(&Event::data(price), None)?.key("ACME"), SystemTime::UNIX_EPOCH);
+    /// }
+    /// ring.keep(Keep::LatestPerKey);
+    /// assert_eq!((ring.len(), ring.contains(2)), (1, true));
+    /// # Ok::<(), sse_actix_core::RecordError>(())
+    /// ```
     pub fn keep(&mut self, keep: Keep) {
         let kept = match (&mut self.entries, keep) {
             (Entries::Every(entries), Keep::LatestPerKey) => mem::take(entries),
@@ -119,6 +161,25 @@ impl Ring {
 
     /// Puts entries before the oldest kept one, where a log that keeps every event has them; `last_deleted` is the
     /// sequence after which they begin. They have to join what is kept without a hole.
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::SystemTime};
+    /// use sse_actix_core::{Entry, Epoch, Event, Keep, Position, Record, Ring, TopicName};
+    ///
+    /// let epoch = Epoch::new(&TopicName::from_static("prices"), 1);
+    /// let entry = |sequence| {
+    ///     let record = Record::event(&Event::data("x"), None).unwrap();
+    ///     Arc::new(Entry::new(Position { epoch, sequence }, record, SystemTime::UNIX_EPOCH))
+    /// };
+    /// // It knows of nothing up to 20. Then the log behind the network is read further back.
+    /// let mut ring = Ring::new(epoch, Keep::Every, 20, false);
+    /// ring.push(entry(30));
+    /// ring.prepend(vec![entry(11), entry(20)], 10);
+    /// assert_eq!((ring.len(), ring.span().last_deleted), (3, 10));
+    ///
+    /// ring.advance(40);
+    /// assert_eq!(ring.span().head, 40);
+    /// ```
     pub fn prepend(&mut self, older: Vec<Arc<Entry>>, last_deleted: u64) {
         let Entries::Every(entries) = &mut self.entries else {
             return;

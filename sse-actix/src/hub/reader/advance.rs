@@ -76,7 +76,7 @@ impl<S: Sink> ReadStep<'_, S> {
                     let purpose = mem::replace(purpose, ReadPurpose::CatchUp);
                     reader.answered = true;
                     match batch {
-                        Ok(batch) => self.begin(reader, cursor, batch, purpose)?,
+                        Ok(batch) => self.take_batch(reader, cursor, batch, purpose)?,
                         Err(error) => reader.pause(&error, *start, purpose),
                     }
                     return Ok(true);
@@ -155,8 +155,8 @@ impl<S: Sink> ReadStep<'_, S> {
         reader.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
     }
 
-    /// The log has answered.
-    fn begin(
+    /// The log has answered a read.
+    fn take_batch(
         &mut self,
         reader: &mut TopicReader,
         cursor: &TopicCursor,

@@ -1,4 +1,4 @@
-//! What a worker does when its time has come: ends, keep-alives, and a look around each second.
+//! What a worker does at a time: it ends streams, sends keep-alives, and looks for stalled readers once a second.
 
 use std::{
     cell::{Cell, RefCell},
@@ -15,13 +15,13 @@ use tokio::time::{Instant, Sleep};
 use super::{SLICE, TICK, Worker, subscriber::Subscriber};
 use crate::hub::stats::Eviction;
 
-/// When what is due.
+/// What is due, and when.
 pub(super) struct Schedule {
     began: Instant,
     next_tick: Cell<Instant>,
     /// Seconds, about, since it began.
     ticks: Cell<u32>,
-    /// Milliseconds since then, while readers go on: the clock is read once for many.
+    /// Milliseconds since `began`, while readers are driven: the clock is read once for many.
     pub(super) now: Cell<Option<u64>>,
     deadlines: RefCell<Deadlines>,
     /// Subscribers whose keep-alive may be due, by time in milliseconds.
@@ -97,9 +97,9 @@ impl Worker {
             }
             let tick = (self.cursors.get() > 0).then(|| self.schedule.next_tick.get());
             let deadline = self.schedule.deadlines.borrow().keys().next().map(|(at, _)| *at);
-            let beat = self.schedule.keep_alives.borrow().keys().next().copied();
-            let beat = beat.map(|at| self.schedule.began + Duration::from_millis(at));
-            let Some(next) = tick.into_iter().chain(deadline).chain(beat).min() else {
+            let keep_alive = self.schedule.keep_alives.borrow().keys().next().copied();
+            let keep_alive = keep_alive.map(|at| self.schedule.began + Duration::from_millis(at));
+            let Some(next) = tick.into_iter().chain(deadline).chain(keep_alive).min() else {
                 // Nothing to look after.
                 return false;
             };
@@ -165,7 +165,7 @@ impl Worker {
                     self.schedule.ticks.get(),
                 );
             } else {
-                // What it was woken for it has not sent: its client reads slowly.
+                // It was woken and has not sent anything yet: its client reads slowly.
                 self.keep_alive_at(&subscriber, now + u64::from(subscriber.keep_alive.silence.get()));
             }
         }
@@ -179,29 +179,29 @@ impl Worker {
         after: Duration,
         wrote: bool,
     ) -> bool {
-        let beat = subscriber.keep_alive.is_due.take();
+        let is_due = subscriber.keep_alive.is_due.take();
         let first = subscriber.keep_alive.silence.get() == 0;
         if first {
             let after = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
             subscriber.keep_alive.silence.set(after.max(1));
         }
-        if wrote || beat || first {
+        if wrote || is_due || first {
             subscriber
                 .keep_alive
                 .wrote
                 .set(self.schedule.now.get().unwrap_or_else(|| self.clock()));
         }
-        if beat || first {
+        if is_due || first {
             self.keep_alive_at(
                 subscriber,
                 subscriber.keep_alive.wrote.get() + u64::from(subscriber.keep_alive.silence.get()),
             );
         }
-        beat && !wrote
+        is_due && !wrote
     }
 
     fn keep_alive_at(&self, subscriber: &Rc<Subscriber>, at: u64) {
-        // Nothing would remove it: it has left.
+        // It has left, so nothing would remove the entry.
         if subscriber.is_over() {
             return;
         }
@@ -227,7 +227,7 @@ impl Worker {
         let stall = u32::try_from(self.hub.settings.stall_timeout.as_secs()).unwrap_or(u32::MAX);
         let mut stalled = Vec::new();
         for (_, topic) in self.topics.by_key.borrow().iter() {
-            topic.tell(self);
+            topic.report_figures(self);
             for (_, (subscriber, _)) in &topic.subscribers {
                 if subscriber.poll_state.is_answer.get()
                     && !subscriber.poll_state.is_waiting.get()

@@ -18,7 +18,7 @@ use tokio::time::Sleep;
 use super::{DueSubscribers, SLICE, Worker, subscriber::Subscriber};
 use crate::hub::registry::TopicState;
 
-/// How long a failed read is left alone.
+/// How long to wait after a failed read.
 pub(in crate::hub) const READ_RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 const WINDOW_READ: Limit = Limit {
@@ -91,7 +91,7 @@ impl WorkerTopic {
             self.next_to_wake = self.find_due(next, head, due);
             self.woke_readers = true;
         }
-        // As long as no reader has reached the head, there is nothing to go on from.
+        // Until a reader has reached the head, it is not known from where to read.
         let reads_on = self.has_new_entries && !waits && self.window.head().is_some();
         if self.next_to_wake.is_some() || reads_on {
             return StepResult::Again;
@@ -100,7 +100,7 @@ impl WorkerTopic {
             self.woke_readers = false;
             return StepResult::Again;
         }
-        // Everyone has had a turn; who has not read by now has fallen behind.
+        // Every reader has had a turn. One that has not read by now has fallen behind.
         self.window.clear();
         if waits {
             StepResult::Waits
@@ -167,7 +167,7 @@ impl WorkerTopic {
                     // The batch does not continue the window. Each reader reads the log itself, and learns of its gap.
                     self.window.begin(batch.start);
                 } else if self.window.head() != Some(batch.start) {
-                    // Meanwhile a reader has found another life of the log, and the window begins there.
+                    // Meanwhile a reader has found another epoch of the log, and the window begins there.
                     self.has_new_entries = true;
                     return false;
                 }
@@ -190,8 +190,8 @@ impl WorkerTopic {
         }
     }
 
-    /// Tells the figures that are counted here.
-    pub(super) fn tell(&self, worker: &Worker) {
+    /// Adds what was counted on this thread to the topic's figures.
+    pub(super) fn report_figures(&self, worker: &Worker) {
         self.topic
             .events
             .delivered

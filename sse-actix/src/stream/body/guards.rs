@@ -1,9 +1,5 @@
 //! What a stream is tied to.
 
-use std::time::Duration;
-
-use sse_actix_core::Retry;
-
 use super::Carrier;
 use crate::{
     lifecycle::{control::StreamControl, shutdown::Registration},
@@ -23,15 +19,6 @@ pub(crate) struct StreamGuards {
 }
 
 impl StreamGuards {
-    pub(super) fn retry_after_drain(&self) -> Retry {
-        match (self.control.retry(), &self.registration) {
-            (Some(retry), _) => retry,
-            (None, Some(registration)) => registration.shutdown().jittered_retry(),
-            // Ended by its own handle, without a `Shutdown` that could have a range.
-            (None, None) => Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000))),
-        }
-    }
-
     /// Leaves the `Shutdown`. `open_stream` is kept until the last bytes are sent, so that the server still counts
     /// this as a stream.
     pub(super) fn leave(&mut self) {
