@@ -4,7 +4,7 @@
 //! ``[`Topic::publish`]'s example``. A method may also be called in an example on the same page: that of its type, or of another
 //! of the type's methods. What a trait's methods do is shown by the trait's example.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use syn::{
     Attribute, Expr, ExprLit, File, ImplItem, Item, Lit, Meta, UseTree, Visibility,
@@ -80,11 +80,15 @@ fn is_hidden(attributes: &[Attribute]) -> bool {
     attributes.iter().any(is_hidden)
 }
 
+/// The functions in there are what `log_suite!` makes tests of, and its example shows them.
+const TESTS_OF_A_MACRO: &str = "sse-core/src/log_suite/";
+
 struct Public<'a> {
     file: &'a str,
     /// Names that only `__private` gives out.
     private: &'a BTreeSet<String>,
     found: Vec<Documented>,
+    modules: Vec<(String, String)>,
 }
 
 impl Public<'_> {
@@ -99,6 +103,14 @@ impl Public<'_> {
                 documentation,
             });
         }
+    }
+
+    /// What is said of a file's module, by the module's name.
+    fn note_module(&mut self, attributes: &[Attribute]) {
+        let documentation = documentation(attributes);
+        let stem = Path::new(self.file).file_stem().unwrap();
+        self.modules
+            .push((stem.to_string_lossy().into_owned(), examples(&documentation)));
     }
 
     fn note_public(&mut self, visibility: &Visibility, name: &syn::Ident, attributes: &[Attribute]) {
@@ -192,19 +204,25 @@ fn without_example(files: &[(String, String)]) -> Vec<String> {
         .collect();
     let lib = parsed.iter().find(|(name, _)| name.ends_with("lib.rs"));
     let private = lib.map(|(_, lib)| private_names(lib)).unwrap_or_default();
-    let mut found = Vec::new();
+    let (mut found, mut modules) = (Vec::new(), Vec::new());
     for (file, parsed) in &parsed {
         let mut public = Public {
             file,
             private: &private,
             found: Vec::new(),
+            modules: Vec::new(),
         };
+        public.note_module(&parsed.attrs);
         public.visit_file(parsed);
         found.extend(public.found);
+        modules.extend(public.modules);
     }
     let has_example = |name: &str| {
         let mut named = found.iter().filter(|item| item.name == name);
-        named.any(|item| !item.examples.is_empty())
+        let of_module = modules
+            .iter()
+            .any(|(known, examples)| known == name && !examples.is_empty());
+        of_module || named.any(|item| !item.examples.is_empty())
     };
     let is_called = |method: &Documented| {
         let mut page = found.iter().filter(|item| item.page() == method.page());
@@ -217,7 +235,9 @@ fn without_example(files: &[(String, String)]) -> Vec<String> {
             })
         })
     };
-    let named = found.iter().filter(|item| !item.name.is_empty());
+    let named = found
+        .iter()
+        .filter(|item| !item.name.is_empty() && !item.file.starts_with(TESTS_OF_A_MACRO));
     let faults = named.filter_map(|item| {
         let is_shown = !item.examples.is_empty() || item.of.is_some() && is_called(item);
         match item.shown_by() {

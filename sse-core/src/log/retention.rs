@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::OnceWindow;
+
 /// For how long a topic's events are kept: the bound that is reached first deletes the oldest.
 ///
 /// ```
@@ -20,6 +22,7 @@ pub struct Retention {
     events: usize,
     bytes: usize,
     age: Duration,
+    once_window: OnceWindow,
 }
 
 /// What of a topic is kept. See [`Retention`]'s example.
@@ -39,6 +42,7 @@ impl Retention {
             events: 10_000,
             bytes: 4 * 1024 * 1024,
             age: Duration::from_secs(3_600),
+            once_window: OnceWindow::new(),
         }
     }
 
@@ -66,6 +70,13 @@ impl Retention {
         self
     }
 
+    /// For how long idempotency keys are remembered, whatever becomes of their events. Default: ten minutes, and 100,000
+    /// keys. See [`OnceWindow`]'s example.
+    pub const fn once_within(mut self, window: OnceWindow) -> Self {
+        self.once_window = window;
+        self
+    }
+
     /// What is kept.
     pub const fn keeps(&self) -> Keep {
         self.keep
@@ -84,6 +95,11 @@ impl Retention {
     /// How old they may become.
     pub const fn age(&self) -> Duration {
         self.age
+    }
+
+    /// For how long idempotency keys are remembered. See [`OnceWindow`]'s example.
+    pub const fn once_window(&self) -> OnceWindow {
+        self.once_window
     }
 }
 

@@ -8,7 +8,8 @@ use std::{
 use compact_str::CompactString;
 
 use super::{
-    Batch, Epoch, Keep, Limit, LogStats, Position, Record, Retention, Span, Start, entry, entry::Entry,
+    Batch, Epoch, Keep, Limit, LogStats, OnceStats, Position, Record, Retention, Span, Start, entry,
+    entry::Entry,
 };
 
 /// The entries of one topic, as far as they are kept: each once, however many readers there are.
@@ -314,7 +315,7 @@ impl Ring {
         }
     }
 
-    /// How much there is.
+    /// How much there is. A ring knows nothing of idempotency keys.
     pub fn stats(&self) -> LogStats {
         LogStats {
             epoch: self.epoch,
@@ -323,6 +324,7 @@ impl Ring {
             events: self.len(),
             bytes: self.bytes,
             deleted: self.deletions,
+            once: OnceStats::default(),
         }
     }
 
