@@ -124,7 +124,7 @@ impl MemoryLog {
         if let Some(topic) = topics.get(name) {
             return Arc::clone(topic);
         }
-        let forgotten = topics.make_room(self.bounds.max_topics);
+        let forgotten = topics.make_room(self.bounds.topics);
         self.bytes.fetch_sub(forgotten.bytes, Ordering::Relaxed);
         // Two lives of one topic differ by when they began, and two logs by their random state.
         let life = self.lives.fetch_add(1, Ordering::Relaxed);
@@ -146,7 +146,7 @@ impl MemoryLog {
     fn make_room(&self) {
         let mut topics = self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>());
         topics.sort_by_cached_key(|topic| topic.kept().ring.bytes());
-        let goal = self.bounds.max_bytes / 8 * 7;
+        let goal = self.bounds.bytes / 8 * 7;
         for topic in topics.iter().rev() {
             let half = topic.kept().ring.bytes() / 2;
             self.change(topic, |kept| {
@@ -167,7 +167,7 @@ impl MemoryLog {
     /// Forgets keys, down to seven eighths of the bound: those of topics that are forgotten, then the oldest keys of the
     /// topics that have most.
     fn make_room_for_keys(&self) {
-        let goal = self.bounds.max_key_bytes / 8 * 7;
+        let goal = self.bounds.key_bytes / 8 * 7;
         self.change_keys_of_forgotten(|keys| keys.push_out(self.key_bytes().saturating_sub(goal)));
         let mut topics = self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>());
         topics.sort_by_cached_key(|topic| topic.kept().key_bytes());
@@ -217,7 +217,7 @@ impl Log for MemoryLog {
         now: SystemTime,
     ) -> Completion<Result<Appended, AppendError>> {
         let bytes = Entry::weight_of(&record);
-        let limit = retention.bytes().min(self.bounds.max_bytes / 2);
+        let limit = retention.bytes().min(self.bounds.bytes / 2);
         if bytes > limit {
             return Completion::ready(Err(AppendError::TooLarge { bytes, limit }));
         }
@@ -227,10 +227,10 @@ impl Log for MemoryLog {
         let topic = self.topic(name, true, now);
         let appended = self.change(&topic, |kept| kept.append(record, retention, now));
         if !appended.repeated {
-            if self.key_bytes() > self.bounds.max_key_bytes {
+            if self.key_bytes() > self.bounds.key_bytes {
                 self.make_room_for_keys();
             }
-            if self.bytes() > self.bounds.max_bytes {
+            if self.bytes() > self.bounds.bytes {
                 self.make_room();
             }
             topic.watchers.wake();

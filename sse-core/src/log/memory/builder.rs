@@ -18,23 +18,23 @@ use super::MemoryLog;
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct MemoryLogBuilder {
-    pub(super) max_bytes: usize,
-    pub(super) max_topics: usize,
-    pub(super) max_key_bytes: usize,
+    pub(super) bytes: usize,
+    pub(super) topics: usize,
+    pub(super) key_bytes: usize,
 }
 
 impl MemoryLogBuilder {
     pub(super) fn new() -> Self {
         Self {
-            max_bytes: 256 * 1024 * 1024,
-            max_topics: 100_000,
-            max_key_bytes: 64 * 1024 * 1024,
+            bytes: 256 * 1024 * 1024,
+            topics: 100_000,
+            key_bytes: 64 * 1024 * 1024,
         }
     }
 
     /// Bytes of memory that the entries of all topics may take, about. Default: 256 MiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
-        self.max_bytes = bytes;
+        self.bytes = bytes;
         self
     }
 
@@ -47,7 +47,7 @@ impl MemoryLogBuilder {
     /// A topic that has readers is not forgotten, whatever the bound. If all 16 have readers, none is forgotten for the
     /// moment, so where nearly all topics have readers there may be a fifteenth more than the bound says.
     pub fn max_topics(mut self, topics: usize) -> Self {
-        self.max_topics = topics;
+        self.topics = topics;
         self
     }
 
@@ -57,7 +57,7 @@ impl MemoryLogBuilder {
     /// Above it, the topics with the most keys forget their oldest ones, before the time of their
     /// [window](crate::OnceWindow): [`OnceStats::cut_at`](crate::OnceStats::cut_at) says since when keys are complete.
     pub fn max_key_bytes(mut self, bytes: usize) -> Self {
-        self.max_key_bytes = bytes;
+        self.key_bytes = bytes;
         self
     }
 
