@@ -122,7 +122,7 @@ impl TopicOptions {
     ///
     /// let orders = TopicOptions::log().once_within(OnceWindow::new().max_age(Duration::from_secs(3_600)));
     /// # let hub = sse_actix::Hub::builder().topic("orders", orders).build()?;
-    /// # assert_eq!(hub.topic("orders").name().as_str(), "orders");
+    /// # assert_eq!(hub.raw("orders").name().as_str(), "orders");
     /// # Ok::<(), sse_actix::HubError>(())
     /// ```
     pub const fn once_within(mut self, window: OnceWindow) -> Self {
