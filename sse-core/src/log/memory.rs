@@ -72,9 +72,9 @@ struct Kept {
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct MemoryLogBuilder {
-    max_bytes: usize,
-    max_topics: usize,
-    max_key_bytes: usize,
+    bytes: usize,
+    topics: usize,
+    key_bytes: usize,
 }
 
 impl MemoryLog {
@@ -86,9 +86,9 @@ impl MemoryLog {
     /// To set other bounds.
     pub fn builder() -> MemoryLogBuilder {
         MemoryLogBuilder {
-            max_bytes: 256 * 1024 * 1024,
-            max_topics: 100_000,
-            max_key_bytes: 64 * 1024 * 1024,
+            bytes: 256 * 1024 * 1024,
+            topics: 100_000,
+            key_bytes: 64 * 1024 * 1024,
         }
     }
 
@@ -116,7 +116,7 @@ impl MemoryLog {
         if let Some(topic) = topics.get(name) {
             return Arc::clone(topic);
         }
-        let forgotten = topics.make_room(self.bounds.max_topics);
+        let forgotten = topics.make_room(self.bounds.topics);
         self.bytes.fetch_sub(forgotten.bytes, Ordering::Relaxed);
         // Two lives of one topic differ by when they began, and two logs by their random state.
         let life = self.lives.fetch_add(1, Ordering::Relaxed);
@@ -138,7 +138,7 @@ impl MemoryLog {
     fn make_room(&self) {
         let mut topics = self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>());
         topics.sort_by_cached_key(|topic| topic.kept().ring.bytes());
-        let goal = self.bounds.max_bytes / 8 * 7;
+        let goal = self.bounds.bytes / 8 * 7;
         for topic in topics.iter().rev() {
             let half = topic.kept().ring.bytes() / 2;
             self.change(topic, |kept| {
@@ -159,7 +159,7 @@ impl MemoryLog {
     /// Forgets keys, down to seven eighths of the bound: those of topics that are forgotten, then the oldest keys of the
     /// topics that have most.
     fn make_room_for_keys(&self) {
-        let goal = self.bounds.max_key_bytes / 8 * 7;
+        let goal = self.bounds.key_bytes / 8 * 7;
         self.change_keys_of_forgotten(|keys| keys.push_out(self.key_bytes().saturating_sub(goal)));
         let mut topics = self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>());
         topics.sort_by_cached_key(|topic| topic.kept().key_bytes());
@@ -209,7 +209,7 @@ impl Log for MemoryLog {
         now: SystemTime,
     ) -> Completion<Result<Appended, AppendError>> {
         let bytes = Entry::weight_of(&record);
-        let limit = retention.bytes().min(self.bounds.max_bytes / 2);
+        let limit = retention.bytes().min(self.bounds.bytes / 2);
         if bytes > limit {
             return Completion::ready(Err(AppendError::TooLarge { bytes, limit }));
         }
@@ -219,10 +219,10 @@ impl Log for MemoryLog {
         let topic = self.topic(name, true, now);
         let appended = self.change(&topic, |kept| kept.append(record, retention, now));
         if !appended.repeated {
-            if self.key_bytes() > self.bounds.max_key_bytes {
+            if self.key_bytes() > self.bounds.key_bytes {
                 self.make_room_for_keys();
             }
-            if self.bytes() > self.bounds.max_bytes {
+            if self.bytes() > self.bounds.bytes {
                 self.make_room();
             }
             topic.watchers.wake();
@@ -355,7 +355,7 @@ impl Kept {
 impl MemoryLogBuilder {
     /// Bytes of memory that the entries of all topics may take, about. Default: 256 MiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
-        self.max_bytes = bytes;
+        self.bytes = bytes;
         self
     }
 
@@ -368,7 +368,7 @@ impl MemoryLogBuilder {
     /// A topic that has readers is not forgotten, whatever the bound. If all 16 have readers, none is forgotten for the
     /// moment, so where nearly all topics have readers there may be a fifteenth more than the bound says.
     pub fn max_topics(mut self, topics: usize) -> Self {
-        self.max_topics = topics;
+        self.topics = topics;
         self
     }
 
@@ -378,7 +378,7 @@ impl MemoryLogBuilder {
     /// Above it, the topics with the most keys forget their oldest ones, before the time of their
     /// [window](crate::OnceWindow): [`OnceStats::cut_at`](crate::OnceStats::cut_at) says since when keys are complete.
     pub fn max_key_bytes(mut self, bytes: usize) -> Self {
-        self.max_key_bytes = bytes;
+        self.key_bytes = bytes;
         self
     }
 

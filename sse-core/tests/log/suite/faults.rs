@@ -8,8 +8,8 @@ use std::{
 };
 
 use sse_actix_core::{
-    AppendError, Appended, Batch, Completion, Limit, Log, LogError, LogStats, MemoryLog, OnceWindow, Record,
-    Resume, Retention, Start, TopicName, Watch,
+    AppendError, Appended, Batch, Completion, Limit, Log, LogError, LogStats, MemoryLog, OnceWindow,
+    Position, Record, Resume, Retention, Start, TopicName, Watch,
     log_suite::{self, LogFactory},
 };
 
@@ -77,7 +77,7 @@ impl Log for Faulty {
         }
         if self.has(Fault::AppendsTwice) {
             let copy = Self::without_idempotency_key(&record);
-            let _ = self.log.append(topic, copy, &retention, now);
+            drop(self.log.append(topic, copy, &retention, now));
         }
         let copy = Self::without_idempotency_key(&record);
         let record = if self.has(Fault::ForgetsKeys) {
@@ -143,6 +143,10 @@ impl Log for Faulty {
         self.log.stats(topic)
     }
 
+    fn behind(&self, topic: &TopicName, position: Position) -> u64 {
+        self.log.behind(topic, position)
+    }
+
     fn maintain(&self, now: SystemTime) {
         self.log.maintain(now);
     }
@@ -189,8 +193,7 @@ macro_rules! promises {
         $(
             let name = stringify!($promise);
             assert!(is_kept(Fault::Nothing, async |factory| log_suite::$promise(factory).await), "{name}");
-            let is_kept = is_kept(Fault::$fault, async |factory| log_suite::$promise(factory).await);
-            assert!(!is_kept, "{name} does not find a log that has this fault: {}", stringify!($fault));
+ assert!(!is_kept(Fault::$fault, async |factory| log_suite::$promise(factory).await), "{name} does not find a log that has this fault: {}", stringify!($fault));
         )+
     };
 }
