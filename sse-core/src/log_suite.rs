@@ -66,7 +66,7 @@ pub use self::{
 };
 use crate::Log;
 
-/// Makes logs for the suite, and says what time it is.
+/// Makes logs for the suite, and says what time it is. See [`log_suite`](mod@crate::log_suite)'s example.
 pub trait LogFactory {
     /// The log.
     type Log: Log;
@@ -78,6 +78,10 @@ pub trait LogFactory {
     /// Whether retention, and the window of idempotency keys, take what is beyond a bound with the next append or read. A
     /// log that cleans up now and then may keep more for a while. Default: it is.
     const IS_EXACT: bool = true;
+
+    /// Whether the log remembers idempotency keys. One that does not has to refuse each record that has one. Default: it
+    /// does.
+    const REMEMBERS_KEYS: bool = true;
 
     /// How often random steps are compared with the model. Default: 100.
     const MODEL_RUNS: usize = 100;
@@ -101,7 +105,7 @@ pub trait LogFactory {
 /// Makes a `#[test]` of each promise of [`Log`](crate::Log), for the logs of a [`LogFactory`](crate::log_suite::LogFactory).
 ///
 /// The first argument is the path of a function that runs a future to its end, the second an expression that makes the
-/// factory, for each test another. See [`log_suite`](mod@crate::log_suite).
+/// factory, for each test another. See [`log_suite`](mod@crate::log_suite)'s example.
 #[macro_export]
 macro_rules! log_suite {
     ($block_on:path, $factory:expr $(,)?) => {
