@@ -32,4 +32,4 @@ tsc -p tests/types/embedded.json
     exit 1
 }
 
-node --test --test-reporter spec tests/
+node --test --test-reporter spec tests/*.test.mjs
