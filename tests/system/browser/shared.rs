@@ -8,6 +8,7 @@ mod parser;
 mod position;
 mod rejoin;
 mod tabs;
+mod typed;
 
 use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
