@@ -13,6 +13,7 @@
 
 mod answers;
 mod hub;
+mod lossy_log;
 mod publisher;
 mod reader;
 mod run;
