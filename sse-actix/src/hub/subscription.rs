@@ -307,14 +307,17 @@ impl Subscription {
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use sse_actix::{Event, Hub};
-    /// # async fn prices_in_the_database() -> Result<Vec<f64>, actix_web::Error> { Ok(vec![]) }
+    /// use actix_web::test::TestRequest;
+    /// use sse_actix::{Event, Hub, test::respond};
+    /// # async fn prices_in_the_database() -> Result<Vec<f64>, actix_web::Error> { Ok(vec![101.5]) }
     ///
     /// let hub = Hub::new()?;
     /// let prices = hub.subscribe("prices").snapshot(async |_at| {
     ///     let prices = prices_in_the_database().await?;
     ///     Ok::<_, actix_web::Error>(Event::json(&prices)?.event("snapshot"))
     /// });
+    /// let mut stream = respond(prices, TestRequest::get());
+    /// assert_eq!(stream.next().await.unwrap().data, "[101.5]");
     /// # Ok(()) }
     /// ```
     pub fn snapshot<F, R>(mut self, take: F) -> Self

@@ -91,7 +91,7 @@ impl LossWatch {
     pub(super) fn register(&self, control: &StreamControl) -> LossRegistration {
         self.0.watch();
         self.0.streams().push(control.clone());
-        // Looked at after the insertion: a loss in between has either seen it or is seen here.
+        // Checked after the insertion: a loss in between sees the stream, or is seen here.
         if self.0.lost.load(Ordering::SeqCst) {
             control.connection_lost();
         }

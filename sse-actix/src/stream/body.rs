@@ -58,10 +58,10 @@ pin_project! {
         chunk_leaves_alone: bool,
         // With the last chunk the source had nothing more.
         source_is_drained: bool,
-        // What few streams have.
+        // What only few streams need.
         extras: Option<Box<Extras>>,
         guards: StreamGuards,
-        // The task that was last seen: the control knows it, and need not be told at every poll.
+        // The task that polled last. The control has its waker, and gets another one only when the task changes.
         last_waker: Option<Waker>,
         span: StreamSpan,
     }
@@ -84,7 +84,7 @@ pin_project! {
 /// A line that clients skip.
 pub(crate) const COMMENT: Bytes = Bytes::from_static(b":\n");
 
-/// What few streams have; boxed, so that the others have no room for it.
+/// What only few streams need. Boxed, so that the others do not pay for its size.
 #[derive(Default)]
 struct Extras {
     /// The keep-alive and its name, unless it is the comment, which is the same for all.
@@ -160,7 +160,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
             .is_some_and(|known| known.will_wake(cx.waker()))
         {
             source_is_drained = false;
-            // Before the end_state is read, so that one given in between wakes this task.
+            // Before the end state is read: a change in between then wakes this task.
             self.guards.control.register(cx.waker());
             let this = self.as_mut().project();
             *this.last_waker = Some(cx.waker().clone());
@@ -168,13 +168,13 @@ impl<S: Source> MessageBody for StreamBody<S> {
         }
 
         if mem::take(self.as_mut().project().chunk_leaves_alone) {
-            // On HTTP/1.1, chunks go into one buffer until the body is pending; the connection keeps it.
+            // On HTTP/1.1 actix collects chunks in one buffer until the body is pending. The buffer grows and does not shrink.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
 
-        // After each chunk this is polled again, most often for nothing.
-        // What has been told to end since then is asked all the same.
+        // After each chunk the body is polled again, most often for nothing. An end that was asked for since then is still
+        // seen.
         let is_idle = source_is_drained
             && self.guards.control.end_state() == EndState::Running
             && self.source.as_ref().is_some_and(Source::is_idle);
@@ -223,7 +223,7 @@ impl<S: Source> StreamBody<S> {
             EndState::Running | EndState::End(_) => {
                 let drains = end_state != EndState::Running && source.stop_at_current_head();
                 if this.buffer.has_rest() {
-                    // It leaves first, so that the source has the whole buffer for what it still has.
+                    // The rest leaves first, so that the source has the whole buffer.
                     return false;
                 }
                 // A panic ends this stream alone, and what was emitted before it is delivered.
@@ -241,7 +241,7 @@ impl<S: Source> StreamBody<S> {
                 match polled {
                     Ok(_) if drops => None,
                     Ok(Poll::Ready(outcome)) => Some(SourceEnd::Returned(outcome)),
-                    // There is more that it was given before, and room for it in the next chunk.
+                    // It has more that was published before the end, for the next chunk.
                     Ok(Poll::Pending)
                         if drains
                             && (this.buffer.has_at_least(source.fill_limit()) || source.has_yielded()) =>

@@ -147,7 +147,7 @@ where
     };
     let source: Generator = match outcome {
         None => generator,
-        // It panicked in the poll that opened it; the body tells.
+        // It panicked in the poll that opened the stream. The body polls this, catches the panic, and ends the stream.
         Some(Err(panic)) => Box::pin(async { resume_unwind(panic) }),
         // Finished in the poll that opened it.
         Some(Ok(outcome)) if buffer.is_open() => Box::pin(ready(outcome)),

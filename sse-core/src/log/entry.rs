@@ -40,7 +40,7 @@ use crate::Frame;
 pub struct Entry {
     sequence: u64,
     millis: u64,
-    /// By when it was appended, as its log's clock says today: that may have been set back since.
+    /// The latest time at which it can have been appended, by its log's clock. Lowered where the clock was set back since.
     appended_by: AtomicU64,
     frame: Bytes,
     /// Where the `id` line ends.
@@ -140,7 +140,7 @@ impl Entry {
         self.frame.get(self.body_at..).unwrap_or_default()
     }
 
-    /// Of what it is the newest state, in a topic that keeps the latest of each key.
+    /// The key whose newest state it is, in a topic that keeps the latest of each key.
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }

@@ -85,8 +85,8 @@ impl Record {
         }
     }
 
-    /// Says of what this is the newest state: a topic that keeps the latest of each key forgets the
-    /// earlier ones.
+    /// Names what this is the newest state of. A topic that keeps the latest of each key deletes the earlier ones of
+    /// this key.
     #[must_use]
     pub fn key(mut self, key: impl Into<CompactString>) -> Self {
         self.key = Some(key.into());

@@ -28,7 +28,7 @@ impl Responder for Subscription {
         let buffer = Rc::new(EventBuffer::new(None));
         let mut this = self.on(request);
         if request.method() == Method::HEAD {
-            return response::respond(request, &this.options, this.headers.as_ref(), buffer, Nothing);
+            return response::respond(request, &this.options, this.headers.as_ref(), buffer, EmptySource);
         }
         match this.begin() {
             Ok(reading) => {
@@ -47,9 +47,9 @@ impl Responder for Subscription {
 }
 
 /// The source of an answer without a body.
-struct Nothing;
+struct EmptySource;
 
-impl Source for Nothing {
+impl Source for EmptySource {
     fn poll_fill(&mut self, _: &EventBuffer, _: &mut Context<'_>) -> Poll<SourceResult> {
         Poll::Pending
     }

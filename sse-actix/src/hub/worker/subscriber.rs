@@ -87,7 +87,7 @@ pub(in crate::hub) struct TopicCursor {
     /// It counts among the topic's subscribers.
     pub(in crate::hub) is_counted: Cell<bool>,
     pub(in crate::hub) position: Cell<Option<Position>>,
-    /// Its position is told in no id.
+    /// Ids leave this position out: the topic is not replayed, or a snapshot is still owed.
     pub(in crate::hub) silent: Cell<bool>,
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::{SLICE, TICK, Worker, subscriber::Subscriber};
+use super::{SUBSCRIBERS_PER_TURN, TICK, Worker, subscriber::Subscriber};
 use crate::hub::stats::Eviction;
 
 /// What is due, and when.
@@ -117,14 +117,14 @@ impl Worker {
         let mut due = Vec::new();
         {
             let mut deadlines = self.schedule.deadlines.borrow_mut();
-            while due.len() < SLICE
+            while due.len() < SUBSCRIBERS_PER_TURN
                 && let Some(first) = deadlines.first_entry()
                 && first.key().0 <= now
             {
                 due.push(first.remove());
             }
         }
-        let more = due.len() >= SLICE;
+        let more = due.len() >= SUBSCRIBERS_PER_TURN;
         for (subscriber, reason) in due {
             if let Some(subscriber) = subscriber.upgrade() {
                 self.evict(&subscriber, reason);
@@ -139,18 +139,20 @@ impl Worker {
         let mut due = Vec::new();
         {
             let mut keep_alives = self.schedule.keep_alives.borrow_mut();
-            while due.len() < SLICE
+            while due.len() < SUBSCRIBERS_PER_TURN
                 && let Some(mut first) = keep_alives.first_entry()
                 && *first.key() <= now
             {
                 let subscribers_due = first.get_mut();
-                due.extend(subscribers_due.drain(subscribers_due.len().saturating_sub(SLICE)..));
+                due.extend(
+                    subscribers_due.drain(subscribers_due.len().saturating_sub(SUBSCRIBERS_PER_TURN)..),
+                );
                 if subscribers_due.is_empty() {
                     first.remove();
                 }
             }
         }
-        let more = due.len() >= SLICE;
+        let more = due.len() >= SUBSCRIBERS_PER_TURN;
         for subscriber in due.iter().filter_map(Weak::upgrade) {
             subscriber.keep_alive.scheduled.set(None);
             let silent_until =

@@ -15,7 +15,7 @@ use slab::Slab;
 use sse_actix_core::{Batch, Completion, Limit, LogError, Position, Resume, Start, Watch, Window};
 use tokio::time::Sleep;
 
-use super::{DueSubscribers, SLICE, Worker, subscriber::Subscriber};
+use super::{DueSubscribers, SUBSCRIBERS_PER_TURN, Worker, subscriber::Subscriber};
 use crate::hub::registry::TopicState;
 
 /// How long to wait after a failed read.
@@ -84,7 +84,7 @@ impl WorkerTopic {
     ) -> StepResult {
         let waits = self.read_log(worker, cx);
         while let Some(next) = self.next_to_wake {
-            if due.len() >= SLICE {
+            if due.len() >= SUBSCRIBERS_PER_TURN {
                 return StepResult::Again;
             }
             let Some(head) = self.window.head() else { break };
@@ -112,7 +112,7 @@ impl WorkerTopic {
     /// The readers from `next` on that wait before `head`; where to go on, if there may be more.
     fn find_due(&self, mut next: usize, head: Position, due: &mut DueSubscribers) -> Option<usize> {
         // A slot may be empty; there are never more slots than there were readers at once.
-        while next < self.subscribers.capacity() && due.len() < SLICE {
+        while next < self.subscribers.capacity() && due.len() < SUBSCRIBERS_PER_TURN {
             if let Some((subscriber, topic_index)) = self.subscribers.get(next)
                 && let Some(cursor) = subscriber.cursors.get(*topic_index)
                 && subscriber.waits_before(cursor, head)
