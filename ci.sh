@@ -141,8 +141,10 @@ fi
 step "a driver of Firefox" have_geckodriver
 step "clients that others wrote" tests/clients/install.sh
 if ! { command -v chromium && command -v chromedriver; } >/dev/null; then
-    skip "browser tests: Chromium could not be installed"
+    skip "browser tests and the npm package: Chromium could not be installed"
     tests+=(-E 'not test(/^browser::|^clients::page/)')
+else
+    step "the npm package" npm/test.sh
 fi
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --all-features -- -D warnings
