@@ -32,11 +32,12 @@
 //! |---|---|
 //! | write a stream | [`sse_stream`](macro@sse_stream), [`Emitter`] |
 //! | send a stream that you have | [`Sse`], [`StreamItem`] |
+//! | say in an enum which events a stream has | [`SseEvents`](macro@SseEvents), [`DecodeEventError`], [`UnknownEvent`] |
 //! | make events | [`Event`], [`Json`], [`EventName`], [`EventId`], [`Retry`], [`Frame`] |
 //! | resume | [`LastEventId`] |
 //! | serve | [`for_streams`], [`watching`], [`Server`], [`RunningServer`], [`ServerHandle`], [`inherited_sockets`] |
 //! | be read by pages of other origins | [`CrossOrigin`], [`AllowedOrigins`], [`Origin`], [`SessionCookie`] |
-//! | publish to many | [`Hub`], [`Topic`], [`RawTopic`], [`Subscription`], [`TopicOptions`] |
+//! | publish to many | [`Hub`], [`Topic`], [`RawTopic`], [`Subscription`], [`TopicOptions`], [`TopicOf`], [`TopicFamily`] |
 //! | read a topic elsewhere in the program | [`Hub::follow`], [`TopicEvents`] |
 //! | end streams | [`Shutdown`], [`StreamControl`], [`Ending`], [`StreamError`] |
 //! | share a path with JSON | [`PrefersEventStream`] |
@@ -60,6 +61,7 @@
 //! `stream ended` with its reason, duration, events and bytes (info; error if it failed), and a warning
 //! when a handler keeps a browser waiting for longer than a second.
 
+mod any_event;
 mod cross_origin;
 mod extract;
 mod hub;
@@ -84,12 +86,14 @@ pub use self::server::SslAcceptorBuilder;
 #[cfg(feature = "shared-event-source")]
 pub use self::shared_event_source::shared_event_source;
 pub use self::{
+    any_event::AnyEvent,
     cross_origin::{AllowedOrigins, CookieError, CrossOrigin, Origin, OriginError, SessionCookie},
     extract::{LastEventId, PrefersEventStream, UnknownId},
     hub::{
-        CombineError, Evictions, ForeignId, Hub, HubBuilder, HubError, HubStats, LimitExceeded, OnGap,
+        CombineError, Evictions, ForeignId, Hub, HubBuilder, HubError, HubStats, IntoSubscription, IntoTopic, LimitExceeded, OnGap,
         Presence, PresenceChange, PresenceChanges, PublishError, PublishedEvent, RawTopic, Snapshot,
-        Subscription, Topic, TopicEvent, TopicEvents, TopicOptions, TopicStats, TurnedAway,
+        Subscription, Topic, TopicEvent, TopicEvents, TopicFamily, TopicOf, TopicOptions, TopicStats,
+        TopicTypeError, TurnedAway,
     },
     lifecycle::{
         control::StreamControl,
@@ -109,18 +113,19 @@ pub use self::{
     },
 };
 pub use sse_actix_core::*;
-pub use sse_actix_macros::sse_stream;
+pub use sse_actix_macros::{SseEvents, sse_stream};
 
 /// What `#[sse_stream]` expands to. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use actix_web::{Error, HttpRequest};
+    pub use serde::{Serialize, de::DeserializeOwned};
     pub use sse_actix_core::{EventName, KeepAlive, Retry};
 
     pub use crate::{
         extract::IsPlain,
         stream::{
-            handler::{EventStream, Outcome, ended, run},
+            handler::{EventStream, Outcome, ended, run, typed},
             options::StreamOptions,
         },
     };

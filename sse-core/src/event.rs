@@ -3,8 +3,9 @@ use std::{borrow::Cow, fmt};
 use serde::Serialize;
 
 use crate::{
-    Emit, EmitError, EventId, EventName, FieldError, IntoEventId, IntoEventName, JsonError, Retry,
+    Emit, EmitError, EventId, EventName, FieldError, IntoEventId, IntoEventName, JsonError, Retry, SseEvents,
     encode::{self, push_field, push_name, push_retry, push_text_lines, sealed::Sealed},
+    events::push_data_lines,
     scratch::{Parts, Scratch},
 };
 use bytes::BytesMut;
@@ -56,6 +57,20 @@ impl Event {
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
         let mut scratch = Scratch::take();
         encode::push_json_lines(value, &mut scratch.parts_mut().lines)?;
+        Ok(Self(scratch))
+    }
+
+    /// An event of an enum, to give it a reconnection time, or to put it beside others.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError`] if its data cannot be JSON, or if the field that is its id is a text that no id can be.
+    pub fn of<T: SseEvents>(event: &T) -> Result<Self, EmitError> {
+        let mut scratch = Scratch::take();
+        let parts = scratch.parts_mut();
+        push_data_lines(event, &mut parts.lines)?;
+        parts.id = event.event_id()?;
+        parts.name = Some(event.event_name().clone());
         Ok(Self(scratch))
     }
 

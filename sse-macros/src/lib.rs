@@ -1,6 +1,8 @@
-//! The `#[sse_stream]` attribute of [`sse-actix`](https://docs.rs/sse-actix), which re-exports it. Depend
-//! on that; what the attribute expands to needs it, and changes with it.
+//! The `#[sse_stream]` attribute and the `SseEvents` derive of [`sse-actix`](https://docs.rs/sse-actix), which re-exports
+//! them. Depend on that; what they expand to needs it, and changes with it.
 
+mod errors;
+mod events;
 mod fallback;
 mod stream;
 
@@ -197,6 +199,7 @@ use proc_macro::TokenStream;
 /// | `keep_alive` | what is sent after how much silence: a duration for a comment, `"off"`, or a const expression of type `KeepAlive`; at least `"100ms"` | `"15s"` |
 /// | `retry` | how long a browser waits before it reconnects: a duration, a const expression of type `Retry`, or `"off"`, which sends no `retry` line; `"100ms"` to 2,147,483,647 ms (about 25 days). At run time: `open!(time)` | `"3s"`; none on a plain stream |
 /// | `event` | the name of data that has none of its own: text, or a const expression of type `EventName` | none: `message` |
+/// | `events` | the enum that says which events there are, which derives [`SseEvents`](derive@SseEvents): `emit!` then takes a value of it and nothing else. Excludes `event` | anything can be emitted |
 /// | `plain` | whether the stream is for clients other than `EventSource`: `plain` or `plain = true`, `plain = false`: [below](#plain-streams) | the method decides: GET and HEAD are a browser's, any other is plain |
 /// | `on_error` | what a plain stream sends when it fails after its head: a const expression of type `fn(&actix_web::Error) -> Event` | nothing |
 /// | `finite` | when the function has ended, so has the stream, for good: [below](#finite) | the client reconnects |
@@ -370,4 +373,87 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
     stream::sse_stream(args.into(), item.into()).into()
+}
+
+/// Says with an enum which events a stream has. A variant is an event: its name and its data as JSON.
+///
+/// It stands beside serde's derives, and serde's attributes mean what they always mean:
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use sse_actix::{Frame, SseEvents};
+///
+/// #[derive(Serialize, Deserialize, SseEvents, Debug, PartialEq)]
+/// #[serde(rename_all = "kebab-case")]
+/// enum Market {
+///     Price(Price),
+///     TradingHalted { symbol: String, #[serde(default, skip_serializing_if = "Option::is_none")] reason: Option<String> },
+///     #[sse(name = "bye")]
+///     Closed,
+/// }
+///
+/// #[derive(Serialize, Deserialize, Debug, PartialEq)]
+/// struct Price {
+///     symbol: String,
+///     price: f64,
+/// }
+///
+/// let price = Market::Price(Price { symbol: "ACME".to_owned(), price: 12.5 });
+/// let halted = Market::TradingHalted { symbol: "ACME".to_owned(), reason: None };
+/// assert_eq!(
+///     Frame::new(price)?.as_ref(),
+///     b"event: price\ndata: {\"symbol\":\"ACME\",\"price\":12.5}\n\n",
+/// );
+/// assert_eq!(Frame::new(halted)?.as_ref(), b"event: trading-halted\ndata: {\"symbol\":\"ACME\"}\n\n");
+/// assert_eq!(Frame::new(Market::Closed)?.as_ref(), b"event: bye\ndata: null\n\n");
+///
+/// assert_eq!(Market::decode("bye", "null")?, Market::Closed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// | variant | data |
+/// |---|---|
+/// | `Closed` | `null` |
+/// | `Price(Price)` | the value |
+/// | `Halted { symbol: String }` | an object |
+///
+/// An event has the variant's name by serde's rules (`rename`, `rename_all`), or that of `#[sse(name = "..")]`. A name that
+/// no event can have, one of the library's own, and one that is there twice are errors at the variant. So are attributes
+/// of serde by which an event would be something else than a name and its data: `tag`, `content`, `untagged`, and others.
+///
+/// # Arguments
+///
+/// | written | on | says |
+/// |---|---|---|
+/// | `#[sse(name = "..")]` | a variant | the event's name |
+/// | `#[sse(other)] #[serde(skip)]` | the last variant, `Other(UnknownEvent)` | events with other names are decoded to it; without it, they are an error |
+/// | `#[sse(id)]` | a field | it is the event's id: an integer, a `String`, or an `Option` of these. It stays in the data. Such an enum is not for topics, where ids are positions |
+/// | `#[sse(plain)]` | the enum | it is for clients other than `EventSource`: names may be `error` and `open`. Streams for browsers fail when they are to send such an event |
+/// | `#[sse(crate = path)]` | the enum | where `sse_actix` is found |
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use sse_actix::{Frame, SseEvents, UnknownEvent};
+///
+/// #[derive(Serialize, Deserialize, SseEvents)]
+/// #[sse(plain)]
+/// #[serde(rename_all = "lowercase")]
+/// enum Answer {
+///     Token { #[sse(id)] n: u64, text: String },
+///     Error(String),
+///     #[sse(other)]
+///     #[serde(skip)]
+///     Other(UnknownEvent),
+/// }
+///
+/// let token = Answer::Token { n: 7, text: "Hello".to_owned() };
+/// assert_eq!(Frame::new(token)?.as_ref(), b"event: token\nid: 7\ndata: {\"n\":7,\"text\":\"Hello\"}\n\n");
+///
+/// let other = Answer::decode("usage", "12 tokens")?;
+/// assert_eq!(Frame::new(other)?.as_ref(), b"event: usage\ndata: 12 tokens\n\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[proc_macro_derive(SseEvents, attributes(sse, serde))]
+pub fn sse_events(item: TokenStream) -> TokenStream {
+    events::derive(item.into()).into()
 }

@@ -47,6 +47,8 @@ pub struct TopicStats {
     pub lag: u64,
     /// Gaps that readers were told of.
     pub gaps: u64,
+    /// Events that a filter of a [`TopicOf`](crate::TopicOf) has hidden because they are none of its type's, each counted once.
+    pub undecodable: u64,
     /// Its streams that the hub has ended, by reason.
     pub evictions: Evictions,
 }

@@ -16,7 +16,7 @@ use super::{
     position::{Position, PositionsLine},
     record::Record,
 };
-use crate::Frame;
+use crate::{DecodeEventError, Frame, TopicValue};
 
 /// A record at its place in a log: the frame that every reader shares.
 pub struct Entry {
@@ -147,6 +147,30 @@ impl Entry {
         match known.clone() {
             None => decode(),
             Some(value) => value.downcast().ok().or_else(decode),
+        }
+    }
+
+    /// Whether this is an event of `T`'s that `shows` says yes to. It is decoded once for all readers; where it cannot be,
+    /// `undecodable` is told, once.
+    pub fn is_event<T: TopicValue>(
+        &self,
+        shows: impl FnOnce(&T) -> bool,
+        undecodable: impl FnOnce(&DecodeEventError),
+    ) -> bool {
+        /// Tells an event of an enum from a value whose JSON is that of the enum.
+        struct OfEnum<T>(Option<T>);
+        let mut undecodable = Some(undecodable);
+        let mut decode = || {
+            let decoded = T::decode(self.name().unwrap_or("message"), &self.data());
+            if let (Err(error), Some(undecodable)) = (&decoded, undecodable.take()) {
+                undecodable(error);
+            }
+            OfEnum(decoded.ok())
+        };
+        let known = self.value.get_or_init(|| Some(Arc::new(decode())));
+        match known.as_ref().and_then(|known| known.downcast_ref::<OfEnum<T>>()) {
+            Some(OfEnum(event)) => event.as_ref().is_some_and(shows),
+            None => decode().0.as_ref().is_some_and(shows),
         }
     }
 

@@ -7,18 +7,21 @@ mod time;
 
 use proc_macro2::TokenStream;
 use syn::{
-    Expr, Ident, Lit, LitBool, LitStr, Path, Token, ext::IdentExt as _, parse::ParseStream,
+    Expr, Ident, Lit, LitBool, LitStr, Path, Token, Type, ext::IdentExt as _, parse::ParseStream,
     parse::Parser as _, parse_quote, spanned::Spanned as _,
 };
 
 pub(crate) use self::header::Header;
-use super::{errors::Errors, group::ungrouped, literal};
+use super::{group::ungrouped, literal};
+use crate::errors::Errors;
 
 /// What stands in the parentheses of `#[sse_stream(..)]`.
 pub(crate) struct Args {
     pub(crate) keep_alive: Option<KeepAlive>,
     pub(crate) retry: Option<Retry>,
     pub(crate) event: Option<EventName>,
+    /// The enum that says which events there are.
+    pub(crate) events: Option<Type>,
     /// Whether the stream is for clients other than `EventSource`; by default the method decides.
     pub(crate) plain: Option<bool>,
     /// A `fn(&Error) -> Event`.
@@ -48,10 +51,11 @@ pub(crate) enum EventName {
     Const(Expr),
 }
 
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     "keep_alive",
     "retry",
     "event",
+    "events",
     "plain",
     "on_error",
     "finite",
@@ -70,6 +74,7 @@ impl Default for Args {
             keep_alive: None,
             retry: None,
             event: None,
+            events: None,
             plain: None,
             on_error: None,
             finite: false,
@@ -100,6 +105,7 @@ impl Args {
             errors.add(error);
         }
         args.check_plain(&seen, errors);
+        args.check_names(&seen, errors);
         args
     }
 
@@ -132,6 +138,22 @@ impl Args {
         }
     }
 
+    /// Notes a name for events that have none, where all of them have one.
+    fn check_names(&self, seen: &[Ident], errors: &mut Errors) {
+        let mut pair = seen
+            .iter()
+            .filter(|argument| *argument == "event" || *argument == "events");
+        if self.event.is_some()
+            && self.events.is_some()
+            && let Some(second) = pair.nth(1)
+        {
+            errors.push(
+                second.span(),
+                "`event` and `events` exclude each other: the variants of the enum have names; leave out `event`",
+            );
+        }
+    }
+
     fn parse_one(
         &mut self,
         input: ParseStream<'_>,
@@ -152,6 +174,10 @@ impl Args {
             "keep_alive" => self.keep_alive = errors.take(time::keep_alive(value(input, &name, "\"15s\"")?)),
             "retry" => self.retry = errors.take(time::retry(value(input, &name, "\"3s\"")?)),
             "event" => self.event = errors.take(event(value(input, &name, "\"tick\"")?)),
+            "events" => {
+                equals(input, &name, "Market")?;
+                self.events = Some(input.parse()?);
+            }
             "headers" => {
                 self.headers = header::parse(&value(input, &name, "[(\"name\", \"value\")]")?, errors);
             }
