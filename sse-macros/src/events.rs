@@ -25,6 +25,8 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let events = Events::new(&item, &mut errors);
     let expanded = if errors.is_empty() {
         expand::events(&events)
+    } else if item.generics.lifetimes().next().is_some() {
+        TokenStream::new()
     } else {
         expand::without_names(&events)
     };

@@ -2,5 +2,7 @@
 
 #[test]
 fn mistakes_are_told_once_where_they_are_made() {
-    trybuild::TestCases::new().compile_fail("typed/ui/*.rs");
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("ui/*.rs");
+    cases.compile_fail("typed/ui/*.rs");
 }

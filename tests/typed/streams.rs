@@ -34,7 +34,7 @@ struct Symbol {
 
 #[get("/any")]
 #[sse_stream]
-async fn any() {
+async fn any() -> () {
     for (event, ..) in every_kind() {
         emit!(event);
     }
@@ -56,7 +56,7 @@ enum Answer {
 
 #[post("/answer")]
 #[sse_stream(events = Answer)]
-async fn answer() {
+async fn answer() -> () {
     emit!(Answer::Token {
         n: 1,
         text: "Hi".to_owned(),
@@ -66,7 +66,7 @@ async fn answer() {
 
 #[get("/answer")]
 #[sse_stream(events = Answer)]
-async fn answer_for_browsers() {
+async fn answer_for_browsers() -> () {
     emit!(Answer::Token {
         n: 1,
         text: "Hi".to_owned(),
@@ -126,9 +126,6 @@ async fn a_plain_enum_may_send_error_where_no_browser_reads() {
     assert_eq!(events.next().await, Some(Answer::Error("the model is gone".to_owned())));
     assert_eq!(events.next().await, None);
 
-    let mut stream = test::call(&app, TestRequest::get().uri("/answer")).await;
-    let token = stream.next().await.unwrap();
-    assert_eq!((&*token.event, &*token.last_event_id), ("token", "1"));
-    let end = stream.next().await.unwrap();
-    assert_eq!((&*end.event, &*end.data), ("sse-end", r#"{"reason":"failed"}"#));
+    let refused = test::call(&app, TestRequest::get().uri("/answer")).await;
+    assert_eq!(refused.status(), 500);
 }

@@ -118,10 +118,7 @@ fn a_text_that_no_id_can_be_is_an_error_and_nothing_is_sent() {
         id: "1\ndata: forged".to_owned(),
     };
     let error = Frame::new(forged).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "id holds U+000A at byte 1; leave out control characters"
-    );
+    assert!(error.to_string().starts_with("id holds a line feed (U+000A) at byte 1"), "{error}");
 }
 
 #[test]
