@@ -54,6 +54,8 @@
 //! | `shared-event-source` | no | a JavaScript module by which all tabs share one stream: `shared_event_source` |
 //! | `metrics` | no | figures for monitoring, on the `metrics` facade: `metrics` |
 //! | `rate-limit` | no | a limit on how often an address may connect: `HubBuilder::max_connects_per_minute` |
+//! | `openapi` | no | OpenAPI 3.2 documents of streams whose events are those of an enum: `openapi` |
+//! | `typescript` | no | TypeScript for pages from such an enum: `typescript` |
 //! | `awc` | no | `upstream_connector`, by which awc reports an upstream that was cut |
 //! | `test` | no | the test kit |
 //!
@@ -69,6 +71,8 @@ mod lifecycle;
 mod log_limit;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod relay;
 mod server;
 #[cfg(feature = "shared-event-source")]
@@ -76,6 +80,8 @@ mod shared_event_source;
 mod stream;
 #[cfg(feature = "test")]
 pub mod test;
+#[cfg(feature = "typescript")]
+pub mod typescript;
 
 #[cfg(feature = "awc")]
 pub use self::relay::upstream_connector;
@@ -90,10 +96,10 @@ pub use self::{
     cross_origin::{AllowedOrigins, CookieError, CrossOrigin, Origin, OriginError, SessionCookie},
     extract::{LastEventId, PrefersEventStream, UnknownId},
     hub::{
-        CombineError, Evictions, ForeignId, Hub, HubBuilder, HubError, HubStats, IntoSubscription, IntoTopic, LimitExceeded, OnGap,
-        Presence, PresenceChange, PresenceChanges, PublishError, PublishedEvent, RawTopic, Snapshot,
-        Subscription, Topic, TopicEvent, TopicEvents, TopicFamily, TopicOf, TopicOptions, TopicStats,
-        TopicTypeError, TurnedAway,
+        CombineError, Evictions, ForeignId, Hub, HubBuilder, HubError, HubStats, IntoSubscription, IntoTopic,
+        LimitExceeded, OnGap, Presence, PresenceChange, PresenceChanges, PublishError, PublishedEvent,
+        RawTopic, Snapshot, Subscription, Topic, TopicEvent, TopicEvents, TopicFamily, TopicOf, TopicOptions,
+        TopicStats, TopicTypeError, TurnedAway,
     },
     lifecycle::{
         control::StreamControl,
@@ -119,8 +125,13 @@ pub use sse_actix_macros::{SseEvents, sse_stream};
 #[doc(hidden)]
 pub mod __private {
     pub use actix_web::{Error, HttpRequest};
-    pub use serde::{Serialize, de::DeserializeOwned};
+    pub use serde::{self, Serialize, de::DeserializeOwned};
     pub use sse_actix_core::{EventName, KeepAlive, Retry};
+
+    #[cfg(feature = "typescript")]
+    pub use ts_rs;
+    #[cfg(feature = "openapi")]
+    pub use utoipa;
 
     pub use crate::{
         extract::IsPlain,

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod case;
+mod described;
 mod expand;
 mod model;
 
@@ -15,7 +16,9 @@ use crate::errors::Errors;
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let Ok(item) = syn::parse2::<ItemEnum>(item.clone()) else {
-        let name = item.into_iter().find(|token| matches!(token, proc_macro2::TokenTree::Ident(_)));
+        let name = item
+            .into_iter()
+            .find(|token| matches!(token, proc_macro2::TokenTree::Ident(_)));
         errors.push_spanned(
             name,
             "`SseEvents` is derived for an enum, whose variants are the events: `enum Market { Price(Price), Closed }`",
@@ -24,7 +27,8 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     };
     let events = Events::new(&item, &mut errors);
     let expanded = if errors.is_empty() {
-        expand::events(&events)
+        let described = described::described(&events);
+        [expand::events(&events), described].into_iter().collect()
     } else if item.generics.lifetimes().next().is_some() {
         TokenStream::new()
     } else {

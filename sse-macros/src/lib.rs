@@ -429,6 +429,8 @@ pub fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `#[sse(other)] #[serde(skip)]` | the last variant, `Other(UnknownEvent)` | events with other names are decoded to it; without it, they are an error |
 /// | `#[sse(id)]` | a field | it is the event's id: an integer, a `String`, or an `Option` of these. It stays in the data. Such an enum is not for topics, where ids are positions |
 /// | `#[sse(plain)]` | the enum | it is for clients other than `EventSource`: names may be `error` and `open`. Streams for browsers fail when they are to send such an event |
+/// | `#[sse(openapi)]` | the enum | OpenAPI is told of it: module `openapi`, feature of that name |
+/// | `#[sse(typescript)]` | the enum | TypeScript is told of it: module `typescript`, feature of that name |
 /// | `#[sse(crate = path)]` | the enum | where `sse_actix` is found |
 ///
 /// ```
@@ -453,7 +455,7 @@ pub fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
 /// assert_eq!(Frame::new(other)?.as_ref(), b"event: usage\ndata: 12 tokens\n\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[proc_macro_derive(SseEvents, attributes(sse, serde))]
+#[proc_macro_derive(SseEvents, attributes(sse, serde, schema, ts))]
 pub fn sse_events(item: TokenStream) -> TokenStream {
     events::derive(item.into()).into()
 }

@@ -14,7 +14,9 @@ use std::{
     time::Duration,
 };
 
-use sse_actix_core::{AppendError, ClusterMessage, DecodeEventError, Log, LogError, TopicName, Watch, Watchers};
+use sse_actix_core::{
+    AppendError, ClusterMessage, DecodeEventError, Log, LogError, TopicName, Watch, Watchers,
+};
 
 use self::topic_table::TopicTable;
 #[cfg(feature = "metrics")]

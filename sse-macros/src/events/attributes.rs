@@ -2,11 +2,25 @@
 
 use proc_macro2::Span;
 use syn::{
-    Attribute, Expr, LitStr, Path, Token, meta::ParseNestedMeta, parse_quote, punctuated::Punctuated, token::Paren,
+    Attribute, Expr, LitStr, Path, Token, meta::ParseNestedMeta, parse_quote, punctuated::Punctuated,
+    token::Paren,
 };
 
 use super::case;
 use crate::errors::Errors;
+
+/// Which documents describe the events.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted {
+    pub(super) openapi: bool,
+    pub(super) typescript: bool,
+}
+
+impl Wanted {
+    pub(super) fn any(self) -> bool {
+        self.openapi || self.typescript
+    }
+}
 
 /// On the enum.
 pub(super) struct OfEnum {
@@ -14,7 +28,11 @@ pub(super) struct OfEnum {
     pub(super) krate: Path,
     /// For clients other than `EventSource`: names may be `open` and `error`.
     pub(super) plain: bool,
+    pub(super) wanted: Wanted,
     pub(super) rename_all: Option<String>,
+    /// For the fields of all variants.
+    pub(super) rename_fields: Option<LitStr>,
+    pub(super) denies_unknown_fields: bool,
 }
 
 /// On a variant.
@@ -28,6 +46,10 @@ pub(super) struct OfVariant {
     pub(super) other: Option<Span>,
     /// serde leaves it out.
     pub(super) skip: Option<Span>,
+    /// For its fields.
+    pub(super) rename_fields: Option<LitStr>,
+    /// By what its data is serialised instead of its type.
+    pub(super) with: Option<Span>,
 }
 
 impl OfEnum {
@@ -35,18 +57,25 @@ impl OfEnum {
         let mut found = Self {
             krate: parse_quote!(::sse_actix),
             plain: false,
+            wanted: Wanted::default(),
             rename_all: None,
+            rename_fields: None,
+            denies_unknown_fields: false,
         };
         for_each(attributes, "sse", errors, |meta, errors| {
             if meta.path.is_ident("plain") {
                 found.plain = true;
+            } else if meta.path.is_ident("openapi") {
+                found.wanted.openapi = true;
+            } else if meta.path.is_ident("typescript") {
+                found.wanted.typescript = true;
             } else if meta.path.is_ident("crate") {
                 found.krate = meta.value()?.call(Path::parse_mod_style)?;
             } else {
                 return refuse(
                     meta,
                     errors,
-                    "is no argument of `#[sse(..)]` on an enum: there are `plain` and `crate = path::to::sse_actix`",
+                    "is no argument of `#[sse(..)]` on an enum: there are `openapi`, `typescript`, `plain` and `crate = path::to::sse_actix`",
                 );
             }
             Ok(())
@@ -66,7 +95,15 @@ impl OfEnum {
                 }
                 return Ok(());
             }
-            if ["tag", "content", "untagged"].iter().any(|name| meta.path.is_ident(name)) {
+            if meta.path.is_ident("rename_all_fields") {
+                found.rename_fields = text(meta, errors)?;
+                return Ok(());
+            }
+            found.denies_unknown_fields |= meta.path.is_ident("deny_unknown_fields");
+            if ["tag", "content", "untagged"]
+                .iter()
+                .any(|name| meta.path.is_ident(name))
+            {
                 return refuse(
                     meta,
                     errors,
@@ -115,6 +152,13 @@ impl OfVariant {
                 found.skip = Some(span(meta));
                 return Ok(());
             }
+            if meta.path.is_ident("rename_all") {
+                found.rename_fields = text(meta, errors)?;
+                return Ok(());
+            }
+            if is_with(meta) {
+                found.with = Some(span(meta));
+            }
             let reason = if meta.path.is_ident("other") {
                 "is serde's, for enums that are not of events: write `#[sse(other)] #[serde(skip)] Other(UnknownEvent)`"
             } else if meta.path.is_ident("untagged") {
@@ -140,19 +184,46 @@ pub(super) fn is_id(attributes: &[Attribute], errors: &mut Errors) -> bool {
             is_id = true;
             return Ok(());
         }
-        refuse(meta, errors, "is no argument of `#[sse(..)]` on a field: there is `id`")
+        refuse(
+            meta,
+            errors,
+            "is no argument of `#[sse(..)]` on a field: there is `id`",
+        )
     });
     is_id
 }
 
-/// Notes attributes of serde on a field by which sending and receiving differ. `is_whole` is a newtype variant's field.
-pub(super) fn check_field(attributes: &[Attribute], is_whole: bool, errors: &mut Errors) {
+/// Whether what is written is not what the type says.
+fn is_with(meta: &ParseNestedMeta<'_>) -> bool {
+    ["with", "serialize_with", "deserialize_with"]
+        .iter()
+        .any(|name| meta.path.is_ident(name))
+}
+
+/// Notes attributes of serde on a field by which sending and receiving differ, or which a document that is `wanted` cannot
+/// see. `is_whole` is a newtype variant's field.
+pub(super) fn check_field(attributes: &[Attribute], is_whole: bool, wanted: Wanted, errors: &mut Errors) {
+    let overrides = |name: &str, argument: &str| {
+        let mut overrides = false;
+        for_each(attributes, name, &mut Errors::default(), |meta, _| {
+            overrides |= meta.path.is_ident(argument);
+            skip_value(meta)
+        });
+        overrides
+    };
+    let (openapi, typescript) = (overrides("schema", "value_type"), overrides("ts", "type"));
+    let (mut omits, mut has_default) = (None, false);
     for_each(attributes, "serde", errors, |meta, errors| {
         if meta.path.is_ident("rename") {
             text(meta, errors)?;
             return Ok(());
         }
-        let skips = ["skip", "skip_serializing", "skip_deserializing", "skip_serializing_if"];
+        let skips = [
+            "skip",
+            "skip_serializing",
+            "skip_deserializing",
+            "skip_serializing_if",
+        ];
         if is_whole && skips.iter().any(|name| meta.path.is_ident(name)) {
             return refuse(
                 meta,
@@ -167,8 +238,33 @@ pub(super) fn check_field(attributes: &[Attribute], is_whole: bool, errors: &mut
                 "has no meaning in an event, which is sent and received: write `skip`, or leave it out",
             );
         }
+        if is_with(meta) && wanted.openapi && !openapi {
+            errors.push(
+                span(meta),
+                "OpenAPI does not see what this writes: say it with `#[schema(value_type = Type)]` on the field",
+            );
+        }
+        if is_with(meta) && wanted.typescript && !typescript {
+            errors.push(
+                span(meta),
+                "TypeScript does not see what this writes: say it with `#[ts(type = \"..\")]` on the field",
+            );
+        }
+        has_default |= meta.path.is_ident("default");
+        if meta.path.is_ident("skip_serializing_if") {
+            omits = Some(span(meta));
+        }
         skip_value(meta)
     });
+    if let Some(omits) = omits
+        && wanted.any()
+        && !has_default
+    {
+        errors.push(
+            omits,
+            "what may be left out needs a `default` where it is received: write `#[serde(default, skip_serializing_if = \"..\")]`",
+        );
+    }
 }
 
 /// Gives every argument of every `#[name(..)]`.

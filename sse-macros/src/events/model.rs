@@ -2,10 +2,12 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens as _;
-use syn::{Field, Fields, Generics, ItemEnum, Member, Path, ext::IdentExt as _, spanned::Spanned as _};
+use syn::{
+    Field, Fields, Generics, ItemEnum, LitStr, Member, Path, ext::IdentExt as _, spanned::Spanned as _,
+};
 
 use super::{
-    attributes::{self, OfEnum, OfVariant},
+    attributes::{self, OfEnum, OfVariant, Wanted},
     case,
 };
 use crate::{errors::Errors, stream::fault_of_name};
@@ -16,6 +18,9 @@ pub(super) struct Events {
     pub(super) generics: Generics,
     /// For clients other than `EventSource`.
     pub(super) plain: bool,
+    /// Which documents describe it.
+    pub(super) wanted: Wanted,
+    pub(super) denies_unknown_fields: bool,
     pub(super) variants: Vec<Variant>,
     /// The catch-all.
     pub(super) other: Option<Ident>,
@@ -24,6 +29,9 @@ pub(super) struct Events {
 /// An event.
 pub(super) struct Variant {
     pub(super) ident: Ident,
+    pub(super) fields: Fields,
+    /// serde's rule for the names of its fields.
+    pub(super) rename_fields: Option<LitStr>,
     /// Its name on the wire.
     pub(super) name: String,
     /// The field that is its id.
@@ -39,6 +47,8 @@ impl Events {
             ident: item.ident.clone(),
             generics: item.generics.clone(),
             plain: of_enum.plain,
+            wanted: of_enum.wanted,
+            denies_unknown_fields: of_enum.denies_unknown_fields,
             variants: Vec::new(),
             other: None,
         };
@@ -48,8 +58,19 @@ impl Events {
                 "an event that was received owns its data, so an enum of events borrows none: write `String` for `&str`",
             );
         }
+        if of_enum.wanted.any()
+            && let Some(parameter) = item.generics.type_params().next()
+        {
+            errors.push_spanned(
+                parameter,
+                "an enum with parameters has no one description: write an enum without, or leave out `openapi` and `typescript`",
+            );
+        }
         if item.variants.is_empty() {
-            errors.push(item.ident.span(), "an enum without variants has no events: give it one");
+            errors.push(
+                item.ident.span(),
+                "an enum without variants has no events: give it one",
+            );
         }
         for variant in &item.variants {
             let of_variant = OfVariant::parse(&variant.attrs, errors);
@@ -58,7 +79,10 @@ impl Events {
                 continue;
             }
             if let Some(before) = &events.other {
-                errors.push(before.span(), "the catch-all, `#[sse(other)]`, is the last variant: move it there");
+                errors.push(
+                    before.span(),
+                    "the catch-all, `#[sse(other)]`, is the last variant: move it there",
+                );
             }
             if let Some(skip) = of_variant.skip {
                 errors.push(
@@ -66,11 +90,23 @@ impl Events {
                     "`skip` has no meaning on an event, which is sent and received: leave it out, or the variant",
                 );
             }
+            if let Some(with) = of_variant.with.filter(|_| of_enum.wanted.any()) {
+                errors.push(
+                    with,
+                    "OpenAPI and TypeScript do not see what this writes: write it on the field, beside what it writes",
+                );
+            }
+            let rename_fields = of_variant
+                .rename_fields
+                .clone()
+                .or_else(|| of_enum.rename_fields.clone());
             let (name, span) = name_of(&variant.ident, &of_enum, of_variant);
             events.check_name(&name, span, errors);
-            let id = check_fields(variant, errors);
+            let id = check_fields(variant, of_enum.wanted, errors);
             events.variants.push(Variant {
                 ident: variant.ident.clone(),
+                fields: variant.fields.clone(),
+                rename_fields,
                 name,
                 id,
             });
@@ -78,10 +114,19 @@ impl Events {
         events
     }
 
-    fn take_other(&mut self, variant: &syn::Variant, of_variant: &OfVariant, other: Span, errors: &mut Errors) {
+    fn take_other(
+        &mut self,
+        variant: &syn::Variant,
+        of_variant: &OfVariant,
+        other: Span,
+        errors: &mut Errors,
+    ) {
         let holds_one = matches!(&variant.fields, Fields::Unnamed(fields) if fields.unnamed.len() == 1);
         if self.other.is_some() {
-            errors.push(other, "an enum has one catch-all, `#[sse(other)]`: leave this out");
+            errors.push(
+                other,
+                "an enum has one catch-all, `#[sse(other)]`: leave this out",
+            );
         } else if !holds_one || of_variant.skip.is_none() || of_variant.name.is_some() {
             errors.push(
                 variant.ident.span(),
@@ -98,14 +143,19 @@ impl Events {
         let allowed = self.plain && ["open", "error"].contains(&name);
         if let Some(fault) = fault_of_name(name).filter(|_| !allowed) {
             let or = match name {
-                "open" | "error" => ", or, for clients other than `EventSource`, write `#[sse(plain)]` on the enum",
+                "open" | "error" => {
+                    ", or, for clients other than `EventSource`, write `#[sse(plain)]` on the enum"
+                }
                 _ => "",
             };
             errors.push(span, fault + or);
         } else if let Some(first) = self.variants.iter().find(|variant| variant.name == name) {
             errors.push(
                 span,
-                format_args!("`{}` is called `{name}` too: give one of them another name", first.ident),
+                format_args!(
+                    "`{}` is called `{name}` too: give one of them another name",
+                    first.ident
+                ),
             );
         }
     }
@@ -117,12 +167,15 @@ fn name_of(ident: &Ident, of_enum: &OfEnum, of_variant: OfVariant) -> (String, S
         return (name.value(), name.span());
     }
     let variant = ident.unraw().to_string();
-    let renamed = of_enum.rename_all.as_deref().and_then(|rule| case::rename(&variant, rule));
+    let renamed = of_enum
+        .rename_all
+        .as_deref()
+        .and_then(|rule| case::rename(&variant, rule));
     (renamed.unwrap_or(variant), ident.span())
 }
 
 /// Notes what a variant's fields cannot be. Returns the field that is its id.
-fn check_fields(variant: &syn::Variant, errors: &mut Errors) -> Option<Member> {
+fn check_fields(variant: &syn::Variant, wanted: Wanted, errors: &mut Errors) -> Option<Member> {
     let is_whole = match &variant.fields {
         Fields::Unit => return None,
         Fields::Unnamed(fields) if fields.unnamed.len() != 1 => {
@@ -140,7 +193,7 @@ fn check_fields(variant: &syn::Variant, errors: &mut Errors) -> Option<Member> {
     };
     let mut id = None;
     for (member, field) in variant.fields.members().zip(&variant.fields) {
-        attributes::check_field(&field.attrs, is_whole, errors);
+        attributes::check_field(&field.attrs, is_whole, wanted, errors);
         if attributes::is_id(&field.attrs, errors) {
             if id.is_some() {
                 errors.push_spanned(named(field), "an event has one id: leave out this `#[sse(id)]`");
@@ -152,5 +205,8 @@ fn check_fields(variant: &syn::Variant, errors: &mut Errors) -> Option<Member> {
 }
 
 fn named(field: &Field) -> TokenStream {
-    field.ident.as_ref().map_or_else(|| field.ty.to_token_stream(), |ident| ident.to_token_stream())
+    field
+        .ident
+        .as_ref()
+        .map_or_else(|| field.ty.to_token_stream(), |ident| ident.to_token_stream())
 }

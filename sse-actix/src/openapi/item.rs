@@ -1,0 +1,144 @@
+//! The schema of one event as OpenAPI sees it: an object with the fields of the event.
+
+use sse_actix_core::{END_EVENT, END_ID, GAP_EVENT, POSITION_EVENT, Retry};
+use utoipa::openapi::{
+    RefOr, Required, Schema,
+    schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, SchemaType, Type},
+};
+
+use super::{DescribeEvents, EventDescription};
+
+/// What a stream may send beside the events of its enum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beside {
+    Nothing,
+    End,
+    EndAndPositions,
+}
+
+/// The schema of any event of a stream.
+pub(super) fn schema<T: DescribeEvents>(beside: Beside) -> Schema {
+    let mut one_of = OneOfBuilder::new();
+    let events = T::events();
+    let mut names: Vec<_> = events.iter().map(|event| event.name.to_owned()).collect();
+    for EventDescription {
+        name, has_id, data, ..
+    } in events
+    {
+        let id = if has_id { Required::True } else { Required::False };
+        one_of = one_of.item(event(named([name]), json(data), text(), id));
+    }
+    let own = own_events(beside);
+    names.extend(own.iter().map(|(name, _)| (*name).to_owned()));
+    for (_, schema) in own {
+        one_of = one_of.item(schema);
+    }
+    if T::IS_OPEN {
+        one_of = one_of.item(unknown(names));
+    }
+    one_of.into()
+}
+
+/// The library's own events, with their names.
+fn own_events(beside: Beside) -> Vec<(&'static str, ObjectBuilder)> {
+    let end = || {
+        let data = ObjectBuilder::new()
+            .property("reason", text())
+            .property("message", text())
+            .required("reason");
+        let id = text().enum_values(Some([END_ID]));
+        (
+            END_EVENT,
+            event(named([END_EVENT]), json(data), id, Required::True),
+        )
+    };
+    let missed = ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
+        .description(Some("How many events were missed; null if that is not known."));
+    let gap = ObjectBuilder::new().property("missed", missed).required("missed");
+    // By their texts, since they are constants with a destructor.
+    let (gap_name, position_name) = ("sse-gap", "sse-position");
+    debug_assert_eq!(
+        (GAP_EVENT.as_str(), POSITION_EVENT.as_str()),
+        (gap_name, position_name)
+    );
+    match beside {
+        Beside::Nothing => Vec::new(),
+        Beside::End => vec![end()],
+        Beside::EndAndPositions => vec![
+            end(),
+            (
+                gap_name,
+                event(named([gap_name]), json(gap), text(), Required::False),
+            ),
+            (
+                position_name,
+                event(
+                    named([position_name]),
+                    json(ObjectBuilder::new()),
+                    text(),
+                    Required::True,
+                ),
+            ),
+        ],
+    }
+}
+
+/// An event of another name than these, with any data.
+fn unknown(names: Vec<String>) -> ObjectBuilder {
+    let not_those = names
+        .iter()
+        .map(|name| format!("(?!{}$)", escaped(name)))
+        .collect::<String>();
+    event(
+        text().pattern(Some(format!("^{not_those}"))),
+        text(),
+        text(),
+        Required::False,
+    )
+}
+
+/// A name in a regular expression of ECMA-262.
+fn escaped(name: &str) -> String {
+    let special = |char: char| "^$\\.*+?()[]{}|/".contains(char);
+    name.chars()
+        .flat_map(|char| special(char).then_some('\\').into_iter().chain([char]))
+        .collect()
+}
+
+fn event(name: ObjectBuilder, data: ObjectBuilder, id: ObjectBuilder, has_id: Required) -> ObjectBuilder {
+    let retry = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(Retry::MIN.as_millis()))
+        .maximum(Some(Retry::MAX.as_millis()))
+        .description(Some(
+            "How long an EventSource waits before it reconnects, in milliseconds.",
+        ));
+    let event = ObjectBuilder::new()
+        .property("event", name)
+        .property("data", data)
+        .property("id", id)
+        .property("retry", retry)
+        .required("event")
+        .required("data")
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+    match has_id {
+        Required::True => event.required("id"),
+        Required::False => event,
+    }
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn named<const N: usize>(names: [&str; N]) -> ObjectBuilder {
+    text().enum_values(Some(names))
+}
+
+/// A text that is JSON of this schema.
+fn json(schema: impl Into<RefOr<Schema>>) -> ObjectBuilder {
+    text()
+        .content_media_type("application/json")
+        .content_schema(Some(schema))
+}
