@@ -90,10 +90,10 @@ pub use self::{
     cross_origin::{AllowedOrigins, CookieError, CrossOrigin, Origin, OriginError, SessionCookie},
     extract::{LastEventId, PrefersEventStream, UnknownId},
     hub::{
-        CombineError, Evictions, ForeignId, Hub, HubBuilder, HubError, HubStats, IntoSubscription, IntoTopic, LimitExceeded, OnGap,
-        Presence, PresenceChange, PresenceChanges, PublishError, PublishedEvent, RawTopic, Snapshot,
-        Subscription, Topic, TopicEvent, TopicEvents, TopicFamily, TopicOf, TopicOptions, TopicStats,
-        TopicTypeError, TurnedAway,
+        CombineError, Evictions, ForeignId, Hub, HubBuilder, HubError, HubStats, IntoSubscription, IntoTopic,
+        LimitExceeded, OnGap, Once, Presence, PresenceChange, PresenceChanges, PublishError, Published,
+        PublishedEvent, RawTopic, Snapshot, Subscription, Topic, TopicEvent, TopicEvents, TopicFamily, TopicOf,
+        TopicOptions, TopicStats, TopicTypeError, TurnedAway,
     },
     lifecycle::{
         control::StreamControl,
