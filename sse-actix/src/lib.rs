@@ -92,8 +92,8 @@ pub use self::{
     hub::{
         CombineError, Evictions, ForeignId, Hub, HubBuilder, HubError, HubStats, IntoSubscription, IntoTopic,
         LimitExceeded, OnGap, Once, Presence, PresenceChange, PresenceChanges, PublishError, Published,
-        PublishedEvent, RawTopic, Snapshot, Subscription, Topic, TopicEvent, TopicEvents, TopicFamily, TopicOf,
-        TopicOptions, TopicStats, TopicTypeError, TurnedAway,
+        PublishedEvent, RawTopic, Snapshot, Subscription, Topic, TopicEvent, TopicEvents, TopicFamily,
+        TopicOf, TopicOptions, TopicStats, TopicTypeError, TurnedAway,
     },
     lifecycle::{
         control::StreamControl,

@@ -9,8 +9,8 @@ mod variant;
 use bytes::BytesMut;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use self::{error::DecodeEventError, id::IdField, unknown::UnknownEvent};
 use self::{data::VariantData, variant::decode_variant};
+pub use self::{error::DecodeEventError, id::IdField, unknown::UnknownEvent};
 use crate::{
     Emit, EmitError, EventId, EventName, FieldError, JsonError, Message,
     encode::{Out, push_field, push_json_lines, push_name, push_text_lines, sealed::Sealed},

@@ -15,7 +15,9 @@ use crate::errors::Errors;
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let Ok(item) = syn::parse2::<ItemEnum>(item.clone()) else {
-        let name = item.into_iter().find(|token| matches!(token, proc_macro2::TokenTree::Ident(_)));
+        let name = item
+            .into_iter()
+            .find(|token| matches!(token, proc_macro2::TokenTree::Ident(_)));
         errors.push_spanned(
             name,
             "`SseEvents` is derived for an enum, whose variants are the events: `enum Market { Price(Price), Closed }`",

@@ -49,20 +49,40 @@ enum Strict {
 #[test]
 fn what_is_none_of_the_events_is_an_error_that_says_what_was_wrong() {
     for (name, data, says) in [
-        ("prise", "{}", "no event is called `prise`: there are `price`, `closed`"),
+        (
+            "prise",
+            "{}",
+            "no event is called `prise`: there are `price`, `closed`",
+        ),
         ("__proto__", "{}", "no event is called `__proto__`"),
         ("Price", "{}", "no event is called `Price`"),
         ("", "{}", "no event is called ``"),
-        ("price", "no JSON", "the data of `price` is not what that event has: expected ident at line 1"),
+        (
+            "price",
+            "no JSON",
+            "the data of `price` is not what that event has: expected ident at line 1",
+        ),
         ("price", "", "EOF while parsing"),
         ("price", "null", "invalid type: null"),
         ("price", r#"{"symbol":"a"}"#, "missing field `price`"),
-        ("price", r#"{"symbol":"a","price":-1}"#, "invalid value: integer `-1`, expected u32"),
+        (
+            "price",
+            r#"{"symbol":"a","price":-1}"#,
+            "invalid value: integer `-1`, expected u32",
+        ),
         ("price", r#"{"symbol":"a","price":"1"}"#, "invalid type: string"),
-        ("price", r#"{"symbol":"a","price":1,"__proto__":1}"#, "unknown field `__proto__`"),
+        (
+            "price",
+            r#"{"symbol":"a","price":1,"__proto__":1}"#,
+            "unknown field `__proto__`",
+        ),
         ("price", r#"["a",1]"#, "invalid type: sequence"),
         ("price", r#"{"symbol":"a","price":1} x"#, "trailing characters"),
-        ("price", r#"{"price":{"symbol":"a","price":1}}"#, "invalid type: map, expected u32"),
+        (
+            "price",
+            r#"{"price":{"symbol":"a","price":1}}"#,
+            "invalid type: map, expected u32",
+        ),
         ("closed", "{}", "invalid type: map, expected unit"),
         ("closed", "", "EOF while parsing"),
     ] {
@@ -73,12 +93,17 @@ fn what_is_none_of_the_events_is_an_error_that_says_what_was_wrong() {
             std::error::Error::source(&error).is_some()
         );
     }
-    assert!(matches!(Strict::decode("price", r#"{"price":1,"symbol":"a"}"#), Ok(Strict::Price { price: 1, .. })));
+    assert!(matches!(
+        Strict::decode("price", r#"{"price":1,"symbol":"a"}"#),
+        Ok(Strict::Price { price: 1, .. })
+    ));
 }
 
 #[test]
 fn the_catch_all_takes_unknown_names_and_not_wrong_data() {
-    assert!(matches!(Market::decode("new", "whatever"), Ok(Market::Other(event)) if event.data == "whatever"));
+    assert!(
+        matches!(Market::decode("new", "whatever"), Ok(Market::Other(event)) if event.data == "whatever")
+    );
     assert!(Market::decode("price", "whatever").is_err());
     assert!(Market::decode("two\nlines", "").is_err());
 }

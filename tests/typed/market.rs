@@ -65,7 +65,11 @@ pub(crate) fn every_kind() -> Vec<(Market, &'static str, &'static str)> {
     vec![
         (Market::Opened, "opened", "null"),
         (price("ACME", 12.5), "price", r#"{"symbol":"ACME","price":12.5}"#),
-        (price("a\nb", -0.25), "price", r#"{"symbol":"a\nb","price":-0.25}"#),
+        (
+            price("a\nb", -0.25),
+            "price",
+            r#"{"symbol":"a\nb","price":-0.25}"#,
+        ),
         (Market::Note(None), "note", "null"),
         (Market::Note(Some("x".to_owned())), "note", r#""x""#),
         (

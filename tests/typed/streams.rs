@@ -77,7 +77,11 @@ async fn answer_for_browsers() -> () {
 macro_rules! app {
     () => {
         init_service(
-            App::new().service(market).service(any).service(answer).service(answer_for_browsers),
+            App::new()
+                .service(market)
+                .service(any)
+                .service(answer)
+                .service(answer_for_browsers),
         )
         .await
     };
@@ -102,8 +106,13 @@ async fn a_typed_stream_sends_the_enum_s_events() {
 #[actix_web::test]
 async fn a_test_reads_what_was_sent() {
     let app = app!();
-    let events = test::call(&app, TestRequest::get().uri("/market?symbol=ACME")).await.events::<Market>();
-    assert_eq!(events.collect().await, [price("ACME", 0.0), price("ACME", 1.0), Market::Nothing {}]);
+    let events = test::call(&app, TestRequest::get().uri("/market?symbol=ACME"))
+        .await
+        .events::<Market>();
+    assert_eq!(
+        events.collect().await,
+        [price("ACME", 0.0), price("ACME", 1.0), Market::Nothing {}]
+    );
 }
 
 #[actix_web::test]
@@ -121,9 +130,14 @@ async fn an_enum_can_be_emitted_beside_anything_else() {
 #[actix_web::test]
 async fn a_plain_enum_may_send_error_where_no_browser_reads() {
     let app = app!();
-    let mut events = test::call(&app, TestRequest::post().uri("/answer")).await.events::<Answer>();
+    let mut events = test::call(&app, TestRequest::post().uri("/answer"))
+        .await
+        .events::<Answer>();
     assert!(matches!(events.next().await, Some(Answer::Token { n: 1, .. })));
-    assert_eq!(events.next().await, Some(Answer::Error("the model is gone".to_owned())));
+    assert_eq!(
+        events.next().await,
+        Some(Answer::Error("the model is gone".to_owned()))
+    );
     assert_eq!(events.next().await, None);
 
     let refused = test::call(&app, TestRequest::get().uri("/answer")).await;

@@ -8,7 +8,8 @@ use actix_web::{
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use sse_actix::{
-    Hub, PublishError, SseEvents, Subscription, TopicEvent, TopicFamily, TopicName, TopicOf, TopicOptions, test,
+    Hub, PublishError, SseEvents, Subscription, TopicEvent, TopicFamily, TopicName, TopicOf, TopicOptions,
+    test,
 };
 
 use crate::market::{Market, every_kind, price};
@@ -43,7 +44,9 @@ async fn acme(hub: web::Data<Hub>) -> Subscription<Market> {
 
 #[get("/state")]
 async fn state(hub: web::Data<Hub>) -> Subscription<Market> {
-    let state = hub.subscribe(&MARKET).snapshot(async |_| Ok::<_, Error>([price("ACME", 1.0), price("B", 2.0)]));
+    let state = hub
+        .subscribe(&MARKET)
+        .snapshot(async |_| Ok::<_, Error>([price("ACME", 1.0), price("B", 2.0)]));
     state.filter(|event| matches!(event, Market::Price(price) if price.symbol == "B"))
 }
 
@@ -54,7 +57,10 @@ async fn room(hub: web::Data<Hub>, room: web::Path<String>) -> Result<Subscripti
 
 #[get("/both")]
 async fn both(hub: web::Data<Hub>) -> Result<Subscription, Error> {
-    Ok(hub.subscribe(MARKET).history(100).and(hub.subscribe(ROOMS.of(7)?).history(100))?)
+    Ok(hub
+        .subscribe(MARKET)
+        .history(100)
+        .and(hub.subscribe(ROOMS.of(7)?).history(100))?)
 }
 
 /// Takes the market's name for another type.
@@ -95,7 +101,9 @@ async fn a_typed_topic_brings_the_bytes_of_its_events() {
     }
     let mut events = hub.follow(MARKET.name()).from_oldest();
     for (event, ..) in every_kind() {
-        let Some(TopicEvent::Published(published)) = events.next().await else { panic!() };
+        let Some(TopicEvent::Published(published)) = events.next().await else {
+            panic!()
+        };
         assert_eq!(published.event::<Market>().unwrap(), event);
     }
 }
@@ -103,17 +111,29 @@ async fn a_typed_topic_brings_the_bytes_of_its_events() {
 #[actix_web::test]
 async fn filters_and_snapshots_see_the_enum() {
     let hub = hub();
-    for event in [price("ACME", 1.0), Market::Opened, price("B", 3.0), price("ACME", 2.0)] {
+    for event in [
+        price("ACME", 1.0),
+        Market::Opened,
+        price("B", 3.0),
+        price("ACME", 2.0),
+    ] {
         hub.topic(&MARKET).publish(&event).await.unwrap();
     }
     let app = app!(hub);
-    let mut events = test::call(&app, TestRequest::get().uri("/acme")).await.events::<Market>();
+    let mut events = test::call(&app, TestRequest::get().uri("/acme"))
+        .await
+        .events::<Market>();
     assert_eq!(events.next().await, Some(price("ACME", 1.0)));
     assert_eq!(events.next().await, Some(price("ACME", 2.0)));
 
-    let mut events = test::call(&app, TestRequest::get().uri("/state")).await.events::<Market>();
+    let mut events = test::call(&app, TestRequest::get().uri("/state"))
+        .await
+        .events::<Market>();
     assert_eq!(events.next().await, Some(price("B", 2.0)));
-    hub.topic(MARKET).publish_keyed("B", &price("B", 4.0)).await.unwrap();
+    hub.topic(MARKET)
+        .publish_keyed("B", &price("B", 4.0))
+        .await
+        .unwrap();
     assert_eq!(events.next().await, Some(price("B", 4.0)));
 }
 
@@ -125,21 +145,32 @@ async fn a_family_has_one_type_and_many_names() {
     eight.publish(&Chat::Left("bob".to_owned())).await.unwrap();
     assert_eq!(seven.name().as_str(), "room:7");
     let app = app!(hub);
-    let mut events = test::call(&app, TestRequest::get().uri("/room/8")).await.events::<Chat>();
+    let mut events = test::call(&app, TestRequest::get().uri("/room/8"))
+        .await
+        .events::<Chat>();
     assert_eq!(events.next().await, Some(Chat::Left("bob".to_owned())));
 
     let error = ROOMS.of("a\nb").unwrap_err().to_string();
-    assert_eq!(error, "topic name holds a control character (U+000A) at byte 6; leave it out");
+    assert_eq!(
+        error,
+        "topic name holds a control character (U+000A) at byte 6; leave it out"
+    );
 }
 
 #[actix_web::test]
 async fn several_topics_of_several_types_are_one_stream() {
     let hub = hub();
     hub.topic(MARKET).publish(&Market::Opened).await.unwrap();
-    hub.topic(ROOMS.of(7).unwrap()).publish(&said("ann")).await.unwrap();
+    hub.topic(ROOMS.of(7).unwrap())
+        .publish(&said("ann"))
+        .await
+        .unwrap();
     let app = app!(hub);
     let mut stream = test::call(&app, TestRequest::get().uri("/both")).await;
-    let mut names = [stream.next().await.unwrap().event, stream.next().await.unwrap().event];
+    let mut names = [
+        stream.next().await.unwrap().event,
+        stream.next().await.unwrap().event,
+    ];
     names.sort();
     assert_eq!(names, ["opened", "said"]);
 }
@@ -150,10 +181,17 @@ async fn a_name_has_one_type_in_a_hub() {
     hub.topic(MARKET).publish(&Market::Opened).await.unwrap();
     let both_types = |message: &str| {
         assert!(message.contains("topic `market`"), "{message}");
-        assert!(message.contains("market::Market`") && message.contains("topics::Chat`"), "{message}");
+        assert!(
+            message.contains("market::Market`") && message.contains("topics::Chat`"),
+            "{message}"
+        );
     };
 
-    let error = hub.topic(TopicOf::from_static("market")).publish(&said("ann")).await.unwrap_err();
+    let error = hub
+        .topic(TopicOf::from_static("market"))
+        .publish(&said("ann"))
+        .await
+        .unwrap_err();
     assert!(matches!(error, PublishError::Type(_)));
     both_types(&error.to_string());
 
@@ -167,7 +205,11 @@ async fn a_name_has_one_type_in_a_hub() {
     assert!(polled.next().await.is_none());
 
     // The same text is another topic in another hub, and a name as text is not checked.
-    self::hub().topic(TopicOf::from_static("market")).publish(&said("ann")).await.unwrap();
+    self::hub()
+        .topic(TopicOf::from_static("market"))
+        .publish(&said("ann"))
+        .await
+        .unwrap();
     hub.topic("market").publish("unchecked").await.unwrap();
     assert_eq!(hub.stats().topic("market").unwrap().log.unwrap().events, 2);
 }
@@ -180,7 +222,10 @@ async fn types_of_topics_that_are_not_in_use_are_forgotten() {
         topic.publish(&said("ann")).await.unwrap();
     }
     assert!(hub.stats().topics.len() <= 10_000);
-    hub.topic(TopicOf::from_static("room:0")).publish(&Market::Opened).await.unwrap();
+    hub.topic(TopicOf::from_static("room:0"))
+        .publish(&Market::Opened)
+        .await
+        .unwrap();
 }
 
 #[actix_web::test]

@@ -37,7 +37,10 @@ async fn all(hub: web::Data<Hub>) -> Subscription<Market> {
 
 #[get("/filtered")]
 async fn filtered(hub: web::Data<Hub>) -> Subscription<Market> {
-    hub.subscribe(MARKET).history(100).filter(|_| true).filter(|_| true)
+    hub.subscribe(MARKET)
+        .history(100)
+        .filter(|_| true)
+        .filter(|_| true)
 }
 
 /// The warnings of a test.
@@ -67,14 +70,26 @@ async fn it_reaches_unfiltered_readers_is_hidden_by_filters_counted_once_and_tol
     let hub = Hub::new().unwrap();
     let newer = hub.raw("market");
     hub.topic(MARKET).publish(&Market::Price(1.0)).await.unwrap();
-    newer.publish(Event::data("{\"ratio\":2}").event("split")).await.unwrap();
-    newer.publish(Event::data("\"high\"").event("price")).await.unwrap();
+    newer
+        .publish(Event::data("{\"ratio\":2}").event("split"))
+        .await
+        .unwrap();
+    newer
+        .publish(Event::data("\"high\"").event("price"))
+        .await
+        .unwrap();
     newer.publish(Event::data("without a name")).await.unwrap();
     // JSON of the enum, as a topic without a type would have it.
     hub.topic("market").publish(&Market::Closed).await.unwrap();
     hub.topic(MARKET).publish(&Market::Closed).await.unwrap();
 
-    let app = init_service(App::new().app_data(web::Data::new(hub.clone())).service(all).service(filtered)).await;
+    let app = init_service(
+        App::new()
+            .app_data(web::Data::new(hub.clone()))
+            .service(all)
+            .service(filtered),
+    )
+    .await;
     let mut stream = test::call(&app, TestRequest::get().uri("/all")).await;
     for (name, data) in [
         ("price", "1.0"),
@@ -100,7 +115,11 @@ async fn it_reaches_unfiltered_readers_is_hidden_by_filters_counted_once_and_tol
     let warnings = warnings.0.lock().unwrap();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     let warning = &warnings[0];
-    for part in ["topic=\"market\"", "no event is called `split`: there are `price`, `closed`", "left_out=0"] {
+    for part in [
+        "topic=\"market\"",
+        "no event is called `split`: there are `price`, `closed`",
+        "left_out=0",
+    ] {
         assert!(warning.contains(part), "{warning}");
     }
 }

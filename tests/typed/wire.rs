@@ -15,7 +15,10 @@ fn every_kind_of_variant_has_its_name_and_its_data_and_nothing_else() {
         assert_eq!(Frame::new(event).unwrap().as_ref(), bytes.as_bytes());
     }
     let names: Vec<_> = Market::NAMES.iter().map(EventName::as_str).collect();
-    assert_eq!(names, ["opened", "price", "note", "halt", "böse/Kurse", "nothing"]);
+    assert_eq!(
+        names,
+        ["opened", "price", "note", "halt", "böse/Kurse", "nothing"]
+    );
 }
 
 #[test]
@@ -24,7 +27,10 @@ fn the_data_of_an_unknown_event_may_have_many_lines() {
         name: EventName::from_static("text"),
         data: "a\n\nb".to_owned(),
     });
-    assert_eq!(Frame::new(event).unwrap().as_ref(), b"event: text\ndata: a\ndata:\ndata: b\n\n");
+    assert_eq!(
+        Frame::new(event).unwrap().as_ref(),
+        b"event: text\ndata: a\ndata:\ndata: b\n\n"
+    );
 }
 
 /// Every rule of serde's, on words, digits and a name in Rust's raw form.
@@ -99,11 +105,26 @@ fn a_field_may_be_the_id_and_stays_in_the_data() {
         text: "x".to_owned(),
     };
     for (event, bytes) in [
-        (Numbered::Whole(u64::MAX), "event: Whole\nid: 18446744073709551615\ndata: 18446744073709551615\n\n"),
-        (named, "event: Named\nid: -3\ndata: {\"no\":-3,\"text\":\"x\"}\n\n"),
-        (Numbered::Text { id: "a b".to_owned() }, "event: Text\nid: a b\ndata: {\"id\":\"a b\"}\n\n"),
-        (Numbered::Perhaps { id: Some(7) }, "event: Perhaps\nid: 7\ndata: {\"id\":7}\n\n"),
-        (Numbered::Perhaps { id: None }, "event: Perhaps\ndata: {\"id\":null}\n\n"),
+        (
+            Numbered::Whole(u64::MAX),
+            "event: Whole\nid: 18446744073709551615\ndata: 18446744073709551615\n\n",
+        ),
+        (
+            named,
+            "event: Named\nid: -3\ndata: {\"no\":-3,\"text\":\"x\"}\n\n",
+        ),
+        (
+            Numbered::Text { id: "a b".to_owned() },
+            "event: Text\nid: a b\ndata: {\"id\":\"a b\"}\n\n",
+        ),
+        (
+            Numbered::Perhaps { id: Some(7) },
+            "event: Perhaps\nid: 7\ndata: {\"id\":7}\n\n",
+        ),
+        (
+            Numbered::Perhaps { id: None },
+            "event: Perhaps\ndata: {\"id\":null}\n\n",
+        ),
         (Numbered::Without, "event: Without\ndata: null\n\n"),
     ] {
         let by_hand = Event::of(&event).unwrap();
@@ -118,7 +139,12 @@ fn a_text_that_no_id_can_be_is_an_error_and_nothing_is_sent() {
         id: "1\ndata: forged".to_owned(),
     };
     let error = Frame::new(forged).unwrap_err();
-    assert!(error.to_string().starts_with("id holds a line feed (U+000A) at byte 1"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("id holds a line feed (U+000A) at byte 1"),
+        "{error}"
+    );
 }
 
 #[test]

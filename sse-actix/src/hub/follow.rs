@@ -18,8 +18,8 @@ use futures_core::Stream;
 use futures_util::task::AtomicWaker;
 use serde::de::DeserializeOwned;
 use sse_actix_core::{
-    Batch, Completion, DecodeEventError, Entry, Epoch, EventId, Limit, LogError, Position, Positions, SseEvents,
-    Start, TopicName, Watch,
+    Batch, Completion, DecodeEventError, Entry, Epoch, EventId, Limit, LogError, Position, Positions,
+    SseEvents, Start, TopicName, Watch,
 };
 use tokio::{
     runtime::Handle,

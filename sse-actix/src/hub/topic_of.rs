@@ -58,7 +58,10 @@ impl<T: TopicValue> TopicOf<T> {
 
     /// A name that was made at run time.
     pub fn new(name: TopicName) -> Self {
-        Self { name, of: PhantomData }
+        Self {
+            name,
+            of: PhantomData,
+        }
     }
 
     /// The name alone.

@@ -57,7 +57,10 @@ fn decode<T: SseEvents>(message: &Message) -> T {
     match T::from_message(message) {
         Ok(event) => event,
         Err(_) if message.event == GAP_EVENT.as_str() => {
-            panic!("the stream tells of a gap, {}: read it as a `TestStream`", message.data)
+            panic!(
+                "the stream tells of a gap, {}: read it as a `TestStream`",
+                message.data
+            )
         }
         Err(error) => panic!("{error}; its data is {:?}", message.data),
     }

@@ -141,7 +141,9 @@ impl<S: Serializer> Serializer for WithoutEnum<S> {
     }
 
     fn collect_str<T: Display + ?Sized>(self, _: &T) -> Result<S::Ok, S::Error> {
-        Err(S::Error::custom("an enum of events is serialised as serde derives it, and not as a text"))
+        Err(S::Error::custom(
+            "an enum of events is serialised as serde derives it, and not as a text",
+        ))
     }
 }
 
@@ -153,7 +155,11 @@ impl<S: SerializeStruct> SerializeStructVariant for Fields<S> {
     type Error = S::Error;
 
     #[inline]
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), S::Error> {
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        key: &'static str,
+        value: &T,
+    ) -> Result<(), S::Error> {
         self.0.serialize_field(key, value)
     }
 

@@ -3,8 +3,8 @@
 use serde::{
     Deserialize as _, Deserializer,
     de::{
-        DeserializeOwned, DeserializeSeed, EnumAccess, Error as _, IntoDeserializer as _, Unexpected, VariantAccess,
-        Visitor, value::U32Deserializer,
+        DeserializeOwned, DeserializeSeed, EnumAccess, Error as _, IntoDeserializer as _, Unexpected,
+        VariantAccess, Visitor, value::U32Deserializer,
     },
     forward_to_deserialize_any,
 };
@@ -14,7 +14,10 @@ use serde_json::{Error, de::StrRead};
 pub(super) fn decode_variant<T: DeserializeOwned>(index: usize, data: &str) -> Result<T, Error> {
     let index = u32::try_from(index).map_err(|_| Error::custom("an enum has fewer variants"))?;
     let mut json = serde_json::Deserializer::from_str(data);
-    let event = T::deserialize(Variant { index, json: &mut json })?;
+    let event = T::deserialize(Variant {
+        index,
+        json: &mut json,
+    })?;
     json.end()?;
     Ok(event)
 }
@@ -71,7 +74,11 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
         Err(Error::invalid_type(Unexpected::TupleVariant, &visitor))
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         // As a map, since serde_json takes a sequence for a struct too.
         self.json.deserialize_map(visitor)
     }

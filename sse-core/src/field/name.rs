@@ -93,7 +93,10 @@ impl EventName {
 
     /// A literal that `#[derive(SseEvents)]` has checked, for an enum that also other clients than browsers may read.
     #[doc(hidden)]
-    #[allow(clippy::panic, reason = "a literal constructor; the fallible twin is `not_for_browsers`")]
+    #[allow(
+        clippy::panic,
+        reason = "a literal constructor; the fallible twin is `not_for_browsers`"
+    )]
     pub const fn from_static_not_for_browsers(name: &'static str) -> Self {
         match fault(name.as_bytes()) {
             None => Self::own(name),

@@ -2,7 +2,8 @@
 
 use proc_macro2::Span;
 use syn::{
-    Attribute, Expr, LitStr, Path, Token, meta::ParseNestedMeta, parse_quote, punctuated::Punctuated, token::Paren,
+    Attribute, Expr, LitStr, Path, Token, meta::ParseNestedMeta, parse_quote, punctuated::Punctuated,
+    token::Paren,
 };
 
 use super::case;
@@ -66,7 +67,10 @@ impl OfEnum {
                 }
                 return Ok(());
             }
-            if ["tag", "content", "untagged"].iter().any(|name| meta.path.is_ident(name)) {
+            if ["tag", "content", "untagged"]
+                .iter()
+                .any(|name| meta.path.is_ident(name))
+            {
                 return refuse(
                     meta,
                     errors,
@@ -140,7 +144,11 @@ pub(super) fn is_id(attributes: &[Attribute], errors: &mut Errors) -> bool {
             is_id = true;
             return Ok(());
         }
-        refuse(meta, errors, "is no argument of `#[sse(..)]` on a field: there is `id`")
+        refuse(
+            meta,
+            errors,
+            "is no argument of `#[sse(..)]` on a field: there is `id`",
+        )
     });
     is_id
 }
@@ -152,7 +160,12 @@ pub(super) fn check_field(attributes: &[Attribute], is_whole: bool, errors: &mut
             text(meta, errors)?;
             return Ok(());
         }
-        let skips = ["skip", "skip_serializing", "skip_deserializing", "skip_serializing_if"];
+        let skips = [
+            "skip",
+            "skip_serializing",
+            "skip_deserializing",
+            "skip_serializing_if",
+        ];
         if is_whole && skips.iter().any(|name| meta.path.is_ident(name)) {
             return refuse(
                 meta,

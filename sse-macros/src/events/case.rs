@@ -41,5 +41,9 @@ fn words(variant: &str, separator: char) -> String {
         words.push(char.to_ascii_lowercase());
     }
     // As serde has it: underscores in the variant's own name count as well.
-    if separator == '-' { words.replace('_', "-") } else { words }
+    if separator == '-' {
+        words.replace('_', "-")
+    } else {
+        words
+    }
 }

@@ -12,15 +12,23 @@ pub(super) fn events(events: &Events) -> TokenStream {
     let generics = bounded(events);
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let (_, ty_generics, _) = events.generics.split_for_impl();
-    let literals: Vec<_> = events.variants.iter().map(|variant| literal(events, variant)).collect();
-    let arms = events.variants.iter().zip(&literals).map(|(Variant { ident, .. }, literal)| {
-        quote_spanned! {Span::mixed_site()=>
-            Self::#ident { .. } => {
-                static NAME: #krate::EventName = #literal;
-                &NAME
+    let literals: Vec<_> = events
+        .variants
+        .iter()
+        .map(|variant| literal(events, variant))
+        .collect();
+    let arms = events
+        .variants
+        .iter()
+        .zip(&literals)
+        .map(|(Variant { ident, .. }, literal)| {
+            quote_spanned! {Span::mixed_site()=>
+                Self::#ident { .. } => {
+                    static NAME: #krate::EventName = #literal;
+                    &NAME
+                }
             }
-        }
-    });
+        });
     let other_arm = events
         .other
         .iter()
@@ -73,10 +81,9 @@ fn bounded(events: &Events) -> Generics {
     let mut generics = events.generics.clone();
     if generics.type_params().next().is_some() {
         let private = private(events);
-        generics
-            .make_where_clause()
-            .predicates
-            .push(parse_quote_spanned!(Span::mixed_site()=> Self: #private::Serialize + #private::DeserializeOwned));
+        generics.make_where_clause().predicates.push(
+            parse_quote_spanned!(Span::mixed_site()=> Self: #private::Serialize + #private::DeserializeOwned),
+        );
     }
     generics
 }

@@ -49,7 +49,10 @@ impl Events {
             );
         }
         if item.variants.is_empty() {
-            errors.push(item.ident.span(), "an enum without variants has no events: give it one");
+            errors.push(
+                item.ident.span(),
+                "an enum without variants has no events: give it one",
+            );
         }
         for variant in &item.variants {
             let of_variant = OfVariant::parse(&variant.attrs, errors);
@@ -58,7 +61,10 @@ impl Events {
                 continue;
             }
             if let Some(before) = &events.other {
-                errors.push(before.span(), "the catch-all, `#[sse(other)]`, is the last variant: move it there");
+                errors.push(
+                    before.span(),
+                    "the catch-all, `#[sse(other)]`, is the last variant: move it there",
+                );
             }
             if let Some(skip) = of_variant.skip {
                 errors.push(
@@ -78,10 +84,19 @@ impl Events {
         events
     }
 
-    fn take_other(&mut self, variant: &syn::Variant, of_variant: &OfVariant, other: Span, errors: &mut Errors) {
+    fn take_other(
+        &mut self,
+        variant: &syn::Variant,
+        of_variant: &OfVariant,
+        other: Span,
+        errors: &mut Errors,
+    ) {
         let holds_one = matches!(&variant.fields, Fields::Unnamed(fields) if fields.unnamed.len() == 1);
         if self.other.is_some() {
-            errors.push(other, "an enum has one catch-all, `#[sse(other)]`: leave this out");
+            errors.push(
+                other,
+                "an enum has one catch-all, `#[sse(other)]`: leave this out",
+            );
         } else if !holds_one || of_variant.skip.is_none() || of_variant.name.is_some() {
             errors.push(
                 variant.ident.span(),
@@ -98,14 +113,19 @@ impl Events {
         let allowed = self.plain && ["open", "error"].contains(&name);
         if let Some(fault) = fault_of_name(name).filter(|_| !allowed) {
             let or = match name {
-                "open" | "error" => ", or, for clients other than `EventSource`, write `#[sse(plain)]` on the enum",
+                "open" | "error" => {
+                    ", or, for clients other than `EventSource`, write `#[sse(plain)]` on the enum"
+                }
                 _ => "",
             };
             errors.push(span, fault + or);
         } else if let Some(first) = self.variants.iter().find(|variant| variant.name == name) {
             errors.push(
                 span,
-                format_args!("`{}` is called `{name}` too: give one of them another name", first.ident),
+                format_args!(
+                    "`{}` is called `{name}` too: give one of them another name",
+                    first.ident
+                ),
             );
         }
     }
@@ -117,7 +137,10 @@ fn name_of(ident: &Ident, of_enum: &OfEnum, of_variant: OfVariant) -> (String, S
         return (name.value(), name.span());
     }
     let variant = ident.unraw().to_string();
-    let renamed = of_enum.rename_all.as_deref().and_then(|rule| case::rename(&variant, rule));
+    let renamed = of_enum
+        .rename_all
+        .as_deref()
+        .and_then(|rule| case::rename(&variant, rule));
     (renamed.unwrap_or(variant), ident.span())
 }
 
@@ -152,5 +175,8 @@ fn check_fields(variant: &syn::Variant, errors: &mut Errors) -> Option<Member> {
 }
 
 fn named(field: &Field) -> TokenStream {
-    field.ident.as_ref().map_or_else(|| field.ty.to_token_stream(), |ident| ident.to_token_stream())
+    field
+        .ident
+        .as_ref()
+        .map_or_else(|| field.ty.to_token_stream(), |ident| ident.to_token_stream())
 }

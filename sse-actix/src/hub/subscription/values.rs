@@ -71,7 +71,10 @@ impl<T: TopicValue> Subscription<T> {
     /// ```
     pub fn filter(self, shows: impl Fn(&T) -> bool + 'static) -> Self {
         // One with a type is of one topic.
-        let topic = self.selections.first().map(|selection| self.hub.0.topic(&selection.topic));
+        let topic = self
+            .selections
+            .first()
+            .map(|selection| self.hub.0.topic(&selection.topic));
         self.filter_entries(move |entry| {
             entry.is_event(&shows, |error| {
                 if let Some(topic) = &topic {
