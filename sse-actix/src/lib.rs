@@ -97,9 +97,9 @@ pub use self::{
     extract::{LastEventId, PrefersEventStream, UnknownId},
     hub::{
         CombineError, Evictions, ForeignId, Hub, HubBuilder, HubError, HubStats, IntoSubscription, IntoTopic,
-        LimitExceeded, OnGap, Presence, PresenceChange, PresenceChanges, PublishError, PublishedEvent,
-        RawTopic, Snapshot, Subscription, Topic, TopicEvent, TopicEvents, TopicFamily, TopicOf, TopicOptions,
-        TopicStats, TopicTypeError, TurnedAway,
+        LimitExceeded, OnGap, Once, Presence, PresenceChange, PresenceChanges, PublishError, Published,
+        PublishedEvent, RawTopic, Snapshot, Subscription, Topic, TopicEvent, TopicEvents, TopicFamily,
+        TopicOf, TopicOptions, TopicStats, TopicTypeError, TurnedAway,
     },
     lifecycle::{
         control::StreamControl,

@@ -11,11 +11,11 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use sse_actix_core::{
-    AppendError, ClusterMessage, DecodeEventError, Log, LogError, TopicName, Watch, Watchers,
+    AppendError, ClusterMessage, DecodeEventError, Log, LogError, OnceStats, TopicName, Watch, Watchers,
 };
 
 use self::topic_table::TopicTable;
@@ -91,12 +91,15 @@ struct Warnings {
     /// Each reader that cannot read says so, twice a second.
     read_errors: LogLimit,
     undecodable: LogLimit,
+    /// Each publish with a key may find that others were pushed out.
+    cut_windows: LogLimit,
 }
 
 /// What became of a topic's events on this node.
 #[derive(Debug, Default)]
 pub(super) struct EventCounts {
     published: AtomicU64,
+    repeated: AtomicU64,
     pub(super) delivered: AtomicU64,
     gaps: AtomicU64,
     undecodable: AtomicU64,
@@ -159,6 +162,7 @@ impl HubShared {
             warnings: Warnings {
                 read_errors: LogLimit::new(),
                 undecodable: LogLimit::once_in(Duration::from_secs(60)),
+                cut_windows: LogLimit::new(),
             },
         }
     }
@@ -231,6 +235,13 @@ impl TopicState {
         let _ = took;
     }
 
+    /// Counts an event that the log had already taken.
+    pub(super) fn count_repeated(&self) {
+        self.events.repeated.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        self.figures.repeated();
+    }
+
     pub(super) fn count_not_published(&self, error: &AppendError) {
         #[cfg(feature = "metrics")]
         self.figures.not_published(error);
@@ -282,13 +293,36 @@ impl TopicState {
         );
     }
 
+    /// Warns if the log remembers this topic's keys for a shorter time than it is to.
+    pub(super) fn log_cut_window(&self, log: &dyn Log, now: SystemTime) {
+        let window = self.options.retention.once_window();
+        let Some(stats) = log.stats(&self.name) else {
+            return;
+        };
+        let reach = stats.once.reach(window, now);
+        if reach >= window.age() {
+            return;
+        }
+        if let Some(left_out) = self.warnings.cut_windows.take() {
+            tracing::warn!(
+                target: "sse_actix", topic = self.name.as_str(), ?reach, age = ?window.age(), keys = stats.once.keys, left_out,
+                "idempotency keys are pushed out before their time; a publisher that repeats later publishes twice. \
+                 Raise `max_keys` of the topic's window, or the log's bound, or publish less with keys"
+            );
+        }
+    }
+
     fn stats(&self, state: &HubShared) -> TopicStats {
+        let log = state.log.stats(&self.name);
+        let once = log.map_or(OnceStats::default(), |log| log.once);
         TopicStats {
             name: self.name.clone(),
             subscribers: self.subscribers.load(Ordering::Relaxed),
             published: self.events.published.load(Ordering::Relaxed),
+            repeated: self.events.repeated.load(Ordering::Relaxed),
             delivered: self.events.delivered.load(Ordering::Relaxed),
-            log: state.log.stats(&self.name),
+            log,
+            once_reach: once.reach(self.options.retention.once_window(), SystemTime::now()),
             lag: self.lag(),
             gaps: self.events.gaps.load(Ordering::Relaxed),
             undecodable: self.events.undecodable.load(Ordering::Relaxed),

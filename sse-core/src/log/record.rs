@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use compact_str::CompactString;
 use serde::Serialize;
 
+use super::IdempotencyKey;
 use crate::{
     Emit, EmitError, Event, EventName, FieldError, JsonError, Retry, TopicValue, encode::push_json_event,
     events::encode_event,
@@ -26,6 +27,7 @@ use crate::{
 pub struct Record {
     body: Bytes,
     key: Option<CompactString>,
+    idempotency_key: Option<IdempotencyKey>,
 }
 
 impl Record {
@@ -108,6 +110,18 @@ impl Record {
         self.key.as_deref()
     }
 
+    /// Says that this is appended once, however often records with the same key are: see [`Log`](crate::Log).
+    #[must_use]
+    pub fn once(mut self, key: IdempotencyKey) -> Self {
+        self.idempotency_key = Some(key);
+        self
+    }
+
+    /// The idempotency key, if it was given one.
+    pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        self.idempotency_key.as_ref()
+    }
+
     /// The encoded event, up to and including the empty line.
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -123,7 +137,11 @@ impl Record {
     }
 
     fn of(body: Bytes) -> Self {
-        Self { body, key: None }
+        Self {
+            body,
+            key: None,
+            idempotency_key: None,
+        }
     }
 }
 
