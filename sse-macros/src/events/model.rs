@@ -208,5 +208,5 @@ fn named(field: &Field) -> TokenStream {
     field
         .ident
         .as_ref()
-        .map_or_else(|| field.ty.to_token_stream(), |ident| ident.to_token_stream())
+        .map_or_else(|| field.ty.to_token_stream(), quote::ToTokens::to_token_stream)
 }
