@@ -5,7 +5,9 @@
 mod decoding;
 mod market;
 mod mistakes;
+mod openapi;
 mod streams;
 mod topics;
+mod typescript;
 mod undecodable;
 mod wire;

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sse_actix::{EventName, SseEvents, UnknownEvent};
+use ts_rs::TS;
+use utoipa::ToSchema;
 
 /// Every kind of variant and of attribute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, SseEvents)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[sse(openapi, typescript)]
 pub(crate) enum Market {
     Opened,
     Price(Price),
@@ -18,6 +21,8 @@ pub(crate) enum Market {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why_halted: Option<String>,
         #[serde(rename = "until", with = "seconds")]
+        #[schema(value_type = String)]
+        #[ts(type = "string")]
         ends: u64,
     },
     #[sse(name = "böse/Kurse")]
@@ -32,7 +37,7 @@ pub(crate) enum Market {
     Other(UnknownEvent),
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub(crate) struct Price {
     pub(crate) symbol: String,
     pub(crate) price: f64,

@@ -28,59 +28,41 @@ pub(super) fn schema<T: DescribeEvents>(beside: Beside) -> Schema {
         let id = if has_id { Required::True } else { Required::False };
         one_of = one_of.item(event(named([name]), json(data), text(), id));
     }
-    let own = own_events(beside);
-    names.extend(own.iter().map(|(name, _)| (*name).to_owned()));
-    for (_, schema) in own {
-        one_of = one_of.item(schema);
+    for own in own_events(beside) {
+        one_of = one_of.item(own);
     }
+    names.extend([END_EVENT, GAP_EVENT.as_str(), POSITION_EVENT.as_str()].map(str::to_owned));
     if T::IS_OPEN {
         one_of = one_of.item(unknown(names));
     }
     one_of.into()
 }
 
-/// The library's own events, with their names.
-fn own_events(beside: Beside) -> Vec<(&'static str, ObjectBuilder)> {
+/// The library's own events.
+fn own_events(beside: Beside) -> Vec<ObjectBuilder> {
     let end = || {
         let data = ObjectBuilder::new()
             .property("reason", text())
             .property("message", text())
             .required("reason");
         let id = text().enum_values(Some([END_ID]));
-        (
-            END_EVENT,
-            event(named([END_EVENT]), json(data), id, Required::True),
-        )
+        event(named([END_EVENT]), json(data), id, Required::True)
     };
-    let missed = ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
-        .description(Some("How many events were missed; null if that is not known."));
-    let gap = ObjectBuilder::new().property("missed", missed).required("missed");
-    // By their texts, since they are constants with a destructor.
-    let (gap_name, position_name) = ("sse-gap", "sse-position");
-    debug_assert_eq!(
-        (GAP_EVENT.as_str(), POSITION_EVENT.as_str()),
-        (gap_name, position_name)
-    );
+    let gap = || {
+        let missed = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
+            .description(Some("How many events were missed; null if that is not known."));
+        let data = ObjectBuilder::new().property("missed", missed).required("missed");
+        event(named([GAP_EVENT.as_str()]), json(data), text(), Required::False)
+    };
+    let position = || {
+        let data = json(ObjectBuilder::new());
+        event(named([POSITION_EVENT.as_str()]), data, text(), Required::True)
+    };
     match beside {
         Beside::Nothing => Vec::new(),
         Beside::End => vec![end()],
-        Beside::EndAndPositions => vec![
-            end(),
-            (
-                gap_name,
-                event(named([gap_name]), json(gap), text(), Required::False),
-            ),
-            (
-                position_name,
-                event(
-                    named([position_name]),
-                    json(ObjectBuilder::new()),
-                    text(),
-                    Required::True,
-                ),
-            ),
-        ],
+        Beside::EndAndPositions => vec![end(), gap(), position()],
     }
 }
 
