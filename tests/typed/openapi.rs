@@ -142,7 +142,10 @@ fn every_response_and_parameter_is_there() {
         assert_eq!(*stream, json!({ "itemSchema": { "$ref": schema } }));
     }
     let parameter = &document["paths"]["/market"]["get"]["parameters"][0];
-    assert_eq!((&parameter["name"], &parameter["in"], &parameter["required"]), (&json!("Last-Event-ID"), &json!("header"), &json!(false)));
+    assert_eq!(
+        (&parameter["name"], &parameter["in"], &parameter["required"]),
+        (&json!("Last-Event-ID"), &json!("header"), &json!(false))
+    );
 }
 
 #[test]
@@ -196,7 +199,11 @@ fn every_event_matches_its_schema_and_wrong_ones_do_not() {
     }
     let token = Answer::Token { n: 7, text: None };
     case(schema("AnswerEvent"), item(&Frame::new(token).unwrap()), true);
-    case(schema("AnswerEvent"), item(&Frame::new(Answer::Error("x".to_owned())).unwrap()), true);
+    case(
+        schema("AnswerEvent"),
+        item(&Frame::new(Answer::Error("x".to_owned())).unwrap()),
+        true,
+    );
     for wrong in [
         json!({ "event": "token", "data": "{}" }), // it always has an id
         json!({ "event": "Token", "data": "{}", "id": "7" }),

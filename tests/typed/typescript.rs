@@ -89,12 +89,20 @@ fn a_file_that_differs_is_told_with_the_command_and_left_as_it_is() {
     fs::write(&file, module().to_string().replace('\n', "\r\n")).unwrap();
     module().check(&file).unwrap();
 
-    let old = module().to_string().replace("symbol: string, price: number", "symbol: string, price: string");
+    let old = module()
+        .to_string()
+        .replace("symbol: string, price: number", "symbol: string, price: string");
     fs::write(&file, &old).unwrap();
     let error = module().check(&file).unwrap_err();
     let message = error.to_string();
-    assert!(message.contains("events.ts is not what the Rust types say, from line"), "{message}");
-    assert!(message.ends_with("write it anew with `cargo run --bin types`"), "{message}");
+    assert!(
+        message.contains("events.ts is not what the Rust types say, from line"),
+        "{message}"
+    );
+    assert!(
+        message.ends_with("write it anew with `cargo run --bin types`"),
+        "{message}"
+    );
     assert_eq!(fs::read_to_string(&file).unwrap(), old);
 }
 
@@ -125,7 +133,10 @@ enum Shop {
 #[test]
 fn what_cannot_be_checked_and_two_types_of_one_name_are_errors() {
     let error = Module::new(COMMAND).events::<Wrong>().unwrap_err().to_string();
-    assert!(error.contains("the type of `Wrong` cannot be checked: `JSON.parse` gives no `bigint`"), "{error}");
+    assert!(
+        error.contains("the type of `Wrong` cannot be checked: `JSON.parse` gives no `bigint`"),
+        "{error}"
+    );
     let error = module().events::<Shop>().unwrap_err().to_string();
     assert!(error.starts_with("two types are called `Price`"), "{error}");
 }
@@ -137,12 +148,22 @@ fn checks(value: &str, cases: &[(&str, Value)]) -> Vec<bool> {
     fs::write(folder.path().join("package.json"), "{ \"type\": \"module\" }").unwrap();
     module().write(folder.path().join("events.ts")).unwrap();
     let compiled = Command::new(clients.join("node_modules/.bin/tsc"))
-        .args(["--strict", "--noUnusedLocals", "--noUncheckedIndexedAccess", "--exactOptionalPropertyTypes"])
+        .args([
+            "--strict",
+            "--noUnusedLocals",
+            "--noUncheckedIndexedAccess",
+            "--exactOptionalPropertyTypes",
+        ])
         .args(["--target", "es2022", "--module", "nodenext", "events.ts"])
         .current_dir(folder.path())
         .output()
         .expect("run tests/clients/install.sh");
-    assert!(compiled.status.success(), "{}\n{}", String::from_utf8_lossy(&compiled.stdout), module());
+    assert!(
+        compiled.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&compiled.stdout),
+        module()
+    );
 
     let script = "
         import * as events from './events.js';
@@ -161,7 +182,10 @@ fn checks(value: &str, cases: &[(&str, Value)]) -> Vec<bool> {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let cases: Vec<_> = cases.iter().map(|(name, data)| json!([name, data.to_string()])).collect();
+    let cases: Vec<_> = cases
+        .iter()
+        .map(|(name, data)| json!([name, data.to_string()]))
+        .collect();
     let input = json!({ "value": value, "cases": cases }).to_string();
     node.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = node.wait_with_output().unwrap();
@@ -173,7 +197,9 @@ fn checks(value: &str, cases: &[(&str, Value)]) -> Vec<bool> {
 fn every_event_passes_its_check_and_wrong_data_does_not() {
     let mut cases: Vec<(&str, Value)> = Vec::new();
     let known = every_kind();
-    let known = known.iter().filter(|(event, ..)| !matches!(event, Market::Other(_)));
+    let known = known
+        .iter()
+        .filter(|(event, ..)| !matches!(event, Market::Other(_)));
     for (_, name, data) in known {
         cases.push((name, serde_json::from_str(data).unwrap()));
     }
@@ -203,10 +229,26 @@ fn types_may_refer_to_others_and_to_themselves() {
     let post = |answers: Value| json!({ "text": "a", "kind": "question", "answers": answers });
     let cases = [
         ("thread", json!({ "items": [], "next": null }), true),
-        ("thread", json!({ "items": [post(json!([post(json!([]))]))], "next": 7 }), true),
-        ("thread", json!({ "items": [post(json!([post(json!([7]))]))], "next": 7 }), false),
-        ("thread", json!({ "items": [{ "text": "a", "kind": { "answer": { "accepted": true } }, "answers": [] }], "next": 7 }), true),
-        ("thread", json!({ "items": [{ "text": "a", "kind": "other", "answers": [] }], "next": 7 }), false),
+        (
+            "thread",
+            json!({ "items": [post(json!([post(json!([]))]))], "next": 7 }),
+            true,
+        ),
+        (
+            "thread",
+            json!({ "items": [post(json!([post(json!([7]))]))], "next": 7 }),
+            false,
+        ),
+        (
+            "thread",
+            json!({ "items": [{ "text": "a", "kind": { "answer": { "accepted": true } }, "answers": [] }], "next": 7 }),
+            true,
+        ),
+        (
+            "thread",
+            json!({ "items": [{ "text": "a", "kind": "other", "answers": [] }], "next": 7 }),
+            false,
+        ),
         ("__proto__", json!({ "__proto__": true }), true),
         ("__proto__", json!({ "__proto__": 1 }), false),
         ("__proto__", json!({}), false),
@@ -214,7 +256,10 @@ fn types_may_refer_to_others_and_to_themselves() {
         ("counts", json!([1]), false),
         ("counts", json!([1, 2, 3]), false),
     ];
-    let asked: Vec<_> = cases.iter().map(|(name, data, _)| (*name, data.clone())).collect();
+    let asked: Vec<_> = cases
+        .iter()
+        .map(|(name, data, _)| (*name, data.clone()))
+        .collect();
     for ((name, data, is_valid), checked) in cases.iter().zip(checks("forum", &asked)) {
         assert_eq!(checked, *is_valid, "{name}: {data}");
     }

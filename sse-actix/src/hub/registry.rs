@@ -216,6 +216,10 @@ impl HubShared {
             handed_over: self.limits.handed_over(),
             turned_away: self.limits.turned_away(),
             evictions: self.counters.evictions(),
+            undecodable: topics
+                .iter()
+                .map(|topic| topic.events.undecodable.load(Ordering::Relaxed))
+                .sum(),
             topics: topics.iter().map(|topic| topic.stats(self)).collect(),
         }
     }
@@ -325,7 +329,6 @@ impl TopicState {
             once_reach: once.reach(self.options.retention.once_window(), SystemTime::now()),
             lag: self.lag(),
             gaps: self.events.gaps.load(Ordering::Relaxed),
-            undecodable: self.events.undecodable.load(Ordering::Relaxed),
             evictions: self.counters.evictions(),
         }
     }

@@ -20,6 +20,9 @@ pub struct HubStats {
     pub turned_away: TurnedAway,
     /// Streams that the hub has ended, by reason.
     pub evictions: Evictions,
+    /// Events that filters of a [`TopicOf`](crate::TopicOf) have hidden because they are none of its type's, each counted once: of the
+    /// topics below.
+    pub undecodable: u64,
     /// Each topic that is or was used on this node.
     pub topics: Vec<TopicStats>,
 }
@@ -54,8 +57,6 @@ pub struct TopicStats {
     pub lag: u64,
     /// Gaps that readers were told of.
     pub gaps: u64,
-    /// Events that a filter of a [`TopicOf`](crate::TopicOf) has hidden because they are none of its type's, each counted once.
-    pub undecodable: u64,
     /// Its streams that the hub has ended, by reason.
     pub evictions: Evictions,
 }

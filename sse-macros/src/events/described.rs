@@ -3,7 +3,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
-use syn::{Attribute, Fields, Type};
+use syn::{Attribute, Fields};
 
 use super::{
     attributes::Wanted,
@@ -56,7 +56,8 @@ fn describe(events: &Events, document: &Document) -> TokenStream {
             }
             None => quote!(#krate::#module::Null),
         };
-        let has_id = always_has_id(variant);
+        // One whose id is an `Option` may have none.
+        let has_id = variant.id.as_ref().is_some_and(|id| !id.is_optional);
         list.push(
             quote_spanned!(Span::mixed_site()=> #krate::#module::EventDescription::of::<#ty>(#name, #has_id)),
         );
@@ -128,22 +129,4 @@ fn data_struct(events: &Events, document: &Document, variant: &Variant) -> Optio
         struct #ident #body
     };
     Some((ident, item))
-}
-
-/// Whether an event always has an id. One whose id is an `Option` may have none.
-fn always_has_id(variant: &Variant) -> bool {
-    let Some(id) = &variant.id else { return false };
-    let field = variant
-        .fields
-        .members()
-        .zip(&variant.fields)
-        .find(|(member, _)| member == id);
-    field.is_some_and(|(_, field)| match &field.ty {
-        Type::Path(path) => path
-            .path
-            .segments
-            .last()
-            .is_none_or(|last| last.ident != "Option"),
-        _ => true,
-    })
 }

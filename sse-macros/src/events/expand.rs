@@ -1,7 +1,7 @@
 //! The `impl`s for an enum of events.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::{Generics, parse_quote_spanned};
 
 use super::model::{Events, Variant};
@@ -108,9 +108,9 @@ fn id(events: &Events) -> Option<TokenStream> {
         .variants
         .iter()
         .filter_map(|variant| {
-            let (ident, member) = (&variant.ident, variant.id.as_ref()?.to_token_stream());
+            let (ident, name) = (&variant.ident, &variant.id.as_ref()?.name);
             Some(quote_spanned! {Span::mixed_site()=>
-                Self::#ident { #member: id, .. } => #krate::IdField::to_event_id(id),
+                Self::#ident { #name: id, .. } => #krate::IdField::to_event_id(id),
             })
         })
         .collect();

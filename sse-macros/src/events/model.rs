@@ -2,9 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens as _;
-use syn::{
-    Field, Fields, Generics, ItemEnum, LitStr, Member, Path, ext::IdentExt as _, spanned::Spanned as _,
-};
+use syn::{Field, Fields, Generics, ItemEnum, LitStr, Path, Type, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::{
     attributes::{self, OfEnum, OfVariant, Wanted},
@@ -35,7 +33,15 @@ pub(super) struct Variant {
     /// Its name on the wire.
     pub(super) name: String,
     /// The field that is its id.
-    pub(super) id: Option<Member>,
+    pub(super) id: Option<IdField>,
+}
+
+/// The field with `#[sse(id)]`.
+pub(super) struct IdField {
+    /// Its name, or its number.
+    pub(super) name: TokenStream,
+    /// There may be none: it is an `Option`.
+    pub(super) is_optional: bool,
 }
 
 impl Events {
@@ -175,7 +181,7 @@ fn name_of(ident: &Ident, of_enum: &OfEnum, of_variant: OfVariant) -> (String, S
 }
 
 /// Notes what a variant's fields cannot be. Returns the field that is its id.
-fn check_fields(variant: &syn::Variant, wanted: Wanted, errors: &mut Errors) -> Option<Member> {
+fn check_fields(variant: &syn::Variant, wanted: Wanted, errors: &mut Errors) -> Option<IdField> {
     let is_whole = match &variant.fields {
         Fields::Unit => return None,
         Fields::Unnamed(fields) if fields.unnamed.len() != 1 => {
@@ -192,16 +198,23 @@ fn check_fields(variant: &syn::Variant, wanted: Wanted, errors: &mut Errors) -> 
         Fields::Named(_) => false,
     };
     let mut id = None;
-    for (member, field) in variant.fields.members().zip(&variant.fields) {
+    for (name, field) in variant.fields.members().zip(&variant.fields) {
         attributes::check_field(&field.attrs, is_whole, wanted, errors);
         if attributes::is_id(&field.attrs, errors) {
             if id.is_some() {
                 errors.push_spanned(named(field), "an event has one id: leave out this `#[sse(id)]`");
             }
-            id = Some(member);
+            id = Some(IdField {
+                name: name.to_token_stream(),
+                is_optional: is_option(&field.ty),
+            });
         }
     }
     id
+}
+
+fn is_option(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
 }
 
 fn named(field: &Field) -> TokenStream {

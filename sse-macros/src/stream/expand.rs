@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::{Signature, spanned::Spanned as _};
 
 use super::{
-    args::{Args, EventName, Header, KeepAlive, Retry},
+    args::{Args, EventName, Header, KeepAlive, Names, Retry},
     arguments::Argument,
     emission::{self, generated},
     signature::{Function, is_sse_stream},
@@ -28,7 +28,7 @@ pub(crate) fn expand(function: &Function, args: &Args, body: TokenStream) -> Tok
     // Where a missing value is told.
     user.set_span(generated(function.end));
 
-    let typed = args.events.as_ref().map(|events| {
+    let typed = args.events().map(|events| {
         let span = generated(events.span());
         let typed = quote_spanned!(span=> #krate::__private::typed::<#events>);
         quote_spanned!(Span::mixed_site()=> let #emitter = #typed(#emitter);)
@@ -137,7 +137,7 @@ fn options(args: &Args) -> TokenStream {
             }
         });
     }
-    if let Some(event) = &args.event {
+    if let Some(Names::Default(event)) = &args.names {
         let value = match event {
             EventName::Literal(name) => quote!(#krate::EventName::from_static(#name)),
             EventName::Const(expr) => typed(&quote!(#krate::EventName), expr),

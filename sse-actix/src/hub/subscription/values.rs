@@ -57,7 +57,7 @@ impl Subscription {
 impl<T: TopicValue> Subscription<T> {
     /// As [`filter`](Subscription::filter) of a topic without a type. An event that is none of the enum's, such as a new one that
     /// another node publishes during a deploy, is not shown. It is counted
-    /// ([`TopicStats::undecodable`](crate::TopicStats::undecodable)), and the log tells of it at most once a minute.
+    /// ([`HubStats::undecodable`](crate::HubStats::undecodable)), and the log tells of it at most once a minute.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
