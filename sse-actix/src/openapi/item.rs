@@ -2,7 +2,7 @@
 
 use sse_actix_core::{END_EVENT, END_ID, GAP_EVENT, POSITION_EVENT, Retry};
 use utoipa::openapi::{
-    RefOr, Required, Schema,
+    RefOr, Schema,
     schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, SchemaType, Type},
 };
 
@@ -25,15 +25,14 @@ pub(super) fn schema<T: DescribeEvents>(beside: Beside) -> Schema {
         name, has_id, data, ..
     } in events
     {
-        let id = if has_id { Required::True } else { Required::False };
-        one_of = one_of.item(event(named([name]), json(data), text(), id));
+        one_of = one_of.item(event(named([name]), json(data), text(), has_id));
     }
     for own in own_events(beside) {
         one_of = one_of.item(own);
     }
     names.extend([END_EVENT, GAP_EVENT.as_str(), POSITION_EVENT.as_str()].map(str::to_owned));
     if T::IS_OPEN {
-        one_of = one_of.item(unknown(names));
+        one_of = one_of.item(unknown(&names));
     }
     one_of.into()
 }
@@ -46,18 +45,18 @@ fn own_events(beside: Beside) -> Vec<ObjectBuilder> {
             .property("message", text())
             .required("reason");
         let id = text().enum_values(Some([END_ID]));
-        event(named([END_EVENT]), json(data), id, Required::True)
+        event(named([END_EVENT]), json(data), id, true)
     };
     let gap = || {
         let missed = ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
             .description(Some("How many events were missed; null if that is not known."));
         let data = ObjectBuilder::new().property("missed", missed).required("missed");
-        event(named([GAP_EVENT.as_str()]), json(data), text(), Required::False)
+        event(named([GAP_EVENT.as_str()]), json(data), text(), false)
     };
     let position = || {
         let data = json(ObjectBuilder::new());
-        event(named([POSITION_EVENT.as_str()]), data, text(), Required::True)
+        event(named([POSITION_EVENT.as_str()]), data, text(), true)
     };
     match beside {
         Beside::Nothing => Vec::new(),
@@ -67,16 +66,17 @@ fn own_events(beside: Beside) -> Vec<ObjectBuilder> {
 }
 
 /// An event of another name than these, with any data.
-fn unknown(names: Vec<String>) -> ObjectBuilder {
-    let not_those = names
+fn unknown(names: &[String]) -> ObjectBuilder {
+    let not_those: Vec<_> = names
         .iter()
         .map(|name| format!("(?!{}$)", escaped(name)))
-        .collect::<String>();
+        .collect();
+    let not_those = not_those.concat();
     event(
         text().pattern(Some(format!("^{not_those}"))),
         text(),
         text(),
-        Required::False,
+        false,
     )
 }
 
@@ -88,7 +88,7 @@ fn escaped(name: &str) -> String {
         .collect()
 }
 
-fn event(name: ObjectBuilder, data: ObjectBuilder, id: ObjectBuilder, has_id: Required) -> ObjectBuilder {
+fn event(name: ObjectBuilder, data: ObjectBuilder, id: ObjectBuilder, has_id: bool) -> ObjectBuilder {
     let retry = ObjectBuilder::new()
         .schema_type(Type::Integer)
         .minimum(Some(Retry::MIN.as_millis()))
@@ -104,10 +104,7 @@ fn event(name: ObjectBuilder, data: ObjectBuilder, id: ObjectBuilder, has_id: Re
         .required("event")
         .required("data")
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
-    match has_id {
-        Required::True => event.required("id"),
-        Required::False => event,
-    }
+    if has_id { event.required("id") } else { event }
 }
 
 fn text() -> ObjectBuilder {

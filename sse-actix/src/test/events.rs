@@ -1,6 +1,6 @@
 use std::fmt;
 
-use sse_actix_core::{Decoded, END_EVENT, GAP_EVENT, Message, SseEvents};
+use sse_actix_core::{DecodeEventError, Decoded, END_EVENT, GAP_EVENT, Message, SseEvents};
 
 use super::TestStream;
 
@@ -56,7 +56,7 @@ impl<T: SseEvents> TestEvents<T> {
 fn decode<T: SseEvents>(message: &Message) -> T {
     match T::from_message(message) {
         Ok(event) => event,
-        Err(_) if message.event == GAP_EVENT.as_str() => {
+        Err(DecodeEventError::Name { .. }) if message.event == GAP_EVENT.as_str() => {
             panic!(
                 "the stream tells of a gap, {}: read it as a `TestStream`",
                 message.data

@@ -100,8 +100,8 @@ fn object(properties: &[Property], parameters: &[String]) -> Result<String, &'st
         let properties = properties
             .iter()
             .filter(|property| property.is_optional == is_optional);
-        let entries: Result<Vec<_>, _> = properties
-            .map(|Property { key, ty, .. }| Ok(format!("[{key}, {}]", check(ty, parameters)?)))
+        let entries: Result<Vec<_>, &'static str> = properties
+            .map(|Property { key, ty, .. }| check(ty, parameters).map(|check| format!("[{key}, {check}]")))
             .collect();
         Ok(entries?.join(", "))
     };

@@ -47,9 +47,19 @@ impl Module {
             let check = syntax::parse(data)
                 .and_then(|ty| check::check(&ty, &[]))
                 .map_err(faulty)?;
-            union += &format!("\n  | {{ event: {name}, data: {data} }}");
+            union.extend(["\n  | { event: ", &name, ", data: ", data, " }"]);
             // In brackets, `__proto__` is a name as any other.
-            checks += &format!("\n    [{name}]: checked<{}Events[{name}]>({check}),", T::NAME);
+            checks.extend([
+                "\n    [",
+                &name,
+                "]: checked<",
+                T::NAME,
+                "Events[",
+                &name,
+                "]>(",
+                &check,
+                "),",
+            ]);
             names.push(name);
         }
         if union.is_empty() {

@@ -49,12 +49,11 @@ fn describe(events: &Events, document: &Document) -> TokenStream {
     let mut list = Vec::new();
     for variant in &events.variants {
         let Variant { name, .. } = variant;
-        let ty = match data_struct(events, document, variant) {
-            Some((ty, item)) => {
-                structs.push(item);
-                ty.to_token_stream()
-            }
-            None => quote!(#krate::#module::Null),
+        let ty = if let Some((ty, item)) = data_struct(events, document, variant) {
+            structs.push(item);
+            ty.to_token_stream()
+        } else {
+            quote!(#krate::#module::Null)
         };
         // One whose id is an `Option` may have none.
         let has_id = variant.id.as_ref().is_some_and(|id| !id.is_optional);
