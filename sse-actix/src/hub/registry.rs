@@ -1,6 +1,6 @@
 //! What all workers share.
 
-mod topic_table;
+mod known_topics;
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use sse_actix_core::{
     AppendError, ClusterMessage, DecodeEventError, Log, LogError, OnceStats, TopicName, Watch, Watchers,
 };
 
-use self::topic_table::TopicTable;
+use self::known_topics::KnownTopics;
 #[cfg(feature = "metrics")]
 use super::figures::PatternFigures;
 use super::{
@@ -39,10 +39,10 @@ pub(super) struct HubShared {
     pub(super) limits: Arc<Limits>,
     pub(super) tags: TagIndex,
     pub(super) counters: Counters,
-    topics: RwLock<TopicTable<TopicName, Arc<TopicState>>>,
+    topics: RwLock<KnownTopics<TopicName, Arc<TopicState>>>,
     /// How many interruptions of the log were told so far.
     #[cfg(feature = "metrics")]
-    pub(super) told_interruptions: AtomicU64,
+    pub(super) reported_interruptions: AtomicU64,
     /// The last [`HubHandle`] is gone.
     is_closed: AtomicBool,
     /// The workers, which look at `is_closed` when they are woken.
@@ -121,7 +121,7 @@ impl HubShared {
             counters: Counters::default(),
             topics: RwLock::default(),
             #[cfg(feature = "metrics")]
-            told_interruptions: AtomicU64::new(0),
+            reported_interruptions: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             workers: Watchers::default(),
         }
@@ -178,11 +178,11 @@ impl HubShared {
         match message {
             ClusterMessage::Revoked { tag, within } => {
                 let streams = self.tags.revoke_older(&tag, within);
-                self.evicted(Eviction::Revoked, streams as u64);
+                self.count_evictions(Eviction::Revoked, streams as u64);
             }
             ClusterMessage::RevokedUnknown => {
                 let streams = self.tags.reauthenticate_all();
-                self.evicted(Eviction::Revoked, streams as u64);
+                self.count_evictions(Eviction::Revoked, streams as u64);
                 tracing::warn!(
                     target: "sse_actix", streams,
                     "what other nodes have revoked is not known; all streams with a tag end, to be allowed anew"
@@ -202,10 +202,10 @@ impl HubShared {
     }
 
     /// Counts streams that the hub has ended.
-    pub(super) fn evicted(&self, reason: Eviction, streams: u64) {
-        self.counters.evicted(reason, streams);
+    pub(super) fn count_evictions(&self, reason: Eviction, streams: u64) {
+        self.counters.count_evictions(reason, streams);
         #[cfg(feature = "metrics")]
-        super::figures::evicted(reason, streams);
+        super::figures::count_evictions(reason, streams);
     }
 
     pub(super) fn stats(&self) -> HubStats {
@@ -335,7 +335,7 @@ impl TopicState {
 }
 
 impl Counters {
-    pub(super) fn evicted(&self, reason: Eviction, streams: u64) {
+    pub(super) fn count_evictions(&self, reason: Eviction, streams: u64) {
         if let Some(counter) = self.0.get(reason as usize) {
             counter.fetch_add(streams, Ordering::Relaxed);
         }

@@ -105,7 +105,7 @@ impl<E> Subscription<E> {
         permit.begin_to_read();
         subscriber.permit.set(Some(permit));
         subscriber
-            .client
+            .known_position
             .by_events
             .set(self.positions && !plain && reading.tells_position());
 
@@ -136,7 +136,7 @@ impl<E> Subscription<E> {
             .map(|position| match position {
                 Some(position) => ResumePoint::Position(position),
                 None if is_unknown => ResumePoint::Unknown,
-                None => ResumePoint::Nothing,
+                None => ResumePoint::NewClient,
             })
             .collect()
     }

@@ -16,6 +16,21 @@ impl Subscription {
     /// A client is not shown the events that are hidden from it, but its position moves past them: with the next
     /// keep-alive it is told so ([`positions`](Self::positions)). If it comes back when retention has taken events
     /// after the position that it knows, it is told of a gap of unknown size, even if none of them was for it.
+    ///
+    /// ```
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use actix_web::test::TestRequest;
+    /// use sse_actix::{Hub, test::respond};
+    ///
+    /// let hub = Hub::new()?;
+    /// let high = hub.subscribe("prices").filter(|price: &f64| *price > 100.0);
+    /// let mut stream = respond(high, TestRequest::get());
+    /// for price in [99.5, 100.5] {
+    ///     hub.topic("prices").publish(&price).await?;
+    /// }
+    /// assert_eq!(stream.next().await.unwrap().data, "100.5");
+    /// # Ok(()) }
+    /// ```
     pub fn filter<T>(self, shows: impl Fn(&T) -> bool + 'static) -> Self
     where
         T: DeserializeOwned + Send + Sync + 'static,
