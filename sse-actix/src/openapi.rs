@@ -71,6 +71,20 @@ pub use self::stream::{BrowserStream, PlainStream, TopicStream};
 use crate::SseEvents;
 
 /// An enum of events that OpenAPI can be told of: what `#[derive(SseEvents)]` implements with `#[sse(openapi)]`.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use sse_actix::{SseEvents, openapi::DescribeEvents};
+///
+/// #[derive(Serialize, Deserialize, SseEvents)]
+/// #[sse(openapi)]
+/// enum Market {
+///     Price(f64),
+///     Closed,
+/// }
+///
+/// assert_eq!((Market::NAME, Market::events().len()), ("Market", 2));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "OpenAPI is not told of `{Self}`",
     note = "write `#[sse(openapi)]` on the enum"
@@ -87,6 +101,13 @@ pub trait DescribeEvents: SseEvents {
 }
 
 /// One event of an enum.
+///
+/// ```
+/// use sse_actix::openapi::{EventDescription, Null};
+///
+/// let closed = EventDescription::of::<Null>("closed", false);
+/// assert_eq!(format!("{closed:?}"), "EventDescription { name: \"closed\", has_id: false, .. }");
+/// ```
 pub struct EventDescription {
     name: &'static str,
     /// Whether it always has an id.
@@ -119,7 +140,7 @@ impl std::fmt::Debug for EventDescription {
     }
 }
 
-/// The data of a variant without any: `null`.
+/// The data of a variant without any: `null`. See [`EventDescription`]'s example.
 #[derive(Debug)]
 pub struct Null;
 

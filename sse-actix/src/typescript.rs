@@ -55,6 +55,20 @@ pub use self::{error::TypeScriptError, module::Module};
 use crate::SseEvents;
 
 /// An enum of events that TypeScript can be told of: what `#[derive(SseEvents)]` implements with `#[sse(typescript)]`.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use sse_actix::{SseEvents, typescript::DescribeEvents};
+///
+/// #[derive(Serialize, Deserialize, SseEvents)]
+/// #[sse(typescript)]
+/// enum Market {
+///     Price(f64),
+///     Closed,
+/// }
+///
+/// assert_eq!((Market::NAME, Market::events().len()), ("Market", 2));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "TypeScript is not told of `{Self}`",
     note = "write `#[sse(typescript)]` on the enum"
@@ -71,6 +85,13 @@ pub trait DescribeEvents: SseEvents {
 }
 
 /// One event of an enum.
+///
+/// ```
+/// use sse_actix::typescript::EventDescription;
+///
+/// let price = EventDescription::of::<Option<u64>>("price", false);
+/// assert!(format!("{price:?}").contains("number | null"));
+/// ```
 #[derive(Debug)]
 pub struct EventDescription {
     name: &'static str,
@@ -134,7 +155,7 @@ impl TypeVisitor for Declarations<'_> {
     }
 }
 
-/// The data of a variant without any: `null`.
+/// The data of a variant without any: `null`. See [`EventDescription`]'s example.
 #[derive(Debug)]
 pub struct Null;
 

@@ -62,6 +62,19 @@ impl Event {
 
     /// An event of an enum, to give it a reconnection time, or to put it beside others.
     ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sse_actix_core::{Event, EventName, Frame, SseEvents};
+    /// # #[derive(serde::Serialize, serde::Deserialize)] enum Market { Closed }
+    /// # impl SseEvents for Market {
+    /// #     const NAMES: &'static [EventName] = &[EventName::from_static("closed")];
+    /// #     fn event_name(&self) -> &EventName { &Self::NAMES[0] }
+    /// # }
+    /// let event = Event::of(&Market::Closed)?.retry(Duration::from_secs(60));
+    /// assert_eq!(Frame::from(event).as_ref(), b"event: closed\nretry: 60000\ndata: null\n\n");
+    /// # Ok::<(), sse_actix_core::EmitError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`EmitError`] if its data cannot be JSON, or if the field that is its id is a text that no id can be.

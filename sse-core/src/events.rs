@@ -117,10 +117,33 @@ pub trait SseEvents: Serialize + DeserializeOwned {
     }
 }
 
-/// An enum of events that a topic can have: its events have no ids of their own, and browsers can listen to all of their
+/// An enum of events that a topic can have. Its events have no ids of their own, and browsers can listen to all of their
 /// names.
 ///
-/// `#[derive(SseEvents)]` implements it where no field has `#[sse(id)]` and the enum has no `#[sse(plain)]`.
+/// `#[derive(SseEvents)]` implements it where no field has `#[sse(id)]` and the enum has no `#[sse(plain)]`. By hand, as for an
+/// enum whose `SseEvents` is written by hand:
+///
+/// ```
+/// use sse_actix_core::{EventName, Record, SseEvents, TopicValue};
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// enum Market {
+///     Closed,
+/// }
+///
+/// impl SseEvents for Market {
+///     const NAMES: &'static [EventName] = &[EventName::from_static("closed")];
+///
+///     fn event_name(&self) -> &EventName {
+///         &Self::NAMES[0]
+///     }
+/// }
+///
+/// impl TopicValue for Market {}
+///
+/// assert_eq!(Record::of_event(&Market::Closed)?.body().as_ref(), b"event: closed\ndata: null\n\n");
+/// # Ok::<(), sse_actix_core::RecordError>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be published to a topic",
     label = "not for a topic",

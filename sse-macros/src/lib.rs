@@ -375,6 +375,21 @@ pub fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
     stream::sse_stream(args.into(), item.into()).into()
 }
 
+/// Says with an enum which events a stream has. A variant is an event: its name and its data as JSON.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use sse_actix::{Frame, SseEvents};
+///
+/// #[derive(Serialize, Deserialize, SseEvents)]
+/// enum Market {
+///     Price(f64),
+/// }
+///
+/// assert_eq!(Frame::new(Market::Price(12.5))?.as_ref(), b"event: Price\ndata: 12.5\n\n");
+/// # Ok::<(), sse_actix::EmitError>(())
+/// ```
+///
 #[doc = include_str!("events/derive.md")]
 #[proc_macro_derive(SseEvents, attributes(sse, serde, schema, ts))]
 pub fn sse_events(item: TokenStream) -> TokenStream {

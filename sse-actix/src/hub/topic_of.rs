@@ -57,6 +57,15 @@ impl<T: TopicValue> TopicOf<T> {
     }
 
     /// A name that was made at run time.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use sse_actix::{SseEvents, TopicName, TopicOf};
+    /// # #[derive(Serialize, Deserialize, SseEvents)] enum Market { Closed }
+    /// let market: TopicOf<Market> = TopicOf::new(TopicName::try_from(format!("market:{}", 7))?);
+    /// assert_eq!(market.name().as_str(), "market:7");
+    /// # Ok::<(), sse_actix::TopicNameError>(())
+    /// ```
     pub fn new(name: TopicName) -> Self {
         Self {
             name,
@@ -199,7 +208,8 @@ impl Error for TopicTypeError {}
 
 impl ResponseError for TopicTypeError {}
 
-/// What [`Hub::topic`](crate::Hub::topic) takes: a [`TopicOf`], a [`TopicName`], or a literal.
+/// What [`Hub::topic`](crate::Hub::topic) takes: a [`TopicOf`], a [`TopicName`], or a literal. See
+/// [`TopicOf`]'s example.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not proven to be a topic of `{T}`",
     note = "for a string made at run time write `TopicName::try_from(text)?`"
@@ -208,12 +218,14 @@ pub trait IntoTopic<T: ?Sized>: sealed::IntoTopic<T> {}
 
 impl<T: ?Sized, N: sealed::IntoTopic<T>> IntoTopic<T> for N {}
 
-/// What [`Hub::subscribe`](crate::Hub::subscribe) takes: a [`TopicOf`], a [`TopicName`], or a literal.
+/// What [`Hub::subscribe`](crate::Hub::subscribe) takes: a [`TopicOf`], a [`TopicName`], or a literal. See
+/// [`TopicOf`]'s example.
 pub trait IntoSubscription: sealed::IntoSubscription {}
 
 impl<N: sealed::IntoSubscription> IntoSubscription for N {}
 
 /// A topic that is to be published to.
+#[doc(hidden)]
 pub struct TopicUse<T: ?Sized> {
     pub(super) name: TopicName,
     pub(super) events: Option<TypedRecords<T>>,
@@ -226,6 +238,7 @@ pub(super) struct TypedRecords<T: ?Sized> {
 }
 
 /// A topic that is to be read.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct TopicToRead {
     pub(super) name: TopicName,

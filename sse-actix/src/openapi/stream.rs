@@ -57,16 +57,27 @@ macro_rules! streams {
 
 streams! {
     /// A function under `#[sse_stream(events = T)]` that browsers read.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use sse_actix::SseEvents;
+    /// use sse_actix::openapi::BrowserStream;
+    /// use utoipa::IntoResponses;
+    ///
+    /// # #[derive(Serialize, Deserialize, SseEvents)] #[sse(openapi)] enum Market { Closed }
+    /// let statuses: Vec<_> = BrowserStream::<Market>::responses().into_keys().collect();
+    /// assert_eq!(statuses, ["200", "204", "500"]);
+    /// ```
     BrowserStream: "BrowserEvent", Beside::End, [
         "204" "The stream is over for good: an EventSource does not come back.",
         "500" "The handler has failed before the stream began."
     ];
-    /// A [`Subscription<T>`](crate::Subscription) that browsers read.
+    /// A [`Subscription<T>`](crate::Subscription) that browsers read. See [`BrowserStream`]'s example.
     TopicStream: "TopicEvent", Beside::EndAndPositions, [
         "204" "The stream is over for good: an EventSource does not come back.",
         "500" "The topic has other events in this hub."
     ];
-    /// A stream for clients other than `EventSource`.
+    /// A stream for clients other than `EventSource`. See [`BrowserStream`]'s example.
     PlainStream: "Event", Beside::Nothing, [
         "429" "The client has too many streams, or connects too often. Retry-After says when to come back.",
         "500" "The handler has failed before the stream began.",

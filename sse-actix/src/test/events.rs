@@ -5,6 +5,34 @@ use sse_actix_core::{DecodeEventError, Decoded, END_EVENT, GAP_EVENT, Message, S
 use super::TestStream;
 
 /// A stream that is being read as the events of one enum, made by [`TestStream::events`].
+///
+/// ```
+/// use actix_web::test::TestRequest;
+/// use serde::{Deserialize, Serialize};
+/// use sse_actix::{SseEvents, sse_stream, test};
+///
+/// #[derive(Serialize, Deserialize, SseEvents, Debug, PartialEq)]
+/// enum Countdown {
+///     Left(u8),
+/// }
+///
+/// #[sse_stream]
+/// async fn countdown() {
+///     emit!(Countdown::Left(1));
+///     emit!("something else");
+/// }
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), actix_web::Error> {
+/// let mut events = test::respond(countdown().await?, TestRequest::get()).events();
+/// assert_eq!(events.next().await, Some(Countdown::Left(1)));
+/// let mut stream = events.into_stream();
+/// assert_eq!(stream.next().await.unwrap().data, "something else");
+///
+/// let events = test::respond(countdown().await?, TestRequest::get());
+/// assert_eq!(events.collect().await.len(), 2);
+/// # Ok(()) }
+/// ```
 pub struct TestEvents<T> {
     stream: TestStream,
     decode: fn(&Message) -> T,

@@ -1,6 +1,13 @@
 use std::{error::Error, fmt, io, path::PathBuf};
 
 /// Why there is no TypeScript, or not the one that there should be.
+///
+/// ```
+/// use sse_actix::typescript::{Module, TypeScriptError};
+///
+/// let missing = Module::new("cargo run -- --typescript").check("no/such/file.ts").unwrap_err();
+/// assert!(matches!(missing, TypeScriptError::Io { .. }));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TypeScriptError {

@@ -7,6 +7,26 @@ use super::{
 };
 
 /// A file of TypeScript with the events of one enum, or of several.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use sse_actix::{SseEvents, typescript::Module};
+///
+/// #[derive(Serialize, Deserialize, SseEvents)]
+/// #[sse(typescript)]
+/// enum Market {
+///     Price(f64),
+/// }
+///
+/// let module = Module::new("cargo run -- --typescript").events::<Market>()?;
+/// # let folder = std::env::temp_dir().join(format!("sse-actix-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder).unwrap();
+/// let file = folder.join("market.ts");
+/// module.write(&file)?;
+/// module.check(&file)?;
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<(), sse_actix::typescript::TypeScriptError>(())
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a module is written, or compared with a file"]
 pub struct Module {

@@ -2,6 +2,14 @@ use crate::{EventId, FieldError};
 
 /// What a field with `#[sse(id)]` can be: an integer, a text, an [`EventId`], or an `Option` of these, of which `None` is no
 /// id.
+///
+/// ```
+/// use sse_actix_core::{EventId, IdField};
+///
+/// assert_eq!(7_u64.to_event_id(), Ok(Some(EventId::from(7))));
+/// assert_eq!(None::<String>.to_event_id(), Ok(None));
+/// assert!("two\nlines".to_owned().to_event_id().is_err());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an event's id",
     label = "not an integer, a `String`, an `EventId`, nor an `Option` of these"

@@ -170,6 +170,23 @@ impl Entry {
 
     /// Whether this is an event of `T`'s that `shows` says yes to. It is decoded once for all readers; where it cannot be,
     /// `undecodable` is told, once.
+    ///
+    /// ```
+    /// # use std::time::SystemTime;
+    /// # use sse_actix_core::{EventName, Limit, Log, MemoryLog, Record, Retention, SseEvents, Start, TopicName, TopicValue};
+    /// # #[derive(serde::Serialize, serde::Deserialize)] enum Market { Price(f64) }
+    /// # impl SseEvents for Market {
+    /// #     const NAMES: &'static [EventName] = &[EventName::from_static("price")];
+    /// #     fn event_name(&self) -> &EventName { &Self::NAMES[0] }
+    /// # }
+    /// # impl TopicValue for Market {}
+    /// # let (log, topic, now) = (MemoryLog::new(), TopicName::from_static("a"), SystemTime::UNIX_EPOCH);
+    /// # let record = Record::of_event(&Market::Price(12.5)).unwrap();
+    /// # log.append(&topic, record, &Retention::new(), now).into_ready().unwrap().unwrap();
+    /// # let read = log.read(&topic, Start::Oldest, Limit::DEFAULT, now).into_ready().unwrap().unwrap();
+    /// # let entry = &read.entries[0];
+    /// assert!(entry.is_event(|Market::Price(price)| *price > 10.0, |error| panic!("{error}")));
+    /// ```
     pub fn is_event<T: TopicValue>(
         &self,
         shows: impl FnOnce(&T) -> bool,

@@ -64,7 +64,7 @@ impl Record {
         Ok(Self::of(body.freeze()))
     }
 
-    /// A record of an event of an enum.
+    /// A record of an event of an enum. See [`TopicValue`](crate::TopicValue)'s example.
     ///
     /// # Errors
     ///
