@@ -39,8 +39,10 @@
 //!     emit!(Market::Closed);
 //! }
 //!
+//! const MARKET: BrowserStream<Market> = BrowserStream::new();
+//!
 //! #[derive(OpenApi)]
-//! #[openapi(paths(market), modifiers(&BrowserStream::<Market>::new()))]
+//! #[openapi(paths(market), modifiers(&MARKET))]
 //! struct Api;
 //!
 //! let document = serde_json::to_value(Api::openapi())?;

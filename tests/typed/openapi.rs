@@ -52,10 +52,14 @@ async fn answer() -> () {
     emit!(Answer::Error("no model".to_owned()));
 }
 
+const MARKET_TOPIC: TopicStream<Market> = TopicStream::new();
+const MARKET_PRICES: BrowserStream<Market> = BrowserStream::new();
+const ANSWER: PlainStream<Answer> = PlainStream::new();
+
 #[derive(OpenApi)]
 #[openapi(
     paths(market, prices, answer),
-    modifiers(&TopicStream::<Market>::new(), &BrowserStream::<Market>::new(), &PlainStream::<Answer>::new())
+    modifiers(&MARKET_TOPIC, &MARKET_PRICES, &ANSWER)
 )]
 struct Api;
 

@@ -21,7 +21,7 @@ macro_rules! streams {
         pub struct $name<T>(PhantomData<fn() -> T>);
 
         impl<T: DescribeEvents> $name<T> {
-            /// To be given to `modifiers(..)`.
+            /// To be given to `modifiers(..)`, as a constant: utoipa takes a name there.
             pub const fn new() -> Self {
                 Self(PhantomData)
             }
