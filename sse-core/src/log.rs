@@ -52,7 +52,8 @@ use crate::TopicName;
 ///   [`Batch::resume`], and never returns a part as if it were the whole.
 /// - **Watchers are woken.** After an append is visible to readers, every waker that is registered for the
 ///   topic is woken, as often as it grows and for as long as its [`Watch`] lives. It may be woken for nothing.
-///   So code that registers first and then reads misses nothing.
+///   So code that registers first and then reads misses nothing. Before the first read after it was registered, a waker
+///   need not be woken.
 /// - **No waiting for readers.** An append waits for no reader, and holds no lock while it wakes.
 /// - **Failure.** A read that fails has changed nothing and may be repeated. An append that fails has either
 ///   not happened ([`AppendError::Refused`]) or may have ([`AppendError::OutcomeUnknown`]), and is never
@@ -61,7 +62,8 @@ use crate::TopicName;
 ///   [`OnceWindow`](Retention::once_window): the first, also where the others differ, and also where several are appended
 ///   at the same time, on whatever thread or node. The others complete with its position and [`Appended::repeated`].
 ///   What a log remembers of a key does not depend on whether the event is still kept. It is atomic with the append:
-///   a key is remembered if and only if its record was appended.
+///   a key is remembered if and only if its record was appended. A log that remembers no keys refuses each record that
+///   has one.
 ///
 /// Both may complete at once or later: see [`Completion`]. The clock is passed in, as `now`.
 ///
@@ -98,7 +100,7 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
     }
 
     /// How many events a reader at this position is behind the head, as far as it is known here without
-    /// asking.
+    /// asking. A log whose sequences have holes says it itself: what is provided counts sequences.
     fn behind(&self, topic: &TopicName, position: Position) -> u64 {
         self.stats(topic)
             .filter(|stats| stats.epoch == position.epoch)

@@ -79,6 +79,10 @@ pub trait LogFactory {
     /// log that cleans up now and then may keep more for a while. Default: it is.
     const IS_EXACT: bool = true;
 
+    /// Whether the log remembers idempotency keys. One that does not has to refuse each record that has one. Default: it
+    /// does.
+    const REMEMBERS_KEYS: bool = true;
+
     /// How often random steps are compared with the model. Default: 100.
     const MODEL_RUNS: usize = 100;
 

@@ -47,7 +47,7 @@ impl fmt::Display for AppendError {
             ),
             Self::Refused(_) => f.write_str("the log did not take the event"),
             Self::OutcomeUnknown(_) => {
-                f.write_str("the log may or may not have taken the event: it was lost sight of in between")
+                f.write_str("the log may or may not have taken the event: it was lost sight of in between; an event with an idempotency key may be published again")
             }
         }
     }

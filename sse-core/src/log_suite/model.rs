@@ -46,7 +46,7 @@ async fn run<F: LogFactory>(bench: &Bench<'_, F>, random: &mut Rng) {
         match random.u8(..10) {
             0..6 => {
                 let mut record = record(&nth.to_string()).key(random.u8(..4).to_string());
-                if random.bool() {
+                if F::REMEMBERS_KEYS && random.bool() {
                     record = record.once(idempotency_key(&random.u8(..12).to_string()));
                 }
                 let expected = model.append(&record, &bench.retention, bench.factory.now());

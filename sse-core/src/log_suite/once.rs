@@ -8,14 +8,18 @@ use super::{
     LogFactory,
     bench::{Bench, data, idempotency_key, record},
 };
-use crate::{Keep, Log as _, OnceWindow, Retention, Start};
+use crate::{AppendError, Keep, Log as _, OnceWindow, Retention, Start};
 
 /// Each call returns where the first was appended, and says whether it was a repetition. If the records differ, the first stands.
 pub async fn a_repeated_key_is_appended_once<F: LogFactory>(factory: &F) {
+    if !F::REMEMBERS_KEYS {
+        return keys_are_refused(factory).await;
+    }
     let mut bench = Bench::new(factory, Retention::new()).await;
     let mut other = Bench::on(factory, Arc::clone(&bench.log), "another topic", Retention::new());
     // Texts that differ by little, the longest, and some that a log may not take for text.
     let long = "x".repeat(200);
+    let longest_but_one = "x".repeat(199);
     let keys = [
         "a",
         "A",
@@ -28,7 +32,7 @@ pub async fn a_repeated_key_is_appended_once<F: LogFactory>(factory: &F) {
         "{a}:*?",
         "%00\\0",
         &long,
-        long.split_at(1).1,
+        &longest_but_one,
     ];
     for text in keys {
         bench.append(record(text).once(idempotency_key(text))).await;
@@ -58,6 +62,9 @@ pub async fn a_repeated_key_is_appended_once<F: LogFactory>(factory: &F) {
 
 /// Of several that are on their way, one is appended, and all are told where.
 pub async fn a_key_at_the_same_time_is_appended_once<F: LogFactory>(factory: &F) {
+    if !F::REMEMBERS_KEYS {
+        return keys_are_refused(factory).await;
+    }
     let bench = Bench::new(factory, Retention::new()).await;
     let now = factory.now();
     for round in 0..10 {
@@ -99,6 +106,9 @@ pub async fn a_key_at_the_same_time_is_appended_once<F: LogFactory>(factory: &F)
 
 /// Where the event is gone, because of any bound, its key is still known.
 pub async fn a_key_outlives_its_event<F: LogFactory>(factory: &F) {
+    if !F::REMEMBERS_KEYS {
+        return keys_are_refused(factory).await;
+    }
     let retention = Retention::new();
     for retention in [
         retention.clone().max_events(1),
@@ -126,6 +136,9 @@ pub async fn a_key_outlives_its_event<F: LogFactory>(factory: &F) {
 
 /// Counted from the first append. After that it counts as new.
 pub async fn a_key_is_forgotten_with_its_time<F: LogFactory>(factory: &F) {
+    if !F::REMEMBERS_KEYS {
+        return keys_are_refused(factory).await;
+    }
     let window = OnceWindow::new().max_age(F::TICK * 10);
     let mut bench = Bench::new(factory, Retention::new().once_within(window)).await;
     let append = |text: &str| record(text).once(idempotency_key(text));
@@ -165,6 +178,9 @@ pub async fn a_key_is_forgotten_with_its_time<F: LogFactory>(factory: &F) {
 
 /// As many keys of a topic are remembered as its window says, whatever other topics do.
 pub async fn newer_keys_push_out_the_oldest<F: LogFactory>(factory: &F) {
+    if !F::REMEMBERS_KEYS {
+        return keys_are_refused(factory).await;
+    }
     let window = OnceWindow::new().max_keys(5);
     let mut bench = Bench::new(factory, Retention::new().once_within(window)).await;
     let mut other = Bench::on(factory, Arc::clone(&bench.log), "another topic", Retention::new());
@@ -212,6 +228,9 @@ pub async fn newer_keys_push_out_the_oldest<F: LogFactory>(factory: &F) {
 
 /// A key is remembered if and only if its record was appended.
 pub async fn a_refused_record_leaves_no_key<F: LogFactory>(factory: &F) {
+    if !F::REMEMBERS_KEYS {
+        return keys_are_refused(factory).await;
+    }
     let key = || idempotency_key("once");
     let mut bench = Bench::new(factory, Retention::new().max_bytes(4_000)).await;
     let refused = bench.try_append(record(&"x".repeat(5_000)).once(key())).await;
@@ -225,4 +244,13 @@ pub async fn a_refused_record_leaves_no_key<F: LogFactory>(factory: &F) {
         .append(record("of something").key("something").once(key()))
         .await;
     assert_eq!(latest.data().await, ["of something"]);
+}
+
+/// Who publishes with a key relies on it.
+async fn keys_are_refused<F: LogFactory>(factory: &F) {
+    let mut bench = Bench::new(factory, Retention::new()).await;
+    bench.count(2).await;
+    let refused = bench.try_append(record("x").once(idempotency_key("a"))).await;
+    assert!(matches!(refused, Err(AppendError::Refused(_))), "{refused:?}");
+    assert_eq!(bench.data().await, ["1", "2"]);
 }

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod keys;
 mod memory;
 mod model;
 mod properties;

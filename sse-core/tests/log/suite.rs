@@ -1,5 +1,7 @@
 //! What every log promises, of the log in memory: as it is, and behind something that answers later.
 
+mod faults;
+
 use std::{
     future::poll_fn,
     sync::{
