@@ -21,7 +21,7 @@ mod exchange;
 /// The state of all shares, and then every event.
 #[utoipa::path(get, path = "/events", params(LastEventId), responses(TopicStream<Market>))]
 #[get("/events")]
-async fn events(hub: web::Data<Hub>, exchange: web::Data<Exchange>) -> Subscription<Market> {
+async fn stream(hub: web::Data<Hub>, exchange: web::Data<Exchange>) -> Subscription<Market> {
     hub.subscribe(MARKET)
         .snapshot(async move |_| Ok::<_, actix_web::Error>(exchange.state()))
 }
@@ -31,13 +31,13 @@ const STREAM: TopicStream<Market> = TopicStream::new();
 #[derive(OpenApi)]
 #[openapi(
     info(title = "A simulated market", version = "1"),
-    paths(events),
+    paths(stream),
     modifiers(&STREAM)
 )]
 struct Api;
 
 #[get("/openapi.json")]
-async fn openapi() -> impl Responder {
+async fn document() -> impl Responder {
     web::Json(Api::openapi())
 }
 
@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let exchange = web::Data::new(Exchange::open(hub.topic(MARKET)));
     Server::new(move || {
         let app = App::new().app_data(hub.clone()).app_data(exchange.clone());
-        app.service(page).service(events).service(openapi)
+        app.service(page).service(stream).service(document)
     })
     .listen(listener)?
     .run()
