@@ -10,8 +10,8 @@ use actix_web::{get, post, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sse_actix::{
-    Decoded, Decoder, Frame, GAP_EVENT, Hub, LastEventId, POSITION_EVENT, SseEvents, Subscription, TopicOf,
-    end_frame, gap_frame,
+    Decoded, Decoder, EventName, Frame, GAP_EVENT, Hub, LastEventId, POSITION_EVENT, SseEvents, Subscription,
+    TopicOf, end_frame, gap_frame,
     openapi::{BrowserStream, PlainStream, TopicStream},
     position_frame, sse_stream,
 };
@@ -104,11 +104,11 @@ fn item(frame: &Frame) -> Value {
     let Some(Ok(Decoded::Message(message))) = decoder.next() else {
         panic!("{frame:?}")
     };
-    let mut item = json!({ "event": &*message.event, "data": &*message.data });
-    if !message.last_event_id.is_empty() {
-        item["id"] = json!(&*message.last_event_id);
+    let (event, data, id) = (&*message.event, &*message.data, &*message.last_event_id);
+    if id.is_empty() {
+        return json!({ "event": event, "data": data });
     }
-    item
+    json!({ "event": event, "data": data, "id": id })
 }
 
 /// The schema of an event's data.
@@ -161,7 +161,7 @@ fn every_event_matches_its_schema_and_wrong_ones_do_not() {
         cases.push((schema, instance));
         expected.push(is_valid);
     };
-    let names: Vec<_> = Market::NAMES.iter().map(|name| name.as_str()).collect();
+    let names: Vec<_> = Market::NAMES.iter().map(EventName::as_str).collect();
     for (event, name, data) in every_kind() {
         let item = item(&Frame::new(event).unwrap());
         for component in ["MarketTopicEvent", "MarketBrowserEvent"] {
