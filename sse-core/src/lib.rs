@@ -10,6 +10,7 @@
 //! | to | use |
 //! |---|---|
 //! | make events | [`Event`], [`Comment`], [`Json`], [`EventName`], [`EventId`], [`Retry`] |
+//! | name a stream's events in an enum | [`SseEvents`], [`DecodeEventError`], [`UnknownEvent`] |
 //! | encode them | [`Frame`], [`Emit`] |
 //! | decode a stream | [`Decoder`], [`Decoded`], [`Message`], [`DecodeError`] |
 //! | send it on | [`Relayed`], [`RelayedEvents`] |
@@ -24,6 +25,7 @@ mod decode;
 mod encode;
 mod end;
 mod event;
+mod events;
 mod field;
 mod frame;
 mod keep_alive;
@@ -44,6 +46,7 @@ pub use self::{
     encode::{Emit, EmitError, Json, JsonError},
     end::end_frame,
     event::{Comment, Event},
+    events::{DecodeEventError, IdField, SseEvents, TopicValue, UnknownEvent},
     field::{
         END_EVENT, END_ID, EventId, EventName, FieldError, FieldErrorKind, IntoEventId, IntoEventName, Retry,
         RetryError,

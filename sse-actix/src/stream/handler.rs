@@ -26,7 +26,7 @@ use actix_web::{
 };
 use sse_actix_core::Retry;
 
-pub use self::emitter::{EmitFuture, Emitter};
+pub use self::emitter::{EmitFuture, Emitter, typed};
 use super::{
     buffer::EventBuffer,
     options::StreamOptions,

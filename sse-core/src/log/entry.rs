@@ -16,7 +16,7 @@ use super::{
     position::{Position, PositionsLine},
     record::Record,
 };
-use crate::Frame;
+use crate::{DecodeEventError, Frame, TopicValue};
 
 /// A record at its place in a log: the frame that every reader shares.
 ///
@@ -165,6 +165,47 @@ impl Entry {
         match known.clone() {
             None => decode(),
             Some(value) => value.downcast().ok().or_else(decode),
+        }
+    }
+
+    /// Whether this is an event of `T`'s that `shows` says yes to. It is decoded once for all readers; where it cannot be,
+    /// `undecodable` is told, once.
+    ///
+    /// ```
+    /// # use std::time::SystemTime;
+    /// # use sse_actix_core::{EventName, Limit, Log, MemoryLog, Record, Retention, SseEvents, Start, TopicName, TopicValue};
+    /// # #[derive(serde::Serialize, serde::Deserialize)] enum Market { Price(f64) }
+    /// # impl SseEvents for Market {
+    /// #     const NAMES: &'static [EventName] = &[EventName::from_static("price")];
+    /// #     fn event_name(&self) -> &EventName { &Self::NAMES[0] }
+    /// # }
+    /// # impl TopicValue for Market {}
+    /// # let (log, topic, now) = (MemoryLog::new(), TopicName::from_static("a"), SystemTime::UNIX_EPOCH);
+    /// # let record = Record::of_event(&Market::Price(12.5)).unwrap();
+    /// # log.append(&topic, record, &Retention::new(), now).into_ready().unwrap().unwrap();
+    /// # let read = log.read(&topic, Start::Oldest, Limit::DEFAULT, now).into_ready().unwrap().unwrap();
+    /// # let entry = &read.entries[0];
+    /// assert!(entry.is_event(|Market::Price(price)| *price > 10.0, |error| panic!("{error}")));
+    /// ```
+    pub fn is_event<T: TopicValue>(
+        &self,
+        shows: impl FnOnce(&T) -> bool,
+        undecodable: impl FnOnce(&DecodeEventError),
+    ) -> bool {
+        /// Tells an event of an enum from a value whose JSON is that of the enum.
+        struct OfEnum<T>(Option<T>);
+        let mut undecodable = Some(undecodable);
+        let mut decode = || {
+            let decoded = T::decode(self.name().unwrap_or("message"), &self.data());
+            if let (Err(error), Some(undecodable)) = (&decoded, undecodable.take()) {
+                undecodable(error);
+            }
+            OfEnum(decoded.ok())
+        };
+        let known = self.value.get_or_init(|| Some(Arc::new(decode())));
+        match known.as_ref().and_then(|known| known.downcast_ref::<OfEnum<T>>()) {
+            Some(OfEnum(event)) => event.as_ref().is_some_and(shows),
+            None => decode().0.as_ref().is_some_and(shows),
         }
     }
 

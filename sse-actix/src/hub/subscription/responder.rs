@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-impl Responder for Subscription {
+impl<E> Responder for Subscription<E> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
@@ -42,6 +42,10 @@ impl Responder for Subscription {
                 response::turn_away(request, &this.options, this.headers.as_ref(), status, retry)
             }
             Err(Refused::NoRuntime) => NoRuntime.error_response(),
+            Err(Refused::WrongType(error)) => {
+                tracing::error!(target: "sse_actix", path = request.path(), "{error}");
+                error.error_response()
+            }
         }
     }
 }
