@@ -25,6 +25,7 @@ mod relay;
 mod responder;
 mod server;
 mod shutdown;
+mod slow_reading;
 mod storm;
 mod tls;
 mod turmoil;

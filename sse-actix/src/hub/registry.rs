@@ -3,6 +3,7 @@
 mod topic_table;
 
 use std::{
+    any::Any,
     collections::HashMap,
     error::Error,
     ops::Deref,
@@ -26,7 +27,7 @@ use super::{
     stats::{Eviction, Evictions, HubStats, TopicStats},
     topic_options::TopicOptions,
 };
-use crate::log_limit::LogLimit;
+use crate::{log_limit::LogLimit, stream::span::panic_message};
 
 pub(super) struct HubShared {
     /// Tells this hub from others on a thread.
@@ -40,6 +41,8 @@ pub(super) struct HubShared {
     /// How many interruptions of the log were told so far.
     #[cfg(feature = "metrics")]
     pub(super) told_interruptions: AtomicU64,
+    /// Each worker may say that the log panics.
+    log_panics: LogLimit,
     /// The last [`HubHandle`] is gone.
     is_closed: AtomicBool,
     /// The workers, which look at `is_closed` when they are woken.
@@ -106,6 +109,7 @@ impl HubShared {
             topics: RwLock::default(),
             #[cfg(feature = "metrics")]
             told_interruptions: AtomicU64::new(0),
+            log_panics: LogLimit::new(),
             is_closed: AtomicBool::new(false),
             workers: Watchers::default(),
         }
@@ -178,6 +182,14 @@ impl HubShared {
     pub(super) fn topics(&self) -> Vec<Arc<TopicState>> {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         topics.iter().cloned().collect()
+    }
+
+    /// Tells that a function of the log has panicked, without which streams go on.
+    pub(super) fn log_panicked(&self, function: &'static str, panic: &(dyn Any + Send)) {
+        if let Some(left_out) = self.log_panics.take() {
+            let error = panic_message(panic);
+            tracing::error!(target: "sse_actix", function, error, left_out, "a hub's log panicked");
+        }
     }
 
     /// Counts streams that the hub has ended.

@@ -12,6 +12,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::pin,
     rc::Rc,
+    sync::LazyLock,
     task::Poll,
     time::Duration,
 };
@@ -31,7 +32,9 @@ use super::{
     source::{Generator, Source},
     span::panicked_before_the_head,
 };
-use crate::{extract::is_reconnect_after_end, lifecycle::ending::no_content, server::ServerContext};
+use crate::{
+    extract::is_reconnect_after_end, lifecycle::ending::no_content, log_limit::LogLimit, server::ServerContext,
+};
 
 /// A handler that has not opened its stream by then keeps a browser in `CONNECTING` without a sign.
 const SLOW_PROLOGUE: Duration = Duration::from_secs(1);
@@ -162,11 +165,15 @@ async fn watched<T>(handler: &str, opening: impl Future<Output = T>) -> T {
     if let Ok(opened) = tokio::time::timeout(SLOW_PROLOGUE, &mut opening).await {
         return opened;
     }
-    tracing::warn!(
-        target: "sse_actix",
-        handler,
-        "no head after {SLOW_PROLOGUE:?}: the browser waits without a sign; call `open!()` before slow work"
-    );
+    static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+    if let Some(left_out) = LIMIT.take() {
+        tracing::warn!(
+            target: "sse_actix",
+            handler,
+            left_out,
+            "no head after {SLOW_PROLOGUE:?}: the browser waits without a sign; call `open!()` before slow work"
+        );
+    }
     opening.await
 }
 

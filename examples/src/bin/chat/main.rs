@@ -109,20 +109,34 @@ async fn enter(person: Json<Named>, people: Data<People>) -> Result<HttpResponse
     let session = people
         .enter(&name)?
         .ok_or_else(|| ErrorConflict("somebody here has that name"))?;
-    let cookie = Cookie::build(SESSION, session)
+    Ok(HttpResponse::Created()
+        .cookie(session_cookie(session))
+        .json(json!({ "name": name })))
+}
+
+fn session_cookie(session: String) -> Cookie<'static> {
+    Cookie::build(SESSION, session)
         .path("/")
         .http_only(true)
         .same_site(SameSite::Strict)
-        .finish();
-    Ok(HttpResponse::Created()
-        .cookie(cookie)
-        .json(json!({ "name": name })))
+        .finish()
 }
 
 #[get("/people/me")]
 async fn me(request: HttpRequest, people: Data<People>) -> Result<impl Responder, Error> {
     let person = people.of(&request).ok_or_else(unknown)?;
     Ok(Json(json!({ "name": person.name })))
+}
+
+/// Logs out: the session is forgotten, and its streams end for good, in every tab.
+#[post("/leavings")]
+async fn leave(request: HttpRequest, hub: Data<Hub>, people: Data<People>) -> Result<HttpResponse, Error> {
+    let person = people.of(&request).ok_or_else(unknown)?;
+    people.leave(&person.name);
+    hub.revoke(&person.name.tag());
+    let mut cookie = session_cookie(String::new());
+    cookie.make_removal();
+    Ok(HttpResponse::NoContent().cookie(cookie).finish())
 }
 
 /// Puts a person out: their session is forgotten, and their streams end for good, in every tab. Anybody may
@@ -174,6 +188,7 @@ async fn main() -> io::Result<()> {
             .service(messages)
             .service(enter)
             .service(me)
+            .service(leave)
             .service(kick)
             .service(figures);
         App::new()

@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::{Rc, Weak},
     sync::atomic::{AtomicU64, Ordering},
@@ -15,10 +16,15 @@ use tokio::time::{Instant, Sleep};
 use super::{SLICE, TICK, Worker, subscriber::Subscriber};
 use crate::hub::stats::Eviction;
 
+/// How often what nobody asks for any more is deleted: events beyond their age, and addresses that no longer connect. Also
+/// where all readers have left.
+const MAINTENANCE: Duration = Duration::from_secs(10);
+
 /// When what is due.
 pub(super) struct Schedule {
     began: Instant,
     next_tick: Cell<Instant>,
+    next_maintenance: Cell<Instant>,
     /// Seconds, about, since it began.
     ticks: Cell<u32>,
     /// Milliseconds since then, while readers go on: the clock is read once for many.
@@ -37,6 +43,7 @@ impl Schedule {
         Self {
             began,
             next_tick: Cell::new(began + TICK),
+            next_maintenance: Cell::new(began + MAINTENANCE),
             ticks: Cell::new(0),
             now: Cell::new(None),
             deadlines: RefCell::default(),
@@ -92,6 +99,10 @@ impl Worker {
                 self.schedule.next_tick.set(now + TICK);
                 self.tick();
             }
+            if now >= self.schedule.next_maintenance.get() {
+                self.schedule.next_maintenance.set(now + MAINTENANCE);
+                self.maintain();
+            }
             if self.send_due_keep_alives() || more_to_end {
                 return true;
             }
@@ -99,10 +110,8 @@ impl Worker {
             let deadline = self.schedule.deadlines.borrow().keys().next().map(|(at, _)| *at);
             let beat = self.schedule.keep_alives.borrow().keys().next().copied();
             let beat = beat.map(|at| self.schedule.began + Duration::from_millis(at));
-            let Some(next) = tick.into_iter().chain(deadline).chain(beat).min() else {
-                // Nothing to look after.
-                return false;
-            };
+            let times = tick.into_iter().chain(deadline).chain(beat);
+            let next = times.fold(self.schedule.next_maintenance.get(), Instant::min);
             if timer.deadline() != next {
                 timer.as_mut().reset(next);
             }
@@ -226,6 +235,9 @@ impl Worker {
         for (_, local) in self.topics.by_key.borrow().iter() {
             local.tell(self);
             for (_, (subscriber, _)) in &local.readers {
+                if subscriber.turn.client_reads.take() {
+                    subscriber.turn.last_active.set(self.schedule.ticks.get());
+                }
                 if subscriber.turn.is_answer.get()
                     && !subscriber.turn.is_waiting.get()
                     && self
@@ -242,11 +254,17 @@ impl Worker {
         for subscriber in stalled {
             self.evict(&subscriber, Eviction::Stalled);
         }
-        if self.schedule.ticks.get().is_multiple_of(10) {
-            self.state.log.maintain(SystemTime::now());
-            #[cfg(feature = "rate-limit")]
-            self.state.limits.maintain();
+    }
+
+    /// A log that is not ours may panic: its streams go on without.
+    fn maintain(&self) {
+        let log = &self.state.log;
+        let maintained = catch_unwind(AssertUnwindSafe(|| log.maintain(SystemTime::now())));
+        if let Err(panic) = maintained {
+            self.state.log_panicked("maintain", &*panic);
         }
+        #[cfg(feature = "rate-limit")]
+        self.state.limits.maintain();
     }
 
     pub(in crate::hub) fn now(&self) -> u32 {

@@ -1,0 +1,112 @@
+//! Everything at once, for long: a server in a process of its own, and clients that are honest, in a hurry, or hostile.
+//!
+//! A minute and 30,000 streams, unless the environment says otherwise: `SOAK_SECONDS`, `SOAK_OPENS`, and `SOAK_SEED`, from
+//! which everything random follows but the timing. With `SOAK_STRICT`, the honest clients' latency is checked, too.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what fails here fails the test"
+)]
+
+mod honest;
+mod hostile;
+mod hurried;
+mod memory;
+mod plan;
+mod publisher;
+mod site;
+mod wish;
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use rustix::process::Signal;
+use sse_tests::patience::until;
+use tokio::{spawn, time::sleep_until};
+
+use self::{
+    honest::{Latencies, Progress},
+    memory::Memory,
+    plan::{Plan, Run},
+    site::Site,
+};
+
+/// How many clients there are of each kind.
+const CLIENTS: u64 = 100;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_is_bounded_and_nothing_is_left_behind() {
+    let plan = Plan::of_environment();
+    println!("{plan:?}");
+    let (child, site) = Site::start().await;
+    let site = Arc::new(site);
+    let start = site.figures().await;
+    let descriptors = site.descriptors();
+
+    let run = Arc::new(Run::new(plan));
+    let latencies = Arc::new(Latencies::default());
+    let progress = Arc::new(Progress::default());
+    let honest: Vec<_> = (0..CLIENTS)
+        .map(|nth| {
+            let reader = honest::read_all(
+                Arc::clone(&site),
+                plan.rng(1, nth),
+                nth,
+                Arc::clone(&progress),
+                Arc::clone(&latencies),
+            );
+            spawn(reader)
+        })
+        .collect();
+    until("the honest ones to be there", async || progress.connected() == CLIENTS).await;
+
+    let memory = spawn(Memory::watch(Arc::clone(&site), Arc::clone(&run)));
+    let numbers = spawn(publisher::numbers(Arc::clone(&site), Arc::clone(&run), Arc::clone(&progress)));
+    let others = spawn(publisher::others(Arc::clone(&site), Arc::clone(&run)));
+    let mut clients: Vec<_> = (0..CLIENTS)
+        .map(|nth| spawn(hurried::come_and_go(Arc::clone(&site), Arc::clone(&run), plan.rng(2, nth))))
+        .collect();
+    // How long an event takes without hostile clients is what it is compared with.
+    sleep_until(run.quiet_until()).await;
+    latencies.hostile_clients_come();
+    for nth in 0..CLIENTS {
+        clients.push(spawn(hostile::never_reads(Arc::clone(&site), Arc::clone(&run), plan.rng(3, nth))));
+        clients.push(spawn(hostile::pipelines(Arc::clone(&site), Arc::clone(&run), plan.rng(4, nth))));
+        clients.push(spawn(hostile::resets_mid_head(
+            Arc::clone(&site),
+            Arc::clone(&run),
+            plan.rng(5, nth),
+        )));
+    }
+    for client in join_all(clients).await {
+        client.expect("a client got what it may get");
+    }
+    run.finish();
+    let memory = memory.await.unwrap();
+    let tags = others.await.unwrap();
+    numbers.await.unwrap();
+    for reader in join_all(honest).await {
+        reader.expect("an honest client gets everything exactly once");
+    }
+
+    until("the server to be as it was", async || {
+        site.figures().await.left == start.left && site.descriptors() <= descriptors
+    })
+    .await;
+    for tag in tags {
+        assert_eq!(site.revoke(&tag).await, 0, "a stream of {tag} is left");
+    }
+    let end = site.figures().await;
+    println!("{end:#?}");
+    run.report();
+    memory.check(&start, &end, run.opened());
+    latencies.check(plan.strict);
+    for (what, times) in &end.happened {
+        assert!(*times > 0, "nothing was {what}: the run tells nothing of it");
+    }
+    assert_eq!(end.followed, progress.published(), "what the program itself has followed");
+    child.signal(Signal::TERM);
+    assert!(child.ended().await.success(), "it ends as it should");
+}

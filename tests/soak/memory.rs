@@ -1,0 +1,46 @@
+//! The memory of the server's process.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use crate::{
+    plan::Run,
+    site::{Figures, Site},
+};
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// What was resident, each second.
+pub struct Memory(Vec<u64>);
+
+impl Memory {
+    pub async fn watch(site: Arc<Site>, run: Arc<Run>) -> Self {
+        let mut resident = Vec::new();
+        while !run.is_finished() {
+            if resident.len() % 10 == 0 {
+                let (now, opened) = (site.resident(), run.opened());
+                println!("{:4} s: {:.1} MiB resident, {opened} connections", resident.len(), now as f64 / MIB);
+            }
+            sleep(Duration::from_secs(1)).await;
+            resident.push(site.resident());
+        }
+        Self(resident)
+    }
+
+    /// It has stopped growing, and what is allocated is what the topics keep.
+    pub fn check(&self, start: &Figures, end: &Figures, opened: u64) {
+        let third = self.0.len() / 3;
+        let highest = |seconds: &[u64]| seconds.iter().copied().max().unwrap() as f64 / MIB;
+        let (second, last) = (highest(&self.0[third..2 * third]), highest(&self.0[2 * third..]));
+        println!("resident at most: {second:.1} MiB in the second third, {last:.1} MiB in the last");
+        assert!(last <= second * 1.05, "it grows: {:?}", self.0);
+
+        // A topic has a name, a log and figures; each thread has buffers of its own.
+        let explained = end.kept + end.topics * 2_048 + 1024 * 1024;
+        let more = end.heap.saturating_sub(start.heap);
+        println!("{more} bytes more on the heap, {} of them in topics", end.kept);
+        let leaked = more.saturating_sub(explained);
+        assert!(leaked as u64 <= opened, "{leaked} bytes more than {explained}");
+    }
+}

@@ -1,0 +1,96 @@
+//! How long, how many, and which random numbers.
+
+use std::{
+    env,
+    str::FromStr,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use fastrand::Rng;
+use tokio::time::{Instant, sleep_until};
+
+/// What the environment asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    pub duration: Duration,
+    /// How many connections are opened.
+    pub opens: u64,
+    pub seed: u64,
+    /// Whether the honest clients' latency is checked: a machine with other work to do cannot promise it.
+    pub strict: bool,
+}
+
+impl Plan {
+    pub fn of_environment() -> Self {
+        Self {
+            duration: Duration::from_secs(variable("SOAK_SECONDS").unwrap_or(60)),
+            opens: variable("SOAK_OPENS").unwrap_or(30_000),
+            seed: variable("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..)),
+            strict: env::var_os("SOAK_STRICT").is_some(),
+        }
+    }
+
+    /// The random numbers of one client.
+    pub fn rng(self, kind: u64, nth: u64) -> Rng {
+        let mut rng = Rng::with_seed(self.seed ^ (kind << 32) ^ nth);
+        // Seeds that differ little begin alike.
+        rng.fork()
+    }
+}
+
+fn variable<T: FromStr>(name: &str) -> Option<T> {
+    let value = env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
+}
+
+/// A plan that is being carried out.
+pub struct Run {
+    pub plan: Plan,
+    pub began: Instant,
+    opened: AtomicU64,
+    finished: AtomicBool,
+}
+
+impl Run {
+    pub fn new(plan: Plan) -> Self {
+        Self {
+            plan,
+            began: Instant::now(),
+            opened: AtomicU64::new(0),
+            finished: AtomicBool::new(false),
+        }
+    }
+
+    /// The first minute, or the first sixth of a run that is short.
+    pub fn quiet_until(&self) -> Instant {
+        self.began + (self.plan.duration / 6).min(Duration::from_secs(60))
+    }
+
+    /// Waits until it is time for one connection more. `false` when there were as many as planned.
+    pub async fn next(&self) -> bool {
+        let nth = self.opened.fetch_add(1, Ordering::Relaxed);
+        if nth >= self.plan.opens {
+            return false;
+        }
+        let part = nth as f64 / self.plan.opens as f64;
+        sleep_until(self.began + self.plan.duration.mul_f64(part)).await;
+        true
+    }
+
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed).min(self.plan.opens)
+    }
+
+    pub fn finish(&self) {
+        self.finished.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::SeqCst)
+    }
+
+    pub fn report(&self) {
+        println!("{} connections in {:.0?}", self.opened(), self.began.elapsed());
+    }
+}
