@@ -19,7 +19,7 @@ use crate::{
     wish::{self, Wish},
 };
 
-pub async fn come_and_go(site: Arc<Site>, run: Arc<Run>, mut rng: Rng) {
+pub(crate) async fn come_and_go(site: Arc<Site>, run: Arc<Run>, mut rng: Rng) {
     while run.next().await {
         let wish = Wish::random(&mut rng, &run);
         let server = match rng.u8(0..20) {

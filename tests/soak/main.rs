@@ -17,6 +17,7 @@ mod memory;
 mod plan;
 mod publisher;
 mod site;
+mod stream;
 mod wish;
 
 use std::sync::Arc;
@@ -91,8 +92,15 @@ async fn memory_is_bounded_and_nothing_is_left_behind() {
         reader.expect("an honest client gets everything exactly once");
     }
 
+    let mut seen = None;
     until("the server to be as it was", async || {
-        site.figures().await.left == start.left && site.descriptors() <= descriptors
+        let now = (site.figures().await.left, site.descriptors());
+        let as_it_was = now.0 == start.left && now.1 <= descriptors;
+        if !as_it_was && seen.as_ref() != Some(&now) {
+            println!("left, and descriptors: {now:?}");
+            seen = Some(now);
+        }
+        as_it_was
     })
     .await;
     for tag in tags {

@@ -11,25 +11,35 @@ use crate::{
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// What was resident, each second.
-pub struct Memory(Vec<u64>);
+/// What was resident, each half second.
+pub(crate) struct Memory(Vec<u64>);
 
 impl Memory {
-    pub async fn watch(site: Arc<Site>, run: Arc<Run>) -> Self {
+    pub(crate) async fn watch(site: Arc<Site>, run: Arc<Run>) -> Self {
         let mut resident = Vec::new();
+        let mut next_line = Duration::ZERO;
         while !run.is_finished() {
-            if resident.len() % 10 == 0 {
-                let (now, opened) = (site.resident(), run.opened());
-                println!("{:4} s: {:.1} MiB resident, {opened} connections", resident.len(), now as f64 / MIB);
+            let now = site.resident();
+            let descriptors = site.descriptors();
+            resident.push(now);
+            run.server_has(descriptors);
+            let elapsed = run.began.elapsed();
+            if elapsed >= next_line {
+                next_line = elapsed + Duration::from_secs(10);
+                println!(
+                    "{:4.0} s: {:.1} MiB resident, {descriptors} descriptors, {} connections so far",
+                    elapsed.as_secs_f64(),
+                    now as f64 / MIB,
+                    run.opened()
+                );
             }
-            sleep(Duration::from_secs(1)).await;
-            resident.push(site.resident());
+            sleep(Duration::from_millis(500)).await;
         }
         Self(resident)
     }
 
     /// It has stopped growing, and what is allocated is what the topics keep.
-    pub fn check(&self, start: &Figures, end: &Figures, opened: u64) {
+    pub(crate) fn check(&self, start: &Figures, end: &Figures, opened: u64) {
         let third = self.0.len() / 3;
         let highest = |seconds: &[u64]| seconds.iter().copied().max().unwrap() as f64 / MIB;
         let (second, last) = (highest(&self.0[third..2 * third]), highest(&self.0[2 * third..]));

@@ -8,21 +8,24 @@ use std::{
 };
 
 use fastrand::Rng;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// More descriptors than this the server has only if it does not come to close what was left.
+const CROWD: usize = 2_000;
 
 /// What the environment asks for.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
-    pub duration: Duration,
+pub(crate) struct Plan {
+    pub(crate) duration: Duration,
     /// How many connections are opened.
-    pub opens: u64,
-    pub seed: u64,
+    pub(crate) opens: u64,
+    pub(crate) seed: u64,
     /// Whether the honest clients' latency is checked: a machine with other work to do cannot promise it.
-    pub strict: bool,
+    pub(crate) strict: bool,
 }
 
 impl Plan {
-    pub fn of_environment() -> Self {
+    pub(crate) fn of_environment() -> Self {
         Self {
             duration: Duration::from_secs(variable("SOAK_SECONDS").unwrap_or(60)),
             opens: variable("SOAK_OPENS").unwrap_or(30_000),
@@ -32,7 +35,7 @@ impl Plan {
     }
 
     /// The random numbers of one client.
-    pub fn rng(self, kind: u64, nth: u64) -> Rng {
+    pub(crate) fn rng(self, kind: u64, nth: u64) -> Rng {
         let mut rng = Rng::with_seed(self.seed ^ (kind << 32) ^ nth);
         // Seeds that differ little begin alike.
         rng.fork()
@@ -45,52 +48,64 @@ fn variable<T: FromStr>(name: &str) -> Option<T> {
 }
 
 /// A plan that is being carried out.
-pub struct Run {
-    pub plan: Plan,
-    pub began: Instant,
+pub(crate) struct Run {
+    pub(crate) plan: Plan,
+    pub(crate) began: Instant,
     opened: AtomicU64,
+    /// The server has yet to close many connections that their clients have left.
+    is_crowded: AtomicBool,
     finished: AtomicBool,
 }
 
 impl Run {
-    pub fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: Plan) -> Self {
         Self {
             plan,
             began: Instant::now(),
             opened: AtomicU64::new(0),
+            is_crowded: AtomicBool::new(false),
             finished: AtomicBool::new(false),
         }
     }
 
     /// The first minute, or the first sixth of a run that is short.
-    pub fn quiet_until(&self) -> Instant {
+    pub(crate) fn quiet_until(&self) -> Instant {
         self.began + (self.plan.duration / 6).min(Duration::from_secs(60))
     }
 
     /// Waits until it is time for one connection more. `false` when there were as many as planned.
-    pub async fn next(&self) -> bool {
+    pub(crate) async fn next(&self) -> bool {
         let nth = self.opened.fetch_add(1, Ordering::Relaxed);
         if nth >= self.plan.opens {
             return false;
         }
         let part = nth as f64 / self.plan.opens as f64;
         sleep_until(self.began + self.plan.duration.mul_f64(part)).await;
+        // On a machine that is too busy the run takes longer.
+        while self.is_crowded.load(Ordering::Relaxed) {
+            sleep(Duration::from_millis(50)).await;
+        }
         true
     }
 
-    pub fn opened(&self) -> u64 {
+    /// The server has so many descriptors.
+    pub(crate) fn server_has(&self, descriptors: usize) {
+        self.is_crowded.store(descriptors > CROWD, Ordering::Relaxed);
+    }
+
+    pub(crate) fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed).min(self.plan.opens)
     }
 
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.finished.store(true, Ordering::SeqCst);
     }
 
-    pub fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.finished.load(Ordering::SeqCst)
     }
 
-    pub fn report(&self) {
+    pub(crate) fn report(&self) {
         println!("{} connections in {:.0?}", self.opened(), self.began.elapsed());
     }
 }

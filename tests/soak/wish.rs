@@ -13,14 +13,14 @@ const IDS: usize = 1_000;
 static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// A request for a stream.
-pub struct Wish {
-    pub method: &'static str,
-    pub path: String,
-    pub headers: Vec<(&'static str, String)>,
+pub(crate) struct Wish {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl Wish {
-    pub fn random(rng: &mut Rng, run: &Run) -> Self {
+    pub(crate) fn random(rng: &mut Rng, run: &Run) -> Self {
         let path = match rng.u8(0..20) {
             0 => "/finite".to_owned(),
             1 => format!("/failing?how={}", one(rng, &["before", "after", "panic"])),
@@ -52,7 +52,7 @@ impl Wish {
     }
 
     /// As HTTP/1.1 has it.
-    pub fn to_http1(&self) -> String {
+    pub(crate) fn to_http1(&self) -> String {
         let mut head = format!("{} {} HTTP/1.1\r\nHost: test\r\n", self.method, self.path);
         if self.method == "POST" {
             head.push_str("Content-Length: 0\r\n");
@@ -65,7 +65,7 @@ impl Wish {
 }
 
 /// Takes note of ids.
-pub fn saw(text: &str) {
+pub(crate) fn saw(text: &str) {
     let ids = text.lines().filter_map(|line| line.strip_prefix("id: "));
     let mut seen = SEEN.lock().unwrap();
     for id in ids {
@@ -78,8 +78,10 @@ pub fn saw(text: &str) {
 }
 
 /// A request that publishes something.
-pub fn event(rng: &mut Rng, run: &Run) -> String {
-    let mut path = format!("/publish?topic={}&size={}", topic(rng, run), rng.usize(0..300));
+pub(crate) fn event(rng: &mut Rng, run: &Run) -> String {
+    // The numbers are the honest clients'.
+    let topic = iter::repeat_with(|| topic(rng, run)).find(|topic| topic != "numbers").unwrap();
+    let mut path = format!("/publish?topic={topic}&size={}", rng.usize(1..300));
     if path.contains("latest:") {
         path.push_str(&format!("&key=k{}", rng.u8(0..30)));
     }
@@ -89,9 +91,9 @@ pub fn event(rng: &mut Rng, run: &Run) -> String {
     path
 }
 
-/// One of a thousand, so that it may be in use.
-pub fn tag(rng: &mut Rng) -> String {
-    format!("tag-{}", rng.u16(0..1_000))
+/// One of a few, so that it may be in use.
+pub(crate) fn tag(rng: &mut Rng) -> String {
+    format!("tag-{}", rng.u8(0..20))
 }
 
 fn sent(rng: &mut Rng) -> String {
@@ -155,7 +157,6 @@ fn options(rng: &mut Rng, mut option: impl FnMut(&mut Rng) -> String) -> String 
 fn topic(rng: &mut Rng, run: &Run) -> String {
     let kind = one(rng, &["log", "latest", "transient", "short", "quiet", "told", "any", "large", "numbers"]);
     if kind == "large" || kind == "numbers" {
-        // The honest clients' numbers, with anybody else beside them.
         return kind.to_owned();
     }
     format!("{kind}:{}", rng.u64(0..run.plan.opens / 200 + 1))

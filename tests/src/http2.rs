@@ -90,20 +90,6 @@ impl Http2 {
         Answer::to(answer).await
     }
 
-    /// As [`get`](Self::get), with these headers.
-    ///
-    /// # Panics
-    ///
-    /// If there is no answer.
-    pub async fn get_with(&mut self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut request = request(Method::GET, path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let (answer, _) = self.send(request, true).await;
-        Answer::to(answer).await
-    }
-
     /// Sends the head of a request.
     ///
     /// # Panics

@@ -114,7 +114,7 @@ async fn main() -> io::Result<()> {
 
 fn hub() -> io::Result<Hub> {
     let few = || TopicOptions::log().max_events(20);
-    let limit = NonZeroU32::new(600).ok_or(io::ErrorKind::InvalidInput)?;
+    let limit = NonZeroU32::new(200).ok_or(io::ErrorKind::InvalidInput)?;
     let hub = Hub::builder()
         .log(MemoryLog::builder().max_topics(2_000).max_bytes(32 * 1024 * 1024).build())
         .topic("numbers", TopicOptions::log().max_events(1_000))
@@ -128,8 +128,8 @@ fn hub() -> io::Result<Hub> {
         .max_age(Duration::from_secs(3_600))
         .stall_timeout(PATIENCE)
         .max_streams(2_000)
-        .max_streams_per_tag(5)
-        .max_streams_per_address(150)
+        .max_streams_per_tag(2)
+        .max_streams_per_address(10)
         .max_connects_per_minute(limit)
         .trusted_proxy("127.9.0.0/16")
         .overload_retry(Duration::from_millis(200)..=Duration::from_secs(1))
