@@ -44,7 +44,7 @@ async fn over_http1(site: &Site, server: Server, from: [u8; 4], wish: &Wish, rng
     let mut socket = site.connect_plainly(server, from, false).await?;
     socket.write_all(wish.to_http1().as_bytes()).await?;
     read_a_little(&mut socket, rng).await?;
-    leave(socket, rng).await
+    leave(socket, wish, rng).await
 }
 
 async fn over_tls(site: &Site, from: [u8; 4], wish: &Wish, rng: &mut Rng) -> io::Result<()> {
@@ -102,10 +102,12 @@ async fn read_a_little(socket: &mut (impl Socket + ?Sized), rng: &mut Rng) -> io
     Ok(())
 }
 
-async fn leave(mut socket: TcpStream, rng: &mut Rng) -> io::Result<()> {
+async fn leave(mut socket: TcpStream, wish: &Wish, rng: &mut Rng) -> io::Result<()> {
     match rng.u8(0..4) {
         0 => SockRef::from(&socket).set_linger(Some(Duration::ZERO)),
-        1 => {
+        // A client that sends no more may still read. That it has left is seen by the next keep-alive, which is not to be a day
+        // away.
+        1 if !wish.path.contains("keep_alive") => {
             socket.shutdown().await?;
             sleep(Duration::from_millis(rng.u64(0..50))).await;
             Ok(())

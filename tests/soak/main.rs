@@ -31,7 +31,7 @@ use self::{
     honest::{Latencies, Progress},
     memory::Memory,
     plan::{Plan, Run},
-    site::Site,
+    site::{Left, Site},
 };
 
 /// How many clients there are of each kind.
@@ -43,8 +43,13 @@ async fn memory_is_bounded_and_nothing_is_left_behind() {
     println!("{plan:?}");
     let (child, site) = Site::start().await;
     let site = Arc::new(site);
-    let start = site.figures().await;
+    // Threads, pools and caches get what they keep.
+    let before = site.figures().await.left;
     let descriptors = site.descriptors();
+    let warming_up = Arc::new(Run::new(plan.tenth()));
+    everyone_but_the_honest(&site, &warming_up, async || {}).await;
+    is_as_it_was(&site, &before, descriptors).await;
+    let start = site.figures().await;
 
     let run = Arc::new(Run::new(plan));
     let latencies = Arc::new(Latencies::default());
@@ -66,24 +71,12 @@ async fn memory_is_bounded_and_nothing_is_left_behind() {
     let memory = spawn(Memory::watch(Arc::clone(&site), Arc::clone(&run)));
     let numbers = spawn(publisher::numbers(Arc::clone(&site), Arc::clone(&run), Arc::clone(&progress)));
     let others = spawn(publisher::others(Arc::clone(&site), Arc::clone(&run)));
-    let mut clients: Vec<_> = (0..CLIENTS)
-        .map(|nth| spawn(hurried::come_and_go(Arc::clone(&site), Arc::clone(&run), plan.rng(2, nth))))
-        .collect();
-    // How long an event takes without hostile clients is what it is compared with.
-    sleep_until(run.quiet_until()).await;
-    latencies.hostile_clients_come();
-    for nth in 0..CLIENTS {
-        clients.push(spawn(hostile::never_reads(Arc::clone(&site), Arc::clone(&run), plan.rng(3, nth))));
-        clients.push(spawn(hostile::pipelines(Arc::clone(&site), Arc::clone(&run), plan.rng(4, nth))));
-        clients.push(spawn(hostile::resets_mid_head(
-            Arc::clone(&site),
-            Arc::clone(&run),
-            plan.rng(5, nth),
-        )));
-    }
-    for client in join_all(clients).await {
-        client.expect("a client got what it may get");
-    }
+    everyone_but_the_honest(&site, &run, async || {
+        // How long an event takes without hostile clients is what it is compared with.
+        sleep_until(run.quiet_until()).await;
+        latencies.hostile_clients_come();
+    })
+    .await;
     run.finish();
     let memory = memory.await.unwrap();
     let tags = others.await.unwrap();
@@ -92,17 +85,7 @@ async fn memory_is_bounded_and_nothing_is_left_behind() {
         reader.expect("an honest client gets everything exactly once");
     }
 
-    let mut seen = None;
-    until("the server to be as it was", async || {
-        let now = (site.figures().await.left, site.descriptors());
-        let as_it_was = now.0 == start.left && now.1 <= descriptors;
-        if !as_it_was && seen.as_ref() != Some(&now) {
-            println!("left, and descriptors: {now:?}");
-            seen = Some(now);
-        }
-        as_it_was
-    })
-    .await;
+    is_as_it_was(&site, &before, descriptors).await;
     for tag in tags {
         assert_eq!(site.revoke(&tag).await, 0, "a stream of {tag} is left");
     }
@@ -117,4 +100,42 @@ async fn memory_is_bounded_and_nothing_is_left_behind() {
     assert_eq!(end.followed, progress.published(), "what the program itself has followed");
     child.signal(Signal::TERM);
     assert!(child.ended().await.success(), "it ends as it should");
+}
+
+/// All clients in a hurry come and go, and the hostile ones once `quiet` is over.
+async fn everyone_but_the_honest(site: &Arc<Site>, run: &Arc<Run>, quiet: impl AsyncFnOnce()) {
+    let rng = |kind, nth| run.plan.rng(kind, nth);
+    let both = || (Arc::clone(site), Arc::clone(run));
+    let mut clients = Vec::new();
+    for nth in 0..CLIENTS {
+        let (site, run) = both();
+        clients.push(spawn(hurried::come_and_go(site, run, rng(2, nth))));
+    }
+    quiet().await;
+    for nth in 0..CLIENTS {
+        let (site, run) = both();
+        clients.push(spawn(hostile::never_reads(site, run, rng(3, nth))));
+        let (site, run) = both();
+        clients.push(spawn(hostile::pipelines(site, run, rng(4, nth))));
+        let (site, run) = both();
+        clients.push(spawn(hostile::resets_mid_head(site, run, rng(5, nth))));
+    }
+    for client in join_all(clients).await {
+        client.expect("a client got what it may get");
+    }
+}
+
+/// Waits until everyone has left, and what they had is given back.
+async fn is_as_it_was(site: &Site, before: &Left, descriptors: usize) {
+    let mut seen = None;
+    until("the server to be as it was", async || {
+        let now = (site.figures().await.left, site.descriptors());
+        let as_it_was = now.0 == *before && now.1 <= descriptors;
+        if !as_it_was && seen.as_ref() != Some(&now) {
+            println!("not yet as it was: {now:?}");
+            seen = Some(now);
+        }
+        as_it_was
+    })
+    .await;
 }

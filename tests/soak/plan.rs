@@ -34,6 +34,15 @@ impl Plan {
         }
     }
 
+    /// To warm up by.
+    pub(crate) fn tenth(self) -> Self {
+        Self {
+            duration: self.duration / 10,
+            opens: self.opens / 10,
+            ..self
+        }
+    }
+
     /// The random numbers of one client.
     pub(crate) fn rng(self, kind: u64, nth: u64) -> Rng {
         let mut rng = Rng::with_seed(self.seed ^ (kind << 32) ^ nth);

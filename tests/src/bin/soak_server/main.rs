@@ -114,7 +114,7 @@ async fn main() -> io::Result<()> {
 
 fn hub() -> io::Result<Hub> {
     let few = || TopicOptions::log().max_events(20);
-    let limit = NonZeroU32::new(200).ok_or(io::ErrorKind::InvalidInput)?;
+    let limit = NonZeroU32::new(60).ok_or(io::ErrorKind::InvalidInput)?;
     let hub = Hub::builder()
         .log(MemoryLog::builder().max_topics(2_000).max_bytes(32 * 1024 * 1024).build())
         .topic("numbers", TopicOptions::log().max_events(1_000))
@@ -126,10 +126,10 @@ fn hub() -> io::Result<Hub> {
         .topics_with_prefix("quiet:", few().positions(false).max_age(PATIENCE))
         .topics_with_prefix("told:", few().position_event("at"))
         .max_age(Duration::from_secs(3_600))
-        .stall_timeout(PATIENCE)
+        .stall_timeout(PATIENCE / 2)
         .max_streams(2_000)
         .max_streams_per_tag(2)
-        .max_streams_per_address(10)
+        .max_streams_per_address(3)
         .max_connects_per_minute(limit)
         .trusted_proxy("127.9.0.0/16")
         .overload_retry(Duration::from_millis(200)..=Duration::from_secs(1))
