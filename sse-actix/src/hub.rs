@@ -34,7 +34,7 @@ pub use self::{
     error::HubError,
     follow::{PublishedEvent, TopicEvent, TopicEvents},
     presence::{Presence, PresenceChange, PresenceChanges},
-    publish::{PublishError, RawTopic, Topic},
+    publish::{PublishError, RawTopic, Topic, once::Once, published::Published},
     stats::{Evictions, HubStats, TopicStats, TurnedAway},
     subscription::{CombineError, ForeignId, Subscription, selection::Snapshot},
     topic_options::{OnGap, TopicOptions},

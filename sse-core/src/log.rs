@@ -6,7 +6,9 @@ mod entry;
 mod epoch;
 mod error;
 mod gap;
+mod idempotency_key;
 mod memory;
+mod once;
 mod position;
 mod position_event;
 mod record;
@@ -24,7 +26,9 @@ pub use self::{
     epoch::Epoch,
     error::{AppendError, LogError},
     gap::{GAP_EVENT, gap_frame},
+    idempotency_key::{IdempotencyKey, IdempotencyKeyError},
     memory::{MemoryLog, MemoryLogBuilder},
+    once::{Appended, OnceStats, OnceWindow},
     position::{Position, Positions, PositionsId, PositionsLine},
     position_event::{POSITION_EVENT, position_frame},
     record::{NotARecord, OwnId, Record, RecordError},
@@ -53,17 +57,22 @@ use crate::TopicName;
 /// - **Failure.** A read that fails has changed nothing and may be repeated. An append that fails has either
 ///   not happened ([`AppendError::Refused`]) or may have ([`AppendError::OutcomeUnknown`]), and is never
 ///   repeated by the log.
+/// - **Once for each key.** Of records of a topic with the same [`IdempotencyKey`], one is appended within the topic's
+///   [`OnceWindow`](Retention::once_window): the first, also where the others differ, and also where several are appended
+///   at the same time, on whatever thread or node. The others complete with its position and [`Appended::repeated`].
+///   What a log remembers of a key does not depend on whether the event is still kept. It is atomic with the append:
+///   a key is remembered if and only if its record was appended.
 ///
 /// Both may complete at once or later: see [`Completion`]. The clock is passed in, as `now`.
 pub trait Log: fmt::Debug + Send + Sync + 'static {
-    /// Appends a record to a topic, and says where it is.
+    /// Appends a record to a topic, unless its [`IdempotencyKey`] was appended before, and says where it is.
     fn append(
         &self,
         topic: &TopicName,
         record: Record,
         retention: &Retention,
         now: SystemTime,
-    ) -> Completion<Result<Position, AppendError>>;
+    ) -> Completion<Result<Appended, AppendError>>;
 
     /// Reads from a topic.
     fn read(
@@ -172,6 +181,8 @@ pub struct LogStats {
     pub bytes: usize,
     /// Entries that retention has taken.
     pub evicted: u64,
+    /// Idempotency keys that are remembered.
+    pub once: OnceStats,
 }
 
 /// Whether a log can be reached. The default is that of a log in memory: always.

@@ -18,6 +18,7 @@ use super::stats::Eviction;
 pub(super) struct PatternFigures {
     pub(super) pattern: String,
     pub(super) published: AtomicU64,
+    pub(super) repeated: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) unknown: AtomicU64,
     pub(super) gaps: AtomicU64,
@@ -61,6 +62,7 @@ impl TopicPatterns {
             Arc::new(PatternFigures {
                 pattern: pattern.to_owned(),
                 published: AtomicU64::new(0),
+                repeated: AtomicU64::new(0),
                 refused: AtomicU64::new(0),
                 unknown: AtomicU64::new(0),
                 gaps: AtomicU64::new(0),
@@ -76,6 +78,10 @@ impl PatternFigures {
         if let Some(took) = took {
             histogram!("sse_hub_publish_duration_seconds", "topic" => self.pattern.clone()).record(took);
         }
+    }
+
+    pub(super) fn repeated(&self) {
+        self.repeated.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn not_published(&self, error: &AppendError) {

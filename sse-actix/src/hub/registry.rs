@@ -12,10 +12,10 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use sse_actix_core::{AppendError, ClusterMessage, Log, LogError, TopicName, Watch, Watchers};
+use sse_actix_core::{AppendError, ClusterMessage, Log, LogError, OnceStats, TopicName, Watch, Watchers};
 
 use self::topic_table::TopicTable;
 #[cfg(feature = "metrics")]
@@ -82,12 +82,15 @@ pub(super) struct TopicState {
     pub(super) figures: Arc<PatternFigures>,
     /// Each reader that cannot read says so, twice a second.
     read_errors: LogLimit,
+    /// Each publish with a key may find that others were pushed out.
+    cut_windows: LogLimit,
 }
 
 /// What became of a topic's events on this node.
 #[derive(Debug, Default)]
 pub(super) struct EventCounts {
     published: AtomicU64,
+    repeated: AtomicU64,
     pub(super) delivered: AtomicU64,
     gaps: AtomicU64,
 }
@@ -147,6 +150,7 @@ impl HubShared {
             #[cfg(feature = "metrics")]
             figures: self.settings.patterns.figures_for(name),
             read_errors: LogLimit::new(),
+            cut_windows: LogLimit::new(),
         }
     }
 
@@ -226,6 +230,13 @@ impl TopicState {
         let _ = took;
     }
 
+    /// Counts an event that the log had already taken.
+    pub(super) fn count_repeated(&self) {
+        self.events.repeated.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        self.figures.repeated();
+    }
+
     pub(super) fn count_not_published(&self, error: &AppendError) {
         #[cfg(feature = "metrics")]
         self.figures.not_published(error);
@@ -256,13 +267,36 @@ impl TopicState {
         );
     }
 
+    /// Warns if the log remembers this topic's keys for a shorter time than it is to.
+    pub(super) fn log_cut_window(&self, log: &dyn Log, now: SystemTime) {
+        let window = self.options.retention.once_window();
+        let Some(stats) = log.stats(&self.name) else {
+            return;
+        };
+        let reach = stats.once.reach(window, now);
+        if reach >= window.age() {
+            return;
+        }
+        if let Some(left_out) = self.cut_windows.take() {
+            tracing::warn!(
+                target: "sse_actix", topic = self.name.as_str(), ?reach, age = ?window.age(), keys = stats.once.keys, left_out,
+                "idempotency keys are pushed out before their time; a publisher that repeats later publishes twice. \
+                 Raise `max_keys` of the topic's window, or the log's bound, or publish less with keys"
+            );
+        }
+    }
+
     fn stats(&self, state: &HubShared) -> TopicStats {
+        let log = state.log.stats(&self.name);
+        let once = log.map_or(OnceStats::default(), |log| log.once);
         TopicStats {
             name: self.name.clone(),
             subscribers: self.subscribers.load(Ordering::Relaxed),
             published: self.events.published.load(Ordering::Relaxed),
+            repeated: self.events.repeated.load(Ordering::Relaxed),
             delivered: self.events.delivered.load(Ordering::Relaxed),
-            log: state.log.stats(&self.name),
+            log,
+            once_reach: once.reach(self.options.retention.once_window(), SystemTime::now()),
             lag: self.lag(),
             gaps: self.events.gaps.load(Ordering::Relaxed),
             evictions: self.counters.evictions(),

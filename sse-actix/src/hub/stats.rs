@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use sse_actix_core::{LogHealth, LogStats, TopicName};
 
 use crate::lifecycle::control::Cause;
@@ -37,8 +39,13 @@ pub struct TopicStats {
     pub name: TopicName,
     /// Streams that read it.
     pub subscribers: usize,
-    /// Events published here.
+    /// Events published here. One that is published again with the same [key](crate::Topic::once) is counted once.
     pub published: u64,
+    /// How often an event was published again here, with a key that the log had.
+    pub repeated: u64,
+    /// How far back its window of [idempotency keys](crate::Topic::once) reaches: as far as its time, unless another bound
+    /// cuts it.
+    pub once_reach: Duration,
     /// Events handed to streams here; up to a second old.
     pub delivered: u64,
     /// What the log keeps of it, the oldest kept event among it; `None` if nothing was ever kept.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sse_actix_core::{EventName, GAP_EVENT, IntoEventName, Keep, POSITION_EVENT, Retention};
+use sse_actix_core::{EventName, GAP_EVENT, IntoEventName, Keep, OnceWindow, POSITION_EVENT, Retention};
 
 use super::error::HubError;
 
@@ -84,6 +84,23 @@ impl TopicOptions {
     /// How old they may become. Default: an hour; of [`latest`](Self::latest), a day.
     pub const fn max_age(mut self, age: Duration) -> Self {
         self.retention = self.retention.max_age(age);
+        self
+    }
+
+    /// For how long the keys of events that are published [once](crate::Topic::once) are remembered, whatever becomes of the
+    /// events. Default: ten minutes, and 100,000 keys.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_actix::{OnceWindow, TopicOptions};
+    ///
+    /// let orders = TopicOptions::log().once_within(OnceWindow::new().max_age(Duration::from_secs(3_600)));
+    /// # let hub = sse_actix::Hub::builder().topic("orders", orders).build()?;
+    /// # assert_eq!(hub.topic("orders").name().as_str(), "orders");
+    /// # Ok::<(), sse_actix::HubError>(())
+    /// ```
+    pub const fn once_within(mut self, window: OnceWindow) -> Self {
+        self.retention = self.retention.once_within(window);
         self
     }
 

@@ -88,7 +88,7 @@ impl Entry {
     /// # let (log, now) = (MemoryLog::new(), SystemTime::UNIX_EPOCH);
     /// # let append = |topic: &TopicName| {
     /// #     let record = Record::event(&Event::data("x"), None).unwrap();
-    /// #     log.append(topic, record, &Retention::new(), now).into_ready().unwrap().unwrap()
+    /// #     log.append(topic, record, &Retention::new(), now).into_ready().unwrap().unwrap().position
     /// # };
     /// # let (a, b) = (TopicName::from_static("a"), TopicName::from_static("b"));
     /// # let positions = [append(&a), append(&b)];

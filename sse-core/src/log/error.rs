@@ -17,8 +17,9 @@ pub enum AppendError {
     NoKey,
     /// The log refused, or could not be reached; nothing was appended.
     Refused(Source),
-    /// The log could not be heard of any more while it appended: it may have, or not. Whether to publish
-    /// again, and risk to do so twice, only the caller can know.
+    /// The log could not be heard of any more while it appended: it may have, or not. Append the record again with the same
+    /// [`IdempotencyKey`](crate::IdempotencyKey) until the outcome is known: it is there once then. Without a key it may be
+    /// there twice.
     OutcomeUnknown(Source),
 }
 

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use compact_str::CompactString;
 use serde::Serialize;
 
+use super::IdempotencyKey;
 use crate::{Emit, Event, EventName, FieldError, JsonError, Retry, encode::push_json_event};
 
 /// What is appended to a log: one encoded event without an `id` line, which the log adds once it knows
@@ -23,6 +24,7 @@ use crate::{Emit, Event, EventName, FieldError, JsonError, Retry, encode::push_j
 pub struct Record {
     body: Bytes,
     key: Option<CompactString>,
+    idempotency_key: Option<IdempotencyKey>,
 }
 
 impl Record {
@@ -92,6 +94,18 @@ impl Record {
         self.key.as_deref()
     }
 
+    /// Says that this is appended once, however often records with the same key are: see [`Log`](crate::Log).
+    #[must_use]
+    pub fn once(mut self, key: IdempotencyKey) -> Self {
+        self.idempotency_key = Some(key);
+        self
+    }
+
+    /// The idempotency key, if it was given one.
+    pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        self.idempotency_key.as_ref()
+    }
+
     /// The encoded event, up to and including the empty line.
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -107,7 +121,11 @@ impl Record {
     }
 
     fn of(body: Bytes) -> Self {
-        Self { body, key: None }
+        Self {
+            body,
+            key: None,
+            idempotency_key: None,
+        }
     }
 }
 

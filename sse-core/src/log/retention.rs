@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::OnceWindow;
+
 /// For how long a topic's events are kept: whichever bound is reached first takes the oldest.
 ///
 /// ```
@@ -17,6 +19,7 @@ pub struct Retention {
     events: usize,
     bytes: usize,
     age: Duration,
+    once_window: OnceWindow,
 }
 
 /// What of a topic is kept.
@@ -36,6 +39,7 @@ impl Retention {
             events: 10_000,
             bytes: 4 * 1024 * 1024,
             age: Duration::from_secs(3_600),
+            once_window: OnceWindow::new(),
         }
     }
 
@@ -63,6 +67,13 @@ impl Retention {
         self
     }
 
+    /// For how long idempotency keys are remembered, whatever becomes of their events. Default: ten minutes, and 100,000
+    /// keys.
+    pub const fn once_within(mut self, window: OnceWindow) -> Self {
+        self.once_window = window;
+        self
+    }
+
     /// What is kept.
     pub const fn keeps(&self) -> Keep {
         self.keep
@@ -81,6 +92,11 @@ impl Retention {
     /// How old they may become.
     pub const fn age(&self) -> Duration {
         self.age
+    }
+
+    /// For how long idempotency keys are remembered.
+    pub const fn once_window(&self) -> OnceWindow {
+        self.once_window
     }
 }
 

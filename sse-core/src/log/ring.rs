@@ -8,7 +8,8 @@ use std::{
 use compact_str::CompactString;
 
 use super::{
-    Batch, Epoch, Keep, Limit, LogStats, Position, Record, Retention, Span, Start, entry, entry::Entry,
+    Batch, Epoch, Keep, Limit, LogStats, OnceStats, Position, Record, Retention, Span, Start, entry,
+    entry::Entry,
 };
 
 /// The entries of one topic, as far as they are kept: each once, however many readers there are.
@@ -253,7 +254,7 @@ impl Ring {
         }
     }
 
-    /// How much there is.
+    /// How much there is. A ring knows nothing of idempotency keys.
     pub fn stats(&self) -> LogStats {
         LogStats {
             epoch: self.epoch,
@@ -262,6 +263,7 @@ impl Ring {
             events: self.len(),
             bytes: self.bytes,
             evicted: self.evictions,
+            once: OnceStats::default(),
         }
     }
 

@@ -10,6 +10,8 @@
 mod memory;
 mod model;
 mod properties;
+#[cfg(feature = "test")]
+mod suite;
 mod window;
 
 use std::{

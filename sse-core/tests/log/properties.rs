@@ -7,7 +7,8 @@ use std::{
 
 use proptest::{collection::vec, option, prelude::*};
 use sse_actix_core::{
-    Batch, Keep, Limit, Log, LogStats, MemoryLog, Position, Resume, Retention, Ring, Start,
+    Appended, Batch, Keep, Limit, Log, LogStats, MemoryLog, OnceStats, Position, Resume, Retention, Ring,
+    Start,
 };
 
 use crate::{
@@ -131,6 +132,7 @@ fn check_stats(stats: LogStats, model: &Model, life: u64) {
         events: model.len(),
         bytes: model.bytes(),
         evicted: model.evictions,
+        once: OnceStats::default(),
     };
     assert_eq!(stats, expected);
 }
@@ -191,7 +193,7 @@ proptest! {
                     let record = record(&"x".repeat(len), key.as_deref());
                     let appended = log.append(&TOPIC, record.clone(), &retention, at(now)).into_ready().unwrap();
                     match appended {
-                        Ok(position) => {
+                        Ok(Appended { position, .. }) => {
                             model.append(&record, at(now));
                             model.trim(&retention, at(now));
                             prop_assert_eq!(position, Position { epoch: life, sequence: model.head });
@@ -282,7 +284,7 @@ fn what_was_replaced_is_neither_missed_nor_ahead() {
     let retention = Retention::new().keep(Keep::LatestPerKey).max_events(2);
     let append = |key| {
         let appended = log.append(&TOPIC, record("x", Some(key)), &retention, at(0));
-        appended.into_ready().unwrap().unwrap()
+        appended.into_ready().unwrap().unwrap().position
     };
     let seen = append("seen");
     for _ in 0..100 {
