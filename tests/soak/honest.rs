@@ -67,9 +67,17 @@ pub(crate) async fn read_all(
         2 => (Server::OverTls, true, "/stream?topics=numbers"),
         3 => (Server::Direct, true, "/stream?topics=numbers"),
         4 => (Server::Direct, false, "/forwarded"),
-        5 => (Server::Direct, false, "/stream?topics=numbers&options=tag%3Dhonest"),
+        5 => (
+            Server::Direct,
+            false,
+            "/stream?topics=numbers&options=tag%3Dhonest",
+        ),
         6 => (Server::Direct, false, "/stream?topics=large%20numbers"),
-        _ => (Server::Direct, false, "/stream?topics=numbers&options=max_age%3D5000"),
+        _ => (
+            Server::Direct,
+            false,
+            "/stream?topics=numbers&options=max_age%3D5000",
+        ),
     };
     // One tag has no more streams than it may.
     let path = path.replace("honest", &format!("honest-{nth}"));
@@ -89,14 +97,21 @@ pub(crate) async fn read_all(
             if Instant::now() >= leaves_at && !decoder.last_event_id().is_empty() {
                 break;
             }
-            let Ok(Some(chunk)) = stream.next().await else { break };
+            let Ok(Some(chunk)) = stream.next().await else {
+                break;
+            };
             decoder.feed(chunk);
             for decoded in decoder.by_ref() {
-                let Decoded::Message(message) = decoded.unwrap() else { continue };
+                let Decoded::Message(message) = decoded.unwrap() else {
+                    continue;
+                };
                 if &*message.event == "sse-position" || message.data.starts_with('x') {
                     continue;
                 }
-                assert_eq!(&*message.event, "message", "{nth}, which waits for {next}: {message:?}");
+                assert_eq!(
+                    &*message.event, "message",
+                    "{nth}, which waits for {next}: {message:?}"
+                );
                 let number: Number = serde_json::from_str(&message.data).unwrap();
                 assert_eq!(number.number, next, "{nth} over {server:?}, {path}");
                 next += 1;
@@ -151,7 +166,9 @@ impl Latencies {
     pub(crate) fn check(&self, strict: bool) {
         let [quiet, hostile] = [false, true].map(|hostile| self.percentile_99(hostile));
         let ratio = hostile.as_secs_f64() / quiet.as_secs_f64();
-        println!("99 % of the events took {quiet:.1?}, beside hostile clients {hostile:.1?}: {ratio:.2} times as long");
+        println!(
+            "99 % of the events took {quiet:.1?}, beside hostile clients {hostile:.1?}: {ratio:.2} times as long"
+        );
         assert!(!strict || ratio <= 2.0, "{ratio:.2} times as long");
     }
 }

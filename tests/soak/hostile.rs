@@ -31,9 +31,14 @@ fn from(rng: &mut Rng) -> [u8; 4] {
 pub(crate) async fn never_reads(site: Arc<Site>, run: Arc<Run>, mut rng: Rng) {
     while run.next().await {
         let client: io::Result<()> = async {
-            let mut socket = site.connect_plainly(some_server(&mut rng), from(&mut rng), true).await?;
+            let mut socket = site
+                .connect_plainly(some_server(&mut rng), from(&mut rng), true)
+                .await?;
             let wish = match rng.u8(0..3) {
-                0 => "GET /stream?topics=large%20numbers&options=history%3D100 HTTP/1.1\r\nHost: test\r\n\r\n".to_owned(),
+                0 => {
+                    "GET /stream?topics=large%20numbers&options=history%3D100 HTTP/1.1\r\nHost: test\r\n\r\n"
+                        .to_owned()
+                }
                 1 => "GET /sent?events=1000&size=20000&pause=0 HTTP/1.1\r\nHost: test\r\n\r\n".to_owned(),
                 _ => Wish::random(&mut rng, &run).to_http1(),
             };
@@ -51,7 +56,9 @@ pub(crate) async fn never_reads(site: Arc<Site>, run: Arc<Run>, mut rng: Rng) {
 pub(crate) async fn pipelines(site: Arc<Site>, run: Arc<Run>, mut rng: Rng) {
     while run.next().await {
         let client: io::Result<()> = async {
-            let mut socket = site.connect_plainly(some_server(&mut rng), from(&mut rng), false).await?;
+            let mut socket = site
+                .connect_plainly(some_server(&mut rng), from(&mut rng), false)
+                .await?;
             let begin = "GET /stream?topics=log:1%20latest:1 HTTP/1.1\r\nHost: test\r\n\r\n";
             socket.write_all(begin.as_bytes()).await?;
             let many = Wish::random(&mut rng, &run).to_http1().repeat(20);
@@ -73,9 +80,13 @@ pub(crate) async fn pipelines(site: Arc<Site>, run: Arc<Run>, mut rng: Rng) {
 pub(crate) async fn resets_mid_head(site: Arc<Site>, run: Arc<Run>, mut rng: Rng) {
     while run.next().await {
         let client: io::Result<()> = async {
-            let mut socket = site.connect_plainly(some_server(&mut rng), from(&mut rng), false).await?;
+            let mut socket = site
+                .connect_plainly(some_server(&mut rng), from(&mut rng), false)
+                .await?;
             let wish = Wish::random(&mut rng, &run).to_http1();
-            socket.write_all(&wish.as_bytes()[..rng.usize(..wish.len())]).await?;
+            socket
+                .write_all(&wish.as_bytes()[..rng.usize(..wish.len())])
+                .await?;
             sleep(Duration::from_millis(rng.u64(0..5))).await;
             SockRef::from(&socket).set_linger(Some(Duration::ZERO))
         }

@@ -28,7 +28,7 @@ pub(crate) async fn come_and_go(site: Arc<Site>, run: Arc<Run>, mut rng: Rng) {
             _ => Server::Direct,
         };
         // Some addresses come more often than their limits allow.
-        let host = (rng.f32() * rng.f32() * 100.0) as u8;
+        let host = (rng.f32() * rng.f32() * rng.f32() * 100.0) as u8;
         let network = if rng.u8(0..4) == 0 { 9 } else { 3 };
         let from = [127, network, 0, host + 1];
         // What the server does with it is its business. That it goes on is seen by the honest clients.
@@ -40,7 +40,13 @@ pub(crate) async fn come_and_go(site: Arc<Site>, run: Arc<Run>, mut rng: Rng) {
     }
 }
 
-async fn over_http1(site: &Site, server: Server, from: [u8; 4], wish: &Wish, rng: &mut Rng) -> io::Result<()> {
+async fn over_http1(
+    site: &Site,
+    server: Server,
+    from: [u8; 4],
+    wish: &Wish,
+    rng: &mut Rng,
+) -> io::Result<()> {
     let mut socket = site.connect_plainly(server, from, false).await?;
     socket.write_all(wish.to_http1().as_bytes()).await?;
     read_a_little(&mut socket, rng).await?;
@@ -54,7 +60,13 @@ async fn over_tls(site: &Site, from: [u8; 4], wish: &Wish, rng: &mut Rng) -> io:
     read_a_little(&mut socket, rng).await
 }
 
-async fn over_http2(site: &Site, server: Server, from: [u8; 4], wish: &Wish, rng: &mut Rng) -> io::Result<()> {
+async fn over_http2(
+    site: &Site,
+    server: Server,
+    from: [u8; 4],
+    wish: &Wish,
+    rng: &mut Rng,
+) -> io::Result<()> {
     let socket = site.connect(server, from, true).await?;
     let mut settings = client::Builder::new();
     settings.initial_window_size(rng.u32(0..100_000));
@@ -69,8 +81,12 @@ async fn over_http2(site: &Site, server: Server, from: [u8; 4], wish: &Wish, rng
         for (name, value) in &wish.headers {
             request = request.header(*name, value);
         }
-        let Ok(mut ready) = requests.clone().ready().await else { break };
-        let Ok((answer, _)) = ready.send_request(request.body(()).unwrap(), true) else { break };
+        let Ok(mut ready) = requests.clone().ready().await else {
+            break;
+        };
+        let Ok((answer, _)) = ready.send_request(request.body(()).unwrap(), true) else {
+            break;
+        };
         if let Ok(Ok(answer)) = timeout(Duration::from_millis(rng.u64(0..500)), answer).await {
             bodies.push(answer.into_body());
         }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 use crate::{
+    CLIENTS,
     plan::Run,
     site::{Figures, Site},
 };
@@ -39,12 +40,15 @@ impl Memory {
     }
 
     /// It has stopped growing, and what is allocated is what the topics keep.
-    pub(crate) fn check(&self, start: &Figures, end: &Figures, opened: u64) {
+    pub(crate) fn check(&self, start: &Figures, end: &Figures, run: &Run) {
+        let is_short = run.plan.duration < Duration::from_secs(600);
         let third = self.0.len() / 3;
         let highest = |seconds: &[u64]| seconds.iter().copied().max().unwrap() as f64 / MIB;
         let (second, last) = (highest(&self.0[third..2 * third]), highest(&self.0[2 * third..]));
         println!("resident at most: {second:.1} MiB in the second third, {last:.1} MiB in the last");
-        assert!(last <= second * 1.05, "it grows: {:?}", self.0);
+        // In a short run, what all hostile clients may have behind their requests at once is more than 5 %.
+        let room = if is_short { CLIENTS as f64 / 16.0 } else { 0.0 };
+        assert!(last <= second * 1.05 + room, "it grows: {:?}", self.0);
 
         // A topic has a name, a log and figures.
         let of_topics = |figures: &Figures| figures.kept + figures.topics * 2_048;
@@ -52,7 +56,10 @@ impl Memory {
         let more = end.heap.saturating_sub(start.heap);
         let leaked = more.saturating_sub(explained);
         println!("{more} bytes more on the heap, {explained} of them by topics");
-        let each = leaked as u64 / opened;
-        assert!(each < 20, "{leaked} bytes more than explained, {each} for each connection");
+        let each = leaked as u64 / run.opened();
+        assert!(
+            each < 20,
+            "{leaked} bytes more than explained, {each} for each connection"
+        );
     }
 }

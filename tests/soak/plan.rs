@@ -53,7 +53,11 @@ impl Plan {
 
 fn variable<T: FromStr>(name: &str) -> Option<T> {
     let value = env::var(name).ok()?;
-    Some(value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {value}")),
+    )
 }
 
 /// A plan that is being carried out.

@@ -5,13 +5,20 @@ use std::{sync::Arc, time::Duration};
 use sse_tests::wire::Wire;
 use tokio::time::sleep;
 
-use crate::{honest::Progress, plan::Run, site::{Server, Site}, wish};
+use crate::{
+    honest::Progress,
+    plan::Run,
+    site::{Server, Site},
+    wish,
+};
 
 /// Over a connection of its own: one that is kept might be closed as idle just when it is used.
 async fn post(site: &Site, path: &str) {
     let mut wire = Wire::connect(site.addr(Server::Direct)).await;
-    wire.send(format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n"))
-        .await;
+    wire.send(format!(
+        "POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n"
+    ))
+    .await;
     assert_eq!(wire.head().await.status_line(), "HTTP/1.1 200 OK", "{path}");
 }
 

@@ -85,7 +85,12 @@ impl Site {
     }
 
     /// Connects from this address, for HTTP/1.1 or HTTP/2.
-    pub(crate) async fn connect(&self, server: Server, from: [u8; 4], http2: bool) -> io::Result<Box<dyn Socket>> {
+    pub(crate) async fn connect(
+        &self,
+        server: Server,
+        from: [u8; 4],
+        http2: bool,
+    ) -> io::Result<Box<dyn Socket>> {
         let socket = self.connect_plainly(server, from, false).await?;
         if server != Server::OverTls {
             return Ok(Box::new(socket));
@@ -128,13 +133,18 @@ impl Site {
 
     /// How many descriptors the process has.
     pub(crate) fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.process)).unwrap().count()
+        fs::read_dir(format!("/proc/{}/fd", self.process))
+            .unwrap()
+            .count()
     }
 
     /// Bytes of the process's memory that are resident.
     pub(crate) fn resident(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process)).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
     }
 }
@@ -142,9 +152,13 @@ impl Site {
 /// Sends a request without a body, and returns the body of its answer.
 async fn ask(addr: SocketAddr, request: &str) -> Vec<u8> {
     let mut wire = Wire::connect(addr).await;
-    wire.send(format!("{request} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n"))
-        .await;
+    wire.send(format!(
+        "{request} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n"
+    ))
+    .await;
     let head = wire.head().await;
     assert_eq!(head.status_line(), "HTTP/1.1 200 OK", "{request}");
-    wire.exactly(head.values("content-length")[0].parse().unwrap()).await.to_vec()
+    wire.exactly(head.values("content-length")[0].parse().unwrap())
+        .await
+        .to_vec()
 }

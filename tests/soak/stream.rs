@@ -89,7 +89,9 @@ impl Stream {
         let line = self.through(b"\r\n").await?;
         let size = std::str::from_utf8(&line).unwrap().trim_end();
         let size = usize::from_str_radix(size, 16).unwrap_or_else(|_| panic!("{size:?} is no chunk size"));
-        let mut chunk = self.until(|received| (received.len() >= size + 2).then_some(size + 2)).await?;
+        let mut chunk = self
+            .until(|received| (received.len() >= size + 2).then_some(size + 2))
+            .await?;
         chunk.truncate(size);
         Ok((size > 0).then_some(chunk))
     }

@@ -38,7 +38,10 @@ impl Wish {
             headers.push(("accept-encoding", "gzip".to_owned()));
         }
         if rng.u8(0..8) == 0 {
-            let origin = one(rng, &["https://page.test", "https://other.test", "null", "no origin"]);
+            let origin = one(
+                rng,
+                &["https://page.test", "https://other.test", "null", "no origin"],
+            );
             headers.push(("origin", origin.to_owned()));
         }
         if rng.u8(0..4) == 0 {
@@ -80,7 +83,9 @@ pub(crate) fn saw(text: &str) {
 /// A request that publishes something.
 pub(crate) fn event(rng: &mut Rng, run: &Run) -> String {
     // The numbers are the honest clients'.
-    let topic = iter::repeat_with(|| topic(rng, run)).find(|topic| topic != "numbers").unwrap();
+    let topic = iter::repeat_with(|| topic(rng, run))
+        .find(|topic| topic != "numbers")
+        .unwrap();
     let mut path = format!("/publish?topic={topic}&size={}", rng.usize(1..300));
     if path.contains("latest:") {
         path.push_str(&format!("&key=k{}", rng.u8(0..30)));
@@ -110,7 +115,11 @@ fn sent(rng: &mut Rng) -> String {
         9 => "compress".to_owned(),
         _ => format!("header={}", word(rng)),
     });
-    let size = if rng.u8(0..20) == 0 { rng.usize(0..200_000) } else { rng.usize(0..500) };
+    let size = if rng.u8(0..20) == 0 {
+        rng.usize(0..200_000)
+    } else {
+        rng.usize(0..500)
+    };
     let (events, pause) = (rng.u8(0..20), rng.u8(0..20));
     format!("/sent?events={events}&size={size}&pause={pause}&options={options}")
 }
@@ -155,7 +164,20 @@ fn options(rng: &mut Rng, mut option: impl FnMut(&mut Rng) -> String) -> String 
 
 /// There are as many as a third of the run has met each of, about.
 fn topic(rng: &mut Rng, run: &Run) -> String {
-    let kind = one(rng, &["log", "latest", "transient", "short", "quiet", "told", "any", "large", "numbers"]);
+    let kind = one(
+        rng,
+        &[
+            "log",
+            "latest",
+            "transient",
+            "short",
+            "quiet",
+            "told",
+            "any",
+            "large",
+            "numbers",
+        ],
+    );
     if kind == "large" || kind == "numbers" {
         return kind.to_owned();
     }

@@ -73,7 +73,11 @@ async fn shake_hands(
     socket: TcpStream,
     trusted: CertificateDer<'static>,
 ) -> TlsStream<TcpStream> {
-    let connected = within("a handshake", connector(protocols, trusted).connect(name(), socket)).await;
+    let connected = within(
+        "a handshake",
+        connector(protocols, trusted).connect(name(), socket),
+    )
+    .await;
     connected.unwrap()
 }
 

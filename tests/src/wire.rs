@@ -175,7 +175,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         if self.received.is_empty() {
             let socket = (&mut self.socket).take(most as u64);
             let mut socket = std::pin::pin!(socket);
-            let read = within("bytes", socket.read_buf(&mut self.received)).await.unwrap();
+            let read = within("bytes", socket.read_buf(&mut self.received))
+                .await
+                .unwrap();
             assert!(read > 0, "the connection has ended");
         }
         self.received.split_to(most.min(self.received.len())).len()

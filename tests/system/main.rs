@@ -11,6 +11,7 @@ mod browser;
 mod clients;
 mod cross_origin;
 mod disconnect;
+mod examples;
 mod guide;
 mod hub;
 mod keep_alive;

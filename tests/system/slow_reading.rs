@@ -34,7 +34,9 @@ async fn takes_a_large_event_slowly(request: &str, is_handed_over: bool) {
     let now = figures(addr).await;
     assert_eq!((now.streams, now.stalled), (1, 0));
     assert_eq!(now.handed_over, usize::from(is_handed_over));
-    SockRef::from(wire.socket()).set_recv_buffer_size(1024 * 1024).unwrap();
+    SockRef::from(wire.socket())
+        .set_recv_buffer_size(1024 * 1024)
+        .unwrap();
     while received < SIZE {
         received += wire.some(64 * 1024).await;
     }

@@ -33,7 +33,8 @@ use super::{
     span::panicked_before_the_head,
 };
 use crate::{
-    extract::is_reconnect_after_end, lifecycle::ending::no_content, log_limit::LogLimit, server::ServerContext,
+    extract::is_reconnect_after_end, lifecycle::ending::no_content, log_limit::LogLimit,
+    server::ServerContext,
 };
 
 /// A handler that has not opened its stream by then keeps a browser in `CONNECTING` without a sign.

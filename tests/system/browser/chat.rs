@@ -115,8 +115,10 @@ async fn ten_tabs_one_connection_history_private_messages_and_a_kick() {
     grace.run::<()>(kick).await;
     for tab in &tabs {
         ada.switch_to(tab).await;
-        ada.wait_until("return document.getElementById('why').textContent.startsWith('You have left, or were put out')")
-            .await;
+        ada.wait_until(
+            "return document.getElementById('why').textContent.startsWith('You have left, or were put out')",
+        )
+        .await;
     }
     grace
         .wait(people, |people: &Vec<String>| *people == ["Carol", "Grace (you)"])

@@ -1,9 +1,11 @@
 //! Rooms in which people talk: history on entry, who is here, private messages, and a kick.
 //!
-//! `cargo run --bin chat`
+//! `cargo run --bin chat`, or over HTTPS and HTTP/2 with a certificate of yours:
+//! `cargo run --bin chat -- --tls fullchain.pem,privkey.pem`
 
 mod people;
 mod rooms;
+mod tls;
 
 use std::io;
 
@@ -170,8 +172,11 @@ async fn page() -> impl Responder {
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
-    let listener = CommandLine::read("chat", None).listen();
-    println!("http://{}", listener.local_addr()?);
+    let command_line = CommandLine::read_with_option("chat", "--tls", "CERTIFICATE,KEY");
+    let tls = command_line.option.as_deref().map(tls::config).transpose()?;
+    let listener = command_line.listen();
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    println!("{scheme}://{}", listener.local_addr()?);
 
     let hub = Data::new(hub()?);
     let people = Data::new(People::default());
@@ -179,7 +184,7 @@ async fn main() -> io::Result<()> {
     for room in Room::ALL {
         actix_web::rt::spawn(room.tell_who_is_here(Hub::clone(&hub)));
     }
-    Server::new(move || {
+    let server = Server::new(move || {
         let chat = web::scope("/chat")
             // Requests that pages of other sites make are refused.
             .wrap(CrossOrigin::nobody())
@@ -199,8 +204,10 @@ async fn main() -> io::Result<()> {
             .service(page)
             .service(shared_event_source())
             .service(chat)
-    })
-    .listen(listener)?
-    .run()
-    .await
+    });
+    let server = match tls {
+        Some(config) => server.listen_rustls_0_23(listener, config)?,
+        None => server.listen(listener)?,
+    };
+    server.run().await
 }

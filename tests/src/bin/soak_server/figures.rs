@@ -2,7 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use actix_web::{Responder, get, web::{Data, Json}};
+use actix_web::{
+    Responder, get,
+    web::{Data, Json},
+};
 use serde_json::json;
 use sse_actix::stream_counts;
 
@@ -12,7 +15,9 @@ use super::{HEAP, Site};
 pub(super) async fn figures(site: Data<Site>) -> impl Responder {
     let stats = site.hub.stats();
     let topics = &stats.topics;
-    let present = topics.iter().map(|topic| site.hub.presence(topic.name.clone()).tags().len());
+    let present = topics
+        .iter()
+        .map(|topic| site.hub.presence(topic.name.clone()).tags().len());
     let kept = topics.iter().filter_map(|topic| topic.log.as_ref());
     let counts = stream_counts();
     Json(json!({

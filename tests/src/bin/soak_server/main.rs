@@ -67,7 +67,8 @@ async fn main() -> io::Result<()> {
     let shared = site.clone();
     let app = move || {
         // A literal.
-        let cross_origin = CrossOrigin::allow(["https://page.test"]).unwrap_or_else(|_| CrossOrigin::nobody());
+        let cross_origin =
+            CrossOrigin::allow(["https://page.test"]).unwrap_or_else(|_| CrossOrigin::nobody());
         App::new()
             .app_data(shared.clone())
             .wrap(Compress::default())
@@ -98,9 +99,7 @@ async fn main() -> io::Result<()> {
         .client_request_timeout(PATIENCE)
         .tls_handshake_timeout(PATIENCE)
         .bind_rustls_0_23(FREE, tls)?;
-    let actix = HttpServer::new(app)
-        .workers(1)
-        .client_request_timeout(PATIENCE);
+    let actix = HttpServer::new(app).workers(1).client_request_timeout(PATIENCE);
     let actix = for_streams(actix, &site.shutdown).bind_auto_h2c(FREE)?;
 
     let first = |addrs: Vec<SocketAddr>| addrs.first().copied().ok_or(io::ErrorKind::AddrNotAvailable);
@@ -116,7 +115,12 @@ fn hub() -> io::Result<Hub> {
     let few = || TopicOptions::log().max_events(20);
     let limit = NonZeroU32::new(60).ok_or(io::ErrorKind::InvalidInput)?;
     let hub = Hub::builder()
-        .log(MemoryLog::builder().max_topics(2_000).max_bytes(32 * 1024 * 1024).build())
+        .log(
+            MemoryLog::builder()
+                .max_topics(2_000)
+                .max_bytes(32 * 1024 * 1024)
+                .build(),
+        )
         .topic("numbers", TopicOptions::log().max_events(1_000))
         .topic("large", TopicOptions::log().max_bytes(1024 * 1024))
         .topics_with_prefix("log:", few().event("entry"))

@@ -57,7 +57,11 @@ pub(super) async fn stream(
 fn set(subscription: Subscription, name: &str, value: &str) -> Result<Subscription, Error> {
     let number = || value.parse::<u64>().map_err(ErrorBadRequest);
     let time = || Ok::<_, Error>(Duration::from_millis(number()?));
-    let shifted = |time: Duration| SystemTime::now().checked_add(time).ok_or_else(|| ErrorBadRequest("too late"));
+    let shifted = |time: Duration| {
+        SystemTime::now()
+            .checked_add(time)
+            .ok_or_else(|| ErrorBadRequest("too late"))
+    };
     Ok(match name {
         "filter" => subscription.filter::<Value>(|value| value.is_number()),
         "filter_names" => subscription.filter_names(|name| name.is_some()),
