@@ -71,6 +71,11 @@ static REPORTERS: Mutex<Vec<Reporter>> = Mutex::new(Vec::new());
 /// Tells the installed recorder all figures as they are now. Without a recorder it does nothing.
 ///
 /// Counters are told as their totals, so it does not matter how often this is called, or from where.
+///
+/// ```
+/// // Before a page of figures is rendered.
+/// sse_actix::metrics::report();
+/// ```
 pub fn report() {
     describe();
     let reporters = reporters().clone();

@@ -47,7 +47,7 @@ use crate::TopicName;
 ///   all before it, whatever thread it is called from. Every reader reads in that order. Sequences begin at 1
 ///   or later; they need not be without holes ([`Span::dense`]).
 /// - **Read after write.** Once an append has completed, every read that begins later finds the entry, unless
-///   retention has taken it.
+///   retention has deleted it.
 /// - **No hole in silence.** A read that cannot return everything after its start says so, in
 ///   [`Batch::resume`], and never returns a part as if it were the whole.
 /// - **Watchers are woken.** After an append is visible to readers, every waker that is registered for the
@@ -64,6 +64,8 @@ use crate::TopicName;
 ///   a key is remembered if and only if its record was appended.
 ///
 /// Both may complete at once or later: see [`Completion`]. The clock is passed in, as `now`.
+///
+/// [`MemoryLog`]'s example appends and reads. [`Ring`] and [`Watchers`] do most of what an implementation needs.
 pub trait Log: fmt::Debug + Send + Sync + 'static {
     /// Appends a record to a topic, unless its [`IdempotencyKey`] was appended before, and says where it is.
     fn append(
@@ -113,13 +115,31 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Lets go what is too old. Called now and then.
+    /// Deletes what is too old. Called now and then.
     fn maintain(&self, now: SystemTime) {
         let _ = now;
     }
 }
 
 /// Where a read starts.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use sse_actix_core::{Event, Limit, Log, MemoryLog, Record, Retention, Start, TopicName};
+///
+/// let (log, topic, now) = (MemoryLog::new(), TopicName::from_static("a"), SystemTime::UNIX_EPOCH);
+/// for text in ["1", "2", "3"] {
+///     let record = Record::event(&Event::data(text), None)?;
+///     log.append(&topic, record, &Retention::new(), now).into_ready().unwrap()?;
+/// }
+/// let read = |start| log.read(&topic, start, Limit::DEFAULT, now).into_ready().unwrap().unwrap();
+/// let data = |start| read(start).entries.iter().map(|entry| entry.data()).collect::<Vec<_>>();
+/// assert_eq!(data(Start::Oldest), ["1", "2", "3"]);
+/// assert_eq!(data(Start::Last(2)), ["2", "3"]);
+/// assert_eq!(data(Start::After(read(Start::Last(1)).start)), ["3"]);
+/// assert!(data(Start::Head).is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// After everything that is there.
@@ -135,6 +155,14 @@ pub enum Start {
 }
 
 /// How much one read returns at most.
+///
+/// ```
+/// use std::num::NonZeroUsize;
+/// use sse_actix_core::Limit;
+///
+/// let one = Limit { events: NonZeroUsize::MIN, ..Limit::DEFAULT };
+/// assert_eq!((one.events.get(), one.bytes), (1, 64 * 1024));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     /// Entries.
@@ -152,6 +180,8 @@ impl Limit {
 }
 
 /// What a read returns.
+///
+/// See [`MemoryLog`]'s example.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// How it could start.
@@ -167,6 +197,8 @@ pub struct Batch {
 }
 
 /// What is kept of one topic.
+///
+/// See [`Ring`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogStats {
     /// Which life of the log.
@@ -179,13 +211,21 @@ pub struct LogStats {
     pub events: usize,
     /// Memory they take, about.
     pub bytes: usize,
-    /// Entries that retention has taken.
-    pub evicted: u64,
+    /// Entries that retention has deleted.
+    pub deleted: u64,
     /// Idempotency keys that are remembered.
     pub once: OnceStats,
 }
 
 /// Whether a log can be reached. The default is that of a log in memory: always.
+///
+/// ```
+/// use sse_actix_core::LogHealth;
+///
+/// let health = LogHealth::new(false, 1, 20);
+/// assert_eq!((health.reachable, health.interruptions, health.pending), (false, 1, 20));
+/// assert!(LogHealth::default().reachable);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogHealth {

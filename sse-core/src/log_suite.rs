@@ -66,7 +66,7 @@ pub use self::{
 };
 use crate::Log;
 
-/// Makes logs for the suite, and says what time it is.
+/// Makes logs for the suite, and says what time it is. See [`log_suite`](mod@crate::log_suite)'s example.
 pub trait LogFactory {
     /// The log.
     type Log: Log;
@@ -101,7 +101,7 @@ pub trait LogFactory {
 /// Makes a `#[test]` of each promise of [`Log`](crate::Log), for the logs of a [`LogFactory`](crate::log_suite::LogFactory).
 ///
 /// The first argument is the path of a function that runs a future to its end, the second an expression that makes the
-/// factory, for each test another. See [`log_suite`](mod@crate::log_suite).
+/// factory, for each test another. See [`log_suite`](mod@crate::log_suite)'s example.
 #[macro_export]
 macro_rules! log_suite {
     ($block_on:path, $factory:expr $(,)?) => {

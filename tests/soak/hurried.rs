@@ -28,9 +28,11 @@ pub(crate) async fn come_and_go(site: Arc<Site>, run: Arc<Run>, mut rng: Rng) {
             _ => Server::Direct,
         };
         // Some addresses come more often than their limits allow.
-        let host = (rng.f32() * rng.f32() * rng.f32() * 100.0) as u8;
+        let most = rng.u8(1..=100);
+        let most = rng.u8(1..=most);
+        let host = rng.u8(1..=most);
         let network = if rng.u8(0..4) == 0 { 9 } else { 3 };
-        let from = [127, network, 0, host + 1];
+        let from = [127, network, 0, host];
         // What the server does with it is its business. That it goes on is seen by the honest clients.
         let _ = match rng.u8(0..10) {
             0 => over_http2(&site, server, from, &wish, &mut rng).await,

@@ -10,8 +10,6 @@ use crate::{
     site::{Figures, Site},
 };
 
-const MIB: f64 = 1024.0 * 1024.0;
-
 /// What was resident, each half second.
 pub(crate) struct Memory(Vec<u64>);
 
@@ -28,9 +26,9 @@ impl Memory {
             if elapsed >= next_line {
                 next_line = elapsed + Duration::from_secs(10);
                 println!(
-                    "{:4.0} s: {:.1} MiB resident, {descriptors} descriptors, {} connections so far",
+                    "{:4.0} s: {} KiB resident, {descriptors} descriptors, {} connections so far",
                     elapsed.as_secs_f64(),
-                    now as f64 / MIB,
+                    now / 1024,
                     run.opened()
                 );
             }
@@ -43,12 +41,12 @@ impl Memory {
     pub(crate) fn check(&self, start: &Figures, end: &Figures, run: &Run) {
         let is_short = run.plan.duration < Duration::from_secs(600);
         let third = self.0.len() / 3;
-        let highest = |seconds: &[u64]| seconds.iter().copied().max().unwrap() as f64 / MIB;
+        let highest = |seconds: &[u64]| seconds.iter().copied().max().unwrap() / 1024;
         let (second, last) = (highest(&self.0[third..2 * third]), highest(&self.0[2 * third..]));
-        println!("resident at most: {second:.1} MiB in the second third, {last:.1} MiB in the last");
+        println!("resident at most: {second} KiB in the second third, {last} KiB in the last");
         // In a short run, what all hostile clients may have behind their requests at once is more than 5 %.
-        let room = if is_short { CLIENTS as f64 / 16.0 } else { 0.0 };
-        assert!(last <= second * 1.05 + room, "it grows: {:?}", self.0);
+        let room = if is_short { 64 * CLIENTS } else { 0 };
+        assert!(last <= second + second / 20 + room, "it grows: {:?}", self.0);
 
         // A topic has a name, a log and figures.
         let of_topics = |figures: &Figures| figures.kept + figures.topics * 2_048;

@@ -92,8 +92,9 @@ impl Run {
         if nth >= self.plan.opens {
             return false;
         }
-        let part = nth as f64 / self.plan.opens as f64;
-        sleep_until(self.began + self.plan.duration.mul_f64(part)).await;
+        let nanos = self.plan.duration.as_nanos() * u128::from(nth) / u128::from(self.plan.opens);
+        let at = Duration::from_nanos(u64::try_from(nanos).unwrap());
+        sleep_until(self.began + at).await;
         // On a machine that is too busy the run takes longer.
         while self.is_crowded.load(Ordering::Relaxed) {
             sleep(Duration::from_millis(50)).await;

@@ -60,14 +60,15 @@ pub(crate) struct Left {
 
 impl Site {
     pub(crate) async fn start() -> (Child, Self) {
-        // It panics when it is asked to, which need not be read.
-        let program = env!("CARGO_BIN_EXE_soak_server");
-        let child = Child::start_silent(program, &[], Stdio::null()).await;
         #[derive(Deserialize)]
         struct Description {
             others: [SocketAddr; 2],
             certificate: Vec<u8>,
         }
+
+        // It panics when it is asked to, which need not be read.
+        let program = env!("CARGO_BIN_EXE_soak_server");
+        let child = Child::start_silent(program, &[], Stdio::null()).await;
         let description = ask(child.addr(), "GET /site").await;
         let Description { others, certificate } = serde_json::from_slice(&description).unwrap();
         let certificate = CertificateDer::from(certificate);

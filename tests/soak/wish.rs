@@ -1,6 +1,6 @@
 //! Requests with random topics, options, tags and ids.
 
-use std::{iter, sync::Mutex};
+use std::{fmt::Write as _, iter, sync::Mutex};
 
 use fastrand::Rng;
 
@@ -61,7 +61,7 @@ impl Wish {
             head.push_str("Content-Length: 0\r\n");
         }
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n").unwrap();
         }
         head + "\r\n"
     }
@@ -88,10 +88,10 @@ pub(crate) fn event(rng: &mut Rng, run: &Run) -> String {
         .unwrap();
     let mut path = format!("/publish?topic={topic}&size={}", rng.usize(1..300));
     if path.contains("latest:") {
-        path.push_str(&format!("&key=k{}", rng.u8(0..30)));
+        write!(path, "&key=k{}", rng.u8(0..30)).unwrap();
     }
     if rng.bool() {
-        path.push_str(&format!("&name={}", word(rng)));
+        write!(path, "&name={}", word(rng)).unwrap();
     }
     path
 }
@@ -181,7 +181,7 @@ fn topic(rng: &mut Rng, run: &Run) -> String {
     if kind == "large" || kind == "numbers" {
         return kind.to_owned();
     }
-    format!("{kind}:{}", rng.u64(0..run.plan.opens / 200 + 1))
+    format!("{kind}:{}", rng.u64(0..=run.plan.opens / 200))
 }
 
 /// One that was sent, one that was tampered with, or anything.

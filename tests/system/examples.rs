@@ -15,7 +15,10 @@ fn files(certificate: &Path, key: &Path) -> String {
 async fn the_chat_serves_https_with_the_files_that_are_named() {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let (certificate, key) = (folder.path().join("fullchain.pem"), folder.path().join("privkey.pem"));
+    let (certificate, key) = (
+        folder.path().join("fullchain.pem"),
+        folder.path().join("privkey.pem"),
+    );
     fs::write(&certificate, cert.pem()).unwrap();
     fs::write(&key, signing_key.serialize_pem()).unwrap();
     let named = files(&certificate, &key);

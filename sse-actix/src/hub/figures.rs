@@ -97,7 +97,7 @@ impl PatternFigures {
     }
 }
 
-pub(super) fn evicted(reason: Eviction, streams: u64) {
+pub(super) fn count_evictions(reason: Eviction, streams: u64) {
     if let Some(counter) = EVICTIONS.get(reason as usize) {
         counter.fetch_add(streams, Ordering::Relaxed);
     }

@@ -22,6 +22,7 @@ use self::published::Published;
 use super::{Hub, TopicOptions};
 
 /// Where to publish `T`s as JSON: one topic of a [`Hub`], made by [`Hub::topic`]. Cheap to make and to clone.
+/// See [`Topic::publish`]'s example.
 pub struct Topic<T: ?Sized> {
     publisher: Publisher,
     of: PhantomData<fn(&T)>,
@@ -29,6 +30,20 @@ pub struct Topic<T: ?Sized> {
 
 /// Where to publish [`Event`]s as they are, without an id of their own: one topic of a [`Hub`], made by
 /// [`Hub::raw`]. Cheap to make and to clone.
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use sse_actix::{Event, Hub};
+///
+/// let hub = Hub::new()?;
+/// let news = hub.raw("news");
+/// news.publish(Event::data("hello").event("greeting")).await?;
+/// news.publish_keyed("ACME", Event::data("101.5").event("tick")).await?;
+/// news.publish_blocking(Event::data("from code that is not async"))?;
+/// news.publish_keyed_blocking("ACME", Event::data("101.6").event("tick"))?;
+/// assert_eq!(hub.stats().topic(news.name().as_str()).unwrap().published, 4);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct RawTopic(Publisher);
 
@@ -122,7 +137,10 @@ impl<T: Serialize + ?Sized> Topic<T> {
     /// use sse_actix::{Hub, TopicOptions};
     ///
     /// let hub = Hub::builder().topic("news", TopicOptions::log()).build()?;
-    /// hub.topic("news").publish("text").await?;
+    /// let news = hub.topic("news");
+    /// news.publish("text").await?;
+    /// assert_eq!(news.name().as_str(), "news");
+    ///
     /// hub.topic("news").publish(&[1, 2]).await?;
     /// assert_eq!(hub.stats().topic("news").unwrap().log.unwrap().events, 2);
     /// # Ok(()) }
@@ -166,6 +184,7 @@ impl<T: Serialize + ?Sized> Topic<T> {
     /// let hub = sse_actix::Hub::new()?;
     /// let news = hub.topic("news");
     /// std::thread::spawn(move || news.publish_blocking("from a thread")).join().unwrap()?;
+    /// hub.topic("prices").publish_keyed_blocking("ACME", &101.5)?;
     /// assert_eq!(hub.stats().topic("news").unwrap().published, 1);
     /// # Ok(()) }
     /// ```
@@ -266,6 +285,15 @@ impl fmt::Debug for RawTopic {
 }
 
 /// Why an event was not published, or may not have been.
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), sse_actix::HubError> {
+/// use sse_actix::{Event, Hub, PublishError};
+///
+/// let published = Hub::new()?.raw("news").publish(Event::data("hello").id(7)).await;
+/// assert!(matches!(published, Err(PublishError::OwnId(_))));
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PublishError {

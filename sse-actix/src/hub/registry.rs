@@ -1,6 +1,6 @@
 //! What all workers share.
 
-mod topic_table;
+mod known_topics;
 
 use std::{
     any::Any,
@@ -17,7 +17,7 @@ use std::{
 
 use sse_actix_core::{AppendError, ClusterMessage, Log, LogError, OnceStats, TopicName, Watch, Watchers};
 
-use self::topic_table::TopicTable;
+use self::known_topics::KnownTopics;
 #[cfg(feature = "metrics")]
 use super::figures::PatternFigures;
 use super::{
@@ -37,10 +37,10 @@ pub(super) struct HubShared {
     pub(super) limits: Arc<Limits>,
     pub(super) tags: TagIndex,
     pub(super) counters: Counters,
-    topics: RwLock<TopicTable<TopicName, Arc<TopicState>>>,
+    topics: RwLock<KnownTopics<TopicName, Arc<TopicState>>>,
     /// How many interruptions of the log were told so far.
     #[cfg(feature = "metrics")]
-    pub(super) told_interruptions: AtomicU64,
+    pub(super) reported_interruptions: AtomicU64,
     /// Each worker may say that the log panics.
     log_panics: LogLimit,
     /// The last [`HubHandle`] is gone.
@@ -111,7 +111,7 @@ impl HubShared {
             counters: Counters::default(),
             topics: RwLock::default(),
             #[cfg(feature = "metrics")]
-            told_interruptions: AtomicU64::new(0),
+            reported_interruptions: AtomicU64::new(0),
             log_panics: LogLimit::new(),
             is_closed: AtomicBool::new(false),
             workers: Watchers::default(),
@@ -165,11 +165,11 @@ impl HubShared {
         match message {
             ClusterMessage::Revoked { tag, within } => {
                 let streams = self.tags.revoke_older(&tag, within);
-                self.evicted(Eviction::Revoked, streams as u64);
+                self.count_evictions(Eviction::Revoked, streams as u64);
             }
             ClusterMessage::RevokedUnknown => {
                 let streams = self.tags.reauthenticate_all();
-                self.evicted(Eviction::Revoked, streams as u64);
+                self.count_evictions(Eviction::Revoked, streams as u64);
                 tracing::warn!(
                     target: "sse_actix", streams,
                     "what other nodes have revoked is not known; all streams with a tag end, to be allowed anew"
@@ -197,10 +197,10 @@ impl HubShared {
     }
 
     /// Counts streams that the hub has ended.
-    pub(super) fn evicted(&self, reason: Eviction, streams: u64) {
-        self.counters.evicted(reason, streams);
+    pub(super) fn count_evictions(&self, reason: Eviction, streams: u64) {
+        self.counters.count_evictions(reason, streams);
         #[cfg(feature = "metrics")]
-        super::figures::evicted(reason, streams);
+        super::figures::count_evictions(reason, streams);
     }
 
     pub(super) fn stats(&self) -> HubStats {
@@ -305,7 +305,7 @@ impl TopicState {
 }
 
 impl Counters {
-    pub(super) fn evicted(&self, reason: Eviction, streams: u64) {
+    pub(super) fn count_evictions(&self, reason: Eviction, streams: u64) {
         if let Some(counter) = self.0.get(reason as usize) {
             counter.fetch_add(streams, Ordering::Relaxed);
         }

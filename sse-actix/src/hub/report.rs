@@ -41,7 +41,7 @@ fn report() {
     for hub in &hubs {
         let health = hub.log.health();
         let before = hub
-            .told_interruptions
+            .reported_interruptions
             .fetch_max(health.interruptions, Ordering::Relaxed);
         INTERRUPTIONS.fetch_add(health.interruptions.saturating_sub(before), Ordering::Relaxed);
         is_ready &= health.reachable;

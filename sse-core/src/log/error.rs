@@ -3,6 +3,18 @@ use std::{error::Error, fmt};
 type Source = Box<dyn Error + Send + Sync>;
 
 /// Why a record was not appended, or may not have been.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use sse_actix_core::{AppendError, Event, Log, MemoryLog, Record, Retention, TopicName};
+///
+/// let retention = Retention::new().max_bytes(1_000);
+/// let record = Record::event(&Event::data("x".repeat(1_000)), None)?;
+/// let topic = TopicName::from_static("a");
+/// let appended = MemoryLog::new().append(&topic, record, &retention, SystemTime::UNIX_EPOCH);
+/// assert!(matches!(appended.into_ready().unwrap(), Err(AppendError::TooLarge { limit: 1_000, .. })));
+/// # Ok::<(), sse_actix_core::RecordError>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AppendError {
@@ -51,6 +63,14 @@ impl Error for AppendError {
 }
 
 /// A log could not be read. It may be tried again.
+///
+/// ```
+/// use std::error::Error;
+/// use sse_actix_core::LogError;
+///
+/// let error = LogError::new("connection refused");
+/// assert_eq!(error.source().unwrap().to_string(), "connection refused");
+/// ```
 #[derive(Debug)]
 pub struct LogError(Source);
 

@@ -52,7 +52,7 @@ fn check(key: &str) -> Result<(), IdempotencyKeyError> {
     fault.map_or(Ok(()), |fault| Err(IdempotencyKeyError(fault)))
 }
 
-/// Why a string cannot be an [`IdempotencyKey`].
+/// Why a string cannot be an [`IdempotencyKey`]. See [`IdempotencyKey`]'s example.
 ///
 /// As an error of a handler it is answered 400, since such a key is what a client has sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

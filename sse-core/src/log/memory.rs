@@ -1,3 +1,4 @@
+mod builder;
 mod keys;
 mod keys_of_forgotten;
 mod table;
@@ -12,6 +13,7 @@ use std::{
     time::SystemTime,
 };
 
+pub use self::builder::MemoryLogBuilder;
 use self::{keys::RememberedKeys, keys_of_forgotten::KeysOfForgotten, table::TopicTable};
 use super::{
     AppendError, Appended, Batch, Completion, Epoch, Keep, Limit, Log, LogError, LogStats, OnceStats,
@@ -68,15 +70,6 @@ struct Kept {
     keys: Option<Box<RememberedKeys>>,
 }
 
-/// Bounds of a [`MemoryLog`].
-#[derive(Debug, Clone)]
-#[must_use]
-pub struct MemoryLogBuilder {
-    max_bytes: usize,
-    max_topics: usize,
-    max_key_bytes: usize,
-}
-
 impl MemoryLog {
     /// A log with the default bounds.
     pub fn new() -> Self {
@@ -84,25 +77,40 @@ impl MemoryLog {
     }
 
     /// To set other bounds.
+    ///
+    /// See [`MemoryLogBuilder`]'s example.
     pub fn builder() -> MemoryLogBuilder {
-        MemoryLogBuilder {
-            max_bytes: 256 * 1024 * 1024,
-            max_topics: 100_000,
-            max_key_bytes: 64 * 1024 * 1024,
+        MemoryLogBuilder::new()
+    }
+
+    fn with_bounds(bounds: MemoryLogBuilder) -> Self {
+        Self {
+            topics: RwLock::default(),
+            bytes: AtomicUsize::new(0),
+            key_bytes: AtomicUsize::new(0),
+            bounds,
+            lives: AtomicU64::new(0),
+            random: RandomState::new(),
         }
     }
 
     /// Bytes of memory that the entries of all topics take, about.
+    ///
+    /// See [`MemoryLogBuilder`]'s example.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
     /// Bytes of memory that the idempotency keys of all topics take, about.
+    ///
+    /// See [`MemoryLogBuilder`]'s example.
     pub fn key_bytes(&self) -> usize {
         self.key_bytes.load(Ordering::Relaxed)
     }
 
     /// How many topics it knows.
+    ///
+    /// See [`MemoryLogBuilder`]'s example.
     pub fn topics(&self) -> usize {
         self.read_topics(TopicTable::len)
     }
@@ -116,7 +124,7 @@ impl MemoryLog {
         if let Some(topic) = topics.get(name) {
             return Arc::clone(topic);
         }
-        let forgotten = topics.make_room(self.bounds.max_topics);
+        let forgotten = topics.make_room(self.bounds.topics);
         self.bytes.fetch_sub(forgotten.bytes, Ordering::Relaxed);
         // Two lives of one topic differ by when they began, and two logs by their random state.
         let life = self.lives.fetch_add(1, Ordering::Relaxed);
@@ -138,13 +146,13 @@ impl MemoryLog {
     fn make_room(&self) {
         let mut topics = self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>());
         topics.sort_by_cached_key(|topic| topic.kept().ring.bytes());
-        let goal = self.bounds.max_bytes / 8 * 7;
+        let goal = self.bounds.bytes / 8 * 7;
         for topic in topics.iter().rev() {
             let half = topic.kept().ring.bytes() / 2;
             self.change(topic, |kept| {
                 let mut left = self.bytes().saturating_sub(goal);
                 while left > 0 && kept.ring.bytes() > half {
-                    match kept.ring.evict_oldest() {
+                    match kept.ring.delete_oldest() {
                         Some(freed) => left = left.saturating_sub(freed),
                         None => break,
                     }
@@ -159,7 +167,7 @@ impl MemoryLog {
     /// Forgets keys, down to seven eighths of the bound: those of topics that are forgotten, then the oldest keys of the
     /// topics that have most.
     fn make_room_for_keys(&self) {
-        let goal = self.bounds.max_key_bytes / 8 * 7;
+        let goal = self.bounds.key_bytes / 8 * 7;
         self.change_keys_of_forgotten(|keys| keys.push_out(self.key_bytes().saturating_sub(goal)));
         let mut topics = self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>());
         topics.sort_by_cached_key(|topic| topic.kept().key_bytes());
@@ -209,7 +217,7 @@ impl Log for MemoryLog {
         now: SystemTime,
     ) -> Completion<Result<Appended, AppendError>> {
         let bytes = Entry::weight_of(&record);
-        let limit = retention.bytes().min(self.bounds.max_bytes / 2);
+        let limit = retention.bytes().min(self.bounds.bytes / 2);
         if bytes > limit {
             return Completion::ready(Err(AppendError::TooLarge { bytes, limit }));
         }
@@ -219,10 +227,10 @@ impl Log for MemoryLog {
         let topic = self.topic(name, true, now);
         let appended = self.change(&topic, |kept| kept.append(record, retention, now));
         if !appended.repeated {
-            if self.key_bytes() > self.bounds.max_key_bytes {
+            if self.key_bytes() > self.bounds.key_bytes {
                 self.make_room_for_keys();
             }
-            if self.bytes() > self.bounds.max_bytes {
+            if self.bytes() > self.bounds.bytes {
                 self.make_room();
             }
             topic.watchers.wake();
@@ -348,49 +356,6 @@ impl Kept {
         Appended {
             position,
             repeated: false,
-        }
-    }
-}
-
-impl MemoryLogBuilder {
-    /// Bytes of memory that the entries of all topics may take, about. Default: 256 MiB.
-    pub fn max_bytes(mut self, bytes: usize) -> Self {
-        self.max_bytes = bytes;
-        self
-    }
-
-    /// How many topics it knows at most. Default: 100,000.
-    ///
-    /// At the bound, each new topic makes it forget one that has no readers: one of which nothing is kept, or else the
-    /// one that has been silent for longest of the 16 that it looks at. Each time it looks at others, so that it comes
-    /// round to all. What was kept of a forgotten topic is gone, and clients that come back to it are told of a gap.
-    ///
-    /// A topic that has readers is not forgotten, whatever the bound. If all 16 have readers, none is forgotten for the
-    /// moment, so where nearly all topics have readers there may be a fifteenth more than the bound says.
-    pub fn max_topics(mut self, topics: usize) -> Self {
-        self.max_topics = topics;
-        self
-    }
-
-    /// Bytes of memory that the idempotency keys of all topics may take, about. Default: 64 MiB, which is more than 300,000
-    /// keys of 40 bytes.
-    ///
-    /// Above it, the topics with the most keys forget their oldest ones, before the time of their
-    /// [window](crate::OnceWindow): [`OnceStats::cut_at`](crate::OnceStats::cut_at) says since when keys are complete.
-    pub fn max_key_bytes(mut self, bytes: usize) -> Self {
-        self.max_key_bytes = bytes;
-        self
-    }
-
-    /// The log.
-    pub fn build(self) -> MemoryLog {
-        MemoryLog {
-            topics: RwLock::default(),
-            bytes: AtomicUsize::new(0),
-            key_bytes: AtomicUsize::new(0),
-            bounds: self,
-            lives: AtomicU64::new(0),
-            random: RandomState::new(),
         }
     }
 }

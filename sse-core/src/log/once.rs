@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Position;
 
-/// What a log has done with a record.
+/// What a log has done with a record. See [`Record::once`](crate::Record::once)'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
     /// Where the record is; of a repeated one, where the first with its key was appended.
@@ -20,10 +20,10 @@ pub struct Appended {
 /// use std::time::Duration;
 /// use sse_actix_core::{OnceWindow, Retention};
 ///
-/// let window = OnceWindow::new().max_age(Duration::from_secs(3_600));
+/// let window = OnceWindow::new().max_age(Duration::from_secs(3_600)).max_keys(1_000);
 /// let retention = Retention::new().max_events(1).once_within(window);
 /// assert_eq!(retention.once_window().age(), Duration::from_secs(3_600));
-/// assert_eq!(retention.once_window().keys(), 100_000);
+/// assert_eq!(retention.once_window().keys(), 1_000);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -72,7 +72,7 @@ impl Default for OnceWindow {
 }
 
 /// What is remembered of a topic's [`IdempotencyKey`](crate::IdempotencyKey)s, as far as it is known here. All zero where
-/// none was used.
+/// none was used. See [`reach`](Self::reach)'s example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OnceStats {
     /// Keys that are remembered.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::OnceWindow;
 
-/// For how long a topic's events are kept: whichever bound is reached first takes the oldest.
+/// For how long a topic's events are kept: the bound that is reached first deletes the oldest.
 ///
 /// ```
 /// use std::time::Duration;
@@ -10,7 +10,10 @@ use super::OnceWindow;
 ///
 /// let retention = Retention::new().max_events(100).max_age(Duration::from_secs(60));
 /// assert_eq!((retention.events(), retention.bytes()), (100, 4 * 1024 * 1024));
-/// assert_eq!(retention.keeps(), Keep::Every);
+/// assert_eq!((retention.age(), retention.keeps()), (Duration::from_secs(60), Keep::Every));
+///
+/// let latest = Retention::new().keep(Keep::LatestPerKey).max_bytes(1024);
+/// assert_eq!((latest.bytes(), latest.keeps()), (1024, Keep::LatestPerKey));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
@@ -22,7 +25,7 @@ pub struct Retention {
     once_window: OnceWindow,
 }
 
-/// What of a topic is kept.
+/// What of a topic is kept. See [`Retention`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// Every event.
@@ -68,7 +71,7 @@ impl Retention {
     }
 
     /// For how long idempotency keys are remembered, whatever becomes of their events. Default: ten minutes, and 100,000
-    /// keys.
+    /// keys. See [`OnceWindow`]'s example.
     pub const fn once_within(mut self, window: OnceWindow) -> Self {
         self.once_window = window;
         self
@@ -94,7 +97,7 @@ impl Retention {
         self.age
     }
 
-    /// For how long idempotency keys are remembered.
+    /// For how long idempotency keys are remembered. See [`OnceWindow`]'s example.
     pub const fn once_window(&self) -> OnceWindow {
         self.once_window
     }

@@ -103,7 +103,7 @@ struct Model {
     /// Each position that there was, the one before the first among them.
     positions: Vec<Position>,
     /// The newest that retention has taken.
-    evicted: u64,
+    last_deleted: u64,
     has_replaced: bool,
     keys: Vec<(String, Position, SystemTime)>,
 }
@@ -121,7 +121,7 @@ impl Model {
         Self {
             kept: Vec::new(),
             positions: vec![begin],
-            evicted: begin.sequence,
+            last_deleted: begin.sequence,
             has_replaced: false,
             keys: Vec::new(),
         }
@@ -163,7 +163,7 @@ impl Model {
     fn trim(&mut self, retention: &Retention, now: SystemTime) {
         let is_too_old = |kept: &Kept| now.duration_since(kept.at).unwrap_or_default() > retention.age();
         while self.kept.len() > retention.events() || self.kept.first().is_some_and(is_too_old) {
-            self.evicted = self.kept.remove(0).sequence;
+            self.last_deleted = self.kept.remove(0).sequence;
         }
     }
 
@@ -171,19 +171,20 @@ impl Model {
         let head = self.positions.last().map_or(0, |head| head.sequence);
         let (resume, after) = match start {
             Start::Head => (Resume::Live, head),
-            Start::Oldest => (Resume::Live, self.evicted),
-            Start::Unknown => (Resume::Unknown, self.evicted),
+            Start::Oldest => (Resume::Live, self.last_deleted),
+            Start::Unknown => (Resume::Unknown, self.last_deleted),
             Start::Last(events) => {
                 let before = self.kept.len().checked_sub(events + 1);
                 let before = before.map(|before| self.kept[before].sequence);
-                (Resume::Live, before.unwrap_or(self.evicted))
+                (Resume::Live, before.unwrap_or(self.last_deleted))
             }
-            Start::After(position) if position.sequence < self.evicted => {
-                let is_gone =
-                    |gone: &&Position| gone.sequence > position.sequence && gone.sequence <= self.evicted;
+            Start::After(position) if position.sequence < self.last_deleted => {
+                let is_gone = |gone: &&Position| {
+                    gone.sequence > position.sequence && gone.sequence <= self.last_deleted
+                };
                 let missed = self.positions.iter().filter(is_gone).count() as u64;
                 let missed = (!self.has_replaced).then_some(missed);
-                (Resume::Gap { missed }, self.evicted)
+                (Resume::Gap { missed }, self.last_deleted)
             }
             Start::After(position) => (Resume::From, position.sequence),
         };

@@ -126,7 +126,7 @@ pub async fn stats_say_what_is_kept<F: LogFactory>(factory: &F) {
         (4, Some(bench.position(0).sequence))
     );
     assert!(stats.bytes > 0);
-    assert_eq!(stats.evicted, 0);
+    assert_eq!(stats.deleted, 0);
     for (read, behind) in [(0, 3), (2, 1), (3, 0)] {
         assert_eq!(bench.log.behind(&bench.topic, bench.position(read)), behind);
     }

@@ -21,7 +21,7 @@ use crate::{
 enum Step {
     Append { key: Option<u8>, len: usize },
     Trim(Retention),
-    EvictOldest,
+    DeleteOldest,
     Keep(Keep),
     Pass(u64),
     SetClockBack(u64),
@@ -47,7 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (option::of(0u8..4), 0usize..150).prop_map(|(key, len)| Step::Append { key, len }),
         2 => retention().prop_map(Step::Trim),
-        1 => Just(Step::EvictOldest),
+        1 => Just(Step::DeleteOldest),
         1 => keep().prop_map(Step::Keep),
         2 => (0u64..300).prop_map(Step::Pass),
         1 => (0u64..1_000).prop_map(Step::SetClockBack),
@@ -131,7 +131,7 @@ fn check_stats(stats: LogStats, model: &Model, life: u64) {
         oldest: model.oldest(),
         events: model.len(),
         bytes: model.bytes(),
-        evicted: model.evictions,
+        deleted: model.deletions,
         once: OnceStats::default(),
     };
     assert_eq!(stats, expected);
@@ -142,10 +142,10 @@ proptest! {
 
     #[test]
     fn a_ring_is_what_the_model_is(
-        first in keep(), evicted in prop_oneof![Just(0u64), 1u64..12], steps in vec(step(), 0..40), limit in limits(),
+        first in keep(), last_deleted in prop_oneof![Just(0u64), 1u64..12], steps in vec(step(), 0..40), limit in limits(),
     ) {
-        let mut ring = Ring::new(epoch(1), first, evicted, true);
-        let mut model = Model::new(epoch(1), first, evicted);
+        let mut ring = Ring::new(epoch(1), first, last_deleted, true);
+        let mut model = Model::new(epoch(1), first, last_deleted);
         let mut now = 0;
         for step in steps {
             match step {
@@ -160,7 +160,7 @@ proptest! {
                     ring.trim(&retention, at(now));
                     model.trim(&retention, at(now));
                 }
-                Step::EvictOldest => prop_assert_eq!(ring.evict_oldest(), model.evict_oldest()),
+                Step::DeleteOldest => prop_assert_eq!(ring.delete_oldest(), model.delete_oldest()),
                 Step::Keep(keep) => {
                     ring.keep(keep);
                     model.keep(keep);
@@ -306,7 +306,7 @@ fn the_times_of_a_topic_never_go_back() {
     let times = [500, 200, 300, 600, 100].map(|millis| ring.append(record("x", None), at(millis)).at());
     assert_eq!(times, [500, 500, 500, 600, 600].map(at));
     // Nor do they begin anew when nothing is left, or something else is kept.
-    while ring.evict_oldest().is_some() {}
+    while ring.delete_oldest().is_some() {}
     ring.keep(Keep::LatestPerKey);
     assert_eq!(ring.append(record("x", Some("a")), at(0)).at(), at(600));
 }
@@ -356,8 +356,8 @@ fn an_entry_of_elsewhere_that_is_not_beyond_the_head_is_left_out() {
     }
     assert_eq!((ring.len(), ring.span().head), (2, 3));
     // With holes in its sequences it cannot count what is gone.
-    ring.evict_oldest();
-    ring.evict_oldest();
+    ring.delete_oldest();
+    ring.delete_oldest();
     let start = Start::After(Position {
         epoch: epoch(1),
         sequence: 1,
@@ -389,6 +389,6 @@ fn a_key_of_which_nothing_is_kept_is_not_remembered() {
     let mut ring = Ring::new(epoch(1), Keep::LatestPerKey, 0, true);
     ring.append(record("x", Some("one of very many")), at(0));
     assert!(format!("{ring:?}").contains("one of very many"));
-    ring.evict_oldest();
+    ring.delete_oldest();
     assert!(!format!("{ring:?}").contains("one of very many"), "{ring:?}");
 }

@@ -5,6 +5,20 @@ use super::{PublishError, RawTopic, Topic, published::Published};
 
 /// A topic, and the key of the one event that is published through it: however often that is done, the event is
 /// there once. Made by [`Topic::once`] and [`RawTopic::once`]. Cheap to make and to clone.
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use sse_actix::{Event, Hub, IdempotencyKey};
+///
+/// let hub = Hub::new()?;
+/// let key = IdempotencyKey::try_from("order 7")?;
+/// let order = hub.raw("orders").once(&key);
+/// let first = order.publish(Event::data("two pizzas")).await?;
+/// assert!(order.publish_keyed("table 3", Event::data("two pizzas")).await?.repeated);
+/// assert!(order.publish_blocking(Event::data("two pizzas"))?.repeated);
+/// assert_eq!(order.publish_keyed_blocking("table 3", Event::data("two pizzas"))?.id, first.id);
+/// # Ok(()) }
+/// ```
 #[must_use = "nothing is published yet"]
 #[derive(Debug, Clone)]
 pub struct Once<P> {
@@ -43,7 +57,7 @@ impl<T: ?Sized> Topic<T> {
 }
 
 impl RawTopic {
-    /// To publish an event once, like [`Topic::once`].
+    /// To publish an event once, like [`Topic::once`]. See [`Once`]'s example.
     pub fn once(&self, key: &IdempotencyKey) -> Once<Self> {
         Once {
             topic: self.clone(),

@@ -1,6 +1,6 @@
 use sse_actix_core::EventId;
 
-/// What has become of an event that was published [once](crate::Topic::once).
+/// What has become of an event that was published [once](crate::Topic::once). See [`Once`](crate::Once)'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {
