@@ -11,7 +11,7 @@ use fastrand::Rng;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// More descriptors than this the server has only if it does not come to close what was left.
-const CROWD: usize = 2_000;
+const CROWD: usize = 800;
 
 /// What the environment asks for.
 #[derive(Debug, Clone, Copy)]
