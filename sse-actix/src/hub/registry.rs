@@ -8,7 +8,7 @@ use std::{
     error::Error,
     ops::Deref,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, LazyLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
@@ -41,8 +41,6 @@ pub(super) struct HubShared {
     /// How many interruptions of the log were told so far.
     #[cfg(feature = "metrics")]
     pub(super) reported_interruptions: AtomicU64,
-    /// Each worker may say that the log panics.
-    log_panics: LogLimit,
     /// The last [`HubHandle`] is gone.
     is_closed: AtomicBool,
     /// The workers, which look at `is_closed` when they are woken.
@@ -112,7 +110,6 @@ impl HubShared {
             topics: RwLock::default(),
             #[cfg(feature = "metrics")]
             reported_interruptions: AtomicU64::new(0),
-            log_panics: LogLimit::new(),
             is_closed: AtomicBool::new(false),
             workers: Watchers::default(),
         }
@@ -190,7 +187,8 @@ impl HubShared {
 
     /// Tells that a function of the log has panicked, without which streams go on.
     pub(super) fn log_panicked(&self, function: &'static str, panic: &(dyn Any + Send)) {
-        if let Some(left_out) = self.log_panics.take() {
+        static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+        if let Some(left_out) = LIMIT.take() {
             let error = panic_message(panic);
             tracing::error!(target: "sse_actix", function, error, left_out, "a hub's log panicked");
         }
