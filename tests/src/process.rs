@@ -83,6 +83,18 @@ impl Example {
         }
     }
 
+    /// Starts one that has to end by itself, and returns what it says of its errors.
+    ///
+    /// # Panics
+    ///
+    /// If it serves instead, or ends as if nothing were wrong.
+    pub fn refused(name: &str, arguments: &[&OsStr]) -> String {
+        let mut command = Command::new(program(name));
+        let output = command.arg("--port").arg("0").args(arguments).output().unwrap();
+        assert!(!output.status.success(), "{name} {arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     /// What it prints behind `word`, in one of the lines after its address.
     ///
     /// # Panics

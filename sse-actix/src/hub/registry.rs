@@ -3,11 +3,12 @@
 mod known_topics;
 
 use std::{
+    any::Any,
     collections::HashMap,
     error::Error,
     ops::Deref,
     sync::{
-        Arc, OnceLock, PoisonError, RwLock,
+        Arc, LazyLock, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
@@ -29,7 +30,7 @@ use super::{
     topic_of::{EventsType, TopicTypeError},
     topic_options::TopicOptions,
 };
-use crate::log_limit::LogLimit;
+use crate::{log_limit::LogLimit, stream::span::panic_message};
 
 pub(super) struct HubShared {
     /// Tells this hub from others on a thread.
@@ -199,6 +200,15 @@ impl HubShared {
     pub(super) fn topics(&self) -> Vec<Arc<TopicState>> {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         topics.iter().cloned().collect()
+    }
+
+    /// Tells that a function of the log has panicked, without which streams go on.
+    pub(super) fn log_panicked(&self, function: &'static str, panic: &(dyn Any + Send)) {
+        static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+        if let Some(left_out) = LIMIT.take() {
+            let error = panic_message(panic);
+            tracing::error!(target: "sse_actix", function, error, left_out, "a hub's log panicked");
+        }
     }
 
     /// Counts streams that the hub has ended.

@@ -185,11 +185,9 @@ impl<S: Source> MessageBody for StreamBody<S> {
         let this = self.as_mut().project();
         if let Some(chunk) = this.buffer.take() {
             let portion = this.source.as_ref().and_then(Source::chunk_limit);
-            let most = portion.unwrap_or(HIGH_WATER);
-            let chunk = if chunk.len() > most + OVERSHOOT && is_copied(this.guards, this.source.as_ref()) {
-                this.buffer.split(chunk, most)
-            } else {
-                chunk
+            let chunk = match largest_piece(this.guards.carrier, portion, this.source.as_ref()) {
+                Some(most) if chunk.len() > most + OVERSHOOT => this.buffer.split(chunk, most),
+                _ => chunk,
             };
             this.timer.sent();
             this.span.wrote(chunk.len(), this.buffer.emitted());
@@ -223,6 +221,7 @@ impl<S: Source> StreamBody<S> {
             EndState::Running | EndState::End(_) => {
                 let drains = end_state != EndState::Running && source.stop_at_current_head();
                 if this.buffer.has_rest() {
+                    source.client_reads();
                     // The rest leaves first, so that the source has the whole buffer.
                     return false;
                 }
@@ -308,10 +307,17 @@ fn opening(options: &StreamOptions, plain: bool, buffer: &EventBuffer) -> Bytes 
     }
 }
 
-/// Whether what carries the stream copies a chunk before it writes it, as actix's dispatcher does on HTTP/1. It gets a
-/// large chunk in pieces, so that it copies one of them at a time.
-fn is_copied(guards: &StreamGuards, source: Option<&impl Source>) -> bool {
-    guards.carrier != Carrier::Http2 && !source.is_some_and(Source::is_handed_over)
+/// How large the pieces are in which a large chunk leaves; `None` if it leaves whole.
+fn largest_piece(carrier: Carrier, portion: Option<usize>, source: Option<&impl Source>) -> Option<usize> {
+    if source.is_some_and(Source::is_handed_over) {
+        return None;
+    }
+    match carrier {
+        // A client that takes the next piece is seen to read, which a hub wants to know.
+        Carrier::Http2 => portion.map(|_| HIGH_WATER),
+        // actix's dispatcher copies a chunk before it writes it, so it copies one piece at a time.
+        _ => Some(portion.unwrap_or(HIGH_WATER)),
+    }
 }
 
 fn keep_alive_bytes(named: Option<&(Bytes, EventName)>) -> Bytes {

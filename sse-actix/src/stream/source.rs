@@ -71,6 +71,9 @@ pub(crate) trait Source: Unpin {
         None
     }
 
+    /// Its client has taken a part of what it was sent before, and is about to be sent more of that.
+    fn client_reads(&self) {}
+
     /// Whether it ends by itself, so that a plain stream is given time for it when the server shuts down.
     fn may_finish(&self) -> bool {
         true

@@ -1,9 +1,11 @@
 //! Rooms in which people talk: history on entry, who is here, private messages, and a kick.
 //!
-//! `cargo run --bin chat`
+//! `cargo run --bin chat`, or over HTTPS and HTTP/2 with a certificate of yours:
+//! `cargo run --bin chat -- --tls fullchain.pem,privkey.pem`
 
 mod people;
 mod rooms;
+mod tls;
 
 use std::io;
 
@@ -109,20 +111,34 @@ async fn enter(person: Json<Named>, people: Data<People>) -> Result<HttpResponse
     let session = people
         .enter(&name)?
         .ok_or_else(|| ErrorConflict("somebody here has that name"))?;
-    let cookie = Cookie::build(SESSION, session)
+    Ok(HttpResponse::Created()
+        .cookie(session_cookie(session))
+        .json(json!({ "name": name })))
+}
+
+fn session_cookie(session: String) -> Cookie<'static> {
+    Cookie::build(SESSION, session)
         .path("/")
         .http_only(true)
         .same_site(SameSite::Strict)
-        .finish();
-    Ok(HttpResponse::Created()
-        .cookie(cookie)
-        .json(json!({ "name": name })))
+        .finish()
 }
 
 #[get("/people/me")]
 async fn me(request: HttpRequest, people: Data<People>) -> Result<impl Responder, Error> {
     let person = people.of(&request).ok_or_else(unknown)?;
     Ok(Json(json!({ "name": person.name })))
+}
+
+/// Logs out: the session is forgotten, and its streams end for good, in every tab.
+#[post("/leavings")]
+async fn leave(request: HttpRequest, hub: Data<Hub>, people: Data<People>) -> Result<HttpResponse, Error> {
+    let person = people.of(&request).ok_or_else(unknown)?;
+    people.leave(&person.name);
+    hub.revoke(&person.name.tag());
+    let mut cookie = session_cookie(String::new());
+    cookie.make_removal();
+    Ok(HttpResponse::NoContent().cookie(cookie).finish())
 }
 
 /// Puts a person out: their session is forgotten, and their streams end for good, in every tab. Anybody may
@@ -156,8 +172,11 @@ async fn page() -> impl Responder {
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
-    let listener = CommandLine::read("chat", None).listen();
-    println!("http://{}", listener.local_addr()?);
+    let command_line = CommandLine::read_with_option("chat", "--tls", "CERTIFICATE,KEY");
+    let tls = command_line.option.as_deref().map(tls::config).transpose()?;
+    let listener = command_line.listen();
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    println!("{scheme}://{}", listener.local_addr()?);
 
     let hub = Data::new(hub()?);
     let people = Data::new(People::default());
@@ -165,7 +184,7 @@ async fn main() -> io::Result<()> {
     for room in Room::ALL {
         actix_web::rt::spawn(room.tell_who_is_here(Hub::clone(&hub)));
     }
-    Server::new(move || {
+    let server = Server::new(move || {
         let chat = web::scope("/chat")
             // Requests that pages of other sites make are refused.
             .wrap(CrossOrigin::nobody())
@@ -174,6 +193,7 @@ async fn main() -> io::Result<()> {
             .service(messages)
             .service(enter)
             .service(me)
+            .service(leave)
             .service(kick)
             .service(figures);
         App::new()
@@ -184,8 +204,10 @@ async fn main() -> io::Result<()> {
             .service(page)
             .service(shared_event_source())
             .service(chat)
-    })
-    .listen(listener)?
-    .run()
-    .await
+    });
+    let server = match tls {
+        Some(config) => server.listen_rustls_0_23(listener, config)?,
+        None => server.listen(listener)?,
+    };
+    server.run().await
 }

@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     future::Future,
     num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -206,7 +207,14 @@ impl WorkerTopic {
         let slowest = positions
             .filter(|position| epoch.is_none_or(|epoch| epoch == position.epoch))
             .min_by_key(|position| position.sequence);
-        let lag = slowest.map(|slowest| worker.hub.log.behind(&self.topic.name, slowest));
+        // A log that is not ours may panic. That costs a figure, and no stream.
+        let behind = |slowest| {
+            let asked = AssertUnwindSafe(|| worker.hub.log.behind(&self.topic.name, slowest));
+            catch_unwind(asked)
+                .inspect_err(|panic| worker.hub.log_panicked("behind", &**panic))
+                .ok()
+        };
+        let lag = slowest.and_then(behind);
         let mut lags = self.topic.lags.write().unwrap_or_else(PoisonError::into_inner);
         match lag {
             Some(lag) => lags.insert(worker.id, lag),
