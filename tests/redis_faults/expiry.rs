@@ -27,7 +27,7 @@ async fn a_name_that_is_only_read_takes_nothing() {
     let before = keys(&redis);
     let mut readers = Vec::new();
     for n in 0..200 {
-        let mut reader = here.reader(&format!("unheard{n}")).await;
+        let mut reader = here.unplaced_reader(&format!("unheard{n}")).await;
         // It has a position all the same.
         let next = reader.next_with_positions().await;
         assert!(next.starts_with(POSITION), "{next}");
@@ -45,7 +45,7 @@ async fn a_name_that_is_only_read_takes_nothing() {
 async fn a_reader_of_a_topic_without_an_event_misses_none() {
     let redis = Redis::start();
     let (here, there) = (Node::at(&redis.url()).await, Node::at(&redis.url()).await);
-    let mut reader = here.reader("quotes").await;
+    let mut reader = here.unplaced_reader("quotes").await;
     let position = id_of(&reader.next_with_positions().await).to_owned();
     drop(reader);
     let mut ids = Vec::new();

@@ -1,6 +1,7 @@
 //! What Redis, its network, its operators and other programs do to a log, and what readers are told of it.
 
 mod backlog;
+mod chaos;
 mod cluster;
 mod expiry;
 mod failover;

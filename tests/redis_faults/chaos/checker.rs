@@ -1,8 +1,8 @@
 //! Says whether a reader got every acknowledged event once and in order, or was told of a gap.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sse_actix::Position;
+use sse_actix::{Epoch, Position};
 
 /// What became of an event that was published.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,10 +22,36 @@ pub(super) enum Seen {
 /// What was published to a topic, by its data, which is `publisher/number`, and what the topic holds in the end.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Truth {
-    pub(super) published: HashMap<String, Outcome>,
-    pub(super) kept: HashSet<String>,
-    /// The event that everybody waits for.
-    pub(super) last: String,
+    published: HashMap<String, Outcome>,
+    /// What was acknowledged, in its order.
+    order: HashMap<Epoch, BTreeMap<u64, String>>,
+    kept: HashSet<String>,
+}
+
+/// The event that everybody waits for.
+pub(super) const LAST: &str = "last/0";
+
+impl Truth {
+    pub(super) fn published(&mut self, data: String, outcome: Outcome) {
+        if let Outcome::Acknowledged(id) = &outcome {
+            let position = Position::parse(id).unwrap();
+            let order = self.order.entry(position.epoch).or_default();
+            order.insert(position.sequence, data.clone());
+        }
+        self.published.insert(data, outcome);
+    }
+
+    pub(super) fn kept(&mut self, data: String) {
+        self.kept.insert(data);
+    }
+
+    pub(super) fn acknowledged(&self) -> usize {
+        self.order.values().map(BTreeMap::len).sum()
+    }
+
+    fn is_acknowledged(&self, data: &str) -> bool {
+        matches!(self.published.get(data), Some(Outcome::Acknowledged(_)))
+    }
 }
 
 /// What is wrong with what one reader was given. `ids` is shared by all readers of the topic: what each id stood for.
@@ -33,15 +59,19 @@ pub(super) fn check(truth: &Truth, record: &[Seen], ids: &mut HashMap<String, St
     let mut run = Run::default();
     for seen in record {
         match seen {
-            Seen::Gap => run = Run::default(),
+            Seen::Gap => {
+                run.is_complete(truth)?;
+                run = Run::default();
+            }
             Seen::Event { id, data } => {
                 is_sound(truth, id, data, ids)?;
                 run.push(truth, id, data)?;
             }
         }
     }
+    run.is_complete(truth)?;
     match record.last() {
-        Some(Seen::Event { data, .. }) if *data == truth.last => Ok(()),
+        Some(Seen::Event { data, .. }) if *data == LAST => Ok(()),
         other => Err(format!("ends with {other:?}, not with the last event")),
     }
 }
@@ -67,7 +97,8 @@ fn is_sound(truth: &Truth, id: &str, data: &str, ids: &mut HashMap<String, Strin
 /// What comes without a gap in between.
 #[derive(Default)]
 struct Run {
-    before: Option<Position>,
+    /// The first and the last event of the present epoch.
+    span: Option<(Position, Position)>,
     numbers: HashMap<String, u64>,
     seen: HashSet<String>,
 }
@@ -78,30 +109,51 @@ impl Run {
             return Err(format!("{data} comes twice"));
         }
         let position = Position::parse(id).ok_or_else(|| format!("{id} is no id"))?;
-        let is_same_epoch = self.before.is_none_or(|before| before.epoch == position.epoch);
-        if let Some(before) = self.before.filter(|_| is_same_epoch)
-            && before.sequence >= position.sequence
-        {
-            return Err(format!("{data} comes after an event that was published later"));
-        }
-        self.before = Some(position);
-        let (publisher, number) = parts(data);
-        if let Some(before) = self.numbers.insert(publisher.to_owned(), number) {
-            if before >= number {
-                return Err(format!("{publisher}/{before} comes before {data}"));
-            }
-            for between in before + 1..number {
-                let missing = format!("{publisher}/{between}");
-                let is_acknowledged =
-                    matches!(truth.published.get(&missing), Some(Outcome::Acknowledged(_)));
-                // What another primary has never had, nobody can tell of who has not heard of it.
-                let is_known = is_same_epoch || truth.kept.contains(&missing);
-                if is_acknowledged && is_known {
-                    return Err(format!("{missing} was acknowledged, and is missing before {data}"));
+        let first = match self.span {
+            Some((first, last)) if first.epoch == position.epoch => {
+                if last.sequence >= position.sequence {
+                    return Err(format!("{data} comes after an event that was published later"));
                 }
+                first
             }
+            _ => {
+                self.is_complete(truth)?;
+                position
+            }
+        };
+        self.span = Some((first, position));
+        if !truth.is_acknowledged(data) {
+            // It may have waited on a line, and come after what was published later.
+            return Ok(());
         }
-        Ok(())
+        let (publisher, number) = parts(data);
+        let Some(before) = self.numbers.insert(publisher.to_owned(), number) else {
+            return Ok(());
+        };
+        if before >= number {
+            return Err(format!("{publisher}/{before} comes before {data}"));
+        }
+        // What another primary has never had, nobody can tell of who has not heard of it.
+        let missing = (before + 1..number)
+            .map(|between| format!("{publisher}/{between}"))
+            .find(|between| truth.is_acknowledged(between) && truth.kept.contains(between));
+        match missing {
+            None => Ok(()),
+            Some(missing) => Err(format!("{missing} was acknowledged, and is missing before {data}")),
+        }
+    }
+
+    /// Whether everything is there that was acknowledged between its first and its last event.
+    fn is_complete(&self, truth: &Truth) -> Result<(), String> {
+        let Some((first, last)) = self.span else {
+            return Ok(());
+        };
+        let order = truth.order.get(&first.epoch);
+        let mut between = order.into_iter().flat_map(|order| order.range(first.sequence..=last.sequence));
+        match between.find(|(_, data)| !self.seen.contains(*data)) {
+            None => Ok(()),
+            Some((_, missing)) => Err(format!("{missing} was acknowledged, and is missing")),
+        }
     }
 }
 
@@ -110,43 +162,43 @@ fn parts(data: &str) -> (&str, u64) {
     (publisher, number.parse().unwrap_or(0))
 }
 
+#[cfg(test)]
 /// A run without a fault, and what mutants of a log would make of it.
 mod tests {
+    use sse_actix::TopicName;
+
     use super::*;
 
-    fn id(epoch: u64, sequence: u64) -> String {
-        let epoch = format!("{epoch:016x}");
-        Position::parse(&format!("{epoch}-{sequence}")).unwrap().to_string()
+    fn id(life: u64, sequence: u64) -> String {
+        let epoch = Epoch::new(&TopicName::from_static("events"), life);
+        Position { epoch, sequence }.to_string()
+    }
+
+    fn acknowledge(truth: &mut Truth, id: &str, data: &str) {
+        truth.published(data.to_owned(), Outcome::Acknowledged(id.to_owned()));
+        truth.kept(data.to_owned());
     }
 
     fn scene() -> (Truth, Vec<Seen>) {
-        let mut truth = Truth {
-            last: "last".to_owned(),
-            ..Truth::default()
-        };
+        let mut truth = Truth::default();
         let mut record = Vec::new();
         for n in 0..20 {
             for publisher in ["a", "b"] {
                 let data = format!("{publisher}/{n}");
                 let id = id(1, n * 2 + u64::from(publisher == "b"));
-                let outcome = match n {
-                    5 => Outcome::Unknown,
-                    _ => Outcome::Acknowledged(id.clone()),
-                };
-                truth.published.insert(data.clone(), outcome);
-                truth.kept.insert(data.clone());
+                if n == 5 {
+                    truth.published(data.clone(), Outcome::Unknown);
+                } else {
+                    acknowledge(&mut truth, &id, &data);
+                }
                 record.push(Seen::Event { id, data });
             }
         }
-        truth.published.insert("c/1".to_owned(), Outcome::Refused);
+        truth.published("c/1".to_owned(), Outcome::Refused);
         let id = id(1, 100);
-        truth
-            .published
-            .insert("last".to_owned(), Outcome::Acknowledged(id.clone()));
-        record.push(Seen::Event {
-            id,
-            data: "last".to_owned(),
-        });
+        acknowledge(&mut truth, &id, LAST);
+        let data = LAST.to_owned();
+        record.push(Seen::Event { id, data });
         (truth, record)
     }
 
@@ -178,7 +230,7 @@ mod tests {
             };
             new.clone_into(data);
         };
-        let mutants: [(&str, Mutant); 12] = [
+        let mutants: [(&str, Mutant); 13] = [
             ("loses an event", |_, record| drop(record.remove(7))),
             ("loses many", |_, record| drop(record.drain(3..30))),
             ("repeats an event", |_, record| record.insert(8, record[7].clone())),
@@ -189,6 +241,7 @@ mod tests {
             ("exchanges two", |_, record| record.swap(6, 7)),
             ("exchanges two of one publisher", |_, record| record.swap(6, 8)),
             ("loses the end", |_, record| record.truncate(30)),
+            ("loses all but the end", |_, record| drop(record.drain(30..40))),
             ("loses before the end", |_, record| drop(record.drain(30..38))),
             ("begins anew without a word", |_, record| {
                 let again = record.clone();
@@ -211,9 +264,7 @@ mod tests {
                         panic!("an event")
                     };
                     *given = id(2, n as u64);
-                    truth
-                        .published
-                        .insert(data.clone(), Outcome::Acknowledged(given.clone()));
+                    acknowledge(truth, given, data);
                 }
                 record.drain(18..24);
             }),
@@ -234,7 +285,7 @@ mod tests {
         assert_eq!(check(&truth, &record, &mut ids), Ok(()));
         let mut another = record.clone();
         other(&mut another, 10, "e/1");
-        truth.published.insert("e/1".to_owned(), Outcome::Unknown);
+        truth.published("e/1".to_owned(), Outcome::Unknown);
         check(&truth, &another, &mut ids).unwrap_err();
     }
 }

@@ -63,17 +63,6 @@ impl Cluster {
         primaries.map(|(at, _)| at).collect()
     }
 
-    /// The primary that serves this key.
-    pub(crate) fn owner(&self, key: &str) -> usize {
-        let primaries = self.primaries();
-        let owner = primaries.into_iter().find(|&at| {
-            // Any other answers where it is.
-            let asked = self.nodes[at].try_ask::<bool>(cmd("EXISTS").arg(key));
-            asked.is_ok()
-        });
-        owner.unwrap()
-    }
-
     /// Moves so many slots from one primary to another, while they are used.
     pub(crate) fn reshard(&self, from: usize, to: usize, slots: usize) {
         let id = |at: usize| self.nodes[at].ask::<String>(cmd("CLUSTER").arg("MYID"));

@@ -1,18 +1,18 @@
 //! A node: a hub on a log in Redis, and its streams.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use actix_web::{
     HttpRequest,
     error::ErrorBadRequest,
-    web::{self, Data, Path, Query},
+    web::{self, Data, Path},
 };
 use futures_util::future::join_all;
 use serde::Deserialize;
-use sse_actix::{Event, EventId, Hub, HubBuilder, PublishError, Subscription, TopicName, test::Serving};
+use sse_actix::{Event, EventId, Hub, HubBuilder, KeepAlive, PublishError, Subscription, TopicName, test::Serving};
 use sse_actix_redis::{RedisLog, RedisLogBuilder};
 use sse_tests::{
-    hub::{Reader, serve_hub},
+    hub::{POSITION, Reader, serve_hub},
     patience::within,
 };
 use tokio::time::sleep;
@@ -23,21 +23,29 @@ pub(crate) struct Node {
 }
 
 #[derive(Deserialize)]
-struct Admission {
+struct Query {
     tag: Option<String>,
+    /// From the first event that is kept.
+    #[serde(default)]
+    history: bool,
 }
 
 async fn stream(
     request: HttpRequest,
     hub: Data<Hub>,
     topic: Path<String>,
-    admission: Query<Admission>,
+    query: web::Query<Query>,
 ) -> actix_web::Result<Subscription> {
-    if let Some(tag) = &admission.tag {
+    if let Some(tag) = &query.tag {
         hub.admit(&request, tag.as_str());
     }
     let topic = TopicName::try_from(topic.into_inner()).map_err(ErrorBadRequest)?;
-    Ok(hub.subscribe(topic))
+    let subscription = hub.subscribe(topic).keep_alive(KeepAlive::OFF);
+    Ok(if query.history {
+        subscription.history(usize::MAX)
+    } else {
+        subscription
+    })
 }
 
 impl Node {
@@ -54,19 +62,36 @@ impl Node {
     ) -> Self {
         let builder = RedisLog::builder(url).response_timeout(Duration::from_secs(1));
         let log = log(builder).connect().await.unwrap();
-        let hub = hub(Hub::builder().log(log)).build().unwrap();
+        Self::of(hub(Hub::builder().log(log)).build().unwrap())
+    }
+
+    /// One with this hub.
+    pub(crate) fn of(hub: Hub) -> Self {
         let serving = serve_hub(&hub, |app| _ = app.route("/{topic}", web::get().to(stream)));
         Self { hub, serving }
     }
 
-    /// A new client of a topic, or of `topic?tag=a`.
+    /// A new client of a topic, or of `topic?tag=a`, as soon as it has a position: what is published then, it gets.
     pub(crate) async fn reader(&self, path: &str) -> Reader {
+        let mut reader = self.unplaced_reader(path).await;
+        let next = reader.next_with_positions().await;
+        assert!(next.starts_with(POSITION), "{next:?}");
+        reader
+    }
+
+    /// A new client that may not have a position yet.
+    pub(crate) async fn unplaced_reader(&self, path: &str) -> Reader {
         Reader::new(self.serving.addr(), &format!("/{path}")).await
     }
 
     /// One that comes back.
     pub(crate) async fn back(&self, path: &str, id: impl AsRef<str>) -> Reader {
         Reader::back(self.serving.addr(), &format!("/{path}"), id).await
+    }
+
+    /// Where it serves.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.serving.addr()
     }
 
     /// Publishes a number.

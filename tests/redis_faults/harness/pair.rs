@@ -1,5 +1,7 @@
 //! A primary and its replica.
 
+use std::mem;
+
 use redis::cmd;
 use sse_tests::{patience::until, redis::Redis};
 
@@ -46,6 +48,11 @@ impl Pair {
     /// Makes the replica a primary. The old one knows nothing of it.
     pub(crate) fn promote(&self) {
         self.replica.ask::<()>(cmd("REPLICAOF").arg("NO").arg("ONE"));
+    }
+
+    /// From now on the one that was promoted is the primary.
+    pub(crate) fn exchange(&mut self) {
+        mem::swap(&mut self.primary, &mut self.replica);
     }
 
     /// Makes the old primary a replica of the new one.
