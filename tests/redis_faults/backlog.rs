@@ -30,7 +30,11 @@ fn topics() -> usize {
 }
 
 fn hub(hub: HubBuilder) -> HubBuilder {
-    hub.topics(TopicOptions::log().max_events(2 * EVENTS).max_bytes(4 * EVENTS * SIZE))
+    hub.topics(
+        TopicOptions::log()
+            .max_events(2 * EVENTS)
+            .max_bytes(4 * EVENTS * SIZE),
+    )
 }
 
 fn name(n: usize) -> String {
@@ -113,30 +117,28 @@ async fn what_is_published_now_does_not_wait_for_a_backlog() {
     // The first of each topic may have waited for the node to be back.
     took.drain(..10.min(took.len()));
     took.sort_unstable();
-    let quantile = |of: f64| took[((took.len() - 1) as f64 * of) as usize].as_secs_f64() * 1_000.0;
+    let quantile = |percent: usize| took[(took.len() - 1) * percent / 100].as_secs_f64() * 1_000.0;
     println!(
         "measured: {} of {} late events in {elapsed:.1} s, {:.0} % of the line; {} live events, p50 {:.1}, p99 {:.1} ms",
         arrived.borrow(),
         topics() * EVENTS,
         (line.received() - before) as f64 / elapsed / RATE as f64 * 100.0,
         took.len(),
-        quantile(0.5),
-        quantile(0.99),
+        quantile(50),
+        quantile(99),
     );
     assert!(caught_up, "the backlog does not arrive");
-    assert!(elapsed < whole / 0.8 + 3.0, "the backlog uses less than 80 % of the line");
-    assert!(quantile(0.99) < 100.0, "live events wait for the backlog");
+    assert!(
+        elapsed < whole / 0.8 + 3.0,
+        "the backlog uses less than 80 % of the line"
+    );
+    assert!(quantile(99) < 100.0, "live events wait for the backlog");
 }
 
 /// More is published than the line carries, so that Redis disconnects a subscriber that does not read.
 #[actix_web::test]
 async fn where_more_is_published_than_the_line_carries_readers_get_events_or_gaps() {
-    let redis = Redis::with(&[
-        "--save",
-        "",
-        "--client-output-buffer-limit",
-        "pubsub 1mb 256kb 1",
-    ]);
+    let redis = Redis::with(&["--save", "", "--client-output-buffer-limit", "pubsub 1mb 256kb 1"]);
     let line = Proxy::to(&redis);
     let small = |hub: HubBuilder| hub.topics(TopicOptions::log().max_events(50));
     let here = Node::with(&line.url(), |log| log, small).await;
@@ -148,7 +150,9 @@ async fn where_more_is_published_than_the_line_carries_readers_get_events_or_gap
     let (mut published, began) = (0, Instant::now());
     let large = "x".repeat(20_000);
     while began.elapsed() < Duration::from_secs(4) {
-        there.flood("quotes", (0..20).map(|n| format!("{}/{large}", published + n))).await;
+        there
+            .flood("quotes", (0..20).map(|n| format!("{}/{large}", published + n)))
+            .await;
         published += 20;
     }
     let last = there.publish("quotes", "last").await;

@@ -7,12 +7,7 @@ use sse_tests::{
     patience::{until, within},
 };
 
-use crate::harness::{
-    HEARS_AGAIN,
-    cluster::Cluster,
-    node::Node,
-    promised, reads_through,
-};
+use crate::harness::{HEARS_AGAIN, cluster::Cluster, node::Node, promised, reads_through};
 
 const TOPICS: usize = 60;
 
@@ -45,7 +40,10 @@ async fn topics_and_revocations_reach_every_node_and_survive_a_primary() {
 
     let victim = cluster.primaries()[1];
     cluster.nodes[victim].kill();
-    until("another to take its place", async || cluster.primaries().len() == 3).await;
+    until("another to take its place", async || {
+        cluster.primaries().len() == 3
+    })
+    .await;
     let back = until("both nodes to be ready", async || {
         here.hub.is_ready() && there.hub.is_ready()
     });

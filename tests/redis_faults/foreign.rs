@@ -49,7 +49,10 @@ async fn an_entry_of_somebody_else_is_skipped() {
 
     let second = there.publish("quotes", 2).await;
     let followed = reader.next();
-    assert_eq!(promised(HEARS_AGAIN, "the next event", followed).await, event(&second, 2));
+    assert_eq!(
+        promised(HEARS_AGAIN, "the next event", followed).await,
+        event(&second, 2)
+    );
     // Nothing of ours is missing: neither for who comes back, nor on a node that was not there.
     let fresh = Node::at(&redis.url()).await;
     for node in [&here, &there, &fresh] {
@@ -130,7 +133,13 @@ async fn a_key_of_another_type_stops_its_topic_alone() {
     // Once it is away, the topic works again.
     let mut keyed = here.unplaced_reader("keyed").await;
     let back = async {
-        while there.hub.raw("keyed").publish_keyed("k", Event::data("last")).await.is_err() {
+        while there
+            .hub
+            .raw("keyed")
+            .publish_keyed("k", Event::data("last"))
+            .await
+            .is_err()
+        {
             sleep(Duration::from_millis(20)).await;
         }
         while !keyed.next().await.ends_with("data: last\n\n") {}
@@ -142,11 +151,26 @@ async fn a_key_of_another_type_stops_its_topic_alone() {
 #[actix_web::test]
 async fn a_key_that_is_forbidden_stops_its_topic_alone() {
     let redis = Redis::start();
-    let admin = Node::with(&redis.url(), |log| log, |hub| hub.topic("keyed", TopicOptions::latest())).await;
-    admin.hub.raw("keyed").publish_keyed("k", Event::data("1")).await.unwrap();
+    let admin = Node::with(
+        &redis.url(),
+        |log| log,
+        |hub| hub.topic("keyed", TopicOptions::latest()),
+    )
+    .await;
+    admin
+        .hub
+        .raw("keyed")
+        .publish_keyed("k", Event::data("1"))
+        .await
+        .unwrap();
     admin.publish("other", 0).await;
     let mut call = cmd("ACL");
-    call.arg("SETUSER").arg("app").arg("on").arg(">pw").arg("+@all").arg("allchannels");
+    call.arg("SETUSER")
+        .arg("app")
+        .arg("on")
+        .arg(">pw")
+        .arg("+@all")
+        .arg("allchannels");
     let all: Vec<String> = redis.ask(cmd("KEYS").arg("*"));
     let forbidden = keys_of(&redis, "keyed");
     for key in all.iter().filter(|key| !forbidden.contains(key)) {
@@ -163,7 +187,11 @@ async fn a_key_that_is_forbidden_stops_its_topic_alone() {
     let here = Node::with(&url, |log| log, keyed).await;
     let _keyed = here.unplaced_reader("keyed").await;
     let mut reader = here.reader("other").await;
-    here.hub.raw("keyed").publish_keyed("k", Event::data("2")).await.unwrap_err();
+    here.hub
+        .raw("keyed")
+        .publish_keyed("k", Event::data("2"))
+        .await
+        .unwrap_err();
     for n in 1..=3 {
         goes_on(&mut reader, &here, &admin, n).await;
     }

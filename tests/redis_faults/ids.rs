@@ -21,7 +21,11 @@ async fn publish_for(node: &Node, time: Duration, ids: &mut HashSet<String>) -> 
         let events = (0..200).map(|n: i32| n.to_string());
         for id in node.flood("quotes", events).await {
             last = id.to_string();
-            assert!(ids.insert(last.clone()), "{last} was given twice, after {} ids", ids.len());
+            assert!(
+                ids.insert(last.clone()),
+                "{last} was given twice, after {} ids",
+                ids.len()
+            );
         }
     }
     last
@@ -94,7 +98,11 @@ async fn lost_id(options: impl Fn() -> TopicOptions) {
         }
         let mut back = node.back("quotes", &lost).await;
         reads_gap(&mut back).await;
-        let kept = if published { "data: newer\n\n" } else { "data: old\n\n" };
+        let kept = if published {
+            "data: newer\n\n"
+        } else {
+            "data: old\n\n"
+        };
         while !back.next().await.ends_with(kept) {}
     }
 }

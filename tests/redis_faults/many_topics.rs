@@ -70,7 +70,8 @@ async fn cost(topics: usize) -> (f64, f64) {
     }
     let after = work(&redis);
     // What it does while nothing is published is no event's.
-    let time = after.at.duration_since(before.at).as_secs_f64() / before.at.duration_since(idle.at).as_secs_f64();
+    let time =
+        after.at.duration_since(before.at).as_secs_f64() / before.at.duration_since(idle.at).as_secs_f64();
     let each = |of: fn(&Work) -> f64| {
         let quiet = (of(&before) - of(&idle)) * time;
         (of(&after) - of(&before) - quiet).max(0.0) / EVENTS as f64

@@ -1,12 +1,12 @@
 //! Redis answers, and takes nothing: publishing is refused with the cause, and reading goes on.
 
-use std::{error::Error, fs};
+use std::fs;
 
 use redis::cmd;
 use sse_actix::{AppendError, PublishError};
 use sse_tests::{hub::event, patience::until, redis::Redis};
 
-use crate::harness::node::Node;
+use crate::harness::{node::Node, said};
 
 async fn refused_with(cause: &str, begin: impl AsyncFnOnce(&Redis), end: impl AsyncFnOnce(&Redis)) {
     let redis = Redis::start();
@@ -24,12 +24,7 @@ async fn refused_with(cause: &str, begin: impl AsyncFnOnce(&Redis), end: impl As
             matches!(error, PublishError::Append(AppendError::Refused(_))),
             "{error:?}"
         );
-        let mut said = String::new();
-        let mut source = error.source();
-        while let Some(error) = source {
-            said += &format!("{error} ");
-            source = error.source();
-        }
+        let said = said(&error);
         assert!(said.contains(cause), "{cause}: {said}");
     }
     // Who comes back is served, and a node that begins now too.

@@ -13,9 +13,12 @@ use crate::harness::{node::Node, proxy::Proxy};
 /// The end of a stream that was revoked, or of one whose node cannot tell when it was admitted: its client comes back, to
 /// be asked again.
 fn is_end(rest: &str) -> bool {
-    let asked_again = rest.strip_prefix("retry: ").and_then(|rest| rest.strip_suffix('\n'));
+    let asked_again = rest
+        .strip_prefix("retry: ")
+        .and_then(|rest| rest.strip_suffix('\n'));
     let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
-    rest == "event: sse-end\nid: sse-end\ndata: {\"reason\":\"ended\"}\n\n" || asked_again.is_some_and(is_number)
+    rest == "event: sse-end\nid: sse-end\ndata: {\"reason\":\"ended\"}\n\n"
+        || asked_again.is_some_and(is_number)
 }
 
 /// Revokes many tags of nobody, then these. The last one's stream is on another node; waits until it has ended.
@@ -42,11 +45,19 @@ async fn twenty_thousand_tags_take_few_messages_over_a_long_line() {
     let (here, there) = (Node::at(&lines[0].url()).await, Node::at(&lines[1].url()).await);
     let ann = there.reader("quotes?tag=ann").await;
     until("the node to have listened", async || there.hub.is_ready()).await;
-    let calls = || redis.info("stats", "total_commands_processed").parse::<u64>().unwrap();
+    let calls = || {
+        redis
+            .info("stats", "total_commands_processed")
+            .parse::<u64>()
+            .unwrap()
+    };
     let (before, began) = (calls(), Instant::now());
     revoke(&here, TAGS - 1, &["ann"], ann).await;
     let (calls, took) = (calls() - before, began.elapsed());
-    println!("measured: {TAGS} tags: {calls} calls, {:.0} ms", took.as_secs_f64() * 1_000.0);
+    println!(
+        "measured: {TAGS} tags: {calls} calls, {:.0} ms",
+        took.as_secs_f64() * 1_000.0
+    );
     assert!(calls < 1_000, "{calls} calls");
 }
 

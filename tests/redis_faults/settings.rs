@@ -1,13 +1,13 @@
 //! Settings at their limits, users with few rights, and addresses that hold secrets.
 
-use std::{collections::BTreeSet, error::Error, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use redis::cmd;
 use sse_actix::{AppendError, Event, Hub, HubBuilder, PublishError, TopicOptions};
 use sse_actix_redis::RedisLog;
 use sse_tests::{hub::event, patience::until, redis::Redis};
 
-use crate::harness::node::Node;
+use crate::harness::{node::Node, said};
 
 #[actix_web::test]
 async fn limits_without_an_end_are_limits() {
@@ -20,7 +20,13 @@ async fn limits_without_an_end_are_limits() {
         ("log", endless(TopicOptions::log())),
         ("latest", endless(TopicOptions::latest())),
         ("transient", endless(TopicOptions::transient())),
-        ("none", TopicOptions::log().max_events(0).max_bytes(0).max_age(Duration::ZERO)),
+        (
+            "none",
+            TopicOptions::log()
+                .max_events(0)
+                .max_bytes(0)
+                .max_age(Duration::ZERO),
+        ),
     ] {
         let node = Node::with(
             &redis.url(),
@@ -36,7 +42,10 @@ async fn limits_without_an_end_are_limits() {
         .await;
         let topic = node.hub.raw(name);
         for n in 1..=2 {
-            topic.publish_keyed("k", Event::data(n.to_string())).await.unwrap();
+            topic
+                .publish_keyed("k", Event::data(n.to_string()))
+                .await
+                .unwrap();
             let next = reader.next().await;
             assert!(next.ends_with(&format!("data: {n}\n\n")), "{name}: {next}");
         }
@@ -47,7 +56,9 @@ async fn limits_without_an_end_are_limits() {
 fn used(redis: &Redis) -> BTreeSet<String> {
     let stats: String = redis.ask(cmd("INFO").arg("commandstats"));
     let names = stats.lines().filter_map(|line| line.strip_prefix("cmdstat_"));
-    names.map(|line| line.split(':').next().unwrap().to_owned()).collect()
+    names
+        .map(|line| line.split(':').next().unwrap().to_owned())
+        .collect()
 }
 
 fn hub(hub: HubBuilder) -> HubBuilder {
@@ -74,7 +85,10 @@ async fn what_is_refused_for_want_of_a_right_was_not_appended() {
     }
     let mut refused = Vec::new();
     for command in used(&redis) {
-        if ["config", "acl", "client", "auth", "hello"].iter().any(|known| command.starts_with(known)) {
+        if ["config", "acl", "client", "auth", "hello"]
+            .iter()
+            .any(|known| command.starts_with(known))
+        {
             continue;
         }
         let mut call = cmd("ACL");
@@ -145,12 +159,7 @@ async fn an_address_that_cannot_be_read_is_not_printed() {
         let Err(error) = builder.connect().await else {
             panic!("{url} leads nowhere")
         };
-        let mut said = format!("{shown} {error} {error:?}");
-        let mut cause = error.source();
-        while let Some(source) = cause {
-            said += &format!(" {source} {source:?}");
-            cause = source.source();
-        }
+        let said = format!("{shown} {}", said(&error));
         for piece in pieces {
             assert!(!said.contains(piece), "{url}: {said}");
         }
@@ -164,7 +173,16 @@ async fn states_of_keys_with_any_characters_arrive() {
     let node = Node::with(&redis.url(), |log| log, hub).await;
     let mut reader = node.reader("latest").await;
     let topic = node.hub.raw("latest");
-    for key in [" ", "a b", "a\nb", "{tag}", "*", "\u{0}", "\u{1f600}", &"k".repeat(10_000)] {
+    for key in [
+        " ",
+        "a b",
+        "a\nb",
+        "{tag}",
+        "*",
+        "\u{0}",
+        "\u{1f600}",
+        &"k".repeat(10_000),
+    ] {
         let id = topic.publish_keyed(key, Event::data("x")).await.unwrap();
         assert_eq!(reader.next().await, event(&id, "x"), "{key:?}");
     }

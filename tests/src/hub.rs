@@ -160,11 +160,7 @@ pub fn id_of(event: &str) -> &str {
 }
 
 /// Publishes numbers.
-pub async fn count(
-    hub: &Hub,
-    topic: &'static str,
-    numbers: impl IntoIterator<Item = u64>,
-) -> Vec<EventId> {
+pub async fn count(hub: &Hub, topic: &'static str, numbers: impl IntoIterator<Item = u64>) -> Vec<EventId> {
     let mut ids = Vec::new();
     for number in numbers {
         ids.push(hub.topic(topic).publish(&number).await.unwrap());

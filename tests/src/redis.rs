@@ -180,6 +180,10 @@ impl Redis {
     }
 
     /// Asks it something that it may refuse.
+    ///
+    /// # Errors
+    ///
+    /// What it says, or what the connection does.
     pub fn try_ask<T: FromRedisValue>(&self, call: &Cmd) -> RedisResult<T> {
         let mut connection = Client::open(self.url())?.get_connection()?;
         call.query(&mut connection)

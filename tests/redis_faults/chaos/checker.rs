@@ -139,7 +139,9 @@ impl Run {
             .find(|between| truth.is_acknowledged(between) && truth.kept.contains(between));
         match missing {
             None => Ok(()),
-            Some(missing) => Err(format!("{missing} was acknowledged, and is missing before {data}")),
+            Some(missing) => Err(format!(
+                "{missing} was acknowledged, and is missing before {data}"
+            )),
         }
     }
 
@@ -149,7 +151,9 @@ impl Run {
             return Ok(());
         };
         let order = truth.order.get(&first.epoch);
-        let mut between = order.into_iter().flat_map(|order| order.range(first.sequence..=last.sequence));
+        let mut between = order
+            .into_iter()
+            .flat_map(|order| order.range(first.sequence..=last.sequence));
         match between.find(|(_, data)| !self.seen.contains(*data)) {
             None => Ok(()),
             Some((_, missing)) => Err(format!("{missing} was acknowledged, and is missing")),
@@ -233,7 +237,9 @@ mod tests {
         let mutants: [(&str, Mutant); 13] = [
             ("loses an event", |_, record| drop(record.remove(7))),
             ("loses many", |_, record| drop(record.drain(3..30))),
-            ("repeats an event", |_, record| record.insert(8, record[7].clone())),
+            ("repeats an event", |_, record| {
+                record.insert(8, record[7].clone());
+            }),
             ("repeats from earlier", |_, record| {
                 let again = record[2..9].to_vec();
                 record.splice(9..9, again);

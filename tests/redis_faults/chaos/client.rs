@@ -112,11 +112,15 @@ pub(super) async fn read(world: Rc<World>, topic: &'static str, mut rng: Rng) ->
 
 /// Everything that a topic holds.
 pub(super) async fn history(node: &Node, topic: &str) -> Vec<String> {
-    let mut stream = Stream::open(node.addr(), &format!("{topic}?history=true"), "").await.unwrap();
+    let mut stream = Stream::open(node.addr(), &format!("{topic}?history=true"), "")
+        .await
+        .unwrap();
     let mut events = Vec::new();
     while events.last().is_none_or(|last| last != LAST) {
         let messages = stream.next(Duration::from_secs(20)).await.unwrap();
-        let of_ours = messages.into_iter().filter(|message| &*message.event == "message");
+        let of_ours = messages
+            .into_iter()
+            .filter(|message| &*message.event == "message");
         events.extend(of_ours.map(|message| message.data.trim_end().to_owned()));
     }
     events

@@ -8,20 +8,16 @@ use std::{
 };
 
 use fastrand::Rng;
-use redis::cmd;
 use sse_actix::Hub;
 use sse_actix_redis::RedisLog;
-use sse_tests::{
-    patience::until,
-    redis::Redis,
-};
+use sse_tests::{patience::until, redis::Redis};
 use tokio::time::sleep;
 
 use super::{BEGIN, options};
 use crate::harness::{
     keys::{append, stream_of},
     node::Node,
-    pair::Pair,
+    pair::{Pair, follow, follows, in_step, promote},
     proxy::Proxy,
 };
 
@@ -29,7 +25,9 @@ const NODES: usize = 3;
 
 pub(super) struct World {
     pub(super) is_over: Cell<bool>,
-    pair: RefCell<Pair>,
+    pair: Pair,
+    /// Whether the one that was the replica is the primary at present.
+    is_exchanged: Cell<bool>,
     lines: [Proxy; NODES],
     nodes: RefCell<Vec<Rc<Node>>>,
     counts: RefCell<BTreeMap<&'static str, usize>>,
@@ -46,7 +44,8 @@ impl World {
         nodes[0].publish("small", BEGIN).await;
         Self {
             is_over: Cell::new(false),
-            pair: RefCell::new(pair),
+            pair,
+            is_exchanged: Cell::new(false),
             lines,
             nodes: RefCell::new(nodes),
             counts: RefCell::default(),
@@ -58,9 +57,25 @@ impl World {
         Rc::clone(&nodes[at % NODES])
     }
 
+    fn primary(&self) -> &Redis {
+        if self.is_exchanged.get() {
+            &self.pair.replica
+        } else {
+            &self.pair.primary
+        }
+    }
+
+    fn replica(&self) -> &Redis {
+        if self.is_exchanged.get() {
+            &self.pair.primary
+        } else {
+            &self.pair.replica
+        }
+    }
+
     /// Of the primary that is right.
     pub(super) fn url(&self) -> String {
-        self.pair.borrow().primary.url()
+        self.primary().url()
     }
 
     pub(super) fn counts(&self) -> BTreeMap<&'static str, usize> {
@@ -102,9 +117,9 @@ impl World {
                 "long line"
             }
             12 => {
-                self.pair.borrow().primary.freeze();
+                self.primary().freeze();
                 sleep(millis(rng, 200..2_500)).await;
-                self.pair.borrow().primary.thaw();
+                self.primary().thaw();
                 "frozen Redis"
             }
             13..15 => {
@@ -138,21 +153,22 @@ impl World {
             line.round_trip(Duration::ZERO);
             self.lead(line);
         }
-        until("all nodes to be ready", async || {
-            self.nodes.borrow().iter().all(|node| node.hub.is_ready())
-        })
-        .await;
+        let is_ready = |node: usize| self.node(node).hub.is_ready();
+        until("all nodes to be ready", async || (0..NODES).all(is_ready)).await;
     }
 
     fn lead(&self, line: &Proxy) {
-        line.lead_to(&self.pair.borrow().primary);
+        line.lead_to(self.primary());
     }
 
     /// Another program writes to a topic.
     fn foreign(&self) {
-        let pair = self.pair.borrow();
-        let stream = stream_of(&pair.primary, "small");
-        append(&pair.primary, &stream, &vec![(b"hello".to_vec(), b"world".to_vec())]);
+        let stream = stream_of(self.primary(), "small");
+        append(
+            self.primary(),
+            &stream,
+            &vec![(b"hello".to_vec(), b"world".to_vec())],
+        );
     }
 
     /// A node ends, and another takes its place.
@@ -168,9 +184,9 @@ impl World {
     /// The replica becomes the primary. The lines lead to it, one after the other; what is connected stays. The old one
     /// is writable for a while, and what it takes then is lost.
     async fn fail_over(&self, rng: &mut Rng) {
-        self.pair.borrow().in_step().await;
-        self.pair.borrow().promote();
-        self.pair.borrow_mut().exchange();
+        in_step(self.primary(), self.replica()).await;
+        promote(self.replica());
+        self.is_exchanged.set(!self.is_exchanged.get());
         for line in &self.lines {
             self.lead(line);
             sleep(Duration::from_millis(rng.u64(..50))).await;
@@ -181,11 +197,7 @@ impl World {
         if rng.bool() {
             sleep(Duration::from_millis(rng.u64(..6_000))).await;
         }
-        let pair = self.pair.borrow();
-        let follow = cmd("REPLICAOF").arg("127.0.0.1").arg(pair.primary.port()).clone();
-        pair.replica.ask::<()>(&follow);
-        drop(pair);
-        let follows = |redis: &Redis| redis.info("replication", "master_link_status") == "up";
-        until("the old primary to follow", async || follows(&self.pair.borrow().replica)).await;
+        follow(self.replica(), self.primary());
+        until("the old primary to follow", async || follows(self.replica())).await;
     }
 }

@@ -92,11 +92,14 @@ async fn each_acknowledged_event_once_and_in_order_or_a_gap() {
         is_reading.set(is_reading.get() + 1);
         let reading = read(Rc::clone(&world), topic, rng.fork());
         let is_reading = Rc::clone(&is_reading);
-        (topic, actix_web::rt::spawn(async move {
-            let record = reading.await;
-            is_reading.set(is_reading.get() - 1);
-            record
-        }))
+        (
+            topic,
+            actix_web::rt::spawn(async move {
+                let record = reading.await;
+                is_reading.set(is_reading.get() - 1);
+                record
+            }),
+        )
     });
     let readers: Vec<_> = readers.collect();
     let publishers: Vec<_> = TOPICS
@@ -123,12 +126,19 @@ async fn each_acknowledged_event_once_and_in_order_or_a_gap() {
             truth.published(data, outcome);
         }
     }
-    truths.entry("small").or_default().published(BEGIN.to_owned(), Outcome::Unknown);
+    truths
+        .entry("small")
+        .or_default()
+        .published(BEGIN.to_owned(), Outcome::Unknown);
     for (topic, truth) in &mut truths {
         let id = last(&world, topic).await;
         truth.published(LAST.to_owned(), Outcome::Acknowledged(id));
     }
-    let records = join_all(readers.into_iter().map(async |(topic, reader)| (topic, reader.await)));
+    let records = join_all(
+        readers
+            .into_iter()
+            .map(async |(topic, reader)| (topic, reader.await)),
+    );
     let records = tokio::time::timeout(Duration::from_secs(45), records).await;
     let records = records.unwrap_or_else(|_| panic!("{} readers hear nothing any more", is_reading.get()));
 

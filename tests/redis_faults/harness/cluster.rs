@@ -39,7 +39,7 @@ impl Cluster {
         let mut create = vec!["create".to_owned()];
         create.extend(cluster.nodes.iter().map(address));
         create.extend(["--cluster-replicas", "1"].map(str::to_owned));
-        cluster.tool(&create);
+        tool(&create);
         until("the Cluster to be up", async || {
             cluster.nodes.iter().all(|node| {
                 let is_up = cluster_info(node).contains("cluster_state:ok");
@@ -74,15 +74,16 @@ impl Cluster {
         ] {
             call.extend([option.to_owned(), value]);
         }
-        self.tool(&call);
+        tool(&call);
     }
+}
 
-    fn tool(&self, arguments: &[String]) {
-        let mut command = Command::new("redis-cli");
-        command.arg("--cluster").args(arguments).arg("--cluster-yes");
-        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
-        assert!(status.unwrap().success(), "redis-cli --cluster {arguments:?}");
-    }
+/// Runs the tool that comes with Redis.
+fn tool(arguments: &[String]) {
+    let mut command = Command::new("redis-cli");
+    command.arg("--cluster").args(arguments).arg("--cluster-yes");
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    assert!(status.unwrap().success(), "redis-cli --cluster {arguments:?}");
 }
 
 fn address(node: &Redis) -> String {

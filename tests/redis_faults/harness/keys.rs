@@ -33,10 +33,18 @@ pub(crate) fn append(redis: &Redis, stream: &str, fields: &Fields) {
 
 /// The newest entry of a stream.
 pub(crate) fn newest(redis: &Redis, stream: &str) -> Fields {
-    let call = cmd("XREVRANGE").arg(stream).arg("+").arg("-").arg("COUNT").arg(1).clone();
+    let call = cmd("XREVRANGE")
+        .arg(stream)
+        .arg("+")
+        .arg("-")
+        .arg("COUNT")
+        .arg(1)
+        .clone();
     let entries: Vec<(String, Vec<Vec<u8>>)> = redis.ask(&call);
     let (_, fields) = entries.into_iter().next().unwrap();
-    let pairs = fields.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
+    let pairs = fields
+        .chunks_exact(2)
+        .map(|pair| (pair[0].clone(), pair[1].clone()));
     pairs.collect()
 }
 
@@ -46,7 +54,13 @@ pub(crate) fn faulty(entry: &Fields) -> Vec<Fields> {
     for at in 0..entry.len() {
         let value = &entry[at].1;
         let half = value[..value.len() / 2].to_vec();
-        for wrong in [b"".to_vec(), b"-1".to_vec(), b"no number".to_vec(), vec![0xff; 40], half] {
+        for wrong in [
+            b"".to_vec(),
+            b"-1".to_vec(),
+            b"no number".to_vec(),
+            vec![0xff; 40],
+            half,
+        ] {
             let mut copy = entry.clone();
             copy[at].1 = wrong;
             copies.push(copy);

@@ -50,10 +50,10 @@ impl Line {
     pub(super) async fn pass(&self, direction: Direction, bytes: usize) {
         let bytes = bytes as u64;
         let rate = self.rate.load(Ordering::Relaxed);
-        if rate > 0 {
+        if let Some(nanos) = (bytes * 1_000_000_000).checked_div(rate) {
             let mut free = self.free[direction as usize].lock().await;
             let begins = (*free).max(Instant::now() - LATE);
-            *free = begins + Duration::from_nanos(bytes * 1_000_000_000 / rate);
+            *free = begins + Duration::from_nanos(nanos);
             sleep_until(*free).await;
         }
         self.passed[direction as usize].fetch_add(bytes, Ordering::Relaxed);

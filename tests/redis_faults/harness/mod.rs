@@ -8,7 +8,11 @@ pub(crate) mod pair;
 pub(crate) mod proxy;
 pub(crate) mod sentinel;
 
-use std::time::{Duration, Instant};
+use std::{
+    error::Error,
+    iter,
+    time::{Duration, Instant},
+};
 
 use sse_actix::EventId;
 use sse_tests::hub::{Reader, event, gap, id_of};
@@ -24,7 +28,10 @@ pub(crate) async fn promised<T>(limit: Duration, what: &str, future: impl Future
     let Ok(value) = timeout(limit, future).await else {
         panic!("promised within {limit:?}, and did not come: {what}");
     };
-    println!("measured: {what}: {:.0} ms", began.elapsed().as_secs_f64() * 1_000.0);
+    println!(
+        "measured: {what}: {:.0} ms",
+        began.elapsed().as_secs_f64() * 1_000.0
+    );
     value
 }
 
@@ -52,4 +59,11 @@ pub(crate) async fn reads_gap(reader: &mut Reader) {
     let next = reader.next().await;
     let id = id_of(&next).to_owned();
     assert_eq!(next, gap(&id, None));
+}
+
+/// What an error says, and what its causes say.
+pub(crate) fn said(error: &dyn Error) -> String {
+    let causes = iter::successors(Some(error), |error| error.source());
+    let all: Vec<_> = causes.map(|error| format!("{error} {error:?}")).collect();
+    all.join(" ")
 }

@@ -9,7 +9,9 @@ use actix_web::{
 };
 use futures_util::future::join_all;
 use serde::Deserialize;
-use sse_actix::{Event, EventId, Hub, HubBuilder, KeepAlive, PublishError, Subscription, TopicName, test::Serving};
+use sse_actix::{
+    Event, EventId, Hub, HubBuilder, KeepAlive, PublishError, Subscription, TopicName, test::Serving,
+};
 use sse_actix_redis::{RedisLog, RedisLogBuilder};
 use sse_tests::{
     hub::{POSITION, Reader, serve_hub},
@@ -100,7 +102,11 @@ impl Node {
     }
 
     /// Publishes what may be refused.
-    pub(crate) async fn try_publish(&self, topic: &str, data: impl ToString) -> Result<EventId, PublishError> {
+    pub(crate) async fn try_publish(
+        &self,
+        topic: &str,
+        data: impl ToString,
+    ) -> Result<EventId, PublishError> {
         let topic = self.hub.raw(TopicName::try_from(topic).unwrap());
         topic.publish(Event::data(data.to_string())).await
     }

@@ -1,7 +1,5 @@
 //! A primary and its replica.
 
-use std::mem;
-
 use redis::cmd;
 use sse_tests::{patience::until, redis::Redis};
 
@@ -28,41 +26,49 @@ impl Pair {
 
     async fn of(primary: Redis, replica: Redis) -> Self {
         let pair = Self { primary, replica };
-        until("the replica to follow", async || {
-            pair.replica.info("replication", "master_link_status") == "up"
-        })
-        .await;
+        until("the replica to follow", async || follows(&pair.replica)).await;
         pair
     }
 
     /// Waits until the replica has what the primary has.
     pub(crate) async fn in_step(&self) {
-        until("the replica to be in step", async || {
-            let offset = |redis: &Redis, field| redis.info("replication", field).parse::<u64>().unwrap();
-            let copied = offset(&self.replica, "slave_repl_offset");
-            copied >= offset(&self.primary, "master_repl_offset")
-        })
-        .await;
+        in_step(&self.primary, &self.replica).await;
     }
 
     /// Makes the replica a primary. The old one knows nothing of it.
     pub(crate) fn promote(&self) {
-        self.replica.ask::<()>(cmd("REPLICAOF").arg("NO").arg("ONE"));
-    }
-
-    /// From now on the one that was promoted is the primary.
-    pub(crate) fn exchange(&mut self) {
-        mem::swap(&mut self.primary, &mut self.replica);
+        promote(&self.replica);
     }
 
     /// Makes the old primary a replica of the new one.
     pub(crate) fn demote(&self) {
-        let port = self.replica.port();
-        self.primary
-            .ask::<()>(cmd("REPLICAOF").arg("127.0.0.1").arg(port));
+        follow(&self.primary, &self.replica);
     }
 }
 
 fn primary() -> Redis {
     Redis::with(&["--save", "", "--repl-diskless-sync-delay", "0"])
+}
+
+/// Waits until the replica has what the primary has now.
+pub(crate) async fn in_step(primary: &Redis, replica: &Redis) {
+    let offset = |redis: &Redis, field| redis.info("replication", field).parse::<u64>().unwrap();
+    let wanted = offset(primary, "master_repl_offset");
+    until("the replica to be in step", async || {
+        offset(replica, "slave_repl_offset") >= wanted
+    })
+    .await;
+}
+
+pub(crate) fn promote(replica: &Redis) {
+    replica.ask::<()>(cmd("REPLICAOF").arg("NO").arg("ONE"));
+}
+
+pub(crate) fn follow(replica: &Redis, primary: &Redis) {
+    let call = cmd("REPLICAOF").arg("127.0.0.1").arg(primary.port()).clone();
+    replica.ask::<()>(&call);
+}
+
+pub(crate) fn follows(replica: &Redis) -> bool {
+    replica.info("replication", "master_link_status") == "up"
 }

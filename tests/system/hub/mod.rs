@@ -29,7 +29,8 @@ use sse_tests::{patience::until, wire::Wire};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use sse_tests::hub::{
-    POSITION, Reader, count, data, event, gap, id_of, last_event_id, serve_hub, serve_topic, without_positions,
+    POSITION, Reader, count, data, event, gap, id_of, last_event_id, serve_hub, serve_topic,
+    without_positions,
 };
 
 /// Waits until a topic has a reader.
