@@ -41,6 +41,7 @@ async fn limits_without_an_end_are_limits() {
         })
         .await;
         let topic = node.hub.raw(name);
+        println!("{name}");
         for n in 1..=2 {
             topic
                 .publish_keyed("k", Event::data(n.to_string()))
