@@ -81,7 +81,7 @@ async fn last(world: &World, topic: &'static str) -> String {
 async fn each_acknowledged_event_once_and_in_order_or_a_gap() {
     let number = |name| env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
     let seed = number("REDIS_FAULTS_SEED").unwrap_or_else(|| fastrand::u64(..));
-    let seconds = number("REDIS_FAULTS_SECONDS").unwrap_or(30);
+    let seconds = number("REDIS_FAULTS_SECONDS").unwrap_or(20);
     println!("REDIS_FAULTS_SEED={seed} REDIS_FAULTS_SECONDS={seconds}");
     let mut rng = Rng::with_seed(seed);
     let world = Rc::new(World::start().await);
