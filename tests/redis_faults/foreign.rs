@@ -7,6 +7,7 @@ use sse_actix::{Event, TopicOptions};
 use sse_tests::{
     hub::{Reader, event},
     logged::Log,
+    patience::until,
     redis::Redis,
 };
 use tokio::time::sleep;
@@ -101,6 +102,11 @@ async fn goes_on(reader: &mut Reader, here: &Node, there: &Node, n: usize) {
     assert!(here.hub.is_ready(), "the node hears");
 }
 
+/// What is wrong with a topic, as the node says it.
+fn fault(node: &Node, topic: &str) -> Option<String> {
+    node.hub.stats().topic(topic)?.fault.clone()
+}
+
 /// A key holds what is no stream, or no hash: its topic alone stops.
 #[actix_web::test]
 async fn a_key_of_another_type_stops_its_topic_alone() {
@@ -126,6 +132,9 @@ async fn a_key_of_another_type_stops_its_topic_alone() {
             let _ = there.hub.raw("keyed").publish_keyed("k", Event::data("2")).await;
             n += 1;
             goes_on(&mut reader, &here, &there, n).await;
+            let named = until("the fault to be named", async || fault(&here, "keyed").is_some());
+            promised(HEARS_AGAIN, "the fault of the topic is named", named).await;
+            assert_eq!(fault(&here, "other"), None);
             redis.ask::<()>(cmd("DEL").arg(key));
         }
     }
@@ -195,4 +204,6 @@ async fn a_key_that_is_forbidden_stops_its_topic_alone() {
     for n in 1..=3 {
         goes_on(&mut reader, &here, &admin, n).await;
     }
+    let named = until("the fault to be named", async || fault(&here, "keyed").is_some());
+    promised(HEARS_AGAIN, "the fault of the topic is named", named).await;
 }
