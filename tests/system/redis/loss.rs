@@ -10,7 +10,8 @@ use sse_tests::{
 use super::{followed, node, node_with};
 use crate::hub::{Reader, count, event, gap, id_of, last_event_id, serve_topic};
 
-const STREAM: &str = "sse:topic:n";
+/// The stream of the topic `n`.
+const STREAM: &str = "sse:topic:{73}:n";
 
 /// The gap that tells that nothing is known of what was missed.
 async fn told(reader: &mut Reader) -> String {
@@ -161,7 +162,7 @@ async fn what_others_write_is_not_sent() {
     redis.ask::<()>(cmd("DEL").arg(STREAM));
     told(&mut reader).await;
     assert!(!ids.is_empty());
-    redis.ask::<()>(cmd("SET").arg("sse:topic:m").arg("a string"));
+    redis.ask::<()>(cmd("SET").arg("sse:topic:{263}:m").arg("a string"));
     let error = hub.raw("m").publish(Event::data("2")).await.unwrap_err();
     assert_eq!(error.to_string(), "the log did not take the event");
 }
