@@ -5,7 +5,10 @@ use std::{error::Error, fs, time::Duration};
 use redis::cmd;
 use sse_actix::Hub;
 use sse_actix_redis::{ConnectError, RedisLog};
-use sse_tests::{patience::until, redis::Redis};
+use sse_tests::{
+    patience::until,
+    redis::{Redis, free_port},
+};
 use tracing::Level;
 
 use super::builder;
@@ -38,7 +41,7 @@ async fn a_cluster_and_a_sentinel_are_refused() {
     let cluster = Redis::with(&["--cluster-enabled", "yes", "--save", ""]);
     let error = builder(&cluster).connect().await.unwrap_err();
     assert!(matches!(error, ConnectError::Cluster), "{error:?}");
-    let sentinel = Redis::sentinel();
+    let sentinel = Redis::sentinel("");
     let error = builder(&sentinel).connect().await.unwrap_err();
     assert!(matches!(error, ConnectError::Sentinel), "{error:?}");
 }
@@ -66,8 +69,7 @@ async fn nothing_secret_is_said() {
 #[actix_web::test]
 async fn a_replica_is_refused() {
     let redis = Redis::start();
-    let primary = format!("127.0.0.1 {}", redis.port());
-    let replica = Redis::with(&["--replicaof", &primary, "--save", ""]);
+    let replica = Redis::replica_of(&redis, &[]);
     let error = builder(&replica).connect().await.unwrap_err();
     assert!(matches!(error, ConnectError::Replica(_)), "{error:?}");
     assert!(
@@ -172,11 +174,7 @@ async fn through_tls() {
         path.to_str().unwrap().to_owned()
     };
     let (cert, key) = (file("cert.pem", &certificate), file("key.pem", &key));
-    let port = std::net::TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let _redis = Redis::with(&[
         "--tls-port",
         &port.to_string(),

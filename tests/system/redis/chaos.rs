@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     process::Stdio,
     sync::{
         Arc, Mutex,
@@ -16,7 +16,11 @@ use fastrand::Rng;
 use futures_util::future::join_all;
 use redis::cmd;
 use sse_actix::{Decoded, Decoder, Position};
-use sse_tests::{child::Child, patience::within, redis::Redis};
+use sse_tests::{
+    child::Child,
+    patience::within,
+    redis::{Redis, free_port},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -25,11 +29,6 @@ use tokio::{
 
 const NODE: &str = env!("CARGO_BIN_EXE_node");
 const LAST: &str = "the last";
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
 
 /// One request, whose answer ends with the connection.
 async fn ask(addr: SocketAddr, request: String) -> std::io::Result<TcpStream> {
