@@ -18,7 +18,8 @@ pub(crate) struct Session {
     pub(crate) subscribed: MultiplexedConnection,
     /// The primary's identity, as far as it is known.
     pub(crate) primary: RefCell<String>,
-    ended: RefCell<Option<Fault>>,
+    is_over: Cell<bool>,
+    why: RefCell<Option<Fault>>,
     ending: Notify,
 }
 
@@ -34,28 +35,30 @@ impl Session {
             publishing,
             subscribed,
             primary: RefCell::new(primary),
-            ended: RefCell::new(None),
+            is_over: Cell::new(false),
+            why: RefCell::new(None),
             ending: Notify::new(),
         })
     }
 
     /// Ends it: its connections are of no use any more.
     pub(crate) fn end(&self, fault: Fault) {
-        self.ended.borrow_mut().get_or_insert(fault);
+        if !self.is_over.replace(true) {
+            self.why.replace(Some(fault));
+        }
         self.ending.notify_waiters();
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.ended.borrow().is_some()
+        self.is_over.get()
     }
 
     /// Waits until it has ended, and says why.
     pub(crate) async fn over(&self) -> Fault {
         loop {
             let ending = self.ending.notified();
-            if let Some(fault) = self.ended.borrow_mut().take() {
-                self.ended.replace(Some(Fault::Unexpected));
-                return fault;
+            if self.is_over.get() {
+                return self.why.take().unwrap_or(Fault::Unexpected);
             }
             ending.await;
         }

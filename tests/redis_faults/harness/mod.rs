@@ -63,7 +63,7 @@ pub(crate) async fn reads_gap(reader: &mut Reader) {
 
 /// What an error says, and what its causes say.
 pub(crate) fn said(error: &dyn Error) -> String {
-    let causes = iter::successors(Some(error), |error| error.source());
+    let causes = iter::successors(Some(error), |&error| error.source());
     let all: Vec<_> = causes.map(|error| format!("{error} {error:?}")).collect();
     all.join(" ")
 }

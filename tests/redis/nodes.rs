@@ -10,7 +10,7 @@ use sse_tests::{
 };
 
 use super::node;
-use crate::hub::{Reader, count, event, serve_hub};
+use sse_tests::hub::{Reader, count, event, serve_hub};
 
 const ENDED: &str = "event: sse-end\nid: sse-end\ndata: {\"reason\":\"ended\"}\n\n";
 

@@ -8,7 +8,7 @@ use sse_tests::{
 };
 
 use super::{followed, node, node_with};
-use crate::hub::{Reader, count, event, gap, id_of, last_event_id, serve_topic};
+use sse_tests::hub::{Reader, count, event, gap, id_of, last_event_id, serve_topic};
 
 /// The stream of the topic `n`.
 const STREAM: &str = "sse:topic:{73}:n";
