@@ -58,7 +58,9 @@ pub(crate) async fn run(
             if let Err(fault) = &answer {
                 note(&session, fault);
             }
-            call.answer(&shared, answer);
+            if call.answer(&shared, answer) {
+                session.end(Fault::Demoted);
+            }
         }
     }
 }

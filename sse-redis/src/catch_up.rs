@@ -5,6 +5,7 @@ mod compare;
 mod heads;
 mod lane;
 mod pages;
+mod renew;
 mod scripts;
 
 use std::{rc::Rc, sync::Arc};
@@ -40,6 +41,7 @@ impl CatchUp {
         spawn_local(heads::run(Rc::clone(&this)));
         spawn_local(pages::run(Rc::clone(&this)));
         spawn_local(compare::run(Rc::clone(&this)));
+        spawn_local(renew::run(Rc::clone(&this)));
         this
     }
 

@@ -76,8 +76,6 @@ struct Wants {
     history: bool,
     /// The history that has been read so far.
     chain: Option<Chain>,
-    /// A new life is to begin, if the present one is still this.
-    renewal: Option<u64>,
     /// Sequences of a keyed topic, and whether Redis has them.
     verified: HashMap<u64, Option<bool>>,
     /// How often what was wanted could not be done, and why the last time.
@@ -116,7 +114,6 @@ impl Topic {
                     done: 0,
                     history: false,
                     chain: None,
-                    renewal: None,
                     verified: HashMap::new(),
                     failures: 0,
                     failure: String::new(),
@@ -268,7 +265,7 @@ impl Topic {
                     live.target = live.target.max(id);
                 }
             }
-            step => wants.note(step, live.as_ref().map_or(0, |live| live.life)),
+            step => wants.note(step),
         }
         let needs = state.needs();
         drop(state);
@@ -298,11 +295,9 @@ impl Following {
 
 impl Wants {
     /// What an entry has led to.
-    fn note(&mut self, step: live::Step, life: u64) {
-        match step {
-            live::Step::Diverged => self.renewal = Some(life),
-            live::Step::LookAgain => self.asked = self.asked.max(self.begun + 1),
-            live::Step::Taken | live::Step::Passed | live::Step::Hole => {}
+    fn note(&mut self, step: live::Step) {
+        if step == live::Step::LookAgain {
+            self.asked = self.asked.max(self.begun + 1);
         }
     }
 }

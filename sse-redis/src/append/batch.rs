@@ -143,17 +143,23 @@ impl Call {
         call
     }
 
-    /// Tells each event what has become of it.
-    pub(super) fn answer(self, shared: &Shared, answer: Result<Value, Fault>) {
+    /// Tells each event what has become of it. Returns whether the server is none that takes events any more.
+    pub(super) fn answer(self, shared: &Shared, answer: Result<Value, Fault>) -> bool {
         let results = match answer.and_then(|value| Ok(items(value)?)) {
             Ok(results) => results,
-            Err(fault) => return self.fail(&fault),
+            Err(fault) => {
+                self.fail(&fault);
+                return false;
+            }
         };
         let mut results = results.into_iter();
+        let mut is_of_replica = false;
         for group in self.groups {
             let outcome = Outcome::parse(results.next().unwrap_or_default());
+            is_of_replica |= matches!(&outcome, Outcome::Refused(why) if refusal::is_of_replica(why));
             outcome.answer(shared, group);
         }
+        is_of_replica
     }
 
     /// Nobody knows what has become of the events, unless Redis has refused the whole call.

@@ -1,7 +1,12 @@
 use crate::{
-    fault::{is_of_server},
+    fault::{self, is_of_server},
     shared::Shared,
 };
+
+/// Whether a replica has refused.
+pub(super) fn is_of_replica(why: &str) -> bool {
+    fault::is_of_replica(code(why))
+}
 
 /// A group was refused with this error. If it concerns the whole server, the log's health says so.
 pub(super) fn note(shared: &Shared, why: &str) {
@@ -22,7 +27,7 @@ pub(super) fn explain(why: &str) -> String {
 }
 
 /// The first word of an error, by which it is known. A script's error may have a hyphen before it.
-pub(super) fn code(why: &str) -> &str {
+fn code(why: &str) -> &str {
     let word = why.split(' ').next().unwrap_or_default();
     word.trim_start_matches('-')
 }

@@ -10,16 +10,12 @@ use crate::{
     connect::Session,
     entry::{NONE, Stored},
     fault::{Fault, checked},
-    settings::millis,
     topic::Topic,
-    value::{streams},
+    value::streams,
 };
 
 /// How many topics one call compares at most.
 const TOPICS: usize = 100;
-
-/// The expiry of topics that are read is renewed so often at least, and after a quarter of it.
-const RENEWING: Duration = Duration::from_secs(3_600);
 
 /// Compares one group of topics after the other, so that each is compared once in an interval. Does not end.
 pub(super) async fn run(this: Rc<CatchUp>) {
@@ -73,7 +69,6 @@ async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Res
             call.arg(&topic.stream);
         }
     }
-    renew(this, &mut calls, group);
     let mut answers = this.heads.call(&mut calls, session).await?.into_iter().map(checked);
     for topics in sound.chunks(TOPICS).chain(faulty.chunks(1)) {
         match answers.next().unwrap_or(Err(Fault::Unexpected)) {
@@ -131,22 +126,4 @@ fn take(this: &CatchUp, news: Value) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-/// Renews the expiry of topics that are read.
-fn renew(this: &CatchUp, calls: &mut redis::Pipeline, topics: &[Arc<Topic>]) {
-    for topic in topics {
-        let ttl = topic.keys_ttl(this.shared.settings.topic_ttl);
-        if !topic.takes_renewal((ttl / 4).min(RENEWING)) {
-            continue;
-        }
-        let mut expire = |key: &str| {
-            calls.cmd("PEXPIRE").arg(key).arg(millis(ttl)).ignore();
-        };
-        expire(&topic.stream);
-        if topic.is_keyed() {
-            expire(&this.shared.keys.latest(&topic.name));
-            expire(&this.shared.keys.ages(&topic.name));
-        }
-    }
 }

@@ -57,7 +57,7 @@ async fn perform(this: &CatchUp, session: &Session, jobs: &[(HeadJob, Arc<Topic>
     let mut answers = answers.into_iter();
     for ((job, topic), size) in jobs.iter().zip(sizes) {
         let answers: Vec<_> = answers.by_ref().take(size).collect();
-        if let Err(fault) = take(this, job, topic, answers) {
+        if let Err(fault) = take(job, topic, answers) {
             this.fail(topic, &fault.to_string());
         } else {
             this.work(topic);
@@ -72,7 +72,7 @@ fn is_of_missing_script(answer: &Value) -> bool {
 
 async fn load_scripts(this: &CatchUp, session: &Session) -> Result<(), Fault> {
     let mut calls = redis::pipe();
-    calls.load_script(&scripts::LOOKING).load_script(&scripts::RENEWING);
+    calls.load_script(&scripts::LOOKING);
     this.heads.call(&mut calls, session).await?;
     Ok(())
 }
@@ -88,13 +88,6 @@ fn push_calls(this: &CatchUp, calls: &mut Pipeline, job: &HeadJob, topic: &Topic
             calls.invoke_script(&call);
             1
         }
-        HeadJob::Renew { life } => {
-            let mut call = scripts::RENEWING.key(&topic.stream);
-            let new = (fastrand::u64(..) >> 19).max(1);
-            call.arg(life.to_string()).arg(new.to_string());
-            calls.invoke_script(&call);
-            1
-        }
         HeadJob::Verify { sequences } => {
             let first = calls.cmd("XRANGE").arg(&topic.stream).arg("-").arg("+");
             first.arg("COUNT").arg(1);
@@ -107,7 +100,7 @@ fn push_calls(this: &CatchUp, calls: &mut Pipeline, job: &HeadJob, topic: &Topic
     }
 }
 
-fn take(this: &CatchUp, job: &HeadJob, topic: &Topic, answers: Vec<Value>) -> Result<(), Fault> {
+fn take(job: &HeadJob, topic: &Topic, answers: Vec<Value>) -> Result<(), Fault> {
     let mut answers = answers.into_iter().map(checked);
     let mut next = || answers.next().unwrap_or(Err(Fault::Unexpected));
     match job {
@@ -120,16 +113,6 @@ fn take(this: &CatchUp, job: &HeadJob, topic: &Topic, answers: Vec<Value>) -> Re
                 _ => latest.then(Vec::new),
             };
             topic.looked(newest.as_ref(), latest);
-        }
-        HeadJob::Renew { .. } => {
-            if let Some(times) = this.shared.faults.count(&format!("lost {}", topic.name)) {
-                tracing::warn!(
-                    target: "sse_actix", topic = topic.name.as_str(), times,
-                    "Redis has lost the newest events of a topic; its readers are told of a gap"
-                );
-            }
-            let newest = entry(next()?)?;
-            topic.looked(newest.as_ref(), None);
         }
         HeadJob::Verify { sequences } => {
             let oldest = items(next()?)?.pop();

@@ -32,7 +32,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A connection for reading, and the topics that wait for it.
 pub(super) struct Lane {
     connector: Connector,
-    connection: RefCell<Option<MultiplexedConnection>>,
+    /// Of which session it is.
+    connection: RefCell<Option<(u64, MultiplexedConnection)>>,
     waiting: RefCell<VecDeque<Arc<Topic>>>,
     names: RefCell<HashSet<TopicName>>,
     changed: Notify,
@@ -144,7 +145,9 @@ impl Lane {
 
     async fn connection(&self, session: &Session) -> Result<MultiplexedConnection, Fault> {
         let known = self.connection.borrow().clone();
-        if let Some(known) = known {
+        if let Some((of, known)) = known
+            && of == session.number
+        {
             return Ok(known);
         }
         let mut new = self.connector.open(None, None).await?;
@@ -157,7 +160,7 @@ impl Lane {
             session.end(Fault::Moved);
             return Err(Fault::Moved);
         }
-        self.connection.replace(Some(new.clone()));
+        self.connection.replace(Some((session.number, new.clone())));
         Ok(new)
     }
 }

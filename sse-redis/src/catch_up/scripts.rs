@@ -29,19 +29,4 @@ if KEYS[2] then latest = redis.call('HGETALL', KEYS[2]) end
 return {newest(KEYS[1]), latest}
 ";
 
-/// Begins another life, if the present one is still that of ARGV 1. It continues nothing.
-///
-/// KEYS: the stream. ARGV: the life, and a number for the new one.
-const RENEW: &str = r"
-local head = newest(KEYS[1])
-if not head then return false end
-local life, at, all, bytes = string.match(head[2][2], '^2 (%d+) (%S+) %S+ %d+ %d+ (%d+) (%d+)$')
-if life ~= ARGV[1] then return head end
-local header = string.format('2 %s %s 0-0 0 0 %s %s', ARGV[2], at, all, bytes)
-local id = redis.call('XADD', KEYS[1], '*', 'h', header, 'b', '')
-redis.pcall('PUBLISH', KEYS[1], id .. ' ' .. header .. '\n')
-return {id, {'h', header, 'b', ''}}
-";
-
 pub(super) static LOOKING: LazyLock<Script> = LazyLock::new(|| Script::new(&format!("{NEWEST}{LOOK}")));
-pub(super) static RENEWING: LazyLock<Script> = LazyLock::new(|| Script::new(&format!("{NEWEST}{RENEW}")));

@@ -21,6 +21,11 @@ pub(crate) enum Address {
 impl Address {
     /// Reads an address.
     pub(crate) fn parse(url: &str) -> Result<Self, ConnectError> {
+        if url.contains('#') {
+            // What follows it would be left out, and what is before it taken for a host.
+            let why = "it holds a `#`; in a password, write %23".to_owned();
+            return Err(ConnectError::Address(why));
+        }
         let (scheme, rest) = url
             .split_once("://")
             .ok_or_else(|| ConnectError::Address("it has no scheme".to_owned()))?;

@@ -35,8 +35,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("revoke.lua")));
 
-/// A revocation, as it is told: the tag, and how many milliseconds ago.
-type Told = (String, u64);
+/// A message: what the clock of Redis showed at least when it was written, if that is known, and revocations, each with its tag and
+/// how many milliseconds before that it was.
+type Message = (Option<u64>, Vec<(String, u64)>);
+
+/// How long a message may be on its way.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
 /// What is revoked, here and elsewhere.
 #[derive(Debug)]
@@ -59,10 +63,29 @@ struct Waiting {
 #[derive(Debug)]
 struct Place {
     at: Option<MessageId>,
-    /// The clock of Redis showed so many milliseconds at this time, or later.
-    clock: Option<(Instant, u64)>,
+    clock: Option<Clock>,
     /// Whatever comes now was not there yet at this time.
     listening: Instant,
+}
+
+/// The clock of Redis: it showed so many milliseconds some time between two times of this node.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    after: Instant,
+    before: Instant,
+    millis: u64,
+}
+
+impl Clock {
+    /// What it shows now at least.
+    fn at_least(&self) -> u64 {
+        self.millis + millis(self.before.elapsed())
+    }
+
+    /// What it shows now at most.
+    fn at_most(&self) -> u64 {
+        self.millis + millis(self.after.elapsed()) + 2
+    }
 }
 
 /// Milliseconds and a count.
@@ -108,7 +131,11 @@ impl Revocations {
     pub(crate) fn heard(&self, sent: Instant, clock: Option<u64>) {
         let mut place = self.place();
         place.listening = sent;
-        place.clock = clock.map(|clock| (sent, clock));
+        place.clock = clock.map(|millis| Clock {
+            after: sent,
+            before: Instant::now(),
+            millis,
+        });
     }
 
     /// Reads what was revoked while nobody listened, to its end. To be called before any topic is read.
@@ -188,8 +215,10 @@ impl Revocations {
     fn parse(&self, id: MessageId, kind: &str, what: &str) -> Vec<ClusterMessage> {
         match kind {
             "revoked" => {
-                let told: Vec<Told> = serde_json::from_str(what).unwrap_or_default();
-                let age = self.age_of(id);
+                let Ok((written, told)) = serde_json::from_str::<Message>(what) else {
+                    return Vec::new();
+                };
+                let age = self.age_of(id, written);
                 told.into_iter()
                     .map(|(tag, ago)| ClusterMessage::Revoked {
                         tag,
@@ -202,15 +231,15 @@ impl Revocations {
         }
     }
 
-    /// How long ago a message was appended, at most.
-    fn age_of(&self, (millis, _): MessageId) -> Duration {
+    /// How long ago a message was written, at most.
+    fn age_of(&self, (appended, _): MessageId, written: Option<u64>) -> Duration {
         let place = self.place();
-        match place.clock {
-            Some((at, clock)) => {
-                let now = Duration::from_millis(clock + 1) + at.elapsed();
-                now.saturating_sub(Duration::from_millis(millis))
+        match (place.clock, written) {
+            (Some(clock), Some(written)) => Duration::from_millis(clock.at_most().saturating_sub(written)),
+            (Some(clock), None) => {
+                ON_ITS_WAY + Duration::from_millis(clock.at_most().saturating_sub(appended))
             }
-            None => place.listening.elapsed(),
+            (None, _) => ON_ITS_WAY + place.listening.elapsed(),
         }
     }
 
@@ -235,9 +264,10 @@ impl Revocations {
 
     /// What goes out with the next message: how many revocations, and the message.
     fn next(&self) -> (usize, String) {
+        let written = self.place().clock.map(|clock| clock.at_least());
         let waiting = self.waiting();
         let mut bytes = 0;
-        let told: Vec<Told> = waiting
+        let told: Vec<_> = waiting
             .iter()
             .take(TAGS)
             .take_while(|next| {
@@ -248,7 +278,8 @@ impl Revocations {
             // Rounded up: rather too long ago than too short.
             .map(|next| (next.tag.clone(), millis(next.since.elapsed()) + 1))
             .collect();
-        (told.len(), serde_json::to_string(&told).unwrap_or_default())
+        let message: Message = (written, told);
+        (message.1.len(), serde_json::to_string(&message).unwrap_or_default())
     }
 
     /// Tells the others what was revoked, in order, until Redis has it. Does not end.
@@ -310,7 +341,7 @@ mod tests {
     fn what_was_not_heard_is_noticed() {
         let revocations = Revocations::new("sse:revoked".to_owned());
         let hear = |notice: &str| revocations.receive("me", notice.as_bytes());
-        assert_eq!(hear("5-0 4-0 you revoked\n[[\"a\",1]]"), Some(Vec::new()), "not begun");
+        assert_eq!(hear("5-0 4-0 you revoked\n[7,[[\"a\",1]]]"), Some(Vec::new()), "not begun");
         revocations.place().at = Some((5, 0));
         let tags = |messages: Option<Vec<ClusterMessage>>| -> Option<Vec<String>> {
             let tag = |message| match message {
@@ -320,10 +351,10 @@ mod tests {
             Some(messages?.into_iter().map(tag).collect())
         };
         let [a, none] = [vec!["a".to_owned()], Vec::new()];
-        assert_eq!(tags(hear("6-0 5-0 you revoked\n[[\"a\",1]]")), Some(a));
-        assert_eq!(tags(hear("6-0 5-0 you revoked\n[[\"a\",1]]")), Some(none.clone()), "known");
-        assert_eq!(tags(hear("7-0 6-0 me revoked\n[[\"a\",1]]")), Some(none.clone()), "its own");
+        assert_eq!(tags(hear("6-0 5-0 you revoked\n[7,[[\"a\",1]]]")), Some(a));
+        assert_eq!(tags(hear("6-0 5-0 you revoked\n[7,[[\"a\",1]]]")), Some(none.clone()), "known");
+        assert_eq!(tags(hear("7-0 6-0 me revoked\n[7,[[\"a\",1]]]")), Some(none.clone()), "its own");
         assert_eq!(tags(hear("nonsense")), Some(none));
-        assert_eq!(tags(hear("9-0 8-0 you revoked\n[[\"a\",1]]")), None, "8-0 is missing");
+        assert_eq!(tags(hear("9-0 8-0 you revoked\n[7,[[\"a\",1]]]")), None, "8-0 is missing");
     }
 }

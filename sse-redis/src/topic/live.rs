@@ -39,8 +39,6 @@ pub(super) enum Step {
     Passed,
     /// Something between it and the head is not known yet.
     Hole,
-    /// The stream went on from before what was known of this life.
-    Diverged,
     /// What is missing can only be read again as a whole.
     LookAgain,
 }
@@ -116,17 +114,16 @@ impl Live {
             }
             self.restart(name, retention.keeps(), header.life, header.previous_last);
         } else if header.previous < self.head {
-            if header.life == self.life {
-                return Step::Diverged;
+            // What came after that is lost.
+            if keyed && header.previous != NONE {
+                self.go_back_to(&header);
+                self.restart(name, retention.keeps(), header.life, header.previous_last);
+                self.moves_to(stored.id);
+                return Step::LookAgain;
             }
             self.go_back_to(&header);
-            let evicted = if header.previous == NONE && header.events == 0 {
-                stored.last()
-            } else {
-                header.previous_last
-            };
+            let evicted = if begins || header.previous != NONE { header.previous_last } else { stored.last() };
             self.restart(name, retention.keeps(), header.life, evicted);
-            self.complete = header.previous == NONE && !keyed;
         } else if self.life == UNBORN {
             self.restart(name, retention.keeps(), header.life, 0);
         } else if header.life != self.life {
@@ -200,10 +197,12 @@ impl Live {
         let (life, ends) = (self.life, header.previous_last);
         if header.previous == NONE {
             self.earlier.clear();
-            return;
+        } else {
+            self.earlier.retain(|earlier| earlier.ends <= ends);
+            if life != header.life {
+                self.earlier.insert(0, Earlier { life, ends });
+            }
         }
-        self.earlier.retain(|earlier| earlier.ends <= ends);
-        self.earlier.insert(0, Earlier { life, ends });
         self.target = header.previous;
         self.passed = header.previous;
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use sse_actix_core::{Batch, Epoch, Keep, Limit, Position, Start, TopicName};
+use sse_actix_core::{Batch, Epoch, Keep, Limit, Position, Resume, Start, TopicName};
 
 use super::{
     State, Topic,
@@ -14,6 +14,8 @@ use crate::entry::EntryId;
 enum Place {
     /// After this sequence.
     At(u64),
+    /// It was lost, with what came after this sequence.
+    Lost(u64),
     /// What is older has to be read before it can be said.
     NeedsHistory,
     /// It may be that others know more.
@@ -44,14 +46,12 @@ impl Live {
             return self.place_of_unborn(keep, position, ttl_millis);
         }
         let Some(sequence) = self.known_sequence(name, position) else {
-            let was_lost = self
-                .earlier
-                .iter()
-                .any(|earlier| Epoch::new(name, earlier.life) == position.epoch);
-            return match (was_lost, self.complete) {
-                (true, _) => Place::Unknown,
-                (false, false) if keep == Keep::Every => Place::NeedsHistory,
-                (false, _) => Place::NeedsLook,
+            let mut earlier = self.earlier.iter();
+            let ended = earlier.find(|earlier| Epoch::new(name, earlier.life) == position.epoch);
+            return match (ended, self.complete) {
+                (Some(ended), _) => Place::Lost(ended.ends),
+                (None, false) if keep == Keep::Every => Place::NeedsHistory,
+                (None, _) => Place::NeedsLook,
             };
         };
         if sequence > span.head {
@@ -128,11 +128,18 @@ impl Topic {
                 sequence,
             })
         };
+        let mut was_lost = false;
         let start = match start {
             Start::After(position) => {
                 match live.place(&self.name, retention.keeps(), position, ttl_millis) {
                     Place::At(sequence) => at(sequence),
                     Place::Unknown => Start::Unknown,
+                    // It has all that was not lost.
+                    Place::Lost(ends) if ends >= span.evicted && retention.keeps() == Keep::Every => {
+                        was_lost = true;
+                        at(ends)
+                    }
+                    Place::Lost(_) => Start::Unknown,
                     Place::NeedsHistory => {
                         wants.history = true;
                         return None;
@@ -171,6 +178,10 @@ impl Topic {
             wants.history = true;
             return None;
         }
-        Some(live.ring.read(start, limit))
+        let mut batch = live.ring.read(start, limit);
+        if was_lost {
+            batch.resume = Resume::Unknown;
+        }
+        Some(batch)
     }
 }

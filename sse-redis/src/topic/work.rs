@@ -26,8 +26,6 @@ pub(crate) struct Needs {
 pub(crate) enum HeadJob {
     /// Look which entry is the newest; of a keyed topic, read the newest event of each key with it.
     Look { latest: bool },
-    /// Begin a new life, if the present one is still this.
-    Renew { life: u64 },
     /// Look whether Redis has these events.
     Verify { sequences: Vec<u64> },
 }
@@ -45,7 +43,6 @@ impl State {
     pub(super) fn needs(&self) -> Needs {
         let is_hole = self.live.as_ref().is_some_and(|live| live.target > live.head);
         let looks = self.wants.asked > self.wants.begun
-            || self.wants.renewal.is_some()
             || self.wants.verified.values().any(Option::is_none);
         Needs {
             head: looks && (self.following.is_subscribed || self.live.is_some()),
@@ -121,7 +118,6 @@ impl Topic {
         let State { wants, fault, .. } = &mut *state;
         wants.history = false;
         wants.chain = None;
-        wants.renewal = None;
         wants.verified.clear();
         wants.asked = wants.asked.min(wants.begun);
         wants.failures += 1;
@@ -137,10 +133,6 @@ impl Topic {
         let mut state = self.state();
         let keyed = state.retention.keeps() == Keep::LatestPerKey;
         let State { wants, .. } = &mut *state;
-        if let Some(life) = wants.renewal.take() {
-            wants.begun = wants.asked.max(wants.begun + 1);
-            return Some(HeadJob::Renew { life });
-        }
         if wants.asked > wants.begun {
             wants.begun = wants.asked;
             return Some(HeadJob::Look { latest: keyed });
@@ -171,10 +163,8 @@ impl Topic {
                 Some(known) if latest.is_none() || (known.complete && known.life == header.life) => {
                     if id > known.head {
                         known.target = known.target.max(id);
-                    } else if header.life == known.life && id < known.head {
-                        wants.renewal = Some(known.life);
-                    } else if header.life != known.life {
-                        // The events after it are lost, and it has begun another life.
+                    } else if header.life != known.life || id < known.head {
+                        // The events after it are lost.
                         *live = Some(Live::at(&self.name, keep, id, &header));
                     } else {
                         known.target = known.head;
@@ -205,7 +195,7 @@ impl Topic {
         if let Some(live) = live {
             let step = live.take_early(&self.name, &retention, &mut following.early);
             following.recount();
-            wants.note(step, live.life);
+            wants.note(step);
             if let Some(newest) = following.early.back() {
                 live.target = live.target.max(newest.id);
             }
@@ -298,13 +288,13 @@ impl Topic {
                     if step == Step::LookAgain {
                         live.complete = false;
                     }
-                    return wants.note(step, live.life);
+                    return wants.note(step);
                 }
             }
         }
         let step = live.take_early(&self.name, &retention, &mut following.early);
         following.recount();
-        wants.note(step, live.life);
+        wants.note(step);
         if live.passed >= live.target {
             live.target = live.head;
         } else if is_last && step != Step::Hole {
