@@ -3,7 +3,12 @@
 mod batch;
 mod refusal;
 
-use std::{collections::VecDeque, rc::Rc, sync::{Arc, LazyLock}, time::Duration};
+use std::{
+    collections::VecDeque,
+    rc::Rc,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use redis::{Script, Value};
 use sse_actix_core::AppendError;
@@ -35,7 +40,9 @@ pub(crate) async fn run(
             while let Ok(append) = appends.try_recv() {
                 waiting.push_back((append, Instant::now()));
             }
-            let patience = waiting.front().map_or(Duration::ZERO, |(_, since)| limit.saturating_sub(since.elapsed()));
+            let patience = waiting
+                .front()
+                .map_or(Duration::ZERO, |(_, since)| limit.saturating_sub(since.elapsed()));
             let Some(session) = sessions.wait_for(patience).await else {
                 refuse(&shared, &mut waiting, limit);
                 continue;
@@ -52,8 +59,10 @@ pub(crate) async fn run(
             let primary = session.primary.borrow().clone();
             let mut connection = session.publishing.clone();
             let invocation = call.invocation(&SCRIPT, &shared.keys, &shared.settings, &primary);
-            let answer: Result<Value, Fault> =
-                invocation.invoke_async(&mut connection).await.map_err(Fault::Redis);
+            let answer: Result<Value, Fault> = invocation
+                .invoke_async(&mut connection)
+                .await
+                .map_err(Fault::Redis);
             drop(invocation);
             if let Err(fault) = &answer {
                 note(&session, fault);
@@ -82,7 +91,9 @@ fn refuse(shared: &Shared, waiting: &mut VecDeque<(Append, Instant)>, limit: Dur
         && let Some((append, _)) = waiting.pop_front()
     {
         drop(append.place);
-        let _ = append.reply.send(Err(AppendError::Refused(shared.absent().into())));
+        let _ = append
+            .reply
+            .send(Err(AppendError::Refused(shared.absent().into())));
     }
 }
 

@@ -15,6 +15,11 @@ mod id;
 mod payload;
 mod stored;
 
+/// A new life's identity: as many bits as an epoch has of it, and never that of a topic without events.
+pub(crate) fn new_life() -> String {
+    (fastrand::u64(..) >> 19).max(1).to_string()
+}
+
 pub(crate) use self::{
     id::{EntryId, MAX_BATCH, NONE},
     payload::push_event,

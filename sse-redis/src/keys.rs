@@ -62,7 +62,9 @@ impl Keys {
 
     /// The name of the topic whose stream this is.
     pub(crate) fn topic_of<'a>(&self, stream: &'a str) -> Option<&'a str> {
-        let rest = stream.strip_prefix(self.prefix.as_str())?.strip_prefix(":topic:{")?;
+        let rest = stream
+            .strip_prefix(self.prefix.as_str())?
+            .strip_prefix(":topic:{")?;
         let (_, name) = rest.split_once("}:")?;
         Some(name)
     }
@@ -94,7 +96,11 @@ fn tag(topic: &TopicName) -> u32 {
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc, byte| {
         (0..8).fold(crc ^ u16::from(*byte) << 8, |crc, _| {
-            if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 }
+            if crc & 0x8000 == 0 {
+                crc << 1
+            } else {
+                crc << 1 ^ 0x1021
+            }
         })
     })
 }

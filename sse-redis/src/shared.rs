@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use sse_actix_core::{AppendError, Batch, Limit, LogError, LogHealth, Position, Record, Retention, Start, TopicName};
+use sse_actix_core::{
+    AppendError, Batch, Limit, LogError, LogHealth, Position, Record, Retention, Start, TopicName,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -175,7 +177,10 @@ pub(crate) struct Health {
 
 impl Health {
     fn refusal(&self) -> Option<String> {
-        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.refusal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 

@@ -15,11 +15,11 @@ use std::{
 use sse_actix_core::{Entry, Epoch, Keep, LogStats, Position, Record, Retention, TopicName, Watchers};
 use tokio::sync::Notify;
 
+use self::{chain::Chain, live::Live};
 pub(crate) use self::{
     table::Topics,
     work::{HeadJob, Needs, PageJob},
 };
-use self::{chain::Chain, live::Live};
 use crate::entry::{Content, EntryId, NONE, Stored};
 
 /// How many bytes of entries that came before what they follow are kept.
@@ -76,6 +76,8 @@ struct Wants {
     history: bool,
     /// The history that has been read so far.
     chain: Option<Chain>,
+    /// Events of this life are lost: another is to begin, if the present one is still this.
+    renewal: Option<u64>,
     /// Sequences of a keyed topic, and whether Redis has them.
     verified: HashMap<u64, Option<bool>>,
     /// How often what was wanted could not be done, and why the last time.
@@ -114,6 +116,7 @@ impl Topic {
                     done: 0,
                     history: false,
                     chain: None,
+                    renewal: None,
                     verified: HashMap::new(),
                     failures: 0,
                     failure: String::new(),
@@ -251,9 +254,7 @@ impl Topic {
         let step = match live {
             None => live::Step::Hole,
             Some(live) => match live.take(&self.name, retention, stored.clone(), false) {
-                live::Step::Taken => {
-                    live.take_early(&self.name, retention, &mut following.early)
-                }
+                live::Step::Taken => live.take_early(&self.name, retention, &mut following.early),
                 other => other,
             },
         };
@@ -265,7 +266,7 @@ impl Topic {
                     live.target = live.target.max(id);
                 }
             }
-            step => wants.note(step),
+            step => live.iter_mut().for_each(|live| wants.note(step, live)),
         }
         let needs = state.needs();
         drop(state);
@@ -295,7 +296,10 @@ impl Following {
 
 impl Wants {
     /// What an entry has led to.
-    fn note(&mut self, step: live::Step) {
+    fn note(&mut self, step: live::Step, live: &mut Live) {
+        if std::mem::take(&mut live.is_rolled_back) {
+            self.renewal = Some(live.life);
+        }
         if step == live::Step::LookAgain {
             self.asked = self.asked.max(self.begun + 1);
         }

@@ -71,7 +71,7 @@ async fn one_topic() {
 /// A replica that lagged was made primary: the newest events are gone, and others come in their place.
 #[actix_web::test]
 async fn the_newest_events() {
-    let redis = Redis::start();
+    let redis = Redis::with(&["--save", "", "--enable-debug-command", "yes"]);
     let hub = node(&redis).await;
     let serving = serve_topic(&hub, "n");
     let ids = count(&hub, "n", 1..=2).await;
@@ -82,6 +82,7 @@ async fn the_newest_events() {
     assert_eq!(reader.take(2).await, [event(&lost[0], 3), event(&lost[1], 4)]);
 
     redis.ask::<()>(cmd("RESTORE").arg(STREAM).arg(0).arg(lagging).arg("REPLACE"));
+    redis.ask::<()>(cmd("DEBUG").arg("CHANGE-REPL-ID"));
     // By a node that has not seen what is gone.
     let other = node(&redis).await;
     let new = count(&other, "n", 5..=5).await;
@@ -174,5 +175,8 @@ async fn what_others_write_is_not_sent() {
     let error = hub.raw("m").publish(Event::data("2")).await.unwrap_err();
     assert_eq!(error.to_string(), "the log did not take the event");
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert!(cause.contains("delete the key, or give this application a prefix of its own"), "{cause}");
+    assert!(
+        cause.contains("delete the key, or give this application a prefix of its own"),
+        "{cause}"
+    );
 }

@@ -57,7 +57,8 @@ impl Scene {
         there.hub.revoke("ann");
         promised(HEARS_AGAIN, "a revocation", self.ann.rest()).await;
         // And what is published here is taken by the new one.
-        let id = self.here.insist("quotes", 4).await;
+        let taken = self.here.insist("quotes", 4);
+        let id = promised(HEARS_AGAIN, "an event is taken", taken).await;
         assert_eq!(self.bob.next().await, event(&id, 4));
         let mut reader = there.back("quotes", &id).await;
         let id = self.here.publish("quotes", 5).await;

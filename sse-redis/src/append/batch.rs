@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::refusal;
 use crate::{
-    entry::{EntryId, MAX_BATCH, push_event},
+    entry::{EntryId, MAX_BATCH, new_life, push_event},
     fault::Fault,
     keys::Keys,
     settings::{Settings, millis},
@@ -122,7 +122,9 @@ impl Call {
         primary: &str,
     ) -> ScriptInvocation<'a> {
         let mut call = script.prepare_invoke();
-        call.arg(new_life()).arg(if primary.is_empty() { "-" } else { primary }).arg("PUBLISH");
+        call.arg(new_life())
+            .arg(if primary.is_empty() { "-" } else { primary })
+            .arg("PUBLISH");
         for group in &self.groups {
             let retention = &group.retention;
             call.key(keys.stream(&group.topic));
@@ -246,9 +248,4 @@ impl Outcome {
             let _ = reply.send(result);
         }
     }
-}
-
-/// A new life's identity: as many bits as an epoch has of it, and never that of a topic without events.
-fn new_life() -> String {
-    (fastrand::u64(..) >> 19).max(1).to_string()
 }

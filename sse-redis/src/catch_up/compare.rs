@@ -46,7 +46,9 @@ pub(super) async fn run(this: Rc<CatchUp>) {
 }
 
 fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(0.75 + fastrand::f64() / 4.0).max(Duration::from_millis(1))
+    pause
+        .mul_f64(0.75 + fastrand::f64() / 4.0)
+        .max(Duration::from_millis(1))
 }
 
 async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Result<(), Fault> {
@@ -69,7 +71,12 @@ async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Res
             call.arg(&topic.stream);
         }
     }
-    let mut answers = this.heads.call(&mut calls, session).await?.into_iter().map(checked);
+    let mut answers = this
+        .heads
+        .call(&mut calls, session)
+        .await?
+        .into_iter()
+        .map(checked);
     for topics in sound.chunks(TOPICS).chain(faulty.chunks(1)) {
         match answers.next().unwrap_or(Err(Fault::Unexpected)) {
             Ok(news) => take(this, news)?,
@@ -97,7 +104,8 @@ async fn find_faulty(this: &CatchUp, session: &Session, topics: &[&Arc<Topic>]) 
     let mut calls = redis::pipe();
     for topic in topics {
         let call = calls.cmd("XREAD").arg("COUNT").arg(1).arg("STREAMS");
-        call.arg(&topic.stream).arg(topic.passed().unwrap_or(NONE).to_string());
+        call.arg(&topic.stream)
+            .arg(topic.passed().unwrap_or(NONE).to_string());
     }
     let answers = this.heads.call(&mut calls, session).await?;
     for (topic, answer) in topics.iter().zip(answers) {

@@ -7,7 +7,7 @@ use redis::{Pipeline, Value};
 use super::{CatchUp, scripts};
 use crate::{
     connect::Session,
-    entry::{EntryId, Latest, Stored},
+    entry::{EntryId, Latest, Stored, new_life},
     fault::{Fault, checked},
     topic::{HeadJob, Topic},
     value::{Unexpected, array, bytes, items},
@@ -72,7 +72,9 @@ fn is_of_missing_script(answer: &Value) -> bool {
 
 async fn load_scripts(this: &CatchUp, session: &Session) -> Result<(), Fault> {
     let mut calls = redis::pipe();
-    calls.load_script(&scripts::LOOKING);
+    calls
+        .load_script(&scripts::LOOKING)
+        .load_script(&scripts::RENEWING);
     this.heads.call(&mut calls, session).await?;
     Ok(())
 }
@@ -85,6 +87,12 @@ fn push_calls(this: &CatchUp, calls: &mut Pipeline, job: &HeadJob, topic: &Topic
             if *latest {
                 call.key(this.shared.keys.latest(&topic.name));
             }
+            calls.invoke_script(&call);
+            1
+        }
+        HeadJob::Renew { life } => {
+            let mut call = scripts::RENEWING.key(&topic.stream);
+            call.arg(life.to_string()).arg(new_life());
             calls.invoke_script(&call);
             1
         }
@@ -114,15 +122,19 @@ fn take(job: &HeadJob, topic: &Topic, answers: Vec<Value>) -> Result<(), Fault> 
             };
             topic.looked(newest.as_ref(), latest);
         }
+        HeadJob::Renew { .. } => {
+            let newest = entry(next()?)?;
+            topic.looked(newest.as_ref(), None);
+        }
         HeadJob::Verify { sequences } => {
             let oldest = items(next()?)?.pop();
             let oldest = oldest.and_then(Stored::parse).map(|stored| stored.id);
             let mut proofs = Vec::with_capacity(sequences.len());
             for sequence in sequences {
                 let found = items(next()?)?.pop().and_then(Stored::parse);
-                let has_event = found.and_then(|stored| stored.header()).is_some_and(|header| {
-                    EntryId::index(*sequence) < header.events.max(1)
-                });
+                let has_event = found
+                    .and_then(|stored| stored.header())
+                    .is_some_and(|header| EntryId::index(*sequence) < header.events.max(1));
                 // What retention has taken cannot be proven; it was there, since its life is continued.
                 let is_taken = oldest.is_none_or(|oldest| EntryId::of(*sequence) < oldest);
                 proofs.push((*sequence, has_event || is_taken));

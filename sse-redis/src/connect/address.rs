@@ -46,9 +46,7 @@ impl Address {
             None => (String::new(), rest),
         };
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (hosts, path) = rest
-            .split_once('/')
-            .ok_or_else(|| wrong("it names no service"))?;
+        let (hosts, path) = rest.split_once('/').ok_or_else(|| wrong("it names no service"))?;
         let (service, database) = path.split_once('/').unwrap_or((path, "0"));
         if service.is_empty() {
             return Err(wrong("it names no service"));

@@ -86,7 +86,9 @@ impl Connector {
             };
             Client::build_with_tls(info, certificates)?
         };
-        Ok(client.get_multiplexed_async_connection_with_config(config).await?)
+        Ok(client
+            .get_multiplexed_async_connection_with_config(config)
+            .await?)
     }
 
     /// Asks the Sentinels, one after the other, where the primary is.

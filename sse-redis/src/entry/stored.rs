@@ -1,7 +1,10 @@
 use bytes::Bytes;
 use redis::Value;
 
-use super::{EntryId, NONE, payload::{self, Event}};
+use super::{
+    EntryId, NONE,
+    payload::{self, Event},
+};
 use crate::value::{array, bytes, items};
 
 /// The version of the format that this crate writes and reads.
@@ -126,7 +129,19 @@ impl Stored {
 
     /// The sequence of its last event.
     pub(crate) fn last(&self) -> u64 {
-        self.id.last(self.header().map_or(0, |header| header.events))
+        self.header()
+            .map_or_else(|| self.id.last(usize::MAX), |header| header.last(self.id))
+    }
+}
+
+impl Header {
+    /// The sequence of the last event of the entry with this id. One without events only begins a life: it stays where the
+    /// stream was.
+    pub(crate) fn last(&self, id: EntryId) -> u64 {
+        match self.events {
+            0 if self.previous != NONE => self.previous_last,
+            events => id.last(events),
+        }
     }
 }
 
@@ -161,7 +176,11 @@ impl Header {
         words.next().is_none().then_some(Self {
             life,
             previous,
-            previous_last: if previous == NONE { 0 } else { previous.last(previous_events) },
+            previous_last: if previous == NONE {
+                0
+            } else {
+                previous.last(previous_events)
+            },
             events,
         })
     }

@@ -25,7 +25,10 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
         }
         // It may be the same server, with a new identity since the last heartbeat.
         let mut connection = session.publishing.clone();
-        let here = redis::cmd("INFO").arg("replication").query_async::<Value>(&mut connection).await;
+        let here = redis::cmd("INFO")
+            .arg("replication")
+            .query_async::<Value>(&mut connection)
+            .await;
         match here.ok().and_then(read_replication) {
             Some(here) if here == there => {}
             _ => return Fault::Moved,
@@ -37,6 +40,9 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
 async fn ask(this: &Follower) -> Option<ServerState> {
     let timeout = this.shared.settings.response_timeout;
     let mut connection = this.connector.open(Some(timeout), None).await.ok()?;
-    let info = redis::cmd("INFO").arg("replication").query_async(&mut connection).await;
+    let info = redis::cmd("INFO")
+        .arg("replication")
+        .query_async(&mut connection)
+        .await;
     read_replication(info.ok()?)
 }

@@ -1,10 +1,6 @@
 //! Subscribing to topics: first their notices are heard, then their heads are looked at.
 
-use std::{
-    cell::RefCell,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use tokio::{sync::Notify, time::timeout};
 

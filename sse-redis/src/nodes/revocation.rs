@@ -139,10 +139,7 @@ impl Revocations {
     }
 
     /// Reads what was revoked while nobody listened, to its end. To be called before any topic is read.
-    pub(crate) async fn begin(
-        nodes: &Nodes,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<(), Fault> {
+    pub(crate) async fn begin(nodes: &Nodes, connection: &mut MultiplexedConnection) -> Result<(), Fault> {
         let this = &nodes.revocations;
         let known = this.place().at;
         let newest = this.newest(connection).await?;
@@ -166,7 +163,9 @@ impl Revocations {
         loop {
             let Some(at) = self.place().at else { return Ok(()) };
             let mut call = redis::cmd("XRANGE");
-            call.arg(&self.channel).arg(format!("({}-{}", at.0, at.1)).arg("+");
+            call.arg(&self.channel)
+                .arg(format!("({}-{}", at.0, at.1))
+                .arg("+");
             let page: Value = call.arg("COUNT").arg(PAGE).query_async(connection).await?;
             let page = items(page)?;
             let is_last = page.len() < PAGE;
@@ -209,7 +208,11 @@ impl Revocations {
             Some(_) => place.at = Some(id),
         }
         drop(place);
-        Some(if node == this { Vec::new() } else { self.parse(id, kind, what) })
+        Some(if node == this {
+            Vec::new()
+        } else {
+            self.parse(id, kind, what)
+        })
     }
 
     fn parse(&self, id: MessageId, kind: &str, what: &str) -> Vec<ClusterMessage> {
@@ -279,7 +282,10 @@ impl Revocations {
             .map(|next| (next.tag.clone(), millis(next.since.elapsed()) + 1))
             .collect();
         let message: Message = (written, told);
-        (message.1.len(), serde_json::to_string(&message).unwrap_or_default())
+        (
+            message.1.len(),
+            serde_json::to_string(&message).unwrap_or_default(),
+        )
     }
 
     /// Tells the others what was revoked, in order, until Redis has it. Does not end.
@@ -292,7 +298,10 @@ impl Revocations {
             }
             let session = sessions.wait().await;
             let (count, message) = this.next();
-            match nodes.tell(&mut session.publishing.clone(), "revoked", &message).await {
+            match nodes
+                .tell(&mut session.publishing.clone(), "revoked", &message)
+                .await
+            {
                 Ok(_) => {
                     let told: Vec<_> = this.waiting().drain(..count).collect();
                     for reply in told.into_iter().filter_map(|told| told.reply) {
@@ -341,7 +350,11 @@ mod tests {
     fn what_was_not_heard_is_noticed() {
         let revocations = Revocations::new("sse:revoked".to_owned());
         let hear = |notice: &str| revocations.receive("me", notice.as_bytes());
-        assert_eq!(hear("5-0 4-0 you revoked\n[7,[[\"a\",1]]]"), Some(Vec::new()), "not begun");
+        assert_eq!(
+            hear("5-0 4-0 you revoked\n[7,[[\"a\",1]]]"),
+            Some(Vec::new()),
+            "not begun"
+        );
         revocations.place().at = Some((5, 0));
         let tags = |messages: Option<Vec<ClusterMessage>>| -> Option<Vec<String>> {
             let tag = |message| match message {
@@ -352,9 +365,21 @@ mod tests {
         };
         let [a, none] = [vec!["a".to_owned()], Vec::new()];
         assert_eq!(tags(hear("6-0 5-0 you revoked\n[7,[[\"a\",1]]]")), Some(a));
-        assert_eq!(tags(hear("6-0 5-0 you revoked\n[7,[[\"a\",1]]]")), Some(none.clone()), "known");
-        assert_eq!(tags(hear("7-0 6-0 me revoked\n[7,[[\"a\",1]]]")), Some(none.clone()), "its own");
+        assert_eq!(
+            tags(hear("6-0 5-0 you revoked\n[7,[[\"a\",1]]]")),
+            Some(none.clone()),
+            "known"
+        );
+        assert_eq!(
+            tags(hear("7-0 6-0 me revoked\n[7,[[\"a\",1]]]")),
+            Some(none.clone()),
+            "its own"
+        );
         assert_eq!(tags(hear("nonsense")), Some(none));
-        assert_eq!(tags(hear("9-0 8-0 you revoked\n[7,[[\"a\",1]]]")), None, "8-0 is missing");
+        assert_eq!(
+            tags(hear("9-0 8-0 you revoked\n[7,[[\"a\",1]]]")),
+            None,
+            "8-0 is missing"
+        );
     }
 }

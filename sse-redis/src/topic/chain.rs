@@ -66,8 +66,8 @@ impl Chain {
         if self.is_over {
             return;
         }
-        let last = stored.id.last(header.events);
-        if last != self.expected.1 {
+        let last = header.last(stored.id);
+        if last != self.expected.1 && header.events > 0 {
             return self.end();
         }
         if header.life != self.life {
@@ -77,7 +77,7 @@ impl Chain {
             });
             self.life = header.life;
         }
-        if header.events == 0 {
+        if header.events == 0 && header.previous == NONE {
             return self.end();
         }
         self.bytes += stored.bytes;
@@ -85,7 +85,7 @@ impl Chain {
             self.entries.push_front(entry);
         }
         self.expected = (header.previous, header.previous_last);
-        self.begins = header.previous == NONE;
+        self.begins = header.previous == NONE && header.events > 0;
         self.is_over = self.begins || self.entries.len() >= events || self.bytes >= bytes;
     }
 

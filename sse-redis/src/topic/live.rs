@@ -28,6 +28,8 @@ pub(super) struct Live {
     pub(super) begins: bool,
     /// Lives that this one has continued, the newest first.
     pub(super) earlier: Vec<Earlier>,
+    /// The newest events of this life were lost, and it went on.
+    pub(super) is_rolled_back: bool,
 }
 
 /// What became of an entry.
@@ -56,12 +58,13 @@ impl Live {
             complete: true,
             begins: false,
             earlier: Vec::new(),
+            is_rolled_back: false,
         }
     }
 
     /// A topic whose newest entry is this.
     pub(super) fn at(name: &TopicName, keep: Keep, id: EntryId, header: &Header) -> Self {
-        let last = id.last(header.events);
+        let last = header.last(id);
         Self {
             life: header.life,
             ring: Ring::new(Epoch::new(name, header.life), keep, last, false),
@@ -71,6 +74,7 @@ impl Live {
             complete: false,
             begins: false,
             earlier: Vec::new(),
+            is_rolled_back: false,
         }
     }
 
@@ -115,6 +119,7 @@ impl Live {
             self.restart(name, retention.keeps(), header.life, header.previous_last);
         } else if header.previous < self.head {
             // What came after that is lost.
+            self.is_rolled_back = header.life == self.life;
             if keyed && header.previous != NONE {
                 self.go_back_to(&header);
                 self.restart(name, retention.keeps(), header.life, header.previous_last);
@@ -122,7 +127,10 @@ impl Live {
                 return Step::LookAgain;
             }
             self.go_back_to(&header);
-            let evicted = if begins || header.previous != NONE { header.previous_last } else { stored.last() };
+            let evicted = match header.events {
+                0 => stored.last(),
+                _ => header.previous_last,
+            };
             self.restart(name, retention.keeps(), header.life, evicted);
         } else if self.life == UNBORN {
             self.restart(name, retention.keeps(), header.life, 0);

@@ -3,9 +3,9 @@
 use sse_actix_core::{Epoch, Keep, Ring};
 
 use super::{
-    Chain, Live, State, Topic, Wants,
+    Chain, Live, State, Topic, Wants, entry_of,
     live::{Step, UNBORN},
-    entry_of, note_fault, now_millis,
+    note_fault, now_millis,
 };
 use crate::entry::{EntryId, Latest, Stored};
 
@@ -26,6 +26,8 @@ pub(crate) struct Needs {
 pub(crate) enum HeadJob {
     /// Look which entry is the newest; of a keyed topic, read the newest event of each key with it.
     Look { latest: bool },
+    /// Begin another life, if the present one is still this.
+    Renew { life: u64 },
     /// Look whether Redis has these events.
     Verify { sequences: Vec<u64> },
 }
@@ -43,6 +45,7 @@ impl State {
     pub(super) fn needs(&self) -> Needs {
         let is_hole = self.live.as_ref().is_some_and(|live| live.target > live.head);
         let looks = self.wants.asked > self.wants.begun
+            || self.wants.renewal.is_some()
             || self.wants.verified.values().any(Option::is_none);
         Needs {
             head: looks && (self.following.is_subscribed || self.live.is_some()),
@@ -118,6 +121,7 @@ impl Topic {
         let State { wants, fault, .. } = &mut *state;
         wants.history = false;
         wants.chain = None;
+        wants.renewal = None;
         wants.verified.clear();
         wants.asked = wants.asked.min(wants.begun);
         wants.failures += 1;
@@ -133,6 +137,9 @@ impl Topic {
         let mut state = self.state();
         let keyed = state.retention.keeps() == Keep::LatestPerKey;
         let State { wants, .. } = &mut *state;
+        if let Some(life) = wants.renewal.take() {
+            return Some(HeadJob::Renew { life });
+        }
         if wants.asked > wants.begun {
             wants.begun = wants.asked;
             return Some(HeadJob::Look { latest: keyed });
@@ -147,10 +154,16 @@ impl Topic {
         let mut state = self.state();
         let keep = state.retention.keeps();
         let State {
-            live, wants, following, ..
+            live,
+            wants,
+            following,
+            ..
         } = &mut *state;
         wants.done = wants.begun;
-        match (newest.and_then(|stored| Some((stored.id, stored.header()?))), &mut *live) {
+        match (
+            newest.and_then(|stored| Some((stored.id, stored.header()?))),
+            &mut *live,
+        ) {
             (None, Some(live)) if live.life == UNBORN => {
                 let time = EntryId::at(now_millis()).sequence(0);
                 live.ring.advance(time);
@@ -165,6 +178,9 @@ impl Topic {
                         known.target = known.target.max(id);
                     } else if header.life != known.life || id < known.head {
                         // The events after it are lost.
+                        if header.life == known.life {
+                            wants.renewal = Some(header.life);
+                        }
                         *live = Some(Live::at(&self.name, keep, id, &header));
                     } else {
                         known.target = known.head;
@@ -190,12 +206,15 @@ impl Topic {
         }
         let retention = state.retention.clone();
         let State {
-            live, following, wants, ..
+            live,
+            following,
+            wants,
+            ..
         } = &mut *state;
         if let Some(live) = live {
             let step = live.take_early(&self.name, &retention, &mut following.early);
             following.recount();
-            wants.note(step);
+            wants.note(step, live);
             if let Some(newest) = following.early.back() {
                 live.target = live.target.max(newest.id);
             }
@@ -270,7 +289,10 @@ impl Topic {
     fn read_on(&self, state: &mut State, after: EntryId, page: Vec<Stored>, is_last: bool) {
         let retention = state.retention.clone();
         let State {
-            live, wants, following, ..
+            live,
+            wants,
+            following,
+            ..
         } = state;
         // Meanwhile it may have begun anew, somewhere else.
         let Some(live) = live.as_mut().filter(|live| live.passed >= after) else {
@@ -288,13 +310,13 @@ impl Topic {
                     if step == Step::LookAgain {
                         live.complete = false;
                     }
-                    return wants.note(step);
+                    return wants.note(step, live);
                 }
             }
         }
         let step = live.take_early(&self.name, &retention, &mut following.early);
         following.recount();
-        wants.note(step);
+        wants.note(step, live);
         if live.passed >= live.target {
             live.target = live.head;
         } else if is_last && step != Step::Hole {

@@ -122,8 +122,9 @@ impl Run {
             }
         };
         self.span = Some((first, position));
-        if !truth.is_acknowledged(data) {
-            // It may have waited on a line, and come after what was published later.
+        // What was not acknowledged may have waited on a line, and come after what was published later. What is not kept
+        // was taken by a primary that was none any more, which did not have what the other one had.
+        if !truth.is_acknowledged(data) || !truth.kept.contains(data) {
             return Ok(());
         }
         let (publisher, number) = parts(data);

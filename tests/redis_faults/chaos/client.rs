@@ -92,7 +92,14 @@ pub(super) async fn read(world: Rc<World>, topic: &'static str, mut rng: Rng) ->
                 last = message.last_event_id.to_string();
                 match &*message.event {
                     POSITION => {}
-                    GAP => record.push(Seen::Gap),
+                    GAP => {
+                        assert!(
+                            world.may_lose(),
+                            "{topic}: a gap, and nothing can be lost: {}",
+                            message.data
+                        );
+                        record.push(Seen::Gap);
+                    }
                     _ => {
                         let data = message.data.trim_end().to_owned();
                         let is_last = data == LAST;

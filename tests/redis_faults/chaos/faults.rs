@@ -22,6 +22,7 @@ use crate::harness::{
 };
 
 const NODES: usize = 3;
+const FAIL_OVER: &str = "fail-over";
 
 pub(super) struct World {
     pub(super) is_over: Cell<bool>,
@@ -82,18 +83,23 @@ impl World {
         self.counts.borrow().clone()
     }
 
-    /// Something happens, and is over when this is.
-    pub(super) async fn fault(&self, rng: &mut Rng) {
+    /// Whether the primary has been another one.
+    pub(super) fn may_lose(&self) -> bool {
+        self.counts.borrow().contains_key(FAIL_OVER)
+    }
+
+    /// Something happens, and is over when this is. Primaries are exchanged only if they may be.
+    pub(super) async fn fault(&self, rng: &mut Rng, may_fail_over: bool) {
         let line = &self.lines[rng.usize(..NODES)];
         let millis = |rng: &mut Rng, range| Duration::from_millis(rng.u64(range));
-        let name = match rng.usize(..20) {
+        let name = match rng.usize(..if may_fail_over { 22 } else { 18 }) {
             0..4 => {
                 line.cut();
                 "cut"
             }
             4..6 => {
                 line.freeze();
-                sleep(millis(rng, 500..4_500)).await;
+                sleep(millis(rng, 500..3_500)).await;
                 line.thaw();
                 "frozen line"
             }
@@ -138,10 +144,15 @@ impl World {
                 "another node"
             }
             _ => {
-                self.fail_over(rng).await;
-                "fail-over"
+                // Before it is: what is lost is told at once.
+                self.count(FAIL_OVER);
+                return self.fail_over(rng).await;
             }
         };
+        self.count(name);
+    }
+
+    fn count(&self, name: &'static str) {
         *self.counts.borrow_mut().entry(name).or_default() += 1;
     }
 
@@ -195,7 +206,7 @@ impl World {
             }
         }
         if rng.bool() {
-            sleep(Duration::from_millis(rng.u64(..6_000))).await;
+            sleep(Duration::from_millis(rng.u64(..4_000))).await;
         }
         follow(self.replica(), self.primary());
         until("the old primary to follow", async || follows(self.replica())).await;

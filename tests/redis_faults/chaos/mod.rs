@@ -113,8 +113,9 @@ async fn each_acknowledged_event_once_and_in_order_or_a_gap() {
 
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(seconds) {
-        sleep(Duration::from_millis(rng.u64(100..600))).await;
-        world.fault(&mut rng).await;
+        sleep(Duration::from_millis(rng.u64(50..400))).await;
+        let is_later = began.elapsed() > Duration::from_secs(seconds / 2);
+        world.fault(&mut rng, is_later).await;
     }
     world.heal().await;
     world.is_over.set(true);
