@@ -251,6 +251,7 @@ impl TopicState {
             published: self.events.published.load(Ordering::Relaxed),
             delivered: self.events.delivered.load(Ordering::Relaxed),
             log: state.log.stats(&self.name),
+            fault: state.log.fault(&self.name),
             lag: self.lag(),
             gaps: self.events.gaps.load(Ordering::Relaxed),
             evictions: self.counters.evictions(),

@@ -43,6 +43,8 @@ pub struct TopicStats {
     pub delivered: u64,
     /// What the log keeps of it, the oldest kept event among it; `None` if nothing was ever kept.
     pub log: Option<LogStats>,
+    /// Why the log cannot read it, or what of it could not be read the last time; `None` if nothing is wrong.
+    pub fault: Option<String>,
     /// By how many events the slowest reader is behind; up to a second old.
     pub lag: u64,
     /// Gaps that readers were told of.

@@ -1,12 +1,16 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
+use super::{Completion, LogError};
 use crate::TopicName;
 
 /// What the hubs of several nodes on one log tell each other besides events: revocations, and who is there.
 pub trait ClusterChannel: fmt::Debug + Send + Sync {
     /// Tells the other nodes that streams with this tag end for good. What cannot be told yet is told as soon as
-    /// it can be.
-    fn revoke(&self, tag: &str);
+    /// it can be, whether or not the completion is awaited.
+    ///
+    /// Once it has completed, no node delivers to such a stream what is published later: a node hears of the revocation before
+    /// that, or hears nothing.
+    fn revoke(&self, tag: &str) -> Completion<Result<(), LogError>>;
 
     /// Tells the other nodes how many streams of a topic carry this tag here, whenever that changes.
     fn present(&self, topic: &TopicName, tag: &str, streams: usize);

@@ -13,6 +13,7 @@ use compact_str::CompactString;
 use serde::de::DeserializeOwned;
 
 use super::{
+    epoch::Epoch,
     position::{Position, PositionsLine},
     record::Record,
 };
@@ -55,6 +56,13 @@ impl Entry {
     /// Where it is.
     pub fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// The epoch in which it was appended, which its id says. A log may have gone on in another epoch since.
+    pub fn epoch(&self) -> Option<Epoch> {
+        let id = self.frame.get(b"id: ".len()..self.body_at)?;
+        let (epoch, _) = str::from_utf8(id).ok()?.split_once('-')?;
+        Epoch::parse(epoch)
     }
 
     /// The same entry, with the time of the one before it if the clock was set back since.

@@ -130,9 +130,19 @@ impl Ring {
         }
     }
 
+    /// The log goes on in another epoch, with greater sequences. Entries keep the ids that they have.
+    pub fn continue_as(&mut self, epoch: Epoch) {
+        self.epoch = epoch;
+    }
+
     /// The head has moved on without an entry.
     pub fn advance(&mut self, head: u64) {
         self.head = self.head.max(head);
+    }
+
+    /// The sequence of the oldest entry kept; `None` if none is.
+    pub fn first_sequence(&self) -> Option<u64> {
+        self.oldest().map(|oldest| oldest.sequence())
     }
 
     /// Whether the entry with this sequence is kept.

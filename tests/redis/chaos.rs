@@ -197,7 +197,7 @@ async fn every_acknowledged_event_once_and_in_order() {
         .collect();
 
     let entries: Vec<(String, Vec<String>)> =
-        redis.ask(cmd("XRANGE").arg("sse:topic:events").arg("-").arg("+"));
+        redis.ask(cmd("XRANGE").arg("sse:topic:{269}:events").arg("-").arg("+"));
     let truth: Vec<_> = entries
         .iter()
         .filter_map(|(_, fields)| {
