@@ -125,7 +125,7 @@ impl Lane {
     fn adapt(&self, took: Duration, limit: Duration) {
         let budget = self.budget.get();
         if took < limit / 16 {
-            self.budget.set((budget * 2).min(LARGEST_BUDGET));
+            self.budget.set((budget * 4).min(LARGEST_BUDGET));
         } else if took > limit / 4 {
             self.budget.set((budget / 2).max(SMALLEST_BUDGET));
         }

@@ -130,13 +130,12 @@ impl Topic {
             Start::After(position) => {
                 match live.place(&self.name, retention.keeps(), position, ttl_millis) {
                     Place::At(sequence) => at(sequence),
-                    Place::Unknown => Start::Unknown,
                     // It has all that was not lost.
                     Place::Lost(ends) if ends >= span.evicted && retention.keeps() == Keep::Every => {
                         was_lost = true;
                         at(ends)
                     }
-                    Place::Lost(_) => Start::Unknown,
+                    Place::Lost(_) | Place::Unknown => Start::Unknown,
                     Place::NeedsHistory => {
                         wants.history = true;
                         return None;
