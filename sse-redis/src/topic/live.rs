@@ -221,8 +221,11 @@ impl Live {
     }
 }
 
-/// The sequence of a position before a topic's first event: it says when that was, a minute early, so that it is less than
+/// How many milliseconds early the position of a topic without events is.
+pub(super) const EARLY: u64 = 60_000;
+
+/// The sequence of a position before a topic's first event: it says when that was, [`EARLY`], so that it is less than
 /// any event's, whatever the clocks show.
 pub(super) fn time_of_unborn(millis: u64) -> u64 {
-    EntryId::at(millis.saturating_sub(60_000)).sequence(0)
+    EntryId::at(millis.saturating_sub(EARLY)).sequence(0)
 }

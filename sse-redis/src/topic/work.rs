@@ -269,7 +269,7 @@ impl Topic {
             return None;
         }
         let oldest_life = live.earlier.last().map_or(live.life, |earlier| earlier.life);
-        let evicted = live.ring.span().evicted;
+        let evicted = live.ring.span().last_deleted;
         let chain = wants
             .chain
             .get_or_insert_with(|| Chain::new(evicted, oldest_life));
@@ -361,7 +361,7 @@ impl Topic {
             return;
         }
         wants.history = false;
-        let joins = chain.joins(live.ring.span().evicted) && !live.complete;
+        let joins = chain.joins(live.ring.span().last_deleted) && !live.complete;
         if joins {
             let found = chain.finish();
             live.ring.prepend(found.entries, found.evicted);
