@@ -67,7 +67,7 @@ async fn run(
     mut commands: mpsc::UnboundedReceiver<Command>,
     ready: Ready,
 ) {
-    let (nudges, nudged) = mpsc::unbounded_channel();
+    let (nudges, received) = mpsc::unbounded_channel();
     let sessions = Rc::new(Sessions::default());
     let catch_up = CatchUp::start(&shared, &sessions, &connector);
     let follower = Follower::new(
@@ -97,7 +97,7 @@ async fn run(
         catch_up,
         follower,
     });
-    spawn_local(Rc::clone(&driver).attend(nudged));
+    spawn_local(Rc::clone(&driver).attend(received));
     spawn_local(Rc::clone(&driver).maintain());
     while let Some(command) = commands.recv().await {
         match command {

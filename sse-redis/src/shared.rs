@@ -11,7 +11,7 @@ use std::{
 };
 
 use sse_actix_core::{
-    AppendError, Batch, Limit, LogError, LogHealth, Position, Record, Retention, Start, TopicName,
+    AppendError, Appended, Batch, Limit, LogError, LogHealth, Record, Retention, Start, TopicName,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -59,7 +59,7 @@ pub(crate) struct Append {
     pub(crate) record: Record,
     pub(crate) retention: Retention,
     pub(crate) place: Pending,
-    pub(crate) reply: oneshot::Sender<Result<Position, AppendError>>,
+    pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
 pub(crate) struct Read {

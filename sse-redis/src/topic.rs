@@ -26,7 +26,7 @@ use crate::entry::{Content, EntryId, NONE, Stored};
 const MAX_EARLY: usize = 256 * 1024;
 
 /// How many bytes an entry is thought to have before one was read.
-const FIRST_GUESS: usize = 4 * 1024;
+const FIRST_GUESS: usize = 1024;
 
 #[derive(Debug)]
 pub(crate) struct Topic {
@@ -72,6 +72,8 @@ struct Wants {
     asked: u64,
     begun: u64,
     done: u64,
+    /// The newest entry that was known when the look began. Notices may bring newer ones before its answer is taken.
+    looked_from: EntryId,
     /// Somebody waits for what is older than what is here.
     history: bool,
     /// The history that has been read so far.
@@ -114,6 +116,7 @@ impl Topic {
                     asked: 0,
                     begun: 0,
                     done: 0,
+                    looked_from: NONE,
                     history: false,
                     chain: None,
                     renewal: None,
@@ -251,16 +254,19 @@ impl Topic {
         } = &mut *state;
         let id = stored.id;
         note_fault(fault, &stored);
-        let step = match live {
+        let mut step = match live {
             None => live::Step::Hole,
-            Some(live) => match live.take(&self.name, retention, stored.clone(), false) {
-                live::Step::Taken => live.take_early(&self.name, retention, &mut following.early),
-                other => other,
-            },
+            Some(live) => live.take(&self.name, retention, stored.clone(), false),
         };
+        let is_taken = step == live::Step::Taken;
+        if let Some(live) = live
+            && is_taken
+        {
+            step = live.take_early(&self.name, retention, &mut following.early);
+        }
         following.recount();
         match step {
-            live::Step::Hole => {
+            live::Step::Hole if !is_taken => {
                 following.hold(stored);
                 if let Some(live) = live {
                     live.target = live.target.max(id);
@@ -270,7 +276,7 @@ impl Topic {
         }
         let needs = state.needs();
         drop(state);
-        if step == live::Step::Taken {
+        if is_taken {
             self.announce();
         }
         needs

@@ -32,8 +32,11 @@ pub(crate) fn text(value: Value) -> Result<String, Unexpected> {
     String::from_utf8(bytes(value)?).map_err(|_| Unexpected)
 }
 
+/// A stream's key, and its entries.
+pub(crate) type Stream = (Vec<u8>, Vec<Value>);
+
 /// Streams, each with its entries, as XREAD returns them: as pairs, or as a map.
-pub(crate) fn streams(value: Value) -> Result<Vec<(Vec<u8>, Vec<Value>)>, Unexpected> {
+pub(crate) fn streams(value: Value) -> Result<Vec<Stream>, Unexpected> {
     let stream = |key, entries| Ok((bytes(key)?, items(entries)?));
     match value {
         Value::Map(pairs) => pairs

@@ -200,9 +200,11 @@ async fn every_acknowledged_event_once_and_in_order() {
         redis.ask(cmd("XRANGE").arg("sse:topic:{269}:events").arg("-").arg("+"));
     let truth: Vec<_> = entries
         .iter()
-        .filter_map(|(_, fields)| {
-            let at = fields.iter().position(|field| field == "b")?;
-            Some(fields[at + 1].strip_prefix("data: ")?.trim_end().to_owned())
+        .flat_map(|(_, fields)| {
+            let at = fields.iter().position(|field| field == "b").unwrap();
+            // One event after the other, each with its length before it.
+            let lines = fields[at + 1].lines();
+            lines.filter_map(|line| Some(line.strip_prefix("data: ")?.to_owned()))
         })
         .collect();
     let first_last = truth.iter().position(|data| data == LAST).unwrap();

@@ -1,8 +1,28 @@
+use std::time::Duration;
+
 use sse_actix_core::{LogHealth, LogStats, TopicName};
 
 use crate::lifecycle::control::Cause;
 
 /// What a hub does at present, as [`Hub::stats`](crate::Hub::stats) returns it.
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use actix_web::test::TestRequest;
+/// use sse_actix::{Hub, test::respond};
+///
+/// let hub = Hub::new()?;
+/// let mut stream = respond(hub.subscribe("news"), TestRequest::get());
+/// hub.topic("news").publish("hello").await?;
+/// stream.next().await;
+///
+/// let stats = hub.stats();
+/// assert!(stats.log.reachable);
+/// assert_eq!((stats.streams, stats.evictions.stalled, stats.turned_away.streams), (1, 0, 0));
+/// let news = stats.topic("news").unwrap();
+/// assert_eq!((news.subscribers, news.published, news.gaps), (1, 1, 0));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HubStats {
@@ -20,6 +40,26 @@ pub struct HubStats {
     pub evictions: Evictions,
     /// Each topic that is or was used on this node.
     pub topics: Vec<TopicStats>,
+    /// Topics that the log cannot read, or of which it could not read something. With a log in memory there are none.
+    pub faults: Vec<TopicFault>,
+}
+
+/// Why a topic cannot be read, or what of it could not be read the last time.
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = sse_actix::Hub::new()?;
+/// let faults = hub.stats().faults.iter().map(|fault| format!("{}: {}", fault.topic, fault.cause)).collect::<Vec<_>>();
+/// assert_eq!(faults, [""; 0]);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicFault {
+    /// Which topic.
+    pub topic: TopicName,
+    /// Why, in the log's words.
+    pub cause: String,
 }
 
 impl HubStats {
@@ -29,7 +69,7 @@ impl HubStats {
     }
 }
 
-/// One topic's figures.
+/// One topic's figures. See [`HubStats`]'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicStats {
@@ -37,14 +77,17 @@ pub struct TopicStats {
     pub name: TopicName,
     /// Streams that read it.
     pub subscribers: usize,
-    /// Events published here.
+    /// Events published here. One that is published again with the same [key](crate::Topic::once) is counted once.
     pub published: u64,
+    /// How often an event was published again here, with a key that the log had.
+    pub repeated: u64,
+    /// How far back its window of [idempotency keys](crate::Topic::once) reaches: as far as its time, unless another bound
+    /// cuts it.
+    pub once_reach: Duration,
     /// Events handed to streams here; up to a second old.
     pub delivered: u64,
     /// What the log keeps of it, the oldest kept event among it; `None` if nothing was ever kept.
     pub log: Option<LogStats>,
-    /// Why the log cannot read it, or what of it could not be read the last time; `None` if nothing is wrong.
-    pub fault: Option<String>,
     /// By how many events the slowest reader is behind; up to a second old.
     pub lag: u64,
     /// Gaps that readers were told of.
@@ -53,7 +96,7 @@ pub struct TopicStats {
     pub evictions: Evictions,
 }
 
-/// Why streams were ended by the hub. A stream that reads several topics counts for each.
+/// Why streams were ended by the hub. A stream that reads several topics counts for each. See [`HubStats`]'s example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evictions {
@@ -71,7 +114,7 @@ pub struct Evictions {
     pub failed: u64,
 }
 
-/// Requests beyond a limit.
+/// Requests beyond a limit. See [`HubStats`]'s example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TurnedAway {

@@ -4,6 +4,36 @@ use super::{Completion, LogError};
 use crate::TopicName;
 
 /// What the hubs of several nodes on one log tell each other besides events: revocations, and who is there.
+///
+/// ```
+/// use std::{collections::BTreeMap, sync::{Arc, Mutex}, time::Duration};
+/// use sse_actix_core::{ClusterChannel, ClusterMessage, Completion, LogError, TopicName};
+///
+/// /// The channel of two nodes, as the second one has it.
+/// #[derive(Debug, Default)]
+/// struct Pair(Mutex<Vec<String>>);
+///
+/// impl ClusterChannel for Pair {
+///     fn revoke(&self, tag: &str) -> Completion<Result<(), LogError>> {
+///         self.0.lock().unwrap().push(tag.to_owned());
+///         Completion::ready(Ok(()))
+///     }
+///     fn present(&self, _: &TopicName, _: &str, _: usize) {}
+///     fn elsewhere(&self, _: &TopicName) -> BTreeMap<Arc<str>, usize> {
+///         BTreeMap::new()
+///     }
+///     fn listen(&self, on_message: Box<dyn Fn(ClusterMessage) + Send + Sync>) {
+///         on_message(ClusterMessage::Revoked { tag: "user:7".into(), within: Duration::ZERO });
+///     }
+/// }
+///
+/// let pair = Pair::default();
+/// assert!(matches!(pair.revoke("session:1").into_ready(), Ok(Ok(()))));
+/// pair.listen(Box::new(|message| {
+///     assert!(matches!(message, ClusterMessage::Revoked { tag, .. } if tag == "user:7"));
+/// }));
+/// assert_eq!(*pair.0.lock().unwrap(), ["session:1"]);
+/// ```
 pub trait ClusterChannel: fmt::Debug + Send + Sync {
     /// Tells the other nodes that streams with this tag end for good. What cannot be told yet is told as soon as
     /// it can be, whether or not the completion is awaited.
@@ -23,6 +53,8 @@ pub trait ClusterChannel: fmt::Debug + Send + Sync {
 }
 
 /// What another node has told.
+///
+/// See [`ClusterChannel`]'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClusterMessage {
     /// Streams with this tag end for good, unless they are of a later log-in.

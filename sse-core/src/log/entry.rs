@@ -20,6 +20,24 @@ use super::{
 use crate::Frame;
 
 /// A record at its place in a log: the frame that every reader shares.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use sse_actix_core::{Entry, Epoch, Event, Position, Record, TopicName};
+///
+/// let position = Position { epoch: Epoch::new(&TopicName::from_static("prices"), 1), sequence: 7 };
+/// let record = Record::event(&Event::data("101.5").event("tick"), None)?.key("ACME");
+/// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+/// let entry = Entry::new(position, record, now);
+///
+/// assert_eq!(entry.frame(), &format!("id: {position}\nevent: tick\ndata: 101.5\n\n"));
+/// assert_eq!(entry.to_frame().as_ref(), entry.frame());
+/// assert_eq!(entry.body(), b"event: tick\ndata: 101.5\n\n");
+/// assert_eq!((entry.sequence(), entry.at(), entry.key()), (7, now, Some("ACME")));
+/// assert_eq!((entry.name(), entry.data().as_str()), (Some("tick"), "101.5"));
+/// assert_eq!(entry.value::<f64>().as_deref(), Some(&101.5));
+/// # Ok::<(), sse_actix_core::RecordError>(())
+/// ```
 pub struct Entry {
     sequence: u64,
     millis: u64,
@@ -59,6 +77,17 @@ impl Entry {
     }
 
     /// The epoch in which it was appended, which its id says. A log may have gone on in another epoch since.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use sse_actix_core::{Entry, Epoch, Event, Position, Record, TopicName};
+    ///
+    /// let epoch = Epoch::new(&TopicName::from_static("prices"), 1);
+    /// let record = Record::event(&Event::data("1"), None)?;
+    /// let entry = Entry::new(Position { epoch, sequence: 7 }, record, SystemTime::UNIX_EPOCH);
+    /// assert_eq!(entry.epoch(), Some(epoch));
+    /// # Ok::<(), sse_actix_core::RecordError>(())
+    /// ```
     pub fn epoch(&self) -> Option<Epoch> {
         let id = self.frame.get(b"id: ".len()..self.body_at)?;
         let (epoch, _) = str::from_utf8(id).ok()?.split_once('-')?;
@@ -96,7 +125,7 @@ impl Entry {
     /// # let (log, now) = (MemoryLog::new(), SystemTime::UNIX_EPOCH);
     /// # let append = |topic: &TopicName| {
     /// #     let record = Record::event(&Event::data("x"), None).unwrap();
-    /// #     log.append(topic, record, &Retention::new(), now).into_ready().unwrap().unwrap()
+    /// #     log.append(topic, record, &Retention::new(), now).into_ready().unwrap().unwrap().position
     /// # };
     /// # let (a, b) = (TopicName::from_static("a"), TopicName::from_static("b"));
     /// # let positions = [append(&a), append(&b)];

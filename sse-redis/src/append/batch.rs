@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use redis::{Script, ScriptInvocation, Value};
-use sse_actix_core::{AppendError, Epoch, Keep, Position, TopicName};
+use sse_actix_core::{AppendError, Appended, Epoch, Keep, Position, TopicName};
 use tokio::sync::oneshot;
 
 use super::refusal;
@@ -24,7 +24,7 @@ const MAX_CALL_BYTES: usize = 512 * 1024;
 /// The largest number of events and bytes that the script reckons with.
 const MAX_COUNT: u64 = 1 << 50;
 
-type Reply = oneshot::Sender<Result<Position, AppendError>>;
+type Reply = oneshot::Sender<Result<Appended, AppendError>>;
 
 /// The events of one topic that become one entry.
 struct Group {
@@ -237,9 +237,12 @@ impl Outcome {
         for (index, (reply, place)) in group.replies.into_iter().enumerate() {
             drop(place);
             let result = match &self {
-                Self::Appended { id, life, .. } => Ok(Position {
-                    epoch: Epoch::new(&group.topic, *life),
-                    sequence: id.sequence(index),
+                Self::Appended { id, life, .. } => Ok(Appended {
+                    position: Position {
+                        epoch: Epoch::new(&group.topic, *life),
+                        sequence: id.sequence(index),
+                    },
+                    repeated: false,
                 }),
                 Self::Refused(why) => Err(AppendError::Refused(refusal::explain(why).into())),
                 Self::Unknown(why) => Err(AppendError::OutcomeUnknown(why.clone().into())),

@@ -121,13 +121,11 @@ impl Lane {
         sleep(PAUSE.mul_f64(0.5 + fastrand::f64())).await;
     }
 
-    /// Asks for more where the line is fast, and for less where it is slow.
+    /// Asks for more where the line is fast. Where it is slow, a time-out makes it ask for less.
     fn adapt(&self, took: Duration, limit: Duration) {
         let budget = self.budget.get();
         if took < limit / 16 {
-            self.budget.set((budget * 2).min(LARGEST_BUDGET));
-        } else if took > limit / 4 {
-            self.budget.set((budget / 2).max(SMALLEST_BUDGET));
+            self.budget.set((budget * 4).min(LARGEST_BUDGET));
         }
         if took < limit / 4 {
             self.timeout.set((limit / 2).max(self.shortest));

@@ -21,17 +21,14 @@ pub(crate) fn push_event(payload: &mut Vec<u8>, record: &Record) {
 /// Reads a payload of so many events; `None` if it is none.
 pub(super) fn parse(mut payload: Bytes, events: usize) -> Option<Vec<Event>> {
     let mut records = Vec::with_capacity(events.min(super::MAX_BATCH));
-    while let Some(record) = take_event(&mut payload)? {
-        records.push(record);
+    while !payload.is_empty() {
+        records.push(take_event(&mut payload)?);
     }
     (records.len() == events).then_some(records)
 }
 
-/// The next event; `Some(None)` at the end, `None` if it is none.
-fn take_event(payload: &mut Bytes) -> Option<Option<Event>> {
-    if payload.is_empty() {
-        return Some(None);
-    }
+/// The next event; `None` if it is none.
+fn take_event(payload: &mut Bytes) -> Option<Event> {
     let line = memchr::memchr(b'\n', payload)?;
     let head = payload.split_to(line);
     payload.advance(1);
@@ -44,10 +41,10 @@ fn take_event(payload: &mut Bytes) -> Option<Option<Event>> {
         }
     };
     let record = Record::from_body(take(payload, length)?).ok()?;
-    Some(Some(match key {
+    Some(match key {
         Some(key) => record.key(key),
         None => record,
-    }))
+    })
 }
 
 fn take(payload: &mut Bytes, length: &str) -> Option<Bytes> {

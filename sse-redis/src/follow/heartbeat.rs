@@ -67,18 +67,18 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
 
 /// Asks the server which part it has and what its clock shows, writes something, and publishes to itself.
 async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
-    let sent = Instant::now();
+    let began = Instant::now();
     let channel = this.shared.keys.heartbeat(&this.shared.nodes.name);
     let mut calls = Pipeline::new();
     calls.cmd("INFO").arg("replication");
     calls.cmd("TIME");
-    let set = calls.cmd("SET").arg(&channel).arg("1");
-    set.arg("PX").arg(REMEMBERED.as_millis().to_string());
+    let write = calls.cmd("SET").arg(&channel).arg("1");
+    write.arg("PX").arg(REMEMBERED.as_millis().to_string());
     calls.cmd("PUBLISH").arg(&channel).arg(session.number);
     calls.ignore_errors();
     let mut connection = session.publishing.clone();
     let answers: Vec<Value> = calls.query_async(&mut connection).await?;
-    let [info, time, set, published] = answers.try_into().map_err(|_| Fault::Unexpected)?;
+    let [info, time, written, published] = answers.try_into().map_err(|_| Fault::Unexpected)?;
     if let Some(state) = read_replication(info) {
         if !state.is_primary {
             return Err(Fault::Demoted);
@@ -97,8 +97,8 @@ async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
             }
         }
     }
-    this.shared.nodes.revocations.heard(sent, clock(time));
-    match set {
+    this.shared.nodes.revocations.heard(began, clock(time));
+    match written {
         Value::ServerError(error) if is_of_replica(error.code()) => return Err(Fault::Demoted),
         Value::ServerError(error) if is_of_server(error.code()) => {
             this.shared.takes_events(Some(&error.to_string()));

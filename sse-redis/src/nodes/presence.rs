@@ -168,7 +168,7 @@ impl Presence {
             messages.push(("hello", String::new()));
         }
         let is_all = mem::take(&mut here.tells_all);
-        let changed = mem::take(&mut here.changed);
+        let new = mem::take(&mut here.changed);
         let changes: Vec<Change> = if is_all {
             let topics = here.present.iter();
             let all = topics.flat_map(|(topic, tags)| {
@@ -180,13 +180,12 @@ impl Presence {
             let count = |topic: &TopicName, tag: &Arc<str>| {
                 here.present.get(topic).and_then(|tags| tags.get(tag)).copied()
             };
-            let changed = changed.into_iter();
-            changed
-                .map(|(topic, tag)| {
-                    let streams = count(&topic, &tag).unwrap_or(0);
-                    (topic.to_string(), tag.to_string(), streams)
-                })
-                .collect()
+            let new = new.into_iter();
+            new.map(|(topic, tag)| {
+                let streams = count(&topic, &tag).unwrap_or(0);
+                (topic.to_string(), tag.to_string(), streams)
+            })
+            .collect()
         };
         drop(here);
         let mut kind = if is_all { "all" } else { "changes" };

@@ -51,7 +51,7 @@ impl Live {
         let epoch = Epoch::new(name, UNBORN);
         Self {
             life: UNBORN,
-            ring: Ring::new(epoch, keep, EntryId::at(millis).sequence(0), false),
+            ring: Ring::new(epoch, keep, time_of_unborn(millis), false),
             head: NONE,
             passed: NONE,
             target: NONE,
@@ -101,7 +101,7 @@ impl Live {
         };
         let is_known_life =
             header.life == self.life || self.earlier.iter().any(|earlier| earlier.life == header.life);
-        if is_known_life && (stored.id <= self.head || header.life != self.life) {
+        if is_known_life && stored.id <= self.head {
             return Step::Passed;
         }
         let begins = header.previous == NONE && header.events > 0;
@@ -134,6 +134,7 @@ impl Live {
             self.restart(name, retention.keeps(), header.life, evicted);
         } else if self.life == UNBORN {
             self.restart(name, retention.keeps(), header.life, 0);
+            self.complete = true;
         } else if header.life != self.life {
             self.earlier.insert(
                 0,
@@ -155,8 +156,12 @@ impl Live {
                 }
                 self.ring.advance(last);
             }
-            _ if keyed => return Step::LookAgain,
-            _ => self.restart(name, retention.keeps(), header.life, last),
+            Content::Unreadable(_) | Content::Newer(_) | Content::Foreign => {
+                if keyed {
+                    return Step::LookAgain;
+                }
+                self.restart(name, retention.keeps(), header.life, last);
+            }
         }
         self.ring.trim(retention, SystemTime::now());
         self.moves_to(id);
@@ -177,9 +182,9 @@ impl Live {
                     early.push_front(stored);
                     return Step::Hole;
                 }
-                other => {
+                Step::LookAgain => {
                     early.clear();
-                    return other;
+                    return Step::LookAgain;
                 }
             }
         }
@@ -214,4 +219,13 @@ impl Live {
         self.target = header.previous;
         self.passed = header.previous;
     }
+}
+
+/// How many milliseconds early the position of a topic without events is.
+pub(super) const EARLY: u64 = 60_000;
+
+/// The sequence of a position before a topic's first event: it says when that was, [`EARLY`], so that it is less than
+/// any event's, whatever the clocks show.
+pub(super) fn time_of_unborn(millis: u64) -> u64 {
+    EntryId::at(millis.saturating_sub(EARLY)).sequence(0)
 }

@@ -6,7 +6,7 @@ use sse_actix_core::{Batch, Epoch, Keep, Limit, Position, Resume, Start, TopicNa
 
 use super::{
     State, Topic,
-    live::{Live, UNBORN},
+    live::{EARLY, Live, UNBORN},
 };
 use crate::entry::EntryId;
 
@@ -57,12 +57,12 @@ impl Live {
         if sequence > span.head {
             return Place::NeedsLook;
         }
-        let is_known = sequence <= span.evicted || sequence == span.head || self.ring.contains(sequence);
+        let is_known = sequence <= span.last_deleted || sequence == span.head || self.ring.contains(sequence);
         match keep {
             _ if is_known && keep == Keep::Every => Place::At(sequence),
             // It was never here, so what came around it is not known.
             Keep::Every => Place::Unknown,
-            Keep::LatestPerKey if is_known && sequence > span.evicted => Place::At(sequence),
+            Keep::LatestPerKey if is_known && sequence > span.last_deleted => Place::At(sequence),
             Keep::LatestPerKey => Place::NeedsProof(sequence),
         }
     }
@@ -74,7 +74,7 @@ impl Live {
             return Place::At(span.head);
         }
         if keep == Keep::LatestPerKey {
-            return Place::At(span.evicted);
+            return Place::At(span.last_deleted);
         }
         if !self.complete {
             return Place::NeedsHistory;
@@ -85,7 +85,7 @@ impl Live {
         // In so long a time, there may have been another life that has ended.
         let is_old = self.ring.first_sequence().is_some_and(|first| {
             let position = EntryId::of(position.sequence).millis();
-            position.saturating_add(ttl_millis) < EntryId::of(first).millis()
+            position.saturating_add(EARLY).saturating_add(ttl_millis) < EntryId::of(first).millis()
         });
         if is_old { Place::Unknown } else { Place::At(0) }
     }
@@ -130,13 +130,12 @@ impl Topic {
             Start::After(position) => {
                 match live.place(&self.name, retention.keeps(), position, ttl_millis) {
                     Place::At(sequence) => at(sequence),
-                    Place::Unknown => Start::Unknown,
                     // It has all that was not lost.
-                    Place::Lost(ends) if ends >= span.evicted && retention.keeps() == Keep::Every => {
+                    Place::Lost(ends) if ends >= span.last_deleted && retention.keeps() == Keep::Every => {
                         was_lost = true;
                         at(ends)
                     }
-                    Place::Lost(_) => Start::Unknown,
+                    Place::Lost(_) | Place::Unknown => Start::Unknown,
                     Place::NeedsHistory => {
                         wants.history = true;
                         return None;
@@ -168,7 +167,7 @@ impl Topic {
             || match start {
                 Start::Head => true,
                 Start::Last(events) => live.ring.len() >= events,
-                Start::After(position) => position.sequence >= span.evicted,
+                Start::After(position) => position.sequence >= span.last_deleted,
                 Start::Oldest | Start::Unknown => false,
             };
         if !enough {

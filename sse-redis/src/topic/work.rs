@@ -4,10 +4,10 @@ use sse_actix_core::{Epoch, Keep, Ring};
 
 use super::{
     Chain, Live, State, Topic, Wants, entry_of,
-    live::{Step, UNBORN},
+    live::{Step, UNBORN, time_of_unborn},
     note_fault, now_millis,
 };
-use crate::entry::{EntryId, Latest, Stored};
+use crate::entry::{EntryId, Latest, NONE, Stored};
 
 /// How many ids of a keyed topic are remembered as proven.
 const MAX_VERIFIED: usize = 4_096;
@@ -136,7 +136,8 @@ impl Topic {
     pub(crate) fn take_head_job(&self) -> Option<HeadJob> {
         let mut state = self.state();
         let keyed = state.retention.keeps() == Keep::LatestPerKey;
-        let State { wants, .. } = &mut *state;
+        let State { wants, live, .. } = &mut *state;
+        wants.looked_from = live.as_ref().map_or(NONE, |live| live.head);
         if let Some(life) = wants.renewal.take() {
             return Some(HeadJob::Renew { life });
         }
@@ -160,34 +161,39 @@ impl Topic {
             ..
         } = &mut *state;
         wants.done = wants.begun;
-        match (
-            newest.and_then(|stored| Some((stored.id, stored.header()?))),
-            &mut *live,
-        ) {
+        let newest = newest.and_then(|stored| Some((stored.id, stored.header()?)));
+        let is_stale = live.as_ref().is_some_and(|live| live.head > wants.looked_from);
+        match (newest, &mut *live) {
+            // It has begun since.
+            (None, Some(_)) if is_stale => {}
             (None, Some(live)) if live.life == UNBORN => {
-                let time = EntryId::at(now_millis()).sequence(0);
-                live.ring.advance(time);
+                live.ring.advance(time_of_unborn(now_millis()));
             }
             (None, _) => {
                 *live = Some(Live::unborn(&self.name, keep, now_millis()));
                 following.early.clear();
             }
-            (Some((id, header)), known) => match known {
-                Some(known) if latest.is_none() || (known.complete && known.life == header.life) => {
-                    if id > known.head {
-                        known.target = known.target.max(id);
-                    } else if header.life != known.life || id < known.head {
-                        // The events after it are lost.
-                        if header.life == known.life {
-                            wants.renewal = Some(header.life);
-                        }
-                        *live = Some(Live::at(&self.name, keep, id, &header));
-                    } else {
-                        known.target = known.head;
+            (Some((id, header)), Some(known)) if latest.is_none() || known.complete => {
+                if id > known.head {
+                    known.target = known.target.max(id);
+                } else if id < wants.looked_from || header.life != known.life && !is_stale {
+                    // The events after it are lost.
+                    if header.life == known.life {
+                        wants.renewal = Some(header.life);
                     }
+                    *live = Some(Live::at(&self.name, keep, id, &header));
                 }
-                _ => *live = Some(Live::at(&self.name, keep, id, &header)),
-            },
+            }
+            (Some((id, header)), known) => {
+                let target = known.as_ref().map_or(id, |known| known.head.max(known.target));
+                let mut new = Live::at(&self.name, keep, id, &header);
+                if id >= wants.looked_from {
+                    new.target = new.target.max(target);
+                } else if known.as_ref().is_some_and(|known| known.life == header.life) {
+                    wants.renewal = Some(header.life);
+                }
+                *known = Some(new);
+            }
         }
         if let (Some(live), Some(entries)) = (live.as_mut(), latest)
             && !live.complete
@@ -262,9 +268,11 @@ impl Topic {
             wants.asked = wants.asked.max(wants.begun + 1);
             return None;
         }
-        let life = live.earlier.last().map_or(live.life, |earlier| earlier.life);
-        let evicted = live.ring.span().evicted;
-        let chain = wants.chain.get_or_insert_with(|| Chain::new(evicted, life));
+        let oldest_life = live.earlier.last().map_or(live.life, |earlier| earlier.life);
+        let evicted = live.ring.span().last_deleted;
+        let chain = wants
+            .chain
+            .get_or_insert_with(|| Chain::new(evicted, oldest_life));
         let from = chain.next();
         Some((PageJob::Back { from }, count.min(events.max(1))))
     }
@@ -353,7 +361,7 @@ impl Topic {
             return;
         }
         wants.history = false;
-        let joins = chain.joins(live.ring.span().evicted) && !live.complete;
+        let joins = chain.joins(live.ring.span().last_deleted) && !live.complete;
         if joins {
             let found = chain.finish();
             live.ring.prepend(found.entries, found.evicted);
