@@ -104,8 +104,8 @@ async fn goes_on(reader: &mut Reader, here: &Node, there: &Node, n: usize) {
 
 /// Whether the node says that something is wrong with a topic.
 fn is_faulty(node: &Node, topic: &str) -> bool {
-    let stats = node.hub.stats();
-    stats.topic(topic).is_some_and(|topic| topic.fault.is_some())
+    let faults = node.hub.stats().faults;
+    faults.iter().any(|fault| fault.topic.as_str() == topic)
 }
 
 /// A key holds what is no stream, or no hash: its topic alone stops.
