@@ -92,6 +92,8 @@ have_tools() {
     command -v haproxy || missing+=(haproxy)
     command -v firefox-esr || missing+=(firefox-esr)
     command -v npm || missing+=(nodejs npm)
+    # Some tests need a Redis whose clock is wrong.
+    ls /usr/lib/*/faketime/libfaketime.so.1 || missing+=(libfaketime)
     command -v promtool || missing+=(prometheus)
     python3 -c 'import ensurepip, venv' || missing+=(python3 python3-venv)
     [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}" || true

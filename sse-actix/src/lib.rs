@@ -99,7 +99,7 @@ pub use self::{
         CombineError, Evictions, ForeignId, Hub, HubBuilder, HubError, HubStats, IntoSubscription, IntoTopic,
         LimitExceeded, OnGap, Once, Presence, PresenceChange, PresenceChanges, PublishError, Published,
         PublishedEvent, RawTopic, Snapshot, Subscription, Topic, TopicEvent, TopicEvents, TopicFamily,
-        TopicOf, TopicOptions, TopicStats, TopicTypeError, TurnedAway,
+        TopicFault, TopicOf, TopicOptions, TopicStats, TopicTypeError, TurnedAway,
     },
     lifecycle::{
         control::StreamControl,

@@ -107,6 +107,13 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
             .map_or(0, |stats| stats.head.saturating_sub(position.sequence))
     }
 
+    /// Why a topic cannot be read, or what of it could not be read; `None` if nothing is wrong, as far as it is known here without
+    /// asking.
+    fn fault(&self, topic: &TopicName) -> Option<String> {
+        let _ = topic;
+        None
+    }
+
     /// Whether the log can be reached, and how it has been so far.
     fn health(&self) -> LogHealth {
         LogHealth::default()
@@ -231,8 +238,10 @@ pub struct LogStats {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogHealth {
-    /// Whether it can be reached at present. If not, streams stay open and wait.
+    /// Whether events that others have appended arrive here at present. If not, streams stay open and wait.
     pub reachable: bool,
+    /// Whether it takes events at present. It may refuse all of them while reading goes on, because its memory is full, say.
+    pub accepting: bool,
     /// How often the connection to it was lost.
     pub interruptions: u64,
     /// Appends that are on their way.
@@ -244,9 +253,24 @@ impl LogHealth {
     pub const fn new(reachable: bool, interruptions: u64, pending: usize) -> Self {
         Self {
             reachable,
+            accepting: true,
             interruptions,
             pending,
         }
+    }
+
+    /// The same, and whether the log takes events. Default: yes.
+    ///
+    /// ```
+    /// use sse_actix_core::LogHealth;
+    ///
+    /// let full = LogHealth::new(true, 0, 0).accepting(false);
+    /// assert!(full.reachable && !full.accepting && LogHealth::default().accepting);
+    /// ```
+    #[must_use]
+    pub const fn accepting(mut self, accepting: bool) -> Self {
+        self.accepting = accepting;
+        self
     }
 }
 

@@ -26,7 +26,7 @@ use super::{
     admission::{limits::Limits, revocation::TagIndex},
     presence::TopicPresence,
     settings::Settings,
-    stats::{Eviction, Evictions, HubStats, TopicStats},
+    stats::{Eviction, Evictions, HubStats, TopicFault, TopicStats},
     topic_of::{EventsType, TopicTypeError},
     topic_options::TopicOptions,
 };
@@ -230,12 +230,20 @@ impl HubShared {
                 .iter()
                 .map(|topic| topic.events.undecodable.load(Ordering::Relaxed))
                 .sum(),
+            faults: topics.iter().filter_map(|topic| topic.fault(self)).collect(),
             topics: topics.iter().map(|topic| topic.stats(self)).collect(),
         }
     }
 }
 
 impl TopicState {
+    fn fault(&self, state: &HubShared) -> Option<TopicFault> {
+        Some(TopicFault {
+            topic: self.name.clone(),
+            cause: state.log.fault(&self.name)?,
+        })
+    }
+
     fn is_used(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) > 1 || Arc::strong_count(&self.present) > 1
     }

@@ -13,6 +13,7 @@ use compact_str::CompactString;
 use serde::de::DeserializeOwned;
 
 use super::{
+    epoch::Epoch,
     position::{Position, PositionsLine},
     record::Record,
 };
@@ -73,6 +74,24 @@ impl Entry {
     /// Where it is.
     pub fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// The epoch in which it was appended, which its id says. A log may have gone on in another epoch since.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use sse_actix_core::{Entry, Epoch, Event, Position, Record, TopicName};
+    ///
+    /// let epoch = Epoch::new(&TopicName::from_static("prices"), 1);
+    /// let record = Record::event(&Event::data("1"), None)?;
+    /// let entry = Entry::new(Position { epoch, sequence: 7 }, record, SystemTime::UNIX_EPOCH);
+    /// assert_eq!(entry.epoch(), Some(epoch));
+    /// # Ok::<(), sse_actix_core::RecordError>(())
+    /// ```
+    pub fn epoch(&self) -> Option<Epoch> {
+        let id = self.frame.get(b"id: ".len()..self.body_at)?;
+        let (epoch, _) = str::from_utf8(id).ok()?.split_once('-')?;
+        Epoch::parse(epoch)
     }
 
     /// The same entry, with the time of the one before it if the clock was set back since.

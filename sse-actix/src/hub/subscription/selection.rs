@@ -88,9 +88,12 @@ impl ReadOptions {
     /// Whether a reader may see an entry.
     pub(in crate::hub) fn shows(&self, entry: &Entry, position: Position) -> bool {
         let in_time = self.since.is_none_or(|since| entry.at() >= since);
-        let in_place = self
-            .after_in(position)
-            .is_none_or(|after| entry.sequence() > after.sequence);
+        // A log that has gone on in another epoch still has entries of the one before.
+        let in_place = self.after.is_empty() || {
+            let epoch = entry.epoch().unwrap_or(position.epoch);
+            let after = self.after_in(Position { epoch, ..position });
+            after.is_none_or(|after| entry.sequence() > after.sequence)
+        };
         in_time && in_place && self.passes_filters(entry)
     }
 

@@ -46,7 +46,8 @@ pub(in crate::hub) struct WorkerTopic {
 
 enum ReadLog {
     Idle,
-    Reading(Completion<Result<Batch, LogError>>),
+    /// After this position.
+    Reading(Completion<Result<Batch, LogError>>, Position),
     Pausing(Pin<Box<Sleep>>),
 }
 
@@ -140,16 +141,17 @@ impl WorkerTopic {
                         .log
                         .read(&self.topic.name, start, WINDOW_READ, SystemTime::now());
                     match read.into_ready() {
-                        Ok(batch) => return self.take(batch, cx),
-                        Err(later) => self.read_log = ReadLog::Reading(later),
+                        Ok(batch) => return self.take(batch, head, cx),
+                        Err(later) => self.read_log = ReadLog::Reading(later, head),
                     }
                 }
-                ReadLog::Reading(reading) => {
+                ReadLog::Reading(reading, after) => {
+                    let after = *after;
                     let Poll::Ready(batch) = Pin::new(reading).poll(cx) else {
                         return true;
                     };
                     self.read_log = ReadLog::Idle;
-                    return self.take(batch, cx);
+                    return self.take(batch, after, cx);
                 }
                 ReadLog::Pausing(pause) => {
                     if pause.as_mut().poll(cx).is_pending() {
@@ -161,10 +163,12 @@ impl WorkerTopic {
         }
     }
 
-    fn take(&mut self, batch: Result<Batch, LogError>, cx: &mut Context<'_>) -> bool {
+    fn take(&mut self, batch: Result<Batch, LogError>, after: Position, cx: &mut Context<'_>) -> bool {
         match batch {
             Ok(batch) => {
-                if batch.resume != Resume::From {
+                // Another epoch has continued this one: the same readers go on with other ids.
+                let is_renamed = batch.resume == Resume::From && batch.start != after;
+                if batch.resume != Resume::From || is_renamed && self.window.head() == Some(after) {
                     // The batch does not continue the window. Each reader reads the log itself, and learns of its gap.
                     self.window.begin(batch.start);
                 } else if self.window.head() != Some(batch.start) {
@@ -175,7 +179,7 @@ impl WorkerTopic {
                 self.has_new_entries |= batch.more;
                 let known = self.window.head();
                 self.window.extend(batch.entries, batch.end.sequence);
-                if batch.resume != Resume::From || self.window.head() != known {
+                if batch.resume != Resume::From || is_renamed || self.window.head() != known {
                     self.next_to_wake = Some(0);
                 }
                 false

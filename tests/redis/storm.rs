@@ -71,10 +71,3 @@ async fn many_small_runs() {
 async fn a_thousand_readers() {
     storm(5, 1_000, 40).await;
 }
-
-/// A client's connection is lost at every byte of an answer.
-#[actix_web::test]
-async fn cut_at_every_byte() {
-    let redis = Redis::start();
-    crate::hub::position::cut_everywhere(&super::node(&redis).await).await;
-}

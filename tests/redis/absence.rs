@@ -6,7 +6,7 @@ use sse_actix::{AppendError, Log as _, PublishError};
 use sse_tests::{patience::until, redis::Redis};
 
 use super::{builder, followed, node, node_with};
-use crate::hub::{Reader, count, event, serve_topic};
+use sse_tests::hub::{Reader, count, event, serve_topic};
 
 async fn ready(hub: &sse_actix::Hub) {
     until("Redis to be back", async || hub.is_ready()).await;

@@ -5,11 +5,14 @@ use std::{error::Error, fs, time::Duration};
 use redis::cmd;
 use sse_actix::Hub;
 use sse_actix_redis::{ConnectError, RedisLog};
-use sse_tests::{patience::until, redis::Redis};
+use sse_tests::{
+    patience::until,
+    redis::{Redis, free_port},
+};
 use tracing::Level;
 
 use super::builder;
-use crate::{hub::count, log::Log};
+use sse_tests::{hub::count, logged::Log};
 
 #[actix_web::test]
 async fn what_makes_no_sense_is_refused_with_what_to_write() {
@@ -17,10 +20,7 @@ async fn what_makes_no_sense_is_refused_with_what_to_write() {
     for (url, says) in [
         ("http://127.0.0.1", "write `redis://host:6379/0`"),
         ("not an address", "write `redis://host:6379/0`"),
-        (
-            "redis+sentinel://a:26379/main",
-            "Redis Sentinel is not supported yet",
-        ),
+        ("redis+sentinel://a:26379", "it names no service"),
         ("redis+cluster://a:6379", "Redis Cluster is not supported yet"),
         ("redis://a:6379,b:6379", "Redis Cluster is not supported yet"),
     ] {
@@ -38,7 +38,7 @@ async fn a_cluster_and_a_sentinel_are_refused() {
     let cluster = Redis::with(&["--cluster-enabled", "yes", "--save", ""]);
     let error = builder(&cluster).connect().await.unwrap_err();
     assert!(matches!(error, ConnectError::Cluster), "{error:?}");
-    let sentinel = Redis::sentinel();
+    let sentinel = Redis::sentinel("");
     let error = builder(&sentinel).connect().await.unwrap_err();
     assert!(matches!(error, ConnectError::Sentinel), "{error:?}");
 }
@@ -66,8 +66,7 @@ async fn nothing_secret_is_said() {
 #[actix_web::test]
 async fn a_replica_is_refused() {
     let redis = Redis::start();
-    let primary = format!("127.0.0.1 {}", redis.port());
-    let replica = Redis::with(&["--replicaof", &primary, "--save", ""]);
+    let replica = Redis::replica_of(&redis, &[]);
     let error = builder(&replica).connect().await.unwrap_err();
     assert!(matches!(error, ConnectError::Replica(_)), "{error:?}");
     assert!(
@@ -108,8 +107,9 @@ async fn what_is_logged_of_an_absence_says_where_and_why_and_nothing_secret() {
 #[actix_web::test]
 async fn a_user_with_few_rights_and_a_database_of_its_own() {
     let redis = Redis::start();
-    let rules = "on >pw ~shop:* -@all +@connection +xadd +xread +xrevrange +xtrim +eval +evalsha +script|load \
-                 +pexpire +del +hset +hgetall +hdel +zadd +zrange +zcard +zrem +info";
+    let rules = "on >pw ~shop:* resetchannels &shop:* -@all +@connection +subscribe +unsubscribe +publish +info +time +set +xadd \
+                 +xread +xrange +xrevrange +xtrim +xdel +exists +eval +evalsha +script|load +pexpire +del +hset +hgetall \
+                 +hdel +zadd +zrange +zcard +zrem";
     let mut call = cmd("ACL");
     call.arg("SETUSER").arg("app");
     for rule in rules.split_whitespace() {
@@ -152,13 +152,13 @@ async fn two_applications_see_nothing_of_each_other() {
     let ids = count(&hubs[1], "n", 1..=1).await;
     let keys: Vec<String> = redis.ask(cmd("KEYS").arg("*"));
     assert!(
-        keys.contains(&"one:topic:n".to_owned()) && keys.contains(&"two:topic:n".to_owned()),
+        keys.contains(&"one:topic:{73}:n".to_owned()) && keys.contains(&"two:topic:{73}:n".to_owned()),
         "{keys:?}"
     );
-    let serving = crate::hub::serve_topic(&hubs[0], "n");
-    let mut reader = crate::hub::Reader::back(serving.addr(), "/", &ids[0]).await;
+    let serving = sse_tests::hub::serve_topic(&hubs[0], "n");
+    let mut reader = sse_tests::hub::Reader::back(serving.addr(), "/", &ids[0]).await;
     assert!(reader.next().await.starts_with("event: sse-gap\n"));
-    assert_eq!(crate::hub::data(&reader.take(3).await), ["1", "2", "3"]);
+    assert_eq!(sse_tests::hub::data(&reader.take(3).await), ["1", "2", "3"]);
 }
 
 #[actix_web::test]
@@ -172,11 +172,7 @@ async fn through_tls() {
         path.to_str().unwrap().to_owned()
     };
     let (cert, key) = (file("cert.pem", &certificate), file("key.pem", &key));
-    let port = std::net::TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let _redis = Redis::with(&[
         "--tls-port",
         &port.to_string(),

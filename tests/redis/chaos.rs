@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     process::Stdio,
     sync::{
         Arc, Mutex,
@@ -16,7 +16,11 @@ use fastrand::Rng;
 use futures_util::future::join_all;
 use redis::cmd;
 use sse_actix::{Decoded, Decoder, Position};
-use sse_tests::{child::Child, patience::within, redis::Redis};
+use sse_tests::{
+    child::Child,
+    patience::within,
+    redis::{Redis, free_port},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -25,11 +29,6 @@ use tokio::{
 
 const NODE: &str = env!("CARGO_BIN_EXE_node");
 const LAST: &str = "the last";
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
 
 /// One request, whose answer ends with the connection.
 async fn ask(addr: SocketAddr, request: String) -> std::io::Result<TcpStream> {
@@ -198,12 +197,14 @@ async fn every_acknowledged_event_once_and_in_order() {
         .collect();
 
     let entries: Vec<(String, Vec<String>)> =
-        redis.ask(cmd("XRANGE").arg("sse:topic:events").arg("-").arg("+"));
+        redis.ask(cmd("XRANGE").arg("sse:topic:{269}:events").arg("-").arg("+"));
     let truth: Vec<_> = entries
         .iter()
-        .filter_map(|(_, fields)| {
-            let at = fields.iter().position(|field| field == "b")?;
-            Some(fields[at + 1].strip_prefix("data: ")?.trim_end().to_owned())
+        .flat_map(|(_, fields)| {
+            let at = fields.iter().position(|field| field == "b").unwrap();
+            // One event after the other, each with its length before it.
+            let lines = fields[at + 1].lines();
+            lines.filter_map(|line| Some(line.strip_prefix("data: ")?.to_owned()))
         })
         .collect();
     let first_last = truth.iter().position(|data| data == LAST).unwrap();

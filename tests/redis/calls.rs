@@ -11,7 +11,7 @@ use sse_actix_redis::RedisLog;
 use sse_tests::redis::Redis;
 use tokio::time::sleep;
 
-use crate::hub::count;
+use sse_tests::hub::count;
 
 /// A node that looks after silent topics less often than these tests last.
 async fn node(redis: &Redis) -> Hub {
