@@ -48,7 +48,7 @@ pub use self::{
     keep_alive::{KeepAlive, Silence},
     log::{
         AppendError, Batch, ClusterChannel, ClusterMessage, Completion, Entry, Epoch, GAP_EVENT, Keep, Limit,
-        Log, LogError, LogHealth, LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OwnId, POSITION_EVENT,
+        Log, LogError, LogFile, LogHealth, LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OwnId, POSITION_EVENT,
         Position, Positions, PositionsId, PositionsLine, Record, RecordError, Resume, Retention, Ring, Span,
         Start, Watch, Watchers, gap_frame, position_frame,
     },

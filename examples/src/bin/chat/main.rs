@@ -1,4 +1,5 @@
-//! Rooms in which people talk: history on entry, who is here, private messages, and a kick.
+//! Rooms in which people talk: history on entry, who is here, private messages, and a kick. Everything is in a file: after
+//! a restart everybody is back, logged in, with everything that was said.
 //!
 //! `cargo run --bin chat`
 
@@ -17,6 +18,7 @@ use actix_web::{
 use serde::Deserialize;
 use serde_json::json;
 use sse_actix::{CrossOrigin, Hub, Server, Subscription, shared_event_source};
+use sse_actix_sqlite::SqliteLog;
 use sse_examples::CommandLine;
 
 use self::{
@@ -61,7 +63,6 @@ async fn say(
     said: Json<Said>,
     hub: Data<Hub>,
     people: Data<People>,
-    memory: Data<Memory>,
 ) -> Result<HttpResponse, Error> {
     let room = Room::find(&room).ok_or_else(|| ErrorNotFound("there is no such room"))?;
     let from = people.of(&request).ok_or_else(unknown)?;
@@ -69,7 +70,6 @@ async fn say(
     let Some(to) = &said.to else {
         let message = Message::new(&from.name, None, &text);
         hub.topic(room.topic()).publish(&message).await?;
-        memory.add(&room, message);
         return Ok(HttpResponse::NoContent().finish());
     };
     let to = Name::parse(to).map_err(ErrorBadRequest)?;
@@ -107,7 +107,8 @@ struct Named {
 async fn enter(person: Json<Named>, people: Data<People>) -> Result<HttpResponse, Error> {
     let name = Name::parse(&person.name).map_err(ErrorBadRequest)?;
     let session = people
-        .enter(&name)?
+        .enter(&name)
+        .await?
         .ok_or_else(|| ErrorConflict("somebody here has that name"))?;
     let cookie = Cookie::build(SESSION, session)
         .path("/")
@@ -136,7 +137,7 @@ async fn kick(
 ) -> Result<HttpResponse, Error> {
     people.of(&request).ok_or_else(unknown)?;
     let name = Name::parse(&person.name).map_err(ErrorBadRequest)?;
-    if !people.leave(&name) {
+    if !people.leave(&name).await? {
         return Err(ErrorNotFound("nobody here has that name"));
     }
     let streams = hub.revoke(&name.tag());
@@ -156,13 +157,17 @@ async fn page() -> impl Responder {
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
-    let listener = CommandLine::read("chat", None).listen();
+    let command_line = CommandLine::read_with_data("chat", None);
+    let listener = command_line.listen();
+    // If a server that is about to end still has it, this waits.
+    let log = SqliteLog::open(command_line.data_file("chat.db")?)?;
     println!("http://{}", listener.local_addr()?);
 
-    let hub = Data::new(hub()?);
-    let people = Data::new(People::default());
+    let hub = Data::new(hub(log)?);
+    let people = Data::new(People::load(&hub).await.map_err(io::Error::other)?);
     let memory = Data::new(Memory::default());
     for room in Room::ALL {
+        actix_web::rt::spawn(memory.clone().into_inner().follow(room.clone(), hub.follow(room.topic())));
         actix_web::rt::spawn(room.tell_who_is_here(Hub::clone(&hub)));
     }
     Server::new(move || {
