@@ -37,6 +37,19 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens the file for the writer, creates it, or brings it to the newest version. Changes nothing if it fails.
 pub(crate) fn open(settings: &Settings, lock: &mut FileLock) -> Result<Connection, OpenError> {
+    let beside = ["-wal", "-shm"].map(|suffix| with_suffix(&settings.path, suffix));
+    let was_alone = beside.iter().all(|path| !path.exists());
+    open_checked(settings, lock).inspect_err(|_| {
+        if was_alone {
+            // SQLite has created them to look into the file.
+            for path in &beside {
+                let _ = fs::remove_file(path);
+            }
+        }
+    })
+}
+
+fn open_checked(settings: &Settings, lock: &mut FileLock) -> Result<Connection, OpenError> {
     let path = &settings.path;
     network::check(path)?;
     let found = match Header::read(path)? {
@@ -61,10 +74,10 @@ pub(crate) fn open(settings: &Settings, lock: &mut FileLock) -> Result<Connectio
             kind: "a file system without shared memory",
         });
     }
-    connection.set_db_config(keep_wal, false).map_err(fails)?;
     migrate(&connection, found).map_err(fails)?;
     tune(&connection, settings.synchronous).map_err(fails)?;
     life::begin(&connection, lock, settings.synchronous).map_err(fails)?;
+    connection.set_db_config(keep_wal, false).map_err(fails)?;
     Ok(connection)
 }
 

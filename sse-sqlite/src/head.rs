@@ -143,11 +143,11 @@ impl Head {
         Ok(())
     }
 
-    /// Notes that a caller says it is `now`: if that is before the newest event, the clock was set back.
+    /// Notes that the next event is appended `now`: if that is before the newest event, the clock was set back.
     pub(crate) fn clock_shows(&mut self, now: SystemTime) {
         let now = rows::millis(now);
-        if now < self.times.newest && self.times.set_back != (now, self.last) {
-            self.times.set_back = (now, self.last);
+        if now < self.times.newest {
+            self.times.set_back = (now, self.last + 1);
         }
     }
 

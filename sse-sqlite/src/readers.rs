@@ -203,7 +203,9 @@ impl Reader {
     fn block(&mut self, older: &Older, index: u64) -> Result<Block, Cause> {
         let Span { epoch, .. } = older.span;
         let key = BlockKey { epoch, index };
-        if let Some(block) = self.shared.blocks.get(key) {
+        // Where there are holes, another entry may have been replaced since.
+        let dense = older.span.dense;
+        if dense && let Some(block) = self.shared.blocks.get(key) {
             return Ok(block);
         }
         let end = (index + 1) * blocks::LENGTH;
@@ -217,7 +219,7 @@ impl Reader {
         let entries = range.forward(self.connection()?)?;
         let block: Block = entries.into_iter().map(Arc::new).collect();
         // Later there will be more in it.
-        if end <= older.begin {
+        if dense && end <= older.begin {
             self.shared.blocks.insert(key, Arc::clone(&block));
         }
         Ok(block)
@@ -283,6 +285,7 @@ fn load(
         retention,
         entries,
         begin,
+        set_back: (rows::time(head.times.set_back.0), head.times.set_back.1),
         memory,
         is_deep: is_whole || deep,
     })

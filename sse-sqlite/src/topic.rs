@@ -108,9 +108,8 @@ impl Topic {
         let mut state = self.state();
         state.touched = Instant::now();
         if state.retention.as_ref() != Some(retention) {
-            if let Some(live) = &mut state.live {
-                live.keep(retention);
-            }
+            // A part of a topic does not say which keys were replaced: it is loaded again.
+            state.live = mem::take(&mut state.live).and_then(|live| live.keep(retention));
             state.retention = Some(retention.clone());
         }
     }

@@ -27,9 +27,6 @@ use crate::{
 /// How many events one transaction takes. More of them do not make it faster.
 const BATCH: usize = 256;
 
-/// How often the writer looks whether there is something to do that nobody asks for.
-const TICK: Duration = Duration::from_millis(100);
-
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     /// `None` after a failure, until the file is open again.
@@ -78,7 +75,7 @@ impl Writer {
     /// Writes until the log is closed.
     pub(crate) fn run(mut self) {
         let queue = Arc::clone(&self.shared.queue);
-        while let Some(commands) = queue.take(BATCH, TICK) {
+        while let Some(commands) = queue.take(BATCH, self.maintenance.rest()) {
             if !commands.is_empty() {
                 self.write(commands);
             }

@@ -16,7 +16,7 @@ use sse_actix_sqlite::SqliteLog;
 
 use super::{
     kill::{Acknowledged, DURABLE},
-    read_all,
+    try_read_all,
     shim::Shim,
 };
 
@@ -168,7 +168,9 @@ async fn is_whole(path: &Path, acknowledged: &[Acknowledged]) -> bool {
     let mut found = HashMap::new();
     for topic in ["t0", "t1", "t2"] {
         let name = TopicName::try_from(topic).unwrap();
-        let data = read_all(&log, &name, Start::Oldest).await;
+        let Ok(data) = try_read_all(&log, &name, Start::Oldest).await else {
+            return false;
+        };
         found.extend((1..).zip(data).map(|(sequence, data): (u64, String)| ((topic, sequence), data)));
     }
     log.close();

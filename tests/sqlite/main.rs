@@ -53,6 +53,10 @@ async fn read(
 
 /// Everything after a start, page by page, as its data.
 async fn read_all(log: &impl Log, topic: &TopicName, start: Start) -> Vec<String> {
+    try_read_all(log, topic, start).await.unwrap()
+}
+
+async fn try_read_all(log: &impl Log, topic: &TopicName, start: Start) -> Result<Vec<String>, LogError> {
     let limit = Limit {
         events: NonZeroUsize::new(1_000).unwrap(),
         bytes: 64 * 1024,
@@ -60,10 +64,10 @@ async fn read_all(log: &impl Log, topic: &TopicName, start: Start) -> Vec<String
     let mut data = Vec::new();
     let mut next = start;
     loop {
-        let batch = read(log, topic, next, limit, SystemTime::now()).await.unwrap();
+        let batch = read(log, topic, next, limit, SystemTime::now()).await?;
         data.extend(batch.entries.iter().map(|entry| entry.data()));
         if !batch.more {
-            return data;
+            return Ok(data);
         }
         next = Start::After(batch.end);
     }

@@ -97,7 +97,7 @@ async fn a_position_before_the_first_event_survives() {
 /// As many clients as there are cost a handful of queries.
 #[tokio::test]
 async fn many_readers_that_come_back_share_what_is_read_from_the_file() {
-    const READERS: usize = 500;
+    const READERS: usize = 100;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.db");
     let log = SqliteLog::open(&path).unwrap();

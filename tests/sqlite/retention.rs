@@ -135,12 +135,12 @@ async fn space_is_given_back() {
     let log = SqliteLog::builder(&path).synchronous(Synchronous::Off).open().unwrap();
     let now = SystemTime::now();
     let retention = Retention::new().max_events(100_000).max_bytes(1 << 30);
-    for _ in 0..40 {
+    for _ in 0..60 {
         publish(&log, &name(0), 1_000, &retention, now).await;
     }
     let size = || number(&path, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size") as u64;
     let full = size();
-    assert!(full > 6_000_000, "{full}");
+    assert!(full > 7_000_000, "{full}");
     log.maintain(now + HOUR * 2);
     until("a smaller file", async || size() < 5_000_000).await;
     log.close();
@@ -192,7 +192,7 @@ async fn the_queue_is_bounded() {
         let AppendError::Refused(cause) = error else {
             panic!("{error:?}")
         };
-        assert!(cause.to_string().starts_with("8 events of 64 bytes wait"), "{cause}");
+        assert!(cause.to_string().starts_with("8 events of 72 bytes wait"), "{cause}");
     }
     assert_eq!(flood(Duration::from_secs(60)).await.len(), 0);
 }

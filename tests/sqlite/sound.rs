@@ -104,9 +104,12 @@ async fn a_damaged_file_is_refused() {
         let mut garbled = whole.clone();
         garbled[page * 4_096..(page + 1) * 4_096].fill(0x55);
         fs::write(&path, &garbled).unwrap();
-        if let Err(error) = SqliteLog::open(&path) {
-            assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
-            assert!(fs::read(&path).unwrap() == garbled, "it was changed");
+        match SqliteLog::open(&path) {
+            Ok(log) => log.close(),
+            Err(error) => {
+                assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+                assert!(fs::read(&path).unwrap() == garbled, "page {page} was changed: {error}");
+            }
         }
     }
     fs::write(&path, &whole).unwrap();

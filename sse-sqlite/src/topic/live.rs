@@ -17,6 +17,8 @@ pub(crate) struct Loaded {
     pub(crate) entries: Vec<Entry>,
     /// The sequence after which they begin.
     pub(crate) begin: u64,
+    /// The clock once showed this time when this sequence was there, although its entry has a later time.
+    pub(crate) set_back: (SystemTime, u64),
     /// How many bytes of entries memory holds.
     pub(crate) memory: usize,
     /// Whether that many were read; if not, only where the topic is.
@@ -38,6 +40,7 @@ impl Loaded {
             retention,
             entries: Vec::new(),
             begin: 0,
+            set_back: (SystemTime::UNIX_EPOCH, 0),
             memory,
             is_deep: true,
         }
@@ -73,7 +76,16 @@ impl Live {
     pub(super) fn new(loaded: Loaded, retention: &Retention) -> Self {
         let Loaded { span, begin, .. } = loaded;
         let mut ring = Ring::new(span.epoch, retention.keeps(), begin, span.dense);
-        for entry in loaded.entries {
+        let (set_back_to, set_back_head) = loaded.set_back;
+        let mut entries = loaded.entries.into_iter().peekable();
+        while let Some(entry) = entries.next_if(|entry| entry.sequence() <= set_back_head) {
+            ring.push(Arc::new(entry));
+        }
+        // Their age is counted from then.
+        if !ring.is_empty() {
+            ring.trim(retention, set_back_to);
+        }
+        for entry in entries {
             ring.push(Arc::new(entry));
         }
         ring.advance(span.head);
@@ -88,9 +100,14 @@ impl Live {
         }
     }
 
-    pub(super) fn keep(&mut self, retention: &Retention) {
+    /// Keeps the topic so from now on; `None` if it has to be loaded again for that.
+    pub(super) fn keep(mut self, retention: &Retention) -> Option<Self> {
+        if self.floor.is_some() && self.retention.keeps() != retention.keeps() {
+            return None;
+        }
         self.ring.keep(retention.keeps());
         self.retention = retention.clone();
+        Some(self)
     }
 
     pub(super) fn push(&mut self, entry: Arc<Entry>) {

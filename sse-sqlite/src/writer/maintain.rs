@@ -14,6 +14,9 @@ const SLICE: usize = 128;
 /// How many chunks of events are deleted together: a commit then takes a few milliseconds.
 const CHUNKS: usize = 8;
 
+/// How long the writer rests between two slices, so that publishers wait for one at most.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// How long the writer rests once it has looked at all topics.
 const REST: Duration = Duration::from_secs(1);
 
@@ -25,8 +28,8 @@ const PAGES: u32 = 256;
 
 #[derive(Debug)]
 pub(super) struct Maintenance {
-    /// The number of the topic that was looked at last.
-    looked_at: i64,
+    /// The number of the topic that was looked at last; `None` before the first.
+    looked_at: Option<i64>,
     next: Instant,
 }
 
@@ -40,13 +43,18 @@ struct Due {
 impl Maintenance {
     pub(super) fn new() -> Self {
         Self {
-            looked_at: -1,
+            looked_at: None,
             next: Instant::now() + REST,
         }
     }
 
     pub(super) fn is_due(&self) -> bool {
         self.next <= Instant::now()
+    }
+
+    /// How long it rests.
+    pub(super) fn rest(&self) -> Duration {
+        self.next.saturating_duration_since(Instant::now())
     }
 
     /// Does not rest.
@@ -58,8 +66,8 @@ impl Maintenance {
 impl Writer {
     /// Does a slice of it.
     pub(super) fn maintain(&mut self) {
-        self.maintenance.next = Instant::now() + super::TICK;
-        if self.maintenance.looked_at < 0 {
+        self.maintenance.next = Instant::now() + PAUSE;
+        if self.maintenance.looked_at.is_none() {
             self.shared.maintain_memory(self.shared.clock.now());
         }
         let is_full = matches!(self.shared.state.fault(), Some(Cause::DiskFull));
@@ -73,14 +81,14 @@ impl Writer {
         match done {
             Err(Failure::Refused(cause) | Failure::Unknown(cause)) => {
                 self.shared.state.failed(&cause);
-                self.maintenance.looked_at = -1;
+                self.maintenance.looked_at = None;
                 self.maintenance.next = Instant::now() + REST;
                 if !matches!(cause, Cause::DiskFull) {
                     self.connection = None;
                 }
             }
             // Only a whole round says that everything was deleted that can be.
-            Ok(()) if self.maintenance.looked_at < 0 && self.shared.state.fault().is_some() => self.recover(),
+            Ok(()) if self.maintenance.looked_at.is_none() && self.shared.state.fault().is_some() => self.recover(),
             Ok(()) => {}
         }
     }
@@ -92,22 +100,22 @@ impl Writer {
         };
         let now = self.shared.clock.now();
         let ttl = self.shared.settings.topic_ttl;
-        let (due, last) = due(connection, &self.shared, self.maintenance.looked_at, now, ttl)
-            .map_err(|error| Failure::Refused(error.into()))?;
+        let after = self.maintenance.looked_at.unwrap_or(-1);
+        let (due, mut looked_at) =
+            due(connection, &self.shared, after, now, ttl).map_err(|error| Failure::Refused(error.into()))?;
         let mut chunks = CHUNKS;
         let mut freed = Vec::new();
-        let mut looked_at = last.unwrap_or(-1);
         if !due.is_empty() {
             let (shared, looked_at) = (&self.shared, &mut looked_at);
             transaction(connection, |connection| {
                 for topic in due {
-                    if chunks == 0 {
-                        // Goes on with this one.
-                        *looked_at = topic.number - 1;
-                        break;
-                    }
                     if work(connection, shared, &topic, (now, ttl), &mut chunks)? {
                         freed.push(topic.number);
+                    }
+                    if chunks == 0 {
+                        // Goes on with this one.
+                        *looked_at = Some(topic.number - 1);
+                        break;
                     }
                 }
                 Ok(())
@@ -115,7 +123,7 @@ impl Writer {
         }
         self.free_from = freed.into_iter().fold(self.free_from, i64::min);
         self.maintenance.looked_at = looked_at;
-        if looked_at < 0 {
+        if looked_at.is_none() {
             self.maintenance.next = Instant::now() + REST;
         }
         Ok(())
