@@ -283,7 +283,10 @@ mod tests {
         assert_eq!(named.data_file("chat.db").unwrap(), Path::new("a.db"));
         let beside = CommandLine::default().data_file("chat.db").unwrap();
         assert!(beside.is_absolute() && beside.ends_with("chat.db"), "{beside:?}");
-        assert_eq!(parse_as("--data", None, takes).unwrap_err(), "--data needs a file");
+        assert_eq!(
+            parse_as("--data", None, takes).unwrap_err(),
+            "--data needs a file"
+        );
         assert_eq!(parse("--data a.db", None).unwrap_err(), "unknown option --data");
     }
 

@@ -48,9 +48,9 @@ pub use self::{
     keep_alive::{KeepAlive, Silence},
     log::{
         AppendError, Batch, ClusterChannel, ClusterMessage, Completion, Entry, Epoch, GAP_EVENT, Keep, Limit,
-        Log, LogError, LogFile, LogHealth, LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OwnId, POSITION_EVENT,
-        Position, Positions, PositionsId, PositionsLine, Record, RecordError, Resume, Retention, Ring, Span,
-        Start, Watch, Watchers, gap_frame, position_frame,
+        Log, LogError, LogFile, LogHealth, LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OwnId,
+        POSITION_EVENT, Position, Positions, PositionsId, PositionsLine, Record, RecordError, Resume,
+        Retention, Ring, Span, Start, Watch, Watchers, gap_frame, position_frame,
     },
     mailbox::{Bell, Mailbox},
     relayed::{Relayed, RelayedEvents},

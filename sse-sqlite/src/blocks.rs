@@ -65,5 +65,8 @@ impl Blocks {
 }
 
 fn weight(block: &Block) -> usize {
-    block.iter().map(|entry| size_of::<Entry>() + entry.frame().len()).sum()
+    block
+        .iter()
+        .map(|entry| size_of::<Entry>() + entry.frame().len())
+        .sum()
 }

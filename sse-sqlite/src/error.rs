@@ -62,11 +62,7 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Locked {
-                path,
-                holder,
-                waited,
-            } => {
+            Self::Locked { path, holder, waited } => {
                 write!(f, "{} is in use by ", path.display())?;
                 match holder {
                     Some(process) => write!(f, "process {process}")?,

@@ -142,7 +142,9 @@ fn create(path: &Path) -> rusqlite::Result<()> {
     connection.close().map_err(|(_, error)| error)?;
     fs::rename(&new, path).map_err(io)?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io)
 }
 
 /// Brings a file of this version to the newest.

@@ -106,9 +106,7 @@ impl Head {
             used_at = ?8, set_back_to = ?9, set_back_head = ?10, keeps_latest = ?11, max_events = ?12, max_bytes = ?13,
             max_age = ?14 WHERE id = ?1";
         self.unsaved = 0;
-        let Self {
-            retention, times, ..
-        } = self;
+        let Self { retention, times, .. } = self;
         connection.prepare_cached(sql)?.execute(params![
             self.number,
             signed(self.floor),
@@ -129,7 +127,12 @@ impl Head {
     }
 
     /// An event more; writes the row when it is due.
-    pub(crate) fn appended(&mut self, connection: &Connection, entry: &Entry, now: SystemTime) -> rusqlite::Result<()> {
+    pub(crate) fn appended(
+        &mut self,
+        connection: &Connection,
+        entry: &Entry,
+        now: SystemTime,
+    ) -> rusqlite::Result<()> {
         let at = rows::millis(entry.at());
         self.last = entry.sequence();
         self.kept.events += 1;
@@ -214,7 +217,8 @@ impl Head {
         } else {
             self.last
         };
-        let sql = "SELECT count(*), coalesce(sum(octet_length(frame) + coalesce(octet_length(key), 0)), 0), max(id)
+        let sql =
+            "SELECT count(*), coalesce(sum(octet_length(frame) + coalesce(octet_length(key), 0)), 0), max(id)
             FROM events WHERE id > ?1 AND id <= ?2";
         let end = rows::id(self.number, rows::MAX_SEQUENCE);
         let mut statement = connection.prepare_cached(sql)?;
@@ -226,7 +230,9 @@ impl Head {
         if let Some(last) = last {
             self.last = self.last.max(rows::sequence(last));
             let sql = "SELECT at FROM events WHERE id = ?1";
-            let at = connection.prepare_cached(sql)?.query_row([last], |row| row.get(0))?;
+            let at = connection
+                .prepare_cached(sql)?
+                .query_row([last], |row| row.get(0))?;
             self.times.newest = self.times.newest.max(unsigned(at));
         }
         self.find_oldest(connection)

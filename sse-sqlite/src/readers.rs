@@ -75,7 +75,12 @@ impl Reader {
                 }
                 Ok(None) => {
                     topic.put_back([read].into_iter().chain(reads).collect());
-                    if self.shared.queue.push(Command::Create(Arc::clone(topic))).is_err() {
+                    if self
+                        .shared
+                        .queue
+                        .push(Command::Create(Arc::clone(topic)))
+                        .is_err()
+                    {
                         drop(topic.take_waiting());
                     }
                     return false;
@@ -133,7 +138,11 @@ impl Reader {
         });
         match loaded {
             Ok(Some((loaded, head))) => {
-                self.loaded += loaded.entries.iter().map(|entry| entry.frame().len()).sum::<usize>();
+                self.loaded += loaded
+                    .entries
+                    .iter()
+                    .map(|entry| entry.frame().len())
+                    .sum::<usize>();
                 topic.install(Some(loaded), read.now);
                 let unused = millis(self.shared.clock.now()).saturating_sub(head.times.used);
                 if u128::from(unused) > USED.as_millis() {
@@ -295,7 +304,11 @@ fn load(
 fn fill(batch: &mut Batch, block: &[Arc<Entry>], end: u64, limit: Limit) {
     let mut bytes = 0;
     let from = block.partition_point(|entry| entry.sequence() <= batch.end.sequence);
-    for entry in block.iter().skip(from).take_while(|entry| entry.sequence() <= end) {
+    for entry in block
+        .iter()
+        .skip(from)
+        .take_while(|entry| entry.sequence() <= end)
+    {
         bytes += entry.frame().len();
         let is_full = batch.entries.len() >= limit.events.get() || bytes > limit.bytes;
         if is_full && !batch.entries.is_empty() {

@@ -86,7 +86,11 @@ impl Range {
     }
 
     /// The newest entries that take no more than `bytes`, in their order, and the sequence after which they begin.
-    pub(crate) fn newest(&self, connection: &Connection, bytes: usize) -> rusqlite::Result<(Vec<Entry>, u64)> {
+    pub(crate) fn newest(
+        &self,
+        connection: &Connection,
+        bytes: usize,
+    ) -> rusqlite::Result<(Vec<Entry>, u64)> {
         let sql = "SELECT id, at, key, frame FROM events WHERE id > ?1 AND id <= ?2 ORDER BY id DESC";
         let mut statement = connection.prepare_cached(sql)?;
         let mut rows = statement.query(self.ids())?;

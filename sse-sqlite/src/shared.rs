@@ -184,7 +184,10 @@ impl LogState {
     pub(crate) fn wait_until_closed(&self) {
         let mut is_closed = self.is_closed.lock().unwrap_or_else(PoisonError::into_inner);
         while !*is_closed {
-            is_closed = self.closed.wait(is_closed).unwrap_or_else(PoisonError::into_inner);
+            is_closed = self
+                .closed
+                .wait(is_closed)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

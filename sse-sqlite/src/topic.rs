@@ -231,7 +231,11 @@ impl Topic {
             (None, Some(stats)) => (stats.head, stats.epoch == position.epoch),
             _ => return 0,
         };
-        if counted { head.saturating_sub(position.sequence) } else { 0 }
+        if counted {
+            head.saturating_sub(position.sequence)
+        } else {
+            0
+        }
     }
 
     /// Lets go what is too old, and says how many bytes of entries there still are.
@@ -245,7 +249,10 @@ impl Topic {
     /// Whether nobody uses it, and nobody has for so long. Who holds it is about to.
     pub(crate) fn is_idle(self: &Arc<Self>, linger: Duration) -> bool {
         let state = self.state();
-        Arc::strong_count(self) == 1 && self.watchers.is_empty() && !state.is_busy && state.touched.elapsed() >= linger
+        Arc::strong_count(self) == 1
+            && self.watchers.is_empty()
+            && !state.is_busy
+            && state.touched.elapsed() >= linger
     }
 
     /// Whether readers have waited for it or watched it lately.

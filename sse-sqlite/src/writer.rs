@@ -14,14 +14,8 @@ use rusqlite::{Connection, ErrorCode};
 
 use self::{batch::Batch, maintain::Maintenance};
 use crate::{
-    cause::Cause,
-    error::OpenError,
-    file,
-    file_lock::FileLock,
-    queue::Command,
-    reserve::Reserve,
-    shared::Shared,
-    topic::Topic,
+    cause::Cause, error::OpenError, file, file_lock::FileLock, queue::Command, reserve::Reserve,
+    shared::Shared, topic::Topic,
 };
 
 /// How many events one transaction takes. More of them do not make it faster.
@@ -199,7 +193,11 @@ fn transaction(
     connection: &Connection,
     change: impl FnOnce(&Connection) -> Result<(), Cause>,
 ) -> Result<(), Failure> {
-    let run = |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+    let run = |sql| {
+        connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]))
+    };
     let refused = |error: rusqlite::Error| Failure::Refused(error.into());
     run("BEGIN IMMEDIATE").map_err(refused)?;
     let undo = || {

@@ -57,7 +57,11 @@ async fn a_full_disk_refuses_events_until_there_is_room() {
     until("readiness", async || server.is_ready().await).await;
     assert_eq!(server.publish("after").await.0, 200);
     let rest = until_received(&mut reader, "data: after\n").await;
-    assert_eq!(rest.matches(&event).count(), taken, "what was refused is not there");
+    assert_eq!(
+        rest.matches(&event).count(),
+        taken,
+        "what was refused is not there"
+    );
 }
 
 #[tokio::test]
@@ -71,7 +75,14 @@ async fn a_failed_sync_leaves_the_outcome_unknown_and_nothing_in_doubt_is_acknow
 
     shim.set("sync-fails", true);
     let (status, answer) = server.publish("doubtful").await;
-    assert_eq!((status, answer.starts_with("the log may or may not have taken the event")), (504, true), "{answer}");
+    assert_eq!(
+        (
+            status,
+            answer.starts_with("the log may or may not have taken the event")
+        ),
+        (504, true),
+        "{answer}"
+    );
     assert!(!server.is_ready().await);
     // While syncing fails, nothing is acknowledged.
     assert_ne!(server.publish("refused").await.0, 200);
@@ -81,7 +92,10 @@ async fn a_failed_sync_leaves_the_outcome_unknown_and_nothing_in_doubt_is_acknow
     let (status, second) = server.publish("two").await;
     assert_eq!(status, 200);
     let received = until_received(&mut reader, "data: two\n").await;
-    assert!(!received.contains("sse-gap") && !received.contains("refused"), "{received}");
+    assert!(
+        !received.contains("sse-gap") && !received.contains("refused"),
+        "{received}"
+    );
     // The ids are as the file has them, with the doubtful event or without it.
     let sequence = |id: &str| id.split('-').nth(1).unwrap().parse::<u64>().unwrap();
     let between = received.matches("data: doubtful").count() as u64;

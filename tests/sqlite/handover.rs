@@ -150,7 +150,11 @@ async fn hand_over(slow_millis: Option<u64>) {
         assert_eq!(answer.expect("it is finished").0, 200);
         expected.push("slow".to_owned());
     }
-    let all_have = |received: usize| readers.iter().all(|client| client.lock().unwrap().received.len() >= received);
+    let all_have = |received: usize| {
+        readers
+            .iter()
+            .all(|client| client.lock().unwrap().received.len() >= received)
+    };
     until("everything everywhere", async || all_have(expected.len())).await;
     for client in &readers {
         let client = client.lock().unwrap();
@@ -158,7 +162,10 @@ async fn hand_over(slow_millis: Option<u64>) {
         for data in &client.received {
             *times.entry(data).or_insert(0) += 1;
         }
-        assert!(expected.iter().all(|data| times.get(data) == Some(&1)), "{times:?}");
+        assert!(
+            expected.iter().all(|data| times.get(data) == Some(&1)),
+            "{times:?}"
+        );
         assert_eq!(client.received.len(), expected.len());
         assert!(client.connections >= 2);
     }

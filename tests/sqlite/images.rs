@@ -16,8 +16,8 @@ use sse_actix_sqlite::SqliteLog;
 
 use super::{
     kill::{Acknowledged, DURABLE},
-    try_read_all,
     shim::Shim,
+    try_read_all,
 };
 
 const FILES: [&str; 3] = ["", "-wal", "-reserve"];
@@ -26,9 +26,18 @@ const FILES: [&str; 3] = ["", "-wal", "-reserve"];
 const SECTOR: usize = 512;
 
 enum Step {
-    Write { file: usize, offset: usize, bytes: Vec<u8> },
-    Truncate { file: usize, length: usize },
-    Sync { file: usize },
+    Write {
+        file: usize,
+        offset: usize,
+        bytes: Vec<u8>,
+    },
+    Truncate {
+        file: usize,
+        length: usize,
+    },
+    Sync {
+        file: usize,
+    },
     Acknowledged(Vec<Acknowledged>),
 }
 
@@ -43,12 +52,20 @@ fn recorded(bytes: &[u8]) -> Vec<Step> {
             break;
         };
         steps.push(match head[0] {
-            b'w' => Step::Write { file, offset, bytes: bytes.to_vec() },
+            b'w' => Step::Write {
+                file,
+                offset,
+                bytes: bytes.to_vec(),
+            },
             b't' => Step::Truncate { file, length: offset },
             b's' => Step::Sync { file },
             b'a' => {
                 let text = String::from_utf8_lossy(bytes);
-                Step::Acknowledged(text.split_inclusive('\n').filter_map(Acknowledged::parse).collect())
+                Step::Acknowledged(
+                    text.split_inclusive('\n')
+                        .filter_map(Acknowledged::parse)
+                        .collect(),
+                )
             }
             other => panic!("{other}"),
         });
@@ -116,7 +133,11 @@ fn record(folder: &Path, synchronous: &str) -> (Vec<Vec<u8>>, Vec<Step>) {
     let mut command = Command::new(DURABLE);
     command.arg("publish").arg(&path).args(["8", synchronous, "3"]);
     command.envs(shim.environment()).env("SSE_SHIM_RECORD", &record);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     while fs::metadata(&record).map_or(0, |record| record.len()) < 12_000_000 {
         assert!(child.try_wait().unwrap().is_none(), "it has ended");
         thread::sleep(Duration::from_millis(5));
@@ -133,7 +154,10 @@ async fn lost(folder: &Path, synchronous: &str, images: usize, random: &mut Rng)
     moments.sort_unstable();
     let mut disks: Vec<_> = before
         .into_iter()
-        .map(|synced| Disk { synced, ..Disk::default() })
+        .map(|synced| Disk {
+            synced,
+            ..Disk::default()
+        })
         .collect();
     let mut acknowledged = Vec::new();
     let mut lost = 0;
@@ -156,7 +180,10 @@ async fn lost(folder: &Path, synchronous: &str, images: usize, random: &mut Rng)
             lost += usize::from(!is_whole(&path, &acknowledged).await);
         }
     }
-    println!("measured: {synchronous}: {images} images, {} acknowledged, {lost} images with losses", acknowledged.len());
+    println!(
+        "measured: {synchronous}: {images} images, {} acknowledged, {lost} images with losses",
+        acknowledged.len()
+    );
     lost
 }
 
@@ -171,7 +198,11 @@ async fn is_whole(path: &Path, acknowledged: &[Acknowledged]) -> bool {
         let Ok(data) = try_read_all(&log, &name, Start::Oldest).await else {
             return false;
         };
-        found.extend((1..).zip(data).map(|(sequence, data): (u64, String)| ((topic, sequence), data)));
+        found.extend(
+            (1..)
+                .zip(data)
+                .map(|(sequence, data): (u64, String)| ((topic, sequence), data)),
+        );
     }
     log.close();
     acknowledged

@@ -55,14 +55,24 @@ impl Readers {
             let mut next = known.map_or(Start::Oldest, Start::After);
             let mut found = HashMap::new();
             loop {
-                let batch = read(&log, &name, next, Limit::DEFAULT, SystemTime::now()).await.unwrap();
+                let batch = read(&log, &name, next, Limit::DEFAULT, SystemTime::now())
+                    .await
+                    .unwrap();
                 let is_new = matches!(next, Start::Oldest);
-                assert_eq!(batch.resume, if is_new { Resume::Live } else { Resume::From }, "{topic}");
+                assert_eq!(
+                    batch.resume,
+                    if is_new { Resume::Live } else { Resume::From },
+                    "{topic}"
+                );
                 let mut before = batch.start.sequence;
                 for entry in &batch.entries {
                     assert_eq!(entry.sequence(), before + 1, "{topic} has a hole");
                     before = entry.sequence();
-                    assert_eq!(found.insert(entry.data(), entry.sequence()), None, "{topic}: twice");
+                    assert_eq!(
+                        found.insert(entry.data(), entry.sequence()),
+                        None,
+                        "{topic}: twice"
+                    );
                 }
                 self.events += batch.entries.len();
                 self.positions.insert(topic.to_owned(), batch.end);
@@ -82,7 +92,11 @@ impl Readers {
 fn start(path: &Path) -> Child {
     let mut command = Command::new(DURABLE);
     command.arg("publish").arg(path).args(["8", "full", "3"]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -108,13 +122,16 @@ async fn what_was_acknowledged_survives_a_kill() {
             acknowledged
         });
         // While it opens, or while it publishes.
-        thread::sleep(Duration::from_micros(random.u64(..60_000)));
+        thread::sleep(Duration::from_micros(random.u64(..80_000)));
         child.kill().unwrap();
         child.wait().unwrap();
         let acknowledged = lines.join().unwrap();
         total += acknowledged.len();
         readers.read_on(&path, &acknowledged).await;
     }
-    println!("measured: {kills} kills, {total} acknowledged, {} read, none lost or repeated", readers.events);
+    println!(
+        "measured: {kills} kills, {total} acknowledged, {} read, none lost or repeated",
+        readers.events
+    );
     assert!(total > 0);
 }

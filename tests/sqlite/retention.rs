@@ -43,13 +43,24 @@ async fn the_file_keeps_little_more_than_the_bounds() {
     publish(&log, &name(0), 1_000, &by_count, now).await;
     let by_bytes = Retention::new().max_bytes(100_000);
     publish(&log, &name(1), 2_000, &by_bytes, now).await;
-    let of = |id: u32| number(&path, &format!("SELECT count(*) FROM events WHERE id >> 40 = {id}"));
+    let of = |id: u32| {
+        number(
+            &path,
+            &format!("SELECT count(*) FROM events WHERE id >> 40 = {id}"),
+        )
+    };
     assert!((200..212).contains(&of(0)), "{}", of(0));
-    let bytes = number(&path, "SELECT sum(octet_length(frame)) FROM events WHERE id >> 40 = 1");
+    let bytes = number(
+        &path,
+        "SELECT sum(octet_length(frame)) FROM events WHERE id >> 40 = 1",
+    );
     assert!(bytes < 100_000, "{bytes}");
     assert!(of(1) > 200, "{}", of(1));
     // Readers see the bound to the event.
-    let limit = Limit { events: 10_000.try_into().unwrap(), bytes: 1 << 20 };
+    let limit = Limit {
+        events: 10_000.try_into().unwrap(),
+        bytes: 1 << 20,
+    };
     let batch = read(&log, &name(0), Start::Oldest, limit, now).await.unwrap();
     assert_eq!((batch.entries.len(), batch.more), (200, false));
 }
@@ -64,16 +75,31 @@ async fn age_empties_topics_that_nobody_uses_and_their_sequence_goes_on() {
     for number in 0..300 {
         publish(&log, &name(number), 3, &retention, now).await;
     }
-    let first = append(&log, &name(7), record("last"), &retention, now).await.unwrap();
+    let first = append(&log, &name(7), record("last"), &retention, now)
+        .await
+        .unwrap();
     log.close();
 
     let log = SqliteLog::open(&path).unwrap();
     log.maintain(now + HOUR * 2);
-    until("no events", async || number(&path, "SELECT count(*) FROM events") == 0).await;
+    until("no events", async || {
+        number(&path, "SELECT count(*) FROM events") == 0
+    })
+    .await;
     assert_eq!(number(&path, "SELECT count(*) FROM topics"), 300);
-    let later = append(&log, &name(7), record("next"), &retention, now + HOUR * 2).await.unwrap();
+    let later = append(&log, &name(7), record("next"), &retention, now + HOUR * 2)
+        .await
+        .unwrap();
     assert_eq!((later.epoch, later.sequence), (first.epoch, 5));
-    let batch = read(&log, &name(7), Start::After(first), Limit::DEFAULT, now + HOUR * 2).await.unwrap();
+    let batch = read(
+        &log,
+        &name(7),
+        Start::After(first),
+        Limit::DEFAULT,
+        now + HOUR * 2,
+    )
+    .await
+    .unwrap();
     assert_eq!((batch.resume, batch.entries.len()), (Resume::From, 1));
 }
 
@@ -85,24 +111,38 @@ async fn a_topic_that_is_not_used_for_a_week_is_forgotten_and_its_number_used_ag
     let now = SystemTime::now();
     let retention = Retention::new();
     publish(&log, &name(0), 1, &retention, now).await;
-    let old = append(&log, &name(1), record("x"), &retention, now).await.unwrap();
+    let old = append(&log, &name(1), record("x"), &retention, now)
+        .await
+        .unwrap();
     publish(&log, &name(2), 1, &retention, now).await;
     log.close();
 
     let log = SqliteLog::open(&path).unwrap();
     // These two are used, one is read and one published to.
     let later = now + WEEK - HOUR;
-    read(&log, &name(0), Start::Oldest, Limit::DEFAULT, later).await.unwrap();
+    read(&log, &name(0), Start::Oldest, Limit::DEFAULT, later)
+        .await
+        .unwrap();
     publish(&log, &name(2), 1, &retention, later).await;
     log.maintain(now + WEEK + HOUR);
-    until("one less", async || number(&path, "SELECT count(*) FROM topics") == 2).await;
-    assert_eq!(number(&path, "SELECT count(*) FROM topics WHERE name = 'topic:1'"), 0);
+    until("one less", async || {
+        number(&path, "SELECT count(*) FROM topics") == 2
+    })
+    .await;
+    assert_eq!(
+        number(&path, "SELECT count(*) FROM topics WHERE name = 'topic:1'"),
+        0
+    );
     let later = now + WEEK + HOUR;
     publish(&log, &name(3), 1, &retention, later).await;
     assert_eq!(number(&path, "SELECT id FROM topics WHERE name = 'topic:3'"), 1);
-    let new = append(&log, &name(1), record("x"), &retention, later).await.unwrap();
+    let new = append(&log, &name(1), record("x"), &retention, later)
+        .await
+        .unwrap();
     assert_ne!(new.epoch, old.epoch);
-    let batch = read(&log, &name(1), Start::After(old), Limit::DEFAULT, later).await.unwrap();
+    let batch = read(&log, &name(1), Start::After(old), Limit::DEFAULT, later)
+        .await
+        .unwrap();
     assert_eq!(batch.resume, Resume::Unknown);
 }
 
@@ -122,23 +162,48 @@ async fn the_newest_of_each_key_stays() {
     assert_eq!(number(&path, "SELECT count(*) FROM events"), 3);
     log.close();
     let log = SqliteLog::open(&path).unwrap();
-    let batch = read(&log, &name(0), Start::Oldest, Limit::DEFAULT, now).await.unwrap();
-    let kept: Vec<_> = batch.entries.iter().map(|entry| (entry.key().unwrap(), entry.data())).collect();
-    assert_eq!(kept, [("a", "49".to_owned()), ("b", "49".to_owned()), ("c", "49".to_owned())]);
-    assert!(append(&log, &name(0), record("x"), &retention, now).await.is_err());
+    let batch = read(&log, &name(0), Start::Oldest, Limit::DEFAULT, now)
+        .await
+        .unwrap();
+    let kept: Vec<_> = batch
+        .entries
+        .iter()
+        .map(|entry| (entry.key().unwrap(), entry.data()))
+        .collect();
+    assert_eq!(
+        kept,
+        [
+            ("a", "49".to_owned()),
+            ("b", "49".to_owned()),
+            ("c", "49".to_owned())
+        ]
+    );
+    assert!(
+        append(&log, &name(0), record("x"), &retention, now)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
 async fn space_is_given_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.db");
-    let log = SqliteLog::builder(&path).synchronous(Synchronous::Off).open().unwrap();
+    let log = SqliteLog::builder(&path)
+        .synchronous(Synchronous::Off)
+        .open()
+        .unwrap();
     let now = SystemTime::now();
     let retention = Retention::new().max_events(100_000).max_bytes(1 << 30);
     for _ in 0..60 {
         publish(&log, &name(0), 1_000, &retention, now).await;
     }
-    let size = || number(&path, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size") as u64;
+    let size = || {
+        number(
+            &path,
+            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+        ) as u64
+    };
     let full = size();
     assert!(full > 7_000_000, "{full}");
     log.maintain(now + HOUR * 2);
@@ -163,12 +228,29 @@ async fn beyond_its_limit_the_file_takes_no_more_until_there_is_room() {
     let AppendError::Refused(cause) = error else {
         panic!("{error:?}")
     };
-    assert!(cause.to_string().contains("`max_file_bytes` is 1048576"), "{cause}");
-    let used = number(&path, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+    assert!(
+        cause.to_string().contains("`max_file_bytes` is 1048576"),
+        "{cause}"
+    );
+    let used = number(
+        &path,
+        "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+    );
     assert!(used < 1_100_000, "{used}");
-    assert!(!read(&log, &name(0), Start::Oldest, Limit::DEFAULT, now).await.unwrap().entries.is_empty());
+    assert!(
+        !read(&log, &name(0), Start::Oldest, Limit::DEFAULT, now)
+            .await
+            .unwrap()
+            .entries
+            .is_empty()
+    );
     log.maintain(now + HOUR * 2);
-    until("room", async || append(&log, &name(0), record("x"), &retention, now + HOUR * 2).await.is_ok()).await;
+    until("room", async || {
+        append(&log, &name(0), record("x"), &retention, now + HOUR * 2)
+            .await
+            .is_ok()
+    })
+    .await;
 }
 
 /// What may wait is bounded; beyond it publishing waits, and is then refused.
@@ -179,7 +261,11 @@ async fn the_queue_is_bounded() {
     let now = SystemTime::now();
     let flood = async |wait: Duration| {
         let path = folder.path().join(format!("{wait:?}.db"));
-        let log = SqliteLog::builder(path).max_pending(8).publish_wait(wait).open().unwrap();
+        let log = SqliteLog::builder(path)
+            .max_pending(8)
+            .publish_wait(wait)
+            .open()
+            .unwrap();
         let topic = name(0);
         let appends = (0..1_000).map(|_| append(&log, &topic, record("x"), &retention, now));
         let all = futures_util::future::join_all(appends).await;
@@ -192,7 +278,10 @@ async fn the_queue_is_bounded() {
         let AppendError::Refused(cause) = error else {
             panic!("{error:?}")
         };
-        assert!(cause.to_string().starts_with("8 events of 72 bytes wait"), "{cause}");
+        assert!(
+            cause.to_string().starts_with("8 events of 72 bytes wait"),
+            "{cause}"
+        );
     }
     assert_eq!(flood(Duration::from_secs(60)).await.len(), 0);
 }

@@ -24,9 +24,15 @@ impl Server {
     pub(crate) fn start(path: &Path, shim: &Shim) -> Self {
         let mut command = Command::new(DURABLE);
         command.arg("serve").arg(path).arg("0").envs(shim.environment());
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         Self {
             child,
             addr: line.trim().parse().unwrap(),
@@ -60,9 +66,13 @@ impl Drop for Server {
 /// Sends a request on a connection of its own; `None` if that was cut.
 pub(crate) async fn request(addr: SocketAddr, line: &str, body: &str) -> Option<(u16, String)> {
     use tokio::io::AsyncWriteExt as _;
-    let mut socket = tokio::net::TcpStream::connect(addr).await.expect("nobody is refused");
+    let mut socket = tokio::net::TcpStream::connect(addr)
+        .await
+        .expect("nobody is refused");
     let length = body.len();
-    let head = format!("{line} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+    let head = format!(
+        "{line} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
     socket.write_all(head.as_bytes()).await.ok()?;
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.ok()?;
@@ -75,7 +85,9 @@ pub(crate) async fn request(addr: SocketAddr, line: &str, body: &str) -> Option<
 pub(crate) async fn until_received(wire: &mut Wire, wanted: &str) -> String {
     let mut text = String::new();
     while !text.contains(wanted) {
-        text.push_str(&String::from_utf8_lossy(&wire.chunk().await.expect("the stream goes on")));
+        text.push_str(&String::from_utf8_lossy(
+            &wire.chunk().await.expect("the stream goes on"),
+        ));
     }
     text
 }

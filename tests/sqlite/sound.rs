@@ -67,7 +67,10 @@ async fn a_database_of_another_application_is_refused() {
     drop(other);
     let error = refused(&path);
     assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
-    assert!(error.to_string().contains("a database of another application"), "{error}");
+    assert!(
+        error.to_string().contains("a database of another application"),
+        "{error}"
+    );
 
     fs::write(&path, "a letter, which is no database at all ".repeat(100)).unwrap();
     assert!(refused(&path).to_string().contains("no SQLite database"));
@@ -78,10 +81,22 @@ async fn a_file_of_a_newer_version_is_refused() {
     let (_folder, path) = written(3).await;
     let newer = Connection::open(&path).unwrap();
     newer.pragma_update(None, "user_version", 2).unwrap();
-    newer.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(())).unwrap();
+    newer
+        .pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))
+        .unwrap();
     drop(newer);
     let error = refused(&path);
-    assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            OpenError::Newer {
+                found: 2,
+                known: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -108,7 +123,10 @@ async fn a_damaged_file_is_refused() {
             Ok(log) => log.close(),
             Err(error) => {
                 assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
-                assert!(fs::read(&path).unwrap() == garbled, "page {page} was changed: {error}");
+                assert!(
+                    fs::read(&path).unwrap() == garbled,
+                    "page {page} was changed: {error}"
+                );
             }
         }
     }
@@ -134,7 +152,14 @@ async fn damage_that_is_found_later_is_an_error_of_the_read() {
     bytes[middle..middle + 4_096].fill(0);
     fs::write(&path, &bytes).unwrap();
     let log = SqliteLog::open(&path).unwrap();
-    let read = super::read(&log, &NEWS, Start::Oldest, sse_actix::Limit::DEFAULT, SystemTime::now()).await;
+    let read = super::read(
+        &log,
+        &NEWS,
+        Start::Oldest,
+        sse_actix::Limit::DEFAULT,
+        SystemTime::now(),
+    )
+    .await;
     let error = read.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap();
     assert_eq!(cause.to_string(), "SQLite failed");
@@ -145,13 +170,20 @@ async fn damage_that_is_found_later_is_an_error_of_the_read() {
 async fn one_alone_has_the_file() {
     let (_folder, path) = written(1).await;
     let first = SqliteLog::open(&path).unwrap();
-    let soon = SqliteLog::builder(&path).open_wait(Duration::from_millis(50)).open();
+    let soon = SqliteLog::builder(&path)
+        .open_wait(Duration::from_millis(50))
+        .open();
     let error = soon.unwrap_err();
     let OpenError::Locked { holder, .. } = &error else {
         panic!("{error}")
     };
     assert_eq!(*holder, Some(std::process::id()));
-    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("process {}", std::process::id())),
+        "{error}"
+    );
 
     let waits = std::thread::spawn({
         let path = path.clone();
@@ -161,7 +193,14 @@ async fn one_alone_has_the_file() {
     first.close();
     let second = waits.join().unwrap().unwrap();
     assert_eq!(read_all(&second, &NEWS, Start::Oldest).await, ["1", "2", "3"]);
-    let late = append(&first, &NEWS, record("late"), &Retention::new(), SystemTime::now()).await;
+    let late = append(
+        &first,
+        &NEWS,
+        record("late"),
+        &Retention::new(),
+        SystemTime::now(),
+    )
+    .await;
     let Err(AppendError::Refused(cause)) = late else {
         panic!("{late:?}")
     };
@@ -191,7 +230,9 @@ async fn a_backup_is_made_while_the_log_is_in_use() {
         let copy = copy.clone();
         move || {
             let source = Connection::open(&path).unwrap();
-            source.backup("main", copy, None::<fn(rusqlite::backup::Progress)>).unwrap();
+            source
+                .backup("main", copy, None::<fn(rusqlite::backup::Progress)>)
+                .unwrap();
         }
     });
     publish(&log, 501..=1_000).await;
@@ -199,7 +240,11 @@ async fn a_backup_is_made_while_the_log_is_in_use() {
     let copy = SqliteLog::open(&copy).unwrap();
     let data = read_all(&copy, &NEWS, Start::Oldest).await;
     assert!(data.len() >= 500, "{}", data.len());
-    assert!(data.iter().zip(1..).all(|(data, number)| *data == number.to_string()));
+    assert!(
+        data.iter()
+            .zip(1..)
+            .all(|(data, number)| *data == number.to_string())
+    );
     publish(&log, 1_001..=1_001).await;
 }
 
@@ -210,18 +255,32 @@ async fn a_copy_that_is_put_into_the_place_of_the_file_gives_new_ids() {
     let copy = folder.path().join("copy.db");
     fs::copy(&path, &copy).unwrap();
     let log = SqliteLog::open(&path).unwrap();
-    let newest = append(&log, &NEWS, record("4"), &Retention::new(), SystemTime::now()).await.unwrap();
+    let newest = append(&log, &NEWS, record("4"), &Retention::new(), SystemTime::now())
+        .await
+        .unwrap();
     log.close();
     let log = SqliteLog::open(&path).unwrap();
-    let again = append(&log, &NEWS, record("5"), &Retention::new(), SystemTime::now()).await.unwrap();
+    let again = append(&log, &NEWS, record("5"), &Retention::new(), SystemTime::now())
+        .await
+        .unwrap();
     assert_eq!((again.epoch, again.sequence), (newest.epoch, 5));
     log.close();
 
     fs::rename(&copy, &path).unwrap();
     let log = SqliteLog::open(&path).unwrap();
-    let batch = super::read(&log, &NEWS, Start::After(newest), sse_actix::Limit::DEFAULT, SystemTime::now()).await;
+    let batch = super::read(
+        &log,
+        &NEWS,
+        Start::After(newest),
+        sse_actix::Limit::DEFAULT,
+        SystemTime::now(),
+    )
+    .await;
     let batch = batch.unwrap();
-    assert_eq!((batch.resume, batch.entries.len()), (sse_actix::Resume::Unknown, 3));
+    assert_eq!(
+        (batch.resume, batch.entries.len()),
+        (sse_actix::Resume::Unknown, 3)
+    );
     assert_ne!(batch.end.epoch, newest.epoch);
 }
 
@@ -233,7 +292,9 @@ async fn people_can_read_the_file() {
     let reader = Connection::open(&path).unwrap();
     let sql = "SELECT topic, position, at, frame FROM log ORDER BY position DESC LIMIT 1";
     let (topic, position, at, frame): (String, String, String, String) = reader
-        .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .query_row(sql, [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
         .unwrap();
     assert_eq!((topic.as_str(), frame.as_str()), ("news", "data: 2\n\n"));
     assert!(position.ends_with("-2") && at.len() == 23, "{position} {at}");

@@ -167,9 +167,7 @@ impl Live {
             _ if self.floor.is_none() => true,
             Start::Head => true,
             Start::Last(events) => events <= self.ring.len(),
-            Start::After(position) => {
-                self.span().resume(start) == Resume::From && position.sequence >= begin
-            }
+            Start::After(position) => self.span().resume(start) == Resume::From && position.sequence >= begin,
             Start::Oldest | Start::Unknown => false,
         }
     }

@@ -40,7 +40,7 @@ struct Answer {
     /// The position, or why the event was left out of the transaction.
     outcome: Result<Position, Cause>,
     reply: oneshot::Sender<Result<Position, AppendError>>,
-    _permit: Permit,
+    permit: Permit,
 }
 
 impl Batch {
@@ -78,31 +78,32 @@ impl Batch {
             permit,
         } = append;
         let mut guard = topic.head();
-        let outcome = with_head(connection, free_from, &topic, &mut guard, &retention, now).and_then(|head| {
-            if head.last >= MAX_SEQUENCE {
-                return Err(Cause::OutOfSequences);
-            }
-            if head.retention != retention {
-                retention::change(connection, head, &retention)?;
-            }
-            head.clock_shows(now);
-            let position = Position {
-                epoch: head.epoch,
-                sequence: head.last + 1,
-            };
-            // The times of a topic never go back.
-            let at = rows::time(rows::millis(now).max(head.times.newest));
-            let entry = Arc::new(Entry::new(position, record, at));
-            if let Some(key) = entry.key()
-                && retention.keeps() == Keep::LatestPerKey
-            {
-                retention::replace(connection, head, key)?;
-            }
-            rows::insert(connection, head.number, &entry)?;
-            head.appended(connection, &entry, now)?;
-            retention::trim(connection, head, now)?;
-            Ok((position, entry, head.stats()))
-        });
+        let outcome =
+            with_head(connection, free_from, &topic, &mut guard, &retention, now).and_then(|head| {
+                if head.last >= MAX_SEQUENCE {
+                    return Err(Cause::OutOfSequences);
+                }
+                if head.retention != retention {
+                    retention::change(connection, head, &retention)?;
+                }
+                head.clock_shows(now);
+                let position = Position {
+                    epoch: head.epoch,
+                    sequence: head.last + 1,
+                };
+                // The times of a topic never go back.
+                let at = rows::time(rows::millis(now).max(head.times.newest));
+                let entry = Arc::new(Entry::new(position, record, at));
+                if let Some(key) = entry.key()
+                    && retention.keeps() == Keep::LatestPerKey
+                {
+                    retention::replace(connection, head, key)?;
+                }
+                rows::insert(connection, head.number, &entry)?;
+                head.appended(connection, &entry, now)?;
+                retention::trim(connection, head, now)?;
+                Ok((position, entry, head.stats()))
+            });
         drop(guard);
         let (outcome, cause) = match outcome {
             Ok((position, entry, head)) => {
@@ -119,7 +120,7 @@ impl Batch {
         self.answers.push(Answer {
             outcome,
             reply,
-            _permit: permit,
+            permit,
         });
         cause.map_or(Ok(()), Err)
     }
@@ -132,7 +133,14 @@ impl Batch {
     ) -> Result<(), Cause> {
         let retention = topic.retention().unwrap_or_default();
         let mut guard = topic.head();
-        let created = with_head(connection, free_from, &topic, &mut guard, &retention, SystemTime::now());
+        let created = with_head(
+            connection,
+            free_from,
+            &topic,
+            &mut guard,
+            &retention,
+            SystemTime::now(),
+        );
         let failed = created.err();
         drop(guard);
         self.created.push(topic);
@@ -198,6 +206,7 @@ impl Batch {
         }
         for answer in self.answers {
             let outcome = answer.outcome.map_err(|cause| AppendError::Refused(cause.into()));
+            drop(answer.permit);
             // Who does not wait any more does not need it.
             let _ = answer.reply.send(outcome);
         }
@@ -213,6 +222,7 @@ impl Batch {
             Failure::Unknown(cause) => AppendError::OutcomeUnknown(cause.clone().into()),
         };
         for answer in self.answers {
+            drop(answer.permit);
             let _ = answer.reply.send(Err(match answer.outcome {
                 Ok(_) => error(),
                 Err(cause) => AppendError::Refused(cause.into()),

@@ -88,7 +88,9 @@ impl Writer {
                 }
             }
             // Only a whole round says that everything was deleted that can be.
-            Ok(()) if self.maintenance.looked_at.is_none() && self.shared.state.fault().is_some() => self.recover(),
+            Ok(()) if self.maintenance.looked_at.is_none() && self.shared.state.fault().is_some() => {
+                self.recover()
+            }
             Ok(()) => {}
         }
     }
@@ -135,7 +137,10 @@ impl Writer {
             return Ok(());
         };
         let free = || -> rusqlite::Result<()> {
-            let (pages, free) = (pragma(connection, "page_count")?, pragma(connection, "freelist_count")?);
+            let (pages, free) = (
+                pragma(connection, "page_count")?,
+                pragma(connection, "freelist_count")?,
+            );
             if free > FREE_PAGES + pages / 10 {
                 let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
                 let mut rows = vacuum.query([])?;
@@ -149,7 +154,9 @@ impl Writer {
 
     /// Tries whether the file can be written to again.
     fn recover(&mut self) {
-        let Some(connection) = &self.connection else { return };
+        let Some(connection) = &self.connection else {
+            return;
+        };
         if matches!(self.shared.state.fault(), Some(Cause::DiskFull)) {
             let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
             let emptied = connection.query_row(sql, [], |_| Ok(()));
@@ -197,11 +204,16 @@ fn due(
         let (max_age, used_at) = (rows::unsigned(row.get(2)?), rows::unsigned(row.get(3)?));
         let set_back_to = Some(rows::unsigned(row.get(4)?)).filter(|to| *to > 0);
         let oldest = row.get::<_, Option<i64>>(5)?.map(rows::unsigned);
-        let Ok(name) = TopicName::try_from(name) else { continue };
+        let Ok(name) = TopicName::try_from(name) else {
+            continue;
+        };
         let is_old = |at: u64| at.min(set_back_to.unwrap_or(at)) < now.saturating_sub(max_age);
         let is_unused = used_at < now.saturating_sub(ttl.max(max_age));
         let is_noted = used_at >= now.saturating_sub(used);
-        if oldest.is_some_and(is_old) || oldest.is_none() && is_unused || !is_noted && shared.known(&name).is_some() {
+        if oldest.is_some_and(is_old)
+            || oldest.is_none() && is_unused
+            || !is_noted && shared.known(&name).is_some()
+        {
             due.push(Due { number, name });
         }
     }
@@ -244,7 +256,10 @@ fn work(
 
 /// Bytes of the file that hold something.
 pub(super) fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
-    let (pages, free) = (pragma(connection, "page_count")?, pragma(connection, "freelist_count")?);
+    let (pages, free) = (
+        pragma(connection, "page_count")?,
+        pragma(connection, "freelist_count")?,
+    );
     Ok(pages.saturating_sub(free) * pragma(connection, "page_size")?)
 }
 

@@ -73,7 +73,11 @@ pub(super) fn replace(connection: &Connection, head: &mut Head, key: &str) -> ru
 }
 
 /// Keeps the topic's events in another way from now on.
-pub(super) fn change(connection: &Connection, head: &mut Head, retention: &Retention) -> rusqlite::Result<()> {
+pub(super) fn change(
+    connection: &Connection,
+    head: &mut Head,
+    retention: &Retention,
+) -> rusqlite::Result<()> {
     let keep = head.retention.keeps();
     head.retention = retention.clone();
     if keep != Keep::LatestPerKey && retention.keeps() == Keep::LatestPerKey {

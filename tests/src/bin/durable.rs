@@ -38,13 +38,25 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Closes the file and opens it again now and then.
-async fn publish_forever(path: &str, publishers: u32, is_synced: bool, topics: u32) -> Result<(), Box<dyn Error>> {
+async fn publish_forever(
+    path: &str,
+    publishers: u32,
+    is_synced: bool,
+    topics: u32,
+) -> Result<(), Box<dyn Error>> {
     const EVENTS: u32 = 200;
-    let synchronous = if is_synced { Synchronous::Full } else { Synchronous::Off };
+    let synchronous = if is_synced {
+        Synchronous::Full
+    } else {
+        Synchronous::Off
+    };
     let run = std::process::id();
     let retention = Retention::new().max_events(10_000_000).max_bytes(1 << 32);
     for round in 0.. {
-        let log = SqliteLog::builder(path).synchronous(synchronous).reserve_bytes(0).open()?;
+        let log = SqliteLog::builder(path)
+            .synchronous(synchronous)
+            .reserve_bytes(0)
+            .open()?;
         let publishers = (0..publishers).map(|publisher| {
             let (log, retention) = (log.clone(), retention.clone());
             async move {

@@ -167,7 +167,12 @@ async fn main() -> io::Result<()> {
     let people = Data::new(People::load(&hub).await.map_err(io::Error::other)?);
     let memory = Data::new(Memory::default());
     for room in Room::ALL {
-        actix_web::rt::spawn(memory.clone().into_inner().follow(room.clone(), hub.follow(room.topic())));
+        actix_web::rt::spawn(
+            memory
+                .clone()
+                .into_inner()
+                .follow(room.clone(), hub.follow(room.topic())),
+        );
         actix_web::rt::spawn(room.tell_who_is_here(Hub::clone(&hub)));
     }
     Server::new(move || {

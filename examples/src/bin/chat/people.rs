@@ -70,10 +70,15 @@ pub(crate) struct Person {
 /// What the topic says of a session.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Change {
-    Entered { name: Name, inbox: String },
+    Entered {
+        name: Name,
+        inbox: String,
+    },
     Left,
     /// The program was started; says where the sessions of its last start end.
-    Started { run: String },
+    Started {
+        run: String,
+    },
 }
 
 pub(crate) struct People {
@@ -97,7 +102,9 @@ impl People {
         let mut sessions = Sessions::default();
         let mut changes = hub.follow(SESSIONS).from_oldest();
         while let Some(event) = changes.next().await {
-            let TopicEvent::Published(event) = event else { continue };
+            let TopicEvent::Published(event) = event else {
+                continue;
+            };
             let (Some(session), Some(change)) = (event.key(), event.value::<Change>()) else {
                 continue;
             };
@@ -134,7 +141,10 @@ impl People {
             sessions.add(session.clone(), person);
         }
         let name = name.clone();
-        let entered = self.topic.publish_keyed(&session, &Change::Entered { name, inbox }).await;
+        let entered = self
+            .topic
+            .publish_keyed(&session, &Change::Entered { name, inbox })
+            .await;
         if entered.is_err() {
             self.sessions().remove(&session);
         }
@@ -162,7 +172,10 @@ impl People {
     pub(crate) async fn leave(&self, name: &Name) -> Result<bool, PublishError> {
         let sessions: Vec<_> = {
             let mut sessions = self.sessions();
-            let of_person = sessions.by_session.iter().filter(|(_, known)| known.name == *name);
+            let of_person = sessions
+                .by_session
+                .iter()
+                .filter(|(_, known)| known.name == *name);
             let of_person: Vec<_> = of_person.map(|(session, _)| session.clone()).collect();
             of_person.iter().for_each(|session| sessions.remove(session));
             of_person

@@ -41,11 +41,17 @@ impl Answers {
         let (mut kept, mut newest) = (VecDeque::new(), 0);
         let mut changes = hub.follow(ANSWERS).from_oldest();
         while let Some(event) = changes.next().await {
-            let TopicEvent::Published(event) = event else { continue };
+            let TopicEvent::Published(event) = event else {
+                continue;
+            };
             match event.value::<Change>().as_deref() {
                 Some(Change::Started { run }) if *run == this_run => break,
                 Some(Change::Begun { number }) => newest = newest.max(*number),
-                Some(Change::Finished { number, prompt, words }) => {
+                Some(Change::Finished {
+                    number,
+                    prompt,
+                    words,
+                }) => {
                     if let Ok(answer) = Answer::new(*number, prompt.clone()) {
                         let mut progress = lock(&answer.progress);
                         (progress.words, progress.finished) = (*words, true);
@@ -160,7 +166,11 @@ fn keep(kept: &mut VecDeque<Arc<Answer>>, answer: Arc<Answer>) {
 enum Change {
     /// This number is taken.
     Begun { number: u64 },
-    Finished { number: u64, prompt: String, words: usize },
+    Finished {
+        number: u64,
+        prompt: String,
+        words: usize,
+    },
     /// The program was started: what comes before is of earlier starts.
     Started { run: String },
 }
@@ -296,16 +306,26 @@ mod tests {
             sleep(PACE).await;
         }
         drop(reader);
-        let published = answers.hub.stats().topic(answer.topic.as_str()).unwrap().published;
+        let published = answers
+            .hub
+            .stats()
+            .topic(answer.topic.as_str())
+            .unwrap()
+            .published;
         assert_eq!(published, answer.account().words as u64 + 1);
     }
 
     #[actix_web::test]
     async fn the_oldest_answer_is_forgotten() {
         let answers = answers().await;
-        let asked: Vec<_> = (0..=KEPT).map(|_| answers.ask(String::new()).unwrap().number).collect();
+        let asked: Vec<_> = (0..=KEPT)
+            .map(|_| answers.ask(String::new()).unwrap().number)
+            .collect();
         assert!(answers.get(asked[0]).is_none());
-        assert_eq!(answers.get(asked[1]).unwrap().url(), format!("/answers/{}", asked[1]));
+        assert_eq!(
+            answers.get(asked[1]).unwrap().url(),
+            format!("/answers/{}", asked[1])
+        );
         assert_eq!(answers.all().len(), KEPT);
     }
 
