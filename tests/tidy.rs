@@ -9,10 +9,12 @@ use std::{
 /// Their files are in the folder of this name.
 mod tidy {
     mod conformance;
+    mod examples;
     mod fields;
     mod length;
     mod links;
     mod names;
+    mod paths;
     mod reasons;
     mod rings;
     mod unfinished;

@@ -117,6 +117,8 @@ impl CrossOrigin {
     }
 
     /// Pages of the origins that this list has at the time of a request, with credentials.
+    ///
+    /// See [`AllowedOrigins`]'s example.
     pub fn allow_listed(origins: &AllowedOrigins) -> Self {
         Self::new(Readers::Listed(origins.clone()))
     }
@@ -141,12 +143,30 @@ impl CrossOrigin {
     /// was made with credentials. Here a request with a cookie or with `Authorization` is refused before the handler runs,
     /// unless a page of the server itself made it. Over plain HTTP browsers do not say whose page it is: name your own origin
     /// with [`own_origin`](Self::own_origin) there. A TLS client's certificate is not seen here: refuse that yourself.
+    ///
+    /// ```
+    /// use actix_web::{App, HttpResponse, test::{TestRequest, call_service, init_service}, web};
+    /// use sse_actix::CrossOrigin;
+    ///
+    /// # #[actix_web::main] async fn main() {
+    /// let app = App::new().wrap(CrossOrigin::anyone()).route("/", web::get().to(HttpResponse::Ok));
+    /// let app = init_service(app).await;
+    /// let request = TestRequest::get().insert_header(("origin", "https://any.example"));
+    /// let response = call_service(&app, request.to_request()).await;
+    /// assert_eq!(response.headers().get("access-control-allow-origin").unwrap(), "*");
+    ///
+    /// let request = TestRequest::get().insert_header(("origin", "https://any.example")).insert_header(("cookie", "a=b"));
+    /// assert_eq!(call_service(&app, request.to_request()).await.status(), 403);
+    /// # }
+    /// ```
     pub fn anyone() -> Self {
         Self::new(Readers::Anyone)
     }
 
     /// No page of another origin: for what only the server's own pages may start. No CORS header stops the
     /// *request* of another site, a form's POST for instance, and so neither what its handler does; this does.
+    ///
+    /// See [`own_origin`](Self::own_origin)'s example.
     pub fn nobody() -> Self {
         Self::new(Readers::Nobody)
     }
@@ -171,6 +191,21 @@ impl CrossOrigin {
     /// An origin of the server itself, whose pages need no permission. Needed only for browsers that send no
     /// `Sec-Fetch-Site`: older ones, and all over plain HTTP.
     ///
+    /// ```
+    /// use actix_web::{App, HttpResponse, test::{TestRequest, call_service, init_service}, web};
+    /// use sse_actix::CrossOrigin;
+    ///
+    /// # #[actix_web::main] async fn main() -> Result<(), sse_actix::OriginError> {
+    /// let own_pages = CrossOrigin::nobody().own_origin("http://intranet.example")?;
+    /// let app = App::new().wrap(own_pages).route("/", web::get().to(HttpResponse::Ok));
+    /// let app = init_service(app).await;
+    /// for (origin, status) in [("http://intranet.example", 200), ("https://other.example", 403)] {
+    ///     let request = TestRequest::get().insert_header(("origin", origin)).to_request();
+    ///     assert_eq!(call_service(&app, request).await.status(), status);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// If it is no origin.
@@ -181,6 +216,34 @@ impl CrossOrigin {
 
     /// Lets `fetch` clients send `Authorization`. With [`anyone`](Self::anyone) that is for a token that the page itself has,
     /// such as `Bearer`; what a browser adds by itself (`Basic`, `Digest`, `Negotiate`, `NTLM`) stays refused.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actix_web::{App, HttpResponse, http::{Method, header}, test::{TestRequest, call_service, init_service}, web};
+    /// use sse_actix::CrossOrigin;
+    ///
+    /// # #[actix_web::main] async fn main() -> Result<(), sse_actix::OriginError> {
+    /// let cross_origin = CrossOrigin::allow(["https://app.example"])?
+    ///     .authorization()
+    ///     .allow_header(header::IF_MATCH)
+    ///     .allow_method(Method::DELETE)
+    ///     .expose_header(header::ETAG)
+    ///     .max_age(Duration::from_secs(60));
+    /// let app = App::new().service(
+    ///     web::scope("").wrap(cross_origin).route("/", web::get().to(HttpResponse::Ok)),
+    /// );
+    /// let app = init_service(app).await;
+    ///
+    /// let preflight = TestRequest::default()
+    ///     .method(Method::OPTIONS)
+    ///     .insert_header(("origin", "https://app.example"))
+    ///     .insert_header(("access-control-request-method", "DELETE"))
+    ///     .insert_header(("access-control-request-headers", "authorization, if-match"));
+    /// let answer = call_service(&app, preflight.to_request()).await;
+    /// assert_eq!(answer.status(), 200);
+    /// assert_eq!(answer.headers().get("access-control-max-age").unwrap(), "60");
+    /// # Ok(()) }
+    /// ```
     pub fn authorization(self) -> Self {
         self.allow_header(header::AUTHORIZATION)
     }

@@ -1,9 +1,17 @@
 //! Topics: published from anywhere, read by streams, resumed without loss.
 //!
-//! The way of an event: a [`Topic`] encodes it once and appends it to the log, which gives it its place and
-//! rings the bell of every worker that has readers. The worker takes the new entries into its window, and
-//! wakes its readers, a slice at a time. Each reader has a position and pulls: from the window, or, if it has
-//! fallen behind, from the log.
+//! The way of an event:
+//!
+//! 1. [`publish`]: a [`Topic`] encodes it once, as a `Record`, and appends it to the log.
+//! 2. The log (`sse-core/src/log.rs`) gives it its position, and wakes its watchers. Each is the `Bell` of a [`worker`] that has
+//!    subscribers of the topic, on any thread. A bell leaves the topic's key in the worker's `Mailbox`.
+//! 3. The worker's task takes the key, reads the new entries into the topic's window, and lets its subscribers go on, 64 at a time:
+//!    it drives those whose connections were handed over, and wakes the tasks of the others.
+//! 4. Each polls its [`reader`], which has a cursor in each topic and pulls: from the window, or from the log if it has
+//!    fallen behind. What it pulls goes into the stream's event buffer.
+//!
+//! A client that comes back takes another way to step 4: its [`subscription`] begins to read after the position that
+//! the client's id tells.
 
 mod admission;
 mod builder;
@@ -34,7 +42,7 @@ pub use self::{
     error::HubError,
     follow::{PublishedEvent, TopicEvent, TopicEvents},
     presence::{Presence, PresenceChange, PresenceChanges},
-    publish::{PublishError, RawTopic, Topic},
+    publish::{PublishError, RawTopic, Topic, once::Once, published::Published},
     stats::{Evictions, HubStats, TopicStats, TurnedAway},
     subscription::{CombineError, ForeignId, Subscription, selection::Snapshot},
     topic_options::{OnGap, TopicOptions},
@@ -94,7 +102,7 @@ impl Hub {
         Self::builder().build()
     }
 
-    /// A hub with other settings.
+    /// A hub with other settings. See [`HubBuilder`]'s example.
     pub fn builder() -> HubBuilder {
         HubBuilder::new()
     }
@@ -109,7 +117,7 @@ impl Hub {
         Topic::new(self, name.into_topic_name())
     }
 
-    /// A topic whose events are [`Event`](crate::Event)s as they are, without an id of their own.
+    /// A topic whose events are [`Event`](crate::Event)s as they are, without an id of their own. See [`RawTopic`]'s example.
     ///
     /// # Panics
     ///
@@ -131,7 +139,7 @@ impl Hub {
 
     /// A topic's events for the rest of the program: from now on, unless [`TopicEvents::after`] or
     /// [`TopicEvents::from_oldest`] say otherwise; with a log behind a network, from when that first
-    /// answers. It needs no request and no runtime, and may go to any thread.
+    /// answers. It needs no request and no runtime, and may go to any thread. See [`TopicEvents`]'s example.
     ///
     /// # Panics
     ///
@@ -175,16 +183,27 @@ impl Hub {
     /// log does it once it can, and delivers nothing new before. If another node cannot tell whether a
     /// stream was admitted before or after the revocation, it asks the client to reconnect and authenticate again. The
     /// returned number covers this node only.
+    ///
+    /// ```
+    /// use actix_web::test::TestRequest;
+    /// use sse_actix::Hub;
+    ///
+    /// let hub = Hub::new()?;
+    /// let request = TestRequest::get().to_http_request();
+    /// hub.admit(&request, "session:7");
+    /// assert_eq!((hub.revoke("session:7"), hub.revoke("session:8")), (1, 0));
+    /// # Ok::<(), sse_actix::HubError>(())
+    /// ```
     pub fn revoke(&self, tag: &str) -> usize {
         let revoked = self.0.tags.revoke(tag);
         if let Some(cluster) = self.0.log.cluster() {
             cluster.revoke(tag);
         }
-        self.0.evicted(Eviction::Revoked, revoked as u64);
+        self.0.count_evictions(Eviction::Revoked, revoked as u64);
         revoked
     }
 
-    /// The presence of a topic: the tags of the streams that read it, on all nodes of the log.
+    /// The presence of a topic: the tags of the streams that read it, on all nodes of the log. See [`Presence`]'s example.
     ///
     /// # Panics
     ///
@@ -196,11 +215,24 @@ impl Hub {
 
     /// Whether the log can be reached, so that what is published now is taken: for a readiness probe. With a log
     /// in memory always. Streams are served while it cannot.
+    ///
+    /// ```
+    /// use actix_web::{HttpResponse, get, web};
+    /// use sse_actix::Hub;
+    ///
+    /// #[get("/ready")]
+    /// async fn ready(hub: web::Data<Hub>) -> HttpResponse {
+    ///     if hub.is_ready() { HttpResponse::Ok().finish() } else { HttpResponse::ServiceUnavailable().finish() }
+    /// }
+    ///
+    /// assert!(Hub::new()?.is_ready());
+    /// # Ok::<(), sse_actix::HubError>(())
+    /// ```
     pub fn is_ready(&self) -> bool {
         self.0.log.health().reachable
     }
 
-    /// What happens at present.
+    /// What happens at present. See [`HubStats`]'s example.
     pub fn stats(&self) -> HubStats {
         self.0.stats()
     }

@@ -87,9 +87,9 @@ pub use self::{
     cross_origin::{AllowedOrigins, CookieError, CrossOrigin, Origin, OriginError, SessionCookie},
     extract::{LastEventId, PrefersEventStream, UnknownId},
     hub::{
-        CombineError, Evictions, ForeignId, Hub, HubBuilder, HubError, HubStats, LimitExceeded, OnGap,
-        Presence, PresenceChange, PresenceChanges, PublishError, PublishedEvent, RawTopic, Snapshot,
-        Subscription, Topic, TopicEvent, TopicEvents, TopicOptions, TopicStats, TurnedAway,
+        CombineError, Evictions, ForeignId, Hub, HubBuilder, HubError, HubStats, LimitExceeded, OnGap, Once,
+        Presence, PresenceChange, PresenceChanges, PublishError, Published, PublishedEvent, RawTopic,
+        Snapshot, Subscription, Topic, TopicEvent, TopicEvents, TopicOptions, TopicStats, TurnedAway,
     },
     lifecycle::{
         control::StreamControl,

@@ -14,6 +14,7 @@
 //! | `sse_sent_bytes_total` | counter | | bytes handed to connections, keep-alives among them |
 //! | `sse_hub_streams` | gauge | | streams that read topics |
 //! | `sse_hub_published_events_total` | counter | `topic` | events that a log has taken |
+//! | `sse_hub_repeated_publishes_total` | counter | `topic` | publishes with a key that the log had, so that it took nothing |
 //! | `sse_hub_publish_duration_seconds` | histogram | `topic` | how long the log took for each |
 //! | `sse_hub_publish_failures_total` | counter | `topic`, `outcome`: `refused`, `unknown` | events that a log has refused, or of which it is not known whether it has them |
 //! | `sse_hub_gaps_total` | counter | `topic` | gaps that readers were told of |
@@ -70,6 +71,11 @@ static REPORTERS: Mutex<Vec<Reporter>> = Mutex::new(Vec::new());
 /// Tells the installed recorder all figures as they are now. Without a recorder it does nothing.
 ///
 /// Counters are told as their totals, so it does not matter how often this is called, or from where.
+///
+/// ```
+/// // Before a page of figures is rendered.
+/// sse_actix::metrics::report();
+/// ```
 pub fn report() {
     describe();
     let reporters = reporters().clone();
@@ -136,6 +142,11 @@ fn describe() {
         "sse_hub_published_events_total",
         Unit::Count,
         "Events that a log has taken."
+    );
+    describe_counter!(
+        "sse_hub_repeated_publishes_total",
+        Unit::Count,
+        "Publishes with a key that the log had."
     );
     describe_histogram!(
         "sse_hub_publish_duration_seconds",

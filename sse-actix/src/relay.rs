@@ -159,6 +159,18 @@ where
     }
 
     /// Whether upstream's comments are sent on. Default: yes.
+    ///
+    /// ```
+    /// use actix_web::rt::System;
+    /// use futures_util::{StreamExt as _, stream};
+    /// use sse_actix::Relay;
+    ///
+    /// let upstream = || stream::iter([Ok::<_, &str>(": busy\ndata: a\n\n".into())]);
+    /// System::new().block_on(async {
+    ///     assert_eq!(Relay::new(upstream()).count().await, 2);
+    ///     assert_eq!(Relay::new(upstream()).comments(false).count().await, 1);
+    /// });
+    /// ```
     pub fn comments(mut self, passed: bool) -> Self {
         self.decoding.comments(passed);
         self

@@ -37,7 +37,7 @@ use actix_web::dev::Extensions;
 pub(crate) use self::{
     context::{OpenStreamGuard, ServerContext},
     flush::{Flush, RESET_PATIENCE, RESET_POLL},
-    handover::{ConnectionOwner, Handover, OwnedConnection, StreamMarker},
+    handover::{ConnectionState, DrivenConnection, StreamDriver, StreamMarker},
 };
 pub use self::{
     for_streams::{for_streams, watching},

@@ -56,6 +56,28 @@ pub use self::serving::Serving;
 /// A stream that is being read.
 ///
 /// Dropping it is leaving: the service drops its stream in turn.
+///
+/// ```
+/// use actix_web::test::TestRequest;
+/// use sse_actix::{Decoded, Event, sse_stream, test};
+///
+/// #[sse_stream]
+/// async fn feed() {
+///     emit!(Event::data("a").id(1));
+///     emit!("b");
+/// }
+///
+/// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut stream = test::respond(feed().await?, TestRequest::get()).positions(true);
+/// assert_eq!(stream.status(), 200);
+/// assert_eq!(stream.headers().get("content-type").unwrap(), "text/event-stream");
+/// assert!(matches!(stream.next_decoded().await, Some(Decoded::Retry(_))));
+/// assert_eq!(stream.try_next().await?.unwrap().data, "a");
+/// assert_eq!(stream.last_event_id(), "1");
+/// assert_eq!(stream.next().await.unwrap().data, "b");
+/// assert!(stream.collect().await.is_empty());
+/// # Ok(()) }
+/// ```
 pub struct TestStream {
     status: StatusCode,
     headers: HeaderMap,
@@ -64,7 +86,8 @@ pub struct TestStream {
     shows_positions: bool,
 }
 
-/// A stream was cut: its body failed, or its connection was lost, and so it did not end.
+/// A stream was cut: its body failed, or its connection was lost, and so it did not end. See
+/// [`Sse::on_error`](crate::Sse::on_error)'s example.
 #[derive(Debug)]
 pub struct StreamCut(Error);
 
@@ -76,7 +99,8 @@ impl fmt::Display for StreamCut {
 
 impl std::error::Error for StreamCut {}
 
-/// Sends a request to a service made by [`actix_web::test::init_service`] and reads its answer.
+/// Sends a request to a service made by [`actix_web::test::init_service`] and reads its answer. See
+/// [`StreamControl::end`](crate::StreamControl::end)'s example.
 ///
 /// # Panics
 ///
@@ -126,7 +150,7 @@ where
     )
 }
 
-/// Asks for a stream over a socket, over HTTP/1.1, with a `Last-Event-ID` unless it is empty.
+/// Asks for a stream over a socket, over HTTP/1.1, with a `Last-Event-ID` unless it is empty. See [`Serving`]'s example.
 ///
 /// Panics, with what was wrong, if there is no answer.
 ///

@@ -21,6 +21,18 @@ use crate::field::{EventName, FieldError};
 /// data), [`Json`] of any `Serialize`, or a decoded [`Message`](crate::Message), which is sent on as it came.
 ///
 /// Sealed, because an implementation could write bytes that inject events.
+///
+/// ```
+/// use sse_actix_core::{Emit, Event, Frame, Json};
+///
+/// fn bytes(value: impl Emit) -> Vec<u8> {
+///     Frame::new(value).map(|frame| frame.to_vec()).unwrap_or_default()
+/// }
+/// assert_eq!(bytes("a\nb"), b"data: a\ndata: b\n\n");
+/// assert_eq!(bytes(Json(1)), b"data: 1\n\n");
+/// assert_eq!(bytes(Event::data("a").event("tick")), b"event: tick\ndata: a\n\n");
+/// assert_eq!(bytes(Event::comment("a")), b": a\n");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be emitted as an event",
     label = "not an event, text, a frame or `Json(..)`",

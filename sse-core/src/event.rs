@@ -60,6 +60,8 @@ impl Event {
     }
 
     /// A comment, which browsers skip and people who look at the stream see.
+    ///
+    /// See [`Comment`]'s example.
     pub fn comment(text: impl Into<Cow<'static, str>>) -> Comment {
         Comment {
             text: text.into(),
@@ -95,12 +97,27 @@ impl Event {
     /// How long the browser waits before it reconnects, from now on. A `Duration` shorter than
     /// [`Retry::MIN`], 100 ms, is sent as 100 ms, `Duration::ZERO` too; one longer than [`Retry::MAX`], about
     /// 25 days, as that. [`Retry::new`] refuses both.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_actix_core::{Event, Frame};
+    ///
+    /// let event = Event::data("busy").retry(Duration::from_secs(60));
+    /// assert_eq!(Frame::from(event).as_ref(), b"retry: 60000\ndata: busy\n\n");
+    /// ```
     pub fn retry(mut self, retry: impl Into<Retry>) -> Self {
         self.0.parts_mut().retry = Some(retry.into());
         self
     }
 
     /// The name this event was given, if any.
+    ///
+    /// ```
+    /// use sse_actix_core::Event;
+    ///
+    /// assert_eq!(Event::data("x").event("tick").name().unwrap().as_str(), "tick");
+    /// assert_eq!(Event::data("x").name(), None);
+    /// ```
     pub fn name(&self) -> Option<&EventName> {
         self.parts().name.as_ref()
     }

@@ -29,6 +29,13 @@ pub struct Frame {
 impl Frame {
     /// Encodes anything that can be emitted.
     ///
+    /// ```
+    /// use sse_actix_core::{Frame, Json};
+    ///
+    /// assert_eq!(Frame::new(Json([1, 2]))?.into_bytes(), "data: [1,2]\n\n");
+    /// # Ok::<(), sse_actix_core::EmitError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`EmitError`], only from [`Json`](crate::Json) and [`Message`](crate::Message). For events and comments
@@ -38,6 +45,14 @@ impl Frame {
     }
 
     /// As [`Frame::new`], with a name for data that has none of its own.
+    ///
+    /// ```
+    /// use sse_actix_core::{EventName, Frame};
+    ///
+    /// let name = EventName::from_static("tick");
+    /// assert_eq!(Frame::named(&name, "1")?.as_ref(), b"event: tick\ndata: 1\n\n");
+    /// # Ok::<(), sse_actix_core::EmitError>(())
+    /// ```
     ///
     /// # Errors
     ///

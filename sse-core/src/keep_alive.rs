@@ -17,7 +17,11 @@ use crate::{Event, EventName, Frame};
 /// const SEEN_BY_THE_PAGE: KeepAlive =
 ///     KeepAlive::event(Duration::from_secs(10), EventName::from_static("ping"));
 /// assert_eq!(SEEN_BY_THE_PAGE.frame().unwrap().as_ref(), b"event: ping\ndata:\n\n");
-/// assert_eq!(KeepAlive::DEFAULT.frame().unwrap().as_ref(), b":\n");
+/// assert_eq!(SEEN_BY_THE_PAGE.name().unwrap().as_str(), "ping");
+///
+/// let comment = KeepAlive::comment(Duration::from_secs(30));
+/// assert_eq!((comment.after(), comment.name()), (Some(Duration::from_secs(30)), None));
+/// assert_eq!(comment.frame().unwrap().as_ref(), b":\n");
 /// assert_eq!(KeepAlive::OFF.frame(), None);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +36,7 @@ impl KeepAlive {
 
     /// No keep-alive. The server then notices a client that has gone only when it next writes. And a reader of
     /// topics that is shown nothing, because of a filter or its rights, is not told how its position moves on:
-    /// when it comes back after retention has taken what was hidden from it, it is told of a gap.
+    /// when it comes back after retention has deleted what was hidden from it, it is told of a gap.
     pub const OFF: Self = Self {
         after: None,
         name: None,
@@ -104,6 +108,7 @@ const fn at_least_min(after: Duration) -> Duration {
 ///
 /// let start = Instant::now();
 /// let mut silence = Silence::new(Duration::from_secs(15), start);
+/// assert_eq!(silence.deadline(), start + silence.after());
 /// silence.wrote(start + Duration::from_secs(10));
 ///
 /// // The timer of the first deadline fires, but there was a write in between.

@@ -15,6 +15,8 @@
 //! | send it on | [`Relayed`], [`RelayedEvents`] |
 //! | keep a silent stream alive | [`KeepAlive`], [`Silence`] |
 //! | keep what a topic published | [`Log`], [`MemoryLog`], [`Retention`], [`Ring`] |
+//! | append an event once, however often it is published | [`IdempotencyKey`], [`OnceWindow`], [`Appended`] |
+//! | test a log of your own | feature `test`: `log_suite!` |
 //! | read it | [`Position`], [`Resume`], [`Window`], [`Mailbox`] |
 //! | end one for good | [`end_frame`], [`END_ID`] |
 
@@ -27,6 +29,8 @@ mod frame;
 mod keep_alive;
 mod line;
 mod log;
+#[cfg(feature = "test")]
+pub mod log_suite;
 mod mailbox;
 mod relayed;
 #[cfg(feature = "actix-web")]
@@ -47,10 +51,18 @@ pub use self::{
     frame::Frame,
     keep_alive::{KeepAlive, Silence},
     log::{
+<<<<<<< HEAD
         AppendError, Batch, ClusterChannel, ClusterMessage, Completion, Entry, Epoch, GAP_EVENT, Keep, Limit,
         Log, LogError, LogFile, LogHealth, LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OwnId,
         POSITION_EVENT, Position, Positions, PositionsId, PositionsLine, Record, RecordError, Resume,
         Retention, Ring, Span, Start, Watch, Watchers, gap_frame, position_frame,
+=======
+        AppendError, Appended, Batch, ClusterChannel, ClusterMessage, Completion, Entry, Epoch, GAP_EVENT,
+        IdempotencyKey, IdempotencyKeyError, Keep, Limit, Log, LogError, LogHealth, LogStats, MemoryLog,
+        MemoryLogBuilder, NotARecord, OnceStats, OnceWindow, OwnId, POSITION_EVENT, Position, Positions,
+        PositionsId, PositionsLine, Record, RecordError, Resume, Retention, Ring, Span, Start, Watch,
+        Watchers, gap_frame, position_frame,
+>>>>>>> main
     },
     mailbox::{Bell, Mailbox},
     relayed::{Relayed, RelayedEvents},

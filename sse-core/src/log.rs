@@ -6,7 +6,9 @@ mod entry;
 mod epoch;
 mod error;
 mod gap;
+mod idempotency_key;
 mod memory;
+mod once;
 mod position;
 mod position_event;
 mod record;
@@ -30,7 +32,9 @@ pub use self::{
     epoch::Epoch,
     error::{AppendError, LogError},
     gap::{GAP_EVENT, gap_frame},
+    idempotency_key::{IdempotencyKey, IdempotencyKeyError},
     memory::{MemoryLog, MemoryLogBuilder},
+    once::{Appended, OnceStats, OnceWindow},
     position::{Position, Positions, PositionsId, PositionsLine},
     position_event::{POSITION_EVENT, position_frame},
     record::{NotARecord, OwnId, Record, RecordError},
@@ -49,27 +53,36 @@ use crate::TopicName;
 ///   all before it, whatever thread it is called from. Every reader reads in that order. Sequences begin at 1
 ///   or later; they need not be without holes ([`Span::dense`]).
 /// - **Read after write.** Once an append has completed, every read that begins later finds the entry, unless
-///   retention has taken it.
+///   retention has deleted it.
 /// - **No hole in silence.** A read that cannot return everything after its start says so, in
 ///   [`Batch::resume`], and never returns a part as if it were the whole.
 /// - **Watchers are woken.** After an append is visible to readers, every waker that is registered for the
 ///   topic is woken, as often as it grows and for as long as its [`Watch`] lives. It may be woken for nothing.
-///   So code that registers first and then reads misses nothing.
+///   So code that registers first and then reads misses nothing. Before the first read after it was registered, a waker
+///   need not be woken.
 /// - **No waiting for readers.** An append waits for no reader, and holds no lock while it wakes.
 /// - **Failure.** A read that fails has changed nothing and may be repeated. An append that fails has either
 ///   not happened ([`AppendError::Refused`]) or may have ([`AppendError::OutcomeUnknown`]), and is never
 ///   repeated by the log.
+/// - **Once for each key.** Of records of a topic with the same [`IdempotencyKey`], one is appended within the topic's
+///   [`OnceWindow`](Retention::once_window): the first, also where the others differ, and also where several are appended
+///   at the same time, on whatever thread or node. The others complete with its position and [`Appended::repeated`].
+///   What a log remembers of a key does not depend on whether the event is still kept. It is atomic with the append:
+///   a key is remembered if and only if its record was appended. A log that remembers no keys refuses each record that
+///   has one.
 ///
 /// Both may complete at once or later: see [`Completion`]. The clock is passed in, as `now`.
+///
+/// [`MemoryLog`]'s example appends and reads. [`Ring`] and [`Watchers`] do most of what an implementation needs.
 pub trait Log: fmt::Debug + Send + Sync + 'static {
-    /// Appends a record to a topic, and says where it is.
+    /// Appends a record to a topic, unless its [`IdempotencyKey`] was appended before, and says where it is.
     fn append(
         &self,
         topic: &TopicName,
         record: Record,
         retention: &Retention,
         now: SystemTime,
-    ) -> Completion<Result<Position, AppendError>>;
+    ) -> Completion<Result<Appended, AppendError>>;
 
     /// Reads from a topic.
     fn read(
@@ -93,7 +106,7 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
     }
 
     /// How many events a reader at this position is behind the head, as far as it is known here without
-    /// asking.
+    /// asking. A log whose sequences have holes says it itself: what is provided counts sequences.
     fn behind(&self, topic: &TopicName, position: Position) -> u64 {
         self.stats(topic)
             .filter(|stats| stats.epoch == position.epoch)
@@ -110,13 +123,31 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Lets go what is too old. Called now and then.
+    /// Deletes what is too old. Called now and then.
     fn maintain(&self, now: SystemTime) {
         let _ = now;
     }
 }
 
 /// Where a read starts.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use sse_actix_core::{Event, Limit, Log, MemoryLog, Record, Retention, Start, TopicName};
+///
+/// let (log, topic, now) = (MemoryLog::new(), TopicName::from_static("a"), SystemTime::UNIX_EPOCH);
+/// for text in ["1", "2", "3"] {
+///     let record = Record::event(&Event::data(text), None)?;
+///     log.append(&topic, record, &Retention::new(), now).into_ready().unwrap()?;
+/// }
+/// let read = |start| log.read(&topic, start, Limit::DEFAULT, now).into_ready().unwrap().unwrap();
+/// let data = |start| read(start).entries.iter().map(|entry| entry.data()).collect::<Vec<_>>();
+/// assert_eq!(data(Start::Oldest), ["1", "2", "3"]);
+/// assert_eq!(data(Start::Last(2)), ["2", "3"]);
+/// assert_eq!(data(Start::After(read(Start::Last(1)).start)), ["3"]);
+/// assert!(data(Start::Head).is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// After everything that is there.
@@ -132,6 +163,14 @@ pub enum Start {
 }
 
 /// How much one read returns at most.
+///
+/// ```
+/// use std::num::NonZeroUsize;
+/// use sse_actix_core::Limit;
+///
+/// let one = Limit { events: NonZeroUsize::MIN, ..Limit::DEFAULT };
+/// assert_eq!((one.events.get(), one.bytes), (1, 64 * 1024));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     /// Entries.
@@ -149,6 +188,8 @@ impl Limit {
 }
 
 /// What a read returns.
+///
+/// See [`MemoryLog`]'s example.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// How it could start.
@@ -164,6 +205,8 @@ pub struct Batch {
 }
 
 /// What is kept of one topic.
+///
+/// See [`Ring`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogStats {
     /// Which life of the log.
@@ -176,11 +219,21 @@ pub struct LogStats {
     pub events: usize,
     /// Memory they take, about.
     pub bytes: usize,
-    /// Entries that retention has taken.
-    pub evicted: u64,
+    /// Entries that retention has deleted.
+    pub deleted: u64,
+    /// Idempotency keys that are remembered.
+    pub once: OnceStats,
 }
 
 /// Whether a log can be reached. The default is that of a log in memory: always.
+///
+/// ```
+/// use sse_actix_core::LogHealth;
+///
+/// let health = LogHealth::new(false, 1, 20);
+/// assert_eq!((health.reachable, health.interruptions, health.pending), (false, 1, 20));
+/// assert!(LogHealth::default().reachable);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogHealth {

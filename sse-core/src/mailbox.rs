@@ -52,7 +52,7 @@ struct Post {
     worker: Option<Waker>,
 }
 
-/// Tells one [`Mailbox`] of one thing.
+/// Tells one [`Mailbox`] of one thing. See [`Mailbox`]'s example.
 pub struct Bell {
     mailbox: Weak<Shared>,
     key: usize,
@@ -107,7 +107,7 @@ impl Shared {
 }
 
 impl Bell {
-    /// Leaves a message, if there is none of this bell yet, and wakes the worker.
+    /// Leaves a message, if there is none of this bell yet, and wakes the worker. See [`Mailbox`]'s example.
     pub fn ring(self: &Arc<Self>) {
         if self.rung.swap(true, Ordering::SeqCst) {
             return;

@@ -81,7 +81,7 @@ fn check(name: &str) -> Result<(), TopicNameError> {
     fault(name.as_bytes()).map_or(Ok(()), |fault| Err(TopicNameError(fault)))
 }
 
-/// Why a string cannot be a [`TopicName`].
+/// Why a string cannot be a [`TopicName`]. See [`TopicName`]'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicNameError(Fault);
 
@@ -158,6 +158,15 @@ impl fmt::Debug for TopicName {
 ///
 /// Implemented for these alone. A literal that is no topic name panics where it stands; strings made at
 /// run time go through `TopicName::try_from`.
+///
+/// ```
+/// use sse_actix_core::{IntoTopicName, TopicName};
+///
+/// fn topics<T: IntoTopicName>(names: [T; 2]) -> [TopicName; 2] {
+///     names.map(T::into_topic_name)
+/// }
+/// assert_eq!(topics(["a", "b"]), topics([TopicName::from_static("a"), TopicName::from_static("b")]));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not proven to be a topic name",
     note = "for a string made at run time write `TopicName::try_from(text)?`"

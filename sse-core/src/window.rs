@@ -6,6 +6,36 @@ use crate::{Entry, Keep, Position};
 ///
 /// It holds entries for the time of a fan-out only. A reader whose position is older than the window's start has
 /// fallen behind, and reads the log.
+///
+/// ```
+/// use std::{sync::Arc, time::SystemTime};
+/// use sse_actix_core::{Ahead, Entry, Epoch, Event, Keep, Position, Record, TopicName, Window};
+///
+/// let epoch = Epoch::new(&TopicName::from_static("prices"), 1);
+/// let at = |sequence| Position { epoch, sequence };
+/// let entry = |sequence| {
+///     let record = Record::event(&Event::data("x"), None).unwrap();
+///     Arc::new(Entry::new(at(sequence), record, SystemTime::UNIX_EPOCH))
+/// };
+///
+/// // The first reader is at the log's head.
+/// let mut window = Window::new(Keep::Every);
+/// window.begin(at(7));
+/// assert!(window.is_empty() && matches!(window.ahead(at(7)), Ahead::Nothing));
+///
+/// // The topic has grown by two. Another reader is further back than the window.
+/// window.extend([entry(8), entry(9)], 9);
+/// assert!(matches!(window.ahead(at(7)), Ahead::Next(next) if next.sequence() == 8));
+/// assert!(matches!(window.ahead(at(3)), Ahead::Behind));
+/// assert_eq!(window.after(at(8)).unwrap().count(), 1);
+/// assert_eq!((window.len(), window.head()), (2, Some(at(9))));
+///
+/// // Everyone has been woken. Then the last reader goes.
+/// window.clear();
+/// assert!(matches!(window.ahead(at(8)), Ahead::Behind));
+/// window.end();
+/// assert_eq!(window.head(), None);
+/// ```
 #[derive(Debug)]
 pub struct Window {
     keep: Keep,
@@ -15,7 +45,7 @@ pub struct Window {
     head: u64,
 }
 
-/// What a window has for a reader.
+/// What a window has for a reader. See [`Window`]'s example.
 #[derive(Debug)]
 pub enum Ahead<'a> {
     /// It does not reach back that far, or is of another life of the log: read from the log.

@@ -1,4 +1,18 @@
 //! `#[sse_stream]`: parse to a model, validate, expand, and fall back to something well-typed.
+//!
+//! It turns a function into one that runs the body with an `Emitter`:
+//!
+//! ```text
+//! async fn feed(topic: Topic) -> Result<(), E> {     async fn feed(topic: Topic) -> Result<EventStream, Error> {
+//!     emit!(value);                                       run(OPTIONS, Outcome::into_result, async move |emitter| {
+//!     Ok(())                                                  emitter.emit(value).await;
+//! }                                                           Ok(())
+//!                                                         }).await
+//!                                                     }
+//! ```
+//!
+//! `run` and `Emitter` are in `sse-actix/src/stream/handler.rs`. [`expand`] makes the function, `emission::connect` replaces
+//! each `emit!`, and everything else here finds mistakes.
 
 mod args;
 mod arguments;

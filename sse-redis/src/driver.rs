@@ -64,7 +64,7 @@ pub(crate) enum Command {
         record: Record,
         retention: Retention,
         place: Pending,
-        reply: oneshot::Sender<Result<Position, AppendError>>,
+        reply: oneshot::Sender<Result<sse_actix_core::Appended, AppendError>>,
     },
     Read {
         topic: Arc<Topic>,
@@ -323,7 +323,7 @@ impl Driver {
         name: &TopicName,
         record: Record,
         retention: &Retention,
-    ) -> Result<Position, AppendError> {
+    ) -> Result<sse_actix_core::Appended, AppendError> {
         let settings = &self.shared.settings;
         let Some(Linked {
             mut connection,
@@ -363,9 +363,12 @@ impl Driver {
             let record = self.shared.is_there(Side::Follower).then_some(record);
             topic.published(&appended, record);
         }
-        Ok(Position {
-            epoch: Epoch::new(name, appended.life),
-            sequence: appended.sequence,
+        Ok(sse_actix_core::Appended {
+            position: Position {
+                epoch: Epoch::new(name, appended.life),
+                sequence: appended.sequence,
+            },
+            repeated: false,
         })
     }
 

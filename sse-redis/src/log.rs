@@ -1,8 +1,8 @@
 use std::{fmt, sync::Arc, task::Waker, time::SystemTime};
 
 use sse_actix_core::{
-    AppendError, Batch, ClusterChannel, Completion, Keep, Limit, Log, LogError, LogHealth, LogStats,
-    Position, Record, Retention, Start, TopicName, Watch,
+    AppendError, Appended, Batch, ClusterChannel, Completion, Keep, Limit, Log, LogError, LogHealth,
+    LogStats, Position, Record, Retention, Start, TopicName, Watch,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -82,7 +82,7 @@ impl Log for RedisLog {
         record: Record,
         retention: &Retention,
         _now: SystemTime,
-    ) -> Completion<Result<Position, AppendError>> {
+    ) -> Completion<Result<Appended, AppendError>> {
         let bytes = record.body().len();
         if bytes > retention.bytes() {
             let limit = retention.bytes();
@@ -90,6 +90,10 @@ impl Log for RedisLog {
         }
         if retention.keeps() == Keep::LatestPerKey && record.key_str().is_none() {
             return Completion::ready(Err(AppendError::NoKey));
+        }
+        if record.idempotency_key().is_some() {
+            let cause = "the log on Redis keeps no idempotency keys yet; publish without `once`";
+            return Completion::ready(Err(AppendError::Refused(cause.into())));
         }
         let place = match self.0.shared.place(bytes) {
             Ok(place) => place,

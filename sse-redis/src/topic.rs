@@ -179,7 +179,7 @@ impl Topic {
                 }
                 start = Start::Unknown;
             } else if retention.keeps() == Keep::Every
-                && position.sequence > span.evicted
+                && position.sequence > span.last_deleted
                 && !live.ring.contains(position.sequence)
             {
                 // It was never here, so what came around it is not known.
@@ -190,7 +190,7 @@ impl Topic {
             || match start {
                 Start::Head => true,
                 Start::Last(events) => live.ring.len() >= events,
-                Start::After(position) => position.sequence >= span.evicted,
+                Start::After(position) => position.sequence >= span.last_deleted,
                 Start::Oldest | Start::Unknown => false,
             };
         if !enough {
@@ -233,7 +233,7 @@ impl Topic {
         {
             job = Some(Job::History {
                 life: live.life,
-                until: live.ring.span().evicted,
+                until: live.ring.span().last_deleted,
                 events: state.retention.events().saturating_sub(live.ring.len()),
                 bytes: state.retention.bytes().saturating_sub(live.ring.bytes()),
             });
@@ -319,7 +319,7 @@ impl Topic {
         }
         let span = live.ring.span();
         // Else retention has taken more meanwhile, so that there is nothing to put before it.
-        if span.evicted == until && chain.life == Some(of) {
+        if span.last_deleted == until && chain.life == Some(of) {
             let mut evicted = chain.expected;
             let mut entries = Vec::with_capacity(chain.entries.len());
             for stored in chain.entries {

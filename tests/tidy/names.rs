@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use crate::{none, over_library};
 
 /// Names that others have replaced; DESIGN.md has the glossary.
-const REPLACED: [&str; 20] = [
+const REPLACED: [&str; 31] = [
     "Heard",
     "Seldom",
     "Member",
@@ -26,6 +26,17 @@ const REPLACED: [&str; 20] = [
     "Underway",
     "Lifeline",
     "Wishes",
+    "Handover",
+    "ConnectionOwner",
+    "OwnedConnection",
+    "ReadState",
+    "Stale",
+    "evict_oldest",
+    "go_on",
+    "HANDED_OVER_PORTION",
+    "until_nothing_is_taken",
+    "told_interruptions",
+    "topic_table",
 ];
 
 const NO_NAMES_OF_FILES: [&str; 5] = ["utils", "util", "helpers", "common", "misc"];

@@ -36,6 +36,9 @@ use super::origin::{Fault, Origin, OriginError};
 ///
 /// assert!(tenants.remove("https://wall.customer.example"));
 /// assert!(!tenants.contains(&"https://wall.customer.example".parse()?));
+///
+/// tenants.replace(["https://new.example"])?;
+/// assert!(!tenants.contains(&"https://a.b.tenants.example.com".parse()?));
 /// # Ok::<(), sse_actix::OriginError>(())
 /// ```
 #[derive(Clone)]

@@ -67,7 +67,7 @@ impl CrossOrigin {
     }
 }
 
-/// [`CrossOrigin`] around a service.
+/// [`CrossOrigin`] around a service. See [`CrossOrigin`]'s example.
 #[allow(
     missing_debug_implementations,
     reason = "actix-cors's has none for every service"

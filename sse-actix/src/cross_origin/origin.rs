@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 512;
 /// use sse_actix::Origin;
 ///
 /// let origin: Origin = "https://Example.com:443/".parse()?;
-/// assert_eq!(origin.to_string(), "https://example.com");
+/// assert_eq!(origin.as_str(), "https://example.com");
 /// assert_eq!((origin.scheme(), origin.host(), origin.port()), ("https", "example.com", None));
 ///
 /// let error = "https://example.com/streams".parse::<Origin>().unwrap_err();
@@ -157,7 +157,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Why an origin, or a list of them, cannot be allowed.
+/// Why an origin, or a list of them, cannot be allowed. See [`Origin`]'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginError {
     given: Box<str>,

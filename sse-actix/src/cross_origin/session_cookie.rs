@@ -25,7 +25,8 @@ const MAX_BYTES: usize = 4_096;
 /// proxy may have ended its TLS.
 ///
 /// ```
-/// use actix_web::{HttpRequest, HttpResponse, post};
+/// use std::time::Duration;
+/// use actix_web::{HttpRequest, HttpResponse, post, test::TestRequest};
 /// use sse_actix::SessionCookie;
 ///
 /// #[post("/login")]
@@ -38,6 +39,15 @@ const MAX_BYTES: usize = 4_096;
 /// let (name, value) = session.set("3f9a")?;
 /// assert_eq!(name, "set-cookie");
 /// assert_eq!(value, "__Host-session=3f9a; HttpOnly; SameSite=None; Partitioned; Secure; Path=/");
+///
+/// let request = TestRequest::default().insert_header(("cookie", "__Host-session=3f9a")).to_http_request();
+/// assert_eq!(session.name(), "__Host-session");
+/// assert_eq!(session.value(&request).as_deref(), Some("3f9a"));
+///
+/// let (_, value) = session.clone().max_age(Duration::from_secs(3_600)).set("3f9a")?;
+/// assert!(value.to_str().unwrap().ends_with("; Max-Age=3600"));
+/// let (_, value) = session.remove();
+/// assert!(value.to_str().unwrap().ends_with("; Max-Age=0"));
 /// # Ok::<(), sse_actix::CookieError>(())
 /// ```
 ///
@@ -151,6 +161,12 @@ impl SessionCookie {
 }
 
 /// Why a cookie cannot be made.
+///
+/// ```
+/// use sse_actix::{CookieError, SessionCookie};
+///
+/// assert_eq!(SessionCookie::new("a b").unwrap_err(), CookieError::Name { at: 1 });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CookieError {

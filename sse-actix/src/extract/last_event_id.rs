@@ -59,6 +59,21 @@ enum SentId {
 
 impl LastEventId {
     /// The id as text. `None` if the client brought none, or one that is [unknown](Self::is_unknown).
+    ///
+    /// ```
+    /// use actix_web::{FromRequest, test::TestRequest};
+    /// use sse_actix::LastEventId;
+    ///
+    /// # #[actix_web::main] async fn main() -> Result<(), actix_web::Error> {
+    /// let request = TestRequest::get().insert_header(("last-event-id", "42")).to_http_request();
+    /// let last = LastEventId::extract(&request).await?;
+    /// assert_eq!((last.as_str(), last.is_unknown()), (Some("42"), false));
+    /// assert_eq!(last.parse(), Ok(Some(42)));
+    ///
+    /// let error = last.parse::<bool>().unwrap_err();
+    /// assert_eq!(error.to_string(), "the last event id that the client brought is no `bool`");
+    /// # Ok(()) }
+    /// ```
     pub fn as_str(&self) -> Option<&str> {
         match &self.0 {
             SentId::Id(id) => Some(id),
@@ -180,7 +195,7 @@ impl ResponseError for Ended {
     }
 }
 
-/// The last event id that a client brought is not of the form that was asked for.
+/// The last event id that a client brought is not of the form that was asked for. See [`LastEventId::as_str`]'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownId {
     wanted: &'static str,

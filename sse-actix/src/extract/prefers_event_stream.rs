@@ -65,6 +65,21 @@ impl PrefersEventStream {
     }
 
     /// The guard for a path whose other answer is of this type.
+    ///
+    /// ```
+    /// use actix_web::{App, http::header, mime, test::{TestRequest, call_and_read_body, init_service}, web};
+    /// use sse_actix::PrefersEventStream;
+    ///
+    /// # #[actix_web::main] async fn main() {
+    /// let prefers = PrefersEventStream::over_type(mime::APPLICATION_JSON).and(mime::TEXT_HTML);
+    /// let app = App::new()
+    ///     .route("/", web::get().guard(prefers).to(|| async { "a stream" }))
+    ///     .route("/", web::get().to(|| async { "a page" }));
+    /// let app = init_service(app).await;
+    /// let request = TestRequest::get().insert_header((header::ACCEPT, "text/html, text/event-stream;q=0.9"));
+    /// assert_eq!(call_and_read_body(&app, request.to_request()).await, "a page");
+    /// # }
+    /// ```
     pub fn over_type(alternative: Mime) -> Self {
         Self {
             alternatives: vec![alternative],

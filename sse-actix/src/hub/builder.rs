@@ -33,9 +33,13 @@ use super::{
 ///     .topic("prices", TopicOptions::latest())
 ///     .topics_with_prefix("room:", TopicOptions::log().max_events(500))
 ///     .topic("cursor", TopicOptions::transient())
+///     .topics(TopicOptions::log().max_age(Duration::from_secs(60)))
 ///     .max_age(Duration::from_secs(3_600))
+///     .stall_timeout(Duration::from_secs(10))
 ///     .max_streams_per_address(100)
+///     .max_streams_per_tag(10)
 ///     .build()?;
+/// assert_eq!(hub.stats().streams, 0);
 /// # Ok::<(), sse_actix::HubError>(())
 /// ```
 #[must_use = "a builder does nothing until it is built"]
@@ -120,6 +124,23 @@ impl HubBuilder {
     /// How many streams there may be. Default: no limit. A client over the limit gets 200, a `retry` as long as
     /// [`overload_retry`](Self::overload_retry) says, and the end of the stream. An error status would make
     /// `EventSource` give up.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actix_web::test::TestRequest;
+    /// use sse_actix::{Decoded, Hub, test::respond};
+    ///
+    /// # #[actix_web::main] async fn main() -> Result<(), sse_actix::HubError> {
+    /// let minute = Duration::from_secs(60);
+    /// let hub = Hub::builder().max_streams(1).overload_retry(minute..=minute).build()?;
+    /// let first = respond(hub.subscribe("news"), TestRequest::get());
+    /// let mut second = respond(hub.subscribe("news"), TestRequest::get());
+    /// assert_eq!(second.status(), 200);
+    /// assert_eq!(second.next_decoded().await, Some(Decoded::Retry(minute)));
+    /// assert_eq!(hub.stats().turned_away.streams, 1);
+    /// # drop(first);
+    /// # Ok(()) }
+    /// ```
     pub fn max_streams(mut self, streams: usize) -> Self {
         self.limits.streams = Some(streams);
         self
@@ -139,6 +160,14 @@ impl HubBuilder {
     }
 
     /// How many streams one address may open in a minute, be they new or reconnects. Default: no limit.
+    ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    ///
+    /// let hub = sse_actix::Hub::builder().max_connects_per_minute(NonZeroU32::new(30).unwrap()).build()?;
+    /// assert_eq!(hub.stats().turned_away.per_minute, 0);
+    /// # Ok::<(), sse_actix::HubError>(())
+    /// ```
     #[cfg(feature = "rate-limit")]
     pub fn max_connects_per_minute(mut self, connects: NonZeroU32) -> Self {
         self.limits.per_minute = Some(connects);

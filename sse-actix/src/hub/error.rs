@@ -3,6 +3,14 @@ use std::{error::Error, fmt, io, time::Duration};
 use sse_actix_core::FieldError;
 
 /// Why a hub was not built.
+///
+/// ```
+/// let error = sse_actix::Hub::builder().trusted_proxy("10.0.0").build().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "`10.0.0` is neither an IP address nor a network; write `10.0.0.1`, `10.0.0.0/8`, or `unix:` for unix sockets",
+/// );
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HubError {

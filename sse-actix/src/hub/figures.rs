@@ -18,6 +18,7 @@ use super::stats::Eviction;
 pub(super) struct PatternFigures {
     pub(super) pattern: String,
     pub(super) published: AtomicU64,
+    pub(super) repeated: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) unknown: AtomicU64,
     pub(super) gaps: AtomicU64,
@@ -61,6 +62,7 @@ impl TopicPatterns {
             Arc::new(PatternFigures {
                 pattern: pattern.to_owned(),
                 published: AtomicU64::new(0),
+                repeated: AtomicU64::new(0),
                 refused: AtomicU64::new(0),
                 unknown: AtomicU64::new(0),
                 gaps: AtomicU64::new(0),
@@ -78,6 +80,10 @@ impl PatternFigures {
         }
     }
 
+    pub(super) fn repeated(&self) {
+        self.repeated.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn not_published(&self, error: &AppendError) {
         match error {
             AppendError::OutcomeUnknown(_) => &self.unknown,
@@ -91,7 +97,7 @@ impl PatternFigures {
     }
 }
 
-pub(super) fn evicted(reason: Eviction, streams: u64) {
+pub(super) fn count_evictions(reason: Eviction, streams: u64) {
     if let Some(counter) = EVICTIONS.get(reason as usize) {
         counter.fetch_add(streams, Ordering::Relaxed);
     }

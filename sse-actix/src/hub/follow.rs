@@ -29,7 +29,7 @@ use super::{
     Hub,
     registry::TopicState,
     subscription::{ForeignId, selection::GapSize},
-    worker::PAUSE,
+    worker::READ_RETRY_PAUSE,
 };
 
 /// A topic's events for the rest of the program, made by [`Hub::follow`]: a [`Stream`] that is `Send`, so it may be read in
@@ -77,7 +77,7 @@ enum FollowState {
     Wait(Start),
 }
 
-/// What a topic has.
+/// What a topic has. See [`TopicEvents`]'s example.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum TopicEvent {
@@ -91,6 +91,25 @@ pub enum TopicEvent {
 }
 
 /// An event that a topic has.
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::SystemTime;
+/// use futures_util::StreamExt;
+/// use sse_actix::{Event, Hub, TopicEvent};
+///
+/// let hub = Hub::new()?;
+/// let id = hub.raw("prices").publish(Event::data("101.5").event("tick")).await?;
+///
+/// let mut prices = hub.follow("prices").from_oldest();
+/// assert_eq!(prices.name().as_str(), "prices");
+/// let Some(TopicEvent::Published(event)) = prices.next().await else { panic!() };
+/// assert_eq!((event.id(), event.key()), (id, None));
+/// assert_eq!((event.name(), event.data().as_str()), (Some("tick"), "101.5"));
+/// assert_eq!(event.value::<f64>().as_deref(), Some(&101.5));
+/// assert!(event.published_at() <= SystemTime::now());
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct PublishedEvent {
     epoch: Epoch,
@@ -133,7 +152,7 @@ impl TopicEvents {
         }
     }
 
-    /// Its topic.
+    /// Its topic. See [`PublishedEvent`]'s example.
     pub fn name(&self) -> &TopicName {
         &self.topic.name
     }
@@ -167,6 +186,7 @@ impl TopicEvents {
     }
 
     /// Begins with the oldest event that is kept, and not with what is published from now on.
+    /// See [`PublishedEvent`]'s example.
     pub fn from_oldest(mut self) -> Self {
         self.state = read(&self.hub, &self.topic.name, Start::Oldest);
         self
@@ -181,12 +201,12 @@ fn read(hub: &Hub, name: &TopicName, start: Start) -> FollowState {
 /// Waits before it reads again.
 fn pause(growth: &Arc<Growth>, start: Start) -> FollowState {
     if Handle::try_current().is_ok() {
-        return FollowState::Pause(Box::pin(sleep(PAUSE)), start);
+        return FollowState::Pause(Box::pin(sleep(READ_RETRY_PAUSE)), start);
     }
     // It is polled outside of tokio, so there is no timer.
     let growth = Arc::clone(growth);
     let waits = thread::Builder::new().spawn(move || {
-        thread::sleep(PAUSE);
+        thread::sleep(READ_RETRY_PAUSE);
         growth.wake();
     });
     drop(waits);

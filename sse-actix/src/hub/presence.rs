@@ -121,15 +121,30 @@ impl Drop for PresenceGuard {
 /// A stream is counted once it reads all its topics, so it receives what is published in reply to its join.
 ///
 /// ```
-/// # #[actix_web::main] async fn main() {
-/// let hub = sse_actix::Hub::new().unwrap();
-/// assert!(hub.presence("room:1").tags().is_empty());
-/// # }
+/// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use actix_web::test::TestRequest;
+/// use futures_util::StreamExt;
+/// use sse_actix::{Hub, PresenceChange, test::respond};
+///
+/// let hub = Hub::new()?;
+/// let room = hub.presence("room:1");
+/// assert!(room.tags().is_empty());
+///
+/// let mut stream = respond(hub.subscribe("room:1").tag("ann"), TestRequest::get());
+/// hub.topic("room:1").publish("hello").await?;
+/// stream.next().await;
+/// assert_eq!((room.tags(), room.streams("ann")), (vec!["ann".into()], 1));
+///
+/// let mut changes = room.changes();
+/// assert_eq!(changes.next().await, Some(PresenceChange::Joined("ann".into())));
+/// drop(stream);
+/// assert_eq!(changes.next().await, Some(PresenceChange::Left("ann".into())));
+/// # Ok(()) }
 /// ```
 #[derive(Clone)]
 pub struct Presence(Arc<TopicPresence>);
 
-/// A tag became present, or is not present any more.
+/// A tag became present, or is not present any more. See [`Presence`]'s example.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PresenceChange {
     /// The first stream with this tag has begun.
@@ -161,7 +176,7 @@ impl Presence {
             watch: self.0.watchers.add(Waker::from(Arc::clone(&task))),
             task,
             present: Arc::clone(&self.0),
-            told: BTreeSet::new(),
+            known: BTreeSet::new(),
             ready: VecDeque::new(),
         }
     }
@@ -173,14 +188,14 @@ impl fmt::Debug for Presence {
     }
 }
 
-/// The stream that [`Presence::changes`] returns. It does not end.
+/// The stream that [`Presence::changes`] returns. It does not end. See [`Presence`]'s example.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct PresenceChanges {
     present: Arc<TopicPresence>,
     task: Arc<PollWaker>,
     #[expect(dead_code, reason = "held for its drop")]
     watch: Watch,
-    told: BTreeSet<Arc<str>>,
+    known: BTreeSet<Arc<str>>,
     ready: VecDeque<PresenceChange>,
 }
 
@@ -201,14 +216,14 @@ impl Stream for PresenceChanges {
             // Before the look, so that a change in between wakes.
             self.task.0.register(cx.waker());
             let present: BTreeSet<_> = self.present.everywhere().into_keys().collect();
-            let joined = present.difference(&self.told).cloned();
-            let left = self.told.difference(&present).cloned();
+            let joined = present.difference(&self.known).cloned();
+            let left = self.known.difference(&present).cloned();
             let changes = left
                 .map(PresenceChange::Left)
                 .chain(joined.map(PresenceChange::Joined))
                 .collect();
             self.ready = changes;
-            self.told = present;
+            self.known = present;
         }
         match self.ready.pop_front() {
             Some(change) => Poll::Ready(Some(change)),
@@ -220,7 +235,7 @@ impl Stream for PresenceChanges {
 impl fmt::Debug for PresenceChanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PresenceChanges")
-            .field("told", &self.told)
+            .field("known", &self.known)
             .finish_non_exhaustive()
     }
 }

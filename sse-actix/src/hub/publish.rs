@@ -1,3 +1,6 @@
+pub(super) mod once;
+pub(super) mod published;
+
 use std::{
     error::Error,
     fmt,
@@ -15,9 +18,11 @@ use sse_actix_core::{
     AppendError, Event, EventId, FieldError, JsonError, OwnId, Positions, Record, RecordError, TopicName,
 };
 
+use self::published::Published;
 use super::{Hub, TopicOptions};
 
 /// Where to publish `T`s as JSON: one topic of a [`Hub`], made by [`Hub::topic`]. Cheap to make and to clone.
+/// See [`Topic::publish`]'s example.
 pub struct Topic<T: ?Sized> {
     publisher: Publisher,
     of: PhantomData<fn(&T)>,
@@ -25,6 +30,20 @@ pub struct Topic<T: ?Sized> {
 
 /// Where to publish [`Event`]s as they are, without an id of their own: one topic of a [`Hub`], made by
 /// [`Hub::raw`]. Cheap to make and to clone.
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use sse_actix::{Event, Hub};
+///
+/// let hub = Hub::new()?;
+/// let news = hub.raw("news");
+/// news.publish(Event::data("hello").event("greeting")).await?;
+/// news.publish_keyed("ACME", Event::data("101.5").event("tick")).await?;
+/// news.publish_blocking(Event::data("from code that is not async"))?;
+/// news.publish_keyed_blocking("ACME", Event::data("101.6").event("tick"))?;
+/// assert_eq!(hub.stats().topic(news.name().as_str()).unwrap().published, 4);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct RawTopic(Publisher);
 
@@ -47,7 +66,7 @@ impl Publisher {
     }
 
     /// As [`append`](Self::append); this thread sleeps until the log has answered.
-    fn append_blocking(&self, record: Record) -> Result<EventId, PublishError> {
+    fn append_blocking(&self, record: Record) -> Result<Published, PublishError> {
         /// Wakes a thread that is parked.
         struct Parked(Thread);
         impl Wake for Parked {
@@ -65,22 +84,34 @@ impl Publisher {
         }
     }
 
-    async fn append(&self, record: Record) -> Result<EventId, PublishError> {
+    async fn append(&self, record: Record) -> Result<Published, PublishError> {
         let state = &self.hub.0;
         let topic = state.topic(&self.name);
+        let has_key = record.idempotency_key().is_some();
         // Only metrics tell it, and the clock takes its time.
         let began = cfg!(feature = "metrics").then(Instant::now);
+        let now = SystemTime::now();
         let appended = state
             .log
-            .append(&self.name, record, &topic.options.retention, SystemTime::now());
-        let position = appended
+            .append(&self.name, record, &topic.options.retention, now);
+        let appended = appended
             .await
             .inspect_err(|error| topic.count_not_published(error))?;
-        topic.count_published(began.map(|began| began.elapsed()));
-        // A position always makes an id.
-        Ok(Positions::id([position])
-            .to_event_id()
-            .unwrap_or(EventId::from_static("")))
+        if appended.repeated {
+            topic.count_repeated();
+        } else {
+            topic.count_published(began.map(|began| began.elapsed()));
+            if has_key {
+                topic.log_cut_window(&*state.log, now);
+            }
+        }
+        Ok(Published {
+            // A position always makes an id.
+            id: Positions::id([appended.position])
+                .to_event_id()
+                .unwrap_or(EventId::from_static("")),
+            repeated: appended.repeated,
+        })
     }
 }
 
@@ -106,7 +137,10 @@ impl<T: Serialize + ?Sized> Topic<T> {
     /// use sse_actix::{Hub, TopicOptions};
     ///
     /// let hub = Hub::builder().topic("news", TopicOptions::log()).build()?;
-    /// hub.topic("news").publish("text").await?;
+    /// let news = hub.topic("news");
+    /// news.publish("text").await?;
+    /// assert_eq!(news.name().as_str(), "news");
+    ///
     /// hub.topic("news").publish(&[1, 2]).await?;
     /// assert_eq!(hub.stats().topic("news").unwrap().log.unwrap().events, 2);
     /// # Ok(()) }
@@ -116,7 +150,7 @@ impl<T: Serialize + ?Sized> Topic<T> {
     ///
     /// [`PublishError`], if it is no JSON, or the log has not taken it, or may not have.
     pub async fn publish(&self, value: &T) -> Result<EventId, PublishError> {
-        self.publisher.append(self.record(value)?).await
+        Ok(self.publisher.append(self.record(value)?).await?.id)
     }
 
     /// Publishes the newest state of `key`, which replaces the one before in a topic that keeps the
@@ -138,7 +172,7 @@ impl<T: Serialize + ?Sized> Topic<T> {
     ///
     /// As [`publish`](Self::publish).
     pub async fn publish_keyed(&self, key: &str, value: &T) -> Result<EventId, PublishError> {
-        self.publisher.append(self.record(value)?.key(key)).await
+        Ok(self.publisher.append(self.record(value)?.key(key)).await?.id)
     }
 
     /// As [`publish`](Self::publish), from code that is not async: this thread waits until the log has it, for as long as
@@ -150,6 +184,7 @@ impl<T: Serialize + ?Sized> Topic<T> {
     /// let hub = sse_actix::Hub::new()?;
     /// let news = hub.topic("news");
     /// std::thread::spawn(move || news.publish_blocking("from a thread")).join().unwrap()?;
+    /// hub.topic("prices").publish_keyed_blocking("ACME", &101.5)?;
     /// assert_eq!(hub.stats().topic("news").unwrap().published, 1);
     /// # Ok(()) }
     /// ```
@@ -158,7 +193,7 @@ impl<T: Serialize + ?Sized> Topic<T> {
     ///
     /// As [`publish`](Self::publish).
     pub fn publish_blocking(&self, value: &T) -> Result<EventId, PublishError> {
-        self.publisher.append_blocking(self.record(value)?)
+        Ok(self.publisher.append_blocking(self.record(value)?)?.id)
     }
 
     /// As [`publish_keyed`](Self::publish_keyed) and [`publish_blocking`](Self::publish_blocking).
@@ -167,7 +202,7 @@ impl<T: Serialize + ?Sized> Topic<T> {
     ///
     /// As [`publish`](Self::publish).
     pub fn publish_keyed_blocking(&self, key: &str, value: &T) -> Result<EventId, PublishError> {
-        self.publisher.append_blocking(self.record(value)?.key(key))
+        Ok(self.publisher.append_blocking(self.record(value)?.key(key))?.id)
     }
 
     fn record(&self, value: &T) -> Result<Record, RecordError> {
@@ -191,7 +226,7 @@ impl RawTopic {
     ///
     /// [`PublishError`], if it has an id of its own, or the log has not taken it, or may not have.
     pub async fn publish(&self, event: Event) -> Result<EventId, PublishError> {
-        self.0.append(self.record(&event)?).await
+        Ok(self.0.append(self.record(&event)?).await?.id)
     }
 
     /// As [`publish`](Self::publish), for the newest state of `key`.
@@ -200,7 +235,7 @@ impl RawTopic {
     ///
     /// As [`publish`](Self::publish).
     pub async fn publish_keyed(&self, key: &str, event: Event) -> Result<EventId, PublishError> {
-        self.0.append(self.record(&event)?.key(key)).await
+        Ok(self.0.append(self.record(&event)?.key(key)).await?.id)
     }
 
     /// As [`publish`](Self::publish), from code that is not async, like [`Topic::publish_blocking`].
@@ -210,7 +245,7 @@ impl RawTopic {
     /// As [`publish`](Self::publish).
     #[expect(clippy::needless_pass_by_value, reason = "as its async twin takes it")]
     pub fn publish_blocking(&self, event: Event) -> Result<EventId, PublishError> {
-        self.0.append_blocking(self.record(&event)?)
+        Ok(self.0.append_blocking(self.record(&event)?)?.id)
     }
 
     /// As [`publish_keyed`](Self::publish_keyed), from code that is not async, like [`Topic::publish_blocking`].
@@ -220,7 +255,7 @@ impl RawTopic {
     /// As [`publish`](Self::publish).
     #[expect(clippy::needless_pass_by_value, reason = "as its async twin takes it")]
     pub fn publish_keyed_blocking(&self, key: &str, event: Event) -> Result<EventId, PublishError> {
-        self.0.append_blocking(self.record(&event)?.key(key))
+        Ok(self.0.append_blocking(self.record(&event)?.key(key))?.id)
     }
 
     fn record(&self, event: &Event) -> Result<Record, RecordError> {
@@ -250,6 +285,15 @@ impl fmt::Debug for RawTopic {
 }
 
 /// Why an event was not published, or may not have been.
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), sse_actix::HubError> {
+/// use sse_actix::{Event, Hub, PublishError};
+///
+/// let published = Hub::new()?.raw("news").publish(Event::data("hello").id(7)).await;
+/// assert!(matches!(published, Err(PublishError::OwnId(_))));
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -259,7 +303,8 @@ pub enum PublishError {
     OwnId(OwnId),
     /// An `EventSource` cannot listen to the event's name.
     Name(FieldError),
-    /// The log has not taken it, or may not have.
+    /// The log has not taken it, or may not have: after [`AppendError::OutcomeUnknown`] publish it again
+    /// [with the same key](Topic::once), and it is there once.
     Append(AppendError),
 }
 

@@ -1,6 +1,7 @@
-//! A subscription that reads: its position in each topic, and how it gets on.
+//! A subscription that reads: its reader in each topic, and what one poll does.
 
 mod advance;
+mod follow_window;
 mod sink;
 mod topic;
 
@@ -16,7 +17,7 @@ use smallvec::SmallVec;
 use sse_actix_core::{Event, EventId, EventName, Frame, position_frame};
 
 use self::{
-    advance::{ReadStep, StopReason, TURN},
+    advance::{PASSED_OVER_PER_TURN, ReadStep, StopReason},
     sink::{LimitedBuffer, Sink},
 };
 pub(super) use self::{
@@ -28,19 +29,20 @@ use super::{
     worker::{Subscriber, Told, Worker},
 };
 use crate::{
-    server::ConnectionOwner,
+    server::StreamDriver,
     stream::{
         buffer::EventBuffer,
-        source::{Outcome, Source},
+        source::{Source, SourceResult},
     },
 };
 
-/// What a reader gets at once. With the last event, if that is small, and the framing of HTTP/1.1 it fits the 8 KiB
-/// of actix's buffer, which grows for more and does not shrink again: ten thousand that have caught up would keep it.
-const PORTION: usize = 7 * 1024 + 512;
+/// How many bytes a reader takes at once where actix's dispatcher has its connection. With one small event more, and the
+/// framing of HTTP/1.1, they fit the 8 KiB of actix's buffer. That grows for more and does not shrink again: ten thousand
+/// readers that have caught up would keep it.
+const DISPATCHER_LIMIT: usize = 7 * 1024 + 512;
 
-/// What a reader gets at once whose connection was handed over: nothing is kept of it.
-const HANDED_OVER_PORTION: usize = 32 * 1024;
+/// The same where the connection was handed over, which keeps no buffer.
+const HANDED_OVER_LIMIT: usize = 32 * 1024;
 
 pub(super) struct SubscriptionReader {
     worker: Rc<Worker>,
@@ -60,7 +62,7 @@ impl SubscriptionReader {
         resume_points: &[ResumePoint],
         tags: Vec<Box<str>>,
     ) -> Self {
-        // Its drop takes back what it has joined, also where the log panics.
+        // Made before it joins: if the log panics, its drop leaves the topics that it has joined.
         let mut this = Self {
             worker,
             subscriber,
@@ -68,17 +70,17 @@ impl SubscriptionReader {
             arriving: tags,
             has_yielded: false,
         };
-        for (at, (reader, resume_point)) in this.topics.iter_mut().zip(resume_points).enumerate() {
-            if let Some(cursor) = this.subscriber.cursors.get(at) {
-                reader.join(&this.worker, &this.subscriber, cursor, at, *resume_point);
+        for (topic_index, (reader, resume_point)) in this.topics.iter_mut().zip(resume_points).enumerate() {
+            if let Some(cursor) = this.subscriber.cursors.get(topic_index) {
+                reader.join(&this.worker, &this.subscriber, cursor, topic_index, *resume_point);
             }
         }
         this
     }
 
     /// Gives what is ready to `out`.
-    pub(super) fn poll(&mut self, out: &mut impl Sink, cx: &mut Context<'_>) -> Poll<Outcome> {
-        self.subscriber.touch(self.worker.now());
+    pub(super) fn poll(&mut self, out: &mut impl Sink, cx: &mut Context<'_>) -> Poll<SourceResult> {
+        self.subscriber.mark_polled(self.worker.now());
         self.has_yielded = false;
         if self.subscriber.is_over() {
             self.subscriber.wait(cx);
@@ -86,7 +88,7 @@ impl SubscriptionReader {
         }
         let mut passed_over = 0;
         loop {
-            if passed_over >= TURN {
+            if passed_over >= PASSED_OVER_PER_TURN {
                 // It finds nothing to send for long, so nothing else ends its turn.
                 self.has_yielded = true;
                 cx.waker().wake_by_ref();
@@ -100,7 +102,7 @@ impl SubscriptionReader {
             if self.topics.iter().all(|reader| reader.begun) {
                 self.arrive();
             }
-            for (at, reader) in self.topics.iter_mut().enumerate() {
+            for (topic_index, reader) in self.topics.iter_mut().enumerate() {
                 if out.is_full() {
                     return Poll::Pending;
                 }
@@ -112,7 +114,7 @@ impl SubscriptionReader {
                     out,
                     passed_over: &mut passed_over,
                 };
-                let Some(cursor) = self.subscriber.cursors.get(at) else {
+                let Some(cursor) = self.subscriber.cursors.get(topic_index) else {
                     continue;
                 };
                 match step.advance(reader, cursor, cx) {
@@ -128,7 +130,7 @@ impl SubscriptionReader {
             if !moved {
                 if !holds_back
                     && !out.is_full()
-                    && self.subscriber.client.told.get() == Told::Nothing
+                    && self.subscriber.known_position.told.get() == Told::NotYet
                     && let Some(frame) = self.position_frame()
                 {
                     out.position(&frame);
@@ -139,7 +141,7 @@ impl SubscriptionReader {
         }
     }
 
-    /// Counts it as present, from when whatever is published because of that reaches it.
+    /// Makes its tags present. From now on it receives what is published in reply to that.
     fn arrive(&mut self) {
         if self.arriving.is_empty() {
             return;
@@ -165,8 +167,7 @@ impl SubscriptionReader {
         telling.next().map(|options| &options.position_event)
     }
 
-    /// The event that tells its client where it is, which then is told; `None` if it is not to be, or is nowhere
-    /// yet.
+    /// The event that tells its client the position, which counts as told then. `None` if there is nothing to tell.
     fn position_frame(&self) -> Option<Frame> {
         self.take_position(|id| Some(position_frame(self.position_event()?, id)))
     }
@@ -177,11 +178,11 @@ impl SubscriptionReader {
             .has_position_to_tell()
             .then(|| self.subscriber.id())
             .flatten()?;
-        self.subscriber.client.told.set(Told::All);
+        self.subscriber.known_position.told.set(Told::Current);
         frame(&id)
     }
 
-    /// What is due on a stream that looks after its keep-alives itself: the position, after so much silence.
+    /// The position that is due after so much silence, for a stream that sends its own keep-alives.
     pub(super) fn due_position(&self, after: Duration) -> Option<Frame> {
         if self.subscriber.has_position_to_tell()
             && self.worker.keep_alive_due(&self.subscriber, after, false)
@@ -199,7 +200,7 @@ impl Drop for SubscriptionReader {
 }
 
 impl Source for SubscriptionReader {
-    fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<SourceResult> {
         let mark = self.fill_limit();
         self.poll(&mut LimitedBuffer { buffer, mark }, cx)
     }
@@ -222,22 +223,22 @@ impl Source for SubscriptionReader {
 
     fn fill_limit(&self) -> usize {
         if self.subscriber.is_handed_over() {
-            HANDED_OVER_PORTION
+            HANDED_OVER_LIMIT
         } else {
-            PORTION
+            DISPATCHER_LIMIT
         }
     }
 
     fn chunk_limit(&self) -> Option<usize> {
         // A connection that was handed over keeps no buffer.
-        (!self.subscriber.is_handed_over()).then_some(PORTION)
+        (!self.subscriber.is_handed_over()).then_some(DISPATCHER_LIMIT)
     }
 
     fn is_handed_over(&self) -> bool {
         self.subscriber.is_handed_over()
     }
 
-    fn owner(&self) -> Option<Rc<dyn ConnectionOwner>> {
+    fn driver(&self) -> Option<Rc<dyn StreamDriver>> {
         Some(Rc::clone(&self.subscriber) as _)
     }
 
@@ -253,7 +254,7 @@ impl Source for SubscriptionReader {
     fn stop_at_current_head(&mut self) -> bool {
         for reader in &mut self.topics {
             if reader.stop_at.is_none() {
-                let known = self.worker.state.log.stats(&reader.topic.name);
+                let known = self.worker.hub.log.stats(&reader.topic.name);
                 reader.stop_at = Some(known.map_or(0, |stats| stats.head));
             }
         }

@@ -1,6 +1,6 @@
 //! What all workers share.
 
-mod topic_table;
+mod known_topics;
 
 use std::{
     collections::HashMap,
@@ -11,12 +11,12 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use sse_actix_core::{AppendError, ClusterMessage, Log, LogError, TopicName, Watch, Watchers};
+use sse_actix_core::{AppendError, ClusterMessage, Log, LogError, OnceStats, TopicName, Watch, Watchers};
 
-use self::topic_table::TopicTable;
+use self::known_topics::KnownTopics;
 #[cfg(feature = "metrics")]
 use super::figures::PatternFigures;
 use super::{
@@ -36,10 +36,10 @@ pub(super) struct HubShared {
     pub(super) limits: Arc<Limits>,
     pub(super) tags: TagIndex,
     pub(super) counters: Counters,
-    topics: RwLock<TopicTable<TopicName, Arc<TopicState>>>,
+    topics: RwLock<KnownTopics<TopicName, Arc<TopicState>>>,
     /// How many interruptions of the log were told so far.
     #[cfg(feature = "metrics")]
-    pub(super) told_interruptions: AtomicU64,
+    pub(super) reported_interruptions: AtomicU64,
     /// The last [`HubHandle`] is gone.
     is_closed: AtomicBool,
     /// The workers, which look at `is_closed` when they are woken.
@@ -79,12 +79,15 @@ pub(super) struct TopicState {
     pub(super) figures: Arc<PatternFigures>,
     /// Each reader that cannot read says so, twice a second.
     read_errors: LogLimit,
+    /// Each publish with a key may find that others were pushed out.
+    cut_windows: LogLimit,
 }
 
 /// What became of a topic's events on this node.
 #[derive(Debug, Default)]
 pub(super) struct EventCounts {
     published: AtomicU64,
+    repeated: AtomicU64,
     pub(super) delivered: AtomicU64,
     gaps: AtomicU64,
 }
@@ -105,7 +108,7 @@ impl HubShared {
             counters: Counters::default(),
             topics: RwLock::default(),
             #[cfg(feature = "metrics")]
-            told_interruptions: AtomicU64::new(0),
+            reported_interruptions: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             workers: Watchers::default(),
         }
@@ -143,6 +146,7 @@ impl HubShared {
             #[cfg(feature = "metrics")]
             figures: self.settings.patterns.figures_for(name),
             read_errors: LogLimit::new(),
+            cut_windows: LogLimit::new(),
         }
     }
 
@@ -157,11 +161,11 @@ impl HubShared {
         match message {
             ClusterMessage::Revoked { tag, within } => {
                 let streams = self.tags.revoke_older(&tag, within);
-                self.evicted(Eviction::Revoked, streams as u64);
+                self.count_evictions(Eviction::Revoked, streams as u64);
             }
             ClusterMessage::RevokedUnknown => {
                 let streams = self.tags.reauthenticate_all();
-                self.evicted(Eviction::Revoked, streams as u64);
+                self.count_evictions(Eviction::Revoked, streams as u64);
                 tracing::warn!(
                     target: "sse_actix", streams,
                     "what other nodes have revoked is not known; all streams with a tag end, to be allowed anew"
@@ -181,10 +185,10 @@ impl HubShared {
     }
 
     /// Counts streams that the hub has ended.
-    pub(super) fn evicted(&self, reason: Eviction, streams: u64) {
-        self.counters.evicted(reason, streams);
+    pub(super) fn count_evictions(&self, reason: Eviction, streams: u64) {
+        self.counters.count_evictions(reason, streams);
         #[cfg(feature = "metrics")]
-        super::figures::evicted(reason, streams);
+        super::figures::count_evictions(reason, streams);
     }
 
     pub(super) fn stats(&self) -> HubStats {
@@ -212,6 +216,13 @@ impl TopicState {
         self.figures.published(took);
         #[cfg(not(feature = "metrics"))]
         let _ = took;
+    }
+
+    /// Counts an event that the log had already taken.
+    pub(super) fn count_repeated(&self) {
+        self.events.repeated.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        self.figures.repeated();
     }
 
     pub(super) fn count_not_published(&self, error: &AppendError) {
@@ -244,13 +255,36 @@ impl TopicState {
         );
     }
 
+    /// Warns if the log remembers this topic's keys for a shorter time than it is to.
+    pub(super) fn log_cut_window(&self, log: &dyn Log, now: SystemTime) {
+        let window = self.options.retention.once_window();
+        let Some(stats) = log.stats(&self.name) else {
+            return;
+        };
+        let reach = stats.once.reach(window, now);
+        if reach >= window.age() {
+            return;
+        }
+        if let Some(left_out) = self.cut_windows.take() {
+            tracing::warn!(
+                target: "sse_actix", topic = self.name.as_str(), ?reach, age = ?window.age(), keys = stats.once.keys, left_out,
+                "idempotency keys are pushed out before their time; a publisher that repeats later publishes twice. \
+                 Raise `max_keys` of the topic's window, or the log's bound, or publish less with keys"
+            );
+        }
+    }
+
     fn stats(&self, state: &HubShared) -> TopicStats {
+        let log = state.log.stats(&self.name);
+        let once = log.map_or(OnceStats::default(), |log| log.once);
         TopicStats {
             name: self.name.clone(),
             subscribers: self.subscribers.load(Ordering::Relaxed),
             published: self.events.published.load(Ordering::Relaxed),
+            repeated: self.events.repeated.load(Ordering::Relaxed),
             delivered: self.events.delivered.load(Ordering::Relaxed),
-            log: state.log.stats(&self.name),
+            log,
+            once_reach: once.reach(self.options.retention.once_window(), SystemTime::now()),
             lag: self.lag(),
             gaps: self.events.gaps.load(Ordering::Relaxed),
             evictions: self.counters.evictions(),
@@ -259,7 +293,7 @@ impl TopicState {
 }
 
 impl Counters {
-    pub(super) fn evicted(&self, reason: Eviction, streams: u64) {
+    pub(super) fn count_evictions(&self, reason: Eviction, streams: u64) {
         if let Some(counter) = self.0.get(reason as usize) {
             counter.fetch_add(streams, Ordering::Relaxed);
         }

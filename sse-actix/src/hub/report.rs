@@ -41,7 +41,7 @@ fn report() {
     for hub in &hubs {
         let health = hub.log.health();
         let before = hub
-            .told_interruptions
+            .reported_interruptions
             .fetch_max(health.interruptions, Ordering::Relaxed);
         INTERRUPTIONS.fetch_add(health.interruptions.saturating_sub(before), Ordering::Relaxed);
         is_ready &= health.reachable;
@@ -68,6 +68,7 @@ fn report() {
         let topic = || figures.pattern.clone();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         counter!("sse_hub_published_events_total", "topic" => topic()).absolute(read(&figures.published));
+        counter!("sse_hub_repeated_publishes_total", "topic" => topic()).absolute(read(&figures.repeated));
         counter!("sse_hub_gaps_total", "topic" => topic()).absolute(read(&figures.gaps));
         for (outcome, events) in [("refused", &figures.refused), ("unknown", &figures.unknown)] {
             counter!("sse_hub_publish_failures_total", "topic" => topic(), "outcome" => outcome)

@@ -1,8 +1,28 @@
+use std::time::Duration;
+
 use sse_actix_core::{LogHealth, LogStats, TopicName};
 
 use crate::lifecycle::control::Cause;
 
 /// What a hub does at present, as [`Hub::stats`](crate::Hub::stats) returns it.
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use actix_web::test::TestRequest;
+/// use sse_actix::{Hub, test::respond};
+///
+/// let hub = Hub::new()?;
+/// let mut stream = respond(hub.subscribe("news"), TestRequest::get());
+/// hub.topic("news").publish("hello").await?;
+/// stream.next().await;
+///
+/// let stats = hub.stats();
+/// assert!(stats.log.reachable);
+/// assert_eq!((stats.streams, stats.evictions.stalled, stats.turned_away.streams), (1, 0, 0));
+/// let news = stats.topic("news").unwrap();
+/// assert_eq!((news.subscribers, news.published, news.gaps), (1, 1, 0));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HubStats {
@@ -29,7 +49,7 @@ impl HubStats {
     }
 }
 
-/// One topic's figures.
+/// One topic's figures. See [`HubStats`]'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicStats {
@@ -37,8 +57,13 @@ pub struct TopicStats {
     pub name: TopicName,
     /// Streams that read it.
     pub subscribers: usize,
-    /// Events published here.
+    /// Events published here. One that is published again with the same [key](crate::Topic::once) is counted once.
     pub published: u64,
+    /// How often an event was published again here, with a key that the log had.
+    pub repeated: u64,
+    /// How far back its window of [idempotency keys](crate::Topic::once) reaches: as far as its time, unless another bound
+    /// cuts it.
+    pub once_reach: Duration,
     /// Events handed to streams here; up to a second old.
     pub delivered: u64,
     /// What the log keeps of it, the oldest kept event among it; `None` if nothing was ever kept.
@@ -51,7 +76,7 @@ pub struct TopicStats {
     pub evictions: Evictions,
 }
 
-/// Why streams were ended by the hub. A stream that reads several topics counts for each.
+/// Why streams were ended by the hub. A stream that reads several topics counts for each. See [`HubStats`]'s example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evictions {
@@ -69,7 +94,7 @@ pub struct Evictions {
     pub failed: u64,
 }
 
-/// Requests beyond a limit.
+/// Requests beyond a limit. See [`HubStats`]'s example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TurnedAway {

@@ -1,5 +1,6 @@
 mod begin;
 mod error;
+mod options;
 mod renewal;
 mod responder;
 pub(super) mod selection;
@@ -15,13 +16,10 @@ use std::{
 
 use actix_web::{
     HttpRequest,
-    http::{
-        Method,
-        header::{HeaderMap, HeaderName, HeaderValue},
-    },
+    http::{Method, header::HeaderMap},
 };
 use serde::de::DeserializeOwned;
-use sse_actix_core::{Entry, EventId, KeepAlive, Positions, Retry};
+use sse_actix_core::{Entry, EventId, Positions};
 
 pub use self::error::{CombineError, ForeignId};
 use self::{
@@ -29,11 +27,7 @@ use self::{
     selection::{Filter, Snapshot, TopicSelection},
 };
 use super::{Hub, reader::SubscriptionReader};
-use crate::{
-    extract::LastEventId,
-    lifecycle::control::StreamControl,
-    stream::options::{Reconnection, StreamOptions},
-};
+use crate::{extract::LastEventId, lifecycle::control::StreamControl, stream::options::StreamOptions};
 
 /// A topic, or several, as a stream: a [`Responder`](actix_web::Responder), or a [`Stream`](futures_core::Stream) of
 /// [`Frame`](crate::Frame)s inside
@@ -153,6 +147,17 @@ impl Subscription {
     }
 
     /// Goes on after this id instead of the one that the request brings.
+    ///
+    /// ```
+    /// use actix_web::web;
+    /// use sse_actix::{Hub, LastEventId, Subscription};
+    ///
+    /// async fn news(hub: web::Data<Hub>, last: LastEventId) -> Subscription {
+    ///     // A client of the old server brings ids that this log does not know: it begins anew.
+    ///     let news = hub.subscribe("news");
+    ///     if last.is_unknown() { news } else { news.resume(last) }
+    /// }
+    /// ```
     pub fn resume(mut self, last: LastEventId) -> Self {
         self.request.last = Some(last);
         self
@@ -179,6 +184,21 @@ impl Subscription {
     /// A client is not shown the events that are hidden from it, but its position moves past them: with the next
     /// keep-alive it is told so ([`positions`](Self::positions)). If it comes back when retention has taken events
     /// after the position that it knows, it is told of a gap of unknown size, even if none of them was for it.
+    ///
+    /// ```
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use actix_web::test::TestRequest;
+    /// use sse_actix::{Hub, test::respond};
+    ///
+    /// let hub = Hub::new()?;
+    /// let high = hub.subscribe("prices").filter(|price: &f64| *price > 100.0);
+    /// let mut stream = respond(high, TestRequest::get());
+    /// for price in [99.5, 100.5] {
+    ///     hub.topic("prices").publish(&price).await?;
+    /// }
+    /// assert_eq!(stream.next().await.unwrap().data, "100.5");
+    /// # Ok(()) }
+    /// ```
     pub fn filter<T>(self, shows: impl Fn(&T) -> bool + 'static) -> Self
     where
         T: DeserializeOwned + Send + Sync + 'static,
@@ -188,6 +208,20 @@ impl Subscription {
 
     /// Only the events whose name `shows` says yes to; `None` is an event without one. Otherwise as
     /// [`filter`](Self::filter).
+    ///
+    /// ```
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use actix_web::test::TestRequest;
+    /// use sse_actix::{Event, Hub, test::respond};
+    ///
+    /// let hub = Hub::new()?;
+    /// let ticks = hub.subscribe("prices").filter_names(|name| name == Some("tick"));
+    /// let mut stream = respond(ticks, TestRequest::get());
+    /// hub.raw("prices").publish(Event::data("closed").event("status")).await?;
+    /// hub.raw("prices").publish(Event::data("101.5").event("tick")).await?;
+    /// assert_eq!(stream.next().await.unwrap().data, "101.5");
+    /// # Ok(()) }
+    /// ```
     pub fn filter_names(self, shows: impl Fn(Option<&str>) -> bool + 'static) -> Self {
         self.filter_entries(move |entry| shows(entry.name()))
     }
@@ -205,6 +239,20 @@ impl Subscription {
     /// Events carry the time at which the log took them, to the millisecond, so `time` counts to the millisecond too. What
     /// is published while the stream is open is not older than a `time` that has passed when it opens, whatever the clock
     /// does meanwhile.
+    ///
+    /// ```
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::{Duration, SystemTime};
+    /// use actix_web::test::TestRequest;
+    /// use sse_actix::{Hub, test::respond};
+    ///
+    /// let hub = Hub::new()?;
+    /// hub.topic("news").publish("hello").await?;
+    /// let last_minute = SystemTime::now() - Duration::from_secs(60);
+    /// let mut stream = respond(hub.subscribe("news").history(10).since(last_minute), TestRequest::get());
+    /// assert_eq!(stream.next().await.unwrap().data, "\"hello\"");
+    /// # Ok(()) }
+    /// ```
     pub fn since(mut self, time: SystemTime) -> Self {
         for selection in &mut self.selections {
             selection.options().hide_before(time);
@@ -286,13 +334,26 @@ impl Subscription {
     }
 
     /// Tags its stream, as [`Hub::admit`] does, from when it begins: for presence and limits. For
-    /// revocation, admit the request before you check its credential.
+    /// revocation, admit the request before you check its credential. See [`Presence`](crate::Presence)'s example.
     pub fn tag(mut self, tag: impl Into<Box<str>>) -> Self {
         self.tags.push(tag.into());
         self
     }
 
     /// Ends the stream when its credential expires. The client reconnects and must authenticate again.
+    ///
+    /// ```
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::{Duration, SystemTime};
+    /// use actix_web::test::TestRequest;
+    /// use sse_actix::{Hub, test::respond};
+    ///
+    /// let hub = Hub::new()?;
+    /// let expired = hub.subscribe("news").max_age(Duration::from_secs(3_600)).valid_until(SystemTime::UNIX_EPOCH);
+    /// assert!(respond(expired, TestRequest::get()).collect().await.is_empty());
+    /// assert_eq!(hub.stats().evictions.expired, 1);
+    /// # Ok(()) }
+    /// ```
     pub fn valid_until(mut self, time: SystemTime) -> Self {
         self.lifetime.valid_until = earlier(self.lifetime.valid_until, Some(time));
         self
@@ -302,57 +363,6 @@ impl Subscription {
     /// [`HubBuilder::max_age`](crate::HubBuilder::max_age).
     pub fn max_age(mut self, age: Duration) -> Self {
         self.lifetime.max_age = Some(age);
-        self
-    }
-
-    /// As [`Sse::keep_alive`](crate::Sse::keep_alive).
-    pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
-        self.options.keep_alive = keep_alive;
-        self
-    }
-
-    /// As [`Sse::retry`](crate::Sse::retry).
-    pub fn retry(mut self, retry: impl Into<Retry>) -> Self {
-        self.options.retry = Reconnection::Chosen(retry.into());
-        self
-    }
-
-    /// As [`Sse::no_retry`](crate::Sse::no_retry).
-    pub fn no_retry(mut self) -> Self {
-        self.options.retry = Reconnection::Off;
-        self
-    }
-
-    /// As [`Sse::plain`](crate::Sse::plain). A plain subscription tells no position and no gap: it is aborted where
-    /// events are lost, after the gap's event if [that was given a name](crate::TopicOptions::gap_event), and
-    /// at once by a shutdown, since it has no end of its own. Beyond a limit of the hub it is answered 429 or, for
-    /// [`max_streams`](crate::HubBuilder::max_streams), 503, with `Retry-After`.
-    pub fn plain(mut self, plain: bool) -> Self {
-        self.options = self.options.plain(plain);
-        self
-    }
-
-    /// Whether the client is told where it is by an event of its own, [`sse-position`](crate::POSITION_EVENT),
-    /// where no other event does: once at the beginning, and with the next keep-alive after events were published
-    /// that it is not shown. Without it, a client that loses its connection before its first event misses what is
-    /// published until it is back. Default: it is told. See also
-    /// [`TopicOptions::positions`](crate::TopicOptions::positions).
-    pub fn positions(mut self, told: bool) -> Self {
-        self.positions = told;
-        self
-    }
-
-    /// As [`Sse::compress`](crate::Sse::compress).
-    pub fn compress(mut self) -> Self {
-        self.options.compress = true;
-        self
-    }
-
-    /// As [`Sse::header`](crate::Sse::header).
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers
-            .get_or_insert_with(HeaderMap::new)
-            .append(name, value);
         self
     }
 }

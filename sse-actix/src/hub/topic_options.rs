@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sse_actix_core::{EventName, GAP_EVENT, IntoEventName, Keep, POSITION_EVENT, Retention};
+use sse_actix_core::{EventName, GAP_EVENT, IntoEventName, Keep, OnceWindow, POSITION_EVENT, Retention};
 
 use super::error::HubError;
 
@@ -10,6 +10,32 @@ use super::error::HubError;
 ///
 /// Three modes: [`log`](Self::log) keeps every event, [`latest`](Self::latest) the newest of each key,
 /// [`transient`](Self::transient) none for those who come back.
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use actix_web::test::TestRequest;
+/// use sse_actix::{Hub, OnGap, TopicOptions, test::respond};
+///
+/// let options = TopicOptions::log()
+///     .max_events(500)
+///     .max_bytes(1024 * 1024)
+///     .max_age(Duration::from_secs(600))
+///     .event("tick")
+///     .on_gap(OnGap::End)
+///     .gap_event("missed")
+///     .position_event("at")
+///     .positions(false);
+/// let hub = Hub::builder()
+///     .topic("prices", options)
+///     .topic("status", TopicOptions::latest())
+///     .topic("cursor", TopicOptions::transient())
+///     .build()?;
+/// let mut stream = respond(hub.subscribe("prices"), TestRequest::get());
+/// hub.topic("prices").publish(&101.5).await?;
+/// assert_eq!(stream.next().await.unwrap().event, "tick");
+/// # Ok(()) }
+/// ```
 #[must_use = "options do nothing until a hub is built with them"]
 #[derive(Debug, Clone)]
 pub struct TopicOptions {
@@ -22,7 +48,7 @@ pub struct TopicOptions {
     pub(super) position_event: EventName,
 }
 
-/// What happens to a reader that cannot be given everything.
+/// What happens to a reader that cannot be given everything. See [`TopicOptions`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnGap {
     /// It receives an `sse-gap` event, and what is kept.
@@ -84,6 +110,23 @@ impl TopicOptions {
     /// How old they may become. Default: an hour; of [`latest`](Self::latest), a day.
     pub const fn max_age(mut self, age: Duration) -> Self {
         self.retention = self.retention.max_age(age);
+        self
+    }
+
+    /// For how long the keys of events that are published [once](crate::Topic::once) are remembered, whatever becomes of the
+    /// events. Default: ten minutes, and 100,000 keys.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_actix::{OnceWindow, TopicOptions};
+    ///
+    /// let orders = TopicOptions::log().once_within(OnceWindow::new().max_age(Duration::from_secs(3_600)));
+    /// # let hub = sse_actix::Hub::builder().topic("orders", orders).build()?;
+    /// # assert_eq!(hub.raw("orders").name().as_str(), "orders");
+    /// # Ok::<(), sse_actix::HubError>(())
+    /// ```
+    pub const fn once_within(mut self, window: OnceWindow) -> Self {
+        self.retention = self.retention.once_within(window);
         self
     }
 

@@ -30,7 +30,7 @@ use tokio::{
 
 pub(super) use self::{
     subscriber::{Subscriber, Told, TopicCursor},
-    topic::PAUSE,
+    topic::READ_RETRY_PAUSE,
 };
 use self::{
     timers::Schedule,
@@ -50,11 +50,11 @@ thread_local! {
 /// readers get its next event in the same write.
 const SLICE: usize = 64;
 
-/// The message that the last hub is gone. No topic has this key.
+/// The key of the bell that rings when the last hub is gone. No topic has it.
 const CLOSING: usize = usize::MAX;
 
 /// How many messages the worker takes before it looks at topics and timers.
-const MESSAGES: usize = 1_024;
+const MESSAGES_PER_TURN: usize = 1_024;
 
 /// Readers that have not read the newest entries.
 type DueSubscribers = SmallVec<[Rc<Subscriber>; SLICE]>;
@@ -63,12 +63,13 @@ type DueSubscribers = SmallVec<[Rc<Subscriber>; SLICE]>;
 const TICK: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {
-    pub(super) state: Arc<HubShared>,
+    pub(super) hub: Arc<HubShared>,
     id: u64,
     topics: Topics,
     mailbox: Mailbox,
     schedule: Schedule,
-    readers: Cell<usize>,
+    /// How many cursors its subscribers have in all.
+    cursors: Cell<usize>,
     #[expect(dead_code, reason = "held for its drop")]
     closing: Watch,
     task_waker: Cell<Option<Waker>>,
@@ -87,71 +88,74 @@ struct Topics {
 
 impl Worker {
     /// This thread's worker of a hub; `None` where no task can be spawned on this thread.
-    pub(super) fn of(state: &Arc<HubShared>) -> Option<Rc<Self>> {
-        let known = WORKERS.with_borrow(|workers| workers.get(&state.id).cloned());
-        known.or_else(|| Self::start(state))
+    pub(super) fn of(hub: &Arc<HubShared>) -> Option<Rc<Self>> {
+        let known = WORKERS.with_borrow(|workers| workers.get(&hub.id).cloned());
+        known.or_else(|| Self::start(hub))
     }
 
-    fn start(state: &Arc<HubShared>) -> Option<Rc<Self>> {
+    fn start(hub: &Arc<HubShared>) -> Option<Rc<Self>> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         if !may_spawn() {
             return None;
         }
         let mailbox = Mailbox::new();
         let worker = Rc::new(Self {
-            closing: state.watch_closing(Waker::from(mailbox.bell(CLOSING))),
-            state: Arc::clone(state),
+            closing: hub.watch_closing(Waker::from(mailbox.bell(CLOSING))),
+            hub: Arc::clone(hub),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             topics: Topics::default(),
             mailbox,
             schedule: Schedule::new(),
-            readers: Cell::new(0),
+            cursors: Cell::new(0),
             task_waker: Cell::new(None),
             scratch: Cell::default(),
         });
-        WORKERS.with_borrow_mut(|workers| workers.insert(state.id, Rc::clone(&worker)));
-        let leaving = WorkerRegistration(Rc::clone(&worker));
+        WORKERS.with_borrow_mut(|workers| workers.insert(hub.id, Rc::clone(&worker)));
+        let registration = WorkerRegistration(Rc::clone(&worker));
         let task = async move {
             let mut timer = Box::pin(tokio::time::sleep(TICK));
-            // It ends its turns by itself. Out of its budget, no socket would take what it writes.
+            // The task yields by itself. With tokio's budget for a task, sockets would refuse writes once that is used up.
             unconstrained(poll_fn(|cx| {
-                let poll = AssertUnwindSafe(|| leaving.0.poll_task(timer.as_mut(), cx));
+                let poll = AssertUnwindSafe(|| registration.0.poll_task(timer.as_mut(), cx));
                 catch_unwind(poll).unwrap_or_else(|panic| {
-                    leaving.0.fail(panic_message(&*panic));
+                    registration.0.fail(panic_message(&*panic));
                     Poll::Ready(())
                 })
             }))
             .await;
         };
-        // A task of a runtime of many threads may poll a subscription by hand, and cannot spawn here.
+        // It panics where a task of a multi-threaded runtime polls a subscription by hand.
         catch_unwind(AssertUnwindSafe(|| spawn_local(task))).ok()?;
         Some(worker)
     }
 
     /// Registers a subscriber with one of its topics, before it reads from it.
-    pub(super) fn join(&self, subscriber: &Rc<Subscriber>, part: usize, topic: &Arc<TopicState>) {
+    pub(super) fn join(&self, subscriber: &Rc<Subscriber>, topic_index: usize, topic: &Arc<TopicState>) {
         let mut topics = self.topics.by_key.borrow_mut();
         let known = self.topics.keys.borrow().get(&topic.name).copied();
         let key = known.unwrap_or_else(|| {
             let entry = topics.vacant_entry();
             let key = entry.key();
             let bell = self.mailbox.bell(key);
-            self.state.log.prepare(&topic.name, &topic.options.retention);
+            self.hub.log.prepare(&topic.name, &topic.options.retention);
             let watch = self
-                .state
+                .hub
                 .log
                 .watch(&topic.name, Waker::from(bell), SystemTime::now());
             entry.insert(WorkerTopic::new(topic, watch));
             self.topics.keys.borrow_mut().insert(topic.name.clone(), key);
             key
         });
-        if let (Some(local), Some(cursor)) = (topics.get_mut(key), subscriber.cursors.get(part)) {
+        if let (Some(worker_topic), Some(cursor)) = (topics.get_mut(key), subscriber.cursors.get(topic_index))
+        {
             cursor.key.set(key);
-            cursor
-                .slot
-                .set(Some(local.readers.insert((Rc::clone(subscriber), part))));
-            self.readers.set(self.readers.get() + 1);
-            if self.readers.get() == 1 {
+            cursor.slot.set(Some(
+                worker_topic
+                    .subscribers
+                    .insert((Rc::clone(subscriber), topic_index)),
+            ));
+            self.cursors.set(self.cursors.get() + 1);
+            if self.cursors.get() == 1 {
                 self.wake_task();
             }
         }
@@ -159,31 +163,31 @@ impl Worker {
 
     /// Removes a subscriber from all its topics, and gives back its permit and presence.
     pub(super) fn leave(&self, subscriber: &Subscriber) {
-        subscriber.turn.over.set(true);
+        subscriber.poll_state.over.set(true);
         self.unschedule(subscriber);
         for cursor in &subscriber.cursors {
             let Some(slot) = cursor.slot.take() else { continue };
             let mut topics = self.topics.by_key.borrow_mut();
-            let Some(local) = topics.get_mut(cursor.key.get()) else {
+            let Some(worker_topic) = topics.get_mut(cursor.key.get()) else {
                 continue;
             };
-            let reader = local.readers.try_remove(slot);
+            let removed = worker_topic.subscribers.try_remove(slot);
             if cursor.is_counted.take() {
-                local.state.subscribers.fetch_sub(1, Ordering::Relaxed);
+                worker_topic.topic.subscribers.fetch_sub(1, Ordering::Relaxed);
             }
-            self.readers.set(self.readers.get() - 1);
+            self.cursors.set(self.cursors.get() - 1);
             let mut gone = None;
-            if local.readers.is_empty() {
-                local.tell(self);
-                self.topics.keys.borrow_mut().remove(&local.state.name);
+            if worker_topic.subscribers.is_empty() {
+                worker_topic.report_figures(self);
+                self.topics.keys.borrow_mut().remove(&worker_topic.topic.name);
                 gone = topics.try_remove(cursor.key.get());
             }
-            // What they own may be anything, so it goes without the borrow.
+            // Dropping them may run any code, so nothing is borrowed then.
             drop(topics);
-            drop((reader, gone));
+            drop((removed, gone));
         }
         drop((subscriber.permit.take(), subscriber.presence.take()));
-        if self.readers.get() == 0 && self.state.is_closed() {
+        if self.cursors.get() == 0 && self.hub.is_closed() {
             self.wake_task();
         }
     }
@@ -203,16 +207,16 @@ impl Worker {
     pub(super) fn reader_reached_head(&self, cursor: &TopicCursor, position: Position) {
         let mut topics = self.topics.by_key.borrow_mut();
         let key = cursor.key.get();
-        if let Some(local) = topics.get_mut(key)
+        if let Some(worker_topic) = topics.get_mut(key)
             // A window of an old epoch begins anew, too. Otherwise this reader would always be behind it.
-            && local.window.head().is_none_or(|head| head.epoch != position.epoch)
+            && worker_topic.window.head().is_none_or(|head| head.epoch != position.epoch)
         {
-            // Readers that wait in the earlier life must be woken, to find out.
-            local.next_to_wake = local.window.head().map(|_| 0);
-            local.window.begin(position);
+            // Readers of the earlier epoch must be woken, to notice the change.
+            worker_topic.next_to_wake = worker_topic.window.head().map(|_| 0);
+            worker_topic.window.begin(position);
             // It may have grown since it was read.
-            local.has_new_entries = true;
-            self.activate(local, key);
+            worker_topic.has_new_entries = true;
+            self.activate(worker_topic, key);
             self.wake_task();
         }
     }
@@ -220,15 +224,17 @@ impl Worker {
     /// Ends a subscriber's stream so that its client comes back, and frees what it holds at once, even if it is never
     /// polled again.
     pub(super) fn evict(&self, subscriber: &Rc<Subscriber>, reason: Eviction) {
-        if subscriber.turn.over.get() {
+        if subscriber.poll_state.over.get() {
             return;
         }
-        self.state.evicted(reason, 1);
+        self.hub.count_evictions(reason, 1);
         for cursor in &subscriber.cursors {
-            self.with_topic(cursor, |local| local.state.counters.evicted(reason, 1));
+            self.with_topic(cursor, |worker_topic| {
+                worker_topic.topic.counters.count_evictions(reason, 1);
+            });
         }
         if let Some(control) = &subscriber.control {
-            // Not all at once.
+            // Random, so that clients do not come back all at once.
             let retry = Duration::from_millis(fastrand::u64(1_000..=5_000));
             control.send_away(Retry::from(retry), reason.cause());
         }
@@ -243,9 +249,9 @@ impl Worker {
         }
     }
 
-    fn activate(&self, local: &mut WorkerTopic, key: usize) {
-        if !local.is_queued {
-            local.is_queued = true;
+    fn activate(&self, worker_topic: &mut WorkerTopic, key: usize) {
+        if !worker_topic.is_queued {
+            worker_topic.is_queued = true;
             self.topics.active.borrow_mut().push_back(key);
         }
     }
@@ -254,16 +260,16 @@ impl Worker {
         self.task_waker.set(Some(cx.waker().clone()));
         // Bounded: a publisher that never pauses rings again as soon as its message was taken.
         let mut messages = 0;
-        while messages < MESSAGES
+        while messages < MESSAGES_PER_TURN
             && let Poll::Ready(key) = self.mailbox.poll_next(cx)
         {
             messages += 1;
-            if let Some(local) = self.topics.by_key.borrow_mut().get_mut(key) {
-                local.has_new_entries = true;
-                self.activate(local, key);
+            if let Some(worker_topic) = self.topics.by_key.borrow_mut().get_mut(key) {
+                worker_topic.has_new_entries = true;
+                self.activate(worker_topic, key);
             }
         }
-        let mut go_on = self.poll_time(timer.as_mut(), cx) || messages == MESSAGES;
+        let mut has_more = self.poll_time(timer.as_mut(), cx) || messages == MESSAGES_PER_TURN;
 
         let mut due = DueSubscribers::new();
         let active = self.topics.active.borrow().len();
@@ -272,34 +278,37 @@ impl Worker {
                 break;
             };
             let mut topics = self.topics.by_key.borrow_mut();
-            let Some(local) = topics.get_mut(key) else {
+            let Some(worker_topic) = topics.get_mut(key) else {
                 continue;
             };
-            local.is_queued = false;
-            let step = local.step(self, &mut due, cx);
+            worker_topic.is_queued = false;
+            let step = worker_topic.step(self, &mut due, cx);
             if step != StepResult::Done {
-                self.activate(local, key);
+                self.activate(worker_topic, key);
             }
-            go_on |= step == StepResult::Again;
+            has_more |= step == StepResult::Again;
             if due.len() >= SLICE {
                 break;
             }
         }
-        // Whatever is around their bodies may publish, subscribe or end streams, so nothing is borrowed here.
+        // Middleware around their bodies may publish, subscribe or end streams, so nothing is borrowed here.
         self.schedule.now.set(Some(self.clock()));
-        let driven: SmallVec<[_; SLICE]> = due.iter().map(|subscriber| subscriber.connection()).collect();
+        let driven: SmallVec<[_; SLICE]> = due
+            .iter()
+            .map(|subscriber| subscriber.driven_connection())
+            .collect();
         for connection in driven.iter().flatten() {
-            let _ = catch_unwind(AssertUnwindSafe(|| connection.fetch()));
+            let _ = catch_unwind(AssertUnwindSafe(|| connection.prefetch()));
         }
         for (subscriber, connection) in due.iter().zip(driven) {
-            subscriber.go_on(connection.as_deref(), self.now());
+            subscriber.drive_or_wake(connection.as_deref(), self.now());
         }
         self.schedule.now.set(None);
-        if go_on {
+        if has_more {
             // Yields after the woken readers, and after the mailbox was emptied.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
         }
-        if self.readers.get() == 0 && self.state.is_closed() {
+        if self.cursors.get() == 0 && self.hub.is_closed() {
             return Poll::Ready(());
         }
         Poll::Pending
@@ -314,7 +323,9 @@ impl Worker {
         self.schedule.now.set(None);
         let readers: Vec<_> = {
             let topics = self.topics.by_key.borrow();
-            let readers = topics.iter().flat_map(|(_, local)| local.readers.iter());
+            let readers = topics
+                .iter()
+                .flat_map(|(_, worker_topic)| worker_topic.subscribers.iter());
             readers
                 .map(|(_, (subscriber, _))| Rc::clone(subscriber))
                 .collect()
@@ -337,9 +348,9 @@ impl Worker {
         let registered = WORKERS.try_with(|workers| {
             let mut workers = workers.try_borrow_mut().ok()?;
             let is_this = workers
-                .get(&self.state.id)
+                .get(&self.hub.id)
                 .is_some_and(|worker| worker.id == self.id);
-            is_this.then(|| workers.remove(&self.state.id))
+            is_this.then(|| workers.remove(&self.hub.id))
         });
         drop(registered);
     }
@@ -351,7 +362,8 @@ fn may_spawn() -> bool {
     actix_web::rt::System::try_current().is_some() || tokio::task::try_id().is_some()
 }
 
-/// The hold of a worker's task on the worker: when the runtime ends, the thread may get another.
+/// Held by the worker's task. When the runtime ends and drops the task, this unregisters the worker, so that the thread can
+/// start another.
 struct WorkerRegistration(Rc<Worker>);
 
 impl Drop for WorkerRegistration {

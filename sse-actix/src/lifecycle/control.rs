@@ -152,6 +152,17 @@ impl WeakControl {
 
 impl StreamControl {
     /// The handle of the stream that answers `request`, the same for every call.
+    ///
+    /// ```
+    /// use actix_web::test::TestRequest;
+    /// use sse_actix::StreamControl;
+    ///
+    /// let request = TestRequest::default().to_http_request();
+    /// let stream = StreamControl::of(&request);
+    /// stream.tag("user:42");
+    /// assert!(StreamControl::of(&request).has_tag("user:42"));
+    /// assert_eq!(StreamControl::of(&request).id(), stream.id());
+    /// ```
     pub fn of(request: &impl HttpMessage) -> Self {
         let known = request.extensions().get::<Self>().cloned();
         known.unwrap_or_else(|| {
@@ -201,6 +212,24 @@ impl StreamControl {
     }
 
     /// Ends the stream, once it has delivered what it was given. Once final, it stays final.
+    ///
+    /// ```
+    /// use actix_web::{App, test::{TestRequest, init_service}, web};
+    /// use sse_actix::{Ending, StreamControl, sse_stream, test};
+    ///
+    /// #[sse_stream]
+    /// async fn once(stream: StreamControl) {
+    ///     emit!("hello");
+    ///     stream.end(Ending::Final);
+    ///     std::future::pending::<()>().await;
+    /// }
+    ///
+    /// # #[actix_web::main] async fn main() {
+    /// let app = init_service(App::new().route("/", web::get().to(once))).await;
+    /// let events = test::call(&app, TestRequest::get()).await.collect().await;
+    /// assert_eq!((&*events[0].data, &*events[1].event), ("hello", "sse-end"));
+    /// # }
+    /// ```
     pub fn end(&self, ending: Ending) {
         self.set_end_state(match ending {
             Ending::Reconnect => RECONNECT,

@@ -12,7 +12,7 @@ use actix_web::{
 };
 
 /// What the client is told when a stream is ended from outside. An `EventSource` reconnects after every end, so
-/// this decides what happens then.
+/// this decides what happens then. See [`StreamControl::end`](crate::StreamControl::end)'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// A `retry` line with jitter, then the end: the client comes back after that time and resumes.
@@ -31,7 +31,9 @@ pub enum Ending {
 /// ```
 /// use sse_actix::StreamError;
 ///
-/// let error: actix_web::Error = StreamError::new("the index was rebuilt; search again").into();
+/// let error = StreamError::new("the index was rebuilt; search again");
+/// assert_eq!(error.message(), "the index was rebuilt; search again");
+/// let error: actix_web::Error = error.into();
 /// assert_eq!(error.to_string(), "the index was rebuilt; search again");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -79,6 +79,21 @@ impl Shutdown {
 
     /// A handle with another range for the `retry` that streams end with; each takes a random time
     /// within it. Times outside of what a [`Retry`] may be are taken as its bounds.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_actix::{Ending, Shutdown};
+    ///
+    /// # #[actix_web::main] async fn main() {
+    /// let shutdown = Shutdown::with_retry(Duration::from_secs(1)..=Duration::from_secs(2));
+    /// assert_eq!(shutdown.end_tagged("user:42", Ending::Final), 0);
+    /// assert!(!shutdown.is_fired());
+    ///
+    /// shutdown.fire();
+    /// shutdown.fired().await;
+    /// assert!(shutdown.is_fired());
+    /// # }
+    /// ```
     pub fn with_retry(range: RangeInclusive<Duration>) -> Self {
         Self(Arc::new(Inner {
             fired: AtomicBool::new(false),
@@ -99,7 +114,7 @@ impl Shutdown {
     pub fn fire(&self) {
         self.0.fired.store(true, Ordering::SeqCst);
         self.0.firing.notify_waiters();
-        for stream in self.snapshot() {
+        for stream in self.registered_streams() {
             if !stream.may_finish {
                 stream.control.end(Ending::Reconnect);
             }
@@ -108,7 +123,7 @@ impl Shutdown {
 
     /// Aborts the streams that were given time to finish and have not.
     pub(crate) fn end_time_to_finish(&self) {
-        for stream in self.snapshot() {
+        for stream in self.registered_streams() {
             if stream.may_finish {
                 stream.control.run_out_of_time();
             }
@@ -148,7 +163,7 @@ impl Shutdown {
     /// Streams that are opened later are not concerned.
     pub fn end_tagged(&self, tag: &str, ending: Ending) -> usize {
         let mut ended = 0;
-        for Registered { control, .. } in self.snapshot() {
+        for Registered { control, .. } in self.registered_streams() {
             if control.has_tag(tag) {
                 control.end(ending);
                 ended += 1;
@@ -190,8 +205,8 @@ impl Shutdown {
         }
     }
 
-    /// The streams without the lock, since ending one wakes a task.
-    fn snapshot(&self) -> Vec<Registered> {
+    /// A copy of the list, so that the lock is not held while streams are ended: that wakes tasks.
+    fn registered_streams(&self) -> Vec<Registered> {
         self.streams().values().cloned().collect()
     }
 
@@ -217,7 +232,7 @@ impl fmt::Debug for Shutdown {
     }
 }
 
-/// A stream's place in its handle, given back when dropped.
+/// A stream is in the handle's list until this is dropped.
 pub(crate) struct Registration {
     shutdown: Shutdown,
     key: u64,

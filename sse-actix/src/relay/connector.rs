@@ -54,7 +54,8 @@ pub fn upstream_connector() -> awc::Connector<
     }))
 }
 
-/// A socket whose end is an error: HTTP/1.1 says where a body ends, so awc reads no further after a whole one.
+/// A socket whose end is an error: HTTP/1.1 says where a body ends, so awc reads no further after a whole one. See
+/// [`upstream_connector`]'s example.
 #[derive(Debug)]
 pub struct UpstreamSocket(TcpStream);
 

@@ -26,9 +26,9 @@ pub(crate) struct Activity {
     streams: AtomicUsize,
     changed: Notify,
     is_draining: AtomicBool,
-    /// How many portions clients have taken since then, and how many requests have ended.
-    taken: AtomicUsize,
-    /// How many sockets are full.
+    /// Steps of progress while draining: a client has taken 16 KiB, a request has ended, or a stream has.
+    progress: AtomicUsize,
+    /// Sockets that are full.
     blocked: AtomicUsize,
 }
 
@@ -38,17 +38,17 @@ impl Activity {
     }
 
     pub(super) fn stream_closed(&self) {
-        self.less(&self.streams);
+        self.count_down(&self.streams);
     }
 
-    fn less(&self, count: &AtomicUsize) {
+    fn count_down(&self, count: &AtomicUsize) {
         count.fetch_sub(1, Ordering::SeqCst);
         // What ends is progress, too.
-        self.taken.fetch_add(1, Ordering::Relaxed);
+        self.progress.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_waiters();
     }
 
-    /// From now on it counts what clients take.
+    /// From now on what clients take counts as progress.
     pub(super) fn begin_draining(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
     }
@@ -58,16 +58,16 @@ impl Activity {
         self.blocked.load(Ordering::Relaxed) > 0
     }
 
-    /// Waits until no client has taken a portion for this long, or until `deadline`.
-    pub(super) async fn until_nothing_is_taken(&self, patience: Duration, deadline: Instant) {
+    /// Waits until there was no progress for as long as `patience`, or until `deadline`.
+    pub(super) async fn until_no_progress(&self, patience: Duration, deadline: Instant) {
         // A busy machine sleeps longer, so its clients have longer.
         const LOOKS: u32 = 10;
-        let (mut quiet, mut known) = (0, self.taken.load(Ordering::Relaxed));
+        let (mut quiet, mut known) = (0, self.progress.load(Ordering::Relaxed));
         while quiet < LOOKS && Instant::now() < deadline {
             sleep(patience / LOOKS).await;
-            let taken = self.taken.load(Ordering::Relaxed);
-            quiet = if taken == known { quiet + 1 } else { 0 };
-            known = taken;
+            let progress = self.progress.load(Ordering::Relaxed);
+            quiet = if progress == known { quiet + 1 } else { 0 };
+            known = progress;
         }
     }
 
@@ -108,12 +108,12 @@ impl RequestGuard {
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.0.less(&self.0.requests);
+        self.0.count_down(&self.0.requests);
     }
 }
 
 /// What counts as progress of one client. Clients that ask for little now and then do not hold up the end of a server.
-const PORTION: usize = 16 * 1024;
+const PROGRESS_BYTES: usize = 16 * 1024;
 
 /// What one connection's client takes while the server shuts down.
 pub(super) struct Progress {
@@ -143,18 +143,18 @@ impl Progress {
             }
         }
         if let Poll::Ready(Ok(bytes)) = written {
-            self.took(*bytes);
+            self.count_bytes(*bytes);
         }
     }
 
-    fn took(&mut self, bytes: usize) {
+    fn count_bytes(&mut self, bytes: usize) {
         if !self.activity.is_draining.load(Ordering::Relaxed) {
             return;
         }
         self.bytes += bytes;
-        if self.bytes >= PORTION {
+        if self.bytes >= PROGRESS_BYTES {
             self.bytes = 0;
-            self.activity.taken.fetch_add(1, Ordering::Relaxed);
+            self.activity.progress.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -152,7 +152,7 @@ impl<F> Server<F> {
         self.listen_as(socket, ListenerProtocol::Http1)
     }
 
-    /// Listens on a socket that was bound elsewhere, as [`bind_auto_h2c`](Self::bind_auto_h2c).
+    /// Listens on a socket that was bound elsewhere, as [`bind_auto_h2c`](Self::bind_auto_h2c). See [`listen`](Self::listen)'s example.
     ///
     /// # Errors
     ///
@@ -162,7 +162,7 @@ impl<F> Server<F> {
         self.listen_as(socket, ListenerProtocol::AutoH2c)
     }
 
-    /// Listens on a socket that was bound elsewhere, as [`bind_rustls_0_23`](Self::bind_rustls_0_23).
+    /// Listens on a socket that was bound elsewhere, as [`bind_rustls_0_23`](Self::bind_rustls_0_23). See [`listen`](Self::listen)'s example.
     ///
     /// # Errors
     ///
@@ -172,7 +172,7 @@ impl<F> Server<F> {
         self.listen_as(socket, ListenerProtocol::Rustls(Box::new(config)))
     }
 
-    /// Listens on a socket that was bound elsewhere, as [`bind_openssl`](Self::bind_openssl).
+    /// Listens on a socket that was bound elsewhere, as [`bind_openssl`](Self::bind_openssl). See [`listen`](Self::listen)'s example.
     ///
     /// # Errors
     ///
@@ -183,7 +183,7 @@ impl<F> Server<F> {
         self.listen_as(socket, ListenerProtocol::Openssl(acceptor))
     }
 
-    /// Listens on a unix socket that was bound elsewhere, as [`bind_uds`](Self::bind_uds).
+    /// Listens on a unix socket that was bound elsewhere, as [`bind_uds`](Self::bind_uds). See [`listen`](Self::listen)'s example.
     ///
     /// # Errors
     ///

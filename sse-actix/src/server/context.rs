@@ -10,7 +10,7 @@ use super::{
 };
 use crate::lifecycle::{control::StreamControl, shutdown::Shutdown};
 
-/// The server that a request came to, and on HTTP/2 its connection.
+/// What a stream has to know of the server that its request came to, and on HTTP/2 of its connection.
 ///
 /// In the extensions of every request, and not in its connection's: ten thousand idle ones would each pay
 /// for that.
@@ -18,7 +18,7 @@ use crate::lifecycle::{control::StreamControl, shutdown::Shutdown};
 pub(crate) struct ServerContext {
     pub(crate) shutdown: Shutdown,
     pub(super) activity: Arc<Activity>,
-    pub(super) connection: Option<LossWatch>,
+    pub(super) loss_watch: Option<LossWatch>,
     /// Whether it hands connections over to hubs.
     pub(crate) hands_over: bool,
     /// The request's method; of the server itself, GET.
@@ -38,7 +38,7 @@ impl ServerContext {
         request.extensions().get().cloned()
     }
 
-    /// For who has no request at hand, but is polled on behalf of one.
+    /// For code that has no request at hand, but is polled on behalf of one: a generator before its opening.
     pub(crate) fn current() -> Option<Self> {
         let current = CURRENT.take();
         CURRENT.set(current.clone());
@@ -57,10 +57,7 @@ impl ServerContext {
     /// the client can resume.
     pub(crate) async fn until_abandoned(&self, resumes: bool) {
         let control = StreamControl::new();
-        let _told = self
-            .connection
-            .as_ref()
-            .map(|connection| connection.tell(&control));
+        let _registration = self.loss_watch.as_ref().map(|watch| watch.register(&control));
         tokio::select! {
             () = self.shutdown.fired(), if resumes => {}
             () = control.until_ended() => {}
@@ -68,43 +65,41 @@ impl ServerContext {
     }
 }
 
-/// A stream's place on its server: counted, and on HTTP/2 told when the connection is lost, until this is
-/// dropped.
+/// Counts a stream as open on its server until this is dropped. On HTTP/2 the stream is also told when the connection is
+/// lost.
 pub(crate) struct OpenStreamGuard {
     #[expect(dead_code, reason = "held for its drop")]
-    told: Option<Box<LossRegistration>>,
-    /// Where it is counted as a stream; one that may finish is waited for as any other request.
+    loss_registration: Option<Box<LossRegistration>>,
+    /// Where it counts as a stream. One that may finish counts as a request alone, and a shutdown waits for it.
     activity: Option<Arc<Activity>>,
 }
 
 impl OpenStreamGuard {
     /// `None` where nothing of the server is known.
-    pub(crate) fn of(
+    pub(crate) fn for_request(
         request: &HttpRequest,
         context: Option<&ServerContext>,
         control: &StreamControl,
         may_finish: bool,
     ) -> Option<Self> {
         if let Some(context) = context {
-            return Some(Self::take(context.clone(), control, may_finish));
+            return Some(Self::new(context.clone(), control, may_finish));
         }
         // On actix's server its hook may have left this.
         let connection = request.conn_data::<ConnectionWatch>()?;
-        let connection = connection.loss_watch(request.version())?;
+        let loss_watch = connection.loss_watch(request.version())?;
         Some(Self {
-            told: Some(Box::new(connection.tell(control))),
+            loss_registration: Some(Box::new(loss_watch.register(control))),
             activity: None,
         })
     }
 
-    pub(crate) fn take(context: ServerContext, control: &StreamControl, may_finish: bool) -> Self {
+    pub(crate) fn new(context: ServerContext, control: &StreamControl, may_finish: bool) -> Self {
         if !may_finish {
             context.activity.stream_opened();
         }
         Self {
-            told: context
-                .connection
-                .map(|connection| Box::new(connection.tell(control))),
+            loss_registration: context.loss_watch.map(|watch| Box::new(watch.register(control))),
             activity: Some(context.activity).filter(|_| !may_finish),
         }
     }

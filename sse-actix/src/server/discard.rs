@@ -13,16 +13,16 @@ use tokio::io::{AsyncRead, ReadBuf};
 pub(super) const BEHIND_A_STREAM: usize = 64 * 1024;
 
 /// How often is read before others on the thread have a turn.
-const TURN: usize = 16;
+const READS_PER_TURN: usize = 16;
 
 /// Drops what arrives, and tells so, until the client sends no more. An error says that the connection is lost; without
 /// one, the client may have closed its own direction only.
-pub(super) fn poll_end(
+pub(super) fn poll_discard(
     transport: &mut (impl AsyncRead + Unpin),
     cx: &mut Context<'_>,
     mut dropped: impl FnMut(),
 ) -> Poll<io::Result<()>> {
-    for _ in 0..TURN {
+    for _ in 0..READS_PER_TURN {
         let mut unread = [0; 4096];
         let mut unread = ReadBuf::new(&mut unread);
         ready!(Pin::new(&mut *transport).poll_read(cx, &mut unread))?;

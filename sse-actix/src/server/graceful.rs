@@ -1,4 +1,17 @@
 //! A server's life: it serves, it is told to stop, it lets go.
+//!
+//! A signal reaches a stream in three steps: [`serve_until_stopped`] fires the [`Shutdown`]; that tells each registered
+//! stream's `StreamControl` to end and wakes its task; `StreamBody`, polled next, writes its last events and a `retry`.
+//!
+//! Meanwhile [`wait_for_requests`] looks at three numbers, all of [`Activity`]:
+//!
+//! | number | counts up | counts down |
+//! |---|---|---|
+//! | requests | `TrackedService` gets a request (`RequestGuard`) | the response's last byte was handed over |
+//! | streams | `respond` makes a stream that a shutdown ends (`OpenStreamGuard`) | its body is dropped |
+//! | progress | a client has taken 16 KiB, or one of the others has counted down | never |
+//!
+//! A stream is in the first two. So no request but streams is left when both are equal.
 
 use std::{future::pending, io, pin::pin, time::Duration};
 
@@ -39,10 +52,10 @@ pub(super) async fn serve_until_stopped(
     let StopSettings {
         shutdown,
         trigger,
-        timeout: grace,
+        timeout: shutdown_timeout,
         system_exit,
     } = stop;
-    let mut trigger = Trigger::new(trigger)?;
+    let mut trigger = ArmedTrigger::new(trigger)?;
 
     let ended = tokio::select! {
         biased;
@@ -60,8 +73,8 @@ pub(super) async fn serve_until_stopped(
         ended
     } else {
         // The `Shutdown` has fired, so the program's own future brings no news any more.
-        if matches!(trigger, Trigger::Future(_)) {
-            trigger = Trigger::Nothing;
+        if matches!(trigger, ArmedTrigger::Future(_)) {
+            trigger = ArmedTrigger::Nothing;
         }
         activity.begin_draining();
         shutdown.fire();
@@ -71,7 +84,7 @@ pub(super) async fn serve_until_stopped(
             sleep(ACCEPT_GRACE).await;
             // Sent at once, and carried out while `server` is polled: idle connections on HTTP/1.1 are closed.
             drop(handle.stop(true));
-            wait_for_requests(activity, &shutdown, grace.get()).await;
+            wait_for_requests(activity, &shutdown, shutdown_timeout.get()).await;
         };
         tokio::select! {
             // Every connection was closed in time.
@@ -92,14 +105,14 @@ pub(super) async fn serve_until_stopped(
 }
 
 /// What fires the shutdown from outside.
-enum Trigger {
+enum ArmedTrigger {
     Signals(Signals),
     /// Ready once.
     Future(BoxFuture<'static, ()>),
     Nothing,
 }
 
-impl Trigger {
+impl ArmedTrigger {
     fn new(trigger: StopTrigger) -> io::Result<Self> {
         Ok(match trigger {
             StopTrigger::Signals => Self::Signals(Signals::new()?),
@@ -120,20 +133,20 @@ impl Trigger {
 }
 
 /// Waits in three phases: for streams (as long as clients take something, and at least half a second), for other requests
-/// (until `grace` is over), and for last bytes on their way (150 ms, or half a second while a socket is full).
-async fn wait_for_requests(activity: &Activity, shutdown: &Shutdown, grace: Duration) {
+/// (until `shutdown_timeout` is over), and for last bytes on their way (150 ms, or half a second while a socket is full).
+async fn wait_for_requests(activity: &Activity, shutdown: &Shutdown, shutdown_timeout: Duration) {
     let start = Instant::now();
-    let deadline = |grace: Duration| start + grace.min(LONGEST);
+    let deadline = |timeout: Duration| start + timeout.min(LONGEST);
     // What was published is delivered as long as the clients take it.
     tokio::select! {
         () = activity.until_idle() => {}
-        () = activity.until_nothing_is_taken(STREAM_GRACE, deadline(grace.max(STREAM_GRACE))) => {}
+        () = activity.until_no_progress(STREAM_GRACE, deadline(shutdown_timeout.max(STREAM_GRACE))) => {}
     }
-    // Checked after the grace of the streams, because connections that are still open may send new requests until
+    // Checked after the streams have had their time, because connections that are still open may send new requests until
     // then.
-    let rest = grace.saturating_sub(start.elapsed());
+    let rest = shutdown_timeout.saturating_sub(start.elapsed());
     if timeout(rest, activity.until_only_streams()).await.is_err() {
-        tracing::warn!(target: "sse_actix", "requests were still under way after {grace:?}");
+        tracing::warn!(target: "sse_actix", "requests were still under way after {shutdown_timeout:?}");
         shutdown.end_time_to_finish();
     }
     // A socket that is full takes more once a part of it is free, which lasts with a slow client.
@@ -143,6 +156,9 @@ async fn wait_for_requests(activity: &Activity, shutdown: &Shutdown, grace: Dura
         CLOSE_DELAY
     };
     activity
-        .until_nothing_is_taken(patience, deadline(grace.max(start.elapsed() + patience)))
+        .until_no_progress(
+            patience,
+            deadline(shutdown_timeout.max(start.elapsed() + patience)),
+        )
         .await;
 }

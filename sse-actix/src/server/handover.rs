@@ -27,37 +27,39 @@ use super::{
     discard::BEHIND_A_STREAM,
 };
 
-/// Whose events a stream carries: a hub's subscription.
-pub(crate) trait ConnectionOwner {
+/// Drives a stream from outside of its connection's task. A hub's `Subscriber` does.
+pub(crate) trait StreamDriver {
     /// Its connection was handed over, and can be driven from now on.
-    fn take_over(&self, connection: Weak<dyn OwnedConnection>);
+    fn take_over(&self, connection: Weak<dyn DrivenConnection>);
 
     /// A wrapper of its body panicked.
     fn panicked(&self);
 }
 
-/// A connection whose stream is written to from outside of its own task.
-pub(crate) trait OwnedConnection {
+/// A connection that a [`StreamDriver`] drives: a [`StreamConnection`].
+///
+/// [`StreamConnection`]: super::stream_connection::StreamConnection
+pub(crate) trait DrivenConnection {
     /// Polls the body, and writes what it gives. Returns whether all was written and the body waits; if not, the connection's
     /// own task goes on when it is woken.
     fn drive(&self) -> bool;
 
-    /// Looks at what [`drive`](Self::drive) will look at. It is spread over memory: who looks at several connections before
-    /// the first is driven lets the processor fetch it for all of them at once.
-    fn fetch(&self);
+    /// Reads what [`drive`](Self::drive) will read first. That is spread over memory. A worker prefetches several connections
+    /// before it drives the first, so that the processor loads their memory at once.
+    fn prefetch(&self);
 }
 
 /// In the extensions of a response: it is a stream.
 pub(crate) struct StreamMarker {
     /// Who drives it, if it may be handed over.
-    pub(crate) owner: Option<Rc<dyn ConnectionOwner>>,
+    pub(crate) driver: Option<Rc<dyn StreamDriver>>,
 }
 
 /// What the future that serves a connection shares with its socket.
 pub(super) struct DispatcherLink<T> {
     /// The socket, once it has left the dispatcher, and what its client takes.
     pub(super) transport: Cell<Option<(T, Option<Progress>)>>,
-    pub(super) shared: Rc<Handover>,
+    pub(super) shared: Rc<ConnectionState>,
 }
 
 impl<T> Default for DispatcherLink<T> {
@@ -71,7 +73,7 @@ impl<T> Default for DispatcherLink<T> {
 
 /// What a connection's socket, its task and its response bodies share.
 #[derive(Default)]
-pub(crate) struct Handover {
+pub(crate) struct ConnectionState {
     /// The stream that is to be handed over at the next flush.
     offered: RefCell<Option<HubStream>>,
     /// What may be read behind a request, while it is answered.
@@ -106,10 +108,10 @@ pub(super) enum ReadLimit {
 
 thread_local! {
     /// That of the connection whose dispatcher is being polled.
-    static CURRENT: RefCell<Option<Rc<Handover>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Rc<ConnectionState>>> = const { RefCell::new(None) };
 }
 
-impl Handover {
+impl ConnectionState {
     /// That of the connection whose dispatcher is being polled.
     pub(super) fn current() -> Option<Rc<Self>> {
         CURRENT.with_borrow(Clone::clone)
@@ -118,7 +120,7 @@ impl Handover {
     /// Polls a connection's dispatcher.
     pub(super) fn during<T>(self: &Rc<Self>, poll: impl FnOnce() -> T) -> T {
         /// A panic passes through.
-        struct Outer(Option<Rc<Handover>>);
+        struct Outer(Option<Rc<ConnectionState>>);
         impl Drop for Outer {
             fn drop(&mut self) {
                 CURRENT.set(self.0.take());
@@ -273,29 +275,29 @@ impl<B: MessageBody> AnyBody for B {
 /// What is handed over.
 pub(super) struct HubStream {
     pub(super) body: Pin<Box<dyn AnyBody>>,
-    pub(super) owner: Rc<dyn ConnectionOwner>,
+    pub(super) driver: Rc<dyn StreamDriver>,
     #[expect(dead_code, reason = "held for its drop")]
     pub(super) request_guard: RequestGuard,
 }
 
 /// A stream in the dispatcher, until it is handed over.
 pub(super) struct StreamOffer {
-    connection: Rc<Handover>,
-    /// `None` after it was offered: the `Handover` holds it then.
+    connection_state: Rc<ConnectionState>,
+    /// `None` after it was offered: the `ConnectionState` holds it then.
     stream: Option<HubStream>,
 }
 
 impl StreamOffer {
-    pub(super) fn new(connection: Rc<Handover>, stream: HubStream) -> Self {
+    pub(super) fn new(connection_state: Rc<ConnectionState>, stream: HubStream) -> Self {
         Self {
-            connection,
+            connection_state,
             stream: Some(stream),
         }
     }
 
     /// Polls the stream's body, and offers it if it has nothing more.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
-        let Some(mut stream) = self.stream.take().or_else(|| self.connection.take()) else {
+        let Some(mut stream) = self.stream.take().or_else(|| self.connection_state.take()) else {
             return Poll::Ready(None);
         };
         let polled = loop {
@@ -306,7 +308,7 @@ impl StreamOffer {
             }
         };
         if polled.is_pending() {
-            *self.connection.offered.borrow_mut() = Some(stream);
+            *self.connection_state.offered.borrow_mut() = Some(stream);
         } else {
             self.stream = Some(stream);
         }
@@ -317,6 +319,6 @@ impl StreamOffer {
 /// Unless it was handed over, the stream goes with the dispatcher.
 impl Drop for StreamOffer {
     fn drop(&mut self) {
-        drop(self.connection.take());
+        drop(self.connection_state.take());
     }
 }

@@ -88,7 +88,7 @@ impl ConnectionWatch {
 
 impl LossWatch {
     /// Tells a stream on this connection when it is lost, until what this returns is dropped.
-    pub(super) fn tell(&self, control: &StreamControl) -> LossRegistration {
+    pub(super) fn register(&self, control: &StreamControl) -> LossRegistration {
         self.0.watch();
         self.0.streams().push(control.clone());
         // Looked at after the insertion: a loss in between has either seen it or is seen here.

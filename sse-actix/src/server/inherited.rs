@@ -6,7 +6,7 @@ use std::{io, net::TcpListener};
 
 use listenfd::ListenFd;
 
-/// A listening socket that this process was started with.
+/// A listening socket that this process was started with. See [`inherited_sockets`]'s example.
 #[derive(Debug)]
 pub enum InheritedSocket {
     /// For [`Server::listen`](crate::Server::listen) and its kind.
@@ -24,7 +24,18 @@ pub enum InheritedSocket {
 /// there is [`Server::inherit_or_bind`](crate::Server::inherit_or_bind).
 ///
 /// ```
-/// assert!(sse_actix::inherited_sockets()?.is_empty());
+/// use actix_web::App;
+/// use sse_actix::{InheritedSocket, Server, inherited_sockets};
+///
+/// let mut server = Server::new(App::new);
+/// for socket in inherited_sockets()? {
+///     server = match socket {
+///         InheritedSocket::Tcp(socket) => server.listen(socket)?,
+///         InheritedSocket::Unix(socket) => server.listen_uds(socket)?,
+///     };
+/// }
+/// // This test was started with none.
+/// assert!(server.addrs().is_empty());
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///

@@ -45,7 +45,7 @@ impl<'a> OsSocket<'a> {
     }
 
     /// Looks at what a write looks at first: whether the socket can be written to. Changes nothing.
-    pub(super) fn fetch(self) {
+    pub(super) fn prefetch(self) {
         let _ = black_box(match self {
             Self::Tcp(tcp) => tcp.try_io(Interest::WRITABLE, || Ok(())),
             #[cfg(unix)]

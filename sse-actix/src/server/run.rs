@@ -132,7 +132,7 @@ impl<F> Server<F> {
             context: ServerContext {
                 shutdown: self.stop.shutdown.clone(),
                 activity: Arc::clone(activity),
-                connection: None,
+                loss_watch: None,
                 hands_over,
                 method: Method::GET,
                 drains: false,

@@ -28,9 +28,9 @@ impl Transport for Tls {
         OsSocket::Tcp(self.get_ref().0)
     }
 
-    fn fetch(&self) {
+    fn prefetch(&self) {
         black_box(self.get_ref().1.wants_write());
-        self.os_socket().fetch();
+        self.os_socket().prefetch();
     }
 
     fn accepted(&self, _: bool) -> AcceptedSocket<'_> {

@@ -24,9 +24,9 @@ use super::{
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
     fn os_socket(&self) -> OsSocket<'_>;
 
-    /// Looks at what a write looks at first, as [`OwnedConnection::fetch`](super::handover::OwnedConnection::fetch) wants it.
-    fn fetch(&self) {
-        self.os_socket().fetch();
+    /// Reads what a write reads first, for [`DrivenConnection::prefetch`](super::handover::DrivenConnection::prefetch).
+    fn prefetch(&self) {
+        self.os_socket().prefetch();
     }
 
     /// The connection as it was accepted: what hooks get, and its socket.
@@ -132,7 +132,7 @@ impl<T: Transport> AsyncRead for Socket<T> {
                 return Poll::Pending;
             }
             ReadLimit::Discard(bytes) if gap || bytes == 0 => {
-                return discard::poll_end(&mut *transport, cx, || shared.drop_behind_stream());
+                return discard::poll_discard(&mut *transport, cx, || shared.drop_behind_stream());
             }
             ReadLimit::Pause(bytes) | ReadLimit::Discard(bytes) => bytes.min(buf.remaining()),
         };

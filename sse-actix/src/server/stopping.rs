@@ -103,6 +103,15 @@ impl<F> Server<F> {
     }
 
     /// Leaves SIGTERM and SIGINT to the program. Default: they fire [`shutdown`](Self::shutdown).
+    ///
+    /// ```
+    /// use actix_web::App;
+    ///
+    /// let server = sse_actix::Server::new(App::new).disable_signals();
+    /// // What the program does at its own signal:
+    /// server.shutdown().fire();
+    /// assert!(server.shutdown().is_fired());
+    /// ```
     pub fn disable_signals(mut self) -> Self {
         if matches!(self.stop.trigger, StopTrigger::Signals) {
             self.stop.trigger = StopTrigger::Nothing;

@@ -16,7 +16,7 @@ use super::{
     activity::Progress,
     chunk_size_line::ChunkSizeLine,
     discard, flush,
-    handover::{HubStream, OwnedConnection},
+    handover::{DrivenConnection, HubStream},
     socket::Transport,
 };
 
@@ -27,10 +27,10 @@ const SMALL: usize = 512;
 const COPIED: usize = 4 * 1024;
 
 /// What is written before others on the thread have a turn.
-const TURN: usize = 128 * 1024;
+const BYTES_PER_TURN: usize = 128 * 1024;
 
 /// What a chunk counts at least, of a turn.
-const LEAST: usize = 64;
+const MIN_CHUNK_COST: usize = 64;
 
 /// Ends a body ([RFC 9112, 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)).
 const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
@@ -38,12 +38,12 @@ const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
 /// Its task polls it when the socket is ready. The hub's worker drives it when there is a new event. Both poll the body with
 /// the waker of the connection's task, so whatever the body waits for wakes that task.
 pub(super) struct StreamConnection<T> {
-    state: RefCell<State<T>>,
+    inner: RefCell<Inner<T>>,
     /// Its task's.
     waker: RefCell<Waker>,
 }
 
-struct State<T> {
+struct Inner<T> {
     transport: T,
     progress: Option<Progress>,
     stage: Stage,
@@ -89,9 +89,9 @@ impl<T: Transport> StreamConnection<T> {
         waker: &Waker,
         allow_half_closed: bool,
     ) -> Rc<Self> {
-        let owner = Rc::clone(&stream.owner);
+        let driver = Rc::clone(&stream.driver);
         let this = Rc::new(Self {
-            state: RefCell::new(State {
+            inner: RefCell::new(Inner {
                 transport,
                 progress,
                 stage: Stage::Streaming(stream),
@@ -106,7 +106,7 @@ impl<T: Transport> StreamConnection<T> {
             waker: RefCell::new(waker.clone()),
         });
         let connection: Weak<Self> = Rc::downgrade(&this);
-        owner.take_over(connection);
+        driver.take_over(connection);
         this
     }
 
@@ -116,42 +116,42 @@ impl<T: Transport> StreamConnection<T> {
             self.waker.replace(cx.waker().clone());
         }
         // The worker holds this only while it calls `drive`, and this task does not run then.
-        let Ok(mut state) = self.state.try_borrow_mut() else {
+        let Ok(mut inner) = self.inner.try_borrow_mut() else {
             return Poll::Pending;
         };
-        if state.has_left(cx) {
-            state.stage = Stage::Over;
+        if inner.has_left(cx) {
+            inner.stage = Stage::Over;
             return Poll::Ready(());
         }
-        state.poll(cx)
+        inner.poll(cx)
     }
 }
 
-impl<T: Transport> OwnedConnection for StreamConnection<T> {
+impl<T: Transport> DrivenConnection for StreamConnection<T> {
     fn drive(&self) -> bool {
-        let Ok(mut state) = self.state.try_borrow_mut() else {
+        let Ok(mut inner) = self.inner.try_borrow_mut() else {
             return false;
         };
         let waker = self.waker.borrow();
-        if state.poll(&mut Context::from_waker(&waker)).is_ready() {
+        if inner.poll(&mut Context::from_waker(&waker)).is_ready() {
             // Its task ends with it.
             waker.wake_by_ref();
             return true;
         }
-        state.is_idle()
+        inner.is_idle()
     }
 
-    fn fetch(&self) {
-        if let Ok(state) = self.state.try_borrow()
-            && let Stage::Streaming(stream) = &state.stage
+    fn prefetch(&self) {
+        if let Ok(inner) = self.inner.try_borrow()
+            && let Stage::Streaming(stream) = &inner.stage
         {
-            state.transport.fetch();
+            inner.transport.prefetch();
             stream.body.size();
         }
     }
 }
 
-impl<T: Transport> State<T> {
+impl<T: Transport> Inner<T> {
     /// All that the body gave was written, and it waits.
     fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Streaming(_)) && self.unsent.is_none() && !self.unflushed
@@ -159,7 +159,7 @@ impl<T: Transport> State<T> {
 
     /// Sends what there is. Ready when the connection is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut turn = 0;
+        let mut spent = 0;
         loop {
             match ready!(self.poll_unsent(cx)) {
                 Ok(()) => {}
@@ -167,7 +167,7 @@ impl<T: Transport> State<T> {
                 Err(_) => self.stage = Stage::Over,
             }
             match &mut self.stage {
-                Stage::Streaming(_) if turn >= TURN => {
+                Stage::Streaming(_) if spent >= BYTES_PER_TURN => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -179,7 +179,7 @@ impl<T: Transport> State<T> {
                         }
                     }
                     Poll::Ready(Some(Ok(chunk))) => {
-                        turn += chunk.len().max(LEAST);
+                        spent += chunk.len().max(MIN_CHUNK_COST);
                         // An empty one would end the body.
                         if !chunk.is_empty() && self.send(chunk, cx).is_err() {
                             self.stage = Stage::Over;
@@ -323,7 +323,7 @@ impl<T: Transport> State<T> {
         if self.reading == Reading::Ended {
             return false;
         }
-        match discard::poll_end(&mut self.transport, cx, || {}) {
+        match discard::poll_discard(&mut self.transport, cx, || {}) {
             Poll::Pending => false,
             Poll::Ready(Ok(())) if self.reading == Reading::UntilItsEnd => {
                 self.reading = Reading::Ended;
@@ -338,7 +338,7 @@ impl<T: Transport> State<T> {
 fn poll_body(stream: &mut HubStream, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
     let body = stream.body.as_mut();
     catch_unwind(AssertUnwindSafe(|| body.poll_next(cx))).unwrap_or_else(|_| {
-        stream.owner.panicked();
+        stream.driver.panicked();
         Poll::Ready(Some(Err("what is around its body panicked".into())))
     })
 }

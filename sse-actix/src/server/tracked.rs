@@ -1,4 +1,14 @@
-//! The application, with its requests counted, and its streams ready to be handed over.
+//! What stands around the application: it counts requests, and makes streams ready to be handed over.
+//!
+//! `run.rs` puts a [`TrackedFactory`] around each worker's application. For each request its service inserts the
+//! [`ServerContext`] and takes a [`RequestGuard`]. When the application has answered, [`TrackedCall`] wraps the response's
+//! outermost body, with all that middleware has put around the stream, in a [`TrackedBody`]. So the polls go
+//!
+//! ```text
+//! actix's dispatcher ─▶ TrackedBody ─▶ middleware's bodies ─▶ StreamBody ─▶ Source
+//! ```
+//!
+//! until the stream is handed over; then `StreamConnection` polls the same body without `TrackedBody`.
 
 use std::{
     error::Error,
@@ -28,7 +38,7 @@ use pin_project_lite::pin_project;
 use super::{
     activity::RequestGuard,
     context::ServerContext,
-    handover::{Handover, HubStream, StreamMarker, StreamOffer},
+    handover::{ConnectionState, HubStream, StreamMarker, StreamOffer},
     http2_watch::ConnectionWatch,
 };
 use crate::{extract::header_text::trim_blanks, log_limit::LogLimit};
@@ -101,7 +111,7 @@ where
 
     fn call(&self, mut request: Request) -> Self::Future {
         let mut context = self.context.clone();
-        context.connection = request
+        context.loss_watch = request
             .conn_data::<ConnectionWatch>()
             .and_then(|connection| connection.loss_watch(request.version()));
         context.method = request.method().clone();
@@ -109,14 +119,14 @@ where
         request.extensions_mut().insert(context.clone());
         let request_guard = Some(RequestGuard::begin(&context.activity));
         let is_http1 = request.version() < Version::HTTP_2;
-        let connection = is_http1.then(Handover::current).flatten();
-        if let Some(connection) = &connection {
+        let connection_state = is_http1.then(ConnectionState::current).flatten();
+        if let Some(connection_state) = &connection_state {
             let length = length_of(&request);
-            let number = connection.begin_request(length);
+            let number = connection_state.begin_request(length);
             if length.is_none() {
                 let body: BoxedPayloadStream = Box::pin(OpenBody {
                     payload: request.take_payload(),
-                    connection: Rc::clone(connection),
+                    connection_state: Rc::clone(connection_state),
                     request: number,
                 });
                 *request.payload() = body.into();
@@ -126,7 +136,7 @@ where
             call: self.inner.call(request),
             context: Some(context),
             request_guard,
-            connection,
+            connection_state,
             _body: PhantomData,
         }
     }
@@ -135,7 +145,7 @@ where
 /// A request's body of which only the end says how long it is.
 struct OpenBody {
     payload: Payload,
-    connection: Rc<Handover>,
+    connection_state: Rc<ConnectionState>,
     request: u32,
 }
 
@@ -145,9 +155,9 @@ impl Stream for OpenBody {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = Pin::new(&mut self.payload).poll_next(cx);
         match polled {
-            Poll::Ready(Some(_)) => self.connection.body_taken(self.request),
-            Poll::Ready(None) => self.connection.body_ended(self.request),
-            Poll::Pending => self.connection.body_awaited(self.request),
+            Poll::Ready(Some(_)) => self.connection_state.body_taken(self.request),
+            Poll::Ready(None) => self.connection_state.body_ended(self.request),
+            Poll::Pending => self.connection_state.body_awaited(self.request),
         }
         polled
     }
@@ -155,7 +165,7 @@ impl Stream for OpenBody {
 
 impl Drop for OpenBody {
     fn drop(&mut self) {
-        self.connection.body_ended(self.request);
+        self.connection_state.body_ended(self.request);
     }
 }
 
@@ -166,7 +176,7 @@ pin_project! {
         context: Option<ServerContext>,
         request_guard: Option<RequestGuard>,
         // `None` on HTTP/2.
-        connection: Option<Rc<Handover>>,
+        connection_state: Option<Rc<ConnectionState>>,
         _body: PhantomData<fn() -> B>,
     }
 }
@@ -183,11 +193,15 @@ where
         let this = self.project();
         let call = this.call;
         let called = ServerContext::during(this.context, || call.poll(cx));
-        if let (Poll::Ready(Err(_)), Some(connection)) = (&called, &this.connection) {
-            connection.end_request();
+        if let (Poll::Ready(Err(_)), Some(connection_state)) = (&called, &this.connection_state) {
+            connection_state.end_request();
         }
         called.map_ok(|response| {
-            TrackedBody::of(response.into(), this.request_guard.take(), this.connection.take())
+            TrackedBody::of(
+                response.into(),
+                this.request_guard.take(),
+                this.connection_state.take(),
+            )
         })
     }
 }
@@ -200,20 +214,20 @@ pin_project! {
             #[pin]
             body: B,
             request_guard: Option<RequestGuard>,
-            behind: Option<LimitedReads>,
+            read_limit: Option<LimitedReads>,
         },
         /// A stream that may be handed over.
-        Offered { offer: StreamOffer, behind: LimitedReads },
+        Offered { offer: StreamOffer, read_limit: LimitedReads },
     }
 }
 
 /// While a stream is sent, limits what is read behind its request.
-pub(super) struct LimitedReads(Rc<Handover>);
+pub(super) struct LimitedReads(Rc<ConnectionState>);
 
 impl LimitedReads {
-    fn new(connection: Rc<Handover>) -> Self {
-        connection.begin_stream();
-        Self(connection)
+    fn new(connection_state: Rc<ConnectionState>) -> Self {
+        connection_state.begin_stream();
+        Self(connection_state)
     }
 }
 
@@ -263,15 +277,17 @@ impl<B: MessageBody + 'static> TrackedBody<B> {
     fn of(
         mut response: Response<B>,
         request_guard: Option<RequestGuard>,
-        connection: Option<Rc<Handover>>,
+        connection_state: Option<Rc<ConnectionState>>,
     ) -> Response<Self> {
         let marker = response.extensions_mut().remove::<StreamMarker>();
         let is_marked = marker.is_some();
-        let owner = marker.and_then(|marker| marker.owner);
-        let connection = match connection {
-            Some(connection) if is_marked || connection.made_stream().is_some() => Some(connection),
-            Some(connection) => {
-                connection.end_request();
+        let driver = marker.and_then(|marker| marker.driver);
+        let connection_state = match connection_state {
+            Some(connection_state) if is_marked || connection_state.made_stream().is_some() => {
+                Some(connection_state)
+            }
+            Some(connection_state) => {
+                connection_state.end_request();
                 None
             }
             None => {
@@ -283,29 +299,29 @@ impl<B: MessageBody + 'static> TrackedBody<B> {
         };
         // Middleware may have put another body in its place, or measured it.
         let is_chunked = response.body().size() == BodySize::Stream && response.head().chunked();
-        let stays = owner.is_none() || !is_chunked;
-        let might_leave = connection
+        let stays = driver.is_none() || !is_chunked;
+        let might_leave = connection_state
             .as_ref()
-            .and_then(|connection| connection.made_stream());
+            .and_then(|connection_state| connection_state.made_stream());
         if stays && might_leave == Some(true) {
             log_stream_that_stays();
         }
-        response.map_body(|_, body| match (owner, request_guard, connection) {
-            (Some(owner), Some(request_guard), Some(connection)) if is_chunked => {
+        response.map_body(|_, body| match (driver, request_guard, connection_state) {
+            (Some(driver), Some(request_guard), Some(connection_state)) if is_chunked => {
                 let stream = HubStream {
                     body: Box::pin(body),
-                    owner,
+                    driver,
                     request_guard,
                 };
                 Self::Offered {
-                    offer: StreamOffer::new(Rc::clone(&connection), stream),
-                    behind: LimitedReads::new(connection),
+                    offer: StreamOffer::new(Rc::clone(&connection_state), stream),
+                    read_limit: LimitedReads::new(connection_state),
                 }
             }
-            (_, request_guard, connection) => Self::Own {
+            (_, request_guard, connection_state) => Self::Own {
                 body,
                 request_guard,
-                behind: connection.map(LimitedReads::new),
+                read_limit: connection_state.map(LimitedReads::new),
             },
         })
     }
@@ -333,11 +349,11 @@ impl<B: MessageBody> MessageBody for TrackedBody<B> {
             Self::Own {
                 body,
                 request_guard,
-                behind,
+                read_limit,
             } => body.try_into_bytes().map_err(|body| Self::Own {
                 body,
                 request_guard,
-                behind,
+                read_limit,
             }),
             offered @ Self::Offered { .. } => Err(offered),
         }

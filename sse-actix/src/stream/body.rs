@@ -31,7 +31,7 @@ use self::{
 };
 pub(crate) use self::{abort::Carrier, guards::StreamGuards};
 use super::{
-    buffer::{EventBuffer, HIGH_WATER, Mark, ONE_MORE},
+    buffer::{EventBuffer, HIGH_WATER, Mark, OVERSHOOT},
     options::{DEFAULT_RETRY, Reconnection, StreamOptions},
     source::Source,
     span::{Reason, StreamSpan, panic_message},
@@ -139,7 +139,7 @@ impl<S: Source> StreamBody<S> {
 impl<S: Source> MessageBody for StreamBody<S> {
     type Error = Error;
 
-    /// Looks at what a poll looks at first, as [`OwnedConnection::fetch`](crate::server::OwnedConnection::fetch) wants it.
+    /// Reads what a poll reads first, for [`DrivenConnection::prefetch`](crate::server::DrivenConnection::prefetch).
     fn size(&self) -> BodySize {
         black_box((
             self.guards.control.end_state(),
@@ -179,14 +179,14 @@ impl<S: Source> MessageBody for StreamBody<S> {
             && self.guards.control.end_state() == EndState::Running
             && self.source.as_ref().is_some_and(Source::is_idle);
         if !is_idle {
-            let mark = self.buffer.attach_buffer();
+            let mark = self.buffer.attach_pieces();
             source_is_drained = self.as_mut().fill(mark, cx);
         }
         let this = self.as_mut().project();
         if let Some(chunk) = this.buffer.take() {
             let portion = this.source.as_ref().and_then(Source::chunk_limit);
             let most = portion.unwrap_or(HIGH_WATER);
-            let chunk = if chunk.len() > most + ONE_MORE && is_copied(this.guards, this.source.as_ref()) {
+            let chunk = if chunk.len() > most + OVERSHOOT && is_copied(this.guards, this.source.as_ref()) {
                 this.buffer.split(chunk, most)
             } else {
                 chunk

@@ -1,39 +1,49 @@
-//! Where events become bytes: a source fills it, and the body empties it. Both happen on one thread and within one poll,
-//! so that all streams of a thread can take turns with one buffer.
+//! Where events become bytes. A source pushes events, and `StreamBody` takes what was pushed as chunks.
+//!
+//! The bytes lie in [`Pieces`]. A stream has one of these at a time, of three kinds:
+//!
+//! 1. [`BeforeBody`](PiecesKind::BeforeBody): what the handler emits up to its opening, when there is no body yet.
+//! 2. [`OfThread`](PiecesKind::OfThread): the one that all streams of a thread use in turn. A body borrows it while it is
+//!    polled: the source fills it and the body empties it within one poll, so an idle stream has none.
+//! 3. [`Rest`](PiecesKind::Rest): what is left where a chunk takes only a part. The next poll begins with it.
 
-mod parts;
+mod client;
+mod pieces;
 
-use std::{cell::Cell, fmt, time::Duration};
+use std::{cell::Cell, time::Duration};
 
-use actix_web::{Error, ResponseError};
+use actix_web::Error;
 use bytes::{Bytes, BytesMut};
 use sse_actix_core::{Emit, EventName, FieldError, Frame, Retry};
 
-use self::parts::{Buffer, SHARED_FRAME};
+use self::{
+    client::{Client, NotForBrowsers},
+    pieces::{MIN_SHARED_FRAME, Pieces},
+};
 
 /// Above this, emitting waits until the body has taken what is there. Half of actix's write buffer,
 /// so that one chunk never makes it grow: a buffer that has grown past it is not shrunk again.
 pub(crate) const HIGH_WATER: usize = 16 * 1024;
 
 /// What may come on top of a mark: one more ordinary event, or several relayed ones.
-pub(crate) const ONE_MORE: usize = 4 * 1024 + 64;
+pub(crate) const OVERSHOOT: usize = 4 * 1024 + 64;
 
-/// Capacity: a buffer that has to grow is copied.
-const ROOM: usize = HIGH_WATER + ONE_MORE;
+/// A buffer that has to grow is copied.
+const CAPACITY: usize = HIGH_WATER + OVERSHOOT;
 
 /// A chunk beyond this was one huge event, whose buffer is not kept for others.
 const KEPT_CHUNK: usize = 4 * HIGH_WATER;
 
 thread_local! {
-    /// The buffer that the streams of this thread fill in turn. Ten thousand idle streams hold none, and
+    /// What the streams of this thread fill in turn. Ten thousand idle streams hold none, and
     /// a stream that has an event finds it in the processor's cache.
-    static SHARED: Cell<Option<Box<Buffer>>> = const { Cell::new(None) };
+    static THREAD_PIECES: Cell<Option<Box<Pieces>>> = const { Cell::new(None) };
 }
 
 pub(crate) struct EventBuffer {
-    /// As `holds` says; `None` if there is nothing, as in a stream that is idle.
-    buf: Cell<Option<Box<Buffer>>>,
-    holds: Cell<Holds>,
+    /// What was pushed and not taken; `None` if there is nothing, as in an idle stream.
+    pieces: Cell<Option<Box<Pieces>>>,
+    kind: Cell<PiecesKind>,
     /// The name of data that has none of its own. Boxed, since most streams have none.
     name: Option<Box<EventName>>,
     emitted: Cell<u64>,
@@ -41,18 +51,17 @@ pub(crate) struct EventBuffer {
     /// The reconnection time, in milliseconds, that the handler chose before there was a body; 0 if none.
     retry: Cell<u32>,
     opened: Cell<bool>,
-    readers: Cell<Readers>,
+    client: Cell<Client>,
 }
 
-/// What a stream's buffer is.
+/// Whose [`Pieces`] a stream has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Holds {
-    /// A buffer of its own, with what was emitted before there was a body.
-    Early,
+enum PiecesKind {
+    /// Its own, with what was emitted before there was a body.
+    BeforeBody,
     /// The one of its thread, while the body is polled.
-    Shared,
-    /// A buffer of its own, with what remains after the last piece that was taken. It may begin inside an event, so all else
-    /// is appended.
+    OfThread,
+    /// Its own, with what remains after the last piece that was taken. It may begin inside an event, so all else is appended.
     Rest,
 }
 
@@ -63,28 +72,17 @@ pub(crate) struct Mark {
     emitted: u64,
 }
 
-/// The kind of client that reads the stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Readers {
-    /// Not known before the handler's response meets its request.
-    Unknown,
-    /// Not known, and something was pushed that is not for browsers.
-    NotBrowsers,
-    Browsers,
-    Others,
-}
-
 impl EventBuffer {
     pub(crate) fn new(name: Option<&EventName>) -> Self {
         Self {
-            buf: Cell::new(None),
-            holds: Cell::new(Holds::Early),
+            pieces: Cell::new(None),
+            kind: Cell::new(PiecesKind::BeforeBody),
             name: name.cloned().map(Box::new),
             emitted: Cell::new(0),
             failure: Cell::new(None),
             retry: Cell::new(0),
             opened: Cell::new(false),
-            readers: Cell::new(Readers::Unknown),
+            client: Cell::new(Client::Unknown),
         }
     }
 
@@ -94,9 +92,9 @@ impl EventBuffer {
     ///
     /// If something was pushed already that is not for browsers, and they read it.
     pub(crate) fn set_plain(&self, plain: bool) -> Result<(), NotForBrowsers> {
-        let readers = if plain { Readers::Others } else { Readers::Browsers };
-        match (self.readers.replace(readers), readers) {
-            (Readers::NotBrowsers, Readers::Browsers) => Err(NotForBrowsers),
+        let client = if plain { Client::Other } else { Client::Browser };
+        match (self.client.replace(client), client) {
+            (Client::UnknownNotBrowser, Client::Browser) => Err(NotForBrowsers),
             _ => Ok(()),
         }
     }
@@ -109,9 +107,9 @@ impl EventBuffer {
     /// Whether this many bytes are there.
     #[inline]
     pub(crate) fn has_at_least(&self, bytes: usize) -> bool {
-        let buf = self.buf.take();
-        let holds = buf.as_ref().is_some_and(|buf| buf.len() >= bytes);
-        self.buf.set(buf);
+        let pieces = self.pieces.take();
+        let holds = pieces.as_ref().is_some_and(|pieces| pieces.len() >= bytes);
+        self.pieces.set(pieces);
         holds
     }
 
@@ -123,21 +121,21 @@ impl EventBuffer {
             self.refuse_for_browsers(error)?;
         }
         let events = value.events();
-        if let Some(frame) = value.shared().filter(|frame| frame.len() >= SHARED_FRAME) {
+        if let Some(frame) = value.shared().filter(|frame| frame.len() >= MIN_SHARED_FRAME) {
             self.push_frame(frame, events);
             self.opened.set(true);
             return Ok(());
         }
-        let mut lent = self.lend();
-        match value.encode(self.name.as_deref(), lent.end()) {
+        let mut appending = self.start_append();
+        match value.encode(self.name.as_deref(), appending.end()) {
             Ok(()) => {
-                lent.keep();
+                appending.keep();
                 self.emitted.set(self.emitted.get() + events);
                 self.opened.set(true);
                 Ok(())
             }
             Err(error) => {
-                drop(lent);
+                drop(appending);
                 let error = actix_web::error::ErrorInternalServerError(error);
                 self.failure.set(Some(Box::new(error)));
                 Err(())
@@ -147,13 +145,13 @@ impl EventBuffer {
 
     #[cold]
     fn refuse_for_browsers(&self, error: FieldError) -> Result<(), ()> {
-        match self.readers.get() {
-            Readers::Others => Ok(()),
-            Readers::Unknown | Readers::NotBrowsers => {
-                self.readers.set(Readers::NotBrowsers);
+        match self.client.get() {
+            Client::Other => Ok(()),
+            Client::Unknown | Client::UnknownNotBrowser => {
+                self.client.set(Client::UnknownNotBrowser);
                 Ok(())
             }
-            Readers::Browsers => {
+            Client::Browser => {
                 self.failure.set(Some(Box::new(error.into())));
                 Err(())
             }
@@ -164,16 +162,16 @@ impl EventBuffer {
     /// frame.
     #[inline]
     pub(crate) fn push_with_id(&self, id: &[u8], body: &[u8], frame: &Bytes) {
-        if body.len() >= SHARED_FRAME {
+        if body.len() >= MIN_SHARED_FRAME {
             self.push_uncounted(id);
             self.push_shared(&frame.slice_ref(body));
             return;
         }
-        let mut lent = self.lend();
-        let buf = lent.end();
-        buf.extend_from_slice(id);
-        buf.extend_from_slice(body);
-        lent.keep();
+        let mut appending = self.start_append();
+        let end = appending.end();
+        end.extend_from_slice(id);
+        end.extend_from_slice(body);
+        appending.keep();
         self.emitted.set(self.emitted.get() + 1);
     }
 
@@ -185,56 +183,56 @@ impl EventBuffer {
 
     #[inline]
     fn push_frame(&self, frame: &Bytes, events: u64) {
-        let mut buf = self.buf.take().unwrap_or_default();
-        buf.push_shared(frame);
-        self.buf.set(Some(buf));
+        let mut pieces = self.pieces.take().unwrap_or_default();
+        pieces.push_shared(frame);
+        self.pieces.set(Some(pieces));
         self.emitted.set(self.emitted.get() + events);
     }
 
     /// Appends bytes that are a complete frame, uncounted.
     pub(crate) fn push_uncounted(&self, frame: &[u8]) {
-        let mut lent = self.lend();
-        lent.end().extend_from_slice(frame);
-        lent.keep();
+        let mut appending = self.start_append();
+        appending.end().extend_from_slice(frame);
+        appending.keep();
     }
 
-    /// The buffer, to append to it.
+    /// Takes the pieces, to append to them.
     #[inline]
-    fn lend(&self) -> Lent<'_> {
-        Lent {
+    fn start_append(&self) -> Appending<'_> {
+        Appending {
             buffer: self,
             before: None,
-            buf: self.buf.take(),
+            pieces: self.pieces.take(),
         }
     }
 
     /// Puts what a stream begins with in front of what was emitted before there was a body.
     pub(crate) fn prepend(&self, opening: Bytes) {
-        let mut buf = self.buf.take().unwrap_or_default();
-        buf.prepend(opening);
-        self.buf.set(Some(buf));
+        let mut pieces = self.pieces.take().unwrap_or_default();
+        pieces.prepend(opening);
+        self.pieces.set(Some(pieces));
     }
 
-    /// Gets the shared buffer for the time until [`take`](Self::take). Returns how far it is filled.
+    /// Borrows the thread's pieces until [`take`](Self::take), unless it has its own. Returns how far they are filled.
     #[inline]
-    pub(crate) fn attach_buffer(&self) -> Mark {
+    pub(crate) fn attach_pieces(&self) -> Mark {
         let mut bytes = 0;
-        let buf = if let Some(buf) = self.buf.take() {
-            bytes = buf.len();
-            buf
+        let pieces = if let Some(pieces) = self.pieces.take() {
+            bytes = pieces.len();
+            pieces
         } else {
-            self.holds.set(Holds::Shared);
+            self.kind.set(PiecesKind::OfThread);
             // There is none at first, and while a stream reads another one.
-            SHARED.take().map_or_else(
-                || Box::new(Buffer::with_capacity(ROOM)),
-                |mut buf| {
+            THREAD_PIECES.take().map_or_else(
+                || Box::new(Pieces::with_capacity(CAPACITY)),
+                |mut pieces| {
                     // From its start again, if the last chunk is gone. Else what is left of it serves on.
-                    let _ = buf.bytes.try_reclaim(ROOM);
-                    buf
+                    let _ = pieces.bytes.try_reclaim(CAPACITY);
+                    pieces
                 },
             )
         };
-        self.buf.set(Some(buf));
+        self.pieces.set(Some(pieces));
         Mark {
             bytes,
             emitted: self.emitted.get(),
@@ -244,9 +242,9 @@ impl EventBuffer {
     /// Takes back what was pushed since.
     #[cold]
     pub(crate) fn take_back_to(&self, mark: Mark) {
-        if let Some(mut buf) = self.buf.take() {
-            buf.truncate(mark.bytes);
-            self.buf.set(Some(buf));
+        if let Some(mut pieces) = self.pieces.take() {
+            pieces.truncate(mark.bytes);
+            self.pieces.set(Some(pieces));
         }
         self.emitted.set(mark.emitted);
     }
@@ -254,29 +252,29 @@ impl EventBuffer {
     /// The first piece of what was pushed, most often all of it; `None` instead of an empty chunk.
     #[inline]
     pub(crate) fn take(&self) -> Option<Bytes> {
-        let mut buf = self.buf.take()?;
-        if buf.is_divided() {
-            return self.take_first(buf);
+        let mut pieces = self.pieces.take()?;
+        if pieces.is_divided() {
+            return self.take_first(pieces);
         }
-        let chunk = buf.take_undivided();
-        if self.holds.replace(Holds::Early) == Holds::Shared
+        let chunk = pieces.take_undivided();
+        if self.kind.replace(PiecesKind::BeforeBody) == PiecesKind::OfThread
             && chunk.as_ref().is_none_or(|chunk| chunk.len() <= KEPT_CHUNK)
         {
-            SHARED.with(|shared| shared.set(Some(buf)));
+            THREAD_PIECES.with(|of_thread| of_thread.set(Some(pieces)));
         }
         chunk
     }
 
     #[cold]
-    fn take_first(&self, mut buf: Box<Buffer>) -> Option<Bytes> {
-        let piece = buf.take_first();
-        let is_shared = self.holds.replace(Holds::Early) == Holds::Shared;
-        let rest = if is_shared {
-            let rest = Box::new(buf.split(ROOM));
-            SHARED.with(|shared| shared.set(Some(buf)));
+    fn take_first(&self, mut pieces: Box<Pieces>) -> Option<Bytes> {
+        let piece = pieces.take_first();
+        let is_of_thread = self.kind.replace(PiecesKind::BeforeBody) == PiecesKind::OfThread;
+        let rest = if is_of_thread {
+            let rest = Box::new(pieces.split(CAPACITY));
+            THREAD_PIECES.with(|of_thread| of_thread.set(Some(pieces)));
             rest
         } else {
-            buf
+            pieces
         };
         if rest.len() > 0 {
             self.set_rest(rest);
@@ -287,22 +285,22 @@ impl EventBuffer {
     /// The first so many bytes of a piece that was taken; its end is put back.
     #[cold]
     pub(crate) fn split(&self, mut piece: Bytes, at: usize) -> Bytes {
-        let mut rest = self.buf.take().unwrap_or_default();
+        let mut rest = self.pieces.take().unwrap_or_default();
         rest.put_back(piece.split_off(at));
         self.set_rest(rest);
         piece
     }
 
     #[cold]
-    fn set_rest(&self, rest: Box<Buffer>) {
-        self.buf.set(Some(rest));
-        self.holds.set(Holds::Rest);
+    fn set_rest(&self, rest: Box<Pieces>) {
+        self.pieces.set(Some(rest));
+        self.kind.set(PiecesKind::Rest);
     }
 
     /// Whether something is left behind the piece that was taken last.
     #[inline]
     pub(crate) fn has_rest(&self) -> bool {
-        self.holds.get() == Holds::Rest
+        self.kind.get() == PiecesKind::Rest
     }
 
     pub(crate) fn emitted(&self) -> u64 {
@@ -315,9 +313,9 @@ impl EventBuffer {
 
     /// Opens with this reconnection time. Once the opening line has left, a line of its own says it.
     pub(crate) fn open_with(&self, retry: Retry) {
-        match self.readers.get() {
-            Readers::Unknown | Readers::NotBrowsers => self.retry.set(retry.as_millis()),
-            Readers::Browsers | Readers::Others => self.push_uncounted(&Frame::retry(retry)),
+        match self.client.get() {
+            Client::Unknown | Client::UnknownNotBrowser => self.retry.set(retry.as_millis()),
+            Client::Browser | Client::Other => self.push_uncounted(&Frame::retry(retry)),
         }
         self.open();
     }
@@ -337,20 +335,20 @@ impl EventBuffer {
     }
 }
 
-/// The buffer, lent to one writer. A writer may fail or panic, as a `Serialize` may: then what it has written is removed
-/// again, unless it has called [`keep`](Self::keep).
-struct Lent<'a> {
+/// An append in progress. It may fail or panic, as a `Serialize` may: then what was written is removed again, unless
+/// [`keep`](Self::keep) was called.
+struct Appending<'a> {
     buffer: &'a EventBuffer,
     /// How much was there before; `None` if all is kept.
     before: Option<usize>,
-    buf: Option<Box<Buffer>>,
+    pieces: Option<Box<Pieces>>,
 }
 
-impl Lent<'_> {
+impl Appending<'_> {
     /// Where to append.
     #[inline]
     fn end(&mut self) -> &mut BytesMut {
-        let end = self.buf.get_or_insert_default().end();
+        let end = self.pieces.get_or_insert_default().end();
         self.before = Some(end.len());
         end
     }
@@ -362,38 +360,21 @@ impl Lent<'_> {
 
     #[cold]
     fn take_back(&mut self, before: usize) {
-        if let Some(buf) = &mut self.buf {
-            buf.bytes.truncate(before);
+        if let Some(pieces) = &mut self.pieces {
+            pieces.bytes.truncate(before);
         }
     }
 }
 
-impl Drop for Lent<'_> {
+impl Drop for Appending<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some(before) = self.before {
             self.take_back(before);
         }
-        self.buffer.buf.set(self.buf.take());
+        self.buffer.pieces.set(self.pieces.take());
     }
 }
-
-/// A stream for browsers was given a name or an id that is [not for them](EventName::not_for_browsers).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NotForBrowsers;
-
-impl fmt::Display for NotForBrowsers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "an `EventSource` asked for this stream, which has sent an event name or an id that browsers cannot use \
-             (`not_for_browsers`): answer a POST instead, declare the stream `plain`, or choose another name",
-        )
-    }
-}
-
-impl std::error::Error for NotForBrowsers {}
-
-impl ResponseError for NotForBrowsers {}
 
 #[cfg(test)]
 mod tests;

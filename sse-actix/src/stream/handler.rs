@@ -1,6 +1,9 @@
 //! What `#[sse_stream]` expands to: an async function that runs until its head can leave, and is then
 //! handed to the body.
 //!
+//! [`run`] polls the function until it has opened its stream, and returns an [`EventStream`]. actix calls that one's
+//! `respond_to`, which gives the function to a `StreamBody` as its [`Source`]. From then on the body polls it.
+//!
 //! It is one future from its first line to its last, so borrows across that boundary keep working. Up
 //! to the opening its errors are HTTP errors; afterwards they end the stream.
 
@@ -40,6 +43,8 @@ const SLOW_PROLOGUE: Duration = Duration::from_secs(1);
 ///
 /// There is nothing to do with it but to hand it to actix, or, in a test, to
 /// `test::respond`.
+///
+/// See [`emit!`](crate::emit)'s example.
 #[must_use = "a stream is sent by returning it from a handler"]
 pub struct EventStream(State);
 
@@ -133,8 +138,8 @@ where
     });
     let outcome = tokio::select! {
         biased;
-        outcome = watched(handler, opening) => outcome,
-        () = gone(context, !plain) => {
+        outcome = warn_if_slow(handler, opening) => outcome,
+        () = until_abandoned(context, !plain) => {
             // It opens without events: `respond` then sends a `retry` alone, because the server drains.
             buffer.open();
             Some(Ok(Ok(())))
@@ -157,7 +162,7 @@ where
 }
 
 /// Warns of a handler that is slow to open its stream.
-async fn watched<T>(handler: &str, opening: impl Future<Output = T>) -> T {
+async fn warn_if_slow<T>(handler: &str, opening: impl Future<Output = T>) -> T {
     let mut opening = pin!(opening);
     if let Ok(opened) = tokio::time::timeout(SLOW_PROLOGUE, &mut opening).await {
         return opened;
@@ -171,7 +176,7 @@ async fn watched<T>(handler: &str, opening: impl Future<Output = T>) -> T {
 }
 
 /// Waits until the opening is no longer needed. On HTTP/1.1 the whole handler is dropped then.
-async fn gone(context: Option<ServerContext>, resumes: bool) {
+async fn until_abandoned(context: Option<ServerContext>, resumes: bool) {
     match context {
         Some(context) => context.until_abandoned(resumes).await,
         None => pending().await,

@@ -30,7 +30,7 @@ use crate::{
     extract::is_reconnect_after_end,
     lifecycle::ending::{UNCACHED, no_content},
     lifecycle::{control::StreamControl, shutdown::Shutdown},
-    server::{Handover, OpenStreamGuard, ServerContext, StreamMarker},
+    server::{ConnectionState, OpenStreamGuard, ServerContext, StreamMarker},
 };
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -78,14 +78,14 @@ pub(crate) fn respond<S: Source + 'static>(
     } else {
         let control = StreamControl::of(request);
         let may_leave = !plain && may_be_handed_over(request, context.as_ref());
-        let owner = may_leave.then(|| source.owner()).flatten();
-        Handover::note_stream(owner.is_some());
-        stream = Some(StreamMarker { owner });
+        let driver = may_leave.then(|| source.driver()).flatten();
+        ConnectionState::note_stream(driver.is_some());
+        stream = Some(StreamMarker { driver });
         // A client that cannot resume may get the rest, if the stream has an end.
         let may_finish = plain && source.may_finish();
         let guards = StreamGuards {
             registration: shutdown.map(|shutdown| shutdown.register(&control, may_finish)),
-            place: OpenStreamGuard::of(request, context.as_ref(), &control, may_finish),
+            open_stream: OpenStreamGuard::for_request(request, context.as_ref(), &control, may_finish),
             control,
             carrier: match request.version() {
                 Version::HTTP_2 => Carrier::Http2,
@@ -132,7 +132,7 @@ fn refused_to_browsers(options: &StreamOptions, plain: bool, buffer: &EventBuffe
         .err()
 }
 
-/// Tells a client other than `EventSource` to come back later.
+/// Tells a client other than `EventSource` to come back later, with `Retry-After` in place of a `retry` line.
 pub(crate) fn unavailable(status: StatusCode, retry: Retry) -> HttpResponse<BoxBody> {
     let mut response = HttpResponse::new(status);
     let headers = response.headers_mut();
@@ -253,11 +253,11 @@ impl MessageBody for HeadBody {
     }
 }
 
-/// The body of an answer to who is turned away: a `retry` line, counted as a stream, so that a client that does
-/// not read it does not hold the server up.
+/// The body for a client that is turned away: a `retry` line. It counts as a stream, so that a client that does not read it
+/// does not hold up a shutdown.
 struct RetryOnlyBody {
     retry: Bytes,
-    _place: Option<OpenStreamGuard>,
+    _open_stream: Option<OpenStreamGuard>,
 }
 
 impl RetryOnlyBody {
@@ -265,9 +265,9 @@ impl RetryOnlyBody {
         let control = StreamControl::of(request);
         Self {
             retry: Frame::retry(retry).into_bytes(),
-            _place: context
+            _open_stream: context
                 .cloned()
-                .map(|context| OpenStreamGuard::take(context, &control, false)),
+                .map(|context| OpenStreamGuard::new(context, &control, false)),
         }
     }
 }

@@ -13,18 +13,18 @@ use futures_core::{Stream, future::LocalBoxFuture};
 use sse_actix_core::{Comment, Emit, Event, EventName, Frame, Json, Message};
 
 use super::buffer::{EventBuffer, HIGH_WATER};
-use crate::server::ConnectionOwner;
+use crate::server::StreamDriver;
 
 /// How a source has ended. The error is boxed so that this fits into registers: it is returned at every
 /// poll, and an error is rare.
-pub(crate) type Outcome = Result<(), Box<Error>>;
+pub(crate) type SourceResult = Result<(), Box<Error>>;
 
 /// Polled by the body whenever it has room.
 pub(crate) trait Source: Unpin {
     /// Pushes what is ready, up to the buffer's mark. `Ready` when there will be no more.
     ///
     /// `Pending` with a full buffer registers no waker: the body that empties it polls again.
-    fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<Outcome>;
+    fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<SourceResult>;
 
     /// Whether a keep-alive is due after this much silence, if the source looks after that for the body, and wakes
     /// it; `None` if it does not. `wrote` says that something was sent since this was last asked.
@@ -67,7 +67,7 @@ pub(crate) trait Source: Unpin {
 
     /// Who can write to its connection from outside of the connection's task, so that the stream may be
     /// [handed over](crate::server).
-    fn owner(&self) -> Option<Rc<dyn ConnectionOwner>> {
+    fn driver(&self) -> Option<Rc<dyn StreamDriver>> {
         None
     }
 
@@ -84,10 +84,10 @@ pub(crate) trait Source: Unpin {
 }
 
 /// A generator: it holds its buffer itself and pushes while it is polled.
-pub(crate) type Generator = LocalBoxFuture<'static, Outcome>;
+pub(crate) type Generator = LocalBoxFuture<'static, SourceResult>;
 
 impl Source for Generator {
-    fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<SourceResult> {
         let polled = self.as_mut().poll(cx);
         // An emission that failed waits for ever, for its generator to be dropped.
         match buffer.take_failure() {
@@ -101,7 +101,7 @@ impl Source for Generator {
 pub(crate) struct StreamSource<S>(pub(crate) Pin<Box<S>>);
 
 impl<S: Stream<Item: StreamItem>> Source for StreamSource<S> {
-    fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<SourceResult> {
         while !buffer.is_full() {
             match self.0.as_mut().poll_next(cx) {
                 Poll::Ready(Some(item)) => {

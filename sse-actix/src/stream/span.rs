@@ -30,7 +30,7 @@ pub(crate) enum Reason {
     Left,
 }
 
-/// How many streams this process has opened, and how they have ended: [`stream_counts`].
+/// How many streams this process has opened, and how they have ended. See [`stream_counts`]'s example.
 ///
 /// The fields are the reasons that the log names for an end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

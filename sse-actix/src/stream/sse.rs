@@ -187,6 +187,34 @@ where
     /// A further header. Those that make the response a stream (`Content-Type`, `Cache-Control`,
     /// `Content-Encoding`, `X-Accel-Buffering`) are set after it and cannot be replaced; those that are the
     /// connection's (`Content-Length`, `Transfer-Encoding`, `Connection`, `Upgrade`) are left out.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actix_web::{error::ErrorBadGateway, http::header::{self, HeaderValue}, test::TestRequest};
+    /// use futures_util::stream;
+    /// use sse_actix::{Decoded, KeepAlive, Sse, test::respond};
+    ///
+    /// # #[actix_web::main] async fn main() {
+    /// let letters = Sse::new(stream::iter(["a"]))
+    ///     .retry(Duration::from_secs(1))
+    ///     .keep_alive(KeepAlive::comment(Duration::from_secs(30)))
+    ///     .finite()
+    ///     .compress()
+    ///     .header(header::LINK, HeaderValue::from_static("</style.css>"));
+    /// let mut stream = respond(letters, TestRequest::get());
+    /// assert_eq!(stream.headers().get("link").unwrap(), "</style.css>");
+    /// assert_eq!(stream.headers().get("sse-keep-alive").unwrap(), "30000");
+    /// assert_eq!(stream.next_decoded().await, Some(Decoded::Retry(Duration::from_secs(1))));
+    /// assert_eq!(stream.next().await.unwrap().data, "a");
+    /// assert_eq!(stream.next().await.unwrap().event, "sse-end");
+    ///
+    /// // A failure after which the client may come back: no `sse-end`, and a comment in place of the first `retry`.
+    /// let failing = Sse::new(stream::iter([Err::<&str, _>(ErrorBadGateway("gone"))])).resume().no_retry();
+    /// let mut stream = respond(failing, TestRequest::get());
+    /// assert_eq!(stream.next_decoded().await, Some(Decoded::Comment("".into())));
+    /// assert_eq!(stream.next().await, None);
+    /// # }
+    /// ```
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers
             .get_or_insert_with(HeaderMap::new)

@@ -25,6 +25,10 @@ use crate::{Server, Shutdown};
 /// let serving = test::Serving::start(|| App::new().service(hello));
 /// let mut stream = test::connect(&serving.url("/hello"), "").await;
 /// assert_eq!(stream.next().await.unwrap().data, "hello");
+///
+/// let serving = test::Serving::with(App::new, |server| server.h1_allow_half_closed(true));
+/// assert_eq!(serving.url("/"), format!("http://{}/", serving.addr()));
+/// assert!(!serving.shutdown().is_fired());
 /// # }
 /// ```
 pub struct Serving {

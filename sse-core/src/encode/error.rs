@@ -3,6 +3,15 @@ use std::{error::Error, fmt};
 use crate::FieldError;
 
 /// A value could not be serialised as JSON. Nothing of it was sent.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use sse_actix_core::Event;
+///
+/// // JSON has no keys but text.
+/// let error = Event::json(&BTreeMap::from([([1, 2], "a")])).unwrap_err();
+/// assert_eq!(error.to_string(), "an event's data could not be serialised as JSON");
+/// ```
 #[derive(Debug)]
 pub struct JsonError(pub(super) serde_json::Error);
 
@@ -19,6 +28,13 @@ impl Error for JsonError {
 }
 
 /// An event could not be encoded. Nothing of it was sent.
+///
+/// ```
+/// use sse_actix_core::{EmitError, Frame, Message};
+///
+/// let message = Message { event: "a\nid: 7".into(), data: "x".into(), last_event_id: "".into() };
+/// assert!(matches!(Frame::new(message), Err(EmitError::Field(_))));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EmitError {

@@ -5,10 +5,11 @@ use std::{error::Error, fmt};
 /// Names the field, what was wrong with it and the byte offset of the first offence.
 ///
 /// ```
-/// use sse_actix_core::EventName;
+/// use sse_actix_core::{EventName, FieldErrorKind};
 ///
 /// let error = EventName::try_from("price\ndata: 0").unwrap_err();
-/// assert_eq!(error.offset(), 5);
+/// assert_eq!(error.field(), "event name");
+/// assert_eq!((error.kind(), error.offset()), (FieldErrorKind::Character('\n'), 5));
 /// assert_eq!(
 ///     error.to_string(),
 ///     "event name holds a line feed (U+000A) at byte 5, which would end the line and inject a field",
@@ -22,6 +23,8 @@ pub struct FieldError {
 }
 
 /// What was wrong with a field's value.
+///
+/// See [`FieldError`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FieldErrorKind {

@@ -114,6 +114,14 @@ impl EventId {
     /// Whether a stream for browsers may send it: all but some of those made by
     /// [`not_for_browsers`](Self::not_for_browsers).
     ///
+    /// ```
+    /// use sse_actix_core::EventId;
+    ///
+    /// assert!(EventId::from_static("tick").check_for_browsers().is_ok());
+    /// assert!(EventId::not_for_browsers(" 7")?.check_for_browsers().is_err());
+    /// # Ok::<(), sse_actix_core::FieldError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`FieldError`], which says why not.
@@ -224,6 +232,17 @@ impl fmt::Debug for EventId {
 ///
 /// Implemented for these alone. A literal that is no id panics where it stands; strings made at run
 /// time go through `EventId::try_from`.
+///
+/// ```
+/// use sse_actix_core::{Event, EventId};
+///
+/// let id = EventId::try_from(format!("order-{}", 7))?;
+/// for event in [Event::data("x").id(7), Event::data("x").id("order-7"), Event::data("x").id(id)] {
+///     // Each has its id.
+///     assert_ne!(event, Event::data("x"));
+/// }
+/// # Ok::<(), sse_actix_core::FieldError>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not proven to be an event id: for text made at run time write `EventId::try_from(text)?`",
     label = "not a literal, an integer, nor an `EventId`"

@@ -126,6 +126,14 @@ impl EventName {
     /// Whether a stream for browsers may send it: all but some of those made by
     /// [`not_for_browsers`](Self::not_for_browsers).
     ///
+    /// ```
+    /// use sse_actix_core::EventName;
+    ///
+    /// assert!(EventName::from_static("tick").check_for_browsers().is_ok());
+    /// assert!(EventName::not_for_browsers("error")?.check_for_browsers().is_err());
+    /// # Ok::<(), sse_actix_core::FieldError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`FieldError`], which says why not.
@@ -222,6 +230,14 @@ impl fmt::Debug for EventName {
 ///
 /// Implemented for these alone. A literal that is no event name panics where it stands; strings made
 /// at run time go through `EventName::try_from`.
+///
+/// ```
+/// use sse_actix_core::{Event, EventName};
+///
+/// let name = EventName::try_from(format!("tick-{}", 7))?;
+/// assert_eq!(Event::data("x").event("tick-7"), Event::data("x").event(name));
+/// # Ok::<(), sse_actix_core::FieldError>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not proven to be an event name: for text made at run time write `EventName::try_from(text)?`",
     label = "not a literal, nor an `EventName`"

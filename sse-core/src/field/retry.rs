@@ -78,6 +78,16 @@ impl From<Retry> for Duration {
 }
 
 /// A reconnection time that no browser should be given.
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_actix_core::Retry;
+///
+/// assert_eq!(
+///     Retry::new(Duration::from_millis(50)).unwrap_err().to_string(),
+///     "a retry time of 50ms is not between 100 ms and 2147483647 ms (about 25 days)",
+/// );
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryError {
     duration: Duration,

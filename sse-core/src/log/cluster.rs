@@ -3,6 +3,35 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use crate::TopicName;
 
 /// What the hubs of several nodes on one log tell each other besides events: revocations, and who is there.
+///
+/// ```
+/// use std::{collections::BTreeMap, sync::{Arc, Mutex}, time::Duration};
+/// use sse_actix_core::{ClusterChannel, ClusterMessage, TopicName};
+///
+/// /// The channel of two nodes, as the second one has it.
+/// #[derive(Debug, Default)]
+/// struct Pair(Mutex<Vec<String>>);
+///
+/// impl ClusterChannel for Pair {
+///     fn revoke(&self, tag: &str) {
+///         self.0.lock().unwrap().push(tag.to_owned());
+///     }
+///     fn present(&self, _: &TopicName, _: &str, _: usize) {}
+///     fn elsewhere(&self, _: &TopicName) -> BTreeMap<Arc<str>, usize> {
+///         BTreeMap::new()
+///     }
+///     fn listen(&self, on_message: Box<dyn Fn(ClusterMessage) + Send + Sync>) {
+///         on_message(ClusterMessage::Revoked { tag: "user:7".into(), within: Duration::ZERO });
+///     }
+/// }
+///
+/// let pair = Pair::default();
+/// pair.revoke("session:1");
+/// pair.listen(Box::new(|message| {
+///     assert!(matches!(message, ClusterMessage::Revoked { tag, .. } if tag == "user:7"));
+/// }));
+/// assert_eq!(*pair.0.lock().unwrap(), ["session:1"]);
+/// ```
 pub trait ClusterChannel: fmt::Debug + Send + Sync {
     /// Tells the other nodes that streams with this tag end for good. What cannot be told yet is told as soon as
     /// it can be.
@@ -19,6 +48,8 @@ pub trait ClusterChannel: fmt::Debug + Send + Sync {
 }
 
 /// What another node has told.
+///
+/// See [`ClusterChannel`]'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClusterMessage {
     /// Streams with this tag end for good, unless they are of a later log-in.

@@ -19,6 +19,24 @@ use super::{
 use crate::Frame;
 
 /// A record at its place in a log: the frame that every reader shares.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use sse_actix_core::{Entry, Epoch, Event, Position, Record, TopicName};
+///
+/// let position = Position { epoch: Epoch::new(&TopicName::from_static("prices"), 1), sequence: 7 };
+/// let record = Record::event(&Event::data("101.5").event("tick"), None)?.key("ACME");
+/// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+/// let entry = Entry::new(position, record, now);
+///
+/// assert_eq!(entry.frame(), &format!("id: {position}\nevent: tick\ndata: 101.5\n\n"));
+/// assert_eq!(entry.to_frame().as_ref(), entry.frame());
+/// assert_eq!(entry.body(), b"event: tick\ndata: 101.5\n\n");
+/// assert_eq!((entry.sequence(), entry.at(), entry.key()), (7, now, Some("ACME")));
+/// assert_eq!((entry.name(), entry.data().as_str()), (Some("tick"), "101.5"));
+/// assert_eq!(entry.value::<f64>().as_deref(), Some(&101.5));
+/// # Ok::<(), sse_actix_core::RecordError>(())
+/// ```
 pub struct Entry {
     sequence: u64,
     millis: u64,
@@ -88,7 +106,7 @@ impl Entry {
     /// # let (log, now) = (MemoryLog::new(), SystemTime::UNIX_EPOCH);
     /// # let append = |topic: &TopicName| {
     /// #     let record = Record::event(&Event::data("x"), None).unwrap();
-    /// #     log.append(topic, record, &Retention::new(), now).into_ready().unwrap().unwrap()
+    /// #     log.append(topic, record, &Retention::new(), now).into_ready().unwrap().unwrap().position
     /// # };
     /// # let (a, b) = (TopicName::from_static("a"), TopicName::from_static("b"));
     /// # let positions = [append(&a), append(&b)];

@@ -3,6 +3,18 @@ use std::{error::Error, fmt};
 type Source = Box<dyn Error + Send + Sync>;
 
 /// Why a record was not appended, or may not have been.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use sse_actix_core::{AppendError, Event, Log, MemoryLog, Record, Retention, TopicName};
+///
+/// let retention = Retention::new().max_bytes(1_000);
+/// let record = Record::event(&Event::data("x".repeat(1_000)), None)?;
+/// let topic = TopicName::from_static("a");
+/// let appended = MemoryLog::new().append(&topic, record, &retention, SystemTime::UNIX_EPOCH);
+/// assert!(matches!(appended.into_ready().unwrap(), Err(AppendError::TooLarge { limit: 1_000, .. })));
+/// # Ok::<(), sse_actix_core::RecordError>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AppendError {
@@ -17,8 +29,9 @@ pub enum AppendError {
     NoKey,
     /// The log refused, or could not be reached; nothing was appended.
     Refused(Source),
-    /// The log could not be heard of any more while it appended: it may have, or not. Whether to publish
-    /// again, and risk to do so twice, only the caller can know.
+    /// The log could not be heard of any more while it appended: it may have, or not. Append the record again with the same
+    /// [`IdempotencyKey`](crate::IdempotencyKey) until the outcome is known: it is there once then. Without a key it may be
+    /// there twice.
     OutcomeUnknown(Source),
 }
 
@@ -34,7 +47,7 @@ impl fmt::Display for AppendError {
             ),
             Self::Refused(_) => f.write_str("the log did not take the event"),
             Self::OutcomeUnknown(_) => {
-                f.write_str("the log may or may not have taken the event: it was lost sight of in between")
+                f.write_str("the log may or may not have taken the event: it was lost sight of in between; an event with an idempotency key may be published again")
             }
         }
     }
@@ -50,6 +63,14 @@ impl Error for AppendError {
 }
 
 /// A log could not be read. It may be tried again.
+///
+/// ```
+/// use std::error::Error;
+/// use sse_actix_core::LogError;
+///
+/// let error = LogError::new("connection refused");
+/// assert_eq!(error.source().unwrap().to_string(), "connection refused");
+/// ```
 #[derive(Debug)]
 pub struct LogError(Source);
 

@@ -1,3 +1,6 @@
+mod builder;
+mod keys;
+mod keys_of_forgotten;
 mod table;
 
 use std::{
@@ -10,18 +13,20 @@ use std::{
     time::SystemTime,
 };
 
-use self::table::TopicTable;
+pub use self::builder::MemoryLogBuilder;
+use self::{keys::RememberedKeys, keys_of_forgotten::KeysOfForgotten, table::TopicTable};
 use super::{
-    AppendError, Batch, Completion, Epoch, Keep, Limit, Log, LogError, LogStats, Position, Record, Retention,
-    Ring, Start, Watch, Watchers, entry::Entry,
+    AppendError, Appended, Batch, Completion, Epoch, Keep, Limit, Log, LogError, LogStats, OnceStats,
+    Position, Record, Retention, Ring, Start, Watch, Watchers, entry::Entry,
 };
 use crate::TopicName;
 
 /// A log in this process's memory: it ends with the process, and completes everything at once.
 ///
-/// Bounded three times: each topic by its [`Retention`]; all together by
+/// Bounded four times: each topic by its [`Retention`]; all together by
 /// [`max_bytes`](MemoryLogBuilder::max_bytes), above which the largest topics drop their oldest events; and by
-/// [`max_topics`](MemoryLogBuilder::max_topics), above which topics without readers are forgotten.
+/// [`max_topics`](MemoryLogBuilder::max_topics), above which topics without readers are forgotten; and the idempotency keys of all topics by
+/// [`max_key_bytes`](MemoryLogBuilder::max_key_bytes).
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -32,7 +37,7 @@ use crate::TopicName;
 /// let (retention, now) = (Retention::new(), SystemTime::UNIX_EPOCH);
 /// let record = |text| Record::event(&Event::data(text), None).unwrap();
 ///
-/// let first = log.append(&topic, record("a"), &retention, now).into_ready().unwrap()?;
+/// let first = log.append(&topic, record("a"), &retention, now).into_ready().unwrap()?.position;
 /// log.append(&topic, record("b"), &retention, now).into_ready().unwrap()?;
 ///
 /// let batch = log.read(&topic, Start::After(first), Limit::DEFAULT, now).into_ready().unwrap().unwrap();
@@ -44,8 +49,8 @@ use crate::TopicName;
 pub struct MemoryLog {
     topics: RwLock<TopicTable>,
     bytes: AtomicUsize,
-    max_bytes: usize,
-    max_topics: usize,
+    key_bytes: AtomicUsize,
+    bounds: MemoryLogBuilder,
     lives: AtomicU64,
     random: RandomState,
 }
@@ -61,14 +66,8 @@ struct Kept {
     ring: Ring,
     retention: Retention,
     touched: SystemTime,
-}
-
-/// Bounds of a [`MemoryLog`].
-#[derive(Debug, Clone)]
-#[must_use]
-pub struct MemoryLogBuilder {
-    max_bytes: usize,
-    max_topics: usize,
+    /// Not there before the first record with a key, so that topics without any pay nothing for it.
+    keys: Option<Box<RememberedKeys>>,
 }
 
 impl MemoryLog {
@@ -78,19 +77,40 @@ impl MemoryLog {
     }
 
     /// To set other bounds.
+    ///
+    /// See [`MemoryLogBuilder`]'s example.
     pub fn builder() -> MemoryLogBuilder {
-        MemoryLogBuilder {
-            max_bytes: 256 * 1024 * 1024,
-            max_topics: 100_000,
+        MemoryLogBuilder::new()
+    }
+
+    fn with_bounds(bounds: MemoryLogBuilder) -> Self {
+        Self {
+            topics: RwLock::default(),
+            bytes: AtomicUsize::new(0),
+            key_bytes: AtomicUsize::new(0),
+            bounds,
+            lives: AtomicU64::new(0),
+            random: RandomState::new(),
         }
     }
 
     /// Bytes of memory that the entries of all topics take, about.
+    ///
+    /// See [`MemoryLogBuilder`]'s example.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Bytes of memory that the idempotency keys of all topics take, about.
+    ///
+    /// See [`MemoryLogBuilder`]'s example.
+    pub fn key_bytes(&self) -> usize {
+        self.key_bytes.load(Ordering::Relaxed)
+    }
+
     /// How many topics it knows.
+    ///
+    /// See [`MemoryLogBuilder`]'s example.
     pub fn topics(&self) -> usize {
         self.read_topics(TopicTable::len)
     }
@@ -104,12 +124,16 @@ impl MemoryLog {
         if let Some(topic) = topics.get(name) {
             return Arc::clone(topic);
         }
-        let forgotten = topics.make_room(self.max_topics);
+        let forgotten = topics.make_room(self.bounds.topics);
         self.bytes.fetch_sub(forgotten.bytes, Ordering::Relaxed);
         // Two lives of one topic differ by when they began, and two logs by their random state.
         let life = self.lives.fetch_add(1, Ordering::Relaxed);
         let epoch = Epoch::new(name, self.random.hash_one((name, life)));
         let topic = Arc::new(Topic::new(epoch, now));
+        if let Some((keys, bytes)) = topics.keys_of_forgotten.take(name) {
+            self.key_bytes.fetch_add(bytes, Ordering::Relaxed);
+            topic.kept().keys = Some(keys);
+        }
         topics.insert(name, Arc::clone(&topic), publishes);
         topic
     }
@@ -122,13 +146,13 @@ impl MemoryLog {
     fn make_room(&self) {
         let mut topics = self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>());
         topics.sort_by_cached_key(|topic| topic.kept().ring.bytes());
-        let goal = self.max_bytes / 8 * 7;
+        let goal = self.bounds.bytes / 8 * 7;
         for topic in topics.iter().rev() {
             let half = topic.kept().ring.bytes() / 2;
             self.change(topic, |kept| {
                 let mut left = self.bytes().saturating_sub(goal);
                 while left > 0 && kept.ring.bytes() > half {
-                    match kept.ring.evict_oldest() {
+                    match kept.ring.delete_oldest() {
                         Some(freed) => left = left.saturating_sub(freed),
                         None => break,
                     }
@@ -140,15 +164,46 @@ impl MemoryLog {
         }
     }
 
-    /// Changes what is kept of a topic, and keeps the sum.
+    /// Forgets keys, down to seven eighths of the bound: those of topics that are forgotten, then the oldest keys of the
+    /// topics that have most.
+    fn make_room_for_keys(&self) {
+        let goal = self.bounds.key_bytes / 8 * 7;
+        self.change_keys_of_forgotten(|keys| keys.push_out(self.key_bytes().saturating_sub(goal)));
+        let mut topics = self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>());
+        topics.sort_by_cached_key(|topic| topic.kept().key_bytes());
+        for topic in topics.iter().rev() {
+            let excess = self.key_bytes().saturating_sub(goal);
+            if excess == 0 {
+                return;
+            }
+            self.change(topic, |kept| {
+                if let Some(keys) = &mut kept.keys {
+                    keys.push_out(excess.min(keys.bytes().div_ceil(2)));
+                }
+            });
+        }
+    }
+
+    /// Forgets keys of topics that are forgotten, as many bytes as this returns.
+    fn change_keys_of_forgotten(&self, forget: impl FnOnce(&mut KeysOfForgotten) -> usize) {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let freed = forget(&mut topics.keys_of_forgotten);
+        self.key_bytes.fetch_sub(freed, Ordering::Relaxed);
+    }
+
+    /// Changes what is kept of a topic, and keeps the sums.
     fn change<T>(&self, topic: &Topic, change: impl FnOnce(&mut Kept) -> T) -> T {
         let mut kept = topic.kept();
-        let before = kept.ring.bytes();
+        let (before, keys_before) = (kept.ring.bytes(), kept.key_bytes());
         let changed = change(&mut kept);
-        let after = kept.ring.bytes();
+        let (after, keys_after) = (kept.ring.bytes(), kept.key_bytes());
         // Within the lock, so that no sum goes below zero.
         self.bytes.fetch_add(after, Ordering::Relaxed);
         self.bytes.fetch_sub(before, Ordering::Relaxed);
+        if keys_after != keys_before {
+            self.key_bytes.fetch_add(keys_after, Ordering::Relaxed);
+            self.key_bytes.fetch_sub(keys_before, Ordering::Relaxed);
+        }
         changed
     }
 }
@@ -160,9 +215,9 @@ impl Log for MemoryLog {
         record: Record,
         retention: &Retention,
         now: SystemTime,
-    ) -> Completion<Result<Position, AppendError>> {
+    ) -> Completion<Result<Appended, AppendError>> {
         let bytes = Entry::weight_of(&record);
-        let limit = retention.bytes().min(self.max_bytes / 2);
+        let limit = retention.bytes().min(self.bounds.bytes / 2);
         if bytes > limit {
             return Completion::ready(Err(AppendError::TooLarge { bytes, limit }));
         }
@@ -170,24 +225,17 @@ impl Log for MemoryLog {
             return Completion::ready(Err(AppendError::NoKey));
         }
         let topic = self.topic(name, true, now);
-        let position = self.change(&topic, |kept| {
-            if kept.retention != *retention {
-                kept.ring.keep(retention.keeps());
-                kept.retention = retention.clone();
+        let appended = self.change(&topic, |kept| kept.append(record, retention, now));
+        if !appended.repeated {
+            if self.key_bytes() > self.bounds.key_bytes {
+                self.make_room_for_keys();
             }
-            kept.touched = now;
-            let entry = kept.ring.append(record, now);
-            kept.ring.trim(retention, now);
-            Position {
-                epoch: kept.ring.span().epoch,
-                sequence: entry.sequence(),
+            if self.bytes() > self.bounds.bytes {
+                self.make_room();
             }
-        });
-        if self.bytes() > self.max_bytes {
-            self.make_room();
+            topic.watchers.wake();
         }
-        topic.watchers.wake();
-        Completion::ready(Ok(position))
+        Completion::ready(Ok(appended))
     }
 
     fn read(
@@ -211,8 +259,14 @@ impl Log for MemoryLog {
 
     fn stats(&self, name: &TopicName) -> Option<LogStats> {
         let topic = self.read_topics(|topics| topics.get(name).cloned())?;
-        let stats = topic.kept().ring.stats();
-        Some(stats)
+        let kept = topic.kept();
+        Some(LogStats {
+            once: kept
+                .keys
+                .as_ref()
+                .map_or(OnceStats::default(), |keys| keys.stats()),
+            ..kept.ring.stats()
+        })
     }
 
     fn behind(&self, name: &TopicName, position: Position) -> u64 {
@@ -229,7 +283,13 @@ impl Log for MemoryLog {
 
     fn maintain(&self, now: SystemTime) {
         for topic in self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>()) {
-            self.change(&topic, |kept| kept.ring.trim(&kept.retention, now));
+            self.change(&topic, |kept| {
+                kept.ring.trim(&kept.retention, now);
+                kept.forget_old_keys(now);
+            });
+        }
+        if self.key_bytes() > 0 {
+            self.change_keys_of_forgotten(|keys| keys.forget_old(now));
         }
     }
 }
@@ -241,6 +301,7 @@ impl Topic {
                 ring: Ring::new(epoch, Keep::Every, 0, true),
                 retention: Retention::new(),
                 touched: now,
+                keys: None,
             }),
             watchers: Watchers::default(),
         }
@@ -252,35 +313,49 @@ impl Topic {
     }
 }
 
-impl MemoryLogBuilder {
-    /// Bytes of memory that the entries of all topics may take, about. Default: 256 MiB.
-    pub fn max_bytes(mut self, bytes: usize) -> Self {
-        self.max_bytes = bytes;
-        self
+impl Kept {
+    fn key_bytes(&self) -> usize {
+        self.keys.as_ref().map_or(0, |keys| keys.bytes())
     }
 
-    /// How many topics it knows at most. Default: 100,000.
-    ///
-    /// At the bound, each new topic makes it forget one that has no readers: one of which nothing is kept, or else the
-    /// one that has been silent for longest of the 16 that it looks at. Each time it looks at others, so that it comes
-    /// round to all. What was kept of a forgotten topic is gone, and clients that come back to it are told of a gap.
-    ///
-    /// A topic that has readers is not forgotten, whatever the bound. If all 16 have readers, none is forgotten for the
-    /// moment, so where nearly all topics have readers there may be a fifteenth more than the bound says.
-    pub fn max_topics(mut self, topics: usize) -> Self {
-        self.max_topics = topics;
-        self
+    fn forget_old_keys(&mut self, now: SystemTime) {
+        let window = self.retention.once_window();
+        if let Some(keys) = &mut self.keys {
+            keys.forget_old(window, now);
+        }
+        self.keys = self.keys.take().filter(|keys| !keys.is_over(window, now));
     }
 
-    /// The log.
-    pub fn build(self) -> MemoryLog {
-        MemoryLog {
-            topics: RwLock::default(),
-            bytes: AtomicUsize::new(0),
-            max_bytes: self.max_bytes,
-            max_topics: self.max_topics,
-            lives: AtomicU64::new(0),
-            random: RandomState::new(),
+    /// Appends a record, unless its idempotency key is remembered.
+    fn append(&mut self, record: Record, retention: &Retention, now: SystemTime) -> Appended {
+        if self.retention != *retention {
+            self.ring.keep(retention.keeps());
+            self.retention = retention.clone();
+        }
+        self.touched = now;
+        let window = retention.once_window();
+        let key = record.idempotency_key().cloned();
+        if let (Some(key), Some(keys)) = (&key, &mut self.keys)
+            && let Some(position) = keys.find(key, window, now)
+        {
+            return Appended {
+                position,
+                repeated: true,
+            };
+        }
+        let entry = self.ring.append(record, now);
+        self.ring.trim(retention, now);
+        let position = Position {
+            epoch: self.ring.span().epoch,
+            sequence: entry.sequence(),
+        };
+        if let Some(key) = key {
+            let keys = self.keys.get_or_insert_default();
+            keys.insert(key, position, window, now);
+        }
+        Appended {
+            position,
+            repeated: false,
         }
     }
 }

@@ -5,6 +5,15 @@ use crate::{EventId, TopicName};
 
 /// A place in a topic's log: right after the event with this sequence. As an event's id on the wire it is
 /// `<epoch>-<sequence>`.
+///
+/// ```
+/// use sse_actix_core::{Epoch, Position, TopicName};
+///
+/// let position = Position { epoch: Epoch::new(&TopicName::from_static("prices"), 42), sequence: 7 };
+/// assert_eq!(position.to_string(), "65le696a10000000-7");
+/// assert_eq!(Position::parse("65le696a10000000-7"), Some(position));
+/// assert_eq!(Position::parse("7"), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
     /// Which life of which log.
@@ -48,9 +57,11 @@ impl fmt::Display for Position {
 /// let (a, b) = (TopicName::from_static("a"), TopicName::from_static("b"));
 /// let positions = [(&a, 7), (&b, 9)]
 ///     .map(|(topic, sequence)| Position { epoch: Epoch::new(topic, 1), sequence });
-/// let id = Positions::id(positions).to_string();
+/// let id = Positions::id(positions);
+/// assert_eq!(id.as_bytes(), format!("{},{}", positions[0], positions[1]).as_bytes());
 ///
-/// assert_eq!(Positions::parse(&id).of(&b), Some(positions[1]));
+/// let event_id = id.to_event_id().unwrap();
+/// assert_eq!(Positions::parse(event_id.as_str()).of(&b), Some(positions[1]));
 /// assert!(Positions::parse("17").is_empty());
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -106,17 +117,17 @@ impl Positions {
     }
 }
 
-/// An id of positions, as made by [`Positions::id`].
+/// An id of positions, as made by [`Positions::id`]. See [`Positions`]'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PositionsId(Vec<u8>);
 
 impl PositionsId {
-    /// The text.
+    /// The text. See [`Positions`]'s example.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// As an event's id; `None` if it is of no position.
+    /// As an event's id; `None` if it is of no position. See [`Positions`]'s example.
     pub fn to_event_id(&self) -> Option<EventId> {
         let text = str::from_utf8(&self.0).ok().filter(|text| !text.is_empty())?;
         EventId::try_from(text).ok()

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use compact_str::CompactString;
 use serde::Serialize;
 
+use super::IdempotencyKey;
 use crate::{Emit, Event, EventName, FieldError, JsonError, Retry, encode::push_json_event};
 
 /// What is appended to a log: one encoded event without an `id` line, which the log adds once it knows
@@ -15,6 +16,10 @@ use crate::{Emit, Event, EventName, FieldError, JsonError, Retry, encode::push_j
 /// let record = Record::event(&Event::data("hello").event("greeting"), None)?;
 /// assert_eq!(record.body().as_ref(), b"event: greeting\ndata: hello\n\n");
 ///
+/// let record = Record::json(&101.5, None)?.key("ACME");
+/// assert_eq!(record.body().as_ref(), b"data: 101.5\n\n");
+/// assert_eq!(record.key_str(), Some("ACME"));
+///
 /// let error = Record::event(&Event::data("hello").id(7), None).unwrap_err();
 /// assert!(error.to_string().starts_with("the event has an id of its own"));
 /// # Ok::<(), sse_actix_core::RecordError>(())
@@ -23,6 +28,7 @@ use crate::{Emit, Event, EventName, FieldError, JsonError, Retry, encode::push_j
 pub struct Record {
     body: Bytes,
     key: Option<CompactString>,
+    idempotency_key: Option<IdempotencyKey>,
 }
 
 impl Record {
@@ -92,6 +98,34 @@ impl Record {
         self.key.as_deref()
     }
 
+    /// Says that this is appended once, however often records with the same key are: see [`Log`](crate::Log).
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use sse_actix_core::{Event, IdempotencyKey, Log, MemoryLog, Record, Retention, TopicName};
+    ///
+    /// let (log, topic, now) = (MemoryLog::new(), TopicName::from_static("orders"), SystemTime::UNIX_EPOCH);
+    /// let key = IdempotencyKey::try_from("order 7")?;
+    /// let record = Record::event(&Event::data("paid"), None)?.once(key.clone());
+    /// assert_eq!(record.idempotency_key(), Some(&key));
+    ///
+    /// let append = || log.append(&topic, record.clone(), &Retention::new(), now).into_ready().unwrap();
+    /// let (first, again) = (append()?, append()?);
+    /// assert_eq!((first.repeated, again.repeated), (false, true));
+    /// assert_eq!(again.position, first.position);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn once(mut self, key: IdempotencyKey) -> Self {
+        self.idempotency_key = Some(key);
+        self
+    }
+
+    /// The idempotency key, if it was given one.
+    pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        self.idempotency_key.as_ref()
+    }
+
     /// The encoded event, up to and including the empty line.
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -107,7 +141,11 @@ impl Record {
     }
 
     fn of(body: Bytes) -> Self {
-        Self { body, key: None }
+        Self {
+            body,
+            key: None,
+            idempotency_key: None,
+        }
     }
 }
 
@@ -147,7 +185,7 @@ fn is_retry(value: &str) -> bool {
             .is_ok_and(|millis| Retry::new(Duration::from_millis(millis)).is_ok())
 }
 
-/// An event cannot be appended to a log.
+/// An event cannot be appended to a log. See [`Record`]'s example.
 #[derive(Debug)]
 pub enum RecordError {
     /// It has an id of its own.
@@ -196,7 +234,7 @@ impl From<FieldError> for RecordError {
     }
 }
 
-/// An event that was to be appended to a log has an id of its own.
+/// An event that was to be appended to a log has an id of its own. See [`Record`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnId;
 
@@ -210,7 +248,7 @@ impl fmt::Display for OwnId {
 
 impl Error for OwnId {}
 
-/// Bytes are not the body of a [`Record`].
+/// Bytes are not the body of a [`Record`]. See [`Record::from_body`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotARecord;
 

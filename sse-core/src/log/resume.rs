@@ -1,6 +1,7 @@
 use super::{Epoch, Position, Start};
 
 /// How a reader can start, decided by the log. Never an error: an id that makes no sense is a decision too.
+/// See [`Span`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
     /// With what comes from now on, or with as much before it as was asked for.
@@ -23,20 +24,23 @@ pub enum Resume {
 ///
 /// let topic = TopicName::from_static("prices");
 /// let epoch = Epoch::new(&topic, 1);
-/// let span = Span { epoch, evicted: 4, head: 9, dense: true };
+/// let span = Span { epoch, last_deleted: 4, head: 9, dense: true };
 /// let after = |sequence| span.resume(Start::After(Position { epoch, sequence }));
 ///
 /// assert_eq!(after(6), Resume::From);
 /// assert_eq!(after(9), Resume::From);
 /// assert_eq!(after(1), Resume::Gap { missed: Some(3) });
 /// assert_eq!(after(10), Resume::Unknown);
+///
+/// assert_eq!(span.after(Start::Oldest), 4);
+/// assert_eq!(span.after(Start::Head), 9);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// Which life of the log.
     pub epoch: Epoch,
-    /// The newest sequence that retention has taken; 0 if none. Everything after it is there.
-    pub evicted: u64,
+    /// The newest sequence that retention has deleted; 0 if none. Everything after it is there.
+    pub last_deleted: u64,
     /// The newest sequence; 0 if there was none.
     pub head: u64,
     /// Whether sequences are without holes, so that what was missed can be counted.
@@ -52,9 +56,9 @@ impl Span {
             Start::After(Position { epoch, sequence }) => {
                 if epoch != self.epoch || sequence > self.head {
                     Resume::Unknown
-                } else if sequence < self.evicted {
+                } else if sequence < self.last_deleted {
                     Resume::Gap {
-                        missed: self.dense.then_some(self.evicted - sequence),
+                        missed: self.dense.then_some(self.last_deleted - sequence),
                     }
                 } else {
                     Resume::From
@@ -68,7 +72,7 @@ impl Span {
         match (start, self.resume(start)) {
             (Start::Head, _) => self.head,
             (Start::After(position), Resume::From) => position.sequence,
-            _ => self.evicted,
+            _ => self.last_deleted,
         }
     }
 }

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-/// For how long a topic's events are kept: whichever bound is reached first takes the oldest.
+use super::OnceWindow;
+
+/// For how long a topic's events are kept: the bound that is reached first deletes the oldest.
 ///
 /// ```
 /// use std::time::Duration;
@@ -8,7 +10,10 @@ use std::time::Duration;
 ///
 /// let retention = Retention::new().max_events(100).max_age(Duration::from_secs(60));
 /// assert_eq!((retention.events(), retention.bytes()), (100, 4 * 1024 * 1024));
-/// assert_eq!(retention.keeps(), Keep::Every);
+/// assert_eq!((retention.age(), retention.keeps()), (Duration::from_secs(60), Keep::Every));
+///
+/// let latest = Retention::new().keep(Keep::LatestPerKey).max_bytes(1024);
+/// assert_eq!((latest.bytes(), latest.keeps()), (1024, Keep::LatestPerKey));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
@@ -17,9 +22,10 @@ pub struct Retention {
     events: usize,
     bytes: usize,
     age: Duration,
+    once_window: OnceWindow,
 }
 
-/// What of a topic is kept.
+/// What of a topic is kept. See [`Retention`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// Every event.
@@ -36,6 +42,7 @@ impl Retention {
             events: 10_000,
             bytes: 4 * 1024 * 1024,
             age: Duration::from_secs(3_600),
+            once_window: OnceWindow::new(),
         }
     }
 
@@ -63,6 +70,13 @@ impl Retention {
         self
     }
 
+    /// For how long idempotency keys are remembered, whatever becomes of their events. Default: ten minutes, and 100,000
+    /// keys. See [`OnceWindow`]'s example.
+    pub const fn once_within(mut self, window: OnceWindow) -> Self {
+        self.once_window = window;
+        self
+    }
+
     /// What is kept.
     pub const fn keeps(&self) -> Keep {
         self.keep
@@ -81,6 +95,11 @@ impl Retention {
     /// How old they may become.
     pub const fn age(&self) -> Duration {
         self.age
+    }
+
+    /// For how long idempotency keys are remembered. See [`OnceWindow`]'s example.
+    pub const fn once_window(&self) -> OnceWindow {
+        self.once_window
     }
 }
 

@@ -8,20 +8,50 @@ use std::{
 use compact_str::CompactString;
 
 use super::{
-    Batch, Epoch, Keep, Limit, LogStats, Position, Record, Retention, Span, Start, entry, entry::Entry,
+    Batch, Epoch, Keep, Limit, LogStats, OnceStats, Position, Record, Retention, Span, Start, entry,
+    entry::Entry,
 };
 
 /// The entries of one topic, as far as they are kept: each once, however many readers there are.
 ///
 /// For those who implement a [`Log`](crate::Log). It holds no lock and no waker.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use sse_actix_core::{Epoch, Event, Keep, Limit, Record, Resume, Retention, Ring, Start, TopicName};
+///
+/// let epoch = Epoch::new(&TopicName::from_static("prices"), 1);
+/// let mut ring = Ring::new(epoch, Keep::Every, 0, true);
+/// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
+/// for text in ["a", "b", "c", "d"] {
+///     ring.append(Record::event(&Event::data(text), None)?, now);
+/// }
+///
+/// // Of four entries the newest two are kept.
+/// ring.trim(&Retention::new().max_events(2), now);
+/// assert_eq!((ring.len(), ring.is_empty(), ring.contains(2)), (2, false, false));
+/// let stats = ring.stats();
+/// assert_eq!((stats.head, stats.oldest, stats.deleted), (4, Some(3), 2));
+/// assert_eq!(stats.bytes, ring.bytes());
+///
+/// // A reader that has read the first entry has missed one, and gets two. It was three behind.
+/// let first = sse_actix_core::Position { epoch, sequence: 1 };
+/// let batch = ring.read(Start::After(first), Limit::DEFAULT);
+/// assert_eq!((batch.resume, batch.entries.len()), (Resume::Gap { missed: Some(1) }, 2));
+/// assert_eq!((ring.behind(1), ring.count_after(1)), (3, 2));
+///
+/// assert!(ring.delete_oldest().is_some());
+/// assert_eq!(ring.span().last_deleted, 3);
+/// # Ok::<(), sse_actix_core::RecordError>(())
+/// ```
 #[derive(Debug)]
 pub struct Ring {
     epoch: Epoch,
     entries: Entries,
     head: u64,
-    /// The newest sequence that retention has taken.
-    evicted: u64,
-    evictions: u64,
+    /// The newest sequence that retention has deleted.
+    last_deleted: u64,
+    deletions: u64,
     bytes: usize,
     dense: bool,
     /// The time of the newest entry, which may be gone.
@@ -40,9 +70,9 @@ enum Entries {
 impl Ring {
     /// An empty one.
     ///
-    /// `evicted` is the sequence after which it begins; `dense` says whether what is pushed has sequences
+    /// `last_deleted` is the sequence after which it begins; `dense` says whether what is pushed has sequences
     /// without holes. Where the newest of each key is kept, each that is replaced makes a hole.
-    pub fn new(epoch: Epoch, keep: Keep, evicted: u64, dense: bool) -> Self {
+    pub fn new(epoch: Epoch, keep: Keep, last_deleted: u64, dense: bool) -> Self {
         Self {
             epoch,
             entries: match keep {
@@ -52,9 +82,9 @@ impl Ring {
                     by_key: HashMap::new(),
                 },
             },
-            head: evicted,
-            evicted,
-            evictions: 0,
+            head: last_deleted,
+            last_deleted,
+            deletions: 0,
             bytes: 0,
             dense,
             newest_time: SystemTime::UNIX_EPOCH,
@@ -62,6 +92,19 @@ impl Ring {
     }
 
     /// Keeps something else from now on, and of what there is.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use sse_actix_core::{Epoch, Event, Keep, Record, Ring, TopicName};
+    ///
+    /// let mut ring = Ring::new(Epoch::new(&TopicName::from_static("prices"), 1), Keep::Every, 0, true);
+    /// for price in ["1", "2"] {
+    ///     ring.append(Record::event(&Event::data(price), None)?.key("ACME"), SystemTime::UNIX_EPOCH);
+    /// }
+    /// ring.keep(Keep::LatestPerKey);
+    /// assert_eq!((ring.len(), ring.contains(2)), (1, true));
+    /// # Ok::<(), sse_actix_core::RecordError>(())
+    /// ```
     pub fn keep(&mut self, keep: Keep) {
         let kept = match (&mut self.entries, keep) {
             (Entries::Every(entries), Keep::LatestPerKey) => mem::take(entries),
@@ -71,9 +114,9 @@ impl Ring {
             _ => return,
         };
         let head = self.head;
-        let empty = Self::new(self.epoch, keep, self.evicted, self.dense);
+        let empty = Self::new(self.epoch, keep, self.last_deleted, self.dense);
         let before = mem::replace(self, empty);
-        self.evictions = before.evictions;
+        self.deletions = before.deletions;
         self.newest_time = before.newest_time;
         for entry in kept {
             self.push(entry);
@@ -117,13 +160,32 @@ impl Ring {
         }
     }
 
-    /// Puts entries before the oldest kept one, where a log that keeps every event has them; `evicted` is the
+    /// Puts entries before the oldest kept one, where a log that keeps every event has them; `last_deleted` is the
     /// sequence after which they begin. They have to join what is kept without a hole.
-    pub fn prepend(&mut self, older: Vec<Arc<Entry>>, evicted: u64) {
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::SystemTime};
+    /// use sse_actix_core::{Entry, Epoch, Event, Keep, Position, Record, Ring, TopicName};
+    ///
+    /// let epoch = Epoch::new(&TopicName::from_static("prices"), 1);
+    /// let entry = |sequence| {
+    ///     let record = Record::event(&Event::data("x"), None).unwrap();
+    ///     Arc::new(Entry::new(Position { epoch, sequence }, record, SystemTime::UNIX_EPOCH))
+    /// };
+    /// // It knows of nothing up to 20. Then the log behind the network is read further back.
+    /// let mut ring = Ring::new(epoch, Keep::Every, 20, false);
+    /// ring.push(entry(30));
+    /// ring.prepend(vec![entry(11), entry(20)], 10);
+    /// assert_eq!((ring.len(), ring.span().last_deleted), (3, 10));
+    ///
+    /// ring.advance(40);
+    /// assert_eq!(ring.span().head, 40);
+    /// ```
+    pub fn prepend(&mut self, older: Vec<Arc<Entry>>, last_deleted: u64) {
         let Entries::Every(entries) = &mut self.entries else {
             return;
         };
-        self.evicted = evicted;
+        self.last_deleted = last_deleted;
         for entry in older.into_iter().rev() {
             self.bytes += entry.weight();
             entries.push_front(entry);
@@ -165,7 +227,7 @@ impl Ring {
         }
     }
 
-    /// Lets go what is beyond the bounds.
+    /// Deletes what is beyond the bounds, the oldest first.
     pub fn trim(&mut self, retention: &Retention, now: SystemTime) {
         self.clock_shows(now);
         let youngest = entry::millis(now.checked_sub(retention.age()).unwrap_or(SystemTime::UNIX_EPOCH));
@@ -174,7 +236,7 @@ impl Ring {
                 || self.bytes > retention.bytes()
                 || oldest.appended_by() < youngest
         }) {
-            self.evict_oldest();
+            self.delete_oldest();
         }
     }
 
@@ -192,8 +254,8 @@ impl Ring {
         }
     }
 
-    /// Lets go the oldest entry, and says how many bytes that freed; `None` if there is none.
-    pub fn evict_oldest(&mut self) -> Option<usize> {
+    /// Deletes the oldest entry, and says how many bytes that freed; `None` if there is none.
+    pub fn delete_oldest(&mut self) -> Option<usize> {
         let entry = match &mut self.entries {
             Entries::Every(entries) => entries.pop_front()?,
             Entries::LatestPerKey { entries, by_key } => {
@@ -204,8 +266,8 @@ impl Ring {
                 entry
             }
         };
-        self.evicted = entry.sequence();
-        self.evictions += 1;
+        self.last_deleted = entry.sequence();
+        self.deletions += 1;
         self.bytes -= entry.weight();
         Some(entry.weight())
     }
@@ -247,13 +309,13 @@ impl Ring {
     pub fn span(&self) -> Span {
         Span {
             epoch: self.epoch,
-            evicted: self.evicted,
+            last_deleted: self.last_deleted,
             head: self.head,
             dense: self.dense,
         }
     }
 
-    /// How much there is.
+    /// How much there is. A ring knows nothing of idempotency keys.
     pub fn stats(&self) -> LogStats {
         LogStats {
             epoch: self.epoch,
@@ -261,7 +323,8 @@ impl Ring {
             oldest: self.oldest().map(|oldest| oldest.sequence()),
             events: self.len(),
             bytes: self.bytes,
-            evicted: self.evictions,
+            deleted: self.deletions,
+            once: OnceStats::default(),
         }
     }
 
@@ -293,7 +356,7 @@ impl Ring {
     fn before_last(&self, events: usize) -> u64 {
         let skipped = self.len().saturating_sub(events);
         if skipped == 0 {
-            return self.evicted;
+            return self.last_deleted;
         }
         match &self.entries {
             Entries::Every(entries) => entries.get(skipped - 1).map(|entry| entry.sequence()),

@@ -70,7 +70,7 @@ impl fmt::Debug for Watchers {
     }
 }
 
-/// A waker's registration, which ends when this is dropped.
+/// A waker's registration, which ends when this is dropped. See [`Watchers`]'s example.
 #[derive(Debug)]
 #[must_use = "the waker is not woken once this is dropped"]
 pub struct Watch {

@@ -49,6 +49,15 @@ impl RelayedEvents {
     }
 
     /// A message whose last event id is new to the client: also where it is empty, which resets it.
+    ///
+    /// ```
+    /// use sse_actix_core::{Frame, Message, Relayed, RelayedEvents};
+    ///
+    /// let message = Message { event: "".into(), data: "x".into(), last_event_id: "".into() };
+    /// let frame = Frame::new(Relayed::from(RelayedEvents::with_id(message)))?;
+    /// assert_eq!(frame.as_ref(), b"id: \ndata: x\n\n");
+    /// # Ok::<(), sse_actix_core::EmitError>(())
+    /// ```
     #[inline]
     pub fn with_id(message: Message) -> Self {
         Self(Form::Decoded {

@@ -7,9 +7,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod keys;
 mod memory;
 mod model;
 mod properties;
+#[cfg(feature = "test")]
+mod suite;
 mod window;
 
 use std::{

@@ -22,7 +22,7 @@ fn topic(nth: usize) -> TopicName {
 
 fn append(log: &MemoryLog, name: &TopicName, text: &str, millis: u64) -> Result<Position, AppendError> {
     let appended = log.append(name, record(text, None), &Retention::new(), at(millis));
-    appended.into_ready().unwrap()
+    appended.into_ready().unwrap().map(|appended| appended.position)
 }
 
 fn read(log: &MemoryLog, name: &TopicName, start: Start) -> Batch {

@@ -10,8 +10,8 @@ pub(crate) struct Model {
     keep: Keep,
     kept: Vec<Kept>,
     pub(crate) head: u64,
-    evicted: u64,
-    pub(crate) evictions: u64,
+    last_deleted: u64,
+    pub(crate) deletions: u64,
     /// A newer state has replaced an entry, so sequences have a hole.
     has_replaced: bool,
     newest_time: SystemTime,
@@ -40,14 +40,14 @@ pub(crate) struct Answer {
 }
 
 impl Model {
-    pub(crate) fn new(epoch: Epoch, keep: Keep, evicted: u64) -> Self {
+    pub(crate) fn new(epoch: Epoch, keep: Keep, last_deleted: u64) -> Self {
         Self {
             epoch,
             keep,
             kept: Vec::new(),
-            head: evicted,
-            evicted,
-            evictions: 0,
+            head: last_deleted,
+            last_deleted,
+            deletions: 0,
             has_replaced: false,
             newest_time: SystemTime::UNIX_EPOCH,
         }
@@ -108,10 +108,10 @@ impl Model {
         self.forget_replaced();
     }
 
-    pub(crate) fn evict_oldest(&mut self) -> Option<usize> {
+    pub(crate) fn delete_oldest(&mut self) -> Option<usize> {
         let oldest = (!self.kept.is_empty()).then(|| self.kept.remove(0))?;
-        self.evicted = oldest.sequence;
-        self.evictions += 1;
+        self.last_deleted = oldest.sequence;
+        self.deletions += 1;
         Some(oldest.weight)
     }
 
@@ -124,7 +124,7 @@ impl Model {
                 .first()
                 .is_some_and(|oldest| age(oldest.appended, now) > retention.age())
         {
-            self.evict_oldest();
+            self.delete_oldest();
         }
     }
 
@@ -156,22 +156,22 @@ impl Model {
     pub(crate) fn read(&self, start: Start, limit: Limit) -> Answer {
         let (resume, after) = match start {
             Start::Head => (Resume::Live, self.head),
-            Start::Oldest => (Resume::Live, self.evicted),
+            Start::Oldest => (Resume::Live, self.last_deleted),
             Start::Last(events) => {
                 let skipped = self.kept.len().saturating_sub(events);
                 let before = skipped.checked_sub(1).and_then(|last| self.kept.get(last));
                 (
                     Resume::Live,
-                    before.map_or(self.evicted, |before| before.sequence),
+                    before.map_or(self.last_deleted, |before| before.sequence),
                 )
             }
-            Start::Unknown => (Resume::Unknown, self.evicted),
+            Start::Unknown => (Resume::Unknown, self.last_deleted),
             Start::After(position) if position.epoch != self.epoch || position.sequence > self.head => {
-                (Resume::Unknown, self.evicted)
+                (Resume::Unknown, self.last_deleted)
             }
-            Start::After(position) if position.sequence < self.evicted => {
-                let missed = (!self.has_replaced).then(|| self.evicted - position.sequence);
-                (Resume::Gap { missed }, self.evicted)
+            Start::After(position) if position.sequence < self.last_deleted => {
+                let missed = (!self.has_replaced).then(|| self.last_deleted - position.sequence);
+                (Resume::Gap { missed }, self.last_deleted)
             }
             Start::After(position) => (Resume::From, position.sequence),
         };

@@ -7,7 +7,8 @@ use std::{
 
 use proptest::{collection::vec, option, prelude::*};
 use sse_actix_core::{
-    Batch, Keep, Limit, Log, LogStats, MemoryLog, Position, Resume, Retention, Ring, Start,
+    Appended, Batch, Keep, Limit, Log, LogStats, MemoryLog, OnceStats, Position, Resume, Retention, Ring,
+    Start,
 };
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
 enum Step {
     Append { key: Option<u8>, len: usize },
     Trim(Retention),
-    EvictOldest,
+    DeleteOldest,
     Keep(Keep),
     Pass(u64),
     SetClockBack(u64),
@@ -46,7 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (option::of(0u8..4), 0usize..150).prop_map(|(key, len)| Step::Append { key, len }),
         2 => retention().prop_map(Step::Trim),
-        1 => Just(Step::EvictOldest),
+        1 => Just(Step::DeleteOldest),
         1 => keep().prop_map(Step::Keep),
         2 => (0u64..300).prop_map(Step::Pass),
         1 => (0u64..1_000).prop_map(Step::SetClockBack),
@@ -130,7 +131,8 @@ fn check_stats(stats: LogStats, model: &Model, life: u64) {
         oldest: model.oldest(),
         events: model.len(),
         bytes: model.bytes(),
-        evicted: model.evictions,
+        deleted: model.deletions,
+        once: OnceStats::default(),
     };
     assert_eq!(stats, expected);
 }
@@ -140,10 +142,10 @@ proptest! {
 
     #[test]
     fn a_ring_is_what_the_model_is(
-        first in keep(), evicted in prop_oneof![Just(0u64), 1u64..12], steps in vec(step(), 0..40), limit in limits(),
+        first in keep(), last_deleted in prop_oneof![Just(0u64), 1u64..12], steps in vec(step(), 0..40), limit in limits(),
     ) {
-        let mut ring = Ring::new(epoch(1), first, evicted, true);
-        let mut model = Model::new(epoch(1), first, evicted);
+        let mut ring = Ring::new(epoch(1), first, last_deleted, true);
+        let mut model = Model::new(epoch(1), first, last_deleted);
         let mut now = 0;
         for step in steps {
             match step {
@@ -158,7 +160,7 @@ proptest! {
                     ring.trim(&retention, at(now));
                     model.trim(&retention, at(now));
                 }
-                Step::EvictOldest => prop_assert_eq!(ring.evict_oldest(), model.evict_oldest()),
+                Step::DeleteOldest => prop_assert_eq!(ring.delete_oldest(), model.delete_oldest()),
                 Step::Keep(keep) => {
                     ring.keep(keep);
                     model.keep(keep);
@@ -191,7 +193,7 @@ proptest! {
                     let record = record(&"x".repeat(len), key.as_deref());
                     let appended = log.append(&TOPIC, record.clone(), &retention, at(now)).into_ready().unwrap();
                     match appended {
-                        Ok(position) => {
+                        Ok(Appended { position, .. }) => {
                             model.append(&record, at(now));
                             model.trim(&retention, at(now));
                             prop_assert_eq!(position, Position { epoch: life, sequence: model.head });
@@ -282,7 +284,7 @@ fn what_was_replaced_is_neither_missed_nor_ahead() {
     let retention = Retention::new().keep(Keep::LatestPerKey).max_events(2);
     let append = |key| {
         let appended = log.append(&TOPIC, record("x", Some(key)), &retention, at(0));
-        appended.into_ready().unwrap().unwrap()
+        appended.into_ready().unwrap().unwrap().position
     };
     let seen = append("seen");
     for _ in 0..100 {
@@ -304,7 +306,7 @@ fn the_times_of_a_topic_never_go_back() {
     let times = [500, 200, 300, 600, 100].map(|millis| ring.append(record("x", None), at(millis)).at());
     assert_eq!(times, [500, 500, 500, 600, 600].map(at));
     // Nor do they begin anew when nothing is left, or something else is kept.
-    while ring.evict_oldest().is_some() {}
+    while ring.delete_oldest().is_some() {}
     ring.keep(Keep::LatestPerKey);
     assert_eq!(ring.append(record("x", Some("a")), at(0)).at(), at(600));
 }
@@ -354,8 +356,8 @@ fn an_entry_of_elsewhere_that_is_not_beyond_the_head_is_left_out() {
     }
     assert_eq!((ring.len(), ring.span().head), (2, 3));
     // With holes in its sequences it cannot count what is gone.
-    ring.evict_oldest();
-    ring.evict_oldest();
+    ring.delete_oldest();
+    ring.delete_oldest();
     let start = Start::After(Position {
         epoch: epoch(1),
         sequence: 1,
@@ -387,6 +389,6 @@ fn a_key_of_which_nothing_is_kept_is_not_remembered() {
     let mut ring = Ring::new(epoch(1), Keep::LatestPerKey, 0, true);
     ring.append(record("x", Some("one of very many")), at(0));
     assert!(format!("{ring:?}").contains("one of very many"));
-    ring.evict_oldest();
+    ring.delete_oldest();
     assert!(!format!("{ring:?}").contains("one of very many"), "{ring:?}");
 }

@@ -11,8 +11,8 @@ use std::{
 };
 
 use sse_actix::{
-    AppendError, Batch, Completion, Limit, Log, LogError, LogStats, MemoryLog, Position, Record, Retention,
-    Start, TopicName, Watch,
+    AppendError, Appended, Batch, Completion, Limit, Log, LogError, LogStats, MemoryLog, Position, Record,
+    Retention, Start, TopicName, Watch,
 };
 
 /// What the log is about to do.
@@ -114,7 +114,7 @@ impl Log for Hooked {
         record: Record,
         retention: &Retention,
         now: SystemTime,
-    ) -> Completion<Result<Position, AppendError>> {
+    ) -> Completion<Result<Appended, AppendError>> {
         self.call(Call::Append);
         let now = now - *self.clock_is_behind.lock().unwrap();
         self.inner.append(topic, record, retention, now)

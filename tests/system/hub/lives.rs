@@ -7,7 +7,7 @@ use std::{
 };
 
 use sse_actix::{
-    AppendError, Batch, Completion, Hub, Limit, Log, LogError, LogStats, MemoryLog, Position, Record,
+    AppendError, Appended, Batch, Completion, Hub, Limit, Log, LogError, LogStats, MemoryLog, Record,
     Retention, Start, TopicName, Watch,
 };
 use sse_tests::patience::within;
@@ -36,7 +36,7 @@ impl Log for Lives {
         record: Record,
         retention: &Retention,
         now: SystemTime,
-    ) -> Completion<Result<Position, AppendError>> {
+    ) -> Completion<Result<Appended, AppendError>> {
         self.now().append(topic, record, retention, now)
     }
 

@@ -14,8 +14,8 @@ use actix_web::test::TestRequest;
 use fastrand::Rng;
 use futures_util::future::{join, join_all};
 use sse_actix::{
-    AppendError, Batch, Completion, Event, Hub, Keep, Limit, Log, LogError, LogStats, MemoryLog, Position,
-    PublishError, Record, Retention, Start, TopicName, TopicOptions, Watch,
+    AppendError, Appended, Batch, Completion, Event, Hub, Keep, Limit, Log, LogError, LogStats, MemoryLog,
+    Position, PublishError, Record, Retention, Start, TopicName, TopicOptions, Watch,
     test::{TestStream, respond},
 };
 use tokio::time::sleep;
@@ -78,7 +78,7 @@ impl Log for Slow {
         record: Record,
         retention: &Retention,
         now: SystemTime,
-    ) -> Completion<Result<Position, AppendError>> {
+    ) -> Completion<Result<Appended, AppendError>> {
         let ([(there, lost_there), (back, lost_back)], log) = (self.ways(), self.clone());
         let (topic, retention) = (topic.clone(), retention.clone());
         Completion::later(async move {
@@ -283,7 +283,7 @@ async fn streams_stay_open_while_the_log_cannot_be_read() {
         &Retention::new().keep(Keep::Every),
         SystemTime::now(),
     );
-    let position = appended.into_ready().unwrap().unwrap();
+    let position = appended.into_ready().unwrap().unwrap().position;
     // The head comes, whatever the log does.
     let mut meanwhile = Reader::back(serving.addr(), "/", &ids[1]).await;
     sse_tests::patience::until("reads to fail", async || {

@@ -38,7 +38,7 @@ async fn what_is_published_kept_and_delivered() {
     assert_eq!((stats.subscribers, stats.published, stats.gaps), (2, 8, 1));
     let log = stats.log.unwrap();
     assert_eq!(
-        (log.head, log.oldest, log.events, log.evicted),
+        (log.head, log.oldest, log.events, log.deleted),
         (8, Some(5), 4, 4)
     );
     assert!(log.bytes > 0 && log.bytes < 4_000);

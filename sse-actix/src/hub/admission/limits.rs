@@ -65,6 +65,12 @@ pub(in crate::hub) struct Limits {
 }
 
 /// The limit that a request is beyond.
+///
+/// ```
+/// use sse_actix::LimitExceeded;
+///
+/// assert_eq!(LimitExceeded::Streams.to_string(), "the hub has as many streams as it may");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LimitExceeded {

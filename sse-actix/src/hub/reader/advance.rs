@@ -11,11 +11,11 @@ use std::{
 };
 
 use actix_web::Error;
-use sse_actix_core::{Ahead, Batch, Entry, EventId, GAP_EVENT, Position, Positions, Start, gap_frame};
+use sse_actix_core::{Batch, Entry, EventId, GAP_EVENT, Position, Positions, Start, gap_frame};
 
 use super::{
     sink::{IdLine, Sink},
-    topic::{AfterReplay, CATCH_UP, ReadPurpose, ReadState, TopicReader},
+    topic::{AfterReplay, CATCH_UP, ReadPurpose, ReplayState, TopicReader},
 };
 use crate::hub::{
     OnGap,
@@ -36,7 +36,7 @@ pub(super) struct ReadStep<'a, S> {
 }
 
 /// How many entries a reader passes over before others on the thread have a turn.
-pub(super) const TURN: usize = 1_000;
+pub(super) const PASSED_OVER_PER_TURN: usize = 1_000;
 
 /// Why a poll does not go on.
 pub(super) enum StopReason {
@@ -52,44 +52,49 @@ impl<S: Sink> ReadStep<'_, S> {
         cursor: &TopicCursor,
         cx: &mut Context<'_>,
     ) -> Result<bool, StopReason> {
-        let Some(mut state) = reader.state.take() else {
+        let Some(mut replay) = reader.replay.take() else {
             if let Some(options) = &mut reader.options
                 && options.renewal.poll_due(cx)
             {
-                self.read(reader, Start::Head, ReadPurpose::Head);
+                self.read(reader, Start::Head, ReadPurpose::SnapshotPosition);
                 return Ok(true);
             }
             return Ok(!self.holds_back && self.follow(reader, cursor));
         };
-        if self.holds_back && matches!(*state, ReadState::Deliver(..) | ReadState::Show(..)) {
-            reader.state = Some(state);
+        if self.holds_back
+            && matches!(
+                *replay,
+                ReplayState::Deliver(..) | ReplayState::DeliverSnapshot(..)
+            )
+        {
+            reader.replay = Some(replay);
             return Ok(false);
         }
-        match &mut *state {
-            ReadState::Read(read, start, purpose) => {
+        match &mut *replay {
+            ReplayState::Read(read, start, purpose) => {
                 if let Poll::Ready(batch) = Pin::new(read).poll(cx) {
-                    let purpose = mem::replace(purpose, ReadPurpose::On);
+                    let purpose = mem::replace(purpose, ReadPurpose::CatchUp);
                     reader.answered = true;
                     match batch {
-                        Ok(batch) => self.begin(reader, cursor, batch, purpose)?,
+                        Ok(batch) => self.take_batch(reader, cursor, batch, purpose)?,
                         Err(error) => reader.pause(&error, *start, purpose),
                     }
                     return Ok(true);
                 }
             }
-            ReadState::Pause(pause, start, purpose) => {
+            ReplayState::Pause(pause, start, purpose) => {
                 if pause.as_mut().poll(cx).is_ready() {
-                    let purpose = mem::replace(purpose, ReadPurpose::On);
+                    let purpose = mem::replace(purpose, ReadPurpose::CatchUp);
                     self.read(reader, *start, purpose);
                     return Ok(true);
                 }
             }
-            ReadState::Deliver(entries, end, next) => {
+            ReplayState::Deliver(entries, end, next) => {
                 let moved = self.deliver(reader, cursor, entries, *end);
                 if entries.as_slice().is_empty() {
-                    self.subscriber.moves(cursor, *end);
+                    self.subscriber.move_to(cursor, *end);
                     match next {
-                        AfterReplay::Read => self.read(reader, Start::After(*end), ReadPurpose::On),
+                        AfterReplay::Read => self.read(reader, Start::After(*end), ReadPurpose::CatchUp),
                         AfterReplay::Live => {
                             if let Some(options) = &mut reader.options {
                                 options.becomes_live();
@@ -99,19 +104,19 @@ impl<S: Sink> ReadStep<'_, S> {
                     }
                     return Ok(true);
                 }
-                reader.state = Some(state);
+                reader.replay = Some(replay);
                 return Ok(moved);
             }
-            ReadState::Snapshot(taking, at) => {
+            ReplayState::AwaitSnapshot(taking, at) => {
                 if let Poll::Ready(taken) = taking.as_mut().poll(cx) {
                     let entries = taken
                         .and_then(|events| reader.visible(*at, &events))
                         .map_err(|error| StopReason::Failed(Box::new(error)))?;
-                    reader.state = Some(Box::new(ReadState::Show(entries.into_iter(), *at)));
+                    reader.replay = Some(Box::new(ReplayState::DeliverSnapshot(entries.into_iter(), *at)));
                     return Ok(true);
                 }
             }
-            ReadState::Show(entries, at) => {
+            ReplayState::DeliverSnapshot(entries, at) => {
                 let before = entries.as_slice().len();
                 while !self.out.is_full()
                     && let Some(entry) = entries.next()
@@ -130,28 +135,28 @@ impl<S: Sink> ReadStep<'_, S> {
                     if let Some(options) = &mut reader.options {
                         options.renewal.shown();
                     }
-                    self.subscriber.moves(cursor, *at);
-                    self.read(reader, Start::After(*at), ReadPurpose::On);
+                    self.subscriber.move_to(cursor, *at);
+                    self.read(reader, Start::After(*at), ReadPurpose::CatchUp);
                     return Ok(true);
                 }
                 let moved = entries.as_slice().len() < before;
-                reader.state = Some(state);
+                reader.replay = Some(replay);
                 return Ok(moved);
             }
         }
-        reader.state = Some(state);
+        reader.replay = Some(replay);
         Ok(false)
     }
 
     /// Asks the log.
-    fn read(&self, reader: &mut TopicReader, start: Start, purpose: ReadPurpose) {
-        let log = &self.worker.state.log;
+    pub(super) fn read(&self, reader: &mut TopicReader, start: Start, purpose: ReadPurpose) {
+        let log = &self.worker.hub.log;
         let read = log.read(&reader.topic.name, start, CATCH_UP, SystemTime::now());
-        reader.state = Some(Box::new(ReadState::Read(read, start, purpose)));
+        reader.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
     }
 
-    /// The log has answered.
-    fn begin(
+    /// The log has answered a read.
+    fn take_batch(
         &mut self,
         reader: &mut TopicReader,
         cursor: &TopicCursor,
@@ -159,7 +164,7 @@ impl<S: Sink> ReadStep<'_, S> {
         purpose: ReadPurpose,
     ) -> Result<(), StopReason> {
         match purpose {
-            ReadPurpose::Head => self.take_snapshot(reader, batch.end),
+            ReadPurpose::SnapshotPosition => self.take_snapshot(reader, batch.end),
             ReadPurpose::History(most, mut kept) => {
                 *self.passed_over += batch.entries.len();
                 let options = reader.options.as_deref();
@@ -176,19 +181,22 @@ impl<S: Sink> ReadStep<'_, S> {
                     self.read(reader, Start::After(batch.end), ReadPurpose::History(most, kept));
                 } else {
                     let entries = Vec::from(kept).into_iter();
-                    reader.state = Some(Box::new(ReadState::Deliver(
+                    reader.replay = Some(Box::new(ReplayState::Deliver(
                         entries,
                         batch.end,
                         AfterReplay::Live,
                     )));
                 }
             }
-            ReadPurpose::On => {
+            ReadPurpose::CatchUp => {
                 if mem::take(&mut reader.has_unknown_id) {
-                    self.subscriber
-                        .client
-                        .unknown_topics
-                        .set(self.subscriber.client.unknown_topics.get().saturating_sub(1));
+                    self.subscriber.known_position.unknown_topics.set(
+                        self.subscriber
+                            .known_position
+                            .unknown_topics
+                            .get()
+                            .saturating_sub(1),
+                    );
                 }
                 let from = cursor.position.get();
                 let missed = match reader.options.as_deref() {
@@ -216,13 +224,13 @@ impl<S: Sink> ReadStep<'_, S> {
                             // Without an id: a client that loses the snapshot is told again.
                             self.tell_gap(reader, missed, None);
                             if may_take_snapshot {
-                                self.read(reader, Start::Head, ReadPurpose::Head);
+                                self.read(reader, Start::Head, ReadPurpose::SnapshotPosition);
                                 return Ok(());
                             }
                             // Meanwhile it gets what is kept, without ids of this topic: a client that comes back
                             // before the snapshot gets that then.
                             cursor.silent.set(true);
-                            self.subscriber.moves(cursor, batch.start);
+                            self.subscriber.move_to(cursor, batch.start);
                         }
                         _ => {
                             cursor.position.set(Some(batch.start));
@@ -231,7 +239,7 @@ impl<S: Sink> ReadStep<'_, S> {
                         }
                     }
                 } else {
-                    self.subscriber.moves(cursor, batch.start);
+                    self.subscriber.move_to(cursor, batch.start);
                 }
                 let next = if batch.more {
                     AfterReplay::Read
@@ -239,7 +247,7 @@ impl<S: Sink> ReadStep<'_, S> {
                     AfterReplay::Live
                 };
                 let entries = batch.entries.into_iter();
-                reader.state = Some(Box::new(ReadState::Deliver(entries, batch.end, next)));
+                reader.replay = Some(Box::new(ReplayState::Deliver(entries, batch.end, next)));
             }
         }
         reader.begun = true;
@@ -250,7 +258,7 @@ impl<S: Sink> ReadStep<'_, S> {
         let frame = gap_frame(&reader.topic.options.gap_event, id, missed.0);
         self.out.frame(&frame);
         if id.is_some() {
-            self.subscriber.client.told.set(Told::All);
+            self.subscriber.known_position.told.set(Told::Current);
         }
     }
 
@@ -263,14 +271,14 @@ impl<S: Sink> ReadStep<'_, S> {
         });
         match (snapshot, id) {
             (Some(snapshot), Some(id)) => {
-                reader.state = Some(Box::new(ReadState::Snapshot(snapshot(id), at)));
+                reader.replay = Some(Box::new(ReplayState::AwaitSnapshot(snapshot(id), at)));
             }
-            _ => self.read(reader, Start::After(at), ReadPurpose::On),
+            _ => self.read(reader, Start::After(at), ReadPurpose::CatchUp),
         }
     }
 
     /// Gives what the log has returned. Returns whether anything was given, or passed over.
-    fn deliver(
+    pub(super) fn deliver(
         &mut self,
         reader: &TopicReader,
         cursor: &TopicCursor,
@@ -281,7 +289,7 @@ impl<S: Sink> ReadStep<'_, S> {
         let before = entries.as_slice().len();
         let mut delivered = 0;
         while !self.out.is_full()
-            && *self.passed_over < TURN
+            && *self.passed_over < PASSED_OVER_PER_TURN
             && let Some(entry) = entries.as_slice().first()
             && reader.stop_at.is_none_or(|stop_at| entry.sequence() <= stop_at)
             && let Some(entry) = entries.next()
@@ -293,7 +301,7 @@ impl<S: Sink> ReadStep<'_, S> {
                 delivered += 1;
             } else {
                 *self.passed_over += 1;
-                self.subscriber.moves(cursor, position);
+                self.subscriber.move_to(cursor, position);
             }
         }
         reader
@@ -304,79 +312,13 @@ impl<S: Sink> ReadStep<'_, S> {
         entries.as_slice().len() < before
     }
 
-    /// Reads from the window. Returns whether it moved.
-    fn follow(&mut self, reader: &mut TopicReader, cursor: &TopicCursor) -> bool {
-        let Some(mut position) = cursor.position.get() else {
-            return false;
-        };
-        let worker = self.worker;
-        if reader.options.is_some() {
-            // What it may see is decided by code that may do anything, so not within the window's borrow.
-            let next = worker.with_topic(cursor, |local| match local.window.ahead(position) {
-                Ahead::Next(entry) => Some(Some(Arc::clone(entry))),
-                Ahead::Nothing => Some(None),
-                Ahead::Behind => None,
-            });
-            return match next {
-                Some(Some(Some(entry))) => {
-                    let mut entries = vec![entry].into_iter();
-                    self.deliver(reader, cursor, &mut entries, position)
-                }
-                Some(Some(None)) => self.lags(reader, position),
-                None => false,
-                Some(None) => self.fall_behind(reader, position),
-            };
-        }
-        let mut moved = false;
-        let behind = worker.with_topic(cursor, |local| {
-            let mut given = 0;
-            let behind = loop {
-                match local.window.ahead(position) {
-                    // While draining, the window may not know yet of what was published before.
-                    Ahead::Nothing => break reader.stop_at.is_some(),
-                    Ahead::Behind => break true,
-                    Ahead::Next(entry) => {
-                        let due = reader.stop_at.is_none_or(|stop_at| entry.sequence() <= stop_at);
-                        if !due || self.out.is_full() {
-                            break false;
-                        }
-                        position.sequence = entry.sequence();
-                        cursor.position.set(Some(position));
-                        self.give(entry, !cursor.silent.get());
-                        given += 1;
-                    }
-                }
-            };
-            moved = given > 0;
-            local.delivered.set(local.delivered.get() + given);
-            behind
-        });
-        if behind == Some(true) {
-            return self.fall_behind(reader, position);
-        }
-        moved
-    }
-
-    /// While draining, the window may not know yet of what was published before.
-    fn lags(&self, reader: &mut TopicReader, position: Position) -> bool {
-        reader.stop_at.is_some() && self.fall_behind(reader, position)
-    }
-
-    fn fall_behind(&self, reader: &mut TopicReader, position: Position) -> bool {
-        if reader.stop_at.is_some_and(|stop_at| position.sequence >= stop_at) {
-            return false;
-        }
-        self.read(reader, Start::After(position), ReadPurpose::On);
-        true
-    }
-
     /// Writes an entry as this subscription's readers get it.
-    fn give(&mut self, entry: &Entry, tells: bool) {
+    pub(super) fn give(&mut self, entry: &Entry, tells: bool) {
         match (tells, self.combines) {
             (false, false) => self.out.entry(entry, IdLine::None),
             (true, false) => {
                 self.out.entry(entry, IdLine::Own);
-                self.subscriber.client.told.set(Told::All);
+                self.subscriber.known_position.told.set(Told::Current);
             }
             // This topic's position may be silent, but the id still carries the positions of the other topics.
             (_, true) => {
@@ -384,7 +326,7 @@ impl<S: Sink> ReadStep<'_, S> {
                 line.set(self.subscriber.positions());
                 self.out.entry(entry, IdLine::Line(&line));
                 if !line.as_bytes().is_empty() {
-                    self.subscriber.client.told.set(Told::All);
+                    self.subscriber.known_position.told.set(Told::Current);
                 }
                 self.worker.scratch.set(line);
             }

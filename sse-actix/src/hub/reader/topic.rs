@@ -18,7 +18,7 @@ use tokio::time::{Sleep, sleep};
 use crate::hub::{
     registry::TopicState,
     subscription::selection::ReadOptions,
-    worker::{PAUSE, Subscriber, TopicCursor, Worker},
+    worker::{READ_RETRY_PAUSE, Subscriber, TopicCursor, Worker},
 };
 
 /// What a reader that has fallen behind takes from the log at once: some portions.
@@ -30,8 +30,8 @@ pub(super) const CATCH_UP: Limit = Limit {
 pub(in crate::hub) struct TopicReader {
     pub(super) topic: Arc<TopicState>,
     pub(super) options: Option<Box<ReadOptions>>,
-    /// What it does before it reads from the window; `None` when it does that.
-    pub(super) state: Option<Box<ReadState>>,
+    /// Work left before this reader can follow the window. `None` once it follows.
+    pub(super) replay: Option<Box<ReplayState>>,
     /// Where it stops, while draining.
     pub(super) stop_at: Option<u64>,
     /// It has read once.
@@ -42,26 +42,26 @@ pub(in crate::hub) struct TopicReader {
     pub(super) has_unknown_id: bool,
 }
 
-pub(super) enum ReadState {
-    /// It asks the log, from there.
+pub(super) enum ReplayState {
+    /// It waits for the log, which it has asked to read from this start.
     Read(Completion<Result<Batch, LogError>>, Start, ReadPurpose),
-    /// The log could not be read.
+    /// The log could not be read. After this time it asks again.
     Pause(Pin<Box<Sleep>>, Start, ReadPurpose),
-    /// It delivers what it was given.
+    /// It delivers what the log has returned, up to this position.
     Deliver(vec::IntoIter<Arc<Entry>>, Position, AfterReplay),
-    /// It waits for a snapshot.
-    Snapshot(LocalBoxFuture<'static, Result<Vec<Event>, Error>>, Position),
-    /// It delivers a snapshot.
-    Show(vec::IntoIter<Entry>, Position),
+    /// It waits for the application's snapshot of the topic at this position.
+    AwaitSnapshot(LocalBoxFuture<'static, Result<Vec<Event>, Error>>, Position),
+    /// It delivers the snapshot.
+    DeliverSnapshot(vec::IntoIter<Entry>, Position),
 }
 
-/// Why the log was asked.
+/// What a read of the log is for.
 pub(super) enum ReadPurpose {
-    /// To begin, or to catch up.
-    On,
-    /// For where a snapshot begins.
-    Head,
-    /// For the last `usize` entries that it may see.
+    /// To deliver the entries: at the beginning, or after the reader has fallen behind the window.
+    CatchUp,
+    /// To learn the position at which a snapshot is taken. Its entries are not wanted.
+    SnapshotPosition,
+    /// To find the last `usize` entries that this reader may see, and those found so far.
     History(usize, VecDeque<Arc<Entry>>),
 }
 
@@ -79,7 +79,7 @@ impl TopicReader {
         Self {
             topic,
             options,
-            state: None,
+            replay: None,
             stop_at: None,
             begun: false,
             answered: false,
@@ -90,13 +90,13 @@ impl TopicReader {
     /// Where reading begins for a client with this resume point.
     fn start(&self, resume_point: ResumePoint) -> (Start, ReadPurpose) {
         match resume_point {
-            _ if !self.topic.options.replays => (Start::Head, ReadPurpose::On),
-            ResumePoint::Position(position) => (Start::After(position), ReadPurpose::On),
-            ResumePoint::Unknown => (Start::Unknown, ReadPurpose::On),
-            ResumePoint::Nothing => match self.options.as_deref() {
+            _ if !self.topic.options.replays => (Start::Head, ReadPurpose::CatchUp),
+            ResumePoint::Position(position) => (Start::After(position), ReadPurpose::CatchUp),
+            ResumePoint::Unknown => (Start::Unknown, ReadPurpose::CatchUp),
+            ResumePoint::NewClient => match self.options.as_deref() {
                 Some(ReadOptions {
                     snapshot: Some(_), ..
-                }) => (Start::Head, ReadPurpose::Head),
+                }) => (Start::Head, ReadPurpose::SnapshotPosition),
                 Some(ReadOptions {
                     history: Some(events),
                     filters,
@@ -106,13 +106,13 @@ impl TopicReader {
                     if !filters.is_empty() || since.is_some() {
                         (Start::Oldest, ReadPurpose::History(*events, VecDeque::new()))
                     } else {
-                        (Start::Last(*events), ReadPurpose::On)
+                        (Start::Last(*events), ReadPurpose::CatchUp)
                     }
                 }
                 _ if self.topic.options.retention.keeps() == Keep::LatestPerKey => {
-                    (Start::Oldest, ReadPurpose::On)
+                    (Start::Oldest, ReadPurpose::CatchUp)
                 }
-                _ => (Start::Head, ReadPurpose::On),
+                _ => (Start::Head, ReadPurpose::CatchUp),
             },
         }
     }
@@ -123,7 +123,7 @@ impl TopicReader {
         worker: &Worker,
         subscriber: &Rc<Subscriber>,
         cursor: &TopicCursor,
-        at: usize,
+        topic_index: usize,
         resume_point: ResumePoint,
     ) {
         let replays = self.topic.options.replays;
@@ -134,18 +134,18 @@ impl TopicReader {
         cursor.silent.set(!replays);
         if matches!(resume_point, ResumePoint::Unknown) && replays {
             self.has_unknown_id = true;
-            let unknown = &subscriber.client.unknown_topics;
+            let unknown = &subscriber.known_position.unknown_topics;
             unknown.set(unknown.get() + 1);
         }
         if let Some(options) = &mut self.options {
             options.opened = Some(SystemTime::now());
         }
         // First it is registered, then it is read: what comes in between is not missed.
-        worker.join(subscriber, at, &self.topic);
+        worker.join(subscriber, topic_index, &self.topic);
         let (start, purpose) = self.start(resume_point);
-        let log = &worker.state.log;
+        let log = &worker.hub.log;
         let read = log.read(&self.topic.name, start, CATCH_UP, SystemTime::now());
-        self.state = Some(Box::new(ReadState::Read(read, start, purpose)));
+        self.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
         self.topic.subscribers.fetch_add(1, Ordering::Relaxed);
         cursor.is_counted.set(true);
     }
@@ -168,14 +168,14 @@ impl TopicReader {
     /// Leaves the log alone for a while.
     pub(super) fn pause(&mut self, error: &LogError, start: Start, purpose: ReadPurpose) {
         self.topic.log_read_error(error);
-        let pause = Box::pin(sleep(PAUSE));
-        self.state = Some(Box::new(ReadState::Pause(pause, start, purpose)));
+        let pause = Box::pin(sleep(READ_RETRY_PAUSE));
+        self.replay = Some(Box::new(ReplayState::Pause(pause, start, purpose)));
     }
 
     /// Whether nothing but its worker can have more for it: it waits for no log, no snapshot and no time.
     pub(super) fn waits_for_worker(&self) -> bool {
         let owes_snapshot = |options: &ReadOptions| options.renewal.is_owed();
-        self.state.is_none() && !self.options.as_deref().is_some_and(owes_snapshot)
+        self.replay.is_none() && !self.options.as_deref().is_some_and(owes_snapshot)
     }
 
     pub(super) fn shows(&self, entry: &Entry, position: Position) -> bool {
@@ -185,12 +185,12 @@ impl TopicReader {
     }
 }
 
-/// Where a client wants to resume in one topic.
+/// What the id that a client has sent says of one topic.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::hub) enum ResumePoint {
-    /// Nothing: it is new.
-    Nothing,
-    /// An id in which no position is found that could be meant.
+    /// Nothing: the client is new to this topic.
+    NewClient,
+    /// The client has an id, but it holds no position of any topic of the stream.
     Unknown,
     Position(Position),
 }

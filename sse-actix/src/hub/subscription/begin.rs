@@ -98,7 +98,7 @@ impl Subscription {
         permit.begin_to_read();
         subscriber.permit.set(Some(permit));
         subscriber
-            .client
+            .known_position
             .by_events
             .set(self.positions && !plain && reading.tells_position());
 
@@ -129,7 +129,7 @@ impl Subscription {
             .map(|position| match position {
                 Some(position) => ResumePoint::Position(position),
                 None if is_unknown => ResumePoint::Unknown,
-                None => ResumePoint::Nothing,
+                None => ResumePoint::NewClient,
             })
             .collect()
     }

@@ -5,7 +5,7 @@ use std::{error::Error as StdError, fmt};
 use actix_web::ResponseError;
 use sse_actix_core::{EventId, Positions, TopicName};
 
-/// These subscriptions cannot share one stream.
+/// These subscriptions cannot share one stream. See [`Subscription::and`](crate::Subscription::and)'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CombineError(pub(super) CombineErrorKind);
 
@@ -39,7 +39,8 @@ impl StdError for CombineError {}
 
 impl ResponseError for CombineError {}
 
-/// An id that no event of these topics has: it is of another topic, or not of a topic at all.
+/// An id that no event of these topics has: it is of another topic, or not of a topic at all. See
+/// [`Subscription::after`](crate::Subscription::after)'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignId {
     id: String,

@@ -14,7 +14,7 @@ use crate::{
     stream::{
         buffer::EventBuffer,
         response,
-        source::{Outcome, Source},
+        source::{Source, SourceResult},
     },
 };
 
@@ -50,7 +50,7 @@ impl Responder for Subscription {
 struct Nothing;
 
 impl Source for Nothing {
-    fn poll_fill(&mut self, _: &EventBuffer, _: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll_fill(&mut self, _: &EventBuffer, _: &mut Context<'_>) -> Poll<SourceResult> {
         Poll::Pending
     }
 }

@@ -139,7 +139,8 @@ impl fmt::Debug for TopicSelection {
 }
 
 /// What a function given to [`Subscription::snapshot`](crate::Subscription::snapshot) may return: an
-/// [`Event`], some or many of them, or a `Result` of these.
+/// [`Event`], some or many of them, or a `Result` of these. See
+/// [`Subscription::snapshot`](crate::Subscription::snapshot)'s example.
 pub trait Snapshot {
     /// The snapshot's events, none of which has an id of its own.
     ///

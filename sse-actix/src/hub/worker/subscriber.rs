@@ -14,25 +14,25 @@ use tokio::time::Instant;
 use crate::{
     hub::{admission::limits::StreamPermit, presence::PresenceGuard},
     lifecycle::control::StreamControl,
-    server::{ConnectionOwner, OwnedConnection},
+    server::{DrivenConnection, StreamDriver},
 };
 
 /// A subscription, as its topics know it.
 pub(in crate::hub) struct Subscriber {
-    pub(super) turn: PollState,
+    pub(super) poll_state: PollState,
     pub(in crate::hub) control: Option<StreamControl>,
     pub(in crate::hub) permit: Cell<Option<StreamPermit>>,
     pub(in crate::hub) presence: Cell<Vec<PresenceGuard>>,
-    /// Its connection, if that was handed over.
-    connection: OnceCell<Weak<dyn OwnedConnection>>,
+    /// The connection that was handed over, if it was.
+    handed_over: OnceCell<Weak<dyn DrivenConnection>>,
     pub(super) keep_alive: KeepAliveState,
-    pub(in crate::hub) client: KnownPosition,
+    pub(in crate::hub) known_position: KnownPosition,
     /// Its stream is for clients other than `EventSource`: a gap aborts it.
     pub(in crate::hub) plain: Cell<bool>,
     pub(in crate::hub) cursors: SmallVec<[TopicCursor; 1]>,
 }
 
-/// When a subscription goes on.
+/// Whether a subscription waits, and which task polls it.
 #[derive(Default)]
 pub(super) struct PollState {
     waker: RefCell<Option<Waker>>,
@@ -59,7 +59,7 @@ pub(super) struct KeepAliveState {
     pub(super) scheduled: Cell<Option<(u64, usize)>>,
 }
 
-/// What a client knows of where it is, by the ids that it was sent.
+/// What a client knows of its reader's position, by the ids that it was sent.
 pub(in crate::hub) struct KnownPosition {
     pub(in crate::hub) told: Cell<Told>,
     /// How many topics have not begun and got an id that could not be understood. Until each has sent its gap, no id
@@ -69,15 +69,15 @@ pub(in crate::hub) struct KnownPosition {
     pub(in crate::hub) by_events: Cell<bool>,
 }
 
-/// How much of its position a client was told.
+/// Whether a client knows where its reader is: what the last id that was sent says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::hub) enum Told {
-    /// All of it.
-    All,
-    /// The position has moved since, past what this client is not shown: the next keep-alive tells it.
-    Stale,
-    /// It has begun to read a topic, and no id has told where: that is told at once.
-    Nothing,
+    /// The client knows the position.
+    Current,
+    /// The reader has moved since, past events that this client is not shown. The next keep-alive tells the position.
+    Outdated,
+    /// The reader has begun a topic, and no id has told where. The position is told at once.
+    NotYet,
 }
 
 /// A subscription's place in one topic.
@@ -101,14 +101,14 @@ impl Subscriber {
             silent: Cell::new(false),
         };
         Self {
-            turn: PollState::default(),
+            poll_state: PollState::default(),
             control,
             permit: Cell::default(),
             presence: Cell::default(),
-            connection: OnceCell::new(),
+            handed_over: OnceCell::new(),
             keep_alive: KeepAliveState::default(),
-            client: KnownPosition {
-                told: Cell::new(Told::All),
+            known_position: KnownPosition {
+                told: Cell::new(Told::Current),
                 unknown_topics: Cell::new(0),
                 by_events: Cell::new(true),
             },
@@ -119,16 +119,16 @@ impl Subscriber {
 
     /// It answers a request itself: nothing but its client's not reading keeps it from being polled.
     pub(in crate::hub) fn becomes_answer(&self) {
-        self.turn.is_answer.set(true);
+        self.poll_state.is_answer.set(true);
     }
 
     pub(in crate::hub) fn is_over(&self) -> bool {
-        self.turn.over.get()
+        self.poll_state.over.get()
     }
 
     /// It has read everything, and was not woken since.
     pub(in crate::hub) fn is_waiting(&self) -> bool {
-        self.turn.is_waiting.get()
+        self.poll_state.is_waiting.get()
     }
 
     /// The id that says where it is in all its topics; `None` if it is nowhere yet.
@@ -139,41 +139,41 @@ impl Subscriber {
     /// Where it is, as its client is told.
     pub(in crate::hub) fn positions(&self) -> impl Iterator<Item = Position> {
         let told = self.cursors.iter().filter(|cursor| !cursor.silent.get());
-        told.filter(|_| self.client.unknown_topics.get() == 0)
+        told.filter(|_| self.known_position.unknown_topics.get() == 0)
             .filter_map(|cursor| cursor.position.get())
     }
 
-    /// It is at a position of a topic, without an event that tells so.
-    pub(in crate::hub) fn moves(&self, cursor: &TopicCursor, to: Position) {
+    /// Moves the cursor to a position, without an event whose id tells it.
+    pub(in crate::hub) fn move_to(&self, cursor: &TopicCursor, to: Position) {
         let before = cursor.position.replace(Some(to));
         if before == Some(to) || cursor.silent.get() {
             return;
         }
         if before.is_none() {
-            self.client.told.set(Told::Nothing);
-        } else if self.client.told.get() == Told::All {
-            self.client.told.set(Told::Stale);
+            self.known_position.told.set(Told::NotYet);
+        } else if self.known_position.told.get() == Told::Current {
+            self.known_position.told.set(Told::Outdated);
         }
     }
 
     /// Whether a keep-alive has to tell its position.
     pub(in crate::hub) fn has_position_to_tell(&self) -> bool {
-        self.client.told.get() != Told::All && self.client.by_events.get()
+        self.known_position.told.get() != Told::Current && self.known_position.by_events.get()
     }
 
-    /// It is being polled.
-    pub(in crate::hub) fn touch(&self, now: u32) {
-        self.turn.is_waiting.set(false);
-        self.turn.last_active.set(now);
+    /// Notes that it is polled now.
+    pub(in crate::hub) fn mark_polled(&self, now: u32) {
+        self.poll_state.is_waiting.set(false);
+        self.poll_state.last_active.set(now);
     }
 
     /// It has read everything, and waits.
     pub(in crate::hub) fn wait(&self, cx: &Context<'_>) {
-        let mut waker = self.turn.waker.borrow_mut();
+        let mut waker = self.poll_state.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
         }
-        self.turn.is_waiting.set(true);
+        self.poll_state.is_waiting.set(true);
     }
 
     /// Times are rounded down to a quarter of the silence, a second at most. Many keep-alives then leave together, which
@@ -184,7 +184,7 @@ impl Subscriber {
     }
 
     pub(super) fn waits_before(&self, cursor: &TopicCursor, head: Position) -> bool {
-        self.turn.is_waiting.get()
+        self.poll_state.is_waiting.get()
             && cursor
                 .position
                 .get()
@@ -193,44 +193,44 @@ impl Subscriber {
 
     /// Whether its connection was handed over.
     pub(in crate::hub) fn is_handed_over(&self) -> bool {
-        self.connection.get().is_some()
+        self.handed_over.get().is_some()
     }
 
     /// Lets it send what it has. If its connection was handed over, this happens now: `StreamConnection` polls the response's
-    /// outermost body, that polls `StreamBody`, and that polls the `SubscriptionReader`. Otherwise its task is woken. To be
-    /// called when nothing of the worker is borrowed, since middleware's code runs in between.
-    pub(super) fn go_on(&self, connection: Option<&dyn OwnedConnection>, now: u32) {
-        self.turn.is_waiting.set(false);
+    /// outermost body, which polls `StreamBody`, which polls the `SubscriptionReader`. Otherwise this wakes its task. Call it
+    /// when nothing of the worker is borrowed, since middleware's code runs in between.
+    pub(super) fn drive_or_wake(&self, connection: Option<&dyn DrivenConnection>, now: u32) {
+        self.poll_state.is_waiting.set(false);
         // A panic of what is around its body ends this stream alone.
-        let drive = |connection: &dyn OwnedConnection| catch_unwind(AssertUnwindSafe(|| connection.drive()));
+        let drive = |connection: &dyn DrivenConnection| catch_unwind(AssertUnwindSafe(|| connection.drive()));
         let driven = connection.is_some_and(|connection| drive(connection).unwrap_or(false));
         // What is around its body may poll that in another task.
-        if !driven || !self.turn.is_waiting.get() {
+        if !driven || !self.poll_state.is_waiting.get() {
             self.wake(now);
         }
     }
 
     /// Its connection, if that was handed over.
-    pub(super) fn connection(&self) -> Option<Rc<dyn OwnedConnection>> {
-        self.connection.get().and_then(Weak::upgrade)
+    pub(super) fn driven_connection(&self) -> Option<Rc<dyn DrivenConnection>> {
+        self.handed_over.get().and_then(Weak::upgrade)
     }
 
     pub(super) fn wake(&self, now: u32) {
-        self.turn.is_waiting.set(false);
-        self.turn.last_active.set(now);
+        self.poll_state.is_waiting.set(false);
+        self.poll_state.last_active.set(now);
         // Not while it is borrowed: a waker may poll at once, and the poll leaves another waker.
-        let waker = self.turn.waker.take();
+        let waker = self.poll_state.waker.take();
         if let Some(waker) = waker {
             waker.wake_by_ref();
-            self.turn.waker.borrow_mut().get_or_insert(waker);
+            self.poll_state.waker.borrow_mut().get_or_insert(waker);
         }
     }
 }
 
-impl ConnectionOwner for Subscriber {
-    fn take_over(&self, connection: Weak<dyn OwnedConnection>) {
+impl StreamDriver for Subscriber {
+    fn take_over(&self, connection: Weak<dyn DrivenConnection>) {
         // A stream stays on its connection.
-        if self.connection.set(connection).is_ok()
+        if self.handed_over.set(connection).is_ok()
             && let Some(mut permit) = self.permit.take()
         {
             permit.hand_over();

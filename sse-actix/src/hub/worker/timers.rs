@@ -1,4 +1,4 @@
-//! What a worker does when its time has come: ends, keep-alives, and a look around each second.
+//! What a worker does at a time: it ends streams, sends keep-alives, and looks for stalled readers once a second.
 
 use std::{
     cell::{Cell, RefCell},
@@ -15,13 +15,13 @@ use tokio::time::{Instant, Sleep};
 use super::{SLICE, TICK, Worker, subscriber::Subscriber};
 use crate::hub::stats::Eviction;
 
-/// When what is due.
+/// What is due, and when.
 pub(super) struct Schedule {
     began: Instant,
     next_tick: Cell<Instant>,
     /// Seconds, about, since it began.
     ticks: Cell<u32>,
-    /// Milliseconds since then, while readers go on: the clock is read once for many.
+    /// Milliseconds since `began`, while readers are driven: the clock is read once for many.
     pub(super) now: Cell<Option<u64>>,
     deadlines: RefCell<Deadlines>,
     /// Subscribers whose keep-alive may be due, by time in milliseconds.
@@ -54,14 +54,14 @@ impl Worker {
             .deadlines
             .borrow_mut()
             .insert(key, (Rc::downgrade(subscriber), reason));
-        subscriber.turn.deadline.set(Some(key));
+        subscriber.poll_state.deadline.set(Some(key));
         self.wake_task();
     }
 
     /// Removes a subscriber's deadline and its next keep-alive, which may be far off. What waits there would keep the
     /// subscriber's memory until then.
     pub(super) fn unschedule(&self, subscriber: &Subscriber) {
-        if let Some(key) = subscriber.turn.deadline.take() {
+        if let Some(key) = subscriber.poll_state.deadline.take() {
             self.schedule.deadlines.borrow_mut().remove(&key);
         }
         let Some((at, index)) = subscriber.keep_alive.scheduled.take() else {
@@ -95,11 +95,11 @@ impl Worker {
             if self.send_due_keep_alives() || more_to_end {
                 return true;
             }
-            let tick = (self.readers.get() > 0).then(|| self.schedule.next_tick.get());
+            let tick = (self.cursors.get() > 0).then(|| self.schedule.next_tick.get());
             let deadline = self.schedule.deadlines.borrow().keys().next().map(|(at, _)| *at);
-            let beat = self.schedule.keep_alives.borrow().keys().next().copied();
-            let beat = beat.map(|at| self.schedule.began + Duration::from_millis(at));
-            let Some(next) = tick.into_iter().chain(deadline).chain(beat).min() else {
+            let keep_alive = self.schedule.keep_alives.borrow().keys().next().copied();
+            let keep_alive = keep_alive.map(|at| self.schedule.began + Duration::from_millis(at));
+            let Some(next) = tick.into_iter().chain(deadline).chain(keep_alive).min() else {
                 // Nothing to look after.
                 return false;
             };
@@ -158,11 +158,14 @@ impl Worker {
             if subscriber.is_over() {
             } else if subscriber.rounded(silent_until) > now {
                 self.keep_alive_at(&subscriber, silent_until);
-            } else if subscriber.turn.is_waiting.get() {
+            } else if subscriber.poll_state.is_waiting.get() {
                 subscriber.keep_alive.is_due.set(true);
-                subscriber.go_on(subscriber.connection().as_deref(), self.schedule.ticks.get());
+                subscriber.drive_or_wake(
+                    subscriber.driven_connection().as_deref(),
+                    self.schedule.ticks.get(),
+                );
             } else {
-                // What it was woken for it has not sent: its client reads slowly.
+                // It was woken and has not sent anything yet: its client reads slowly.
                 self.keep_alive_at(&subscriber, now + u64::from(subscriber.keep_alive.silence.get()));
             }
         }
@@ -176,29 +179,29 @@ impl Worker {
         after: Duration,
         wrote: bool,
     ) -> bool {
-        let beat = subscriber.keep_alive.is_due.take();
+        let is_due = subscriber.keep_alive.is_due.take();
         let first = subscriber.keep_alive.silence.get() == 0;
         if first {
             let after = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
             subscriber.keep_alive.silence.set(after.max(1));
         }
-        if wrote || beat || first {
+        if wrote || is_due || first {
             subscriber
                 .keep_alive
                 .wrote
                 .set(self.schedule.now.get().unwrap_or_else(|| self.clock()));
         }
-        if beat || first {
+        if is_due || first {
             self.keep_alive_at(
                 subscriber,
                 subscriber.keep_alive.wrote.get() + u64::from(subscriber.keep_alive.silence.get()),
             );
         }
-        beat && !wrote
+        is_due && !wrote
     }
 
     fn keep_alive_at(&self, subscriber: &Rc<Subscriber>, at: u64) {
-        // Nothing would remove it: it has left.
+        // It has left, so nothing would remove the entry.
         if subscriber.is_over() {
             return;
         }
@@ -221,18 +224,18 @@ impl Worker {
 
     fn tick(&self) {
         self.schedule.ticks.set(self.schedule.ticks.get() + 1);
-        let stall = u32::try_from(self.state.settings.stall_timeout.as_secs()).unwrap_or(u32::MAX);
+        let stall = u32::try_from(self.hub.settings.stall_timeout.as_secs()).unwrap_or(u32::MAX);
         let mut stalled = Vec::new();
-        for (_, local) in self.topics.by_key.borrow().iter() {
-            local.tell(self);
-            for (_, (subscriber, _)) in &local.readers {
-                if subscriber.turn.is_answer.get()
-                    && !subscriber.turn.is_waiting.get()
+        for (_, topic) in self.topics.by_key.borrow().iter() {
+            topic.report_figures(self);
+            for (_, (subscriber, _)) in &topic.subscribers {
+                if subscriber.poll_state.is_answer.get()
+                    && !subscriber.poll_state.is_waiting.get()
                     && self
                         .schedule
                         .ticks
                         .get()
-                        .saturating_sub(subscriber.turn.last_active.get())
+                        .saturating_sub(subscriber.poll_state.last_active.get())
                         > stall
                 {
                     stalled.push(Rc::clone(subscriber));
@@ -243,9 +246,9 @@ impl Worker {
             self.evict(&subscriber, Eviction::Stalled);
         }
         if self.schedule.ticks.get().is_multiple_of(10) {
-            self.state.log.maintain(SystemTime::now());
+            self.hub.log.maintain(SystemTime::now());
             #[cfg(feature = "rate-limit")]
-            self.state.limits.maintain();
+            self.hub.limits.maintain();
         }
     }
 

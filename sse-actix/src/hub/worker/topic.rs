@@ -18,19 +18,19 @@ use tokio::time::Sleep;
 use super::{DueSubscribers, SLICE, Worker, subscriber::Subscriber};
 use crate::hub::registry::TopicState;
 
-/// How long a failed read is left alone.
-pub(in crate::hub) const PAUSE: Duration = Duration::from_millis(500);
+/// How long to wait after a failed read.
+pub(in crate::hub) const READ_RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-const PULL: Limit = Limit {
+const WINDOW_READ: Limit = Limit {
     events: NonZeroUsize::new(Window::MAX).unwrap(),
     bytes: 256 * 1024,
 };
 
 pub(in crate::hub) struct WorkerTopic {
-    pub(in crate::hub) state: Arc<TopicState>,
+    pub(in crate::hub) topic: Arc<TopicState>,
     pub(in crate::hub) window: Window,
     pub(in crate::hub) delivered: Cell<u64>,
-    pub(super) readers: Slab<(Rc<Subscriber>, usize)>,
+    pub(super) subscribers: Slab<(Rc<Subscriber>, usize)>,
     #[expect(dead_code, reason = "held for its drop")]
     watch: Watch,
     read_log: ReadLog,
@@ -62,10 +62,10 @@ pub(super) enum StepResult {
 impl WorkerTopic {
     pub(super) fn new(topic: &Arc<TopicState>, watch: Watch) -> Self {
         Self {
-            state: Arc::clone(topic),
+            topic: Arc::clone(topic),
             window: Window::new(topic.options.retention.keeps()),
             delivered: Cell::new(0),
-            readers: Slab::new(),
+            subscribers: Slab::new(),
             watch,
             read_log: ReadLog::Idle,
             has_new_entries: false,
@@ -91,7 +91,7 @@ impl WorkerTopic {
             self.next_to_wake = self.find_due(next, head, due);
             self.woke_readers = true;
         }
-        // As long as no reader has reached the head, there is nothing to go on from.
+        // Until a reader has reached the head, it is not known from where to read.
         let reads_on = self.has_new_entries && !waits && self.window.head().is_some();
         if self.next_to_wake.is_some() || reads_on {
             return StepResult::Again;
@@ -100,7 +100,7 @@ impl WorkerTopic {
             self.woke_readers = false;
             return StepResult::Again;
         }
-        // Everyone has had a turn; who has not read by now has fallen behind.
+        // Every reader has had a turn. One that has not read by now has fallen behind.
         self.window.clear();
         if waits {
             StepResult::Waits
@@ -112,16 +112,16 @@ impl WorkerTopic {
     /// The readers from `next` on that wait before `head`; where to go on, if there may be more.
     fn find_due(&self, mut next: usize, head: Position, due: &mut DueSubscribers) -> Option<usize> {
         // A slot may be empty; there are never more slots than there were readers at once.
-        while next < self.readers.capacity() && due.len() < SLICE {
-            if let Some((subscriber, part)) = self.readers.get(next)
-                && let Some(cursor) = subscriber.cursors.get(*part)
+        while next < self.subscribers.capacity() && due.len() < SLICE {
+            if let Some((subscriber, topic_index)) = self.subscribers.get(next)
+                && let Some(cursor) = subscriber.cursors.get(*topic_index)
                 && subscriber.waits_before(cursor, head)
             {
                 due.push(Rc::clone(subscriber));
             }
             next += 1;
         }
-        (next < self.readers.capacity()).then_some(next)
+        (next < self.subscribers.capacity()).then_some(next)
     }
 
     /// Reads what is new. Returns whether it waits for the log.
@@ -135,9 +135,9 @@ impl WorkerTopic {
                     self.has_new_entries = false;
                     let start = Start::After(head);
                     let read = worker
-                        .state
+                        .hub
                         .log
-                        .read(&self.state.name, start, PULL, SystemTime::now());
+                        .read(&self.topic.name, start, WINDOW_READ, SystemTime::now());
                     match read.into_ready() {
                         Ok(batch) => return self.take(batch, cx),
                         Err(later) => self.read_log = ReadLog::Reading(later),
@@ -167,7 +167,7 @@ impl WorkerTopic {
                     // The batch does not continue the window. Each reader reads the log itself, and learns of its gap.
                     self.window.begin(batch.start);
                 } else if self.window.head() != Some(batch.start) {
-                    // Meanwhile a reader has found another life of the log, and the window begins there.
+                    // Meanwhile a reader has found another epoch of the log, and the window begins there.
                     self.has_new_entries = true;
                     return false;
                 }
@@ -180,9 +180,9 @@ impl WorkerTopic {
                 false
             }
             Err(error) => {
-                self.state.log_read_error(&error);
+                self.topic.log_read_error(&error);
                 self.has_new_entries = true;
-                let mut pause = Box::pin(tokio::time::sleep(PAUSE));
+                let mut pause = Box::pin(tokio::time::sleep(READ_RETRY_PAUSE));
                 let waits = pause.as_mut().poll(cx).is_pending();
                 self.read_log = ReadLog::Pausing(pause);
                 waits
@@ -190,22 +190,24 @@ impl WorkerTopic {
         }
     }
 
-    /// Tells the figures that are counted here.
-    pub(super) fn tell(&self, worker: &Worker) {
-        self.state
+    /// Adds what was counted on this thread to the topic's figures.
+    pub(super) fn report_figures(&self, worker: &Worker) {
+        self.topic
             .events
             .delivered
             .fetch_add(self.delivered.take(), Ordering::Relaxed);
         let positions = self
-            .readers
+            .subscribers
             .iter()
-            .filter_map(|(_, (subscriber, part))| subscriber.cursors.get(*part)?.position.get());
+            .filter_map(|(_, (subscriber, topic_index))| {
+                subscriber.cursors.get(*topic_index)?.position.get()
+            });
         let epoch = self.window.head().map(|head| head.epoch);
         let slowest = positions
             .filter(|position| epoch.is_none_or(|epoch| epoch == position.epoch))
             .min_by_key(|position| position.sequence);
-        let lag = slowest.map(|slowest| worker.state.log.behind(&self.state.name, slowest));
-        let mut lags = self.state.lags.write().unwrap_or_else(PoisonError::into_inner);
+        let lag = slowest.map(|slowest| worker.hub.log.behind(&self.topic.name, slowest));
+        let mut lags = self.topic.lags.write().unwrap_or_else(PoisonError::into_inner);
         match lag {
             Some(lag) => lags.insert(worker.id, lag),
             None => lags.remove(&worker.id),

@@ -1,9 +1,12 @@
 //! How a stream ends: its last bytes, whether it is aborted after them, and what the log says.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use actix_web::Error;
-use sse_actix_core::{Frame, end_frame};
+use sse_actix_core::{Frame, Retry, end_frame};
 
 use super::{COMMENT, StreamGuards};
 use crate::{
@@ -11,12 +14,12 @@ use crate::{
         control::{Cause, EndState},
         ending::{Ending, StreamError},
     },
-    stream::{buffer::EventBuffer, options::OnError, source::Outcome, span::Reason},
+    stream::{buffer::EventBuffer, options::OnError, source::SourceResult, span::Reason},
 };
 
 /// How a source came to its end by itself.
 pub(super) enum SourceEnd {
-    Returned(Outcome),
+    Returned(SourceResult),
     /// With this message.
     Panicked(String),
 }
@@ -82,9 +85,19 @@ fn end_from_outside(end_state: EndState, guards: &StreamGuards, buffer: &EventBu
         | EndState::End(Ending::Reconnect)
         | EndState::Reauthenticate
         | EndState::OutOfTime => {
-            buffer.push_uncounted(&Frame::retry(guards.retry_after_drain()));
+            buffer.push_uncounted(&Frame::retry(retry_at_end(guards)));
             (false, Reason::Drained)
         }
+    }
+}
+
+/// After how long the client comes back.
+fn retry_at_end(guards: &StreamGuards) -> Retry {
+    match (guards.control.retry(), &guards.registration) {
+        (Some(retry), _) => retry,
+        (None, Some(registration)) => registration.shutdown().jittered_retry(),
+        // Ended by its own handle, without a `Shutdown` that could have a range.
+        (None, None) => Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000))),
     }
 }
 

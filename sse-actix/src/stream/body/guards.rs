@@ -1,9 +1,5 @@
 //! What a stream is tied to.
 
-use std::time::Duration;
-
-use sse_actix_core::Retry;
-
 use super::Carrier;
 use crate::{
     lifecycle::{control::StreamControl, shutdown::Registration},
@@ -15,7 +11,7 @@ pub(crate) struct StreamGuards {
     pub(crate) control: StreamControl,
     pub(crate) registration: Option<Registration>,
     #[expect(dead_code, reason = "held for its drop")]
-    pub(crate) place: Option<OpenStreamGuard>,
+    pub(crate) open_stream: Option<OpenStreamGuard>,
     pub(crate) carrier: Carrier,
     /// Whether the stream is for clients other than `EventSource`: only keep-alives of ours are in it, and an end that
     /// is not its source's own is an abort.
@@ -23,17 +19,8 @@ pub(crate) struct StreamGuards {
 }
 
 impl StreamGuards {
-    pub(super) fn retry_after_drain(&self) -> Retry {
-        match (self.control.retry(), &self.registration) {
-            (Some(retry), _) => retry,
-            (None, Some(registration)) => registration.shutdown().jittered_retry(),
-            // Ended by its own handle, without a `Shutdown` that could have a range.
-            (None, None) => Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000))),
-        }
-    }
-
-    /// Leaves the `Shutdown`. The place on the server is kept until the last bytes are sent, so that a shutdown still
-    /// counts this as a stream.
+    /// Leaves the `Shutdown`. `open_stream` is kept until the last bytes are sent, so that the server still counts
+    /// this as a stream.
     pub(super) fn leave(&mut self) {
         self.registration = None;
     }

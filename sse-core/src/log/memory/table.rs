@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::Topic;
+use super::{Topic, keys_of_forgotten::KeysOfForgotten};
 use crate::TopicName;
 
 /// How many topics are looked at for a new one, where there are too many: to look at all would stop everybody.
@@ -20,6 +20,7 @@ pub(super) struct TopicTable {
     unpublished: VecDeque<TopicName>,
     /// All others. The one to look at next is at the front.
     others: VecDeque<TopicName>,
+    pub(super) keys_of_forgotten: KeysOfForgotten,
 }
 
 /// What making room for a new topic took.
@@ -81,7 +82,12 @@ impl TopicTable {
             if nth >= excess {
                 self.others.push_back(name);
             } else if let Some(topic) = self.by_name.remove(&name) {
-                forgotten.bytes += topic.kept().ring.bytes();
+                let mut kept = topic.kept();
+                forgotten.bytes += kept.ring.bytes();
+                if let Some(keys) = kept.keys.take() {
+                    let window = kept.retention.once_window();
+                    self.keys_of_forgotten.insert(name, keys, window);
+                }
             }
         }
         forgotten

@@ -4,15 +4,15 @@ use std::{collections::VecDeque, mem};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{HIGH_WATER, KEPT_CHUNK, ROOM};
+use super::{CAPACITY, HIGH_WATER, KEPT_CHUNK};
 
 /// A frame of this size or more is shared wherever it stands. A smaller one is copied, unless it is all there is. So what
 /// is copied for one stream is less than the mark and one such frame, however large its events are.
-pub(super) const SHARED_FRAME: usize = HIGH_WATER;
+pub(super) const MIN_SHARED_FRAME: usize = HIGH_WATER;
 
 /// What was pushed and not taken.
 #[derive(Default)]
-pub(super) struct Buffer {
+pub(super) struct Pieces {
     /// What leaves first, piece by piece. No piece is empty. Most streams never have one.
     before: VecDeque<Bytes>,
     /// How many bytes are in `before`.
@@ -23,7 +23,7 @@ pub(super) struct Buffer {
     pub(super) bytes: BytesMut,
 }
 
-impl Buffer {
+impl Pieces {
     pub(super) fn with_capacity(bytes: usize) -> Self {
         Self {
             bytes: BytesMut::with_capacity(bytes),
@@ -55,7 +55,7 @@ impl Buffer {
     #[inline(never)]
     fn open_whole(&mut self) {
         if let Some(whole) = self.whole.take() {
-            if whole.len() < SHARED_FRAME {
+            if whole.len() < MIN_SHARED_FRAME {
                 self.bytes.extend_from_slice(&whole);
             } else {
                 self.push_before(whole);
@@ -68,7 +68,7 @@ impl Buffer {
     pub(super) fn push_shared(&mut self, frame: &Bytes) {
         if self.whole.is_none() && self.bytes.is_empty() {
             self.whole = Some(frame.clone());
-        } else if frame.len() < SHARED_FRAME {
+        } else if frame.len() < MIN_SHARED_FRAME {
             self.end().extend_from_slice(frame);
         } else {
             self.push_large(frame);
@@ -112,8 +112,8 @@ impl Buffer {
     /// Puts bytes in front of everything, in one piece with what is no more than fits a chunk.
     pub(super) fn prepend(&mut self, bytes: Bytes) {
         let fits = match &self.whole {
-            Some(whole) => whole.len() < SHARED_FRAME,
-            None => self.bytes.len() <= ROOM,
+            Some(whole) => whole.len() < MIN_SHARED_FRAME,
+            None => self.bytes.len() <= CAPACITY,
         };
         if !self.is_divided() && fits {
             let rest = self.take_undivided().unwrap_or_default();

@@ -6,13 +6,13 @@ use std::{collections::HashMap, hash::Hash};
 const MANY: usize = 10_000;
 
 /// Topics by name. Names may come from users and need not last, so unused topics are removed when there are many.
-pub(super) struct TopicTable<N, T> {
+pub(super) struct KnownTopics<N, T> {
     by_name: HashMap<N, T>,
     /// The number of topics at which it looks for unused ones.
     look_at: usize,
 }
 
-impl<N: Hash + Eq, T> TopicTable<N, T> {
+impl<N: Hash + Eq, T> KnownTopics<N, T> {
     pub(super) fn get(&self, name: &N) -> Option<&T> {
         self.by_name.get(name)
     }
@@ -48,7 +48,7 @@ impl<N: Hash + Eq, T> TopicTable<N, T> {
     }
 }
 
-impl<N, T> Default for TopicTable<N, T> {
+impl<N, T> Default for KnownTopics<N, T> {
     fn default() -> Self {
         Self {
             by_name: HashMap::new(),
@@ -63,7 +63,7 @@ mod tests {
 
     /// Adds so many topics, of which one in so many is used. How many were looked at for all of them.
     fn looks_for(topics: usize, used_one_in: usize) -> usize {
-        let mut table = TopicTable::default();
+        let mut table = KnownTopics::default();
         let is_used = |is_used: &bool| *is_used;
         let mut looked_at = 0;
         for nth in 0..topics {
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn where_most_are_used_new_ones_that_are_not_cost_no_more() {
-        let mut table = TopicTable::default();
+        let mut table = KnownTopics::default();
         let mut looked_at = 0;
         for nth in 0..60_000 {
             looked_at += table.remove_unused(|is_used| *is_used);

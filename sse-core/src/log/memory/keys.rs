@@ -1,0 +1,126 @@
+//! The idempotency keys of what was appended to a topic.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::SystemTime,
+};
+
+use crate::{IdempotencyKey, OnceStats, OnceWindow, Position};
+
+/// The keys of one topic, as far as they are remembered.
+#[derive(Debug, Default)]
+pub(super) struct RememberedKeys {
+    positions: HashMap<IdempotencyKey, Position>,
+    /// In the order in which they were appended, with the time.
+    by_age: VecDeque<(IdempotencyKey, SystemTime)>,
+    bytes: usize,
+    cut_at: Option<SystemTime>,
+}
+
+/// Memory for one key beside its text, about: its places in the map, of which up to half are free, and in the queue, and the
+/// counts of its text.
+const PER_KEY: usize = 160;
+/// Memory for the keys of one topic, however few, about.
+const PER_TOPIC: usize = 512;
+
+impl RememberedKeys {
+    /// None, where others of this topic were pushed out before their time.
+    pub(super) fn cut_at(at: SystemTime) -> Self {
+        Self {
+            cut_at: Some(at),
+            ..Self::default()
+        }
+    }
+
+    /// Where the record with this key was appended, within the window.
+    pub(super) fn find(
+        &mut self,
+        key: &IdempotencyKey,
+        window: OnceWindow,
+        now: SystemTime,
+    ) -> Option<Position> {
+        self.forget_old(window, now);
+        self.positions.get(key).copied()
+    }
+
+    /// Remembers a key that is not remembered yet.
+    pub(super) fn insert(
+        &mut self,
+        key: IdempotencyKey,
+        position: Position,
+        window: OnceWindow,
+        now: SystemTime,
+    ) {
+        self.bytes += weight(&key);
+        self.positions.insert(key.clone(), position);
+        self.by_age.push_back((key, now));
+        self.forget_old(window, now);
+    }
+
+    /// Forgets what is outside the window.
+    pub(super) fn forget_old(&mut self, window: OnceWindow, now: SystemTime) {
+        // A later time is from before the clock was set back: it would stay until the clock comes there again.
+        let later = self.by_age.iter_mut().rev().take_while(|(_, at)| *at > now);
+        later.for_each(|(_, at)| *at = now);
+        self.cut_at = self.cut_at.map(|at| at.min(now));
+        while self
+            .by_age
+            .front()
+            .is_some_and(|(_, at)| is_outside(window, *at, now))
+        {
+            self.forget_oldest();
+        }
+        while self.by_age.len() > window.keys() {
+            self.push_out_oldest();
+        }
+    }
+
+    /// Whether it is as if no key had ever been used.
+    pub(super) fn is_over(&self, window: OnceWindow, now: SystemTime) -> bool {
+        self.by_age.is_empty() && self.cut_at.is_none_or(|at| is_outside(window, at, now))
+    }
+
+    /// Forgets the oldest keys although their time has not passed, so many bytes of them or a little more.
+    pub(super) fn push_out(&mut self, bytes: usize) {
+        let goal = self.bytes.saturating_sub(bytes);
+        while self.bytes > goal {
+            self.push_out_oldest();
+        }
+    }
+
+    fn push_out_oldest(&mut self) {
+        self.cut_at = self.forget_oldest().or(self.cut_at);
+    }
+
+    fn forget_oldest(&mut self) -> Option<SystemTime> {
+        let (key, at) = self.by_age.pop_front()?;
+        self.bytes -= weight(&key);
+        self.positions.remove(&key);
+        Some(at)
+    }
+
+    /// When the newest was appended.
+    pub(super) fn newest(&self) -> Option<SystemTime> {
+        self.by_age.back().map(|(_, at)| *at).max(self.cut_at)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        PER_TOPIC + self.bytes
+    }
+
+    pub(super) fn stats(&self) -> OnceStats {
+        OnceStats {
+            keys: self.by_age.len(),
+            bytes: self.bytes(),
+            cut_at: self.cut_at,
+        }
+    }
+}
+
+fn is_outside(window: OnceWindow, at: SystemTime, now: SystemTime) -> bool {
+    now.duration_since(at).unwrap_or_default() > window.age()
+}
+
+fn weight(key: &IdempotencyKey) -> usize {
+    PER_KEY + key.as_str().len()
+}

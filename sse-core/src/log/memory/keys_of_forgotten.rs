@@ -1,0 +1,69 @@
+//! The idempotency keys of topics that are forgotten: a key is remembered for its time, whatever becomes of its topic.
+
+use std::{collections::HashMap, time::SystemTime};
+
+use super::keys::RememberedKeys;
+use crate::{OnceWindow, TopicName};
+
+#[derive(Debug, Default)]
+pub(super) struct KeysOfForgotten {
+    by_topic: HashMap<TopicName, (Box<RememberedKeys>, OnceWindow)>,
+    /// When the newest key was appended that was pushed out, and in which window: it may have been of any topic.
+    cut: Option<(SystemTime, OnceWindow)>,
+}
+
+impl KeysOfForgotten {
+    pub(super) fn insert(&mut self, topic: TopicName, keys: Box<RememberedKeys>, window: OnceWindow) {
+        self.by_topic.insert(topic, (keys, window));
+    }
+
+    /// The keys of a topic that is there again, and how many bytes they take more than before.
+    pub(super) fn take(&mut self, topic: &TopicName) -> Option<(Box<RememberedKeys>, usize)> {
+        if let Some((keys, _)) = self.by_topic.remove(topic) {
+            return Some((keys, 0));
+        }
+        let (at, _) = self.cut?;
+        let keys = Box::new(RememberedKeys::cut_at(at));
+        let bytes = keys.bytes();
+        Some((keys, bytes))
+    }
+
+    /// Forgets what is outside its window, and says how many bytes that freed.
+    pub(super) fn forget_old(&mut self, now: SystemTime) -> usize {
+        let mut freed = 0;
+        self.by_topic.retain(|_, (keys, window)| {
+            let before = keys.bytes();
+            keys.forget_old(*window, now);
+            let is_over = keys.is_over(*window, now);
+            freed += before - if is_over { 0 } else { keys.bytes() };
+            !is_over
+        });
+        self.cut = self
+            .cut
+            .filter(|(at, window)| now.duration_since(*at).unwrap_or_default() <= window.age());
+        freed
+    }
+
+    /// Forgets so many bytes of them, or a little more, those of topics first that were published to longest ago. Says how many
+    /// bytes that freed.
+    pub(super) fn push_out(&mut self, bytes: usize) -> usize {
+        let mut by_age: Vec<_> = self
+            .by_topic
+            .iter()
+            .map(|(topic, (keys, _))| (keys.newest(), topic.clone()))
+            .collect();
+        by_age.sort_unstable();
+        let mut freed = 0;
+        for (newest, topic) in by_age {
+            if freed >= bytes {
+                break;
+            }
+            if let Some((keys, window)) = self.by_topic.remove(&topic) {
+                freed += keys.bytes();
+                let at = newest.max(self.cut.map(|(at, _)| at));
+                self.cut = at.map(|at| (at, window)).or(self.cut);
+            }
+        }
+        freed
+    }
+}

@@ -1,0 +1,156 @@
+//! What [`Log`] promises, as tests for a log of your own (feature `test`).
+//!
+//! Write a [`LogFactory`] that makes the log, and name it in [`log_suite!`](crate::log_suite!), which makes a `#[test]` of
+//! each promise. The suite reads no clock and needs no runtime: the factory says what time it is and lets time pass, and
+//! the first argument of the macro is a function that runs a future to its end, such as a runtime's `block_on`. All logs
+//! of this library pass it.
+//!
+//! ```
+//! use std::{
+//!     sync::atomic::{AtomicU64, Ordering},
+//!     time::{Duration, SystemTime},
+//! };
+//! use sse_actix_core::{MemoryLog, log_suite::LogFactory};
+//!
+//! #[derive(Default)]
+//! struct InMemory(AtomicU64);
+//!
+//! impl LogFactory for InMemory {
+//!     type Log = MemoryLog;
+//!
+//!     async fn open(&self) -> MemoryLog {
+//!         MemoryLog::new()
+//!     }
+//!
+//!     fn now(&self) -> SystemTime {
+//!         SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_000 + self.0.load(Ordering::Relaxed))
+//!     }
+//!
+//!     async fn pass(&self, time: Duration) {
+//!         self.0.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
+//!     }
+//! }
+//!
+//! sse_actix_core::log_suite!(pollster::block_on, InMemory::default());
+//! # pollster::block_on(async {
+//! #     sse_actix_core::log_suite::a_repeated_key_is_appended_once(&InMemory::default()).await;
+//! # });
+//! ```
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what fails here fails the test that uses it"
+)]
+
+mod appending;
+mod bench;
+mod model;
+mod once;
+mod reading;
+mod resuming;
+mod retaining;
+mod watching;
+
+use std::{
+    future::ready,
+    time::{Duration, SystemTime},
+};
+
+pub use self::{
+    appending::*, model::any_steps_are_answered_as_the_model_says, once::*, reading::*, resuming::*,
+    retaining::*, watching::*,
+};
+use crate::Log;
+
+/// Makes logs for the suite, and says what time it is. See [`log_suite`](mod@crate::log_suite)'s example.
+pub trait LogFactory {
+    /// The log.
+    type Log: Log;
+
+    /// The shortest time by which the suite lets an event be older than another, or than its topic keeps it. For a log with a clock
+    /// of its own, choose so much that the test does not take long. Default: a second.
+    const TICK: Duration = Duration::from_secs(1);
+
+    /// Whether retention, and the window of idempotency keys, take what is beyond a bound with the next append or read. A
+    /// log that cleans up now and then may keep more for a while. Default: it is.
+    const IS_EXACT: bool = true;
+
+    /// Whether the log remembers idempotency keys. One that does not has to refuse each record that has one. Default: it
+    /// does.
+    const REMEMBERS_KEYS: bool = true;
+
+    /// How often random steps are compared with the model. Default: 100.
+    const MODEL_RUNS: usize = 100;
+
+    /// A new log, in which there is nothing. It has nothing in common with those that were opened before.
+    fn open(&self) -> impl Future<Output = Self::Log>;
+
+    /// The time, which is passed to the log. It stands still but for [`pass`](Self::pass), unless the log reads a clock itself.
+    fn now(&self) -> SystemTime;
+
+    /// Lets time pass.
+    fn pass(&self, time: Duration) -> impl Future<Output = ()>;
+
+    /// Lets the log do what it does by itself, for a moment. The suite calls this up to a thousand times while it waits for
+    /// something that a log promises to do, such as waking a watcher. Default: nothing.
+    fn rest(&self) -> impl Future<Output = ()> {
+        ready(())
+    }
+}
+
+/// Makes a `#[test]` of each promise of [`Log`](crate::Log), for the logs of a [`LogFactory`](crate::log_suite::LogFactory).
+///
+/// The first argument is the path of a function that runs a future to its end, the second an expression that makes the
+/// factory, for each test another. See [`log_suite`](mod@crate::log_suite)'s example.
+#[macro_export]
+macro_rules! log_suite {
+    ($block_on:path, $factory:expr $(,)?) => {
+        $crate::__log_tests! { $block_on, $factory,
+            what_is_read_is_what_was_appended,
+            sequences_grow_and_topics_have_nothing_in_common,
+            threads_append_in_one_order,
+            the_times_of_events_never_go_back,
+            what_could_never_be_kept_is_refused_and_changes_nothing,
+            the_latest_of_no_key_is_refused_and_changes_nothing,
+            every_start_reads_from_where_it_says,
+            a_read_returns_no_more_than_its_limit,
+            reads_in_pieces_return_everything_once,
+            stats_say_what_is_kept,
+            an_id_of_no_position_gets_everything_and_is_unknown,
+            positions_of_elsewhere_are_unknown,
+            each_topic_and_each_life_has_its_epoch,
+            count_takes_the_oldest,
+            bytes_take_the_oldest,
+            age_takes_the_oldest,
+            of_each_key_the_latest_is_kept,
+            a_changed_retention_holds_from_the_next_append_on,
+            watchers_are_woken_as_long_as_they_watch,
+            who_registers_and_then_reads_misses_nothing,
+            a_waker_may_use_the_log,
+            a_repeated_key_is_appended_once,
+            a_key_at_the_same_time_is_appended_once,
+            a_key_outlives_its_event,
+            a_key_is_forgotten_with_its_time,
+            newer_keys_push_out_the_oldest,
+            a_refused_record_leaves_no_key,
+            any_steps_are_answered_as_the_model_says,
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __log_tests {
+    ($block_on:path, $factory:expr, $($promise:ident,)*) => {
+        $(
+            #[test]
+            fn $promise() {
+                $block_on(async { $crate::log_suite::$promise(&$factory).await });
+            }
+        )*
+    };
+}

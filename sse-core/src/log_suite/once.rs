@@ -1,0 +1,256 @@
+//! Idempotency keys: once within their window, whatever becomes of the events.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::{
+    LogFactory,
+    bench::{Bench, data, idempotency_key, record},
+};
+use crate::{AppendError, Keep, Log as _, OnceWindow, Retention, Start};
+
+/// Each call returns where the first was appended, and says whether it was a repetition. If the records differ, the first stands.
+pub async fn a_repeated_key_is_appended_once<F: LogFactory>(factory: &F) {
+    if !F::REMEMBERS_KEYS {
+        return keys_are_refused(factory).await;
+    }
+    let mut bench = Bench::new(factory, Retention::new()).await;
+    let mut other = Bench::on(factory, Arc::clone(&bench.log), "another topic", Retention::new());
+    // Texts that differ by little, the longest, and some that a log may not take for text.
+    let long = "x".repeat(200);
+    let longest_but_one = "x".repeat(199);
+    let keys = [
+        "a",
+        "A",
+        "a ",
+        " a",
+        "ä",
+        "a\u{308}",
+        "0",
+        "'; --",
+        "{a}:*?",
+        "%00\\0",
+        &long,
+        &longest_but_one,
+    ];
+    for text in keys {
+        bench.append(record(text).once(idempotency_key(text))).await;
+    }
+    for _ in 0..2 {
+        for (nth, text) in keys.into_iter().enumerate() {
+            for value in [text, "something else"] {
+                let again = bench.try_append(record(value).once(idempotency_key(text))).await;
+                let again = again.expect("a repetition is no failure");
+                assert_eq!(
+                    (again.position, again.repeated),
+                    (bench.position(nth), true),
+                    "{text:?}"
+                );
+            }
+        }
+    }
+    // Records without a key are all new, and so is a key in another topic.
+    bench.append(record("no key")).await;
+    bench.append(record("no key")).await;
+    for text in keys {
+        other.append(record(text).once(idempotency_key(text))).await;
+    }
+    assert_eq!(bench.data().await, bench.after(0));
+    assert_eq!(other.data().await, other.after(0));
+}
+
+/// Of several that are on their way, one is appended, and all are told where.
+pub async fn a_key_at_the_same_time_is_appended_once<F: LogFactory>(factory: &F) {
+    if !F::REMEMBERS_KEYS {
+        return keys_are_refused(factory).await;
+    }
+    let bench = Bench::new(factory, Retention::new()).await;
+    let now = factory.now();
+    for round in 0..10 {
+        let key = idempotency_key(&format!("round {round}"));
+        let append = |nth: usize| {
+            let (log, topic, retention) = (
+                Arc::clone(&bench.log),
+                bench.topic.clone(),
+                bench.retention.clone(),
+            );
+            let record = record(&format!("{round}/{nth}")).once(key.clone());
+            std::thread::spawn(move || (nth, log.append(&topic, record, &retention, now)))
+        };
+        let threads: Vec<_> = (0..4).map(append).collect();
+        let appends = threads.into_iter().map(|thread| thread.join().unwrap());
+        let appended = join_all(appends.map(|(nth, completion)| async move {
+            (nth, completion.await.expect("it is appended, or was"))
+        }));
+        let appended = appended.await;
+        let first: Vec<_> = appended
+            .iter()
+            .filter(|(_, appended)| !appended.repeated)
+            .collect();
+        assert_eq!(first.len(), 1, "one of them was the first: {appended:?}");
+        let (nth, first) = first[0];
+        assert!(
+            appended
+                .iter()
+                .all(|(_, appended)| appended.position == first.position)
+        );
+        let last = bench.read(Start::Last(1)).await;
+        assert_eq!(
+            (data(&last), last.end),
+            (vec![format!("{round}/{nth}")], first.position)
+        );
+    }
+    assert_eq!(bench.read(Start::Oldest).await.entries.len(), 10);
+}
+
+/// Where the event is gone, because of any bound, its key is still known.
+pub async fn a_key_outlives_its_event<F: LogFactory>(factory: &F) {
+    if !F::REMEMBERS_KEYS {
+        return keys_are_refused(factory).await;
+    }
+    let retention = Retention::new();
+    for retention in [
+        retention.clone().max_events(1),
+        retention.clone().max_bytes(2_000),
+        retention.clone().max_age(F::TICK),
+        retention.keep(Keep::LatestPerKey),
+    ] {
+        let mut bench = Bench::new(factory, retention.clone()).await;
+        let append = |text: &str| record(text).key("the same").once(idempotency_key("once"));
+        let first = bench.append(append("first")).await;
+        factory.pass(F::TICK * 3).await;
+        for nth in 0..20 {
+            bench
+                .append(record(&format!("{nth}{}", "x".repeat(200))).key("the same"))
+                .await;
+        }
+        bench.log.maintain(factory.now());
+        if F::IS_EXACT {
+            assert!(!bench.data().await.contains(&"first".to_owned()), "{retention:?}");
+        }
+        let again = bench.try_append(append("first")).await.expect("it was appended");
+        assert_eq!((again.position, again.repeated), (first, true), "{retention:?}");
+    }
+}
+
+/// Counted from the first append. After that it counts as new.
+pub async fn a_key_is_forgotten_with_its_time<F: LogFactory>(factory: &F) {
+    if !F::REMEMBERS_KEYS {
+        return keys_are_refused(factory).await;
+    }
+    let window = OnceWindow::new().max_age(F::TICK * 10);
+    let mut bench = Bench::new(factory, Retention::new().once_within(window)).await;
+    let append = |text: &str| record(text).once(idempotency_key(text));
+    bench.append(append("a")).await;
+    factory.pass(F::TICK * 5).await;
+    bench.append(append("b")).await;
+    for text in ["a", "b"] {
+        let (nth, young) = (usize::from(text == "b"), factory.now());
+        let again = bench
+            .try_append(append(text))
+            .await
+            .expect("it is appended, or was");
+        let deadline = bench.known[nth].at.0 + window.age();
+        // A machine that was busy for long may have let the time pass by itself.
+        if factory.now() + F::TICK < deadline {
+            assert_eq!(
+                (again.position, again.repeated),
+                (bench.position(nth), true),
+                "{text} at {young:?}"
+            );
+        }
+    }
+    if !F::IS_EXACT {
+        return;
+    }
+    // A repetition has not prolonged it.
+    factory.pass(F::TICK * 7).await;
+    let again = bench.try_append(append("a")).await.expect("it is appended");
+    assert!(!again.repeated && again.position != bench.position(0));
+    let once_more = bench.try_append(append("a")).await.expect("it was appended");
+    assert_eq!(
+        (once_more.position, once_more.repeated),
+        (again.position, true),
+        "it is remembered anew"
+    );
+}
+
+/// As many keys of a topic are remembered as its window says, whatever other topics do.
+pub async fn newer_keys_push_out_the_oldest<F: LogFactory>(factory: &F) {
+    if !F::REMEMBERS_KEYS {
+        return keys_are_refused(factory).await;
+    }
+    let window = OnceWindow::new().max_keys(5);
+    let mut bench = Bench::new(factory, Retention::new().once_within(window)).await;
+    let mut other = Bench::on(factory, Arc::clone(&bench.log), "another topic", Retention::new());
+    let append = |nth: usize| record(&nth.to_string()).once(idempotency_key(&nth.to_string()));
+    for nth in 0..5 {
+        bench.append(append(nth)).await;
+    }
+    for nth in 0..20 {
+        other.append(append(nth)).await;
+        bench.append(record("no key")).await;
+    }
+    for nth in 0..5 {
+        let again = bench.try_append(append(nth)).await.expect("it was appended");
+        assert_eq!((again.position, again.repeated), (bench.position(nth), true));
+    }
+    bench.append(append(5)).await;
+    for nth in [1, 2, 3, 4, 5] {
+        assert!(
+            bench
+                .try_append(append(nth))
+                .await
+                .expect("it was appended")
+                .repeated,
+            "{nth}"
+        );
+    }
+    if F::IS_EXACT {
+        assert!(
+            !bench
+                .try_append(append(0))
+                .await
+                .expect("it is appended")
+                .repeated
+        );
+        assert!(
+            !bench
+                .try_append(append(1))
+                .await
+                .expect("it is appended")
+                .repeated,
+            "0 has pushed it out"
+        );
+    }
+}
+
+/// A key is remembered if and only if its record was appended.
+pub async fn a_refused_record_leaves_no_key<F: LogFactory>(factory: &F) {
+    if !F::REMEMBERS_KEYS {
+        return keys_are_refused(factory).await;
+    }
+    let key = || idempotency_key("once");
+    let mut bench = Bench::new(factory, Retention::new().max_bytes(4_000)).await;
+    let refused = bench.try_append(record(&"x".repeat(5_000)).once(key())).await;
+    assert!(refused.is_err(), "it can never be kept: {refused:?}");
+    bench.append(record("small").once(key())).await;
+
+    let mut latest = Bench::new(factory, Retention::new().keep(Keep::LatestPerKey)).await;
+    let refused = latest.try_append(record("of nothing").once(key())).await;
+    assert!(refused.is_err(), "it is the state of nothing: {refused:?}");
+    latest
+        .append(record("of something").key("something").once(key()))
+        .await;
+    assert_eq!(latest.data().await, ["of something"]);
+}
+
+/// Who publishes with a key relies on it.
+async fn keys_are_refused<F: LogFactory>(factory: &F) {
+    let mut bench = Bench::new(factory, Retention::new()).await;
+    bench.count(2).await;
+    let refused = bench.try_append(record("x").once(idempotency_key("a"))).await;
+    assert!(matches!(refused, Err(AppendError::Refused(_))), "{refused:?}");
+    assert_eq!(bench.data().await, ["1", "2"]);
+}

@@ -1,0 +1,141 @@
+//! Reading: where a read starts, how much it returns, and what is known without reading.
+
+use std::num::NonZeroUsize;
+
+use super::{
+    LogFactory,
+    bench::{Bench, data, record},
+};
+use crate::{Keep, Limit, Log as _, Position, Resume, Retention, Start};
+
+/// From the head, from so many before it, from the oldest, and after each position.
+pub async fn every_start_reads_from_where_it_says<F: LogFactory>(factory: &F) {
+    let mut bench = Bench::new(factory, Retention::new()).await;
+    let before = bench.read(Start::Head).await;
+    assert_eq!(
+        (before.resume, before.entries.len(), before.more),
+        (Resume::Live, 0, false)
+    );
+    bench.count(5).await;
+
+    for (start, first) in [
+        (Start::Head, 5),
+        (Start::Oldest, 0),
+        (Start::Last(0), 5),
+        (Start::Last(2), 3),
+        (Start::Last(5), 0),
+        (Start::Last(usize::MAX), 0),
+    ] {
+        let batch = bench.read(start).await;
+        assert_eq!(
+            (batch.resume, data(&batch)),
+            (Resume::Live, bench.after(first)),
+            "{start:?}"
+        );
+        assert_eq!((batch.end, batch.more), (bench.position(4), false), "{start:?}");
+        if first > 0 {
+            assert_eq!(batch.start, bench.position(first - 1), "{start:?}");
+        }
+    }
+    // Where a new reader begins that was there before the first event.
+    let all = bench.read(Start::After(before.end)).await;
+    assert_eq!((all.resume, data(&all)), (Resume::From, bench.after(0)));
+    for nth in 0..5 {
+        let batch = bench.read(Start::After(bench.position(nth))).await;
+        assert_eq!((batch.resume, data(&batch)), (Resume::From, bench.after(nth + 1)));
+        assert_eq!((batch.start, batch.end), (bench.position(nth), bench.position(4)));
+    }
+}
+
+/// As many events and bytes as it may, and one event even if that is larger.
+pub async fn a_read_returns_no_more_than_its_limit<F: LogFactory>(factory: &F) {
+    let mut bench = Bench::new(factory, Retention::new()).await;
+    bench.count(3).await;
+    let whole = bench.read(Start::Oldest).await;
+    let frame = whole.entries[0].frame().len();
+    assert!(whole.entries.iter().all(|entry| entry.frame().len() == frame));
+    for (events, bytes, returned) in [
+        (1, usize::MAX, 1),
+        (2, usize::MAX, 2),
+        (3, usize::MAX, 3),
+        (9, 0, 1),
+        (9, frame, 1),
+        (9, 2 * frame - 1, 1),
+        (9, 2 * frame, 2),
+        (9, 3 * frame, 3),
+    ] {
+        let limit = Limit {
+            events: NonZeroUsize::new(events).unwrap(),
+            bytes,
+        };
+        let batch = bench.read_up_to(Start::Oldest, limit).await;
+        assert_eq!(batch.entries.len(), returned, "{limit:?}");
+        assert_eq!(
+            (batch.more, batch.end),
+            (returned < 3, bench.position(returned - 1)),
+            "{limit:?}"
+        );
+    }
+}
+
+/// From where one read ends, the next goes on.
+pub async fn reads_in_pieces_return_everything_once<F: LogFactory>(factory: &F) {
+    for keep in [Keep::Every, Keep::LatestPerKey] {
+        let mut bench = Bench::new(factory, Retention::new().keep(keep)).await;
+        for nth in 0..40_usize {
+            bench
+                .append(record(&nth.to_string()).key(format!("{}", nth % 23)))
+                .await;
+        }
+        let whole = bench.read(Start::Oldest).await;
+        assert_eq!(whole.entries.len(), if keep == Keep::Every { 40 } else { 23 });
+        for (events, bytes) in [(1, usize::MAX), (7, usize::MAX), (usize::MAX, 150)] {
+            let limit = Limit {
+                events: NonZeroUsize::new(events).unwrap(),
+                bytes,
+            };
+            let mut batch = bench.read_up_to(Start::Oldest, limit).await;
+            let mut pieces = data(&batch);
+            while batch.more {
+                assert!(!batch.entries.is_empty(), "a read goes on");
+                batch = bench.read_up_to(Start::After(batch.end), limit).await;
+                assert_eq!(batch.resume, Resume::From);
+                pieces.extend(data(&batch));
+            }
+            assert_eq!(
+                (pieces, batch.end),
+                (data(&whole), whole.end),
+                "{keep:?} {limit:?}"
+            );
+        }
+    }
+}
+
+/// What a log says without being asked, once it has been read.
+pub async fn stats_say_what_is_kept<F: LogFactory>(factory: &F) {
+    let mut bench = Bench::new(factory, Retention::new()).await;
+    bench.count(4).await;
+    bench.read(Start::Oldest).await;
+    let stats = bench.log.stats(&bench.topic).expect("something is kept");
+    assert_eq!(
+        (stats.epoch, stats.head),
+        (bench.position(3).epoch, bench.position(3).sequence)
+    );
+    assert_eq!(
+        (stats.events, stats.oldest),
+        (4, Some(bench.position(0).sequence))
+    );
+    assert!(stats.bytes > 0);
+    assert_eq!(stats.deleted, 0);
+    for (read, behind) in [(0, 3), (2, 1), (3, 0)] {
+        assert_eq!(bench.log.behind(&bench.topic, bench.position(read)), behind);
+    }
+    // Of another life.
+    let other = Bench::<F>::new(factory, Retention::new()).await;
+    let foreign = Position {
+        epoch: other.read(Start::Head).await.end.epoch,
+        sequence: 1,
+    };
+    assert_eq!(bench.log.behind(&bench.topic, foreign), 0);
+    assert!(bench.log.health().reachable);
+}

@@ -1,0 +1,71 @@
+//! Resuming: what a client's id is worth.
+
+use std::sync::Arc;
+
+use super::{
+    LogFactory,
+    bench::{Bench, data, record},
+};
+use crate::{Epoch, Position, Resume, Retention, Start};
+
+/// What came with an id that is no position is told that something may be missing.
+pub async fn an_id_of_no_position_gets_everything_and_is_unknown<F: LogFactory>(factory: &F) {
+    let mut bench = Bench::new(factory, Retention::new()).await;
+    bench.count(3).await;
+    let batch = bench.read(Start::Unknown).await;
+    assert_eq!((batch.resume, data(&batch)), (Resume::Unknown, bench.after(0)));
+    assert_eq!(batch.end, bench.position(2));
+}
+
+/// A position of another life, of another topic, of a log that is lost, or beyond the head.
+pub async fn positions_of_elsewhere_are_unknown<F: LogFactory>(factory: &F) {
+    let mut lost = Bench::new(factory, Retention::new()).await;
+    lost.count(2).await;
+    let mut bench = Bench::new(factory, Retention::new()).await;
+    bench.count(3).await;
+    let mut other = Bench::on(factory, Arc::clone(&bench.log), "another topic", Retention::new());
+    other.append(record("other")).await;
+
+    let head = bench.position(2);
+    let foreign = Epoch::new(&bench.topic, 123_456);
+    assert_ne!(foreign, head.epoch);
+    let at = |epoch, sequence| Position { epoch, sequence };
+    for position in [
+        lost.position(0),
+        lost.position(1),
+        other.position(0),
+        at(foreign, head.sequence),
+        at(foreign, 0),
+        at(head.epoch, head.sequence + 1),
+        at(head.epoch, u64::MAX),
+    ] {
+        let batch = bench.read(Start::After(position)).await;
+        assert_eq!(
+            (batch.resume, data(&batch)),
+            (Resume::Unknown, bench.after(0)),
+            "{position}"
+        );
+        assert_eq!(batch.end, head, "{position}");
+    }
+    // And it is as it was.
+    assert_eq!(bench.data().await, bench.after(0));
+}
+
+/// An id of one topic, or of a log that is gone, is never taken for one of another.
+pub async fn each_topic_and_each_life_has_its_epoch<F: LogFactory>(factory: &F) {
+    let first = Bench::new(factory, Retention::new()).await;
+    let second = Bench::new(factory, Retention::new()).await;
+    let other = Bench::on(factory, Arc::clone(&first.log), "another topic", Retention::new());
+    let mut epochs = Vec::new();
+    for bench in [&first, &second, &other] {
+        let epoch = bench.read(Start::Head).await.end.epoch;
+        assert!(epoch.is_of(&bench.topic));
+        let appended = bench.try_append(record("x")).await.expect("it is appended");
+        assert_eq!(
+            appended.position.epoch, epoch,
+            "an epoch lives as long as its topic"
+        );
+        epochs.push(epoch);
+    }
+    assert!(epochs[0] != epochs[1] && epochs[1] != epochs[2] && epochs[0] != epochs[2]);
+}

@@ -1,0 +1,164 @@
+//! Retention: what goes, what stays, and what a reader is told of it.
+
+use super::{
+    LogFactory,
+    bench::{Bench, data, record},
+};
+use crate::{Keep, Log as _, Resume, Retention, Start};
+
+/// The newest are kept, and who was before them is told.
+pub async fn count_takes_the_oldest<F: LogFactory>(factory: &F) {
+    let mut bench = Bench::new(factory, Retention::new().max_events(4)).await;
+    let before = bench.read(Start::Head).await.end;
+    bench.count(10).await;
+    if F::IS_EXACT {
+        assert_eq!(bench.data().await, bench.after(6));
+        let batch = bench.read(Start::After(before)).await;
+        assert_eq!(
+            (batch.resume, data(&batch)),
+            (Resume::Gap { missed: Some(6) }, bench.after(6))
+        );
+        let batch = bench.read(Start::After(bench.position(4))).await;
+        assert_eq!(batch.resume, Resume::Gap { missed: Some(1) });
+        let stats = bench.log.stats(&bench.topic).unwrap();
+        assert_eq!(
+            (stats.events, stats.oldest),
+            (4, Some(bench.position(6).sequence))
+        );
+    }
+    assert!(bench.data().await.ends_with(&bench.after(6)));
+    bench.has_no_silent_hole(4).await;
+}
+
+/// As many of the newest are kept as there is room for.
+pub async fn bytes_take_the_oldest<F: LogFactory>(factory: &F) {
+    let mut bench = Bench::new(factory, Retention::new().max_bytes(10_000)).await;
+    for nth in 0..30 {
+        bench.append(record(&format!("{nth}{}", "x".repeat(900)))).await;
+    }
+    let kept = bench.data().await;
+    assert!(!kept.is_empty());
+    if F::IS_EXACT {
+        let bytes: usize = kept.iter().map(String::len).sum();
+        assert!(
+            bytes <= 10_000 && kept.len() > 5,
+            "{} events of {bytes} bytes",
+            kept.len()
+        );
+        let stats = bench.log.stats(&bench.topic).unwrap();
+        assert!(stats.bytes <= 10_000, "{stats:?}");
+        assert_eq!(stats.events, kept.len());
+    }
+    bench.has_no_silent_hole(1).await;
+}
+
+/// What is older than its topic allows is not read any more; nothing younger goes.
+pub async fn age_takes_the_oldest<F: LogFactory>(factory: &F) {
+    let age = F::TICK * 10;
+    let mut bench = Bench::new(factory, Retention::new().max_age(age)).await;
+    for nth in 0..4 {
+        bench.append(record(&nth.to_string())).await;
+        factory.pass(F::TICK * 4).await;
+    }
+    bench.log.maintain(factory.now());
+    // A log with a clock of its own may be a tick ahead or behind.
+    let (before, kept, after) = (factory.now(), bench.data().await, factory.now());
+    for known in &bench.known {
+        let is_kept = kept.contains(&known.data);
+        if known.at.0 + age > after + F::TICK {
+            assert!(is_kept, "{} is young enough", known.data);
+        }
+        if F::IS_EXACT && known.at.1 + age + F::TICK < before {
+            assert!(!is_kept, "{} is too old", known.data);
+        }
+    }
+    bench.has_no_silent_hole(0).await;
+    factory.pass(F::TICK * 12).await;
+    if F::IS_EXACT {
+        // Nothing is left, but the topic's position is.
+        let batch = bench.read(Start::Oldest).await;
+        assert_eq!((batch.entries.len(), batch.end), (0, bench.position(3)));
+        let batch = bench.read(Start::After(bench.position(1))).await;
+        assert_eq!(
+            (batch.resume, batch.entries.len()),
+            (Resume::Gap { missed: Some(2) }, 0)
+        );
+        let batch = bench.read(Start::After(bench.position(3))).await;
+        assert_eq!(batch.resume, Resume::From);
+    }
+    bench.append(record("new")).await;
+    assert!(bench.data().await.ends_with(&["new".to_owned()]));
+}
+
+/// A state that a newer one has replaced is not missed; a state that retention takes is.
+pub async fn of_each_key_the_latest_is_kept<F: LogFactory>(factory: &F) {
+    let retention = Retention::new().keep(Keep::LatestPerKey);
+    let mut bench = Bench::new(factory, retention.clone()).await;
+    let before = bench.read(Start::Head).await.end;
+    for (key, text) in [
+        ("a", "a1"),
+        ("b", "b1"),
+        ("a", "a2"),
+        ("c", "c1"),
+        ("a", "a3"),
+        ("", "none"),
+    ] {
+        bench.append(record(text).key(key)).await;
+    }
+    assert_eq!(bench.data().await, ["b1", "c1", "a3", "none"]);
+    for (start, due) in [
+        (Start::After(before), &["b1", "c1", "a3", "none"][..]),
+        (Start::After(bench.position(0)), &["b1", "c1", "a3", "none"]),
+        (Start::After(bench.position(2)), &["c1", "a3", "none"]),
+        (Start::After(bench.position(4)), &["none"]),
+    ] {
+        let batch = bench.read(start).await;
+        assert_eq!(
+            (batch.resume, data(&batch)),
+            (Resume::From, due.iter().map(ToString::to_string).collect())
+        );
+        assert_eq!(batch.end, bench.position(5));
+    }
+    assert_eq!(
+        bench.log.behind(&bench.topic, bench.position(0)),
+        4,
+        "what was replaced is not to be read"
+    );
+
+    bench.retention = retention.max_events(2);
+    bench.append(record("d1").key("d")).await;
+    if F::IS_EXACT {
+        assert_eq!(bench.data().await, ["none", "d1"]);
+        let batch = bench.read(Start::After(bench.position(2))).await;
+        assert_eq!(
+            batch.resume,
+            Resume::Gap { missed: None },
+            "states were replaced, so nobody can count"
+        );
+    }
+}
+
+/// The retention that an append brings is the topic's.
+pub async fn a_changed_retention_holds_from_the_next_append_on<F: LogFactory>(factory: &F) {
+    let mut bench = Bench::new(factory, Retention::new()).await;
+    for nth in 0..10 {
+        bench
+            .append(record(&nth.to_string()).key(format!("{}", nth % 2)))
+            .await;
+    }
+    bench.retention = Retention::new().max_events(5);
+    bench.append(record("10").key("0")).await;
+    if F::IS_EXACT {
+        assert_eq!(bench.data().await, bench.after(6));
+    }
+    bench.has_no_silent_hole(5).await;
+    // With more room, what is gone is gone.
+    bench.retention = Retention::new();
+    bench.append(record("11").key("1")).await;
+    if F::IS_EXACT {
+        assert_eq!(bench.data().await, bench.after(6));
+        bench.retention = Retention::new().keep(Keep::LatestPerKey);
+        bench.append(record("12").key("2")).await;
+        assert_eq!(bench.data().await, ["10", "11", "12"]);
+    }
+}

@@ -1,0 +1,121 @@
+//! Watching: nobody who registers and then reads misses anything.
+
+use std::{
+    sync::{Arc, Mutex},
+    task::{Wake, Waker},
+};
+
+use super::{
+    LogFactory,
+    bench::{Bench, Woken, data, record},
+};
+use crate::{Log, Resume, Retention, Start, TopicName};
+
+/// All of them, as often as the topic grows, until the watch is dropped.
+pub async fn watchers_are_woken_as_long_as_they_watch<F: LogFactory>(factory: &F) {
+    let mut bench = Bench::new(factory, Retention::new()).await;
+    let woken: [Arc<Woken>; 3] = Default::default();
+    let mut watches: Vec<_> = woken
+        .iter()
+        .map(|woken| {
+            bench
+                .log
+                .watch(&bench.topic, Waker::from(Arc::clone(woken)), factory.now())
+        })
+        .collect();
+    // A log behind a network may begin to follow a topic with the first read.
+    bench.read(Start::Head).await;
+    for nth in 0..5 {
+        let before = woken.each_ref().map(|woken| woken.times());
+        bench.append(record(&nth.to_string())).await;
+        bench
+            .until("all watchers to be woken", || {
+                woken
+                    .iter()
+                    .zip(before)
+                    .all(|(woken, before)| woken.times() > before)
+            })
+            .await;
+        assert!(bench.data().await.ends_with(&[nth.to_string()]));
+    }
+    drop(watches.remove(0));
+    let before = woken.each_ref().map(|woken| woken.times());
+    bench.append(record("last")).await;
+    bench
+        .until("the others to be woken", || {
+            woken
+                .iter()
+                .zip(before)
+                .skip(1)
+                .all(|(woken, before)| woken.times() > before)
+        })
+        .await;
+    assert_eq!(woken[0].times(), before[0], "it does not watch any more");
+}
+
+/// A reader that is woken and reads on finds every event, once, and is told of nothing missing.
+pub async fn who_registers_and_then_reads_misses_nothing<F: LogFactory>(factory: &F) {
+    let mut bench = Bench::new(factory, Retention::new()).await;
+    let woken = Arc::new(Woken::default());
+    let watch = bench
+        .log
+        .watch(&bench.topic, Waker::from(Arc::clone(&woken)), factory.now());
+    let mut batch = bench.read(Start::Head).await;
+    let mut received = Vec::new();
+    let mut seen = woken.times();
+    for nth in 0..20 {
+        bench.append(record(&nth.to_string())).await;
+        if nth % 3 == 0 {
+            bench.until("a wake", || woken.times() > seen).await;
+            seen = woken.times();
+            batch = bench.read(Start::After(batch.end)).await;
+            assert_eq!(batch.resume, Resume::From);
+            received.extend(data(&batch));
+        }
+    }
+    batch = bench.read(Start::After(batch.end)).await;
+    received.extend(data(&batch));
+    assert_eq!(received, bench.after(0));
+    drop(watch);
+}
+
+/// Asks the log for everything that it may be asked for, while it wakes.
+struct AsksAtOnce<L> {
+    log: Arc<L>,
+    topic: TopicName,
+    heads: Mutex<Vec<u64>>,
+}
+
+impl<L: Log> Wake for AsksAtOnce<L> {
+    fn wake(self: Arc<Self>) {
+        let head = self.log.stats(&self.topic).map_or(0, |stats| stats.head);
+        drop(self.log.watch(
+            &self.topic,
+            Waker::noop().clone(),
+            std::time::SystemTime::UNIX_EPOCH,
+        ));
+        self.heads.lock().unwrap().push(head);
+    }
+}
+
+/// No lock is held while it wakes, and what it wakes for can be seen.
+pub async fn a_waker_may_use_the_log<F: LogFactory>(factory: &F) {
+    let mut bench = Bench::new(factory, Retention::new()).await;
+    let asks = Arc::new(AsksAtOnce {
+        log: Arc::clone(&bench.log),
+        topic: bench.topic.clone(),
+        heads: Mutex::default(),
+    });
+    let watch = bench
+        .log
+        .watch(&bench.topic, Waker::from(Arc::clone(&asks)), factory.now());
+    bench.read(Start::Head).await;
+    bench.count(3).await;
+    let last = bench.position(2).sequence;
+    let heads = || asks.heads.lock().unwrap().clone();
+    bench
+        .until("a wake that sees the last event", || heads().contains(&last))
+        .await;
+    assert!(heads().is_sorted());
+    drop(watch);
+}
