@@ -51,18 +51,11 @@ pub use self::{
     frame::Frame,
     keep_alive::{KeepAlive, Silence},
     log::{
-<<<<<<< HEAD
-        AppendError, Batch, ClusterChannel, ClusterMessage, Completion, Entry, Epoch, GAP_EVENT, Keep, Limit,
-        Log, LogError, LogFile, LogHealth, LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OwnId,
-        POSITION_EVENT, Position, Positions, PositionsId, PositionsLine, Record, RecordError, Resume,
-        Retention, Ring, Span, Start, Watch, Watchers, gap_frame, position_frame,
-=======
         AppendError, Appended, Batch, ClusterChannel, ClusterMessage, Completion, Entry, Epoch, GAP_EVENT,
-        IdempotencyKey, IdempotencyKeyError, Keep, Limit, Log, LogError, LogHealth, LogStats, MemoryLog,
-        MemoryLogBuilder, NotARecord, OnceStats, OnceWindow, OwnId, POSITION_EVENT, Position, Positions,
-        PositionsId, PositionsLine, Record, RecordError, Resume, Retention, Ring, Span, Start, Watch,
-        Watchers, gap_frame, position_frame,
->>>>>>> main
+        IdempotencyKey, IdempotencyKeyError, Keep, Limit, Log, LogError, LogFile, LogHealth, LogStats,
+        MemoryLog, MemoryLogBuilder, NotARecord, OnceStats, OnceWindow, OwnId, POSITION_EVENT, Position,
+        Positions, PositionsId, PositionsLine, Record, RecordError, Resume, Retention, Ring, Span, Start,
+        Watch, Watchers, gap_frame, position_frame,
     },
     mailbox::{Bell, Mailbox},
     relayed::{Relayed, RelayedEvents},

@@ -248,6 +248,16 @@ pub struct LogHealth {
 }
 
 /// The file of a log that keeps events on disk.
+///
+/// ```
+/// use sse_actix_core::{LogFile, LogHealth};
+///
+/// let mut file = LogFile::new();
+/// file.bytes = 4_096;
+/// let health = LogHealth::new(true, 0, 0).in_file(file);
+/// assert_eq!(health.file.map(|file| file.bytes), Some(4_096));
+/// assert_eq!(LogHealth::default().file, None);
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogFile {
@@ -268,7 +278,7 @@ pub struct LogFile {
 }
 
 impl LogFile {
-    /// Nothing is known of the file yet.
+    /// Nothing is known of the file yet. See [`LogFile`]'s example.
     pub const fn new() -> Self {
         Self {
             bytes: 0,
@@ -293,7 +303,7 @@ impl LogHealth {
         }
     }
 
-    /// The same, of a log that is kept in this file.
+    /// The same, of a log that is kept in this file. See [`LogFile`]'s example.
     #[must_use]
     pub const fn in_file(mut self, file: LogFile) -> Self {
         self.file = Some(file);

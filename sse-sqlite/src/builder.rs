@@ -82,6 +82,13 @@ impl SqliteLogBuilder {
         self
     }
 
+    /// How many bytes of memory idempotency keys may take for all topics, about. Default: 64 MiB. Above that, the oldest
+    /// keys of the topics that have most are forgotten before their time.
+    pub fn max_key_bytes(mut self, bytes: usize) -> Self {
+        self.settings.memory.keys = bytes;
+        self
+    }
+
     /// For how long a topic is remembered that is neither published nor read, so that a client that comes back is not told of
     /// a gap where there was none. Default: 7 days. At least as long as the topic's events are kept. Then nothing is left
     /// of it.

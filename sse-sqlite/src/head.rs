@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use sse_actix_core::{Entry, Epoch, Keep, LogStats, Retention, TopicName};
+use sse_actix_core::{Entry, Epoch, Keep, LogStats, OnceStats, OnceWindow, Retention, TopicName};
 
 use crate::{
     cause::Cause,
+    keys::Keys,
     rows::{self, MAX_NUMBER, signed, unsigned},
 };
 
@@ -29,6 +30,8 @@ pub(crate) struct Head {
     pub(crate) is_dense: bool,
     pub(crate) times: Times,
     pub(crate) retention: Retention,
+    /// The idempotency keys; `None` until a record has one, so that topics without any pay nothing for them.
+    pub(crate) keys: Option<Box<Keys>>,
     /// Events since the row was written.
     unsaved: u32,
 }
@@ -52,13 +55,15 @@ pub(crate) struct Times {
     pub(crate) used: u64,
     /// The clock showed this time when this sequence was the newest, although its event has a later time.
     pub(crate) set_back: (u64, u64),
+    /// The time of the newest idempotency key that was pushed out before its time; 0 if none was.
+    pub(crate) once_cut: u64,
 }
 
 impl Head {
     /// The head of the topic with this name, if it is in the file.
     pub(crate) fn load(connection: &Connection, name: &TopicName) -> Result<Option<Self>, Cause> {
         let sql = "SELECT id, epoch, floor, head, events, bytes, is_dense, newest_at, used_at, set_back_to,
-            set_back_head, keeps_latest, max_events, max_bytes, max_age FROM topics WHERE name = ?1";
+            set_back_head, keeps_latest, max_events, max_bytes, max_age, once_age, once_keys, once_cut_at FROM topics WHERE name = ?1";
         let mut statement = connection.prepare_cached(sql)?;
         let found = statement.query_row([name.as_str()], Self::of_row).optional()?;
         let Some(head) = found else { return Ok(None) };
@@ -75,7 +80,7 @@ impl Head {
         retention: &Retention,
         now: SystemTime,
     ) -> rusqlite::Result<Self> {
-        let sql = "INSERT INTO topics VALUES (?1, ?2, ?3, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0)";
+        let sql = "INSERT INTO topics VALUES (?1, ?2, ?3, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)";
         connection
             .prepare_cached(sql)?
             .execute(params![number, name.as_str(), epoch.as_str()])?;
@@ -88,6 +93,7 @@ impl Head {
             is_dense: true,
             times: Times::default(),
             retention: retention.clone(),
+            keys: None,
             unsaved: 0,
         };
         head.save(connection, now)?;
@@ -104,9 +110,13 @@ impl Head {
     pub(crate) fn save_row(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let sql = "UPDATE topics SET floor = ?2, head = ?3, events = ?4, bytes = ?5, is_dense = ?6, newest_at = ?7,
             used_at = ?8, set_back_to = ?9, set_back_head = ?10, keeps_latest = ?11, max_events = ?12, max_bytes = ?13,
-            max_age = ?14 WHERE id = ?1";
+            max_age = ?14, once_age = ?15, once_keys = ?16, once_cut_at = ?17 WHERE id = ?1";
         self.unsaved = 0;
+        if let Some(keys) = &self.keys {
+            self.times.once_cut = keys.cut();
+        }
         let Self { retention, times, .. } = self;
+        let window = retention.once_window();
         connection.prepare_cached(sql)?.execute(params![
             self.number,
             signed(self.floor),
@@ -121,7 +131,10 @@ impl Head {
             retention.keeps() == Keep::LatestPerKey,
             signed(retention.events() as u64),
             signed(retention.bytes() as u64),
-            signed(u64::try_from(retention.age().as_millis()).unwrap_or(u64::MAX)),
+            signed(duration_millis(retention.age())),
+            signed(duration_millis(window.age())),
+            signed(window.keys() as u64),
+            signed(times.once_cut),
         ])?;
         Ok(())
     }
@@ -154,20 +167,38 @@ impl Head {
         }
     }
 
+    /// The idempotency keys of the topic.
+    pub(crate) fn keys(&mut self, connection: &Connection) -> rusqlite::Result<&mut Keys> {
+        let keys = match self.keys.take() {
+            Some(keys) => keys,
+            None => Box::new(Keys::load(connection, self.number, self.times.once_cut)?),
+        };
+        Ok(self.keys.insert(keys))
+    }
+
+    /// The figures, and the newest sequence that retention has deleted.
+    pub(crate) fn state(&self) -> (LogStats, u64) {
+        (self.stats(), self.floor)
+    }
+
     /// Bytes of memory that the events would take: what a [`Retention`] bounds.
     pub(crate) fn weight(&self) -> u64 {
         self.kept.bytes + self.kept.events * OVERHEAD
     }
 
     /// The events that are kept, as far as the writer knows.
-    pub(crate) fn stats(&self) -> LogStats {
+    fn stats(&self) -> LogStats {
         LogStats {
             epoch: self.epoch,
             head: self.last,
             oldest: (self.kept.events > 0).then_some(self.floor + 1),
             events: usize::try_from(self.kept.events).unwrap_or(usize::MAX),
             bytes: usize::try_from(self.weight()).unwrap_or(usize::MAX),
-            evicted: self.floor,
+            deleted: self.floor,
+            once: self
+                .keys
+                .as_ref()
+                .map_or(OnceStats::default(), |keys| keys.stats()),
         }
     }
 
@@ -186,7 +217,12 @@ impl Head {
             .keep(keep)
             .max_events(size(12)?)
             .max_bytes(size(13)?)
-            .max_age(Duration::from_millis(number(14)?));
+            .max_age(Duration::from_millis(number(14)?))
+            .once_within(
+                OnceWindow::new()
+                    .max_age(Duration::from_millis(number(15)?))
+                    .max_keys(size(16)?),
+            );
         Ok(Some(Self {
             number: row.get(0)?,
             epoch,
@@ -202,8 +238,10 @@ impl Head {
                 newest: number(7)?,
                 used: number(8)?,
                 set_back: (number(9)?, number(10)?),
+                once_cut: number(17)?,
             },
             retention,
+            keys: None,
             unsaved: 0,
         }))
     }
@@ -249,6 +287,11 @@ impl Head {
         self.kept.oldest_at = oldest.optional()?.map(unsigned);
         Ok(())
     }
+}
+
+/// As milliseconds, or as many as there can be.
+fn duration_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The smallest number, from this one on, that no topic has.

@@ -22,6 +22,7 @@ mod error;
 mod file;
 mod file_lock;
 mod head;
+mod keys;
 mod log;
 mod queue;
 mod readers;

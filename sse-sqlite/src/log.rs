@@ -1,8 +1,8 @@
 use std::{fmt, path::Path, sync::Arc, task::Waker, thread, time::SystemTime};
 
 use sse_actix_core::{
-    AppendError, Batch, Completion, Entry, Keep, Limit, Log, LogError, LogHealth, LogStats, Position, Record,
-    Retention, Start, TopicName, Watch,
+    AppendError, Appended, Batch, Completion, Entry, Keep, Limit, Log, LogError, LogHealth, LogStats,
+    Position, Record, Retention, Start, TopicName, Watch,
 };
 use tokio::sync::oneshot;
 
@@ -132,7 +132,7 @@ impl Log for SqliteLog {
         record: Record,
         retention: &Retention,
         now: SystemTime,
-    ) -> Completion<Result<Position, AppendError>> {
+    ) -> Completion<Result<Appended, AppendError>> {
         let (bytes, limit) = (Entry::weight_of(&record), retention.bytes());
         if bytes > limit {
             return Completion::ready(Err(AppendError::TooLarge { bytes, limit }));

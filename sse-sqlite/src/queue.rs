@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use sse_actix_core::{AppendError, Position, Record, Retention};
+use sse_actix_core::{AppendError, Appended, Record, Retention};
 use tokio::sync::oneshot;
 
 use crate::{cause::Cause, settings::Pending, topic::Topic};
@@ -29,7 +29,7 @@ pub(crate) struct Append {
     pub(crate) record: Record,
     pub(crate) retention: Retention,
     pub(crate) now: SystemTime,
-    pub(crate) reply: oneshot::Sender<Result<Position, AppendError>>,
+    pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
     pub(crate) permit: Permit,
 }
 

@@ -169,19 +169,16 @@ impl Reader {
         mut older: Older,
         missing: usize,
     ) -> Result<ReadAnswer, Cause> {
-        let range = Range {
-            number: older.number,
-            epoch: older.span.epoch,
-            after: older.span.evicted,
-            through: older.begin,
-        };
-        let cutoff = range.last_before(self.connection()?, millis(older.cutoff))?;
-        if cutoff > older.span.evicted {
-            older.span.evicted = cutoff;
-            topic.with_live(|live| live.evicted_in_file(cutoff));
+        // One state of the file, so that what retention deletes meanwhile is no hole.
+        let shared = Arc::clone(&self.shared);
+        let snapshot = self.connection()?.unchecked_transaction()?;
+        let deleted = last_deleted(&snapshot, &older)?;
+        if deleted > older.span.last_deleted {
+            older.span.last_deleted = deleted;
+            topic.with_live(|live| live.deleted_in_file(deleted));
         }
         let after = match read.start {
-            Start::Last(_) => self.before_last(&older, missing)?,
+            Start::Last(_) => before_last(&snapshot, &older, missing)?,
             start => older.span.after(start),
         };
         if after >= older.begin {
@@ -201,55 +198,11 @@ impl Reader {
         };
         while batch.entries.is_empty() && batch.end.sequence < older.begin {
             let index = batch.end.sequence / blocks::LENGTH;
-            let block = self.block(&older, index)?;
+            let block = block(&snapshot, &shared, &older, index)?;
             let end = older.begin.min((index + 1) * blocks::LENGTH);
             fill(&mut batch, &block, end, read.limit);
         }
         Ok(ReadAnswer::Batch(batch))
-    }
-
-    /// A block of a topic's entries, as far as they are older than what is in memory.
-    fn block(&mut self, older: &Older, index: u64) -> Result<Block, Cause> {
-        let Span { epoch, .. } = older.span;
-        let key = BlockKey { epoch, index };
-        // Where there are holes, another entry may have been replaced since.
-        let dense = older.span.dense;
-        if dense && let Some(block) = self.shared.blocks.get(key) {
-            return Ok(block);
-        }
-        let end = (index + 1) * blocks::LENGTH;
-        let range = Range {
-            number: older.number,
-            epoch,
-            after: index * blocks::LENGTH,
-            through: end.min(older.begin),
-        };
-        self.shared.state.has_read();
-        let entries = range.forward(self.connection()?)?;
-        let block: Block = entries.into_iter().map(Arc::new).collect();
-        // Later there will be more in it.
-        if dense && end <= older.begin {
-            self.shared.blocks.insert(key, Arc::clone(&block));
-        }
-        Ok(block)
-    }
-
-    /// The sequence before so many entries that are older than what is in memory.
-    fn before_last(&mut self, older: &Older, missing: usize) -> Result<u64, Cause> {
-        if older.span.dense {
-            let missing = missing as u64;
-            return Ok(older.begin.saturating_sub(missing).max(older.span.evicted));
-        }
-        let sql = "SELECT id FROM events WHERE id > ?1 AND id <= ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3";
-        let connection = self.connection()?;
-        let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query(params![
-            rows::id(older.number, older.span.evicted),
-            rows::id(older.number, older.begin),
-            rows::signed(missing as u64)
-        ])?;
-        let before = rows.next()?.map(|row| row.get(0)).transpose()?;
-        Ok(before.map_or(older.span.evicted, rows::sequence))
     }
 
     fn connection(&mut self) -> Result<&Connection, Cause> {
@@ -259,6 +212,62 @@ impl Reader {
         };
         Ok(self.connection.insert(connection))
     }
+}
+
+/// The newest sequence that retention has deleted from the file, or is about to.
+fn last_deleted(connection: &Connection, older: &Older) -> Result<u64, Cause> {
+    let sql = "SELECT floor FROM topics WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let floor = statement.query_row([older.number], |row| row.get(0))?;
+    let range = Range {
+        number: older.number,
+        epoch: older.span.epoch,
+        after: rows::unsigned(floor).max(older.span.last_deleted),
+        through: older.begin,
+    };
+    Ok(range.last_before(connection, millis(older.cutoff))?)
+}
+
+/// A block of a topic's entries, as far as they are older than what is in memory.
+fn block(connection: &Connection, shared: &Shared, older: &Older, index: u64) -> Result<Block, Cause> {
+    let Span { epoch, dense, .. } = older.span;
+    let key = BlockKey { epoch, index };
+    // Where there are holes, another entry may have been replaced since.
+    if dense && let Some(block) = shared.blocks.get(key) {
+        return Ok(block);
+    }
+    let end = (index + 1) * blocks::LENGTH;
+    let range = Range {
+        number: older.number,
+        epoch,
+        after: index * blocks::LENGTH,
+        through: end.min(older.begin),
+    };
+    shared.state.has_read();
+    let entries = range.forward(connection)?;
+    let block: Block = entries.into_iter().map(Arc::new).collect();
+    // Later there will be more in it.
+    if dense && end <= older.begin {
+        shared.blocks.insert(key, Arc::clone(&block));
+    }
+    Ok(block)
+}
+
+/// The sequence before so many entries that are older than what is in memory.
+fn before_last(connection: &Connection, older: &Older, missing: usize) -> Result<u64, Cause> {
+    let deleted = older.span.last_deleted;
+    if older.span.dense {
+        return Ok(older.begin.saturating_sub(missing as u64).max(deleted));
+    }
+    let sql = "SELECT id FROM events WHERE id > ?1 AND id <= ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![
+        rows::id(older.number, deleted),
+        rows::id(older.number, older.begin),
+        rows::signed(missing as u64)
+    ])?;
+    let before = rows.next()?.map(|row| row.get(0)).transpose()?;
+    Ok(before.map_or(deleted, rows::sequence))
 }
 
 /// Reads the newest entries of a topic; where it is alone, unless that is to be `deep`.
@@ -287,7 +296,7 @@ fn load(
         number: head.number,
         span: Span {
             epoch: head.epoch,
-            evicted: head.floor,
+            last_deleted: head.floor,
             head: head.last,
             dense: head.is_dense,
         },

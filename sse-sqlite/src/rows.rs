@@ -24,6 +24,11 @@ pub(crate) fn id(number: i64, sequence: u64) -> i64 {
     number << SEQUENCE_BITS | i64::try_from(sequence.min(MAX_SEQUENCE)).unwrap_or(i64::MAX)
 }
 
+/// The number of the topic in a row's id.
+pub(crate) fn number(id: i64) -> i64 {
+    id >> SEQUENCE_BITS
+}
+
 /// The sequence in a row's id.
 pub(crate) fn sequence(id: i64) -> u64 {
     id.unsigned_abs() & MAX_SEQUENCE

@@ -49,11 +49,15 @@ pub(crate) struct Pending {
     pub(crate) wait: Duration,
 }
 
-/// How many bytes of entries are kept in memory.
+/// How many bytes are kept in memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Memory {
+    /// Of entries of one topic.
     pub(crate) topic: usize,
+    /// Of entries of all topics.
     pub(crate) all: usize,
+    /// Of idempotency keys.
+    pub(crate) keys: usize,
 }
 
 impl Settings {
@@ -70,6 +74,7 @@ impl Settings {
             memory: Memory {
                 topic: 4 * 1024 * 1024,
                 all: 256 * 1024 * 1024,
+                keys: 64 * 1024 * 1024,
             },
             topic_ttl: Duration::from_secs(7 * 24 * 3_600),
             max_file_bytes: u64::MAX,

@@ -109,6 +109,33 @@ impl Shared {
         }
     }
 
+    /// Pushes out idempotency keys, the oldest of the topics that have most, down to the bound. For the writer.
+    pub(crate) fn bound_keys(&self) {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let topics: Vec<_> = topics.values().cloned().collect();
+        let bytes_of = |topic: &Arc<Topic>| {
+            let head = topic.head();
+            let keys = head.as_ref().and_then(|head| head.keys.as_ref());
+            keys.map_or(0, |keys| keys.bytes())
+        };
+        let mut by_bytes: Vec<_> = topics.iter().map(|topic| (bytes_of(topic), topic)).collect();
+        let mut left: usize = by_bytes.iter().map(|(bytes, _)| bytes).sum();
+        by_bytes.sort_unstable_by_key(|(bytes, _)| *bytes);
+        while left > self.settings.memory.keys
+            && let Some((bytes, topic)) = by_bytes.pop()
+        {
+            let mut head = topic.head();
+            if let Some(keys) = head.as_mut().and_then(|head| head.keys.as_mut()) {
+                keys.push_out_half();
+                left -= bytes - keys.bytes().min(bytes);
+                tracing::warn!(
+                    target: "sse_actix", topic = topic.name.as_str(),
+                    "idempotency keys are forgotten before their time: all together may take `max_key_bytes`"
+                );
+            }
+        }
+    }
+
     pub(crate) fn health(&self) -> LogHealth {
         let pending = self.queue.pending();
         let is_reachable = self.state.fault().is_none() && !self.state.is_closed();

@@ -72,6 +72,8 @@ pub(crate) struct Committed {
     pub(crate) entries: Vec<Arc<Entry>>,
     /// As the file has the topic now.
     pub(crate) head: LogStats,
+    /// The newest sequence that retention has deleted from the file.
+    pub(crate) deleted: u64,
     pub(crate) now: SystemTime,
 }
 
@@ -179,7 +181,12 @@ impl Topic {
 
     /// The writer has committed entries, so readers see them from now on.
     pub(crate) fn committed(&self, committed: Committed) {
-        let Committed { entries, head, now } = committed;
+        let Committed {
+            entries,
+            head,
+            deleted,
+            now,
+        } = committed;
         let mut state = self.state();
         state.stats = Some(head);
         if let Some(tail) = &mut state.loading {
@@ -191,7 +198,7 @@ impl Topic {
             for entry in entries {
                 live.push(entry);
             }
-            live.evicted_in_file(head.evicted);
+            live.deleted_in_file(deleted);
             live.trim(now);
         }
     }

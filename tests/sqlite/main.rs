@@ -38,7 +38,8 @@ async fn append(
     retention: &Retention,
     now: SystemTime,
 ) -> Result<Position, AppendError> {
-    within("an append", log.append(topic, record, retention, now)).await
+    let appended = within("an append", log.append(topic, record, retention, now)).await;
+    appended.map(|appended| appended.position)
 }
 
 async fn read(

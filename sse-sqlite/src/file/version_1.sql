@@ -24,7 +24,17 @@ CREATE TABLE topics (
     keeps_latest INTEGER NOT NULL,  -- its retention
     max_events INTEGER NOT NULL,
     max_bytes INTEGER NOT NULL,
-    max_age INTEGER NOT NULL        -- in milliseconds
+    max_age INTEGER NOT NULL,       -- in milliseconds
+    once_age INTEGER NOT NULL,      -- for how long idempotency keys are remembered, in milliseconds
+    once_keys INTEGER NOT NULL,     -- how many
+    once_cut_at INTEGER NOT NULL    -- the time of the newest key that was pushed out before its time; 0 if none was
+) STRICT;
+
+-- The idempotency keys that are remembered, whatever became of their events.
+CREATE TABLE once (
+    id INTEGER PRIMARY KEY, -- of the event
+    at INTEGER NOT NULL,    -- when it was appended, in milliseconds since 1970
+    key TEXT NOT NULL
 ) STRICT;
 
 -- About the file as a whole.

@@ -30,7 +30,7 @@ impl Loaded {
     pub(super) fn empty(name: &TopicName, retention: Retention, memory: usize) -> Self {
         let span = Span {
             epoch: Epoch::new(name, fastrand::u64(..)),
-            evicted: 0,
+            last_deleted: 0,
             head: 0,
             dense: true,
         };
@@ -94,7 +94,7 @@ impl Live {
             ring,
             retention: retention.clone(),
             memory: loaded.memory,
-            floor: (begin > span.evicted).then_some(span.evicted),
+            floor: (begin > span.last_deleted).then_some(span.last_deleted),
             is_dense: span.dense,
             is_deep: loaded.is_deep,
         }
@@ -124,10 +124,10 @@ impl Live {
     }
 
     /// Retention has taken what is up to this sequence from the file.
-    pub(crate) fn evicted_in_file(&mut self, evicted: u64) {
+    pub(crate) fn deleted_in_file(&mut self, deleted: u64) {
         if let Some(floor) = &mut self.floor {
-            *floor = evicted.max(*floor);
-            if *floor >= self.ring.span().evicted {
+            *floor = deleted.max(*floor);
+            if *floor >= self.ring.span().last_deleted {
                 self.floor = None;
             }
         }
@@ -135,9 +135,9 @@ impl Live {
 
     /// Lets go what is beyond the topic's bounds, and what memory does not hold.
     pub(super) fn trim(&mut self, now: SystemTime) {
-        let before = self.ring.span().evicted;
+        let before = self.ring.span().last_deleted;
         self.ring.trim(&self.retention, now);
-        if self.ring.span().evicted > before {
+        if self.ring.span().last_deleted > before {
             // What is older than something too old is too old.
             self.floor = None;
         }
@@ -149,8 +149,8 @@ impl Live {
     /// Keeps no more than so many bytes in memory.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         while self.retention.keeps() == Keep::Every && self.ring.bytes() > bytes && self.ring.len() > 1 {
-            self.floor.get_or_insert(self.ring.span().evicted);
-            self.ring.evict_oldest();
+            self.floor.get_or_insert(self.ring.span().last_deleted);
+            self.ring.delete_oldest();
         }
     }
 
@@ -162,7 +162,7 @@ impl Live {
 
     /// Whether what a read wants is in memory.
     pub(crate) fn holds(&self, start: Start) -> bool {
-        let begin = self.ring.span().evicted;
+        let begin = self.ring.span().last_deleted;
         match start {
             _ if self.floor.is_none() => true,
             Start::Head => true,
@@ -183,7 +183,7 @@ impl Live {
         self.floor.map(|_| Older {
             number: self.number,
             span: self.span(),
-            begin: self.ring.span().evicted,
+            begin: self.ring.span().last_deleted,
             cutoff: cutoff.unwrap_or(SystemTime::UNIX_EPOCH),
         })
     }
@@ -200,7 +200,7 @@ impl Live {
     fn span(&self) -> Span {
         let span = self.ring.span();
         Span {
-            evicted: self.floor.unwrap_or(span.evicted),
+            last_deleted: self.floor.unwrap_or(span.last_deleted),
             ..span
         }
     }
@@ -224,16 +224,21 @@ impl Live {
     /// The figures; of events that are in the file alone, as the writer knows them.
     pub(super) fn stats(&self, in_file: Option<&LogStats>) -> LogStats {
         let kept = self.ring.stats();
-        let evicted = match self.retention.keeps() {
-            Keep::Every => self.span().evicted,
-            Keep::LatestPerKey => kept.evicted,
+        let deleted = match self.retention.keeps() {
+            Keep::Every => self.span().last_deleted,
+            Keep::LatestPerKey => kept.deleted,
         };
+        let once = in_file.map_or(kept.once, |stats| stats.once);
         match in_file {
             Some(stats) if self.floor.is_some() && stats.epoch == kept.epoch => LogStats {
                 head: kept.head,
                 ..*stats
             },
-            _ => LogStats { evicted, ..kept },
+            _ => LogStats {
+                deleted,
+                once,
+                ..kept
+            },
         }
     }
 }

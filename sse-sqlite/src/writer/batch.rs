@@ -3,7 +3,9 @@
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use rusqlite::Connection;
-use sse_actix_core::{AppendError, Entry, Epoch, Keep, LogStats, Position, Retention};
+use sse_actix_core::{
+    AppendError, Appended, Entry, Epoch, Keep, LogStats, OnceStats, Position, Retention, TopicName,
+};
 use tokio::sync::oneshot;
 
 use super::{Failure, retention};
@@ -30,7 +32,8 @@ pub(super) struct Batch {
 struct Changed {
     topic: Arc<Topic>,
     entries: Vec<Arc<Entry>>,
-    head: LogStats,
+    /// The figures, and the newest sequence that retention has deleted.
+    head: (LogStats, u64),
     now: SystemTime,
 }
 
@@ -38,8 +41,8 @@ struct Changed {
 #[derive(Debug)]
 struct Answer {
     /// The position, or why the event was left out of the transaction.
-    outcome: Result<Position, Cause>,
-    reply: oneshot::Sender<Result<Position, AppendError>>,
+    outcome: Result<Appended, Cause>,
+    reply: oneshot::Sender<Result<Appended, AppendError>>,
     permit: Permit,
 }
 
@@ -86,6 +89,17 @@ impl Batch {
                 if head.retention != retention {
                     retention::change(connection, head, &retention)?;
                 }
+                let window = retention.once_window();
+                let key = record.idempotency_key().cloned();
+                if let Some(key) = &key
+                    && let Some(sequence) = head.keys(connection)?.find(key, window, now)
+                {
+                    let position = Position {
+                        epoch: head.epoch,
+                        sequence,
+                    };
+                    return Ok((repeated(position), None, head.state()));
+                }
                 head.clock_shows(now);
                 let position = Position {
                     epoch: head.epoch,
@@ -101,14 +115,19 @@ impl Batch {
                 }
                 rows::insert(connection, head.number, &entry)?;
                 head.appended(connection, &entry, now)?;
+                if let Some(key) = key {
+                    let id = rows::id(head.number, entry.sequence());
+                    let keys = head.keys(connection)?;
+                    keys.insert(connection, id, key, window, now)?;
+                }
                 retention::trim(connection, head, now)?;
-                Ok((position, entry, head.stats()))
+                Ok((first(position), Some(entry), head.state()))
             });
         drop(guard);
         let (outcome, cause) = match outcome {
-            Ok((position, entry, head)) => {
+            Ok((appended, entry, head)) => {
                 self.note(&topic, entry, head, now);
-                (Ok(position), None)
+                (Ok(appended), None)
             }
             Err(cause) => {
                 let ends = matches!(cause, Cause::Sqlite(_) | Cause::DiskFull);
@@ -155,14 +174,7 @@ impl Batch {
             self.changed.push(Changed {
                 topic: Arc::clone(topic),
                 entries: Vec::new(),
-                head: LogStats {
-                    epoch: Epoch::new(&topic.name, 0),
-                    head: 0,
-                    oldest: None,
-                    events: 0,
-                    bytes: 0,
-                    evicted: 0,
-                },
+                head: (nothing(&topic.name), 0),
                 now,
             });
             self.changed.len() - 1
@@ -170,9 +182,15 @@ impl Batch {
         self.changed.get_mut(slot)
     }
 
-    fn note(&mut self, topic: &Arc<Topic>, entry: Arc<Entry>, head: LogStats, now: SystemTime) {
+    fn note(
+        &mut self,
+        topic: &Arc<Topic>,
+        entry: Option<Arc<Entry>>,
+        head: (LogStats, u64),
+        now: SystemTime,
+    ) {
         if let Some(changed) = self.touch(topic, now) {
-            changed.entries.push(entry);
+            changed.entries.extend(entry);
             changed.head = head;
             changed.now = now;
         }
@@ -199,7 +217,8 @@ impl Batch {
             }
             changed.topic.committed(Committed {
                 entries: changed.entries,
-                head: changed.head,
+                head: changed.head.0,
+                deleted: changed.head.1,
                 now: changed.now,
             });
             changed.topic.watchers.wake();
@@ -243,6 +262,33 @@ impl Batch {
             }
             shared.to_read.push(topic);
         }
+    }
+}
+
+fn first(position: Position) -> Appended {
+    Appended {
+        position,
+        repeated: false,
+    }
+}
+
+fn repeated(position: Position) -> Appended {
+    Appended {
+        position,
+        repeated: true,
+    }
+}
+
+/// The figures of a topic of which nothing is known.
+fn nothing(topic: &TopicName) -> LogStats {
+    LogStats {
+        epoch: Epoch::new(topic, 0),
+        head: 0,
+        oldest: None,
+        events: 0,
+        bytes: 0,
+        deleted: 0,
+        once: OnceStats::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use sse_actix_core::TopicName;
 
 use super::{Failure, Writer, retention, transaction};
-use crate::{cause::Cause, head::Head, readers::USED, rows, shared::Shared};
+use crate::{cause::Cause, head::Head, keys, readers::USED, rows, shared::Shared};
 
 /// How many topics are looked at together.
 const SLICE: usize = 128;
@@ -69,6 +69,7 @@ impl Writer {
         self.maintenance.next = Instant::now() + PAUSE;
         if self.maintenance.looked_at.is_none() {
             self.shared.maintain_memory(self.shared.clock.now());
+            self.shared.bound_keys();
         }
         let is_full = matches!(self.shared.state.fault(), Some(Cause::DiskFull));
         if is_full {
@@ -109,9 +110,9 @@ impl Writer {
         let mut freed = Vec::new();
         if !due.is_empty() {
             let (shared, looked_at) = (&self.shared, &mut looked_at);
-            transaction(connection, |connection| {
-                for topic in due {
-                    if work(connection, shared, &topic, (now, ttl), &mut chunks)? {
+            let done = transaction(connection, |connection| {
+                for topic in &due {
+                    if work(connection, shared, topic, (now, ttl), &mut chunks)? {
                         freed.push(topic.number);
                     }
                     if chunks == 0 {
@@ -121,7 +122,14 @@ impl Writer {
                     }
                 }
                 Ok(())
-            })?;
+            });
+            if done.is_err() {
+                // What was noted of the heads is not in the file.
+                for topic in due.iter().filter_map(|due| shared.known(&due.name)) {
+                    *topic.head() = None;
+                }
+            }
+            done?;
         }
         self.free_from = freed.into_iter().fold(self.free_from, i64::min);
         self.maintenance.looked_at = looked_at;
@@ -188,7 +196,10 @@ fn due(
 ) -> rusqlite::Result<(Vec<Due>, Option<i64>)> {
     let sql = "SELECT id, name, max_age, used_at, set_back_to,
         (SELECT at FROM events WHERE events.id > topics.id << 40 AND events.id < (topics.id + 1) << 40
-            ORDER BY events.id LIMIT 1)
+            ORDER BY events.id LIMIT 1),
+        once_age,
+        (SELECT at FROM once WHERE once.id > topics.id << 40 AND once.id < (topics.id + 1) << 40
+            ORDER BY once.id LIMIT 1)
         FROM topics WHERE id > ?1 ORDER BY id LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![after, rows::signed(SLICE as u64)])?;
@@ -207,13 +218,14 @@ fn due(
         let Ok(name) = TopicName::try_from(name) else {
             continue;
         };
+        let once_age = rows::unsigned(row.get(6)?);
+        let oldest_key = row.get::<_, Option<i64>>(7)?.map(rows::unsigned);
+        let is_forgotten = oldest_key.is_some_and(|at| at < now.saturating_sub(once_age));
         let is_old = |at: u64| at.min(set_back_to.unwrap_or(at)) < now.saturating_sub(max_age);
-        let is_unused = used_at < now.saturating_sub(ttl.max(max_age));
+        let is_unused = used_at < now.saturating_sub(ttl.max(max_age)) && oldest_key.is_none();
         let is_noted = used_at >= now.saturating_sub(used);
-        if oldest.is_some_and(is_old)
-            || oldest.is_none() && is_unused
-            || !is_noted && shared.known(&name).is_some()
-        {
+        let has_work = oldest.is_some_and(is_old) || is_forgotten || oldest.is_none() && is_unused;
+        if has_work || !is_noted && shared.known(&name).is_some() {
             due.push(Due { number, name });
         }
     }
@@ -238,6 +250,16 @@ fn work(
     let Some(head) = slot else { return Ok(false) };
     while *chunks > 0 && retention::trim(connection, head, now)? {
         *chunks -= 1;
+    }
+    let window = head.retention.once_window();
+    let number = head.number;
+    if let Some(keys) = &mut head.keys {
+        keys.forget_old(window, now);
+        keys.delete_forgotten(connection, rows::id(number, 0))?;
+    } else {
+        while *chunks > 0 && keys::delete_old(connection, number, window.age(), now)? {
+            *chunks -= 1;
+        }
     }
     if let Some(topic) = &topic {
         if topic.is_read() {

@@ -67,7 +67,7 @@ async fn publish_forever(
                     let record = Record::event(&Event::data(&data), None)?;
                     let appended = log.append(&name, record, &retention, SystemTime::now()).await?;
                     // One write, so that no line is cut in half.
-                    let line = format!("{topic} {} {data}\n", appended.sequence);
+                    let line = format!("{topic} {} {data}\n", appended.position.sequence);
                     io::stdout().write_all(line.as_bytes())?;
                 }
                 Ok::<_, Box<dyn Error>>(())
