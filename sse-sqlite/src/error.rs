@@ -1,6 +1,22 @@
 use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
 /// Why a file could not be opened as a log. It was left as it is.
+///
+/// ```
+/// use sse_actix_sqlite::{OpenError, SqliteLog};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("letter.txt");
+/// std::fs::write(&path, "Dear Ada, ..")?;
+/// let error = SqliteLog::open(&path).unwrap_err();
+/// assert!(matches!(error, OpenError::Foreign { .. }));
+/// assert_eq!(
+///     error.to_string(),
+///     format!("{} is no SQLite database, not a log of sse-actix; give the log a file of its own", path.display()),
+/// );
+/// assert_eq!(std::fs::read_to_string(&path)?, "Dear Ada, ..");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {

@@ -52,12 +52,11 @@ pub(crate) fn open(settings: &Settings, lock: &mut FileLock) -> Result<Connectio
 fn open_checked(settings: &Settings, lock: &mut FileLock) -> Result<Connection, OpenError> {
     let path = &settings.path;
     network::check(path)?;
-    let found = match Header::read(path)? {
-        Some(header) => header.check(path, APPLICATION_ID, VERSION)?,
-        None => {
-            create(path).map_err(|error| failed(path, error))?;
-            VERSION
-        }
+    let found = if let Some(header) = Header::read(path)? {
+        header.check(path, APPLICATION_ID, VERSION)?
+    } else {
+        create(path).map_err(|error| failed(path, error))?;
+        VERSION
     };
     let fails = |error| failed(path, error);
     let connection = connect(path).map_err(fails)?;
@@ -174,15 +173,13 @@ fn check_schema(connection: &Connection) -> rusqlite::Result<()> {
 fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => OpenError::Damaged {
-            path,
-            what: error.to_string(),
-        },
-        // A table is missing.
-        Some(ErrorCode::Unknown) => OpenError::Damaged {
-            path,
-            what: error.to_string(),
-        },
+        // The last of these is a table that is missing.
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) => {
+            OpenError::Damaged {
+                path,
+                what: error.to_string(),
+            }
+        }
         _ => OpenError::Sqlite { path, source: error },
     }
 }

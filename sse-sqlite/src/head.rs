@@ -209,9 +209,10 @@ impl Head {
             return Ok(None);
         };
         let size = |column| number(column).map(|size| usize::try_from(size).unwrap_or(usize::MAX));
-        let keep = match row.get(11)? {
-            true => Keep::LatestPerKey,
-            false => Keep::Every,
+        let keep = if row.get(11)? {
+            Keep::LatestPerKey
+        } else {
+            Keep::Every
         };
         let retention = Retention::new()
             .keep(keep)

@@ -15,7 +15,6 @@
 //! older, once for all who wait for it.
 
 mod blocks;
-mod builder;
 mod cause;
 mod clock;
 mod error;
@@ -33,4 +32,8 @@ mod shared;
 mod topic;
 mod writer;
 
-pub use self::{builder::SqliteLogBuilder, error::OpenError, log::SqliteLog, settings::Synchronous};
+pub use self::{
+    error::OpenError,
+    log::{SqliteLog, SqliteLogBuilder},
+    settings::Synchronous,
+};

@@ -1,3 +1,5 @@
+mod builder;
+
 use std::{fmt, path::Path, sync::Arc, task::Waker, thread, time::SystemTime};
 
 use sse_actix_core::{
@@ -6,8 +8,8 @@ use sse_actix_core::{
 };
 use tokio::sync::oneshot;
 
+pub use self::builder::SqliteLogBuilder;
 use crate::{
-    builder::SqliteLogBuilder,
     cause::Cause,
     error::OpenError,
     file_lock::FileLock,
@@ -57,7 +59,7 @@ struct Handle(Arc<Shared>);
 
 impl SqliteLog {
     /// Opens the log in this file with the defaults, or creates the file. This thread waits up to 60 s for another process
-    /// that has it.
+    /// that has it. See [`SqliteLog`]'s example.
     ///
     /// # Errors
     ///
@@ -66,7 +68,7 @@ impl SqliteLog {
         Self::builder(path).open()
     }
 
-    /// To set more.
+    /// To set more. See [`SqliteLogBuilder`]'s example.
     pub fn builder(path: impl AsRef<Path>) -> SqliteLogBuilder {
         SqliteLogBuilder::new(path.as_ref())
     }

@@ -3,7 +3,7 @@ use std::{path::PathBuf, time::Duration};
 /// When events are synced to disk, by the names of SQLite's `synchronous`.
 ///
 /// Whatever it is, a crash or kill of the process loses nothing: the system has what was written. They differ in what
-/// a power cut or a crash of the system can lose.
+/// a power cut or a crash of the system can lose. See [`SqliteLogBuilder`](crate::SqliteLogBuilder)'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Synchronous {

@@ -161,10 +161,9 @@ impl LogState {
 
     /// Nothing can be written, for this reason.
     pub(crate) fn failed(&self, cause: &Cause) {
-        let before = mem::replace(
-            &mut *self.fault.lock().unwrap_or_else(PoisonError::into_inner),
-            Some(cause.clone()),
-        );
+        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = fault.replace(cause.clone());
+        drop(fault);
         if before.is_none() {
             self.interruptions.fetch_add(1, Ordering::Relaxed);
             tracing::error!(

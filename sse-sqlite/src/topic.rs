@@ -233,16 +233,16 @@ impl Topic {
 
     pub(crate) fn behind(&self, position: Position) -> u64 {
         let state = self.state();
-        let (head, counted) = match (&state.live, &state.stats) {
-            (Some(live), _) if live.epoch() == position.epoch => return live.behind(position.sequence),
-            (None, Some(stats)) => (stats.head, stats.epoch == position.epoch),
-            _ => return 0,
-        };
-        if counted {
-            head.saturating_sub(position.sequence)
-        } else {
-            0
+        if let Some(live) = &state.live {
+            let is_known = live.epoch() == position.epoch;
+            return if is_known {
+                live.behind(position.sequence)
+            } else {
+                0
+            };
         }
+        let known = state.stats.filter(|known| known.epoch == position.epoch);
+        known.map_or(0, |known| known.head.saturating_sub(position.sequence))
     }
 
     /// Lets go what is too old, and says how many bytes of entries there still are.

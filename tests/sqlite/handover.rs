@@ -122,7 +122,11 @@ async fn hand_over(slow_millis: Option<u64>) {
         .collect();
     let acknowledged = || traffic.acknowledged.lock().unwrap().len();
     until("some events", async || acknowledged() > 100).await;
-    let have_begun = || readers.iter().all(|client| !client.lock().unwrap().received.is_empty());
+    let have_begun = || {
+        readers
+            .iter()
+            .all(|client| !client.lock().unwrap().received.is_empty())
+    };
     until("all clients", async || have_begun()).await;
     let slow = slow_millis.map(|millis| {
         tokio::spawn(async move { request(addr, &format!("POST /slow/{millis}"), "slow").await })

@@ -29,9 +29,10 @@ impl Header {
         let has_wal = wal.is_ok_and(|wal| wal.len() > 0);
         let mut file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return match has_wal {
-                    false => Ok(None),
-                    true => Err(damaged(path, "its write-ahead log is there, and the file is not")),
+                return if has_wal {
+                    Err(damaged(path, "its write-ahead log is there, and the file is not"))
+                } else {
+                    Ok(None)
                 };
             }
             other => other.map_err(failed)?,

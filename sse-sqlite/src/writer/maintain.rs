@@ -90,7 +90,7 @@ impl Writer {
             }
             // Only a whole round says that everything was deleted that can be.
             Ok(()) if self.maintenance.looked_at.is_none() && self.shared.state.fault().is_some() => {
-                self.recover()
+                self.recover();
             }
             Ok(()) => {}
         }
