@@ -4,11 +4,9 @@ mod header;
 mod life;
 mod network;
 
-use std::{
-    fs::{self, File},
-    path::Path,
-    time::Duration,
-};
+#[cfg(unix)]
+use std::fs::File;
+use std::{fs, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
@@ -140,10 +138,19 @@ fn create(path: &Path) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.close().map_err(|(_, error)| error)?;
     fs::rename(&new, path).map_err(io)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io)
+    sync_folder(path.parent().unwrap_or(Path::new("."))).map_err(io)
+}
+
+/// So that the file has its name after a power cut, too.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Elsewhere a folder is no file that could be synced.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Brings a file of this version to the newest.

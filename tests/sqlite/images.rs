@@ -46,7 +46,7 @@ fn recorded(bytes: &[u8]) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut rest = bytes;
     while let Some((head, after)) = rest.split_at_checked(18) {
-        let number = |at: usize| i64::from_le_bytes(head[at..at + 8].try_into().unwrap()) as usize;
+        let number = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().unwrap()) as usize;
         let (file, offset) = (usize::from(head[1]), number(2));
         let Some((bytes, after)) = after.split_at_checked(number(10)) else {
             break;

@@ -1,6 +1,7 @@
 //! The log in an SQLite file.
 #![allow(
     clippy::cast_possible_truncation,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::string_slice,
@@ -8,6 +9,7 @@
     reason = "what fails here fails the test"
 )]
 
+mod chat;
 mod faults;
 mod handover;
 mod images;

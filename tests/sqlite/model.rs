@@ -110,9 +110,10 @@ impl Pair {
     fn record(&mut self) -> Record {
         let text = "x".repeat(self.random.usize(..60));
         let record = record(&text);
-        match self.random.bool() {
-            true => record.key(format!("k{}", self.random.u32(..8))),
-            false => record,
+        if self.random.bool() {
+            record.key(format!("k{}", self.random.u32(..8)))
+        } else {
+            record
         }
     }
 

@@ -146,6 +146,38 @@ async fn a_topic_that_is_not_used_for_a_week_is_forgotten_and_its_number_used_ag
     assert_eq!(batch.resume, Resume::Unknown);
 }
 
+/// Although the row of a topic is written seldom, it is not forgotten what was published since.
+#[tokio::test]
+async fn a_topic_that_is_published_to_seldom_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let retention = Retention::new();
+    let day = HOUR * 24;
+    let mut now = SystemTime::now();
+    let log = SqliteLog::open(&path).unwrap();
+    let first = append(&log, &name(0), record("x"), &retention, now)
+        .await
+        .unwrap();
+    log.close();
+    for _ in 0..3 {
+        now += day * 5;
+        let log = SqliteLog::open(&path).unwrap();
+        let next = append(&log, &name(0), record("x"), &retention, now)
+            .await
+            .unwrap();
+        assert_eq!(next.epoch, first.epoch);
+        log.close();
+        let log = SqliteLog::open(&path).unwrap();
+        log.maintain(now + day * 5);
+        until("no events", async || {
+            number(&path, "SELECT count(*) FROM events") == 0
+        })
+        .await;
+        assert_eq!(number(&path, "SELECT count(*) FROM topics"), 1);
+        log.close();
+    }
+}
+
 #[tokio::test]
 async fn the_newest_of_each_key_stays() {
     let folder = tempfile::tempdir().unwrap();
@@ -202,7 +234,7 @@ async fn space_is_given_back() {
         number(
             &path,
             "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
-        ) as u64
+        )
     };
     let full = size();
     assert!(full > 7_000_000, "{full}");

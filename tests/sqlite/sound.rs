@@ -300,3 +300,50 @@ async fn people_can_read_the_file() {
     assert!(position.ends_with("-2") && at.len() == 23, "{position} {at}");
     log.close();
 }
+
+/// A file of each version of the schema opens, and nothing of it is lost. With `SSE_SQLITE_WRITE_FILES=1` the file of the
+/// newest version is written anew.
+#[tokio::test]
+async fn files_of_all_versions_are_opened() {
+    const VERSION: u32 = 1;
+    let century = Duration::from_secs(100 * 365 * 24 * 3_600);
+    let retention = Retention::new().max_age(century);
+    let append = async |log: &SqliteLog, number: u32| {
+        let record = record(&number.to_string()).key(format!("key {number}"));
+        append(log, &NEWS, record, &retention, SystemTime::now())
+            .await
+            .unwrap()
+            .sequence
+    };
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("sqlite/files");
+    let folder = tempfile::tempdir().unwrap();
+    if std::env::var_os("SSE_SQLITE_WRITE_FILES").is_some() {
+        let path = folder.path().join("new.db");
+        let log = SqliteLog::open(&path).unwrap();
+        for number in 1..=20 {
+            append(&log, number).await;
+        }
+        log.close();
+        fs::create_dir_all(&files).unwrap();
+        fs::copy(path, files.join(format!("version-{VERSION}.db"))).unwrap();
+    }
+    for version in 1..=VERSION {
+        let path = folder.path().join(format!("version-{version}.db"));
+        fs::copy(files.join(format!("version-{version}.db")), &path).unwrap();
+        let log = SqliteLog::builder(&path).topic_ttl(century).open().unwrap();
+        assert_eq!(append(&log, 21).await, 21);
+        let data = read_all(&log, &NEWS, Start::Oldest).await;
+        assert!(
+            data.iter().eq((1..=21)
+                .map(|number| number.to_string())
+                .collect::<Vec<_>>()
+                .iter())
+        );
+        log.close();
+        let reader = Connection::open(&path).unwrap();
+        let found: u32 = reader
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(found, VERSION);
+    }
+}

@@ -194,7 +194,7 @@ fn due(
     now: SystemTime,
     ttl: Duration,
 ) -> rusqlite::Result<(Vec<Due>, Option<i64>)> {
-    let sql = "SELECT id, name, max_age, used_at, set_back_to,
+    let sql = "SELECT id, name, max_age, max(used_at, newest_at), set_back_to,
         (SELECT at FROM events WHERE events.id > topics.id << 40 AND events.id < (topics.id + 1) << 40
             ORDER BY events.id LIMIT 1),
         once_age,
@@ -267,7 +267,7 @@ fn work(
         }
         return Ok(false);
     }
-    let unused = rows::millis(now).saturating_sub(head.times.used);
+    let unused = rows::millis(now).saturating_sub(head.times.used.max(head.times.newest));
     let is_unused = u128::from(unused) > ttl.max(head.retention.age()).as_millis();
     if head.kept.events > 0 || !is_unused {
         return Ok(false);
