@@ -14,7 +14,7 @@ export BOLERO_RANDOM_TEST_TIME_MS=10000
 readonly NEXTEST=0.9.143
 readonly GECKODRIVER=0.37.1
 readonly NODE=20.20.2
-readonly PUBLISHED=(-p sse-actix-core -p sse-actix-macros -p sse-actix -p sse-actix-redis)
+readonly PUBLISHED=(-p sse-actix-core -p sse-actix-macros -p sse-actix -p sse-actix-redis -p sse-actix-sqlite)
 
 passed=0 failed=0 skipped=0 report=()
 log=$(mktemp)

@@ -228,8 +228,15 @@ impl Entry {
         }
     }
 
-    /// How much memory a record takes once it is appended, about.
-    pub(crate) fn weight_of(record: &Record) -> usize {
+    /// How many bytes of memory a record takes once it is appended, about: what a [`Retention`](crate::Retention) bounds.
+    ///
+    /// ```
+    /// use sse_actix_core::{Entry, Event, Record};
+    ///
+    /// let record = |text| Record::event(&Event::data(text), None).unwrap();
+    /// assert_eq!(Entry::weight_of(&record("four")), Entry::weight_of(&record("")) + 4);
+    /// ```
+    pub fn weight_of(record: &Record) -> usize {
         size_of::<Self>() + 64 + record.len()
     }
 

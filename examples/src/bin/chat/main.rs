@@ -1,4 +1,5 @@
-//! Rooms in which people talk: history on entry, who is here, private messages, and a kick.
+//! Rooms in which people talk: history on entry, who is here, private messages, and a kick. Everything is in a file: after
+//! a restart everybody is back, logged in, with everything that was said.
 //!
 //! `cargo run --bin chat`, or over HTTPS and HTTP/2 with a certificate of yours:
 //! `cargo run --bin chat -- --tls fullchain.pem,privkey.pem`
@@ -19,6 +20,7 @@ use actix_web::{
 use serde::Deserialize;
 use serde_json::json;
 use sse_actix::{CrossOrigin, Hub, Server, Subscription, shared_event_source};
+use sse_actix_sqlite::SqliteLog;
 use sse_examples::CommandLine;
 
 use self::{
@@ -63,7 +65,6 @@ async fn say(
     said: Json<Said>,
     hub: Data<Hub>,
     people: Data<People>,
-    memory: Data<Memory>,
 ) -> Result<HttpResponse, Error> {
     let room = Room::find(&room).ok_or_else(|| ErrorNotFound("there is no such room"))?;
     let from = people.of(&request).ok_or_else(unknown)?;
@@ -71,7 +72,6 @@ async fn say(
     let Some(to) = &said.to else {
         let message = Message::new(&from.name, None, &text);
         hub.topic(room.topic()).publish(&message).await?;
-        memory.add(&room, message);
         return Ok(HttpResponse::NoContent().finish());
     };
     let to = Name::parse(to).map_err(ErrorBadRequest)?;
@@ -109,7 +109,8 @@ struct Named {
 async fn enter(person: Json<Named>, people: Data<People>) -> Result<HttpResponse, Error> {
     let name = Name::parse(&person.name).map_err(ErrorBadRequest)?;
     let session = people
-        .enter(&name)?
+        .enter(&name)
+        .await?
         .ok_or_else(|| ErrorConflict("somebody here has that name"))?;
     Ok(HttpResponse::Created()
         .cookie(session_cookie(session))
@@ -134,7 +135,7 @@ async fn me(request: HttpRequest, people: Data<People>) -> Result<impl Responder
 #[post("/leavings")]
 async fn leave(request: HttpRequest, hub: Data<Hub>, people: Data<People>) -> Result<HttpResponse, Error> {
     let person = people.of(&request).ok_or_else(unknown)?;
-    people.leave(&person.name);
+    people.leave(&person.name).await?;
     hub.revoke(&person.name.tag());
     let mut cookie = session_cookie(String::new());
     cookie.make_removal();
@@ -152,7 +153,7 @@ async fn kick(
 ) -> Result<HttpResponse, Error> {
     people.of(&request).ok_or_else(unknown)?;
     let name = Name::parse(&person.name).map_err(ErrorBadRequest)?;
-    if !people.leave(&name) {
+    if !people.leave(&name).await? {
         return Err(ErrorNotFound("nobody here has that name"));
     }
     let streams = hub.revoke(&name.tag());
@@ -172,16 +173,24 @@ async fn page() -> impl Responder {
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
-    let command_line = CommandLine::read_with_option("chat", "--tls", "CERTIFICATE,KEY");
+    let command_line = CommandLine::read_with_data("chat", Some(("--tls", "CERTIFICATE,KEY")));
     let tls = command_line.option.as_deref().map(tls::config).transpose()?;
     let listener = command_line.listen();
+    // If a server that is about to end still has it, this waits.
+    let log = SqliteLog::open(command_line.data_file("chat.db")?)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     println!("{scheme}://{}", listener.local_addr()?);
 
-    let hub = Data::new(hub()?);
-    let people = Data::new(People::default());
+    let hub = Data::new(hub(log)?);
+    let people = Data::new(People::load(&hub).await.map_err(io::Error::other)?);
     let memory = Data::new(Memory::default());
     for room in Room::ALL {
+        actix_web::rt::spawn(
+            memory
+                .clone()
+                .into_inner()
+                .follow(room.clone(), hub.follow(room.topic())),
+        );
         actix_web::rt::spawn(room.tell_who_is_here(Hub::clone(&hub)));
     }
     let server = Server::new(move || {
