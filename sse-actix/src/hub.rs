@@ -28,13 +28,14 @@ mod report;
 mod settings;
 mod stats;
 mod subscription;
+mod topic_of;
 mod topic_options;
 mod worker;
 
 use std::{fmt, sync::Arc};
 
 use actix_web::HttpRequest;
-use sse_actix_core::{IntoTopicName, Start};
+use sse_actix_core::{IntoTopicName, LogError, Start};
 
 pub use self::{
     admission::limits::LimitExceeded,
@@ -43,8 +44,9 @@ pub use self::{
     follow::{PublishedEvent, TopicEvent, TopicEvents},
     presence::{Presence, PresenceChange, PresenceChanges},
     publish::{PublishError, RawTopic, Topic, once::Once, published::Published},
-    stats::{Evictions, HubStats, TopicStats, TurnedAway},
+    stats::{Evictions, HubStats, TopicFault, TopicStats, TurnedAway},
     subscription::{CombineError, ForeignId, Subscription, selection::Snapshot},
+    topic_of::{IntoSubscription, IntoTopic, TopicFamily, TopicOf, TopicTypeError},
     topic_options::{OnGap, TopicOptions},
 };
 use self::{registry::HubHandle, stats::Eviction, subscription::selection::TopicSelection};
@@ -107,14 +109,14 @@ impl Hub {
         HubBuilder::new()
     }
 
-    /// A topic whose events are values as JSON.
+    /// A topic whose events are values as JSON, or, of a [`TopicOf`], those of its enum.
     ///
     /// # Panics
     ///
     /// If given a literal that is no topic name; see [`TopicName`](crate::TopicName) for the fallible way.
     #[track_caller]
-    pub fn topic<T: ?Sized>(&self, name: impl IntoTopicName) -> Topic<T> {
-        Topic::new(self, name.into_topic_name())
+    pub fn topic<T: ?Sized>(&self, topic: impl IntoTopic<T>) -> Topic<T> {
+        Topic::new(self, topic.into_topic())
     }
 
     /// A topic whose events are [`Event`](crate::Event)s as they are, without an id of their own. See [`RawTopic`]'s example.
@@ -127,14 +129,14 @@ impl Hub {
         RawTopic::new(self, name.into_topic_name())
     }
 
-    /// A subscription to a topic: returned from a handler, it is the stream.
+    /// A subscription to a topic: returned from a handler, it is the stream. That of a [`TopicOf`] has its type.
     ///
     /// # Panics
     ///
     /// As [`Hub::topic`].
     #[track_caller]
-    pub fn subscribe(&self, topic: impl IntoTopicName) -> Subscription {
-        Subscription::new(self, TopicSelection::new(topic.into_topic_name()))
+    pub fn subscribe<T: IntoSubscription>(&self, topic: T) -> Subscription<T::Events> {
+        Subscription::new(self, TopicSelection::new(topic.into_topic_to_read()))
     }
 
     /// A topic's events for the rest of the program: from now on, unless [`TopicEvents::after`] or
@@ -197,10 +199,38 @@ impl Hub {
     pub fn revoke(&self, tag: &str) -> usize {
         let revoked = self.0.tags.revoke(tag);
         if let Some(cluster) = self.0.log.cluster() {
-            cluster.revoke(tag);
+            // The log tells the others, whether or not anybody waits for it.
+            drop(cluster.revoke(tag));
         }
         self.0.count_evictions(Eviction::Revoked, revoked as u64);
         revoked
+    }
+
+    /// Does the same as [`revoke`](Self::revoke), and completes when the log has the revocation. After that, no node delivers to
+    /// such a stream what is published later, whichever node publishes it. With a log in memory it completes at once.
+    ///
+    /// While the log is out of reach it waits. The revocation is told as soon as the log is back, also where this future is
+    /// dropped before.
+    ///
+    /// ```
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sse_actix::Hub;
+    ///
+    /// let hub = Hub::builder().build()?;
+    /// assert_eq!(hub.revoke_everywhere("user:7").await?, 0);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the log ends before it has the revocation. Streams on this node have ended all the same.
+    pub async fn revoke_everywhere(&self, tag: &str) -> Result<usize, LogError> {
+        let revoked = self.0.tags.revoke(tag);
+        self.0.count_evictions(Eviction::Revoked, revoked as u64);
+        if let Some(cluster) = self.0.log.cluster() {
+            cluster.revoke(tag).await?;
+        }
+        Ok(revoked)
     }
 
     /// The presence of a topic: the tags of the streams that read it, on all nodes of the log. See [`Presence`]'s example.

@@ -17,7 +17,13 @@ mod retention;
 mod ring;
 mod watch;
 
-use std::{fmt, num::NonZeroUsize, sync::Arc, task::Waker, time::SystemTime};
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    sync::Arc,
+    task::Waker,
+    time::{Duration, SystemTime},
+};
 
 pub use self::{
     cluster::{ClusterChannel, ClusterMessage},
@@ -39,7 +45,7 @@ pub use self::{
 };
 use crate::TopicName;
 
-/// Where topics' events are kept: in memory ([`MemoryLog`]), or behind a network.
+/// Where topics' events are kept: in memory ([`MemoryLog`]), in a file, or behind a network.
 ///
 /// # What a log promises
 ///
@@ -105,6 +111,13 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
         self.stats(topic)
             .filter(|stats| stats.epoch == position.epoch)
             .map_or(0, |stats| stats.head.saturating_sub(position.sequence))
+    }
+
+    /// Why a topic cannot be read, or what of it could not be read; `None` if nothing is wrong, as far as it is known here without
+    /// asking.
+    fn fault(&self, topic: &TopicName) -> Option<String> {
+        let _ = topic;
+        None
     }
 
     /// Whether the log can be reached, and how it has been so far.
@@ -231,12 +244,61 @@ pub struct LogStats {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogHealth {
-    /// Whether it can be reached at present. If not, streams stay open and wait.
+    /// Whether events that others have appended arrive here at present. If not, streams stay open and wait.
     pub reachable: bool,
+    /// Whether it takes events at present. It may refuse all of them while reading goes on, because its memory is full, say.
+    pub accepting: bool,
     /// How often the connection to it was lost.
     pub interruptions: u64,
     /// Appends that are on their way.
     pub pending: usize,
+    /// The file that the log is kept in; `None` if it is in none.
+    pub file: Option<LogFile>,
+}
+
+/// The file of a log that keeps events on disk.
+///
+/// ```
+/// use sse_actix_core::{LogFile, LogHealth};
+///
+/// let mut file = LogFile::new();
+/// file.bytes = 4_096;
+/// let health = LogHealth::new(true, 0, 0).in_file(file);
+/// assert_eq!(health.file.map(|file| file.bytes), Some(4_096));
+/// assert_eq!(LogHealth::default().file, None);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogFile {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The size in bytes of the write-ahead log beside it.
+    pub wal_bytes: u64,
+    /// Bytes of events that wait to be written.
+    pub pending_bytes: usize,
+    /// How often waiting events were written and synced to disk together.
+    pub commits: u64,
+    /// How long such a commit takes, averaged over about the last 16.
+    pub commit_time: Duration,
+    /// The longest commit since the file was opened.
+    pub longest_commit: Duration,
+    /// How often events were read from the file, because they were not in memory.
+    pub reads: u64,
+}
+
+impl LogFile {
+    /// Nothing is known of the file yet. See [`LogFile`]'s example.
+    pub const fn new() -> Self {
+        Self {
+            bytes: 0,
+            wal_bytes: 0,
+            pending_bytes: 0,
+            commits: 0,
+            commit_time: Duration::ZERO,
+            longest_commit: Duration::ZERO,
+            reads: 0,
+        }
+    }
 }
 
 impl LogHealth {
@@ -244,9 +306,32 @@ impl LogHealth {
     pub const fn new(reachable: bool, interruptions: u64, pending: usize) -> Self {
         Self {
             reachable,
+            accepting: true,
             interruptions,
             pending,
+            file: None,
         }
+    }
+
+    /// The same, and whether the log takes events. Default: yes.
+    ///
+    /// ```
+    /// use sse_actix_core::LogHealth;
+    ///
+    /// let full = LogHealth::new(true, 0, 0).accepting(false);
+    /// assert!(full.reachable && !full.accepting && LogHealth::default().accepting);
+    /// ```
+    #[must_use]
+    pub const fn accepting(mut self, accepting: bool) -> Self {
+        self.accepting = accepting;
+        self
+    }
+
+    /// The same, of a log that is kept in this file. See [`LogFile`]'s example.
+    #[must_use]
+    pub const fn in_file(mut self, file: LogFile) -> Self {
+        self.file = Some(file);
+        self
     }
 }
 

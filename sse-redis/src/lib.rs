@@ -13,30 +13,43 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The way of an event: a script appends it to the topic's stream, together with the identity of the stream's
-//! life and the id of the entry before it. Each node has one connection that waits for what is new in all the
-//! topics it has readers of. An entry that does not follow the one that the node knew is the sign that
-//! something is gone, and its readers are told. What a node has heard, and what it has asked for once, it keeps
+//! The way of an event: a script appends it to the topic's stream and announces it on the channel of the same name, with the
+//! entry that it follows. Each node is subscribed to the topics that it has readers of. A notice that follows what the node knows
+//! is taken in; after one that does not, the node reads the stream. What a node has heard, and what it has read once, it keeps
 //! in memory as long as the topic's [`Retention`](sse_actix_core::Retention) says, so that clients that come
-//! back cost Redis next to nothing.
+//! back cost Redis next to nothing. A heartbeat that the node publishes and hears proves that events arrive.
 //!
-//! Redis 6.2 or later, or Valkey; one primary, with or without replicas. Redis Cluster and Redis Sentinel are
-//! not supported yet, and refused.
+//! | folder | holds |
+//! |---|---|
+//! | `connect` | where Redis is, which server answers, and the connections of a session |
+//! | `follow` | sessions: heartbeat, subscriptions, notices |
+//! | `catch_up` | reading what no notice has brought, on connections of its own |
+//! | `topic` | what a node knows of one topic |
+//! | `entry` | what an entry of a stream holds |
+//! | `append` | publishing, many events in one call |
+//! | `nodes` | revocations and presence |
+//!
+//! Redis 6.2 or later, or Valkey; one primary, with or without replicas and Sentinels. Redis Cluster is not supported yet, and
+//! refused.
 
+mod append;
 mod builder;
+mod catch_up;
+mod connect;
 mod driver;
 mod entry;
+mod error;
+mod fault;
 mod follow;
-mod link;
+mod keys;
 mod log;
 mod nodes;
-mod scripts;
+mod settings;
+mod shared;
 mod topic;
+mod value;
 
-pub use self::{
-    builder::{ConnectError, RedisLogBuilder},
-    log::RedisLog,
-};
+pub use self::{builder::RedisLogBuilder, error::ConnectError, log::RedisLog};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

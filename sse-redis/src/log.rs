@@ -7,8 +7,10 @@ use sse_actix_core::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    builder::{ConnectError, RedisLogBuilder},
-    driver::{Command, Shared},
+    builder::RedisLogBuilder,
+    error::ConnectError,
+    settings::millis,
+    shared::{Append, Command, Read, Shared},
 };
 
 /// A log on Redis Streams: what any node publishes reaches the readers of every node, and a client that comes
@@ -101,12 +103,14 @@ impl Log for RedisLog {
         };
         let (topic, retention) = (topic.clone(), retention.clone());
         self.send(
-            |reply| Command::Append {
-                topic,
-                record,
-                retention,
-                place,
-                reply,
+            |reply| {
+                Command::Append(Append {
+                    topic,
+                    record,
+                    retention,
+                    place,
+                    reply,
+                })
             },
             || AppendError::OutcomeUnknown("the log was closed".into()),
         )
@@ -119,37 +123,44 @@ impl Log for RedisLog {
         limit: Limit,
         now: SystemTime,
     ) -> Completion<Result<Batch, LogError>> {
-        let topic = self.0.shared.topic(topic);
-        if let Some(batch) = topic.read(start, limit, now, &mut None) {
+        let topic = self.0.shared.topics.topic(topic);
+        let ttl = millis(topic.keys_ttl(self.0.shared.settings.topic_ttl));
+        if let Some(batch) = topic.read(start, limit, now, ttl, &mut None) {
             return Completion::ready(Ok(batch));
         }
         self.send(
-            |reply| Command::Read {
-                topic,
-                start,
-                limit,
-                now,
-                reply,
+            |reply| {
+                Command::Read(Read {
+                    topic,
+                    start,
+                    limit,
+                    now,
+                    reply,
+                })
             },
             || LogError::new("the log was closed"),
         )
     }
 
     fn watch(&self, topic: &TopicName, waker: Waker, _now: SystemTime) -> Watch {
-        self.0.shared.topic(topic).watchers.add(waker)
+        self.0.shared.topics.topic(topic).watchers.add(waker)
     }
 
     fn stats(&self, topic: &TopicName) -> Option<LogStats> {
-        self.0.shared.known(topic)?.stats()
+        self.0.shared.topics.known(topic.as_str())?.stats()
     }
 
     fn prepare(&self, topic: &TopicName, retention: &Retention) {
-        self.0.shared.topic(topic).keep(retention);
+        self.0.shared.topics.topic(topic).keep(retention);
     }
 
     fn behind(&self, topic: &TopicName, position: Position) -> u64 {
-        let topic = self.0.shared.known(topic);
+        let topic = self.0.shared.topics.known(topic.as_str());
         topic.map_or(0, |topic| topic.behind(position))
+    }
+
+    fn fault(&self, topic: &TopicName) -> Option<String> {
+        self.0.shared.topics.known(topic.as_str())?.fault()
     }
 
     fn health(&self) -> LogHealth {
@@ -157,7 +168,7 @@ impl Log for RedisLog {
     }
 
     fn cluster(&self) -> Option<Arc<dyn ClusterChannel>> {
-        Some(Arc::clone(&self.0.shared.cluster) as Arc<dyn ClusterChannel>)
+        Some(Arc::clone(&self.0.shared.nodes) as Arc<dyn ClusterChannel>)
     }
 }
 

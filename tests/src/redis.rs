@@ -9,23 +9,30 @@
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use redis::{Client, Cmd, FromRedisValue};
+use redis::{Client, Cmd, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// A `redis-server` on a free port. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Redis {
-    program: &'static str,
     port: u16,
     folder: TempDir,
     arguments: Vec<String>,
+    environment: Vec<(&'static str, String)>,
     process: Option<Child>,
+}
+
+/// A port that nobody has at present.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 impl Redis {
@@ -39,27 +46,54 @@ impl Redis {
         Self::with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"])
     }
 
-    /// One that only knows where others are.
-    pub fn sentinel() -> Self {
-        Self::of("redis-sentinel", &[])
+    /// One that follows another, which may begin to copy at once.
+    pub fn replica_of(primary: &Self, arguments: &[&str]) -> Self {
+        let primary = format!("127.0.0.1 {}", primary.port);
+        Self::with(&[&["--save", "", "--replicaof", &primary], arguments].concat())
+    }
+
+    /// One whose clock is by so many seconds behind (negative) or ahead of the machine's.
+    pub fn skewed(seconds: f64, arguments: &[&str]) -> Self {
+        let libraries = libfaketime().expect("libfaketime is installed; ./ci.sh installs it");
+        // Redis' own allocator asks for the time before libfaketime is ready, so the C library's is used.
+        let preload = format!("{}:libc.so.6", libraries.display());
+        let environment = vec![
+            ("LD_PRELOAD", preload),
+            ("FAKETIME", format!("{seconds:+}s")),
+            ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ];
+        Self::of("redis-server", arguments, String::new(), environment)
+    }
+
+    /// One that only knows where others are, with this configuration.
+    pub fn sentinel(configuration: &str) -> Self {
+        Self::of("redis-sentinel", &[], configuration.to_owned(), Vec::new())
     }
 
     /// One with these settings.
     pub fn with(arguments: &[&str]) -> Self {
-        Self::of("redis-server", arguments)
+        Self::of("redis-server", arguments, String::new(), Vec::new())
     }
 
-    fn of(program: &'static str, arguments: &[&str]) -> Self {
-        let port = TcpListener::bind(("127.0.0.1", 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+    fn of(
+        program: &'static str,
+        arguments: &[&str],
+        configuration: String,
+        environment: Vec<(&'static str, String)>,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        if program == "redis-sentinel" {
+            // It writes there what it finds out.
+            let file = folder.path().join("sentinel.conf");
+            std::fs::write(&file, configuration).unwrap();
+            arguments.splice(0..0, [file.to_str().unwrap().to_owned(), "--sentinel".to_owned()]);
+        }
         let mut redis = Self {
-            program,
-            port,
-            folder: tempfile::tempdir().unwrap(),
-            arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+            port: free_port(),
+            folder,
+            arguments,
+            environment,
             process: None,
         };
         redis.begin();
@@ -70,13 +104,11 @@ impl Redis {
     pub fn begin(&mut self) {
         assert!(self.process.is_none(), "it runs already");
         let mut command = Command::new("redis-server");
-        if self.program == "redis-sentinel" {
-            let file = self.folder.path().join("sentinel.conf");
-            std::fs::write(&file, "").unwrap();
-            command.arg(file).arg("--sentinel");
-        }
+        // A Sentinel's file has to be the first.
+        command.args(&self.arguments);
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
-        command.arg("--dir").arg(self.folder.path()).args(&self.arguments);
+        command.arg("--dir").arg(self.folder.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let process = command.stdout(Stdio::null()).spawn();
         self.process = Some(process.expect("redis-server is installed"));
         let began = Instant::now();
@@ -99,6 +131,11 @@ impl Redis {
         answers().unwrap_or(false)
     }
 
+    /// The folder it keeps things in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
@@ -107,6 +144,11 @@ impl Redis {
     /// Its address.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// Whether it was started, and not killed.
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
     }
 
     /// Ends it at once, as a crash would.
@@ -134,8 +176,30 @@ impl Redis {
 
     /// Asks it something.
     pub fn ask<T: FromRedisValue>(&self, call: &Cmd) -> T {
-        let mut connection = Client::open(self.url()).unwrap().get_connection().unwrap();
-        call.query(&mut connection).unwrap()
+        self.try_ask(call).unwrap()
+    }
+
+    /// Asks it something that it may refuse.
+    ///
+    /// # Errors
+    ///
+    /// What it says, or what the connection does.
+    pub fn try_ask<T: FromRedisValue>(&self, call: &Cmd) -> RedisResult<T> {
+        let mut connection = Client::open(self.url())?.get_connection()?;
+        call.query(&mut connection)
+    }
+
+    /// A field of what it says about itself.
+    pub fn info(&self, section: &str, field: &str) -> String {
+        let info: String = self.ask(redis::cmd("INFO").arg(section));
+        let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+        let value = lines.find_map(|(name, value)| (name == field).then(|| value.trim().to_owned()));
+        value.unwrap_or_default()
+    }
+
+    /// Changes one of its settings.
+    pub fn set(&self, setting: &str, value: &str) {
+        self.ask::<()>(redis::cmd("CONFIG").arg("SET").arg(setting).arg(value));
     }
 
     /// How often it was asked each command, by others and by [`ask`](Self::ask).
@@ -167,4 +231,12 @@ impl Drop for Redis {
             let _ = process.wait();
         }
     }
+}
+
+/// Where the library is, whose folder is named after the machine.
+fn libfaketime() -> Option<PathBuf> {
+    let folders = std::fs::read_dir("/usr/lib").ok()?;
+    folders
+        .filter_map(|folder| Some(folder.ok()?.path().join("faketime/libfaketime.so.1")))
+        .find(|library| library.exists())
 }

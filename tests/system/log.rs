@@ -1,11 +1,6 @@
 //! What is logged.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use actix_web::{
     App, Error,
@@ -20,81 +15,9 @@ use sse_actix::{
     CrossOrigin, Ending, Event, Shutdown, Sse, StreamControl, sse_stream, stream_counts,
     test::{call, respond},
 };
+pub(crate) use sse_tests::logged::Log;
 use sse_tests::{patience::until, wire::Wire};
-use tracing::{
-    Level, Subscriber,
-    field::{Field, Visit},
-    span,
-};
-use tracing_subscriber::{
-    Layer, Registry,
-    layer::{Context, SubscriberExt as _},
-    registry::LookupSpan,
-};
-
-/// Every event of this thread, with the fields of its span.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<(Level, Fields)>>>);
-
-#[derive(Clone, Default, Debug, PartialEq)]
-pub(crate) struct Fields(BTreeMap<&'static str, String>);
-
-impl Fields {
-    pub(crate) fn get(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
-    }
-}
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.insert(field.name(), format!("{value:?}"));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name(), value.to_owned());
-    }
-}
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
-    fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        attributes.record(&mut fields);
-        context.span(id).unwrap().extensions_mut().insert(fields);
-    }
-
-    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        for span in context.event_scope(event).into_iter().flatten() {
-            fields
-                .0
-                .extend(span.extensions().get::<Fields>().cloned().unwrap_or_default().0);
-        }
-        event.record(&mut fields);
-        if event.metadata().target().starts_with("sse_actix") {
-            self.0.lock().unwrap().push((*event.metadata().level(), fields));
-        }
-    }
-}
-
-impl Log {
-    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let guard = tracing::subscriber::set_default(Registry::default().with(log.clone()));
-        (log, guard)
-    }
-
-    /// Of all threads; once in a process.
-    pub(crate) fn start_everywhere() -> Self {
-        let log = Self::default();
-        tracing::subscriber::set_global_default(Registry::default().with(log.clone())).unwrap();
-        log
-    }
-
-    /// What was logged since the last call.
-    pub(crate) fn take(&self) -> Vec<(Level, Fields)> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-}
+use tracing::Level;
 
 /// Two events, a minute apart, and then the rest.
 fn minute<R>(rest: R) -> Sse<impl Stream<Item = Result<Event, Error>>>

@@ -38,8 +38,31 @@ pub struct HubStats {
     pub turned_away: TurnedAway,
     /// Streams that the hub has ended, by reason.
     pub evictions: Evictions,
+    /// Events that filters of a [`TopicOf`](crate::TopicOf) have hidden because they are none of its type's, each counted once: of the
+    /// topics below.
+    pub undecodable: u64,
     /// Each topic that is or was used on this node.
     pub topics: Vec<TopicStats>,
+    /// Topics that the log cannot read, or of which it could not read something. With a log in memory there are none.
+    pub faults: Vec<TopicFault>,
+}
+
+/// Why a topic cannot be read, or what of it could not be read the last time.
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = sse_actix::Hub::new()?;
+/// let faults = hub.stats().faults.iter().map(|fault| format!("{}: {}", fault.topic, fault.cause)).collect::<Vec<_>>();
+/// assert_eq!(faults, [""; 0]);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicFault {
+    /// Which topic.
+    pub topic: TopicName,
+    /// Why, in the log's words.
+    pub cause: String,
 }
 
 impl HubStats {

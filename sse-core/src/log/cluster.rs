@@ -1,20 +1,22 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
+use super::{Completion, LogError};
 use crate::TopicName;
 
 /// What the hubs of several nodes on one log tell each other besides events: revocations, and who is there.
 ///
 /// ```
 /// use std::{collections::BTreeMap, sync::{Arc, Mutex}, time::Duration};
-/// use sse_actix_core::{ClusterChannel, ClusterMessage, TopicName};
+/// use sse_actix_core::{ClusterChannel, ClusterMessage, Completion, LogError, TopicName};
 ///
 /// /// The channel of two nodes, as the second one has it.
 /// #[derive(Debug, Default)]
 /// struct Pair(Mutex<Vec<String>>);
 ///
 /// impl ClusterChannel for Pair {
-///     fn revoke(&self, tag: &str) {
+///     fn revoke(&self, tag: &str) -> Completion<Result<(), LogError>> {
 ///         self.0.lock().unwrap().push(tag.to_owned());
+///         Completion::ready(Ok(()))
 ///     }
 ///     fn present(&self, _: &TopicName, _: &str, _: usize) {}
 ///     fn elsewhere(&self, _: &TopicName) -> BTreeMap<Arc<str>, usize> {
@@ -26,7 +28,7 @@ use crate::TopicName;
 /// }
 ///
 /// let pair = Pair::default();
-/// pair.revoke("session:1");
+/// assert!(matches!(pair.revoke("session:1").into_ready(), Ok(Ok(()))));
 /// pair.listen(Box::new(|message| {
 ///     assert!(matches!(message, ClusterMessage::Revoked { tag, .. } if tag == "user:7"));
 /// }));
@@ -34,8 +36,11 @@ use crate::TopicName;
 /// ```
 pub trait ClusterChannel: fmt::Debug + Send + Sync {
     /// Tells the other nodes that streams with this tag end for good. What cannot be told yet is told as soon as
-    /// it can be.
-    fn revoke(&self, tag: &str);
+    /// it can be, whether or not the completion is awaited.
+    ///
+    /// Once it has completed, no node delivers to such a stream what is published later: a node hears of the revocation before
+    /// that, or hears nothing.
+    fn revoke(&self, tag: &str) -> Completion<Result<(), LogError>>;
 
     /// Tells the other nodes how many streams of a topic carry this tag here, whenever that changes.
     fn present(&self, topic: &TopicName, tag: &str, streams: usize);

@@ -192,9 +192,32 @@ impl Ring {
         }
     }
 
+    /// The log goes on in another epoch, with greater sequences. Entries keep the ids that they have.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use sse_actix_core::{Epoch, Event, Keep, Record, Ring, TopicName};
+    ///
+    /// let [one, two] = [1, 2].map(|life| Epoch::new(&TopicName::from_static("prices"), life));
+    /// let mut ring = Ring::new(one, Keep::Every, 0, false);
+    /// let entry = ring.append(Record::event(&Event::data("1"), None)?, SystemTime::UNIX_EPOCH);
+    /// ring.continue_as(two);
+    /// assert_eq!((ring.span().epoch, entry.epoch()), (two, Some(one)));
+    /// assert_eq!(ring.first_sequence(), Some(1));
+    /// # Ok::<(), sse_actix_core::RecordError>(())
+    /// ```
+    pub fn continue_as(&mut self, epoch: Epoch) {
+        self.epoch = epoch;
+    }
+
     /// The head has moved on without an entry.
     pub fn advance(&mut self, head: u64) {
         self.head = self.head.max(head);
+    }
+
+    /// The sequence of the oldest entry kept; `None` if none is. See [`continue_as`](Self::continue_as)'s example.
+    pub fn first_sequence(&self) -> Option<u64> {
+        self.oldest().map(|oldest| oldest.sequence())
     }
 
     /// Whether the entry with this sequence is kept.

@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     future::Future,
     num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -15,7 +16,7 @@ use slab::Slab;
 use sse_actix_core::{Batch, Completion, Limit, LogError, Position, Resume, Start, Watch, Window};
 use tokio::time::Sleep;
 
-use super::{DueSubscribers, SLICE, Worker, subscriber::Subscriber};
+use super::{DueSubscribers, SUBSCRIBERS_PER_TURN, Worker, subscriber::Subscriber};
 use crate::hub::registry::TopicState;
 
 /// How long to wait after a failed read.
@@ -45,7 +46,8 @@ pub(in crate::hub) struct WorkerTopic {
 
 enum ReadLog {
     Idle,
-    Reading(Completion<Result<Batch, LogError>>),
+    /// After this position.
+    Reading(Completion<Result<Batch, LogError>>, Position),
     Pausing(Pin<Box<Sleep>>),
 }
 
@@ -84,7 +86,7 @@ impl WorkerTopic {
     ) -> StepResult {
         let waits = self.read_log(worker, cx);
         while let Some(next) = self.next_to_wake {
-            if due.len() >= SLICE {
+            if due.len() >= SUBSCRIBERS_PER_TURN {
                 return StepResult::Again;
             }
             let Some(head) = self.window.head() else { break };
@@ -112,7 +114,7 @@ impl WorkerTopic {
     /// The readers from `next` on that wait before `head`; where to go on, if there may be more.
     fn find_due(&self, mut next: usize, head: Position, due: &mut DueSubscribers) -> Option<usize> {
         // A slot may be empty; there are never more slots than there were readers at once.
-        while next < self.subscribers.capacity() && due.len() < SLICE {
+        while next < self.subscribers.capacity() && due.len() < SUBSCRIBERS_PER_TURN {
             if let Some((subscriber, topic_index)) = self.subscribers.get(next)
                 && let Some(cursor) = subscriber.cursors.get(*topic_index)
                 && subscriber.waits_before(cursor, head)
@@ -139,16 +141,17 @@ impl WorkerTopic {
                         .log
                         .read(&self.topic.name, start, WINDOW_READ, SystemTime::now());
                     match read.into_ready() {
-                        Ok(batch) => return self.take(batch, cx),
-                        Err(later) => self.read_log = ReadLog::Reading(later),
+                        Ok(batch) => return self.take(batch, head, cx),
+                        Err(later) => self.read_log = ReadLog::Reading(later, head),
                     }
                 }
-                ReadLog::Reading(reading) => {
+                ReadLog::Reading(reading, after) => {
+                    let after = *after;
                     let Poll::Ready(batch) = Pin::new(reading).poll(cx) else {
                         return true;
                     };
                     self.read_log = ReadLog::Idle;
-                    return self.take(batch, cx);
+                    return self.take(batch, after, cx);
                 }
                 ReadLog::Pausing(pause) => {
                     if pause.as_mut().poll(cx).is_pending() {
@@ -160,10 +163,12 @@ impl WorkerTopic {
         }
     }
 
-    fn take(&mut self, batch: Result<Batch, LogError>, cx: &mut Context<'_>) -> bool {
+    fn take(&mut self, batch: Result<Batch, LogError>, after: Position, cx: &mut Context<'_>) -> bool {
         match batch {
             Ok(batch) => {
-                if batch.resume != Resume::From {
+                // Another epoch has continued this one: the same readers go on with other ids.
+                let is_renamed = batch.resume == Resume::From && batch.start != after;
+                if batch.resume != Resume::From || is_renamed && self.window.head() == Some(after) {
                     // The batch does not continue the window. Each reader reads the log itself, and learns of its gap.
                     self.window.begin(batch.start);
                 } else if self.window.head() != Some(batch.start) {
@@ -174,7 +179,7 @@ impl WorkerTopic {
                 self.has_new_entries |= batch.more;
                 let known = self.window.head();
                 self.window.extend(batch.entries, batch.end.sequence);
-                if batch.resume != Resume::From || self.window.head() != known {
+                if batch.resume != Resume::From || is_renamed || self.window.head() != known {
                     self.next_to_wake = Some(0);
                 }
                 false
@@ -206,7 +211,14 @@ impl WorkerTopic {
         let slowest = positions
             .filter(|position| epoch.is_none_or(|epoch| epoch == position.epoch))
             .min_by_key(|position| position.sequence);
-        let lag = slowest.map(|slowest| worker.hub.log.behind(&self.topic.name, slowest));
+        // A log that is not ours may panic. That costs a figure, and no stream.
+        let behind = |slowest| {
+            let asked = AssertUnwindSafe(|| worker.hub.log.behind(&self.topic.name, slowest));
+            catch_unwind(asked)
+                .inspect_err(|panic| worker.hub.log_panicked("behind", &**panic))
+                .ok()
+        };
+        let lag = slowest.and_then(behind);
         let mut lags = self.topic.lags.write().unwrap_or_else(PoisonError::into_inner);
         match lag {
             Some(lag) => lags.insert(worker.id, lag),

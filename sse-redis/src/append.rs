@@ -1,0 +1,108 @@
+//! Publishing: what waits goes out in one call of a script.
+
+mod batch;
+mod refusal;
+
+use std::{
+    collections::VecDeque,
+    rc::Rc,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use redis::{Script, Value};
+use sse_actix_core::AppendError;
+use tokio::{sync::mpsc, time::Instant};
+
+use self::batch::Call;
+use crate::{
+    connect::Sessions,
+    fault::{Fault, is_of_replica},
+    shared::{Append, Shared},
+};
+
+static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append/append.lua")));
+
+/// Appends what comes, in order. Ends with the last handle on the log.
+///
+/// One call is on its way at a time, and what comes meanwhile goes out with the next. So the order of a topic's events does
+/// not depend on which of two calls Redis has taken.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    sessions: Rc<Sessions>,
+    mut appends: mpsc::UnboundedReceiver<Append>,
+) {
+    let mut waiting = VecDeque::new();
+    while let Some(first) = appends.recv().await {
+        let limit = shared.settings.publish_wait;
+        waiting.push_back((first, Instant::now()));
+        while !waiting.is_empty() {
+            while let Ok(append) = appends.try_recv() {
+                waiting.push_back((append, Instant::now()));
+            }
+            let patience = waiting
+                .front()
+                .map_or(Duration::ZERO, |(_, since)| limit.saturating_sub(since.elapsed()));
+            let Some(session) = sessions.wait_for(patience).await else {
+                refuse(&shared, &mut waiting, limit);
+                continue;
+            };
+            let mut call = Call::default();
+            while !call.is_full()
+                && let Some((append, _)) = waiting.pop_front()
+            {
+                call.push(append);
+            }
+            if call.is_empty() {
+                continue;
+            }
+            let primary = session.primary.borrow().clone();
+            let mut connection = session.publishing.clone();
+            let invocation = call.invocation(&SCRIPT, &shared.keys, &shared.settings, &primary);
+            let answer: Result<Value, Fault> = invocation
+                .invoke_async(&mut connection)
+                .await
+                .map_err(Fault::Redis);
+            drop(invocation);
+            if let Err(fault) = &answer {
+                note(&session, fault);
+            }
+            if call.answer(&shared, answer) {
+                session.end(Fault::Demoted);
+            }
+        }
+    }
+}
+
+/// Ends the session if a failure says that its connections are of no use.
+fn note(session: &crate::connect::Session, fault: &Fault) {
+    match fault {
+        Fault::Redis(error) if error.code().is_some_and(is_of_replica) => session.end(Fault::Demoted),
+        Fault::Redis(error) if fault.is_of_connection() => {
+            session.end(Fault::Redis(error.clone()));
+        }
+        _ => {}
+    }
+}
+
+/// Refuses what has waited for a connection as long as it may.
+fn refuse(shared: &Shared, waiting: &mut VecDeque<(Append, Instant)>, limit: Duration) {
+    while waiting.front().is_some_and(|(_, since)| since.elapsed() >= limit)
+        && let Some((append, _)) = waiting.pop_front()
+    {
+        drop(append.place);
+        let _ = append
+            .reply
+            .send(Err(AppendError::Refused(shared.absent().into())));
+    }
+}
+
+/// What a failed call means for each of its events.
+fn error_of(fault: &Fault) -> AppendError {
+    let text = fault.to_string();
+    if fault.is_of_connection() || matches!(fault, Fault::Unexpected) {
+        AppendError::OutcomeUnknown(text.into())
+    } else {
+        AppendError::Refused(text.into())
+    }
+}

@@ -1,0 +1,33 @@
+use crate::{
+    fault::{self, is_of_server},
+    shared::Shared,
+};
+
+/// Whether a replica has refused.
+pub(super) fn is_of_replica(why: &str) -> bool {
+    fault::is_of_replica(code(why))
+}
+
+/// A group was refused with this error. If it concerns the whole server, the log's health says so.
+pub(super) fn note(shared: &Shared, why: &str) {
+    if is_of_server(code(why)) {
+        shared.takes_events(Some(why));
+    }
+}
+
+/// The error, with what to do about it.
+pub(super) fn explain(why: &str) -> String {
+    match code(why) {
+        "WRONGTYPE" => format!(
+            "something else than sse-actix has written to the topic's key ({why}); delete the key, or give this application a prefix of its own"
+        ),
+        "NEWER" => format!("{why}; update this node"),
+        _ => why.to_owned(),
+    }
+}
+
+/// The first word of an error, by which it is known. A script's error may have a hyphen before it.
+fn code(why: &str) -> &str {
+    let word = why.split(' ').next().unwrap_or_default();
+    word.trim_start_matches('-')
+}

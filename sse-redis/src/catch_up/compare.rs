@@ -1,0 +1,137 @@
+//! Comparing heads: finds events that no notice has brought, and topics that were deleted.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use redis::Value;
+use tokio::time::{Instant, sleep};
+
+use super::CatchUp;
+use crate::{
+    connect::Session,
+    entry::{NONE, Stored},
+    fault::{Fault, checked},
+    topic::Topic,
+    value::streams,
+};
+
+/// How many topics one call compares at most.
+const TOPICS: usize = 100;
+
+/// Compares one group of topics after the other, so that each is compared once in an interval. Does not end.
+pub(super) async fn run(this: Rc<CatchUp>) {
+    // What is found still has to be read: so a round ends before the interval does.
+    let round = this.shared.settings.check_interval.mul_f64(0.8);
+    loop {
+        let began = Instant::now();
+        let topics: Vec<_> = {
+            let all = this.shared.topics.all().into_iter();
+            all.filter(|topic| topic.passed().is_some()).collect()
+        };
+        let groups = topics.len().div_ceil(TOPICS).max(1);
+        let pause = round / u32::try_from(groups).unwrap_or(u32::MAX);
+        if topics.is_empty() {
+            sleep(jittered(pause)).await;
+        }
+        for (nth, group) in topics.chunks(TOPICS).enumerate() {
+            let due = began + pause * u32::try_from(nth + 1).unwrap_or(u32::MAX);
+            let session = this.sessions.wait().await;
+            if let Err(fault) = compare(&this, &session, group).await {
+                tracing::debug!(target: "sse_actix", %fault, "heads could not be compared");
+                this.heads.pause().await;
+            }
+            let left = due.saturating_duration_since(Instant::now());
+            sleep(jittered(left.max(pause / 4))).await;
+        }
+    }
+}
+
+fn jittered(pause: Duration) -> Duration {
+    pause
+        .mul_f64(0.75 + fastrand::f64() / 4.0)
+        .max(Duration::from_millis(1))
+}
+
+async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Result<(), Fault> {
+    // One topic that cannot be read would fail the call for all.
+    let (faulty, sound): (Vec<_>, Vec<_>) = group.iter().partition(|topic| topic.is_unreadable());
+    let mut calls = redis::pipe();
+    for topics in sound.chunks(TOPICS).chain(faulty.chunks(1)) {
+        let call = calls.cmd("XREAD").arg("COUNT").arg(1).arg("STREAMS");
+        for topic in topics {
+            call.arg(&topic.stream);
+        }
+        for topic in topics {
+            call.arg(topic.passed().unwrap_or(NONE).to_string());
+        }
+    }
+    let born: Vec<_> = sound.iter().filter(|topic| topic.is_born()).collect();
+    if !born.is_empty() {
+        let call = calls.cmd("EXISTS");
+        for topic in &born {
+            call.arg(&topic.stream);
+        }
+    }
+    let mut answers = this
+        .heads
+        .call(&mut calls, session)
+        .await?
+        .into_iter()
+        .map(checked);
+    for topics in sound.chunks(TOPICS).chain(faulty.chunks(1)) {
+        match answers.next().unwrap_or(Err(Fault::Unexpected)) {
+            Ok(news) => take(this, news)?,
+            Err(_) if topics.len() > 1 => find_faulty(this, session, topics).await?,
+            Err(fault) => topics.iter().for_each(|topic| {
+                topic.is_unreadable_since_now();
+                this.fail(topic, &fault.to_string());
+            }),
+        }
+    }
+    if !born.is_empty()
+        && let Ok(Value::Int(there)) = answers.next().unwrap_or(Err(Fault::Unexpected))
+        && usize::try_from(there).is_ok_and(|there| there < born.len())
+    {
+        for topic in born {
+            topic.ask();
+            this.work(topic);
+        }
+    }
+    Ok(())
+}
+
+/// Finds the topics that cannot be read, one by one.
+async fn find_faulty(this: &CatchUp, session: &Session, topics: &[&Arc<Topic>]) -> Result<(), Fault> {
+    let mut calls = redis::pipe();
+    for topic in topics {
+        let call = calls.cmd("XREAD").arg("COUNT").arg(1).arg("STREAMS");
+        call.arg(&topic.stream)
+            .arg(topic.passed().unwrap_or(NONE).to_string());
+    }
+    let answers = this.heads.call(&mut calls, session).await?;
+    for (topic, answer) in topics.iter().zip(answers) {
+        match checked(answer) {
+            Ok(news) => take(this, news)?,
+            Err(fault) => {
+                topic.is_unreadable_since_now();
+                this.fail(topic, &fault.to_string());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes what XREAD has returned: the streams that have grown.
+fn take(this: &CatchUp, news: Value) -> Result<(), Fault> {
+    for (stream, entries) in streams(news)? {
+        let topic = std::str::from_utf8(&stream).ok();
+        let Some(topic) = topic.and_then(|stream| this.shared.topics.of_channel(stream)) else {
+            continue;
+        };
+        topic.is_readable();
+        if let Some(stored) = entries.into_iter().next_back().and_then(Stored::parse) {
+            let needs = topic.exists(stored.id);
+            this.queue(&topic, needs);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! Jobs with short answers: where a stream is, and whether it has an event.
+
+use std::{rc::Rc, sync::Arc};
+
+use redis::{Pipeline, Value};
+
+use super::{CatchUp, scripts};
+use crate::{
+    connect::Session,
+    entry::{EntryId, Latest, Stored, new_life},
+    fault::{Fault, checked},
+    topic::{HeadJob, Topic},
+    value::{Unexpected, array, bytes, items},
+};
+
+/// How many topics are looked at in one call.
+const TOPICS: usize = 64;
+
+/// Does these jobs. Does not end.
+pub(super) async fn run(this: Rc<CatchUp>) {
+    loop {
+        let topics = this.heads.next(TOPICS).await;
+        let session = this.sessions.wait().await;
+        let jobs: Vec<_> = topics
+            .into_iter()
+            .filter_map(|topic| Some((topic.take_head_job()?, topic)))
+            .collect();
+        if jobs.is_empty() {
+            continue;
+        }
+        if let Err(fault) = perform(&this, &session, &jobs).await {
+            for (_, topic) in &jobs {
+                topic.fail(fault.to_string(), false);
+                // What a reader waits for it asks for again; this is for those who wait for notices.
+                topic.ask();
+                this.work(topic);
+            }
+            this.heads.pause().await;
+        }
+    }
+}
+
+async fn perform(this: &CatchUp, session: &Session, jobs: &[(HeadJob, Arc<Topic>)]) -> Result<(), Fault> {
+    let mut calls = redis::pipe();
+    let mut sizes = Vec::with_capacity(jobs.len());
+    for (job, topic) in jobs {
+        sizes.push(push_calls(this, &mut calls, job, topic));
+    }
+    let mut answers = this.heads.call(&mut calls, session).await?;
+    if answers.iter().any(is_of_missing_script) {
+        load_scripts(this, session).await?;
+        answers = this.heads.call(&mut calls, session).await?;
+    }
+    if !session.fence().await {
+        return Err(this.shared.absent());
+    }
+    let mut answers = answers.into_iter();
+    for ((job, topic), size) in jobs.iter().zip(sizes) {
+        let answers: Vec<_> = answers.by_ref().take(size).collect();
+        if let Err(fault) = take(job, topic, answers) {
+            this.fail(topic, &fault.to_string());
+        } else {
+            this.work(topic);
+        }
+    }
+    Ok(())
+}
+
+fn is_of_missing_script(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(error) if error.code() == "NOSCRIPT")
+}
+
+async fn load_scripts(this: &CatchUp, session: &Session) -> Result<(), Fault> {
+    let mut calls = redis::pipe();
+    calls
+        .load_script(&scripts::LOOKING)
+        .load_script(&scripts::RENEWING);
+    this.heads.call(&mut calls, session).await?;
+    Ok(())
+}
+
+/// Adds the calls of a job, and says how many there are.
+fn push_calls(this: &CatchUp, calls: &mut Pipeline, job: &HeadJob, topic: &Topic) -> usize {
+    match job {
+        HeadJob::Look { latest } => {
+            let mut call = scripts::LOOKING.key(&topic.stream);
+            if *latest {
+                call.key(this.shared.keys.latest(&topic.name));
+            }
+            calls.invoke_script(&call);
+            1
+        }
+        HeadJob::Renew { life } => {
+            let mut call = scripts::RENEWING.key(&topic.stream);
+            call.arg(life.to_string()).arg(new_life());
+            calls.invoke_script(&call);
+            1
+        }
+        HeadJob::Verify { sequences } => {
+            let first = calls.cmd("XRANGE").arg(&topic.stream).arg("-").arg("+");
+            first.arg("COUNT").arg(1);
+            for sequence in sequences {
+                let id = EntryId::of(*sequence).to_string();
+                calls.cmd("XRANGE").arg(&topic.stream).arg(&id).arg(&id);
+            }
+            1 + sequences.len()
+        }
+    }
+}
+
+fn take(job: &HeadJob, topic: &Topic, answers: Vec<Value>) -> Result<(), Fault> {
+    let mut answers = answers.into_iter().map(checked);
+    let mut next = || answers.next().unwrap_or(Err(Fault::Unexpected));
+    match job {
+        HeadJob::Look { latest } => {
+            let [newest, pairs] = array(next()?)?;
+            let newest = entry(newest)?;
+            let life = newest.as_ref().and_then(Stored::header).map(|header| header.life);
+            let latest = match life {
+                Some(life) if *latest => Some(parse_latest(life, pairs)?),
+                _ => latest.then(Vec::new),
+            };
+            topic.looked(newest.as_ref(), latest);
+        }
+        HeadJob::Renew { .. } => {
+            let newest = entry(next()?)?;
+            topic.looked(newest.as_ref(), None);
+        }
+        HeadJob::Verify { sequences } => {
+            let oldest = items(next()?)?.pop();
+            let oldest = oldest.and_then(Stored::parse).map(|stored| stored.id);
+            let mut proofs = Vec::with_capacity(sequences.len());
+            for sequence in sequences {
+                let found = items(next()?)?.pop().and_then(Stored::parse);
+                let has_event = found
+                    .and_then(|stored| stored.header())
+                    .is_some_and(|header| EntryId::index(*sequence) < header.events.max(1));
+                // What retention has taken cannot be proven; it was there, since its life is continued.
+                let is_taken = oldest.is_none_or(|oldest| EntryId::of(*sequence) < oldest);
+                proofs.push((*sequence, has_event || is_taken));
+            }
+            topic.proved(proofs);
+        }
+    }
+    Ok(())
+}
+
+/// The entry that a script returns, or none.
+fn entry(value: Value) -> Result<Option<Stored>, Unexpected> {
+    match value {
+        Value::Nil | Value::Boolean(false) => Ok(None),
+        value => Stored::parse(value).map(Some).ok_or(Unexpected),
+    }
+}
+
+/// Reads the newest event of each key: the entry's id, a space, the event's index, a space, the event as in a payload. Keys
+/// whose event cannot be read are left out.
+fn parse_latest(life: u64, pairs: Value) -> Result<Vec<Latest>, Unexpected> {
+    let mut pairs = items(pairs)?.into_iter();
+    let mut latest = Vec::with_capacity(pairs.len() / 2);
+    while let (Some(_), Some(value)) = (pairs.next(), pairs.next()) {
+        latest.extend(Stored::parse_latest(bytes(value)?, life));
+    }
+    latest.sort_unstable_by_key(|latest| latest.sequence);
+    Ok(latest)
+}

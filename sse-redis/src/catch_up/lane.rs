@@ -1,0 +1,164 @@
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use redis::{Pipeline, Value, aio::MultiplexedConnection};
+use sse_actix_core::TopicName;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    connect::{Connector, Session, read_replication},
+    fault::Fault,
+    topic::Topic,
+};
+
+/// How many bytes a call asks for, about: at first, at least, and at most.
+const FIRST_BUDGET: usize = 64 * 1024;
+const SMALLEST_BUDGET: usize = 4 * 1024;
+const LARGEST_BUDGET: usize = 512 * 1024;
+
+/// How long a call waits at most that asks for the least there is: one entry may be large, and the line slow.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// How long it waits before it connects again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A connection for reading, and the topics that wait for it.
+pub(super) struct Lane {
+    connector: Connector,
+    /// Of which session it is.
+    connection: RefCell<Option<(u64, MultiplexedConnection)>>,
+    waiting: RefCell<VecDeque<Arc<Topic>>>,
+    names: RefCell<HashSet<TopicName>>,
+    changed: Notify,
+    budget: Cell<usize>,
+    timeout: Cell<Duration>,
+    shortest: Duration,
+}
+
+impl Lane {
+    pub(super) fn new(connector: Connector, timeout: Duration) -> Self {
+        Self {
+            connector,
+            connection: RefCell::new(None),
+            waiting: RefCell::default(),
+            names: RefCell::default(),
+            changed: Notify::new(),
+            budget: Cell::new(FIRST_BUDGET),
+            timeout: Cell::new(timeout),
+            shortest: timeout,
+        }
+    }
+
+    /// A topic has something to be done here.
+    pub(super) fn push(&self, topic: &Arc<Topic>) {
+        if self.names.borrow_mut().insert(topic.name.clone()) {
+            self.waiting.borrow_mut().push_back(Arc::clone(topic));
+            self.changed.notify_one();
+        }
+    }
+
+    /// The topics that have waited longest, as soon as there are any.
+    pub(super) async fn next(&self, most: usize) -> Vec<Arc<Topic>> {
+        loop {
+            let next: Vec<_> = {
+                let mut waiting = self.waiting.borrow_mut();
+                let most = most.min(waiting.len());
+                waiting.drain(..most).collect()
+            };
+            if !next.is_empty() {
+                let mut names = self.names.borrow_mut();
+                for topic in &next {
+                    names.remove(&topic.name);
+                }
+                return next;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// How many bytes a call should ask for.
+    pub(super) fn budget(&self) -> usize {
+        self.budget.get()
+    }
+
+    /// Makes several calls at once. The answers come in order, each a value or an error of Redis.
+    pub(super) async fn call(&self, calls: &mut Pipeline, session: &Session) -> Result<Vec<Value>, Fault> {
+        let mut connection = self.connection(session).await?;
+        let began = Instant::now();
+        let limit = self.timeout.get();
+        calls.ignore_errors();
+        match timeout(limit, calls.query_async::<Vec<Value>>(&mut connection)).await {
+            Ok(Ok(answers)) => {
+                self.adapt(began.elapsed(), limit);
+                Ok(answers)
+            }
+            Ok(Err(error)) => {
+                let fault = Fault::Redis(error);
+                if fault.is_of_connection() {
+                    self.connection.replace(None);
+                }
+                Err(fault)
+            }
+            Err(_) => {
+                // The answer would still come on this connection, before all others.
+                self.connection.replace(None);
+                self.asks_for_less();
+                let error = std::io::Error::from(std::io::ErrorKind::TimedOut);
+                Err(Fault::Redis(error.into()))
+            }
+        }
+    }
+
+    /// Waits before another attempt.
+    pub(super) async fn pause(&self) {
+        sleep(PAUSE.mul_f64(0.5 + fastrand::f64())).await;
+    }
+
+    /// Asks for more where the line is fast. Where it is slow, a time-out makes it ask for less.
+    fn adapt(&self, took: Duration, limit: Duration) {
+        let budget = self.budget.get();
+        if took < limit / 16 {
+            self.budget.set((budget * 4).min(LARGEST_BUDGET));
+        }
+        if took < limit / 4 {
+            self.timeout.set((limit / 2).max(self.shortest));
+        }
+    }
+
+    fn asks_for_less(&self) {
+        let budget = self.budget.get();
+        if budget > SMALLEST_BUDGET {
+            self.budget.set((budget / 8).max(SMALLEST_BUDGET));
+        } else {
+            self.timeout.set((self.timeout.get() * 2).min(LONGEST));
+        }
+    }
+
+    async fn connection(&self, session: &Session) -> Result<MultiplexedConnection, Fault> {
+        let known = self.connection.borrow().clone();
+        if let Some((of, known)) = known
+            && of == session.number
+        {
+            return Ok(known);
+        }
+        let mut new = self.connector.open(None, None).await?;
+        let asked = redis::cmd("INFO").arg("replication").query_async(&mut new).await;
+        let primary = session.primary.borrow().clone();
+        // The name may lead somewhere else by now, where other entries have the same ids.
+        if let Some(state) = asked.ok().and_then(read_replication)
+            && (!state.is_primary || !primary.is_empty() && state.replication_id != primary)
+        {
+            session.end(Fault::Moved);
+            return Err(Fault::Moved);
+        }
+        self.connection.replace(Some((session.number, new.clone())));
+        Ok(new)
+    }
+}

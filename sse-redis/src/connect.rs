@@ -1,0 +1,13 @@
+//! How Redis is reached: where it is, which server answers there, and the connections of a session.
+
+mod address;
+mod connector;
+mod server;
+mod session;
+
+pub(crate) use self::{
+    address::Address,
+    connector::{Connector, Credentials, Receiver, Tls},
+    server::{ServerState, check_server, read_replication},
+    session::{Session, Sessions},
+};

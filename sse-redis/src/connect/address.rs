@@ -1,0 +1,155 @@
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, ProtocolVersion};
+
+use crate::error::ConnectError;
+
+/// Where Redis is.
+#[derive(Clone)]
+pub(crate) enum Address {
+    /// At this address.
+    Server(ConnectionInfo),
+    /// Where the Sentinels say.
+    Sentinel {
+        /// How each of them is reached.
+        sentinels: Vec<ConnectionInfo>,
+        /// What they watch.
+        service: String,
+        /// How the primary is reached; the host and port in it are not used.
+        primary: ConnectionInfo,
+    },
+}
+
+impl Address {
+    /// Reads an address.
+    pub(crate) fn parse(url: &str) -> Result<Self, ConnectError> {
+        if url.contains('#') {
+            // What follows it would be left out, and what is before it taken for a host.
+            let why = "it holds a `#`; in a password, write %23".to_owned();
+            return Err(ConnectError::Address(why));
+        }
+        let (scheme, rest) = url
+            .split_once("://")
+            .ok_or_else(|| ConnectError::Address("it has no scheme".to_owned()))?;
+        match scheme {
+            "redis+sentinel" => Self::parse_sentinel("redis", rest),
+            "rediss+sentinel" => Self::parse_sentinel("rediss", rest),
+            "redis+cluster" | "rediss+cluster" => Err(ConnectError::Cluster),
+            _ if rest.contains(',') && !rest.contains('@') => Err(ConnectError::Cluster),
+            _ => Ok(Self::Server(parse_one(url)?)),
+        }
+    }
+
+    /// `user:password@host:port,host:port/service/database?sentinel_user=..&sentinel_password=..`
+    fn parse_sentinel(scheme: &str, rest: &str) -> Result<Self, ConnectError> {
+        let wrong = |why: &str| ConnectError::Address(why.to_owned());
+        let (login, rest) = match rest.rsplit_once('@') {
+            Some((login, rest)) => (format!("{login}@"), rest),
+            None => (String::new(), rest),
+        };
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (hosts, path) = rest.split_once('/').ok_or_else(|| wrong("it names no service"))?;
+        let (service, database) = path.split_once('/').unwrap_or((path, "0"));
+        if service.is_empty() {
+            return Err(wrong("it names no service"));
+        }
+        let (mut user, mut password) = ("", "");
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some(("sentinel_user", value)) => user = value,
+                Some(("sentinel_password", value)) => password = value,
+                _ => return Err(wrong("it has a parameter that is not known")),
+            }
+        }
+        let sentinel_login = if password.is_empty() {
+            String::new()
+        } else {
+            format!("{user}:{password}@")
+        };
+        let sentinels = hosts
+            .split(',')
+            .map(|host| {
+                let port = if host.contains(':') { "" } else { ":26379" };
+                parse_one(&format!("{scheme}://{sentinel_login}{host}{port}"))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self::Sentinel {
+            sentinels,
+            service: service.to_owned(),
+            primary: parse_one(&format!("{scheme}://{login}sentinel/{database}"))?,
+        })
+    }
+
+    /// As it is shown: without user and password.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Server(info) => match info.addr() {
+                ConnectionAddr::Unix(path) => path.display().to_string(),
+                other => format!("{other}/{}", info.redis_settings().db()),
+            },
+            Self::Sentinel {
+                sentinels,
+                service,
+                primary,
+            } => {
+                let hosts: Vec<_> = sentinels.iter().map(|info| info.addr().to_string()).collect();
+                let database = primary.redis_settings().db();
+                format!("{}/{service}/{database}", hosts.join(","))
+            }
+        }
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        let info = match self {
+            Self::Server(info) => info,
+            Self::Sentinel { primary, .. } => primary,
+        };
+        matches!(info.addr(), ConnectionAddr::TcpTls { .. })
+    }
+}
+
+/// Reads the address of one server. What is wrong is said without any part of it: what looks like a host may be the rest of a
+/// password.
+fn parse_one(url: &str) -> Result<ConnectionInfo, ConnectError> {
+    let info = url
+        .into_connection_info()
+        .map_err(|error| ConnectError::Address(error.category().to_owned()))?;
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    Ok(info.set_redis_settings(settings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(url: &str) -> String {
+        match Address::parse(url) {
+            Ok(address) => address.shown(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn addresses_are_shown_without_credentials() {
+        assert_eq!(shown("redis://u:secret@a:1/3"), "a:1/3");
+        assert_eq!(
+            shown("redis+sentinel://u:secret@a:1,b/main/2?sentinel_user=s&sentinel_password=secret"),
+            "a:1,b:26379/main/2"
+        );
+    }
+
+    #[test]
+    fn nothing_of_an_address_that_cannot_be_read_is_shown() {
+        for url in [
+            "redis://:se#cret@a:1/",
+            "redis://a:se#cret@b",
+            "redis+sentinel://u:secret@a:1",
+            "redis+sentinel://u:secret@a:1/",
+            "redis+sentinel://a:1/main?secret=secret",
+            "redis://u:secret@a:port/",
+            "secret",
+        ] {
+            let error = Address::parse(url).map(|_| ()).unwrap_err();
+            let said = format!("{error} {error:?}");
+            assert!(!said.contains("cret"), "{url}: {said}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, PushInfo, RedisError,
+    TlsCertificates, aio::MultiplexedConnection,
+};
+
+use super::Address;
+use crate::fault::Fault;
+
+/// Gives a user name and a password whenever a connection begins.
+pub(crate) type Credentials = Arc<dyn Fn() -> CredentialsFuture + Send + Sync>;
+
+type CredentialsFuture = Pin<Box<dyn Future<Output = std::io::Result<(String, String)>> + Send>>;
+
+/// Takes what Redis sends without being asked.
+pub(crate) type Receiver = Box<dyn Fn(PushInfo) + Send + Sync>;
+
+/// Certificates of TLS, in PEM.
+#[derive(Clone, Default)]
+pub(crate) struct Tls {
+    /// An authority to trust instead of the system's.
+    pub(crate) root: Option<Vec<u8>>,
+    /// The certificate and the key by which this node is known.
+    pub(crate) client: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Opens connections.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    pub(crate) address: Address,
+    pub(crate) tls: Tls,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) connect_timeout: Duration,
+}
+
+impl Connector {
+    /// Opens a connection to the primary. The name in the address is resolved anew each time, and the Sentinels are asked.
+    /// Without `response_timeout`, calls wait for their answers as long as the connection is there.
+    pub(crate) async fn open(
+        &self,
+        response_timeout: Option<Duration>,
+        receiver: Option<Receiver>,
+    ) -> Result<MultiplexedConnection, Fault> {
+        let mut info = match &self.address {
+            Address::Server(info) => info.clone(),
+            Address::Sentinel {
+                sentinels,
+                service,
+                primary,
+            } => self.find_primary(sentinels, service, primary).await?,
+        };
+        if let Some(credentials) = &self.credentials {
+            let (user, password) = credentials().await.map_err(RedisError::from)?;
+            let settings = info.redis_settings().clone();
+            let settings = settings.set_username(user).set_password(password);
+            info = info.set_redis_settings(settings);
+        }
+        let mut config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(response_timeout);
+        if let Some(receiver) = receiver {
+            config = config.set_push_sender(move |push| {
+                receiver(push);
+                Ok::<(), redis::aio::SendError>(())
+            });
+        }
+        self.connect(info, &config).await
+    }
+
+    async fn connect(
+        &self,
+        info: ConnectionInfo,
+        config: &AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, Fault> {
+        let client = if self.tls.root.is_none() && self.tls.client.is_none() {
+            Client::open(info)?
+        } else {
+            let client_tls = self.tls.client.clone();
+            let certificates = TlsCertificates {
+                client_tls: client_tls.map(|(client_cert, client_key)| redis::ClientTlsConfig {
+                    client_cert,
+                    client_key,
+                }),
+                root_cert: self.tls.root.clone(),
+            };
+            Client::build_with_tls(info, certificates)?
+        };
+        Ok(client
+            .get_multiplexed_async_connection_with_config(config)
+            .await?)
+    }
+
+    /// Asks the Sentinels, one after the other, where the primary is.
+    async fn find_primary(
+        &self,
+        sentinels: &[ConnectionInfo],
+        service: &str,
+        primary: &ConnectionInfo,
+    ) -> Result<ConnectionInfo, Fault> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(Some(self.connect_timeout));
+        let mut failure = None;
+        for sentinel in sentinels {
+            let asked = async {
+                let mut connection = self.connect(sentinel.clone(), &config).await?;
+                let mut call = redis::cmd("SENTINEL");
+                call.arg("get-master-addr-by-name").arg(service);
+                let found: Option<(String, u16)> = call.query_async(&mut connection).await?;
+                Ok::<_, Fault>(found)
+            };
+            match asked.await {
+                Ok(Some((host, port))) => {
+                    let addr = match primary.addr() {
+                        ConnectionAddr::TcpTls {
+                            insecure, tls_params, ..
+                        } => ConnectionAddr::TcpTls {
+                            host,
+                            port,
+                            insecure: *insecure,
+                            tls_params: tls_params.clone(),
+                        },
+                        _ => ConnectionAddr::Tcp(host, port),
+                    };
+                    return Ok(primary.clone().set_addr(addr));
+                }
+                Ok(None) => {}
+                Err(fault) => failure = Some(fault),
+            }
+        }
+        Err(failure.unwrap_or_else(|| {
+            let error = (ErrorKind::Client, "no Sentinel knows a service of this name");
+            Fault::Redis(RedisError::from(error))
+        }))
+    }
+}

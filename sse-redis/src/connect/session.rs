@@ -1,0 +1,124 @@
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Duration,
+};
+
+use redis::{Value, aio::MultiplexedConnection};
+use tokio::{sync::Notify, time::timeout};
+
+use crate::fault::Fault;
+
+/// The connections to one primary, for as long as this node hears what is published there.
+pub(crate) struct Session {
+    pub(crate) number: u64,
+    /// For appends, heartbeats, revocations and presence.
+    pub(crate) publishing: MultiplexedConnection,
+    /// On which notices come.
+    pub(crate) subscribed: MultiplexedConnection,
+    /// The primary's identity, as far as it is known.
+    pub(crate) primary: RefCell<String>,
+    is_over: Cell<bool>,
+    why: RefCell<Option<Fault>>,
+    ending: Notify,
+}
+
+impl Session {
+    pub(crate) fn new(
+        number: u64,
+        publishing: MultiplexedConnection,
+        subscribed: MultiplexedConnection,
+        primary: String,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            number,
+            publishing,
+            subscribed,
+            primary: RefCell::new(primary),
+            is_over: Cell::new(false),
+            why: RefCell::new(None),
+            ending: Notify::new(),
+        })
+    }
+
+    /// Ends it: its connections are of no use any more.
+    pub(crate) fn end(&self, fault: Fault) {
+        if !self.is_over.replace(true) {
+            self.why.replace(Some(fault));
+        }
+        self.ending.notify_waiters();
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.get()
+    }
+
+    /// Waits until it has ended, and says why.
+    pub(crate) async fn over(&self) -> Fault {
+        loop {
+            let ending = self.ending.notified();
+            if self.is_over.get() {
+                return self.why.take().unwrap_or(Fault::Unexpected);
+            }
+            ending.await;
+        }
+    }
+
+    /// Waits until every notice has been received that was published before this call. Returns whether it was: an answer
+    /// that another connection has brought must not overtake a revocation.
+    pub(crate) async fn fence(&self) -> bool {
+        let mut connection = self.subscribed.clone();
+        let pong = redis::cmd("PING").query_async::<Value>(&mut connection).await;
+        pong.is_ok() && !self.is_over()
+    }
+}
+
+/// The session that there is at present.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    current: RefCell<Option<Rc<Session>>>,
+    count: Cell<u64>,
+    changed: Notify,
+}
+
+impl Sessions {
+    /// The number of the next session.
+    pub(crate) fn next(&self) -> u64 {
+        self.count.set(self.count.get() + 1);
+        self.count.get()
+    }
+
+    pub(crate) fn begin(&self, session: &Rc<Session>) {
+        self.current.replace(Some(Rc::clone(session)));
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn clear(&self) {
+        self.current.replace(None);
+    }
+
+    /// The session, if there is one.
+    pub(crate) fn get(&self) -> Option<Rc<Session>> {
+        self.current.borrow().clone().filter(|session| !session.is_over())
+    }
+
+    /// The session, as soon as there is one.
+    pub(crate) async fn wait(&self) -> Rc<Session> {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(session) = self.get() {
+                return session;
+            }
+            changed.await;
+        }
+    }
+
+    /// The session, if there is one within a time.
+    pub(crate) async fn wait_for(&self, limit: Duration) -> Option<Rc<Session>> {
+        match self.get() {
+            Some(session) => Some(session),
+            None if limit.is_zero() => None,
+            None => timeout(limit, self.wait()).await.ok(),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+use bytes::Bytes;
+use redis::Value;
+
+use super::{
+    EntryId, NONE,
+    payload::{self, Event},
+};
+use crate::value::{array, bytes, items};
+
+/// The version of the format that this crate writes and reads.
+const VERSION: u32 = 2;
+
+/// What an entry says of itself and of the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Which life of the stream.
+    pub(crate) life: u64,
+    /// The entry that was the newest when this one was appended; [`NONE`] if this one begins the stream.
+    pub(crate) previous: EntryId,
+    /// The sequence of the last event of that entry; 0 if there is none.
+    pub(crate) previous_last: u64,
+    /// How many events this entry has.
+    pub(crate) events: usize,
+}
+
+/// One entry of a topic's stream.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Stored {
+    pub(crate) id: EntryId,
+    /// How many bytes it has, about.
+    pub(crate) bytes: usize,
+    pub(crate) content: Content,
+}
+
+/// The newest event of a key.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Latest {
+    pub(crate) sequence: u64,
+    pub(crate) life: u64,
+    pub(crate) event: Event,
+}
+
+/// What is in it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Content {
+    /// Events.
+    Events(Header, Vec<Event>),
+    /// An entry of ours whose events cannot be read.
+    Unreadable(Header),
+    /// An entry in a later version of the format.
+    Newer(u32),
+    /// Not an entry of ours.
+    Foreign,
+}
+
+impl Stored {
+    /// Reads what XRANGE and its like return of one entry: its id, and its fields with their values.
+    /// `None` if it has an id that no entry of ours can have.
+    pub(crate) fn parse(value: Value) -> Option<Self> {
+        let [id, fields] = array(value).ok()?;
+        let id = EntryId::parse(&bytes(id).ok()?)?;
+        let (mut header, mut payload) = (None, None);
+        let mut fields = items(fields).ok()?.into_iter();
+        while let (Some(field), Some(value)) = (fields.next(), fields.next()) {
+            match (bytes(field).ok()?.as_slice(), bytes(value).ok()?) {
+                (b"h", value) => header = Some(value),
+                (b"b", value) => payload = Some(Bytes::from(value)),
+                _ => {}
+            }
+        }
+        Some(Self::of(
+            id,
+            &header.unwrap_or_default(),
+            payload.unwrap_or_default(),
+        ))
+    }
+
+    /// Reads a notice: the id, a space, the header, a line feed, the payload. `None` if it is none.
+    pub(crate) fn parse_notice(mut notice: Bytes) -> Option<Self> {
+        let line = memchr::memchr(b'\n', &notice)?;
+        let payload = notice.split_off(line + 1);
+        let head = std::str::from_utf8(notice.get(..line)?).ok()?;
+        let (id, header) = head.split_once(' ')?;
+        Some(Self::of(
+            EntryId::parse(id.as_bytes())?,
+            header.as_bytes(),
+            payload,
+        ))
+    }
+
+    /// Reads the newest event of a key: the entry's id, a space, which event of the entry it is, a space, the event as in a
+    /// payload. `None` if it is none.
+    pub(crate) fn parse_latest(value: Vec<u8>, life: u64) -> Option<Latest> {
+        let mut payload = Bytes::from(value);
+        let mut word = || {
+            let end = memchr::memchr(b' ', &payload)?;
+            let word = payload.split_to(end + 1);
+            Some(word.slice(..end))
+        };
+        let (id, index) = (word()?, word()?);
+        let index: usize = std::str::from_utf8(&index).ok()?.parse().ok()?;
+        Some(Latest {
+            sequence: EntryId::parse(&id)?.sequence(index),
+            life,
+            event: payload::parse(payload, 1)?.pop()?,
+        })
+    }
+
+    fn of(id: EntryId, header: &[u8], payload: Bytes) -> Self {
+        let bytes = header.len() + payload.len();
+        let content = match Header::parse(header) {
+            Parsed::Header(header) => match payload::parse(payload, header.events) {
+                Some(events) => Content::Events(header, events),
+                None => Content::Unreadable(header),
+            },
+            Parsed::Newer(version) => Content::Newer(version),
+            Parsed::Foreign => Content::Foreign,
+        };
+        Self { id, bytes, content }
+    }
+
+    /// The header, if it is an entry of ours in a format that can be read.
+    pub(crate) fn header(&self) -> Option<Header> {
+        match &self.content {
+            Content::Events(header, _) | Content::Unreadable(header) => Some(*header),
+            Content::Newer(_) | Content::Foreign => None,
+        }
+    }
+
+    /// The sequence of its last event.
+    pub(crate) fn last(&self) -> u64 {
+        self.header()
+            .map_or_else(|| self.id.last(usize::MAX), |header| header.last(self.id))
+    }
+}
+
+impl Header {
+    /// The sequence of the last event of the entry with this id. One without events only begins a life: it stays where the
+    /// stream was.
+    pub(crate) fn last(&self, id: EntryId) -> u64 {
+        match self.events {
+            0 if self.previous != NONE => self.previous_last,
+            events => id.last(events),
+        }
+    }
+}
+
+enum Parsed {
+    Header(Header),
+    Newer(u32),
+    Foreign,
+}
+
+impl Header {
+    fn parse(text: &[u8]) -> Parsed {
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        let Some((version, rest)) = text.split_once(' ') else {
+            return Parsed::Foreign;
+        };
+        match version.parse::<u32>() {
+            Ok(VERSION) => Self::parse_words(rest).map_or(Parsed::Foreign, Parsed::Header),
+            Ok(later) if later > VERSION => Parsed::Newer(later),
+            _ => Parsed::Foreign,
+        }
+    }
+
+    fn parse_words(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let life = words.next()?.parse().ok()?;
+        let _primary = words.next()?;
+        let previous = EntryId::parse(words.next()?.as_bytes())?;
+        let previous_events = words.next()?.parse().ok()?;
+        let events = words.next()?.parse().ok()?;
+        let _all_events: u64 = words.next()?.parse().ok()?;
+        let _all_bytes: u64 = words.next()?.parse().ok()?;
+        words.next().is_none().then_some(Self {
+            life,
+            previous,
+            previous_last: if previous == NONE {
+                0
+            } else {
+                previous.last(previous_events)
+            },
+            events,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(fields: &[&str]) -> Option<Stored> {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let fields = fields.iter().map(|field| text(field)).collect();
+        Stored::parse(Value::Array(vec![text("5-0"), Value::Array(fields)]))
+    }
+
+    #[test]
+    fn an_entry_and_its_notice_are_the_same() {
+        let (header, payload) = ("2 7 abc 4-1 3 1 9 90", "9 -\ndata: x\n\n");
+        let stored = entry(&["h", header, "b", payload]).unwrap();
+        let Content::Events(read, events) = &stored.content else {
+            panic!("{stored:?}");
+        };
+        let previous = EntryId::parse(b"4-1").unwrap();
+        assert_eq!((read.life, read.previous, read.events), (7, previous, 1));
+        assert_eq!(read.previous_last, previous.sequence(2));
+        assert_eq!(events.len(), 1);
+        let notice = format!("5-0 {header}\n{payload}");
+        assert_eq!(Stored::parse_notice(notice.into_bytes().into()), Some(stored));
+        // A field that a later version adds is passed over.
+        let more = entry(&["h", header, "b", payload, "new", "x"]);
+        assert!(matches!(more.unwrap().content, Content::Events(..)));
+    }
+
+    #[test]
+    fn what_is_none_of_ours_is_told_from_what_is_damaged_and_from_what_is_newer() {
+        let content = |fields: &[&str]| entry(fields).unwrap().content;
+        for foreign in [
+            &["l", "7", "p", "4-0"][..],
+            &["h", ""],
+            &["h", "x"],
+            &["h", "2 7 abc 4-1 3 1 9"],
+            &["h", "2 7 abc 4 3 1 9 90"],
+            &["h", "2 7 abc 4-1 3 1 9 90 1"],
+            &["h", "1 7 abc 4-1 3 1 9 90"],
+            &["other", "x"],
+            &[],
+        ] {
+            assert_eq!(content(foreign), Content::Foreign, "{foreign:?}");
+        }
+        let header = "2 7 abc 4-1 3 1 9 90";
+        for damaged in ["", "9 -\ndata: x\n", "18 -\nid: 7\ndata: evil\n\n"] {
+            let read = content(&["h", header, "b", damaged]);
+            assert!(matches!(read, Content::Unreadable(_)), "{damaged:?}: {read:?}");
+        }
+        assert_eq!(content(&["h", "3 whatever", "b", "?"]), Content::Newer(3));
+        assert!(Stored::parse(Value::Int(1)).is_none());
+    }
+}

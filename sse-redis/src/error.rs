@@ -1,0 +1,104 @@
+use std::{error::Error, fmt};
+
+use redis::RedisError;
+
+use crate::fault::Fault;
+
+/// Why a [`RedisLog`](crate::RedisLog) could not be connected.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address cannot be read. Nothing of it is shown, since any part of it may be a password.
+    Address(String),
+    /// The prefix cannot be one.
+    Prefix(String),
+    /// There is no Redis, or it does not answer, or it refuses the user.
+    Unreachable {
+        /// Where, without user and password.
+        address: String,
+        /// Why.
+        source: RedisError,
+    },
+    /// Redis does not let this user do what is needed with the prefix's keys and channels, or the keys hold something else.
+    Unusable {
+        /// Where, without user and password.
+        address: String,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// Redis is older than 6.2.
+    Version(String),
+    /// It is a Redis Cluster.
+    Cluster,
+    /// It is a Redis Sentinel.
+    Sentinel,
+    /// It is a replica, which takes no events.
+    Replica(String),
+    /// The log's thread could not be started.
+    Thread(std::io::Error),
+    /// The log's thread has ended.
+    Stopped,
+}
+
+impl ConnectError {
+    pub(crate) fn of(address: &str, fault: Fault) -> Self {
+        let address = address.to_owned();
+        match fault {
+            Fault::Redis(source) if source.code().is_none() || is_of_login(source.code()) => {
+                Self::Unreachable { address, source }
+            }
+            Fault::Demoted => Self::Replica(address),
+            fault => Self::Unusable {
+                address,
+                source: Box::new(fault),
+            },
+        }
+    }
+}
+
+fn is_of_login(code: Option<&str>) -> bool {
+    matches!(code, Some("NOAUTH" | "WRONGPASS"))
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(why) => write!(
+                f,
+                "the address of Redis makes no sense ({why}); write `redis://host:6379/0`, `rediss://user:password@host:6380/0` for TLS, or `redis+sentinel://host:26379,host:26379/service/0`"
+            ),
+            Self::Prefix(prefix) => write!(
+                f,
+                "`{prefix}` cannot be a prefix of keys; write 1 to 64 letters, digits, `-`, `_` and `.`"
+            ),
+            Self::Unreachable { address, .. } => write!(f, "Redis at {address} does not answer, or does not let in"),
+            Self::Unusable { address, .. } => write!(
+                f,
+                "the keys of Redis at {address} that begin with the prefix cannot be used; give this application a prefix of its own, and its user the rights to it"
+            ),
+            Self::Version(version) => write!(f, "Redis {version} is too old; 6.2 or later is needed, or Valkey"),
+            Self::Cluster => f.write_str(
+                "Redis Cluster is not supported yet; use one primary, with replicas if it has to survive: `redis://host:6379`",
+            ),
+            Self::Sentinel => f.write_str(
+                "this is a Redis Sentinel, which holds no events; write `redis+sentinel://host:26379/service`, with the name of the service that it watches",
+            ),
+            Self::Replica(address) => {
+                write!(f, "Redis at {address} is a replica; give the address of its primary")
+            }
+            Self::Thread(_) => f.write_str("the log's thread could not be started"),
+            Self::Stopped => f.write_str("the log's thread has ended; the log says why"),
+        }
+    }
+}
+
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unreachable { source, .. } => Some(source),
+            Self::Unusable { source, .. } => Some(&**source),
+            Self::Thread(source) => Some(source),
+            _ => None,
+        }
+    }
+}

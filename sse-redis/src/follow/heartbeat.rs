@@ -1,0 +1,130 @@
+//! The proof that this node hears: what it publishes to itself arrives.
+
+use std::time::{Duration, Instant};
+
+use redis::{Pipeline, ServerError, Value};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use super::Follower;
+use crate::{
+    connect::{Session, read_replication},
+    fault::{Fault, is_of_replica, is_of_server},
+    value::{array, text},
+};
+
+/// How often.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// After how long without hearing itself a node is deaf.
+const DEAF: Duration = Duration::from_secs(3);
+
+/// How long Redis remembers a node's write.
+const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// Beats once, and waits until it is heard.
+pub(super) async fn first(this: &Follower, session: &Session) -> Result<(), Fault> {
+    beat(this, session).await?;
+    let heard = async {
+        while !this.shared.receiving.has_heard(session.number) {
+            if !session.fence().await {
+                return false;
+            }
+        }
+        true
+    };
+    match timeout(DEAF, heard).await {
+        Ok(true) => Ok(()),
+        _ => Err(Fault::Deaf(DEAF)),
+    }
+}
+
+/// Beats until the session is of no use any more, and says why.
+pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
+    let mut ticks = interval(BEAT);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let beating = async {
+        loop {
+            ticks.tick().await;
+            if let Err(fault) = beat(this, session).await {
+                return fault;
+            }
+        }
+    };
+    let listening = async {
+        loop {
+            sleep(BEAT / 2).await;
+            let silence = this.shared.receiving.silence();
+            if silence >= DEAF {
+                return Fault::Deaf(silence);
+            }
+        }
+    };
+    tokio::select! {
+        fault = beating => fault,
+        fault = listening => fault,
+    }
+}
+
+/// Asks the server which part it has and what its clock shows, writes something, and publishes to itself.
+async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
+    let began = Instant::now();
+    let channel = this.shared.keys.heartbeat(&this.shared.nodes.name);
+    let mut calls = Pipeline::new();
+    calls.cmd("INFO").arg("replication");
+    calls.cmd("TIME");
+    let write = calls.cmd("SET").arg(&channel).arg("1");
+    write.arg("PX").arg(REMEMBERED.as_millis().to_string());
+    calls.cmd("PUBLISH").arg(&channel).arg(session.number);
+    calls.ignore_errors();
+    let mut connection = session.publishing.clone();
+    let answers: Vec<Value> = calls.query_async(&mut connection).await?;
+    let [info, time, written, published] = answers.try_into().map_err(|_| Fault::Unexpected)?;
+    if let Some(state) = read_replication(info) {
+        if !state.is_primary {
+            return Err(Fault::Demoted);
+        }
+        let changed = {
+            let mut known = session.primary.borrow_mut();
+            let changed = !known.is_empty() && *known != state.replication_id;
+            *known = state.replication_id;
+            changed
+        };
+        if changed {
+            // It may have been a replica meanwhile, and so have lost what was there.
+            for topic in this.shared.topics.all() {
+                topic.ask();
+                this.catch_up.work(&topic);
+            }
+        }
+    }
+    this.shared.nodes.revocations.heard(began, clock(time));
+    match written {
+        Value::ServerError(error) if is_of_replica(error.code()) => return Err(Fault::Demoted),
+        Value::ServerError(error) if is_of_server(error.code()) => {
+            this.shared.takes_events(Some(&error.to_string()));
+        }
+        Value::ServerError(error) => note_right(this, &error, "SET"),
+        _ => this.shared.takes_events(None),
+    }
+    match published {
+        Value::ServerError(error) => Err(Fault::Refused(error)),
+        _ => Ok(()),
+    }
+}
+
+fn note_right(this: &Follower, error: &ServerError, call: &str) {
+    if let Some(times) = this.shared.faults.count(call) {
+        tracing::warn!(
+            target: "sse_actix", %error, times,
+            "whether Redis takes events is only known once one is published"
+        );
+    }
+}
+
+/// Milliseconds, from what TIME returns.
+fn clock(time: Value) -> Option<u64> {
+    let [seconds, micros] = array(time).ok()?;
+    let (seconds, micros) = (text(seconds).ok()?, text(micros).ok()?);
+    let micros: u64 = micros.parse().ok()?;
+    Some(seconds.parse::<u64>().ok()? * 1_000 + micros / 1_000)
+}

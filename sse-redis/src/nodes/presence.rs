@@ -1,0 +1,241 @@
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    mem,
+    rc::Rc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use redis::{Pipeline, Value};
+use sse_actix_core::{ClusterMessage, TopicName};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Nodes;
+use crate::connect::Sessions;
+
+/// How soon the others are told of a change, and how often at least.
+const CHANGES: Duration = Duration::from_millis(100);
+const BEAT: Duration = Duration::from_secs(1);
+
+/// After how long without a word a node is gone.
+const GONE: Duration = Duration::from_secs(5);
+
+/// How many changes one message holds.
+const AT_ONCE: usize = 1_000;
+
+/// Who reads which topic where. Each node tells what has changed of its own presence, at least every second. One that begins, or
+/// that has been cut off, says hello, and is told everything by everybody. One that has not been heard of for long is gone.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    pub(crate) channel: String,
+    here: Mutex<Here>,
+    elsewhere: Mutex<HashMap<String, Elsewhere>>,
+}
+
+type Tags = BTreeMap<TopicName, BTreeMap<Arc<str>, usize>>;
+
+/// What this node has to tell.
+#[derive(Debug, Default)]
+struct Here {
+    present: Tags,
+    changed: BTreeSet<(TopicName, Arc<str>)>,
+    says_hello: bool,
+    tells_all: bool,
+}
+
+/// What another node has told.
+#[derive(Debug)]
+struct Elsewhere {
+    heard: Instant,
+    present: Tags,
+}
+
+/// A change, as it is told: topic, tag, streams.
+type Change = (String, String, usize);
+
+impl Presence {
+    pub(super) fn new(channel: String) -> Self {
+        Self {
+            channel,
+            here: Mutex::default(),
+            elsewhere: Mutex::default(),
+        }
+    }
+
+    fn here(&self) -> MutexGuard<'_, Here> {
+        // No code that could panic runs under this lock.
+        self.here.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn nodes(&self) -> MutexGuard<'_, HashMap<String, Elsewhere>> {
+        // No code that could panic runs under this lock.
+        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set(&self, topic: &TopicName, tag: &str, streams: usize) {
+        let mut here = self.here();
+        let tag: Arc<str> = tag.into();
+        set(&mut here.present, topic, &tag, streams);
+        here.changed.insert((topic.clone(), tag));
+    }
+
+    pub(super) fn elsewhere(&self, topic: &TopicName) -> BTreeMap<Arc<str>, usize> {
+        let mut sum = BTreeMap::new();
+        for node in self.nodes().values() {
+            for (tag, streams) in node.present.get(topic).into_iter().flatten() {
+                *sum.entry(Arc::clone(tag)).or_insert(0) += streams;
+            }
+        }
+        sum
+    }
+
+    /// A session begins: what the others have told meanwhile was not heard.
+    pub(crate) fn begin(&self) {
+        let mut here = self.here();
+        here.says_hello = true;
+        here.tells_all = true;
+    }
+
+    /// Takes what a node tells: its name, a space, the kind of message, a line feed, the message. Returns the topics whose
+    /// presence has changed.
+    pub(crate) fn receive(&self, this: &str, message: &[u8]) -> Vec<ClusterMessage> {
+        let parts = std::str::from_utf8(message).ok().and_then(|text| {
+            let (head, message) = text.split_once('\n')?;
+            let (from, kind) = head.split_once(' ')?;
+            Some((from, kind, message))
+        });
+        // What makes no sense is of no use, and of no harm.
+        let Some((from, kind, message)) = parts.filter(|(from, ..)| *from != this) else {
+            return Vec::new();
+        };
+        match kind {
+            "hello" => {
+                self.here().tells_all = true;
+                Vec::new()
+            }
+            "all" | "changes" => self.take(from, kind == "all", message),
+            _ => Vec::new(),
+        }
+    }
+
+    fn take(&self, from: &str, is_all: bool, message: &str) -> Vec<ClusterMessage> {
+        let Ok(changes) = serde_json::from_str::<Vec<Change>>(message) else {
+            return Vec::new();
+        };
+        let mut topics = BTreeSet::new();
+        let mut nodes = self.nodes();
+        if !nodes.contains_key(from) && !is_all {
+            // Not without what was before.
+            return Vec::new();
+        }
+        let node = nodes.entry(from.to_owned()).or_insert_with(|| Elsewhere {
+            heard: Instant::now(),
+            present: Tags::new(),
+        });
+        node.heard = Instant::now();
+        if is_all {
+            topics.extend(mem::take(&mut node.present).into_keys());
+        }
+        for (topic, tag, streams) in changes {
+            let Ok(topic) = TopicName::try_from(topic) else {
+                continue;
+            };
+            set(&mut node.present, &topic, &tag.into(), streams);
+            topics.insert(topic);
+        }
+        drop(nodes);
+        topics.into_iter().map(ClusterMessage::Presence).collect()
+    }
+
+    /// Forgets nodes that have not been heard of for long.
+    fn forget_silent(&self) -> Vec<ClusterMessage> {
+        let mut gone = BTreeSet::new();
+        self.nodes().retain(|_, node| {
+            let is_there = node.heard.elapsed() < GONE;
+            if !is_there {
+                gone.extend(mem::take(&mut node.present).into_keys());
+            }
+            is_there
+        });
+        gone.into_iter().map(ClusterMessage::Presence).collect()
+    }
+
+    /// What is to be told of the presence here: kinds of messages, each with its message.
+    fn changes(&self, beats: bool) -> Vec<(&'static str, String)> {
+        let mut here = self.here();
+        let mut messages = Vec::new();
+        if mem::take(&mut here.says_hello) {
+            messages.push(("hello", String::new()));
+        }
+        let is_all = mem::take(&mut here.tells_all);
+        let new = mem::take(&mut here.changed);
+        let changes: Vec<Change> = if is_all {
+            let topics = here.present.iter();
+            let all = topics.flat_map(|(topic, tags)| {
+                tags.iter()
+                    .map(|(tag, streams)| (topic.to_string(), tag.to_string(), *streams))
+            });
+            all.collect()
+        } else {
+            let count = |topic: &TopicName, tag: &Arc<str>| {
+                here.present.get(topic).and_then(|tags| tags.get(tag)).copied()
+            };
+            let new = new.into_iter();
+            new.map(|(topic, tag)| {
+                let streams = count(&topic, &tag).unwrap_or(0);
+                (topic.to_string(), tag.to_string(), streams)
+            })
+            .collect()
+        };
+        drop(here);
+        let mut kind = if is_all { "all" } else { "changes" };
+        for some in changes.chunks(AT_ONCE) {
+            messages.push((kind, serde_json::to_string(some).unwrap_or_default()));
+            kind = "changes";
+        }
+        if changes.is_empty() && (is_all || beats) {
+            messages.push((kind, "[]".to_owned()));
+        }
+        messages
+    }
+
+    /// Tells the others who is here. Does not end.
+    pub(crate) async fn run(nodes: Arc<Nodes>, sessions: Rc<Sessions>) {
+        let this = &nodes.presence;
+        let mut ticks = interval(CHANGES);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = Instant::now();
+        loop {
+            ticks.tick().await;
+            nodes.announce(this.forget_silent());
+            let Some(session) = sessions.get() else { continue };
+            let messages = this.changes(told.elapsed() >= BEAT);
+            if messages.is_empty() {
+                continue;
+            }
+            told = Instant::now();
+            let mut calls = Pipeline::new();
+            for (kind, message) in messages {
+                let message = format!("{} {kind}\n{message}", nodes.name);
+                calls.cmd("PUBLISH").arg(&this.channel).arg(message);
+            }
+            let mut connection = session.publishing.clone();
+            if calls.query_async::<Vec<Value>>(&mut connection).await.is_err() {
+                // Once Redis is back, everything is told.
+                this.here().tells_all = true;
+            }
+        }
+    }
+}
+
+fn set(tags: &mut Tags, topic: &TopicName, tag: &Arc<str>, streams: usize) {
+    let of_topic = tags.entry(topic.clone()).or_default();
+    if streams == 0 {
+        of_topic.remove(tag);
+    } else {
+        of_topic.insert(Arc::clone(tag), streams);
+    }
+    if of_topic.is_empty() {
+        tags.remove(topic);
+    }
+}

@@ -1,0 +1,385 @@
+use std::{
+    collections::VecDeque,
+    rc::Rc,
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use redis::{Script, Value, aio::MultiplexedConnection};
+use sse_actix_core::ClusterMessage;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::sleep,
+};
+
+use super::Nodes;
+use crate::{
+    connect::Sessions,
+    fault::Fault,
+    settings::millis,
+    value::{array, items, text},
+};
+
+/// How many messages Redis keeps.
+const KEPT: usize = 20_000;
+
+/// How many tags one message holds at most, and how many bytes of them.
+const TAGS: usize = 1_000;
+const BYTES: usize = 64 * 1024;
+
+/// How many messages are read at once.
+const PAGE: usize = 100;
+
+/// How long it waits before it tells again what Redis has not taken.
+const PAUSE: Duration = Duration::from_millis(100);
+
+static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("revoke.lua")));
+
+/// A message: what the clock of Redis showed at least when it was written, if that is known, and revocations, each with its tag and
+/// how many milliseconds before that it was.
+type Message = (Option<u64>, Vec<(String, u64)>);
+
+/// How long a message may be on its way.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
+
+/// What is revoked, here and elsewhere.
+#[derive(Debug)]
+pub(crate) struct Revocations {
+    pub(crate) channel: String,
+    waiting: Mutex<VecDeque<Waiting>>,
+    pushed: Notify,
+    place: Mutex<Place>,
+}
+
+/// A revocation of this node that Redis does not have yet.
+#[derive(Debug)]
+struct Waiting {
+    tag: String,
+    since: Instant,
+    reply: Option<oneshot::Sender<()>>,
+}
+
+/// Up to where messages have been read.
+#[derive(Debug)]
+struct Place {
+    at: Option<MessageId>,
+    clock: Option<Clock>,
+    /// Whatever comes now was not there yet at this time.
+    listening: Instant,
+}
+
+/// The clock of Redis: it showed so many milliseconds some time between two times of this node.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    after: Instant,
+    before: Instant,
+    millis: u64,
+}
+
+impl Clock {
+    /// What it shows now at least.
+    fn at_least(&self) -> u64 {
+        self.millis + millis(self.before.elapsed())
+    }
+
+    /// What it shows now at most.
+    fn at_most(&self) -> u64 {
+        self.millis + millis(self.after.elapsed()) + 2
+    }
+}
+
+/// Milliseconds and a count.
+type MessageId = (u64, u64);
+
+impl Revocations {
+    pub(super) fn new(channel: String) -> Self {
+        Self {
+            channel,
+            waiting: Mutex::default(),
+            pushed: Notify::new(),
+            place: Mutex::new(Place {
+                at: None,
+                clock: None,
+                listening: Instant::now(),
+            }),
+        }
+    }
+
+    /// Revokes a tag elsewhere. What this returns completes when Redis has it.
+    pub(super) fn push(&self, tag: &str) -> oneshot::Receiver<()> {
+        let (reply, told) = oneshot::channel();
+        self.waiting().push_back(Waiting {
+            tag: tag.to_owned(),
+            since: Instant::now(),
+            reply: Some(reply),
+        });
+        self.pushed.notify_one();
+        told
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+        // No code that could panic runs under this lock.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self) -> MutexGuard<'_, Place> {
+        // No code that could panic runs under this lock.
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The heartbeat that was sent at this time has been answered, with the clock of Redis.
+    pub(crate) fn heard(&self, sent: Instant, clock: Option<u64>) {
+        let mut place = self.place();
+        place.listening = sent;
+        place.clock = clock.map(|millis| Clock {
+            after: sent,
+            before: Instant::now(),
+            millis,
+        });
+    }
+
+    /// Reads what was revoked while nobody listened, to its end. To be called before any topic is read.
+    pub(crate) async fn begin(nodes: &Nodes, connection: &mut MultiplexedConnection) -> Result<(), Fault> {
+        let this = &nodes.revocations;
+        let known = this.place().at;
+        let newest = this.newest(connection).await?;
+        match (known, newest) {
+            (None, Some(newest)) => this.place().at = Some(newest),
+            // Something whose loss can be seen.
+            (None, None) => this.place().at = Some(nodes.mark(connection, "begin").await?),
+            (Some(at), _) if this.exists(connection, at).await? => {
+                this.read_to_end(nodes, connection).await?;
+            }
+            (Some(_), _) => {
+                // Lost, perhaps with newer ones, which others have not missed.
+                nodes.announce([ClusterMessage::RevokedUnknown]);
+                this.place().at = Some(nodes.mark(connection, "lost").await?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_to_end(&self, nodes: &Nodes, connection: &mut MultiplexedConnection) -> Result<(), Fault> {
+        loop {
+            let Some(at) = self.place().at else { return Ok(()) };
+            let mut call = redis::cmd("XRANGE");
+            call.arg(&self.channel)
+                .arg(format!("({}-{}", at.0, at.1))
+                .arg("+");
+            let page: Value = call.arg("COUNT").arg(PAGE).query_async(connection).await?;
+            let page = items(page)?;
+            let is_last = page.len() < PAGE;
+            for entry in page {
+                let [id, fields] = array(entry)?;
+                let Some(id) = parse_id(&text(id)?) else { continue };
+                let messages = match array::<6>(fields).ok().and_then(|[_, node, _, kind, _, what]| {
+                    Some((text(node).ok()?, text(kind).ok()?, text(what).ok()?))
+                }) {
+                    Some((node, kind, what)) if node != nodes.name => self.parse(id, &kind, &what),
+                    _ => Vec::new(),
+                };
+                self.place().at = Some(id);
+                nodes.announce(messages);
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes a notice: the message's id, the id before it, the node, the kind, a line feed, the message. Returns what it says, or
+    /// `None` if something before it was not heard.
+    pub(crate) fn receive(&self, this: &str, notice: &[u8]) -> Option<Vec<ClusterMessage>> {
+        let words = std::str::from_utf8(notice).ok().and_then(|text| {
+            let (head, what) = text.split_once('\n')?;
+            let mut words = head.split(' ');
+            let (id, previous) = (parse_id(words.next()?)?, parse_id(words.next()?)?);
+            Some((id, previous, words.next()?, words.next()?, what))
+        });
+        let Some((id, previous, node, kind, what)) = words else {
+            return Some(Vec::new());
+        };
+        let mut place = self.place();
+        match place.at {
+            // It is read when the session begins.
+            None => return Some(Vec::new()),
+            Some(at) if id <= at => return Some(Vec::new()),
+            Some(at) if previous > at => return None,
+            Some(_) => place.at = Some(id),
+        }
+        drop(place);
+        Some(if node == this {
+            Vec::new()
+        } else {
+            self.parse(id, kind, what)
+        })
+    }
+
+    fn parse(&self, id: MessageId, kind: &str, what: &str) -> Vec<ClusterMessage> {
+        match kind {
+            "revoked" => {
+                let Ok((written, told)) = serde_json::from_str::<Message>(what) else {
+                    return Vec::new();
+                };
+                let age = self.age_of(id, written);
+                told.into_iter()
+                    .map(|(tag, ago)| ClusterMessage::Revoked {
+                        tag,
+                        within: age.saturating_add(Duration::from_millis(ago)),
+                    })
+                    .collect()
+            }
+            "lost" => vec![ClusterMessage::RevokedUnknown],
+            _ => Vec::new(),
+        }
+    }
+
+    /// How long ago a message was written, at most.
+    fn age_of(&self, (appended, _): MessageId, written: Option<u64>) -> Duration {
+        let place = self.place();
+        match (place.clock, written) {
+            (Some(clock), Some(written)) => Duration::from_millis(clock.at_most().saturating_sub(written)),
+            (Some(clock), None) => {
+                ON_ITS_WAY + Duration::from_millis(clock.at_most().saturating_sub(appended))
+            }
+            (None, _) => ON_ITS_WAY + place.listening.elapsed(),
+        }
+    }
+
+    async fn newest(&self, connection: &mut MultiplexedConnection) -> Result<Option<MessageId>, Fault> {
+        let mut call = redis::cmd("XREVRANGE");
+        call.arg(&self.channel).arg("+").arg("-").arg("COUNT").arg(1);
+        let newest: Value = call.query_async(connection).await?;
+        let Some(entry) = items(newest)?.pop() else {
+            return Ok(None);
+        };
+        let [id, _] = array(entry)?;
+        Ok(parse_id(&text(id)?))
+    }
+
+    async fn exists(&self, connection: &mut MultiplexedConnection, id: MessageId) -> Result<bool, Fault> {
+        let id = format!("{}-{}", id.0, id.1);
+        let mut call = redis::cmd("XRANGE");
+        call.arg(&self.channel).arg(&id).arg(&id);
+        let found: Value = call.query_async(connection).await?;
+        Ok(!items(found)?.is_empty())
+    }
+
+    /// What goes out with the next message: how many revocations, and the message.
+    fn next(&self) -> (usize, String) {
+        let written = self.place().clock.map(|clock| clock.at_least());
+        let waiting = self.waiting();
+        let mut bytes = 0;
+        let told: Vec<_> = waiting
+            .iter()
+            .take(TAGS)
+            .take_while(|next| {
+                let fits = bytes == 0 || bytes + next.tag.len() <= BYTES;
+                bytes += next.tag.len().max(1);
+                fits
+            })
+            // Rounded up: rather too long ago than too short.
+            .map(|next| (next.tag.clone(), millis(next.since.elapsed()) + 1))
+            .collect();
+        let message: Message = (written, told);
+        (
+            message.1.len(),
+            serde_json::to_string(&message).unwrap_or_default(),
+        )
+    }
+
+    /// Tells the others what was revoked, in order, until Redis has it. Does not end.
+    pub(crate) async fn run(nodes: Arc<Nodes>, sessions: Rc<Sessions>) {
+        let this = &nodes.revocations;
+        loop {
+            if this.waiting().is_empty() {
+                this.pushed.notified().await;
+                continue;
+            }
+            let session = sessions.wait().await;
+            let (count, message) = this.next();
+            match nodes
+                .tell(&mut session.publishing.clone(), "revoked", &message)
+                .await
+            {
+                Ok(_) => {
+                    let told: Vec<_> = this.waiting().drain(..count).collect();
+                    for reply in told.into_iter().filter_map(|told| told.reply) {
+                        // Nobody may wait for it.
+                        let _ = reply.send(());
+                    }
+                }
+                Err(fault) => {
+                    tracing::warn!(target: "sse_actix", %fault, "the other nodes are not told yet what was revoked");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+impl Nodes {
+    /// Appends a message that says of no tag that it was revoked.
+    async fn mark(&self, connection: &mut MultiplexedConnection, kind: &str) -> Result<MessageId, Fault> {
+        let id = self.tell(connection, kind, "").await?;
+        parse_id(&id).ok_or(Fault::Unexpected)
+    }
+
+    async fn tell(
+        &self,
+        connection: &mut MultiplexedConnection,
+        kind: &str,
+        message: &str,
+    ) -> Result<String, Fault> {
+        let mut call = SCRIPT.key(&self.revocations.channel);
+        call.arg(KEPT).arg(&self.name).arg(kind).arg(message);
+        Ok(text(call.invoke_async(connection).await?)?)
+    }
+}
+
+fn parse_id(text: &str) -> Option<MessageId> {
+    let (millis, count) = text.split_once('-')?;
+    Some((millis.parse().ok()?, count.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_heard_is_noticed() {
+        let revocations = Revocations::new("sse:revoked".to_owned());
+        let hear = |notice: &str| revocations.receive("me", notice.as_bytes());
+        assert_eq!(
+            hear("5-0 4-0 you revoked\n[7,[[\"a\",1]]]"),
+            Some(Vec::new()),
+            "not begun"
+        );
+        revocations.place().at = Some((5, 0));
+        let tags = |messages: Option<Vec<ClusterMessage>>| -> Option<Vec<String>> {
+            let tag = |message| match message {
+                ClusterMessage::Revoked { tag, .. } => tag,
+                other => format!("{other:?}"),
+            };
+            Some(messages?.into_iter().map(tag).collect())
+        };
+        let [a, none] = [vec!["a".to_owned()], Vec::new()];
+        assert_eq!(tags(hear("6-0 5-0 you revoked\n[7,[[\"a\",1]]]")), Some(a));
+        assert_eq!(
+            tags(hear("6-0 5-0 you revoked\n[7,[[\"a\",1]]]")),
+            Some(none.clone()),
+            "known"
+        );
+        assert_eq!(
+            tags(hear("7-0 6-0 me revoked\n[7,[[\"a\",1]]]")),
+            Some(none.clone()),
+            "its own"
+        );
+        assert_eq!(tags(hear("nonsense")), Some(none));
+        assert_eq!(
+            tags(hear("9-0 8-0 you revoked\n[7,[[\"a\",1]]]")),
+            None,
+            "8-0 is missing"
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! What can be set.
+
+use std::time::Duration;
+
+use sse_actix_core::Retention;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Where Redis is, without user and password.
+    pub(crate) address: String,
+    pub(crate) prefix: String,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) response_timeout: Duration,
+    pub(crate) publish_wait: Duration,
+    pub(crate) max_pending: usize,
+    pub(crate) max_pending_bytes: usize,
+    pub(crate) topic_ttl: Duration,
+    pub(crate) check_interval: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            address: String::new(),
+            prefix: "sse".to_owned(),
+            connect_timeout: Duration::from_secs(2),
+            response_timeout: Duration::from_secs(2),
+            publish_wait: Duration::ZERO,
+            max_pending: 10_000,
+            max_pending_bytes: 64 * 1024 * 1024,
+            topic_ttl: Duration::from_secs(7 * 24 * 3_600),
+            check_interval: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The longest time that Redis is told, about 35 years: the scripts reckon with it.
+const LONGEST: u64 = 1 << 40;
+
+impl Settings {
+    /// After how many milliseconds without an event a topic is forgotten.
+    pub(crate) fn topic_ttl(&self, retention: &Retention) -> u64 {
+        millis(self.topic_ttl.max(retention.age()))
+    }
+}
+
+/// Milliseconds, as Redis is told them.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).map_or(LONGEST, |millis| millis.min(LONGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_time_may_be_set() {
+        assert_eq!(millis(Duration::from_secs(2)), 2_000);
+        assert_eq!(millis(Duration::MAX), 1 << 40);
+    }
+}

@@ -1,0 +1,245 @@
+//! What the log's thread shares with everybody else.
+
+use std::{
+    error::Error,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use sse_actix_core::{
+    AppendError, Appended, Batch, Limit, LogError, LogHealth, Record, Retention, Start, TopicName,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    fault::{Fault, FaultLog},
+    keys::Keys,
+    nodes::Nodes,
+    settings::Settings,
+    topic::{Topic, Topics},
+};
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) topics: Topics,
+    pub(crate) nodes: Arc<Nodes>,
+    pub(crate) health: Health,
+    pub(crate) receiving: Receiving,
+    pub(crate) faults: FaultLog,
+    pending: AtomicUsize,
+    pending_bytes: AtomicUsize,
+}
+
+/// What the thread is asked to do.
+pub(crate) enum Command {
+    Append(Append),
+    Read(Read),
+}
+
+/// What the thread is to look at, because of something that a connection has brought.
+pub(crate) enum Nudge {
+    /// A topic has something to be done.
+    Work(Arc<Topic>),
+    /// Redis has closed the connection of this session on which notices come.
+    Disconnected(u64),
+    /// Something was revoked that was not heard in this session.
+    RevocationsMissed(u64),
+}
+
+pub(crate) type Nudges = mpsc::UnboundedSender<Nudge>;
+
+pub(crate) struct Append {
+    pub(crate) topic: TopicName,
+    pub(crate) record: Record,
+    pub(crate) retention: Retention,
+    pub(crate) place: Pending,
+    pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+pub(crate) struct Read {
+    pub(crate) topic: Arc<Topic>,
+    pub(crate) start: Start,
+    pub(crate) limit: Limit,
+    pub(crate) now: SystemTime,
+    pub(crate) reply: oneshot::Sender<Result<Batch, LogError>>,
+}
+
+/// The place of an append among those that are on their way, given back when dropped.
+pub(crate) struct Pending {
+    shared: Arc<Shared>,
+    bytes: usize,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.shared.pending.fetch_sub(1, Ordering::Relaxed);
+        self.shared.pending_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let keys = Arc::new(Keys::new(&settings.prefix));
+        Self {
+            nodes: Arc::new(Nodes::new(&keys)),
+            topics: Topics::new(Arc::clone(&keys)),
+            keys,
+            settings,
+            health: Health::default(),
+            receiving: Receiving::default(),
+            faults: FaultLog::default(),
+            pending: AtomicUsize::new(0),
+            pending_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    /// A place for an append, if there is one.
+    pub(crate) fn place(self: &Arc<Self>, bytes: usize) -> Result<Pending, Busy> {
+        let place = Pending {
+            shared: Arc::clone(self),
+            bytes,
+        };
+        let others = self.pending.fetch_add(1, Ordering::Relaxed);
+        let other_bytes = self.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let full = others >= self.settings.max_pending
+            || others > 0 && other_bytes.saturating_add(bytes) > self.settings.max_pending_bytes;
+        if full { Err(Busy) } else { Ok(place) }
+    }
+
+    pub(crate) fn health(&self) -> LogHealth {
+        let health = LogHealth::new(
+            self.health.hears.load(Ordering::Relaxed),
+            self.health.interruptions.load(Ordering::Relaxed),
+            self.pending.load(Ordering::Relaxed),
+        );
+        health.accepting(self.health.refusal().is_none())
+    }
+
+    pub(crate) fn absent(&self) -> Fault {
+        Fault::Absent(self.settings.address.clone())
+    }
+
+    /// This node does not hear what is published any more.
+    pub(crate) fn lost(&self, why: &Fault) {
+        if self.health.hears.swap(false, Ordering::Relaxed) {
+            self.health.interruptions.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(
+                target: "sse_actix", redis = %self.settings.address, why = %why,
+                "Redis is out of reach; streams stay open, and nothing is published"
+            );
+        } else if let Some(times) = self.faults.count("connect") {
+            tracing::debug!(target: "sse_actix", fault = %why, times, "Redis does not answer");
+        }
+    }
+
+    /// This node has heard itself.
+    pub(crate) fn found(&self) {
+        if !self.health.hears.swap(true, Ordering::Relaxed)
+            && self.health.interruptions.load(Ordering::Relaxed) > 0
+        {
+            tracing::info!(
+                target: "sse_actix", redis = %self.settings.address,
+                "Redis is back; topics are read on from where they were"
+            );
+        }
+    }
+
+    /// Redis takes events, or refuses all of them for this reason.
+    pub(crate) fn takes_events(&self, refusal: Option<&str>) {
+        let mut known = self.health.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        match (known.as_deref(), refusal) {
+            (None, Some(why)) => tracing::warn!(
+                target: "sse_actix", redis = %self.settings.address, why,
+                "Redis takes no events; topics are read on"
+            ),
+            (Some(_), None) => tracing::info!(
+                target: "sse_actix", redis = %self.settings.address, "Redis takes events again"
+            ),
+            _ => {}
+        }
+        *known = refusal.map(str::to_owned);
+    }
+}
+
+/// Whether this node hears what is published, and whether Redis takes events.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    hears: AtomicBool,
+    refusal: Mutex<Option<String>>,
+    interruptions: AtomicU64,
+}
+
+impl Health {
+    fn refusal(&self) -> Option<String> {
+        self.refusal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// Which session's notices are taken, and when it has heard itself.
+#[derive(Debug)]
+pub(crate) struct Receiving {
+    session: AtomicU64,
+    heard: Mutex<(u64, Instant)>,
+}
+
+impl Default for Receiving {
+    fn default() -> Self {
+        Self {
+            session: AtomicU64::new(0),
+            heard: Mutex::new((0, Instant::now())),
+        }
+    }
+}
+
+impl Receiving {
+    fn lock(&self) -> MutexGuard<'_, (u64, Instant)> {
+        // No code that could panic runs under this lock.
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on, this session's notices are taken, and of no other.
+    pub(crate) fn begin(&self, session: u64) {
+        self.session.store(session, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_current(&self, session: u64) -> bool {
+        self.session.load(Ordering::Relaxed) == session
+    }
+
+    /// The heartbeat of this session has arrived.
+    pub(crate) fn hear(&self, session: u64) {
+        *self.lock() = (session, Instant::now());
+    }
+
+    pub(crate) fn has_heard(&self, session: u64) -> bool {
+        self.lock().0 == session
+    }
+
+    /// For how long no heartbeat has arrived.
+    pub(crate) fn silence(&self) -> Duration {
+        self.lock().1.elapsed()
+    }
+}
+
+/// As many appends as there may be are on their way.
+#[derive(Debug)]
+pub(crate) struct Busy;
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "as much is on its way to Redis as may be at once; publish slower, or raise `max_pending`",
+        )
+    }
+}
+
+impl Error for Busy {}

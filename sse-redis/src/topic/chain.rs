@@ -1,0 +1,109 @@
+use std::{collections::VecDeque, sync::Arc};
+
+use sse_actix_core::{Entry, TopicName};
+
+use super::{Earlier, entries_of};
+use crate::entry::{Content, EntryId, NONE, Stored};
+
+/// What a stream has before an event, read backwards. Each entry must be the one that the next says it follows.
+#[derive(Debug)]
+pub(super) struct Chain {
+    /// The sequence up to which it reads.
+    until: u64,
+    /// The entry that comes next, and the sequence of its last event.
+    expected: (EntryId, u64),
+    life: u64,
+    entries: VecDeque<Arc<Entry>>,
+    bytes: usize,
+    /// Lives that it has come through, the newest first.
+    earlier: Vec<Earlier>,
+    /// It has reached the stream's first entry.
+    begins: bool,
+    is_over: bool,
+}
+
+/// What a finished chain has found.
+pub(super) struct Found {
+    pub(super) entries: Vec<Arc<Entry>>,
+    /// The sequence after which they begin.
+    pub(super) evicted: u64,
+    pub(super) earlier: Vec<Earlier>,
+    pub(super) begins: bool,
+}
+
+impl Chain {
+    /// Before the event after `until`, in a stream whose life is this.
+    pub(super) fn new(until: u64, life: u64) -> Self {
+        Self {
+            until,
+            expected: (EntryId::of(until), until),
+            life,
+            entries: VecDeque::new(),
+            bytes: 0,
+            earlier: Vec::new(),
+            begins: until == 0,
+            is_over: until == 0,
+        }
+    }
+
+    /// Whether it goes on backwards from an event after this sequence.
+    pub(super) fn joins(&self, evicted: u64) -> bool {
+        self.until == evicted
+    }
+
+    /// Which entry to read next, backwards.
+    pub(super) fn next(&self) -> EntryId {
+        self.expected.0
+    }
+
+    /// Takes an older entry, until it has so many events or bytes.
+    pub(super) fn push(&mut self, stored: Stored, topic: &TopicName, events: usize, bytes: usize) {
+        let header = match &stored.content {
+            Content::Foreign => return,
+            Content::Events(header, _) if stored.id == self.expected.0 => *header,
+            _ => return self.end(),
+        };
+        if self.is_over {
+            return;
+        }
+        let last = header.last(stored.id);
+        if last != self.expected.1 && header.events > 0 {
+            return self.end();
+        }
+        if header.life != self.life {
+            self.earlier.push(Earlier {
+                life: header.life,
+                ends: last,
+            });
+            self.life = header.life;
+        }
+        if header.events == 0 && header.previous == NONE {
+            return self.end();
+        }
+        self.bytes += stored.bytes;
+        for entry in entries_of(topic, stored).into_iter().rev() {
+            self.entries.push_front(entry);
+        }
+        self.expected = (header.previous, header.previous_last);
+        self.begins = header.previous == NONE && header.events > 0;
+        self.is_over = self.begins || self.entries.len() >= events || self.bytes >= bytes;
+    }
+
+    /// There is nothing more.
+    pub(super) fn end(&mut self) {
+        self.is_over = true;
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    pub(super) fn finish(self) -> Found {
+        Found {
+            entries: self.entries.into(),
+            evicted: self.expected.1,
+            earlier: self.earlier,
+            begins: self.begins,
+        }
+    }
+}

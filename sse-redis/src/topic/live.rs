@@ -1,0 +1,231 @@
+use std::{collections::VecDeque, time::SystemTime};
+
+use sse_actix_core::{Epoch, Keep, Retention, Ring, TopicName};
+
+use super::{Earlier, entries_of};
+use crate::entry::{Content, EntryId, Header, NONE, Stored};
+
+/// How many earlier lives are remembered.
+const LIVES: usize = 16;
+
+/// The life of a topic to which nobody has published.
+pub(super) const UNBORN: u64 = 0;
+
+/// A topic that is followed: what the node knows of its stream.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) life: u64,
+    pub(super) ring: Ring,
+    /// The newest entry that is known.
+    pub(super) head: EntryId,
+    /// Everything up to here has been read, entries of others included.
+    pub(super) passed: EntryId,
+    /// The newest entry that Redis is known to have.
+    pub(super) target: EntryId,
+    /// The ring begins where the stream, or the retention, does.
+    pub(super) complete: bool,
+    /// The ring, or what retention has taken from it, began with the stream's first entry.
+    pub(super) begins: bool,
+    /// Lives that this one has continued, the newest first.
+    pub(super) earlier: Vec<Earlier>,
+    /// The newest events of this life were lost, and it went on.
+    pub(super) is_rolled_back: bool,
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It is part of what is known.
+    Taken,
+    /// It was known, or is none of ours.
+    Passed,
+    /// Something between it and the head is not known yet.
+    Hole,
+    /// What is missing can only be read again as a whole.
+    LookAgain,
+}
+
+impl Live {
+    /// A topic to which nobody has published, as of this time.
+    pub(super) fn unborn(name: &TopicName, keep: Keep, millis: u64) -> Self {
+        let epoch = Epoch::new(name, UNBORN);
+        Self {
+            life: UNBORN,
+            ring: Ring::new(epoch, keep, time_of_unborn(millis), false),
+            head: NONE,
+            passed: NONE,
+            target: NONE,
+            complete: true,
+            begins: false,
+            earlier: Vec::new(),
+            is_rolled_back: false,
+        }
+    }
+
+    /// A topic whose newest entry is this.
+    pub(super) fn at(name: &TopicName, keep: Keep, id: EntryId, header: &Header) -> Self {
+        let last = header.last(id);
+        Self {
+            life: header.life,
+            ring: Ring::new(Epoch::new(name, header.life), keep, last, false),
+            head: id,
+            passed: id,
+            target: id,
+            complete: false,
+            begins: false,
+            earlier: Vec::new(),
+            is_rolled_back: false,
+        }
+    }
+
+    /// Takes an entry. `in_order` says that nothing is between it and what was read before.
+    pub(super) fn take(
+        &mut self,
+        name: &TopicName,
+        retention: &Retention,
+        stored: Stored,
+        in_order: bool,
+    ) -> Step {
+        if in_order {
+            self.passed = self.passed.max(stored.id);
+        }
+        let keyed = retention.keeps() == Keep::LatestPerKey;
+        let Some(header) = stored.header() else {
+            if matches!(stored.content, Content::Foreign) || stored.id <= self.head {
+                return Step::Passed;
+            }
+            // Nobody knows what a later version means by it, so whatever it holds is missed.
+            self.restart(name, retention.keeps(), self.life, stored.id.last(usize::MAX));
+            self.moves_to(stored.id);
+            return Step::Taken;
+        };
+        let is_known_life =
+            header.life == self.life || self.earlier.iter().any(|earlier| earlier.life == header.life);
+        if is_known_life && stored.id <= self.head {
+            return Step::Passed;
+        }
+        let begins = header.previous == NONE && header.events > 0;
+        if header.previous > self.head {
+            if !in_order {
+                return Step::Hole;
+            }
+            if keyed {
+                return Step::LookAgain;
+            }
+            // What was in between is gone. Whether another life has continued this one is not known either.
+            if header.life != self.life {
+                self.earlier.clear();
+            }
+            self.restart(name, retention.keeps(), header.life, header.previous_last);
+        } else if header.previous < self.head {
+            // What came after that is lost.
+            self.is_rolled_back = header.life == self.life;
+            if keyed && header.previous != NONE {
+                self.go_back_to(&header);
+                self.restart(name, retention.keeps(), header.life, header.previous_last);
+                self.moves_to(stored.id);
+                return Step::LookAgain;
+            }
+            self.go_back_to(&header);
+            let evicted = match header.events {
+                0 => stored.last(),
+                _ => header.previous_last,
+            };
+            self.restart(name, retention.keeps(), header.life, evicted);
+        } else if self.life == UNBORN {
+            self.restart(name, retention.keeps(), header.life, 0);
+            self.complete = true;
+        } else if header.life != self.life {
+            self.earlier.insert(
+                0,
+                Earlier {
+                    life: self.life,
+                    ends: self.ring.span().head,
+                },
+            );
+            self.earlier.truncate(LIVES);
+            self.life = header.life;
+            self.ring.continue_as(Epoch::new(name, header.life));
+        }
+        self.begins |= begins;
+        let (id, last) = (stored.id, stored.last());
+        match stored.content {
+            Content::Events(..) => {
+                for entry in entries_of(name, stored) {
+                    self.ring.push(entry);
+                }
+                self.ring.advance(last);
+            }
+            Content::Unreadable(_) | Content::Newer(_) | Content::Foreign => {
+                if keyed {
+                    return Step::LookAgain;
+                }
+                self.restart(name, retention.keeps(), header.life, last);
+            }
+        }
+        self.ring.trim(retention, SystemTime::now());
+        self.moves_to(id);
+        Step::Taken
+    }
+
+    /// Takes what came early and follows now.
+    pub(super) fn take_early(
+        &mut self,
+        name: &TopicName,
+        retention: &Retention,
+        early: &mut VecDeque<Stored>,
+    ) -> Step {
+        while let Some(stored) = early.pop_front() {
+            match self.take(name, retention, stored.clone(), false) {
+                Step::Taken | Step::Passed => {}
+                Step::Hole => {
+                    early.push_front(stored);
+                    return Step::Hole;
+                }
+                Step::LookAgain => {
+                    early.clear();
+                    return Step::LookAgain;
+                }
+            }
+        }
+        Step::Taken
+    }
+
+    fn moves_to(&mut self, id: EntryId) {
+        self.head = id;
+        self.passed = self.passed.max(id);
+        self.target = self.target.max(id);
+    }
+
+    /// Forgets the events, and goes on after this sequence.
+    fn restart(&mut self, name: &TopicName, keep: Keep, life: u64, evicted: u64) {
+        self.life = life;
+        self.ring = Ring::new(Epoch::new(name, life), keep, evicted, false);
+        self.complete = keep == Keep::Every;
+        self.begins = false;
+    }
+
+    /// The stream has lost what came after the entry that this one follows: the lives before end there.
+    fn go_back_to(&mut self, header: &Header) {
+        let (life, ends) = (self.life, header.previous_last);
+        if header.previous == NONE {
+            self.earlier.clear();
+        } else {
+            self.earlier.retain(|earlier| earlier.ends <= ends);
+            if life != header.life {
+                self.earlier.insert(0, Earlier { life, ends });
+            }
+        }
+        self.target = header.previous;
+        self.passed = header.previous;
+    }
+}
+
+/// How many milliseconds early the position of a topic without events is.
+pub(super) const EARLY: u64 = 60_000;
+
+/// The sequence of a position before a topic's first event: it says when that was, [`EARLY`], so that it is less than
+/// any event's, whatever the clocks show.
+pub(super) fn time_of_unborn(millis: u64) -> u64 {
+    EntryId::at(millis.saturating_sub(EARLY)).sequence(0)
+}

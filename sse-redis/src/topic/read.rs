@@ -1,0 +1,183 @@
+//! Reading what is known here, and saying what is missing.
+
+use std::time::{Instant, SystemTime};
+
+use sse_actix_core::{Batch, Epoch, Keep, Limit, Position, Resume, Start, TopicName};
+
+use super::{
+    State, Topic,
+    live::{EARLY, Live, UNBORN},
+};
+use crate::entry::EntryId;
+
+/// What a position is here.
+enum Place {
+    /// After this sequence.
+    At(u64),
+    /// It was lost, with what came after this sequence.
+    Lost(u64),
+    /// What is older has to be read before it can be said.
+    NeedsHistory,
+    /// It may be that others know more.
+    NeedsLook,
+    /// Redis has to be asked whether it has this event.
+    NeedsProof(u64),
+    /// It was lost, or never was.
+    Unknown,
+}
+
+impl Live {
+    /// The sequence of a position, if it can be told without asking.
+    pub(super) fn known_sequence(&self, name: &TopicName, position: Position) -> Option<u64> {
+        let span = self.ring.span();
+        if position.epoch == span.epoch {
+            return Some(position.sequence);
+        }
+        let earlier = self
+            .earlier
+            .iter()
+            .find(|earlier| Epoch::new(name, earlier.life) == position.epoch)?;
+        (position.sequence <= earlier.ends).then_some(position.sequence)
+    }
+
+    fn place(&self, name: &TopicName, keep: Keep, position: Position, ttl_millis: u64) -> Place {
+        let span = self.ring.span();
+        if position.epoch == Epoch::new(name, UNBORN) {
+            return self.place_of_unborn(keep, position, ttl_millis);
+        }
+        let Some(sequence) = self.known_sequence(name, position) else {
+            let mut earlier = self.earlier.iter();
+            let ended = earlier.find(|earlier| Epoch::new(name, earlier.life) == position.epoch);
+            return match (ended, self.complete) {
+                (Some(ended), _) => Place::Lost(ended.ends),
+                (None, false) if keep == Keep::Every => Place::NeedsHistory,
+                (None, _) => Place::NeedsLook,
+            };
+        };
+        if sequence > span.head {
+            return Place::NeedsLook;
+        }
+        let is_known = sequence <= span.last_deleted || sequence == span.head || self.ring.contains(sequence);
+        match keep {
+            _ if is_known && keep == Keep::Every => Place::At(sequence),
+            // It was never here, so what came around it is not known.
+            Keep::Every => Place::Unknown,
+            Keep::LatestPerKey if is_known && sequence > span.last_deleted => Place::At(sequence),
+            Keep::LatestPerKey => Place::NeedsProof(sequence),
+        }
+    }
+
+    /// Where a reader is that was here before the topic's first event.
+    fn place_of_unborn(&self, keep: Keep, position: Position, ttl_millis: u64) -> Place {
+        let span = self.ring.span();
+        if self.life == UNBORN {
+            return Place::At(span.head);
+        }
+        if keep == Keep::LatestPerKey {
+            return Place::At(span.last_deleted);
+        }
+        if !self.complete {
+            return Place::NeedsHistory;
+        }
+        if !self.begins {
+            return Place::Unknown;
+        }
+        // In so long a time, there may have been another life that has ended.
+        let is_old = self.ring.first_sequence().is_some_and(|first| {
+            let position = EntryId::of(position.sequence).millis();
+            position.saturating_add(EARLY).saturating_add(ttl_millis) < EntryId::of(first).millis()
+        });
+        if is_old { Place::Unknown } else { Place::At(0) }
+    }
+}
+
+impl Topic {
+    /// Reads, if what is here is enough; else says what is wanted. `ticket` is the look at Redis that this read
+    /// waits for.
+    pub(crate) fn read(
+        &self,
+        start: Start,
+        limit: Limit,
+        now: SystemTime,
+        ttl_millis: u64,
+        ticket: &mut Option<u64>,
+    ) -> Option<Batch> {
+        let mut state = self.state();
+        state.touched = Instant::now();
+        let State {
+            retention,
+            live,
+            wants,
+            ..
+        } = &mut *state;
+        let Some(live) = live else {
+            wants.asked = wants.asked.max(wants.begun + 1);
+            return None;
+        };
+        live.ring.trim(retention, now);
+        if live.target > live.head {
+            return None;
+        }
+        let span = live.ring.span();
+        let at = |sequence| {
+            Start::After(Position {
+                epoch: span.epoch,
+                sequence,
+            })
+        };
+        let mut was_lost = false;
+        let start = match start {
+            Start::After(position) => {
+                match live.place(&self.name, retention.keeps(), position, ttl_millis) {
+                    Place::At(sequence) => at(sequence),
+                    // It has all that was not lost.
+                    Place::Lost(ends) if ends >= span.last_deleted && retention.keeps() == Keep::Every => {
+                        was_lost = true;
+                        at(ends)
+                    }
+                    Place::Lost(_) | Place::Unknown => Start::Unknown,
+                    Place::NeedsHistory => {
+                        wants.history = true;
+                        return None;
+                    }
+                    Place::NeedsLook => {
+                        // Another node may know more by now.
+                        let ticket = ticket.get_or_insert(wants.begun + 1);
+                        if wants.done < *ticket {
+                            wants.asked = wants.asked.max(*ticket);
+                            return None;
+                        }
+                        Start::Unknown
+                    }
+                    Place::NeedsProof(sequence) => match wants.verified.get(&sequence) {
+                        Some(Some(true)) => at(sequence),
+                        Some(Some(false)) => Start::Unknown,
+                        other => {
+                            if other.is_none() {
+                                wants.verified.insert(sequence, None);
+                            }
+                            return None;
+                        }
+                    },
+                }
+            }
+            other => other,
+        };
+        let enough = live.complete
+            || match start {
+                Start::Head => true,
+                Start::Last(events) => live.ring.len() >= events,
+                Start::After(position) => position.sequence >= span.last_deleted,
+                Start::Oldest | Start::Unknown => false,
+            };
+        if !enough {
+            wants.history = true;
+            return None;
+        }
+        let mut batch = live.ring.read(start, limit);
+        if was_lost {
+            batch.resume = Resume::Unknown;
+        }
+        Some(batch)
+    }
+}

@@ -1,0 +1,385 @@
+//! What Redis is to be asked for a topic, and what its answers change.
+
+use sse_actix_core::{Epoch, Keep, Ring};
+
+use super::{
+    Chain, Live, State, Topic, Wants, entry_of,
+    live::{Step, UNBORN, time_of_unborn},
+    note_fault, now_millis,
+};
+use crate::entry::{EntryId, Latest, NONE, Stored};
+
+/// How many ids of a keyed topic are remembered as proven.
+const MAX_VERIFIED: usize = 4_096;
+
+/// Which kinds of jobs a topic has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// Short ones: see [`HeadJob`].
+    pub(crate) head: bool,
+    /// Long ones: see [`PageJob`].
+    pub(crate) page: bool,
+}
+
+/// A job whose answer is short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HeadJob {
+    /// Look which entry is the newest; of a keyed topic, read the newest event of each key with it.
+    Look { latest: bool },
+    /// Begin another life, if the present one is still this.
+    Renew { life: u64 },
+    /// Look whether Redis has these events.
+    Verify { sequences: Vec<u64> },
+}
+
+/// A job that reads a part of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PageJob {
+    /// Read on after this entry.
+    Forward { after: EntryId },
+    /// Read back, beginning with this entry.
+    Back { from: EntryId },
+}
+
+impl State {
+    pub(super) fn needs(&self) -> Needs {
+        let is_hole = self.live.as_ref().is_some_and(|live| live.target > live.head);
+        let looks = self.wants.asked > self.wants.begun
+            || self.wants.renewal.is_some()
+            || self.wants.verified.values().any(Option::is_none);
+        Needs {
+            head: looks && (self.following.is_subscribed || self.live.is_some()),
+            page: is_hole || self.wants.history && self.live.is_some(),
+        }
+    }
+
+    fn quota(&self, live: &Live) -> (usize, usize) {
+        (
+            self.retention.events().saturating_sub(live.ring.len()),
+            self.retention.bytes().saturating_sub(live.ring.bytes()),
+        )
+    }
+}
+
+impl Topic {
+    pub(crate) fn needs(&self) -> Needs {
+        self.state().needs()
+    }
+
+    /// Asks for a look at the head: where the stream is may have changed without a notice.
+    pub(crate) fn ask(&self) {
+        let wants = &mut self.state().wants;
+        wants.asked = wants.asked.max(wants.begun + 1);
+    }
+
+    /// Redis has this entry, be it here or not.
+    pub(crate) fn exists(&self, id: EntryId) -> Needs {
+        let mut state = self.state();
+        if let Some(live) = &mut state.live
+            && id > live.passed
+        {
+            live.target = live.target.max(id);
+        }
+        state.needs()
+    }
+
+    /// Everything up to here has been read, if the topic is followed.
+    pub(crate) fn passed(&self) -> Option<EntryId> {
+        self.state().live.as_ref().map(|live| live.passed)
+    }
+
+    /// Whether it is followed and has entries in Redis.
+    pub(crate) fn is_born(&self) -> bool {
+        self.state().live.as_ref().is_some_and(|live| live.life != UNBORN)
+    }
+
+    /// It is compared alone until it can be read again.
+    pub(crate) fn is_unreadable_since_now(&self) {
+        self.state().unreadable = true;
+    }
+
+    pub(crate) fn is_readable(&self) {
+        self.state().unreadable = false;
+    }
+
+    /// Whether it could not be read the last time.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.state().unreadable
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.state().wants.failures
+    }
+
+    pub(crate) fn failure(&self) -> String {
+        self.state().wants.failure.clone()
+    }
+
+    /// What was to be done could not be done. If that is because of the topic itself, it is its fault.
+    pub(crate) fn fail(&self, why: String, is_fault: bool) {
+        let mut state = self.state();
+        let State { wants, fault, .. } = &mut *state;
+        wants.history = false;
+        wants.chain = None;
+        wants.renewal = None;
+        wants.verified.clear();
+        wants.asked = wants.asked.min(wants.begun);
+        wants.failures += 1;
+        if is_fault {
+            *fault = Some(why.clone());
+        }
+        wants.failure = why;
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn take_head_job(&self) -> Option<HeadJob> {
+        let mut state = self.state();
+        let keyed = state.retention.keeps() == Keep::LatestPerKey;
+        let State { wants, live, .. } = &mut *state;
+        wants.looked_from = live.as_ref().map_or(NONE, |live| live.head);
+        if let Some(life) = wants.renewal.take() {
+            return Some(HeadJob::Renew { life });
+        }
+        if wants.asked > wants.begun {
+            wants.begun = wants.asked;
+            return Some(HeadJob::Look { latest: keyed });
+        }
+        let unproven = wants.verified.iter().filter(|(_, proof)| proof.is_none());
+        let sequences: Vec<u64> = unproven.map(|(sequence, _)| *sequence).collect();
+        (!sequences.is_empty()).then_some(HeadJob::Verify { sequences })
+    }
+
+    /// Redis has answered which entry is the newest, if there is any, and what is the newest of each key.
+    pub(crate) fn looked(&self, newest: Option<&Stored>, latest: Option<Vec<Latest>>) -> Needs {
+        let mut state = self.state();
+        let keep = state.retention.keeps();
+        let State {
+            live,
+            wants,
+            following,
+            ..
+        } = &mut *state;
+        wants.done = wants.begun;
+        let newest = newest.and_then(|stored| Some((stored.id, stored.header()?)));
+        let is_stale = live.as_ref().is_some_and(|live| live.head > wants.looked_from);
+        match (newest, &mut *live) {
+            // It has begun since.
+            (None, Some(_)) if is_stale => {}
+            (None, Some(live)) if live.life == UNBORN => {
+                live.ring.advance(time_of_unborn(now_millis()));
+            }
+            (None, _) => {
+                *live = Some(Live::unborn(&self.name, keep, now_millis()));
+                following.early.clear();
+            }
+            (Some((id, header)), Some(known)) if latest.is_none() || known.complete => {
+                if id > known.head {
+                    known.target = known.target.max(id);
+                } else if id < wants.looked_from || header.life != known.life && !is_stale {
+                    // The events after it are lost.
+                    if header.life == known.life {
+                        wants.renewal = Some(header.life);
+                    }
+                    *live = Some(Live::at(&self.name, keep, id, &header));
+                }
+            }
+            (Some((id, header)), known) => {
+                let target = known.as_ref().map_or(id, |known| known.head.max(known.target));
+                let mut new = Live::at(&self.name, keep, id, &header);
+                if id >= wants.looked_from {
+                    new.target = new.target.max(target);
+                } else if known.as_ref().is_some_and(|known| known.life == header.life) {
+                    wants.renewal = Some(header.life);
+                }
+                *known = Some(new);
+            }
+        }
+        if let (Some(live), Some(entries)) = (live.as_mut(), latest)
+            && !live.complete
+        {
+            let mut ring = Ring::new(Epoch::new(&self.name, live.life), keep, 0, false);
+            let head = live.ring.span().head;
+            for newest in entries {
+                if newest.sequence <= head {
+                    ring.push(entry_of(&self.name, newest.life, newest.sequence, newest.event));
+                }
+            }
+            ring.advance(head);
+            live.ring = ring;
+            live.complete = true;
+            wants.history = false;
+        }
+        let retention = state.retention.clone();
+        let State {
+            live,
+            following,
+            wants,
+            ..
+        } = &mut *state;
+        if let Some(live) = live {
+            let step = live.take_early(&self.name, &retention, &mut following.early);
+            following.recount();
+            wants.note(step, live);
+            if let Some(newest) = following.early.back() {
+                live.target = live.target.max(newest.id);
+            }
+        }
+        let needs = state.needs();
+        drop(state);
+        self.announce();
+        needs
+    }
+
+    /// Redis has answered which of these it has.
+    pub(crate) fn proved(&self, proofs: impl IntoIterator<Item = (u64, bool)>) {
+        let mut state = self.state();
+        if state.wants.verified.len() > MAX_VERIFIED {
+            state.wants.verified.clear();
+        }
+        for (sequence, proof) in proofs {
+            state.wants.verified.insert(sequence, Some(proof));
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// The next page to read, and how many entries fit so many bytes, about.
+    pub(crate) fn take_page_job(&self, bytes: usize) -> Option<(PageJob, usize)> {
+        let mut state = self.state();
+        let count = (bytes / state.wants.entry_bytes.max(1)).clamp(1, 1_000);
+        let (events, _) = state.live.as_ref().map(|live| state.quota(live))?;
+        let keyed = state.retention.keeps() == Keep::LatestPerKey;
+        let State { live, wants, .. } = &mut *state;
+        let live = live.as_ref()?;
+        if live.target > live.head {
+            return Some((PageJob::Forward { after: live.passed }, count));
+        }
+        if !wants.history {
+            return None;
+        }
+        if live.complete {
+            wants.history = false;
+            return None;
+        }
+        if keyed {
+            // The newest of each key are all the history there is, and a look brings them.
+            wants.history = false;
+            wants.asked = wants.asked.max(wants.begun + 1);
+            return None;
+        }
+        let oldest_life = live.earlier.last().map_or(live.life, |earlier| earlier.life);
+        let evicted = live.ring.span().last_deleted;
+        let chain = wants
+            .chain
+            .get_or_insert_with(|| Chain::new(evicted, oldest_life));
+        let from = chain.next();
+        Some((PageJob::Back { from }, count.min(events.max(1))))
+    }
+
+    /// A page has come. `is_last` says that Redis has no more entries in this direction.
+    pub(crate) fn paged(&self, job: PageJob, page: Vec<Stored>, is_last: bool) -> Needs {
+        let mut state = self.state();
+        state.wants.measure(&page);
+        for stored in &page {
+            note_fault(&mut state.fault, stored);
+        }
+        match job {
+            PageJob::Forward { after } => self.read_on(&mut state, after, page, is_last),
+            PageJob::Back { .. } => self.read_back(&mut state, page, is_last),
+        }
+        let needs = state.needs();
+        drop(state);
+        self.announce();
+        needs
+    }
+
+    fn read_on(&self, state: &mut State, after: EntryId, page: Vec<Stored>, is_last: bool) {
+        let retention = state.retention.clone();
+        let State {
+            live,
+            wants,
+            following,
+            ..
+        } = state;
+        // Meanwhile it may have begun anew, somewhere else.
+        let Some(live) = live.as_mut().filter(|live| live.passed >= after) else {
+            return;
+        };
+        for stored in page {
+            if stored.id <= live.passed {
+                continue;
+            }
+            match live.take(&self.name, &retention, stored, true) {
+                Step::Taken | Step::Passed => {}
+                step => {
+                    live.target = live.head;
+                    following.early.clear();
+                    if step == Step::LookAgain {
+                        live.complete = false;
+                    }
+                    return wants.note(step, live);
+                }
+            }
+        }
+        let step = live.take_early(&self.name, &retention, &mut following.early);
+        following.recount();
+        wants.note(step, live);
+        if live.passed >= live.target {
+            live.target = live.head;
+        } else if is_last && step != Step::Hole {
+            // What Redis had is gone.
+            live.target = live.head;
+            wants.asked = wants.asked.max(wants.begun + 1);
+        } else if is_last {
+            // What came early does not follow, and is not in the stream either.
+            following.early.clear();
+            live.target = live.head;
+            wants.asked = wants.asked.max(wants.begun + 1);
+        }
+    }
+
+    fn read_back(&self, state: &mut State, page: Vec<Stored>, is_last: bool) {
+        let retention = state.retention.clone();
+        let Some((events, bytes)) = state.live.as_ref().map(|live| state.quota(live)) else {
+            return;
+        };
+        let State { live, wants, .. } = state;
+        let (Some(live), Some(mut chain)) = (live.as_mut(), wants.chain.take()) else {
+            return;
+        };
+        for stored in page {
+            if !chain.is_over() {
+                chain.push(stored, &self.name, events, bytes);
+            }
+        }
+        if is_last {
+            chain.end();
+        }
+        if !chain.is_over() {
+            wants.chain = Some(chain);
+            return;
+        }
+        wants.history = false;
+        let joins = chain.joins(live.ring.span().last_deleted) && !live.complete;
+        if joins {
+            let found = chain.finish();
+            live.ring.prepend(found.entries, found.evicted);
+            live.begins |= found.begins;
+            live.earlier.extend(found.earlier);
+            live.ring.trim(&retention, std::time::SystemTime::now());
+        }
+        live.complete = true;
+    }
+}
+
+impl Wants {
+    /// Learns how large entries are.
+    fn measure(&mut self, page: &[Stored]) {
+        if page.is_empty() {
+            return;
+        }
+        let bytes: usize = page.iter().map(|stored| stored.bytes + 32).sum();
+        self.entry_bytes = (bytes / page.len()).max(32);
+    }
+}
