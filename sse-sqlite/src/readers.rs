@@ -81,7 +81,7 @@ impl Reader {
                         .push(Command::Create(Arc::clone(topic)))
                         .is_err()
                     {
-                        drop(topic.take_waiting());
+                        topic.refuse_waiting();
                     }
                     return false;
                 }

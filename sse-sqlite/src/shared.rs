@@ -224,7 +224,7 @@ impl ToRead {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_closing.load(Ordering::Relaxed) {
             drop(topics);
-            return drop(topic.take_waiting());
+            return topic.refuse_waiting();
         }
         topics.push_back(topic);
         self.work.notify_one();
@@ -252,7 +252,7 @@ impl ToRead {
         drop(topics);
         self.work.notify_all();
         for topic in unread {
-            drop(topic.take_waiting());
+            topic.refuse_waiting();
         }
     }
 }

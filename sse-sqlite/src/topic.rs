@@ -142,6 +142,15 @@ impl Topic {
         mem::take(&mut state.waiting)
     }
 
+    /// Gives up the reads that wait: they are told that the log was closed.
+    pub(crate) fn refuse_waiting(&self) {
+        let mut state = self.state();
+        state.is_busy = false;
+        let waiting = mem::take(&mut state.waiting);
+        drop(state);
+        drop(waiting);
+    }
+
     /// Puts back reads that cannot be served yet. The thread that gives them up leaves the topic to another.
     pub(crate) fn put_back(&self, reads: Vec<WaitingRead>) {
         let mut state = self.state();

@@ -205,6 +205,19 @@ async fn one_alone_has_the_file() {
         panic!("{late:?}")
     };
     assert_eq!(cause.to_string(), "the log was closed");
+    // Again and again, not only the first time.
+    let other = TopicName::from_static("other");
+    for _ in 0..2 {
+        let read = super::read(
+            &first,
+            &other,
+            Start::Oldest,
+            sse_actix::Limit::DEFAULT,
+            SystemTime::now(),
+        )
+        .await;
+        assert!(read.is_err());
+    }
     assert!(!first.health().reachable && second.health().reachable);
 }
 

@@ -234,7 +234,7 @@ impl Entry {
     /// use sse_actix_core::{Entry, Event, Record};
     ///
     /// let record = |text| Record::event(&Event::data(text), None).unwrap();
-    /// assert_eq!(Entry::weight_of(&record("four")), Entry::weight_of(&record("")) + 4);
+    /// assert_eq!(Entry::weight_of(&record("12345")), Entry::weight_of(&record("1")) + 4);
     /// ```
     pub fn weight_of(record: &Record) -> usize {
         size_of::<Self>() + 64 + record.len()
