@@ -59,12 +59,25 @@ fn a_notice_that_follows_is_taken_and_one_that_does_not_waits_for_what_is_betwee
     let now = now();
     let [one, two, three] = [0, 1, 2].map(|count| format!("{now}-{count}"));
     let topic = followed(Some(&entry(&one, "0-0", 7)));
-    assert_eq!(topic.receive(entry(&three, &two, 7)), Needs { head: false, page: true });
-    assert_eq!(read(&topic, Start::Head), None, "it was acknowledged, so it is waited for");
+    assert_eq!(
+        topic.receive(entry(&three, &two, 7)),
+        Needs {
+            head: false,
+            page: true
+        }
+    );
+    assert_eq!(
+        read(&topic, Start::Head),
+        None,
+        "it was acknowledged, so it is waited for"
+    );
     let (job, _) = topic.take_page_job(1_000).unwrap();
     assert_eq!(job, PageJob::Forward { after: id(&one) });
     topic.paged(job, vec![entry(&two, &one, 7)], true);
-    assert_eq!(read(&topic, after(7, id(&one))), Some((Resume::From, 2, id(&three).last(1))));
+    assert_eq!(
+        read(&topic, after(7, id(&one))),
+        Some((Resume::From, 2, id(&three).last(1)))
+    );
 }
 
 #[test]
@@ -73,8 +86,17 @@ fn what_was_acknowledged_and_is_gone_is_not_waited_for() {
     let topic = followed(Some(&entry(&one, "0-0", 7)));
     topic.exists(EntryId::at(now_millis() + 5));
     let (job, _) = topic.take_page_job(1_000).unwrap();
-    assert_eq!(topic.paged(job, Vec::new(), true), Needs { head: true, page: false });
-    assert_eq!(read(&topic, Start::Head), Some((Resume::Live, 0, id(&one).last(1))));
+    assert_eq!(
+        topic.paged(job, Vec::new(), true),
+        Needs {
+            head: true,
+            page: false
+        }
+    );
+    assert_eq!(
+        read(&topic, Start::Head),
+        Some((Resume::Live, 0, id(&one).last(1)))
+    );
 }
 
 #[test]
@@ -87,7 +109,10 @@ fn a_look_that_notices_have_overtaken_changes_nothing() {
     topic.receive(entry(&one, "0-0", 7));
     topic.receive(entry(&two, &one, 7));
     topic.looked(None, None);
-    assert_eq!(read(&topic, Start::Oldest), Some((Resume::Live, 2, id(&two).last(1))));
+    assert_eq!(
+        read(&topic, Start::Oldest),
+        Some((Resume::Live, 2, id(&two).last(1)))
+    );
     assert_eq!(topic.needs(), Needs::default());
 }
 
@@ -99,7 +124,10 @@ fn another_life_that_continues_this_one_is_no_gap() {
     topic.receive(entry(&one, "0-0", 7));
     topic.receive(entry(&two, &one, 8));
     topic.receive(entry(&three, &two, 8));
-    assert_eq!(read(&topic, after(7, id(&one))), Some((Resume::From, 2, id(&three).last(1))));
+    assert_eq!(
+        read(&topic, after(7, id(&one))),
+        Some((Resume::From, 2, id(&three).last(1)))
+    );
     // Whoever has more of the earlier life has something that was lost.
     let lost = read(&topic, after(7, id(&two)));
     assert_eq!(lost, Some((Resume::Unknown, 2, id(&three).last(1))));
@@ -122,7 +150,10 @@ fn a_primary_that_lagged_has_lost_what_came_after() {
     // What is kept is read again, but not by whoever had it.
     let told = read(&topic, after(7, id(&two)));
     assert_eq!(told, Some((Resume::Unknown, 1, id(&three).last(1))));
-    assert_eq!(read(&topic, after(7, id(&one))), Some((Resume::From, 1, id(&three).last(1))));
+    assert_eq!(
+        read(&topic, after(7, id(&one))),
+        Some((Resume::From, 1, id(&three).last(1)))
+    );
 }
 
 #[test]
@@ -148,10 +179,18 @@ fn history_is_read_backwards_in_pages() {
     assert_eq!(read(&topic, Start::Oldest), None);
     for page in [vec![4, 3], vec![2, 1], vec![0]] {
         let (job, _) = topic.take_page_job(1_000).unwrap();
-        assert_eq!(job, PageJob::Back { from: id(&ids[page[0]]) });
+        assert_eq!(
+            job,
+            PageJob::Back {
+                from: id(&ids[page[0]])
+            }
+        );
         topic.paged(job, page.into_iter().map(entry_at).collect(), false);
     }
-    assert_eq!(read(&topic, Start::Oldest), Some((Resume::Live, 5, id(&ids[4]).last(1))));
+    assert_eq!(
+        read(&topic, Start::Oldest),
+        Some((Resume::Live, 5, id(&ids[4]).last(1)))
+    );
 }
 
 #[test]
@@ -174,7 +213,10 @@ fn an_id_of_a_keyed_topic_is_proven() {
         let sequences = vec![id(&one).last(1)];
         assert_eq!(topic.take_head_job(), Some(HeadJob::Verify { sequences }));
         topic.proved([(id(&one).last(1), is_there)]);
-        assert_eq!(read(&topic, after(7, id(&one))), Some((resume, 1, id(&two).last(1))));
+        assert_eq!(
+            read(&topic, after(7, id(&one))),
+            Some((resume, 1, id(&two).last(1)))
+        );
         topic.fail(String::new(), false);
     }
 }

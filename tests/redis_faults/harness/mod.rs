@@ -1,6 +1,5 @@
 //! Redis as it fails, and what sees it.
 
-pub(crate) mod cluster;
 pub(crate) mod keys;
 mod line;
 pub(crate) mod node;
