@@ -14,7 +14,7 @@ export BOLERO_RANDOM_TEST_TIME_MS=10000
 readonly NEXTEST=0.9.143
 readonly GECKODRIVER=0.37.1
 readonly NODE=20.20.2
-readonly PUBLISHED=(-p sse-actix-core -p sse-actix-macros -p sse-actix -p sse-actix-redis)
+readonly PUBLISHED=(-p sse-actix-core -p sse-actix-macros -p sse-actix -p sse-actix-redis -p sse-actix-sqlite)
 
 passed=0 failed=0 skipped=0 report=()
 log=$(mktemp)
@@ -111,7 +111,10 @@ have_geckodriver() {
         cargo install geckodriver --debug --locked --version "$GECKODRIVER" --root target/tools --target-dir target/tools
 }
 
+# The soak test measures a server's memory under load, so nothing runs beside it.
 tests=(cargo nextest run --workspace --all-features --no-fail-fast)
+without=('not binary(soak)')
+soak=(cargo nextest run --workspace --all-features --test soak --no-capture)
 package=(cargo package "${PUBLISHED[@]}")
 # Outside of CI the tree may well hold changes that are not committed yet.
 [ "${CI:-}" = true ] || package+=(--allow-dirty)
@@ -143,12 +146,15 @@ fi
 step "a driver of Firefox" have_geckodriver
 step "clients that others wrote" tests/clients/install.sh
 if ! { command -v chromium && command -v chromedriver; } >/dev/null; then
-    skip "browser tests: Chromium could not be installed"
-    tests+=(-E 'not test(/^browser::|^clients::page/)')
+    skip "browser tests and the npm package: Chromium could not be installed"
+    without+=('and not test(/^browser::|^clients::page/)')
+else
+    step "the npm package" npm/test.sh
 fi
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --all-features -- -D warnings
-step "tests, fuzz targets for 10 s each" "${tests[@]}"
+step "tests, fuzz targets for 10 s each" "${tests[@]}" -E "${without[*]}"
+step "a minute of everything at once" "${soak[@]}"
 step "every interleaving of the mailbox" env RUSTFLAGS="--cfg sse_loom" CARGO_TARGET_DIR=target/loom \
     cargo test -p sse-actix-core --lib --release mailbox
 step "examples in the documentation" cargo test --workspace --all-features --doc

@@ -20,7 +20,7 @@ mod tidy {
     mod unfinished;
 }
 
-const CRATES: [&str; 4] = ["sse-core", "sse-macros", "sse-actix", "sse-redis"];
+const CRATES: [&str; 5] = ["sse-core", "sse-macros", "sse-actix", "sse-redis", "sse-sqlite"];
 
 /// This crate does not follow the rules yet: its follower gets a new design first.
 const NOT_YET: &str = "sse-redis";

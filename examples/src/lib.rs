@@ -29,6 +29,8 @@ pub struct CommandLine {
     pub file: Option<PathBuf>,
     /// What is behind the option that the example takes, if it takes one.
     pub option: Option<String>,
+    /// The file to keep events in, if the example keeps them.
+    pub data: Option<PathBuf>,
 }
 
 /// What an example takes besides its port.
@@ -38,27 +40,67 @@ struct Takes<'a> {
     file: Option<&'a str>,
     /// An option, and the word for what is behind it.
     option: Option<(&'a str, &'a str)>,
+    /// `--data FILE`.
+    data: bool,
 }
 
 impl CommandLine {
     /// The command line of this process, `file` being the word for the file that it takes, if any.
     /// Explains itself and ends the process when it is wrong, or asked to.
     pub fn read(program: &str, file: Option<&str>) -> Self {
-        Self::read_what(program, Takes { file, option: None })
+        Self::read_what(
+            program,
+            Takes {
+                file,
+                ..Takes::default()
+            },
+        )
+    }
+
+    /// The same of an example that keeps its events in a file, and may take an option.
+    pub fn read_with_data(program: &str, option: Option<(&str, &str)>) -> Self {
+        let file = None;
+        Self::read_what(
+            program,
+            Takes {
+                file,
+                option,
+                data: true,
+            },
+        )
     }
 
     /// The same of an example that takes an option instead of a file: its name, and the word for what is
     /// behind it.
     pub fn read_with_option(program: &str, name: &str, value: &str) -> Self {
         let option = Some((name, value));
-        Self::read_what(program, Takes { file: None, option })
+        Self::read_what(
+            program,
+            Takes {
+                option,
+                ..Takes::default()
+            },
+        )
+    }
+
+    /// The file to keep events in: the one named, or one beside the program.
+    ///
+    /// # Errors
+    ///
+    /// If it is not known where the program is.
+    pub fn data_file(&self, name: &str) -> io::Result<PathBuf> {
+        match &self.data {
+            Some(file) => Ok(file.clone()),
+            None => Ok(env::current_exe()?.with_file_name(name)),
+        }
     }
 
     fn read_what(program: &str, takes: Takes<'_>) -> Self {
         let file = takes.file.map(|file| format!(" [{file}]"));
         let option = takes.option.map(|(name, value)| format!(" [{name} {value}]"));
         let rest = option.or(file).unwrap_or_default();
-        let usage = format!("usage: {program} [--port PORT]{rest}");
+        let data = if takes.data { " [--data FILE]" } else { "" };
+        let usage = format!("usage: {program} [--port PORT]{data}{rest}");
         let port = env::var("PORT").ok().filter(|port| !port.is_empty());
         let read = match Self::parse(env::args_os().skip(1), port, takes) {
             Ok(Some(read)) => read,
@@ -109,6 +151,9 @@ impl CommandLine {
                 Some("--port") => {
                     let value = arguments.next().ok_or("--port needs a number")?;
                     port = Some(("--port", value.display().to_string()));
+                }
+                Some("--data") if takes.data => {
+                    read.data = Some(arguments.next().ok_or("--data needs a file")?.into());
                 }
                 Some(name) if takes.option.is_some_and(|(known, _)| known == name) => {
                     let value = arguments.next().and_then(|value| value.into_string().ok());
@@ -174,6 +219,7 @@ mod tests {
     const FILE: Takes<'_> = Takes {
         file: Some("FILE"),
         option: None,
+        data: false,
     };
 
     fn read(port: impl Into<Option<u16>>, file: Option<&str>) -> CommandLine {
@@ -181,7 +227,7 @@ mod tests {
         CommandLine {
             port,
             file,
-            option: None,
+            ..CommandLine::default()
         }
     }
 
@@ -214,8 +260,8 @@ mod tests {
     #[test]
     fn an_option_where_one_is_taken() {
         let takes = Takes {
-            file: None,
             option: Some(("--redis", "URL")),
+            ..Takes::default()
         };
         let url = parse_as("--redis redis://a/ --port 81", None, takes)
             .unwrap()
@@ -225,6 +271,23 @@ mod tests {
         assert_eq!(error, "--redis needs a value");
         let error = parse("--redis redis://a/", None).unwrap_err();
         assert_eq!(error, "unknown option --redis");
+    }
+
+    #[test]
+    fn a_file_for_events_where_they_are_kept() {
+        let takes = Takes {
+            data: true,
+            ..Takes::default()
+        };
+        let named = parse_as("--data a.db --port 81", None, takes).unwrap().unwrap();
+        assert_eq!(named.data_file("chat.db").unwrap(), Path::new("a.db"));
+        let beside = CommandLine::default().data_file("chat.db").unwrap();
+        assert!(beside.is_absolute() && beside.ends_with("chat.db"), "{beside:?}");
+        assert_eq!(
+            parse_as("--data", None, takes).unwrap_err(),
+            "--data needs a file"
+        );
+        assert_eq!(parse("--data a.db", None).unwrap_err(), "unknown option --data");
     }
 
     #[test]

@@ -128,12 +128,19 @@ impl CrossOrigin {
     /// asked about pages over plain HTTP.
     ///
     /// ```
+    /// use actix_web::{App, HttpResponse, test::{TestRequest, call_service, init_service}, web};
     /// use sse_actix::CrossOrigin;
     ///
-    /// let cross_origin = CrossOrigin::allow_if(|origin| {
+    /// # #[actix_web::main] async fn main() {
+    /// let walls = CrossOrigin::allow_if(|origin| {
     ///     origin.scheme() == "https" && origin.host().starts_with("wall-") && origin.host().ends_with(".example.com")
     /// });
-    /// # drop(cross_origin);
+    /// let app = init_service(App::new().wrap(walls).route("/", web::get().to(HttpResponse::Ok))).await;
+    /// for (origin, status) in [("https://wall-7.example.com", 200), ("https://example.com", 403)] {
+    ///     let request = TestRequest::get().insert_header(("origin", origin)).to_request();
+    ///     assert_eq!(call_service(&app, request).await.status(), status);
+    /// }
+    /// # }
     /// ```
     pub fn allow_if(is_allowed: impl Fn(&Origin) -> bool + Send + Sync + 'static) -> Self {
         Self::new(Readers::If(Arc::new(is_allowed)))

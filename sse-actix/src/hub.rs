@@ -28,6 +28,7 @@ mod report;
 mod settings;
 mod stats;
 mod subscription;
+mod topic_of;
 mod topic_options;
 mod worker;
 
@@ -45,6 +46,7 @@ pub use self::{
     publish::{PublishError, RawTopic, Topic, once::Once, published::Published},
     stats::{Evictions, HubStats, TopicFault, TopicStats, TurnedAway},
     subscription::{CombineError, ForeignId, Subscription, selection::Snapshot},
+    topic_of::{IntoSubscription, IntoTopic, TopicFamily, TopicOf, TopicTypeError},
     topic_options::{OnGap, TopicOptions},
 };
 use self::{registry::HubHandle, stats::Eviction, subscription::selection::TopicSelection};
@@ -107,14 +109,14 @@ impl Hub {
         HubBuilder::new()
     }
 
-    /// A topic whose events are values as JSON.
+    /// A topic whose events are values as JSON, or, of a [`TopicOf`], those of its enum.
     ///
     /// # Panics
     ///
     /// If given a literal that is no topic name; see [`TopicName`](crate::TopicName) for the fallible way.
     #[track_caller]
-    pub fn topic<T: ?Sized>(&self, name: impl IntoTopicName) -> Topic<T> {
-        Topic::new(self, name.into_topic_name())
+    pub fn topic<T: ?Sized>(&self, topic: impl IntoTopic<T>) -> Topic<T> {
+        Topic::new(self, topic.into_topic())
     }
 
     /// A topic whose events are [`Event`](crate::Event)s as they are, without an id of their own. See [`RawTopic`]'s example.
@@ -127,14 +129,14 @@ impl Hub {
         RawTopic::new(self, name.into_topic_name())
     }
 
-    /// A subscription to a topic: returned from a handler, it is the stream.
+    /// A subscription to a topic: returned from a handler, it is the stream. That of a [`TopicOf`] has its type.
     ///
     /// # Panics
     ///
     /// As [`Hub::topic`].
     #[track_caller]
-    pub fn subscribe(&self, topic: impl IntoTopicName) -> Subscription {
-        Subscription::new(self, TopicSelection::new(topic.into_topic_name()))
+    pub fn subscribe<T: IntoSubscription>(&self, topic: T) -> Subscription<T::Events> {
+        Subscription::new(self, TopicSelection::new(topic.into_topic_to_read()))
     }
 
     /// A topic's events for the rest of the program: from now on, unless [`TopicEvents::after`] or

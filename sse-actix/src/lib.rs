@@ -32,11 +32,12 @@
 //! |---|---|
 //! | write a stream | [`sse_stream`](macro@sse_stream), [`Emitter`] |
 //! | send a stream that you have | [`Sse`], [`StreamItem`] |
+//! | say in an enum which events a stream has | [`SseEvents`](macro@SseEvents), [`DecodeEventError`], [`UnknownEvent`] |
 //! | make events | [`Event`], [`Json`], [`EventName`], [`EventId`], [`Retry`], [`Frame`] |
 //! | resume | [`LastEventId`] |
 //! | serve | [`for_streams`], [`watching`], [`Server`], [`RunningServer`], [`ServerHandle`], [`inherited_sockets`] |
 //! | be read by pages of other origins | [`CrossOrigin`], [`AllowedOrigins`], [`Origin`], [`SessionCookie`] |
-//! | publish to many | [`Hub`], [`Topic`], [`RawTopic`], [`Subscription`], [`TopicOptions`] |
+//! | publish to many | [`Hub`], [`Topic`], [`RawTopic`], [`Subscription`], [`TopicOptions`], [`TopicOf`], [`TopicFamily`] |
 //! | read a topic elsewhere in the program | [`Hub::follow`], [`TopicEvents`] |
 //! | end streams | [`Shutdown`], [`StreamControl`], [`Ending`], [`StreamError`] |
 //! | share a path with JSON | [`PrefersEventStream`] |
@@ -53,6 +54,8 @@
 //! | `shared-event-source` | no | a JavaScript module by which all tabs share one stream: `shared_event_source` |
 //! | `metrics` | no | figures for monitoring, on the `metrics` facade: `metrics` |
 //! | `rate-limit` | no | a limit on how often an address may connect: `HubBuilder::max_connects_per_minute` |
+//! | `openapi` | no | OpenAPI 3.2 documents of streams whose events are those of an enum: `openapi` |
+//! | `typescript` | no | TypeScript for pages from such an enum: `typescript` |
 //! | `awc` | no | `upstream_connector`, by which awc reports an upstream that was cut |
 //! | `test` | no | the test kit |
 //!
@@ -60,6 +63,7 @@
 //! `stream ended` with its reason, duration, events and bytes (info; error if it failed), and a warning
 //! when a handler keeps a browser waiting for longer than a second.
 
+mod any_event;
 mod cross_origin;
 mod extract;
 mod hub;
@@ -67,6 +71,8 @@ mod lifecycle;
 mod log_limit;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod relay;
 mod server;
 #[cfg(feature = "shared-event-source")]
@@ -74,6 +80,8 @@ mod shared_event_source;
 mod stream;
 #[cfg(feature = "test")]
 pub mod test;
+#[cfg(feature = "typescript")]
+pub mod typescript;
 
 #[cfg(feature = "awc")]
 pub use self::relay::upstream_connector;
@@ -84,13 +92,14 @@ pub use self::server::SslAcceptorBuilder;
 #[cfg(feature = "shared-event-source")]
 pub use self::shared_event_source::shared_event_source;
 pub use self::{
+    any_event::AnyEvent,
     cross_origin::{AllowedOrigins, CookieError, CrossOrigin, Origin, OriginError, SessionCookie},
     extract::{LastEventId, PrefersEventStream, UnknownId},
     hub::{
-        CombineError, Evictions, ForeignId, Hub, HubBuilder, HubError, HubStats, LimitExceeded, OnGap, Once,
-        Presence, PresenceChange, PresenceChanges, PublishError, Published, PublishedEvent, RawTopic,
-        Snapshot, Subscription, Topic, TopicEvent, TopicEvents, TopicFault, TopicOptions, TopicStats,
-        TurnedAway,
+        CombineError, Evictions, ForeignId, Hub, HubBuilder, HubError, HubStats, IntoSubscription, IntoTopic,
+        LimitExceeded, OnGap, Once, Presence, PresenceChange, PresenceChanges, PublishError, Published,
+        PublishedEvent, RawTopic, Snapshot, Subscription, Topic, TopicEvent, TopicEvents, TopicFamily,
+        TopicFault, TopicOf, TopicOptions, TopicStats, TopicTypeError, TurnedAway,
     },
     lifecycle::{
         control::StreamControl,
@@ -110,18 +119,24 @@ pub use self::{
     },
 };
 pub use sse_actix_core::*;
-pub use sse_actix_macros::sse_stream;
+pub use sse_actix_macros::{SseEvents, sse_stream};
 
 /// What `#[sse_stream]` expands to. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use actix_web::{Error, HttpRequest};
+    pub use serde::{self, Serialize, de::DeserializeOwned};
     pub use sse_actix_core::{EventName, KeepAlive, Retry};
+
+    #[cfg(feature = "typescript")]
+    pub use ts_rs;
+    #[cfg(feature = "openapi")]
+    pub use utoipa;
 
     pub use crate::{
         extract::IsPlain,
         stream::{
-            handler::{EventStream, Outcome, ended, run},
+            handler::{EventStream, Outcome, ended, run, typed},
             options::StreamOptions,
         },
     };

@@ -5,22 +5,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long the log is not told the same again.
+/// How long the log is not told the same again, unless it is said.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Lets one line a second into the log and counts the others. Whoever sends requests could else fill the log.
+/// Lets one line into the log for each pause and counts the others. Whoever sends requests could else fill the log.
 #[derive(Debug)]
 pub(crate) struct LogLimit {
     began: Instant,
+    pause: Duration,
     /// From when on the next line may be written, in milliseconds since it began.
     next: AtomicU64,
     left_out: AtomicU64,
 }
 
 impl LogLimit {
+    /// One line a second.
     pub(crate) fn new() -> Self {
+        Self::once_in(PAUSE)
+    }
+
+    pub(crate) fn once_in(pause: Duration) -> Self {
         Self {
             began: Instant::now(),
+            pause,
             next: AtomicU64::new(0),
             left_out: AtomicU64::new(0),
         }
@@ -33,7 +40,7 @@ impl LogLimit {
 
     fn take_at(&self, now: Duration) -> Option<u64> {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let (now, then) = (millis(now), millis(now.saturating_add(PAUSE)));
+        let (now, then) = (millis(now), millis(now.saturating_add(self.pause)));
         let next = self.next.load(Ordering::Relaxed);
         let may_write = now >= next
             && self

@@ -18,6 +18,7 @@
 //! | `sse_hub_publish_duration_seconds` | histogram | `topic` | how long the log took for each |
 //! | `sse_hub_publish_failures_total` | counter | `topic`, `outcome`: `refused`, `unknown` | events that a log has refused, or of which it is not known whether it has them |
 //! | `sse_hub_gaps_total` | counter | `topic` | gaps that readers were told of |
+//! | `sse_hub_undecodable_events_total` | counter | `topic` | events that a filter of a [`TopicOf`](crate::TopicOf) has hidden because they are none of its type's |
 //! | `sse_hub_lag_events` | gauge | `topic` | events by which the slowest reader is behind |
 //! | `sse_hub_evictions_total` | counter | `reason`: `overtaken`, `stalled`, `aged`, `expired`, `revoked`, `failed` | streams that hubs have ended, as [`Evictions`](crate::Evictions) names the reasons |
 //! | `sse_hub_turned_away_total` | counter | `limit`: `streams`, `per_tag`, `per_address`, `per_minute` | requests beyond a limit |
@@ -162,6 +163,11 @@ fn describe() {
         "sse_hub_gaps_total",
         Unit::Count,
         "Gaps that readers were told of."
+    );
+    describe_counter!(
+        "sse_hub_undecodable_events_total",
+        Unit::Count,
+        "Events that a typed filter has hidden because they are none of its type's."
     );
     describe_gauge!(
         "sse_hub_lag_events",

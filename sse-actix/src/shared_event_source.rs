@@ -50,6 +50,11 @@ const TYPES: &str = include_str!("shared_event_source/shared-event-source.d.ts")
 /// - A connection without a byte for three keep-alives counts as lost. The server announces the interval in `Sse-Keep-Alive`;
 ///   `heartbeatTimeout` sets another limit, in milliseconds, and 0 none.
 /// - An event named `sse-position` moves the last event id, and no listener gets it. `positionEvent` changes the name.
+/// - `source.connection` is the state of the connection, and `for await (const event of source.events())` a loop over events.
+/// - `onGap`, `onEnd` and `onPosition` are called for the library's own events.
+/// - With `events`, the run-time side of a Rust enum, data is parsed and checked.
+///
+/// It is built from the npm package `sse-actix`, in the repository's folder `npm`, which pages with a bundler use.
 ///
 /// It must be served by the page's own origin, as here, since only such a script can be a `SharedWorker`; streams may be of
 /// another. A `Content-Security-Policy` must allow it as `script-src` and `worker-src`, and the streams as `connect-src`.

@@ -33,6 +33,7 @@
 //! # }
 //! ```
 
+mod events;
 mod serving;
 
 use std::{fmt, pin::Pin};
@@ -49,9 +50,9 @@ use actix_web::{
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use sse_actix_core::{Decoded, Decoder, Message, POSITION_EVENT};
+use sse_actix_core::{Decoded, Decoder, Message, POSITION_EVENT, SseEvents};
 
-pub use self::serving::Serving;
+pub use self::{events::TestEvents, serving::Serving};
 
 /// A stream that is being read.
 ///
@@ -203,6 +204,35 @@ impl TestStream {
     pub fn positions(mut self, shown: bool) -> Self {
         self.shows_positions = shown;
         self
+    }
+
+    /// The same stream, read as the events of an enum.
+    ///
+    /// ```
+    /// use actix_web::{App, test::{TestRequest, init_service}, web};
+    /// use serde::{Deserialize, Serialize};
+    /// use sse_actix::{SseEvents, sse_stream, test};
+    ///
+    /// #[derive(Serialize, Deserialize, SseEvents, Debug, PartialEq)]
+    /// enum Market {
+    ///     Price(f64),
+    /// }
+    ///
+    /// #[sse_stream(events = Market)]
+    /// async fn prices() {
+    ///     emit!(Market::Price(12.5));
+    /// }
+    ///
+    /// # #[actix_web::main]
+    /// # async fn main() {
+    /// let app = init_service(App::new().route("/", web::get().to(prices))).await;
+    /// let mut events = test::call(&app, TestRequest::get()).await.events::<Market>();
+    /// assert_eq!(events.next().await, Some(Market::Price(12.5)));
+    /// assert_eq!(events.next().await, None);
+    /// # }
+    /// ```
+    pub fn events<T: SseEvents>(self) -> TestEvents<T> {
+        TestEvents::new(self)
     }
 
     /// The answer's status.

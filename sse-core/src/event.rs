@@ -3,8 +3,9 @@ use std::{borrow::Cow, fmt};
 use serde::Serialize;
 
 use crate::{
-    Emit, EmitError, EventId, EventName, FieldError, IntoEventId, IntoEventName, JsonError, Retry,
+    Emit, EmitError, EventId, EventName, FieldError, IntoEventId, IntoEventName, JsonError, Retry, SseEvents,
     encode::{self, push_field, push_name, push_retry, push_text_lines, sealed::Sealed},
+    events::push_data_lines,
     scratch::{Parts, Scratch},
 };
 use bytes::BytesMut;
@@ -56,6 +57,33 @@ impl Event {
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
         let mut scratch = Scratch::take();
         encode::push_json_lines(value, &mut scratch.parts_mut().lines)?;
+        Ok(Self(scratch))
+    }
+
+    /// An event of an enum, to give it a reconnection time, or to put it beside others.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sse_actix_core::{Event, EventName, Frame, SseEvents};
+    /// # #[derive(serde::Serialize, serde::Deserialize)] enum Market { Closed }
+    /// # impl SseEvents for Market {
+    /// #     const NAMES: &'static [EventName] = &[EventName::from_static("closed")];
+    /// #     fn event_name(&self) -> &EventName { &Self::NAMES[0] }
+    /// # }
+    /// let event = Event::of(&Market::Closed)?.retry(Duration::from_secs(60));
+    /// assert_eq!(Frame::from(event).as_ref(), b"event: closed\nretry: 60000\ndata: null\n\n");
+    /// # Ok::<(), sse_actix_core::EmitError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError`] if its data cannot be JSON, or if the field that is its id is a text that no id can be.
+    pub fn of<T: SseEvents>(event: &T) -> Result<Self, EmitError> {
+        let mut scratch = Scratch::take();
+        let parts = scratch.parts_mut();
+        push_data_lines(event, &mut parts.lines)?;
+        parts.id = event.event_id()?;
+        parts.name = Some(event.event_name().clone());
         Ok(Self(scratch))
     }
 

@@ -10,6 +10,7 @@
 //! | to | use |
 //! |---|---|
 //! | make events | [`Event`], [`Comment`], [`Json`], [`EventName`], [`EventId`], [`Retry`] |
+//! | name a stream's events in an enum | [`SseEvents`], [`DecodeEventError`], [`UnknownEvent`] |
 //! | encode them | [`Frame`], [`Emit`] |
 //! | decode a stream | [`Decoder`], [`Decoded`], [`Message`], [`DecodeError`] |
 //! | send it on | [`Relayed`], [`RelayedEvents`] |
@@ -24,6 +25,7 @@ mod decode;
 mod encode;
 mod end;
 mod event;
+mod events;
 mod field;
 mod frame;
 mod keep_alive;
@@ -44,6 +46,7 @@ pub use self::{
     encode::{Emit, EmitError, Json, JsonError},
     end::end_frame,
     event::{Comment, Event},
+    events::{DecodeEventError, IdField, SseEvents, TopicValue, UnknownEvent},
     field::{
         END_EVENT, END_ID, EventId, EventName, FieldError, FieldErrorKind, IntoEventId, IntoEventName, Retry,
         RetryError,
@@ -52,10 +55,10 @@ pub use self::{
     keep_alive::{KeepAlive, Silence},
     log::{
         AppendError, Appended, Batch, ClusterChannel, ClusterMessage, Completion, Entry, Epoch, GAP_EVENT,
-        IdempotencyKey, IdempotencyKeyError, Keep, Limit, Log, LogError, LogHealth, LogStats, MemoryLog,
-        MemoryLogBuilder, NotARecord, OnceStats, OnceWindow, OwnId, POSITION_EVENT, Position, Positions,
-        PositionsId, PositionsLine, Record, RecordError, Resume, Retention, Ring, Span, Start, Watch,
-        Watchers, gap_frame, position_frame,
+        IdempotencyKey, IdempotencyKeyError, Keep, Limit, Log, LogError, LogFile, LogHealth, LogStats,
+        MemoryLog, MemoryLogBuilder, NotARecord, OnceStats, OnceWindow, OwnId, POSITION_EVENT, Position,
+        Positions, PositionsId, PositionsLine, Record, RecordError, Resume, Retention, Ring, Span, Start,
+        Watch, Watchers, gap_frame, position_frame,
     },
     mailbox::{Bell, Mailbox},
     relayed::{Relayed, RelayedEvents},

@@ -17,7 +17,13 @@ mod retention;
 mod ring;
 mod watch;
 
-use std::{fmt, num::NonZeroUsize, sync::Arc, task::Waker, time::SystemTime};
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    sync::Arc,
+    task::Waker,
+    time::{Duration, SystemTime},
+};
 
 pub use self::{
     cluster::{ClusterChannel, ClusterMessage},
@@ -39,7 +45,7 @@ pub use self::{
 };
 use crate::TopicName;
 
-/// Where topics' events are kept: in memory ([`MemoryLog`]), or behind a network.
+/// Where topics' events are kept: in memory ([`MemoryLog`]), in a file, or behind a network.
 ///
 /// # What a log promises
 ///
@@ -246,6 +252,53 @@ pub struct LogHealth {
     pub interruptions: u64,
     /// Appends that are on their way.
     pub pending: usize,
+    /// The file that the log is kept in; `None` if it is in none.
+    pub file: Option<LogFile>,
+}
+
+/// The file of a log that keeps events on disk.
+///
+/// ```
+/// use sse_actix_core::{LogFile, LogHealth};
+///
+/// let mut file = LogFile::new();
+/// file.bytes = 4_096;
+/// let health = LogHealth::new(true, 0, 0).in_file(file);
+/// assert_eq!(health.file.map(|file| file.bytes), Some(4_096));
+/// assert_eq!(LogHealth::default().file, None);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogFile {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The size in bytes of the write-ahead log beside it.
+    pub wal_bytes: u64,
+    /// Bytes of events that wait to be written.
+    pub pending_bytes: usize,
+    /// How often waiting events were written and synced to disk together.
+    pub commits: u64,
+    /// How long such a commit takes, averaged over about the last 16.
+    pub commit_time: Duration,
+    /// The longest commit since the file was opened.
+    pub longest_commit: Duration,
+    /// How often events were read from the file, because they were not in memory.
+    pub reads: u64,
+}
+
+impl LogFile {
+    /// Nothing is known of the file yet. See [`LogFile`]'s example.
+    pub const fn new() -> Self {
+        Self {
+            bytes: 0,
+            wal_bytes: 0,
+            pending_bytes: 0,
+            commits: 0,
+            commit_time: Duration::ZERO,
+            longest_commit: Duration::ZERO,
+            reads: 0,
+        }
+    }
 }
 
 impl LogHealth {
@@ -256,6 +309,7 @@ impl LogHealth {
             accepting: true,
             interruptions,
             pending,
+            file: None,
         }
     }
 
@@ -270,6 +324,13 @@ impl LogHealth {
     #[must_use]
     pub const fn accepting(mut self, accepting: bool) -> Self {
         self.accepting = accepting;
+        self
+    }
+
+    /// The same, of a log that is kept in this file. See [`LogFile`]'s example.
+    #[must_use]
+    pub const fn in_file(mut self, file: LogFile) -> Self {
+        self.file = Some(file);
         self
     }
 }

@@ -134,7 +134,6 @@ impl Window {
         if position.sequence < start.sequence {
             return Ahead::Behind;
         }
-        // Most are at the start, or one before the end.
         let next = self
             .entries
             .partition_point(|entry| entry.sequence() <= position.sequence);

@@ -41,7 +41,8 @@ pub(crate) fn without_emissions(
         lacks_a_value = false;
     }
     let stmts = body.stmts.iter().map(ToTokens::to_token_stream).collect();
-    let stmts = disconnect(stmts, &args.krate);
+    let (krate, events) = (&args.krate, args.events().into_iter());
+    let stmts = disconnect(stmts, &quote!(#krate::Emitter<'static #(, #events)*>));
     let body = if lacks_a_value {
         quote_spanned!(Span::mixed_site()=> { #errors #stmts } ::core::unreachable!())
     } else {

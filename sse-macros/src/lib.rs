@@ -1,6 +1,8 @@
-//! The `#[sse_stream]` attribute of [`sse-actix`](https://docs.rs/sse-actix), which re-exports it. Depend
-//! on that; what the attribute expands to needs it, and changes with it.
+//! The `#[sse_stream]` attribute and the `SseEvents` derive of [`sse-actix`](https://docs.rs/sse-actix), which re-exports
+//! them. Depend on that; what they expand to needs it, and changes with it.
 
+mod errors;
+mod events;
 mod fallback;
 mod stream;
 
@@ -197,6 +199,7 @@ use proc_macro::TokenStream;
 /// | `keep_alive` | what is sent after how much silence: a duration for a comment, `"off"`, or a const expression of type `KeepAlive`; at least `"100ms"` | `"15s"` |
 /// | `retry` | how long a browser waits before it reconnects: a duration, a const expression of type `Retry`, or `"off"`, which sends no `retry` line; `"100ms"` to 2,147,483,647 ms (about 25 days). At run time: `open!(time)` | `"3s"`; none on a plain stream |
 /// | `event` | the name of data that has none of its own: text, or a const expression of type `EventName` | none: `message` |
+/// | `events` | the enum that says which events there are, which derives [`SseEvents`](derive@SseEvents): `emit!` then takes a value of it and nothing else. Excludes `event` | anything can be emitted |
 /// | `plain` | whether the stream is for clients other than `EventSource`: `plain` or `plain = true`, `plain = false`: [below](#plain-streams) | the method decides: GET and HEAD are a browser's, any other is plain |
 /// | `on_error` | what a plain stream sends when it fails after its head: a const expression of type `fn(&actix_web::Error) -> Event` | nothing |
 /// | `finite` | when the function has ended, so has the stream, for good: [below](#finite) | the client reconnects |
@@ -370,4 +373,25 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
     stream::sse_stream(args.into(), item.into()).into()
+}
+
+/// Says with an enum which events a stream has. A variant is an event: its name and its data as JSON.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use sse_actix::{Frame, SseEvents};
+///
+/// #[derive(Serialize, Deserialize, SseEvents)]
+/// enum Market {
+///     Price(f64),
+/// }
+///
+/// assert_eq!(Frame::new(Market::Price(12.5))?.as_ref(), b"event: Price\ndata: 12.5\n\n");
+/// # Ok::<(), sse_actix::EmitError>(())
+/// ```
+///
+#[doc = include_str!("events/derive.md")]
+#[proc_macro_derive(SseEvents, attributes(sse, serde, schema, ts))]
+pub fn sse_events(item: TokenStream) -> TokenStream {
+    events::derive(item.into()).into()
 }

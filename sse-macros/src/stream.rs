@@ -18,7 +18,6 @@ mod args;
 mod arguments;
 mod emission;
 mod ending;
-mod errors;
 mod expand;
 mod foreign;
 mod group;
@@ -37,10 +36,11 @@ pub(crate) use self::{
     emission::{disconnect, generated},
     ending::{ends_in_a_result, failure, is_result, lacks_a_value},
     expand::{expand, function},
+    literal::fault_of_name,
     signature::{Function, MAX_ARGUMENTS, borrows},
 };
-use self::{ending::ends_in_an_error, errors::Errors, text::OwnedTexts};
-use crate::fallback;
+use self::{ending::ends_in_an_error, text::OwnedTexts};
+use crate::{errors::Errors, fallback};
 
 /// The whole of the attribute, over tokens that need no compiler around them.
 pub(crate) fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -1,7 +1,7 @@
 //! Publishing once through a hub: in each form, with what is told of it.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -78,7 +78,7 @@ impl<S: Subscriber> Layer<S> for Warnings {
         if *event.metadata().level() == Level::WARN {
             let mut lines = self.0.lock().unwrap();
             event.record(&mut |field: &Field, value: &dyn fmt::Debug| {
-                *lines += &format!("{field}={value:?} ")
+                write!(lines, "{field}={value:?} ").unwrap();
             });
             lines.push('\n');
         }

@@ -13,11 +13,39 @@
 
 mod answers;
 mod hub;
+mod lossy_log;
 mod publisher;
 mod reader;
 mod run;
 
+use std::time::Duration;
+
+use rustix::process::Signal;
 use sse_tests::child::Child;
+use tokio::time::sleep;
+
+/// A server whose log is in a file: the same, and the server's process is killed, too.
+#[tokio::test]
+async fn on_a_log_in_a_file() {
+    const KILLS: u32 = 10;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("orders.db").to_string_lossy().into_owned();
+    let orders = env!("CARGO_BIN_EXE_orders");
+    let mut server = Child::start(orders, &[&path, "0"]).await;
+    let addr = server.addr();
+    let outcome = run::run(addr, async || {
+        for _ in 0..KILLS {
+            sleep(Duration::from_millis(fastrand::u64(..200))).await;
+            server.signal(Signal::KILL);
+            let dead = std::mem::replace(
+                &mut server,
+                Child::start(orders, &[&path, &addr.port().to_string()]).await,
+            );
+            assert!(!dead.ended().await.success());
+        }
+    });
+    outcome.await.check();
+}
 
 /// A server whose log is in memory: connections are cut, answers lost, publishers killed.
 #[tokio::test]

@@ -69,7 +69,7 @@ async fn connection(
             bytes = begun.split_off(end + 4);
         }
         decoder.feed(Bytes::from(bytes));
-        while let Some(decoded) = decoder.next() {
+        for decoded in decoder.by_ref() {
             let Ok(Decoded::Message(message)) = decoded else {
                 continue;
             };

@@ -7,6 +7,7 @@ use sse_actix::{Event, TopicOptions};
 use sse_tests::{
     hub::{Reader, event},
     logged::Log,
+    patience::until,
     redis::Redis,
 };
 use tokio::time::sleep;
@@ -101,6 +102,12 @@ async fn goes_on(reader: &mut Reader, here: &Node, there: &Node, n: usize) {
     assert!(here.hub.is_ready(), "the node hears");
 }
 
+/// Whether the node says that something is wrong with a topic.
+fn is_faulty(node: &Node, topic: &str) -> bool {
+    let faults = node.hub.stats().faults;
+    faults.iter().any(|fault| fault.topic.as_str() == topic)
+}
+
 /// A key holds what is no stream, or no hash: its topic alone stops.
 #[actix_web::test]
 async fn a_key_of_another_type_stops_its_topic_alone() {
@@ -126,6 +133,9 @@ async fn a_key_of_another_type_stops_its_topic_alone() {
             let _ = there.hub.raw("keyed").publish_keyed("k", Event::data("2")).await;
             n += 1;
             goes_on(&mut reader, &here, &there, n).await;
+            let named = until("the fault to be named", async || is_faulty(&here, "keyed"));
+            promised(HEARS_AGAIN, "the fault of the topic is named", named).await;
+            assert!(!is_faulty(&here, "other"));
             redis.ask::<()>(cmd("DEL").arg(key));
         }
     }
@@ -195,4 +205,6 @@ async fn a_key_that_is_forbidden_stops_its_topic_alone() {
     for n in 1..=3 {
         goes_on(&mut reader, &here, &admin, n).await;
     }
+    let named = until("the fault to be named", async || is_faulty(&here, "keyed"));
+    promised(HEARS_AGAIN, "the fault of the topic is named", named).await;
 }

@@ -5,10 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use sse_actix::{Event, HubBuilder, TopicOptions};
-use sse_tests::hub::event;
+use sse_tests::{hub::event, patience::until};
 
-use crate::harness::{is_gap, node::Node, pair::Pair, reads_gap};
+use crate::harness::{HEARS_AGAIN, is_gap, node::Node, pair::Pair, promised, proxy::Proxy, reads_gap};
 
 /// By how much the replica's clock is behind, in seconds.
 const BEHIND: f64 = -0.8;
@@ -117,31 +118,74 @@ async fn an_id_that_is_lost_is_told_where_the_newest_of_each_key_is_kept() {
     lost_id(TopicOptions::latest).await;
 }
 
-/// A reader that is connected is told too, on a node that lives through the fail-over.
-#[actix_web::test]
-async fn readers_of_what_is_lost_are_told_while_they_are_connected() {
+/// A reader that is connected is told too, on a node that lives through the fail-over, and without another event.
+async fn told_while_connected(options: impl Fn() -> TopicOptions) {
     let pair = Pair::start().await;
-    let line = crate::harness::proxy::Proxy::to(&pair.primary);
-    let hub = |hub: HubBuilder| hub.topic("latest", TopicOptions::latest());
-    let node = Node::with(&line.url(), |log| log, hub).await;
+    let line = Proxy::to(&pair.primary);
+    let node = Node::with(&line.url(), |log| log, |hub| hub.topic("quotes", options())).await;
+    let mut reader = node.reader("quotes").await;
+    let topic = node.hub.raw("quotes");
+    let id = topic.publish_keyed("k", Event::data("old")).await.unwrap();
+    assert_eq!(reader.next().await, event(&id, "old"));
+    pair.in_step().await;
+    pair.promote();
+    let id = topic.publish_keyed("k", Event::data("lost")).await.unwrap();
+    assert_eq!(reader.next().await, event(&id, "lost"));
+    line.lead_to(&pair.replica);
+    line.cut();
+    promised(HEARS_AGAIN, "what is lost is told", reads_gap(&mut reader)).await;
+}
+
+#[actix_web::test]
+async fn readers_are_told_while_they_are_connected_where_every_event_is_kept() {
+    told_while_connected(TopicOptions::log).await;
+}
+
+#[actix_web::test]
+async fn readers_are_told_while_they_are_connected_where_the_newest_of_each_key_is_kept() {
+    told_while_connected(TopicOptions::latest).await;
+}
+
+/// Two primaries take events at the same time and give equal ids. Readers of one that are led to the other have been shown
+/// events that are lost, and are told, though the other one has an entry of the same id.
+#[actix_web::test]
+async fn two_primaries_at_once_are_told_apart_though_their_ids_are_equal() {
+    const TOPICS: usize = 16;
+    let pair = Pair::start().await;
+    let line = Proxy::to(&pair.primary);
+    let old = Node::at(&line.url()).await;
+    let name = |n: usize| format!("quotes{n}");
     let mut readers = Vec::new();
-    for topic in ["log", "latest"] {
-        let mut reader = node.reader(topic).await;
-        let topic = node.hub.raw(topic);
-        let id = topic.publish_keyed("k", Event::data("old")).await.unwrap();
-        assert_eq!(reader.next().await, event(&id, "old"));
+    for n in 0..TOPICS {
+        let mut reader = old.reader(&name(n)).await;
+        let id = old.publish(&name(n), "both").await;
+        assert_eq!(reader.next().await, event(&id, "both"));
         readers.push(reader);
     }
     pair.in_step().await;
     pair.promote();
-    for (topic, reader) in ["log", "latest"].into_iter().zip(&mut readers) {
-        let topic = node.hub.raw(topic);
-        let id = topic.publish_keyed("k", Event::data("lost")).await.unwrap();
-        assert_eq!(reader.next().await, event(&id, "lost"));
-    }
+    let new = Node::at(&pair.replica.url()).await;
+    let publish = async |node: &Node, who: &str, rounds: usize| {
+        for _ in 0..rounds {
+            let topics = (0..TOPICS).map(async |n| node.publish(&name(n), who).await);
+            join_all(topics).await;
+        }
+    };
+    tokio::join!(publish(&old, "old", 100), publish(&new, "new", 200));
     line.lead_to(&pair.replica);
     line.cut();
-    for reader in &mut readers {
-        reads_gap(reader).await;
+    until("the node to be at the other one", async || old.hub.is_ready()).await;
+    for (n, reader) in readers.iter_mut().enumerate() {
+        let last = old.insist(&name(n), "last").await;
+        let mut lost = 0;
+        let told = loop {
+            let next = reader.next().await;
+            if !next.ends_with("data: old\n\n") {
+                break is_gap(&next);
+            }
+            lost += 1;
+        };
+        assert!(told, "topic {n}: {lost} events were lost, and nobody is told");
+        while reader.next().await != event(&last, "last") {}
     }
 }

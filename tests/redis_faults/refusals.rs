@@ -6,7 +6,7 @@ use redis::cmd;
 use sse_actix::{AppendError, PublishError};
 use sse_tests::{hub::event, patience::until, redis::Redis};
 
-use crate::harness::{node::Node, said};
+use crate::harness::{HEARS_AGAIN, node::Node, promised, said};
 
 async fn refused_with(cause: &str, begin: impl AsyncFnOnce(&Redis), end: impl AsyncFnOnce(&Redis)) {
     let redis = Redis::start();
@@ -27,6 +27,17 @@ async fn refused_with(cause: &str, begin: impl AsyncFnOnce(&Redis), end: impl As
         let said = said(&error);
         assert!(said.contains(cause), "{cause}: {said}");
     }
+    // Whether the node hears and whether Redis takes events are two questions.
+    let tells_apart = until("the node to say that nothing is taken", async || {
+        let health = here.hub.stats().log;
+        health.reachable && !health.accepting
+    });
+    promised(
+        HEARS_AGAIN / 3,
+        "the node says that nothing is taken",
+        tells_apart,
+    )
+    .await;
     // Who comes back is served, and a node that begins now too.
     let mut back = here.back("quotes", &first).await;
     assert_eq!(back.next().await, event(&second, 2));
@@ -37,7 +48,10 @@ async fn refused_with(cause: &str, begin: impl AsyncFnOnce(&Redis), end: impl As
     for reader in [&mut reader, &mut back] {
         assert_eq!(reader.next().await, event(&third, 3));
     }
-    until("the node to be ready", async || here.hub.is_ready()).await;
+    until("the node to say that events are taken", async || {
+        here.hub.is_ready() && here.hub.stats().log.accepting
+    })
+    .await;
 }
 
 #[actix_web::test]

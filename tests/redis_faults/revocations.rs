@@ -112,3 +112,24 @@ async fn what_is_published_after_a_revocation_is_not_shown_to_its_stream() {
         assert!(is_end(&rest), "{rest}");
     }
 }
+
+/// A revocation that can be awaited: once it has returned, nothing that is published later is shown to its stream, by
+/// whatever node it is published.
+#[actix_web::test]
+async fn once_it_is_awaited_a_revocation_comes_before_whatever_is_published() {
+    let redis = Redis::start();
+    let far = Proxy::to(&redis);
+    far.round_trip(Duration::from_millis(20));
+    let (here, there) = (Node::at(&redis.url()).await, Node::at(&far.url()).await);
+    let other = Node::at(&redis.url()).await;
+    for round in 0..20 {
+        let tag = format!("ann{round}");
+        let mut ann = there.reader(&format!("quotes?tag={tag}")).await;
+        let id = here.publish("quotes", "before").await;
+        while ann.next().await != event(&id, "before") {}
+        here.hub.revoke_everywhere(&tag).await.unwrap();
+        other.publish("quotes", "after").await;
+        let rest = within("the end", ann.rest()).await;
+        assert!(is_end(&rest), "{rest}");
+    }
+}

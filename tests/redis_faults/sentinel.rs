@@ -30,7 +30,7 @@ async fn primaries_that_are_exchanged_while_they_live() {
     let first = there.publish("quotes", 1).await;
     assert_eq!(reader.next().await, event(&first, 1));
     watched.pair.in_step().await;
-    watched.fail_over();
+    watched.fail_over().await;
     watched.failed_over().await;
     moves_on(reader, &here, &there).await;
 }

@@ -73,6 +73,29 @@ async fn shake_hands(
     socket: TcpStream,
     trusted: CertificateDer<'static>,
 ) -> TlsStream<TcpStream> {
+    let connected = within(
+        "a handshake",
+        connector(protocols, trusted).connect(name(), socket),
+    )
+    .await;
+    connected.unwrap()
+}
+
+/// As what a server of [`certified`] is addressed.
+///
+/// # Panics
+///
+/// If it is no name, which it is.
+pub fn name() -> ServerName<'static> {
+    ServerName::try_from("localhost").unwrap()
+}
+
+/// What connects, and offers these protocols.
+///
+/// # Panics
+///
+/// If the certificate is none.
+pub fn connector(protocols: &[&[u8]], trusted: CertificateDer<'static>) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(trusted).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -81,8 +104,5 @@ async fn shake_hands(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    let name = ServerName::try_from("localhost").unwrap();
-    let connector = TlsConnector::from(Arc::new(config));
-    let connected = within("a handshake", connector.connect(name, socket)).await;
-    connected.unwrap()
+    TlsConnector::from(Arc::new(config))
 }

@@ -85,18 +85,23 @@ impl Child {
         self.addr
     }
 
+    /// Its process id.
+    ///
+    /// # Panics
+    ///
+    /// If it has ended.
+    pub fn id(&self) -> u32 {
+        self.process.id().expect("it runs")
+    }
+
     /// Sends it a signal.
     ///
     /// # Panics
     ///
     /// If it has ended.
     pub fn signal(&self, signal: Signal) {
-        let id = self
-            .process
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(Pid::from_raw);
-        kill_process(id.expect("it runs"), signal).unwrap();
+        let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw);
+        kill_process(id.expect("it is an id"), signal).unwrap();
     }
 
     /// Whether it still runs.

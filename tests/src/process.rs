@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::patience::within;
@@ -28,7 +29,12 @@ pub struct Example {
     port: u16,
     log: Arc<Mutex<String>>,
     printed: Arc<Mutex<String>>,
+    /// Where it keeps its events, unless the test has named a file.
+    _data: TempDir,
 }
+
+/// The examples that keep their events in a file.
+const DURABLE: [&str; 2] = ["chat", "llm"];
 
 impl Example {
     /// Builds the examples, starts one at `port` (0 is any), and waits until it serves.
@@ -39,6 +45,10 @@ impl Example {
     pub fn start(name: &str, port: u16, arguments: &[&OsStr]) -> Self {
         let mut command = Command::new(program(name));
         command.arg("--port").arg(port.to_string()).args(arguments);
+        let data = tempfile::tempdir().unwrap();
+        if DURABLE.contains(&name) && !arguments.iter().any(|argument| *argument == "--data") {
+            command.arg("--data").arg(data.path().join("events.db"));
+        }
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -80,7 +90,20 @@ impl Example {
             port,
             log,
             printed,
+            _data: data,
         }
+    }
+
+    /// Starts one that has to end by itself, and returns what it says of its errors.
+    ///
+    /// # Panics
+    ///
+    /// If it serves instead, or ends as if nothing were wrong.
+    pub fn refused(name: &str, arguments: &[&OsStr]) -> String {
+        let mut command = Command::new(program(name));
+        let output = command.arg("--port").arg("0").args(arguments).output().unwrap();
+        assert!(!output.status.success(), "{name} {arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
     }
 
     /// What it prints behind `word`, in one of the lines after its address.

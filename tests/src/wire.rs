@@ -166,6 +166,28 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         self.received.split_to(length).freeze()
     }
 
+    /// Reads what comes next, up to this much, and says how much it was.
+    ///
+    /// # Panics
+    ///
+    /// If the connection ends.
+    pub async fn some(&mut self, most: usize) -> usize {
+        if self.received.is_empty() {
+            let socket = (&mut self.socket).take(most as u64);
+            let mut socket = std::pin::pin!(socket);
+            let read = within("bytes", socket.read_buf(&mut self.received))
+                .await
+                .unwrap();
+            assert!(read > 0, "the connection has ended");
+        }
+        self.received.split_to(most.min(self.received.len())).len()
+    }
+
+    /// What it is over.
+    pub fn socket(&self) -> &T {
+        &self.socket
+    }
+
     /// Everything up to the end of the connection, and how it ended.
     pub async fn rest(&mut self) -> (Bytes, io::Result<()>) {
         let ended = within("the end of the connection", async {

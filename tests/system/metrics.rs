@@ -148,6 +148,7 @@ fn check(figures: &BTreeMap<String, f64>) {
         ),
         ("sse_hub_gaps_total{topic=\"prices\"}", 1.0),
         ("sse_hub_gaps_total{topic=\"other\"}", 0.0),
+        ("sse_hub_undecodable_events_total{topic=\"prices\"}", 0.0),
         ("sse_hub_lag_events{topic=\"prices\"}", 0.0),
         ("sse_hub_evictions_total{reason=\"revoked\"}", 1.0),
         ("sse_hub_evictions_total{reason=\"aged\"}", 0.0),

@@ -230,8 +230,9 @@ fn without_example(files: &[(String, String)]) -> Vec<String> {
             let examples = &item.examples;
             let mut calls = examples.match_indices(&method.name);
             calls.any(|(at, name)| {
-                let (before, after) = (&examples[..at], &examples[at + name.len()..]);
-                (before.ends_with(['.', ':'])) && after.starts_with(['(', ':', ')'])
+                let (before, found) = examples.split_at(at);
+                let after = found.strip_prefix(name).unwrap_or_default();
+                before.ends_with(['.', ':']) && after.starts_with(['(', ':', ')'])
             })
         })
     };

@@ -6,7 +6,12 @@ use crate::{none, root};
 
 fn lost_paths(root: &Path, text: &str) -> Vec<String> {
     let names = text.split('`').skip(1).step_by(2);
-    let paths = names.filter(|name| name.ends_with(".rs") && !name.contains(char::is_whitespace));
+    let paths = names.filter(|name| {
+        Path::new(name)
+            .extension()
+            .is_some_and(|extension| extension == "rs")
+            && !name.contains(char::is_whitespace)
+    });
     let lost = paths.filter(|path| !root.join(path).is_file());
     lost.map(|path| format!("DESIGN.md: `{path}` is no file; write its path in the repository"))
         .collect()

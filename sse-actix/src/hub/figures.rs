@@ -22,6 +22,7 @@ pub(super) struct PatternFigures {
     pub(super) refused: AtomicU64,
     pub(super) unknown: AtomicU64,
     pub(super) gaps: AtomicU64,
+    pub(super) undecodable: AtomicU64,
 }
 
 /// The pattern of topics for which the operator has named none.
@@ -66,6 +67,7 @@ impl TopicPatterns {
                 refused: AtomicU64::new(0),
                 unknown: AtomicU64::new(0),
                 gaps: AtomicU64::new(0),
+                undecodable: AtomicU64::new(0),
             })
         });
         Arc::clone(figures)
@@ -90,6 +92,10 @@ impl PatternFigures {
             _ => &self.refused,
         }
         .fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn undecodable(&self) {
+        self.undecodable.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn gap(&self) {

@@ -18,7 +18,8 @@ use futures_core::Stream;
 use futures_util::task::AtomicWaker;
 use serde::de::DeserializeOwned;
 use sse_actix_core::{
-    Batch, Completion, Entry, Epoch, EventId, Limit, LogError, Position, Positions, Start, TopicName, Watch,
+    Batch, Completion, DecodeEventError, Entry, Epoch, EventId, Limit, LogError, Position, Positions,
+    SseEvents, Start, TopicName, Watch,
 };
 use tokio::{
     runtime::Handle,
@@ -285,6 +286,15 @@ impl PublishedEvent {
     /// Its data as a `T`; `None` if it is no JSON of a `T`. Decoded once for all that ask for the same type.
     pub fn value<T: DeserializeOwned + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.entry.value()
+    }
+
+    /// The event of this enum that it is.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeEventError`] if it is none of the enum's.
+    pub fn event<T: SseEvents>(&self) -> Result<T, DecodeEventError> {
+        T::decode(self.entry.name().unwrap_or("message"), &self.entry.data())
     }
 
     /// What it is the newest state of, in a topic that keeps the [latest](crate::TopicOptions::latest).

@@ -4,7 +4,6 @@ pub(super) mod published;
 use std::{
     error::Error,
     fmt,
-    marker::PhantomData,
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
@@ -19,13 +18,17 @@ use sse_actix_core::{
 };
 
 use self::published::Published;
-use super::{Hub, TopicOptions};
+use super::{
+    Hub,
+    registry::TopicState,
+    topic_of::{TopicTypeError, TopicUse, TypedRecords},
+};
 
-/// Where to publish `T`s as JSON: one topic of a [`Hub`], made by [`Hub::topic`]. Cheap to make and to clone.
+/// Where to publish `T`s, as JSON or as the events that they are: one topic of a [`Hub`], made by [`Hub::topic`]. Cheap to make and to clone.
 /// See [`Topic::publish`]'s example.
 pub struct Topic<T: ?Sized> {
     publisher: Publisher,
-    of: PhantomData<fn(&T)>,
+    events: Option<TypedRecords<T>>,
 }
 
 /// Where to publish [`Event`]s as they are, without an id of their own: one topic of a [`Hub`], made by
@@ -61,8 +64,8 @@ impl Publisher {
         }
     }
 
-    fn options(&self) -> Arc<TopicOptions> {
-        Arc::clone(&self.hub.0.topic(&self.name).options)
+    fn topic(&self) -> Arc<TopicState> {
+        self.hub.0.topic(&self.name)
     }
 
     /// As [`append`](Self::append); this thread sleeps until the log has answered.
@@ -116,10 +119,10 @@ impl Publisher {
 }
 
 impl<T: ?Sized> Topic<T> {
-    pub(super) fn new(hub: &Hub, name: TopicName) -> Self {
+    pub(super) fn new(hub: &Hub, topic: TopicUse<T>) -> Self {
         Self {
-            publisher: Publisher::new(hub, name),
-            of: PhantomData,
+            publisher: Publisher::new(hub, topic.name),
+            events: topic.events,
         }
     }
 
@@ -205,8 +208,16 @@ impl<T: Serialize + ?Sized> Topic<T> {
         Ok(self.publisher.append_blocking(self.record(value)?.key(key))?.id)
     }
 
-    fn record(&self, value: &T) -> Result<Record, RecordError> {
-        Record::json(value, self.publisher.options().event.as_ref())
+    fn record(&self, value: &T) -> Result<Record, PublishError> {
+        let topic = self.publisher.topic();
+        let record = match &self.events {
+            None => Record::json(value, topic.options.event.as_ref()),
+            Some(events) => {
+                topic.check_type(Some(events.of)).map_err(PublishError::Type)?;
+                (events.record)(value)
+            }
+        };
+        Ok(record?)
     }
 }
 
@@ -259,7 +270,7 @@ impl RawTopic {
     }
 
     fn record(&self, event: &Event) -> Result<Record, RecordError> {
-        Record::event(event, self.0.options().event.as_ref())
+        Record::event(event, self.0.topic().options.event.as_ref())
     }
 }
 
@@ -267,7 +278,7 @@ impl<T: ?Sized> Clone for Topic<T> {
     fn clone(&self) -> Self {
         Self {
             publisher: self.publisher.clone(),
-            of: PhantomData,
+            events: self.events,
         }
     }
 }
@@ -303,6 +314,8 @@ pub enum PublishError {
     OwnId(OwnId),
     /// An `EventSource` cannot listen to the event's name.
     Name(FieldError),
+    /// The topic has the events of another type.
+    Type(TopicTypeError),
     /// The log has not taken it, or may not have: after [`AppendError::OutcomeUnknown`] publish it again
     /// [with the same key](Topic::once), and it is there once.
     Append(AppendError),
@@ -314,6 +327,7 @@ impl fmt::Display for PublishError {
             Self::Json(error) => error.fmt(f),
             Self::OwnId(error) => error.fmt(f),
             Self::Name(error) => error.fmt(f),
+            Self::Type(error) => error.fmt(f),
             Self::Append(error) => error.fmt(f),
         }
     }
@@ -325,6 +339,7 @@ impl Error for PublishError {
             Self::Json(error) => error.source(),
             Self::OwnId(error) => error.source(),
             Self::Name(error) => error.source(),
+            Self::Type(error) => error.source(),
             Self::Append(error) => error.source(),
         }
     }

@@ -6,6 +6,7 @@ mod sink;
 mod topic;
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
@@ -238,6 +239,10 @@ impl Source for SubscriptionReader {
         self.subscriber.is_handed_over()
     }
 
+    fn client_reads(&self) {
+        self.subscriber.client_reads();
+    }
+
     fn driver(&self) -> Option<Rc<dyn StreamDriver>> {
         Some(Rc::clone(&self.subscriber) as _)
     }
@@ -254,7 +259,11 @@ impl Source for SubscriptionReader {
     fn stop_at_current_head(&mut self) -> bool {
         for reader in &mut self.topics {
             if reader.stop_at.is_none() {
-                let known = self.worker.hub.log.stats(&reader.topic.name);
+                let log = &self.worker.hub.log;
+                // A log that is not ours may panic. Then this stream ends where it is, and its client resumes there.
+                let known = catch_unwind(AssertUnwindSafe(|| log.stats(&reader.topic.name)))
+                    .inspect_err(|panic| self.worker.hub.log_panicked("stats", &**panic))
+                    .unwrap_or_default();
                 reader.stop_at = Some(known.map_or(0, |stats| stats.head));
             }
         }

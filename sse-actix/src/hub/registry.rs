@@ -3,18 +3,21 @@
 mod known_topics;
 
 use std::{
+    any::Any,
     collections::HashMap,
     error::Error,
     ops::Deref,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, LazyLock, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
     time::{Duration, SystemTime},
 };
 
-use sse_actix_core::{AppendError, ClusterMessage, Log, LogError, OnceStats, TopicName, Watch, Watchers};
+use sse_actix_core::{
+    AppendError, ClusterMessage, DecodeEventError, Log, LogError, OnceStats, TopicName, Watch, Watchers,
+};
 
 use self::known_topics::KnownTopics;
 #[cfg(feature = "metrics")]
@@ -24,9 +27,10 @@ use super::{
     presence::TopicPresence,
     settings::Settings,
     stats::{Eviction, Evictions, HubStats, TopicFault, TopicStats},
+    topic_of::{EventsType, TopicTypeError},
     topic_options::TopicOptions,
 };
-use crate::log_limit::LogLimit;
+use crate::{log_limit::LogLimit, stream::span::panic_message};
 
 pub(super) struct HubShared {
     /// Tells this hub from others on a thread.
@@ -77,8 +81,17 @@ pub(super) struct TopicState {
     pub(super) present: Arc<TopicPresence>,
     #[cfg(feature = "metrics")]
     pub(super) figures: Arc<PatternFigures>,
+    /// The type that its events have, once it was used with one.
+    events_type: OnceLock<EventsType>,
+    warnings: Warnings,
+}
+
+/// How often the log is told what is wrong with a topic.
+#[derive(Debug)]
+struct Warnings {
     /// Each reader that cannot read says so, twice a second.
     read_errors: LogLimit,
+    undecodable: LogLimit,
     /// Each publish with a key may find that others were pushed out.
     cut_windows: LogLimit,
 }
@@ -90,6 +103,7 @@ pub(super) struct EventCounts {
     repeated: AtomicU64,
     pub(super) delivered: AtomicU64,
     gaps: AtomicU64,
+    undecodable: AtomicU64,
 }
 
 /// Streams that were ended, by reason.
@@ -145,8 +159,12 @@ impl HubShared {
             present: Arc::new(TopicPresence::new(name, self.log.cluster())),
             #[cfg(feature = "metrics")]
             figures: self.settings.patterns.figures_for(name),
-            read_errors: LogLimit::new(),
-            cut_windows: LogLimit::new(),
+            events_type: OnceLock::new(),
+            warnings: Warnings {
+                read_errors: LogLimit::new(),
+                undecodable: LogLimit::once_in(Duration::from_secs(60)),
+                cut_windows: LogLimit::new(),
+            },
         }
     }
 
@@ -184,6 +202,15 @@ impl HubShared {
         topics.iter().cloned().collect()
     }
 
+    /// Tells that a function of the log has panicked, without which streams go on.
+    pub(super) fn log_panicked(&self, function: &'static str, panic: &(dyn Any + Send)) {
+        static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+        if let Some(left_out) = LIMIT.take() {
+            let error = panic_message(panic);
+            tracing::error!(target: "sse_actix", function, error, left_out, "a hub's log panicked");
+        }
+    }
+
     /// Counts streams that the hub has ended.
     pub(super) fn count_evictions(&self, reason: Eviction, streams: u64) {
         self.counters.count_evictions(reason, streams);
@@ -199,6 +226,10 @@ impl HubShared {
             handed_over: self.limits.handed_over(),
             turned_away: self.limits.turned_away(),
             evictions: self.counters.evictions(),
+            undecodable: topics
+                .iter()
+                .map(|topic| topic.events.undecodable.load(Ordering::Relaxed))
+                .sum(),
             faults: topics.iter().filter_map(|topic| topic.fault(self)).collect(),
             topics: topics.iter().map(|topic| topic.stats(self)).collect(),
         }
@@ -240,6 +271,27 @@ impl TopicState {
         let _ = (self, error);
     }
 
+    /// Notes the type that its events have, if there is one to note.
+    pub(super) fn check_type(&self, events: Option<EventsType>) -> Result<(), TopicTypeError> {
+        match events {
+            Some(events) => events.check(&self.name, *self.events_type.get_or_init(|| events)),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts an event that is none of its type's.
+    pub(super) fn count_undecodable(&self, error: &DecodeEventError) {
+        self.events.undecodable.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        self.figures.undecodable();
+        if let Some(left_out) = self.warnings.undecodable.take() {
+            tracing::warn!(
+                target: "sse_actix", topic = self.name.as_str(), %error, left_out,
+                "an event is none of its topic's type, and hidden by filters; another node may be newer"
+            );
+        }
+    }
+
     pub(super) fn count_gap(&self) {
         self.events.gaps.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
@@ -253,7 +305,7 @@ impl TopicState {
     }
 
     pub(super) fn log_read_error(&self, error: &LogError) {
-        let Some(left_out) = self.read_errors.take() else {
+        let Some(left_out) = self.warnings.read_errors.take() else {
             return;
         };
         let cause = error.source().map(ToString::to_string);
@@ -273,7 +325,7 @@ impl TopicState {
         if reach >= window.age() {
             return;
         }
-        if let Some(left_out) = self.cut_windows.take() {
+        if let Some(left_out) = self.warnings.cut_windows.take() {
             tracing::warn!(
                 target: "sse_actix", topic = self.name.as_str(), ?reach, age = ?window.age(), keys = stats.once.keys, left_out,
                 "idempotency keys are pushed out before their time; a publisher that repeats later publishes twice. \

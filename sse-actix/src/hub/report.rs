@@ -70,6 +70,7 @@ fn report() {
         counter!("sse_hub_published_events_total", "topic" => topic()).absolute(read(&figures.published));
         counter!("sse_hub_repeated_publishes_total", "topic" => topic()).absolute(read(&figures.repeated));
         counter!("sse_hub_gaps_total", "topic" => topic()).absolute(read(&figures.gaps));
+        counter!("sse_hub_undecodable_events_total", "topic" => topic()).absolute(read(&figures.undecodable));
         for (outcome, events) in [("refused", &figures.refused), ("unknown", &figures.unknown)] {
             counter!("sse_hub_publish_failures_total", "topic" => topic(), "outcome" => outcome)
                 .absolute(read(events));

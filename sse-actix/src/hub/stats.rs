@@ -38,6 +38,9 @@ pub struct HubStats {
     pub turned_away: TurnedAway,
     /// Streams that the hub has ended, by reason.
     pub evictions: Evictions,
+    /// Events that filters of a [`TopicOf`](crate::TopicOf) have hidden because they are none of its type's, each counted once: of the
+    /// topics below.
+    pub undecodable: u64,
     /// Each topic that is or was used on this node.
     pub topics: Vec<TopicStats>,
     /// Topics that the log cannot read, or of which it could not read something. With a log in memory there are none.

@@ -5,9 +5,11 @@ mod renewal;
 mod responder;
 pub(super) mod selection;
 mod stream;
+mod values;
 
 use std::{
     fmt,
+    marker::PhantomData,
     net::IpAddr,
     rc::Rc,
     sync::Arc,
@@ -15,27 +17,30 @@ use std::{
 };
 
 use actix_web::{
-    HttpRequest,
+    Error, HttpRequest,
     http::{Method, header::HeaderMap},
 };
-use serde::de::DeserializeOwned;
-use sse_actix_core::{Entry, EventId, Positions};
+use futures_core::future::LocalBoxFuture;
+use sse_actix_core::{Entry, Event, EventId, Positions};
 
 pub use self::error::{CombineError, ForeignId};
 use self::{
     error::CombineErrorKind,
-    selection::{Filter, Snapshot, TopicSelection},
+    selection::{Filter, TakeSnapshot, TopicSelection},
 };
 use super::{Hub, reader::SubscriptionReader};
-use crate::{extract::LastEventId, lifecycle::control::StreamControl, stream::options::StreamOptions};
+use crate::{
+    any_event::AnyEvent, extract::LastEventId, lifecycle::control::StreamControl,
+    stream::options::StreamOptions,
+};
 
 /// A topic, or several, as a stream: a [`Responder`](actix_web::Responder), or a [`Stream`](futures_core::Stream) of
 /// [`Frame`](crate::Frame)s inside
 /// [`sse_stream`](macro@crate::sse_stream) and elsewhere.
 ///
-/// Made by [`Hub::subscribe`]. Returned from a handler, it resumes by itself after the id that the client
+/// Made by [`Hub::subscribe`]. One of a [`TopicOf`](crate::TopicOf) has its type, `Subscription<Market>`. Returned from a handler, it resumes by itself after the id that the client
 /// brings. A new client gets what comes from now on, or what [`history`](Self::history) or
-/// [`snapshot`](Self::snapshot) say; of a topic that keeps the latest of each key, these.
+/// [`snapshot`](Subscription::snapshot) say; of a topic that keeps the latest of each key, these.
 ///
 /// ```
 /// use actix_web::{Error, HttpRequest, get, web};
@@ -60,7 +65,7 @@ use crate::{extract::LastEventId, lifecycle::control::StreamControl, stream::opt
 /// }
 /// ```
 #[must_use = "a subscription is sent by returning it from a handler, or polled as a stream"]
-pub struct Subscription {
+pub struct Subscription<E = AnyEvent> {
     hub: Hub,
     selections: Vec<TopicSelection>,
     request: RequestBinding,
@@ -70,7 +75,14 @@ pub struct Subscription {
     lifetime: Lifetime,
     options: StreamOptions,
     headers: Option<HeaderMap>,
-    reading: Option<SubscriptionReader>,
+    progress: Progress,
+    of: PhantomData<fn(E)>,
+}
+
+/// How far it is, when it is polled as a stream.
+#[derive(Default)]
+struct Progress {
+    reader: Option<SubscriptionReader>,
     over: bool,
 }
 
@@ -89,7 +101,7 @@ struct Lifetime {
     valid_until: Option<SystemTime>,
 }
 
-impl Subscription {
+impl<E> Subscription<E> {
     pub(super) fn new(hub: &Hub, selection: TopicSelection) -> Self {
         Self {
             hub: hub.clone(),
@@ -108,13 +120,13 @@ impl Subscription {
             },
             options: StreamOptions::new(),
             headers: None,
-            reading: None,
-            over: false,
+            progress: Progress::default(),
+            of: PhantomData,
         }
     }
 
     /// Another subscription on the same stream. Each keeps its filter, its history and its snapshot; tags
-    /// and limits in time are put together, and one id resumes all of them.
+    /// and limits in time are put together, and one id resumes all of them. The result has no type of events.
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -128,7 +140,7 @@ impl Subscription {
     ///
     /// [`CombineError`] if there are more topics than [`Positions::MAX`], whose id might not fit into a header, if one of
     /// them is there twice, or if the other subscription is one of another hub.
-    pub fn and(mut self, other: Self) -> Result<Self, CombineError> {
+    pub fn and<O>(mut self, other: Subscription<O>) -> Result<Subscription, CombineError> {
         if !Arc::ptr_eq(&self.hub.0, &other.hub.0) {
             return Err(CombineError(CombineErrorKind::TwoHubs));
         }
@@ -143,7 +155,18 @@ impl Subscription {
         }
         self.tags.extend(other.tags);
         self.lifetime = self.lifetime.shorter(other.lifetime);
-        Ok(self)
+        Ok(Subscription {
+            hub: self.hub,
+            selections: self.selections,
+            request: self.request,
+            positions: self.positions,
+            tags: self.tags,
+            lifetime: self.lifetime,
+            options: self.options,
+            headers: self.headers,
+            progress: self.progress,
+            of: PhantomData,
+        })
     }
 
     /// Goes on after this id instead of the one that the request brings.
@@ -177,37 +200,8 @@ impl Subscription {
         self
     }
 
-    /// Only the events whose value `shows` says yes to; it sees the value, not the text. What is no JSON of a
-    /// `T` is not shown. Applies to what is live, replayed, and in a [`snapshot`](Self::snapshot), and to the
-    /// topics so far; several filters must all say yes.
-    ///
-    /// A client is not shown the events that are hidden from it, but its position moves past them: with the next
-    /// keep-alive it is told so ([`positions`](Self::positions)). If it comes back when retention has taken events
-    /// after the position that it knows, it is told of a gap of unknown size, even if none of them was for it.
-    ///
-    /// ```
-    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use actix_web::test::TestRequest;
-    /// use sse_actix::{Hub, test::respond};
-    ///
-    /// let hub = Hub::new()?;
-    /// let high = hub.subscribe("prices").filter(|price: &f64| *price > 100.0);
-    /// let mut stream = respond(high, TestRequest::get());
-    /// for price in [99.5, 100.5] {
-    ///     hub.topic("prices").publish(&price).await?;
-    /// }
-    /// assert_eq!(stream.next().await.unwrap().data, "100.5");
-    /// # Ok(()) }
-    /// ```
-    pub fn filter<T>(self, shows: impl Fn(&T) -> bool + 'static) -> Self
-    where
-        T: DeserializeOwned + Send + Sync + 'static,
-    {
-        self.filter_entries(move |entry| entry.value::<T>().is_some_and(|value| shows(&value)))
-    }
-
     /// Only the events whose name `shows` says yes to; `None` is an event without one. Otherwise as
-    /// [`filter`](Self::filter).
+    /// [`filter`](Subscription::filter).
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -299,36 +293,13 @@ impl Subscription {
         self
     }
 
-    /// A new client, and one that has missed something, first gets the state that `take` returns, and then
-    /// every event after `at`, the id that `take` is given. Instead of [`history`](Self::history).
-    ///
-    /// The state may already contain events that come after `at`, since it is taken later: these repeat, so
-    /// what pages do with an event should be the same when done twice. It is never older than `at`.
-    ///
-    /// ```
-    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use sse_actix::{Event, Hub};
-    /// # async fn prices_in_the_database() -> Result<Vec<f64>, actix_web::Error> { Ok(vec![]) }
-    ///
-    /// let hub = Hub::new()?;
-    /// let prices = hub.subscribe("prices").snapshot(async |_at| {
-    ///     let prices = prices_in_the_database().await?;
-    ///     Ok::<_, actix_web::Error>(Event::json(&prices)?.event("snapshot"))
-    /// });
-    /// # Ok(()) }
-    /// ```
-    pub fn snapshot<F, R>(mut self, take: F) -> Self
-    where
-        F: AsyncFn(EventId) -> R + 'static,
-        R: Snapshot,
-    {
-        let take = Rc::new(take);
+    fn snapshot_events(
+        mut self,
+        take: impl Fn(EventId) -> LocalBoxFuture<'static, Result<Vec<Event>, Error>> + 'static,
+    ) -> Self {
+        let take: TakeSnapshot = Rc::new(take);
         for selection in &mut self.selections {
-            let take = Rc::clone(&take);
-            selection.options().snapshot = Some(Rc::new(move |at| {
-                let take = Rc::clone(&take);
-                Box::pin(async move { take(at).await.into_events() })
-            }));
+            selection.options().snapshot = Some(Rc::clone(&take));
         }
         self
     }
@@ -380,7 +351,7 @@ fn earlier<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     a.into_iter().chain(b).min()
 }
 
-impl fmt::Debug for Subscription {
+impl<E> fmt::Debug for Subscription<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
             .field("selections", &self.selections)

@@ -48,7 +48,7 @@ thread_local! {
 
 /// How many readers are woken before other tasks on the thread run. If a publisher runs in between, the remaining
 /// readers get its next event in the same write.
-const SLICE: usize = 64;
+const SUBSCRIBERS_PER_TURN: usize = 64;
 
 /// The key of the bell that rings when the last hub is gone. No topic has it.
 const CLOSING: usize = usize::MAX;
@@ -57,7 +57,7 @@ const CLOSING: usize = usize::MAX;
 const MESSAGES_PER_TURN: usize = 1_024;
 
 /// Readers that have not read the newest entries.
-type DueSubscribers = SmallVec<[Rc<Subscriber>; SLICE]>;
+type DueSubscribers = SmallVec<[Rc<Subscriber>; SUBSCRIBERS_PER_TURN]>;
 
 /// How often the worker looks for readers that have stalled, and updates the figures.
 const TICK: Duration = Duration::from_secs(1);
@@ -287,13 +287,13 @@ impl Worker {
                 self.activate(worker_topic, key);
             }
             has_more |= step == StepResult::Again;
-            if due.len() >= SLICE {
+            if due.len() >= SUBSCRIBERS_PER_TURN {
                 break;
             }
         }
         // Middleware around their bodies may publish, subscribe or end streams, so nothing is borrowed here.
         self.schedule.now.set(Some(self.clock()));
-        let driven: SmallVec<[_; SLICE]> = due
+        let driven: SmallVec<[_; SUBSCRIBERS_PER_TURN]> = due
             .iter()
             .map(|subscriber| subscriber.driven_connection())
             .collect();

@@ -195,7 +195,7 @@ impl Shutdown {
             may_finish,
         };
         self.streams().insert(key, registered);
-        // Looked at after the insertion: a firing in between has either seen it or is seen here.
+        // Checked after the insertion: if it fires in between, `fire` sees the stream, or this sees that it has fired.
         if !may_finish && self.is_fired() {
             stream.end(Ending::Reconnect);
         }

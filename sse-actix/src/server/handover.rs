@@ -32,6 +32,9 @@ pub(crate) trait StreamDriver {
     /// Its connection was handed over, and can be driven from now on.
     fn take_over(&self, connection: Weak<dyn DrivenConnection>);
 
+    /// Its client has taken a part of what it was sent before.
+    fn client_reads(&self);
+
     /// A wrapper of its body panicked.
     fn panicked(&self);
 }

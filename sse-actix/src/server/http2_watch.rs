@@ -8,7 +8,7 @@ use std::{
     any::Any,
     fmt, io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -19,7 +19,7 @@ use socket2::Socket;
 use tokio::{io::Interest, sync::Notify};
 
 use super::os_socket::OsSocket;
-use crate::lifecycle::control::StreamControl;
+use crate::{lifecycle::control::StreamControl, log_limit::LogLimit};
 
 /// What is set on every accepted socket.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +66,14 @@ impl ConnectionWatch {
             .socket
             .options()
             .try_clone()
-            .inspect_err(|error| tracing::warn!(%error, "no descriptor to watch an HTTP/2 connection with"))
+            .inspect_err(|error| {
+                static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+                if let Some(left_out) = LIMIT.take() {
+                    tracing::warn!(
+                        target: "sse_actix", %error, left_out, "no descriptor to watch an HTTP/2 connection with"
+                    );
+                }
+            })
             .ok();
         extensions.insert(Self(LossWatch(Arc::new(Shared {
             lost: AtomicBool::new(false),
@@ -91,7 +98,7 @@ impl LossWatch {
     pub(super) fn register(&self, control: &StreamControl) -> LossRegistration {
         self.0.watch();
         self.0.streams().push(control.clone());
-        // Looked at after the insertion: a loss in between has either seen it or is seen here.
+        // Checked after the insertion: a loss in between sees the stream, or is seen here.
         if self.0.lost.load(Ordering::SeqCst) {
             control.connection_lost();
         }
@@ -126,7 +133,10 @@ impl Shared {
         let watched = match TcpStream::from_std(socket.into()) {
             Ok(watched) => watched,
             Err(error) => {
-                tracing::warn!(%error, "an HTTP/2 connection cannot be watched");
+                static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+                if let Some(left_out) = LIMIT.take() {
+                    tracing::warn!(target: "sse_actix", %error, left_out, "an HTTP/2 connection cannot be watched");
+                }
                 return;
             }
         };
@@ -164,7 +174,14 @@ async fn until_peer_has_closed(socket: &TcpStream) {
 impl SocketOptions {
     /// A socket option that cannot be set costs speed or robustness, not the connection.
     pub(super) fn apply(self, socket: OsSocket<'_>) {
-        let warn = |option: &'static str| move |error: &io::Error| tracing::warn!(%error, option, "socket option not set");
+        let warn = |option: &'static str| {
+            move |error: &io::Error| {
+                static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+                if let Some(left_out) = LIMIT.take() {
+                    tracing::warn!(target: "sse_actix", %error, option, left_out, "socket option not set");
+                }
+            }
+        };
         let options = socket.options();
         if let Some(bytes) = self.send_buffer {
             let _ = options.set_send_buffer_size(bytes).inspect_err(warn("SO_SNDBUF"));

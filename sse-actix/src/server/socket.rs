@@ -88,7 +88,7 @@ impl<T: Transport> Socket<T> {
         self.progress = Some(progress);
     }
 
-    fn took(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn count_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Some(progress) = &mut self.progress {
             progress.wrote(&written);
         }
@@ -149,7 +149,7 @@ impl<T: Transport> AsyncWrite for Socket<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         flush::writes(cx);
         let written = self.get()?.poll_write(cx, buf);
-        self.took(written)
+        self.count_written(written)
     }
 
     /// HTTP/2 alone writes so.
@@ -159,7 +159,7 @@ impl<T: Transport> AsyncWrite for Socket<T> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = self.get()?.poll_write_vectored(cx, bufs);
-        self.took(written)
+        self.count_written(written)
     }
 
     fn is_write_vectored(&self) -> bool {

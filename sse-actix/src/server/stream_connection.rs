@@ -288,6 +288,9 @@ impl<T: Transport> Inner<T> {
             if unsent.is_empty() {
                 self.unsent = None;
             }
+            if let Stage::Streaming(stream) = &self.stage {
+                stream.driver.client_reads();
+            }
         }
         Poll::Ready(Ok(()))
     }

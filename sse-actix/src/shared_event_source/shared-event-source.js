@@ -1,50 +1,32 @@
-// One event stream for all tabs of an origin, with the interface of EventSource.
+// Built from the npm package in `npm` by `npm run build`; change it there.
 //
-// The same file is the page's module and the shared worker's script. A *hub* holds the one connection and tells every
-// tab what happens. It lives in a SharedWorker; where there is none, in one of the tabs, which the others follow: Web
-// Locks elect it, a BroadcastChannel carries its messages.
+// One event stream for all tabs of an origin, with the interface of EventSource, and an EventSource with types.
+//
+// A *hub* holds the one connection and tells every tab what happens. It lives in a SharedWorker; where there is none, in
+// one of the tabs, which the others follow: Web Locks elect it, a BroadcastChannel carries its messages.
 //
 // Every tab keeps a copy of the hub's *state*: what is needed to go on where the stream stopped. A tab leaves its hub
 // when it is hidden for the back/forward cache or frozen. When it returns, it sends its copy to the hub that it finds.
 // A new hub resumes there. An older one sends what the tab has missed; if it no longer has all of that, the tab reads
 // the server by itself until it has caught up with the hub.
 
+/** How locks, channels and stored values of this package are called. */
 const NAME = "shared-event-source";
-const [CONNECTING, OPEN, CLOSED] = [0, 1, 2];
 
-/** What a tab that joins is told at most: the latest event of so many names, and of so many characters. */
-const RETAINED_NAMES = 64;
-const RETAINED_CHARS = 256 * 1024;
-
-/** What a tab that returns can be sent at most: so many events, and so many characters. */
-const RECENT_EVENTS = 1_000;
-const RECENT_CHARS = 256 * 1024;
-
-const DEFAULT_RETRY = 3_000;
-const LONGEST_WAIT = 30_000;
-const LONGEST_TIMER = 2 ** 31 - 1;
-
-/** Silence of so many keep-alives is a lost connection, but never less than so many milliseconds. */
-const MISSED_KEEP_ALIVES = 3;
-const SHORTEST_SILENCE = 5_000;
-
-/** The head of an answer may take so long at least, since a server may look things up first. */
-const SHORTEST_HEAD_WAIT = 30_000;
-
-/** A tab that is asked for headers and does not react for so long counts as frozen. */
-const TAB_TIMEOUT = 5_000;
-
-/** What ends a stream for good: https://docs.rs/sse-actix, `finite`. */
+/** Ends a stream for good: https://docs.rs/sse-actix, `finite`. Its id has the same name. */
 const END = "sse-end";
 
-/** An event that only carries a position, which becomes the last event id. */
+/** Only carries a position, which becomes the last event id. */
 const POSITION = "sse-position";
+
+/** Says how many events a client has missed. */
+const GAP = "sse-gap";
 
 /**
  * Bytes to events, as the standard says:
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
-export class EventStreamParser {
+class EventStreamParser {
   #text = new TextDecoder();
   #line = [];
   #afterCarriageReturn = false;
@@ -58,14 +40,14 @@ export class EventStreamParser {
   /** The reconnection time in milliseconds, if the stream has set it. */
   retry;
 
-  /** @param {string} lastEventId what an earlier connection has ended with */
+  /** @param lastEventId what an earlier connection has ended with */
   constructor(lastEventId = "") {
     this.#id = this.lastEventId = lastEventId;
   }
 
   /**
-   * @param {Uint8Array} bytes any piece of the stream
-   * @returns {{ name: string, data: string, id: string }[]} the events that it completes
+   * @param bytes any piece of the stream
+   * @returns the events that it completes
    */
   feed(bytes) {
     const text = this.#text.decode(bytes, { stream: true });
@@ -102,15 +84,22 @@ export class EventStreamParser {
       case "retry":
         if (/^[0-9]+$/.test(value)) this.retry = Number(value);
     }
+    return undefined;
   }
 
   #dispatch() {
     const [data, name] = [this.#data, this.#name || "message"];
     [this.#data, this.#name] = [[], ""];
     this.lastEventId = this.#id;
-    if (data.length > 0) return { name, data: data.join("\n"), id: this.#id };
+    return data.length > 0 ? { name, data: data.join("\n"), id: this.#id } : undefined;
   }
 }
+
+/** The longest time that a timer holds. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** Silence of so many keep-alives is a lost connection. */
+const MISSED_KEEP_ALIVES = 3;
 
 /**
  * Ends a connection on which nothing arrives for too long. While the machine sleeps or the page is frozen this script
@@ -123,12 +112,12 @@ class SilenceLimit {
   #wasLate = false;
   #timer;
 
-  /** @param {() => void} exceeded called once the limit is exceeded */
+  /** @param exceeded called once the limit is exceeded */
   constructor(exceeded) {
     this.#exceeded = exceeded;
   }
 
-  /** Begins to count. @param {number} limit in milliseconds; 0 is none */
+  /** Begins to count. @param limit in milliseconds; 0 is none */
   start(limit) {
     this.stop();
     this.#limit = Math.min(limit, LONGEST_TIMER);
@@ -167,6 +156,129 @@ class SilenceLimit {
   }
 }
 
+const [CONNECTING, OPEN, CLOSED] = [0, 1, 2];
+
+/** What a tab that joins is told at most: the latest event of so many names, and of so many characters. */
+const RETAINED_NAMES = 64;
+const RETAINED_CHARS = 256 * 1024;
+
+/** What a tab that returns can be sent at most: so many events, and so many characters. */
+const RECENT_EVENTS = 1_000;
+const RECENT_CHARS = 256 * 1024;
+
+const DEFAULT_RETRY = 3_000;
+
+function newState() {
+  return {
+    born: Date.now(),
+    before: undefined,
+    readyState: CONNECTING,
+    retry: DEFAULT_RETRY,
+    sequence: 0,
+    lastEventId: "",
+    repeat: 0,
+    retained: [],
+    recent: [],
+    recentChars: 0,
+  };
+}
+
+/** For the same hub in another place: it counts on. */
+function copied(state) {
+  return { ...state, recent: [...state.recent] };
+}
+
+/** For a new hub that begins where a tab has stopped, if there is one. */
+function resumed(state) {
+  if (!state) return newState();
+  const { born, sequence } = state;
+  return { ...copied(state), born: Date.now(), before: { born, sequence } };
+}
+
+/** Notes what has happened, in the hub and in every tab. */
+function remember(state, what) {
+  switch (what.kind) {
+    case "open":
+      state.readyState = OPEN;
+      break;
+    case "error":
+      state.readyState = CONNECTING;
+      break;
+    case "close": {
+      const { lastEventId, repeat, retained, recent, recentChars } = newState();
+      Object.assign(state, { readyState: CLOSED, lastEventId, repeat, retained, recent, recentChars });
+      break;
+    }
+    case "position":
+      Object.assign(state, { lastEventId: what.id, repeat: 0 });
+      break;
+    case "event": {
+      const { sequence, id, repeat } = what;
+      Object.assign(state, { sequence, lastEventId: id, repeat });
+      retain(state, what);
+      keepRecent(state, what);
+    }
+  }
+}
+
+function retain(state, event) {
+  state.retained = [...state.retained.filter(({ name }) => name !== event.name), event];
+  let chars = state.retained.reduce((sum, event) => sum + charsOf(event), 0);
+  while (state.retained.length > RETAINED_NAMES || chars > RETAINED_CHARS) {
+    chars -= charsOf(state.retained.shift());
+  }
+}
+
+function keepRecent(state, event) {
+  state.recent.push(event);
+  state.recentChars += charsOf(event);
+  while (state.recent.length > RECENT_EVENTS || state.recentChars > RECENT_CHARS) {
+    state.recentChars -= charsOf(state.recent.shift());
+  }
+}
+
+function charsOf({ name, data, id }) {
+  return name.length + data.length + id.length;
+}
+
+/**
+ * The last event that a tab has heard.
+ *
+ * @returns as the hub counts; `undefined` if the hub does not know
+ */
+function lastHeard(hub, tab) {
+  if (tab.born === hub.born) return tab.sequence;
+  if (tab.born === hub.before?.born && tab.sequence <= hub.before.sequence) return tab.sequence;
+  if (tab.lastEventId === "") return undefined;
+  const isLast = ({ id, repeat }) => id === tab.lastEventId && repeat === tab.repeat;
+  if (isLast({ id: hub.lastEventId, repeat: hub.repeat })) return hub.sequence;
+  return hub.recent.findLast(isLast)?.sequence;
+}
+
+/**
+ * What a hub tells a tab that joins.
+ *
+ * @param hub the hub's state
+ * @param tab the tab's, if it has been there before
+ * @returns events; `undefined` if only the server has all that the tab has missed
+ */
+function missedEvents(hub, tab) {
+  if (!tab) return hub.retained;
+  const heard = lastHeard(hub, tab);
+  const oldest = hub.recent[0]?.sequence ?? hub.sequence + 1;
+  if (heard !== undefined && heard + 1 >= oldest) return hub.recent.filter(({ sequence }) => sequence > heard);
+  if (tab.lastEventId === "") return hub.retained.filter(({ sequence }) => sequence > (heard ?? 0));
+  return undefined;
+}
+
+const LONGEST_WAIT = 30_000;
+
+/** Silence is a lost connection after so many milliseconds at least. */
+const SHORTEST_SILENCE = 5_000;
+
+/** The head of an answer may take so long at least, since a server may look things up first. */
+const SHORTEST_HEAD_WAIT = 30_000;
+
 /** The one connection. Numbers what happens, notes it in the state, and tells it. */
 class Hub {
   #config;
@@ -182,16 +294,18 @@ class Hub {
 
   /**
    * @param config what makes tabs share a stream
-   * @param {(what: object) => void} tell
-   * @param {() => Promise<[string, string][] | undefined>} askHeaders called at every connect; `undefined`: no tab has any
-   * @param state where to begin: {@link newState}, {@link resumed} or {@link copied}
+   * @param tell called with everything that happens
+   * @param askHeaders called at every connect
+   * @param state where to begin: `resumed` or `copied`
    */
   constructor(config, tell, askHeaders, state) {
     [this.#config, this.#tell, this.#askHeaders, this.state] = [config, tell, askHeaders, state];
     this.state.readyState = CONNECTING;
     this.#silenceLimit = config.heartbeatTimeout ?? 0;
-    this.hurry = () => this.#hurry?.();
   }
+
+  /** Ends the wait for the next connect. */
+  hurry = () => this.#hurry?.();
 
   get isRunning() {
     return this.#running !== undefined;
@@ -218,7 +332,7 @@ class Hub {
   }
 
   async #run(signal) {
-    for (let failures = 0; ; ) {
+    for (let failures = 0; ;) {
       let end = { failed: true };
       try {
         end = await this.#connect(signal, () => (failures = 0));
@@ -229,7 +343,7 @@ class Hub {
       if (end.again) continue;
       if (end.reason) {
         this.#running = undefined;
-        return this.#happened({ kind: "close", ...end });
+        return this.#happened({ kind: "close", ...end, reason: end.reason });
       }
       this.#happened({ kind: "error" });
       const wait = end.failed ? backOff(this.state.retry, failures++, end.retryAfter) : this.state.retry;
@@ -353,12 +467,13 @@ function announcedSilence(headers) {
 function ended(data, status) {
   let told = {};
   try {
-    told = JSON.parse(data) ?? {};
+    told = Object(JSON.parse(data));
   } catch {
     // Somebody else's event of that name.
   }
   const { reason, message } = told;
-  return reason === "failed" ? { reason, status, message } : { reason: "finished", status };
+  if (reason !== "failed") return { reason: "finished", status };
+  return typeof message === "string" ? { reason, status, message } : { reason, status };
 }
 
 /** Exponential, at random between nothing and the whole, never beyond what the server asks for. */
@@ -373,116 +488,6 @@ function utf8(text) {
   return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
-/**
- * What is known of a stream.
- *
- * - `born`: when the hub began, which also tells it from others. Events are numbered by their `sequence`.
- * - `before`: the hub whose state this one has begun with, and how far that one had counted.
- * - `lastEventId`, `repeat`: the last event's id, and how many events before it had the same. An event without an id
- *   has that of the event before.
- * - `retained`: the latest event of each name. `recent`: the last events without a hole, of `recentChars` characters.
- */
-function newState() {
-  return {
-    born: Date.now(),
-    before: undefined,
-    readyState: CONNECTING,
-    retry: DEFAULT_RETRY,
-    sequence: 0,
-    lastEventId: "",
-    repeat: 0,
-    retained: [],
-    recent: [],
-    recentChars: 0,
-  };
-}
-
-/** For the same hub in another place: it counts on. */
-function copied(state) {
-  return { ...state, recent: [...state.recent] };
-}
-
-/** For a new hub that begins where a tab has stopped, if there is one. */
-function resumed(state) {
-  if (!state) return newState();
-  const { born, sequence } = state;
-  return { ...copied(state), born: Date.now(), before: { born, sequence } };
-}
-
-/** Notes what has happened, in the hub and in every tab. */
-function remember(state, what) {
-  switch (what.kind) {
-    case "open":
-      state.readyState = OPEN;
-      break;
-    case "error":
-      state.readyState = CONNECTING;
-      break;
-    case "close": {
-      const { lastEventId, repeat, retained, recent, recentChars } = newState();
-      Object.assign(state, { readyState: CLOSED, lastEventId, repeat, retained, recent, recentChars });
-      break;
-    }
-    case "position":
-      Object.assign(state, { lastEventId: what.id, repeat: 0 });
-      break;
-    case "event": {
-      const { sequence, id, repeat } = what;
-      Object.assign(state, { sequence, lastEventId: id, repeat });
-      retain(state, what);
-      keepRecent(state, what);
-    }
-  }
-}
-
-function retain(state, event) {
-  state.retained = [...state.retained.filter(({ name }) => name !== event.name), event];
-  let chars = state.retained.reduce((sum, event) => sum + charsOf(event), 0);
-  while (state.retained.length > RETAINED_NAMES || chars > RETAINED_CHARS) chars -= charsOf(state.retained.shift());
-}
-
-function keepRecent(state, event) {
-  state.recent.push(event);
-  state.recentChars += charsOf(event);
-  while (state.recent.length > RECENT_EVENTS || state.recentChars > RECENT_CHARS) {
-    state.recentChars -= charsOf(state.recent.shift());
-  }
-}
-
-function charsOf({ name, data, id }) {
-  return name.length + data.length + id.length;
-}
-
-/**
- * The last event that a tab has heard.
- *
- * @returns {number | undefined} as the hub counts; `undefined` if the hub does not know
- */
-function lastHeard(hub, tab) {
-  if (tab.born === hub.born) return tab.sequence;
-  if (tab.born === hub.before?.born && tab.sequence <= hub.before.sequence) return tab.sequence;
-  if (tab.lastEventId === "") return undefined;
-  const isLast = ({ id, repeat }) => id === tab.lastEventId && repeat === tab.repeat;
-  if (isLast({ id: hub.lastEventId, repeat: hub.repeat })) return hub.sequence;
-  return hub.recent.findLast(isLast)?.sequence;
-}
-
-/**
- * What a hub tells a tab that joins.
- *
- * @param hub the hub's state
- * @param tab the tab's, if it has been there before
- * @returns {object[] | undefined} events; `undefined` if only the server has all that the tab has missed
- */
-function missedEvents(hub, tab) {
-  if (!tab) return hub.retained;
-  const heard = lastHeard(hub, tab);
-  const oldest = hub.recent[0]?.sequence ?? hub.sequence + 1;
-  if (heard !== undefined && heard + 1 >= oldest) return hub.recent.filter(({ sequence }) => sequence > heard);
-  if (tab.lastEventId === "") return hub.retained.filter(({ sequence }) => sequence > (heard ?? 0));
-  return undefined;
-}
-
 /** Whether what began at `born` began before a reset at `at`. What the clock has been set back from began before, too. */
 function isBefore(born, at) {
   return born <= at || born > Date.now();
@@ -492,7 +497,7 @@ function isBefore(born, at) {
 const lastReset = {
   note(at) {
     try {
-      localStorage.setItem(NAME, at);
+      localStorage.setItem(NAME, String(at));
     } catch {
       // Storage is forbidden here.
     }
@@ -518,31 +523,39 @@ function begun(forgotten) {
   });
 }
 
-// ---------------------------------------------------------------- In the shared worker
+/**
+ * The version of everything in this folder, and of the hub's state. Tabs of different versions share nothing, so that
+ * pages from before and after a deploy work side by side. It grows with each change that an older page or worker would
+ * not understand.
+ */
+const PROTOCOL = 1;
+
+/** A tab that is asked for headers and does not react for so long counts as frozen. */
+const TAB_TIMEOUT = 5_000;
 
 /** Asks the tabs for a request's headers: first the one that has been there longest; the next if it is frozen or gone. */
 class TabHeaders {
   #tabs;
   #inquiry;
 
-  /** @param {Map<string, { port: MessagePort, hasHeaders: boolean }>} tabs those that are connected */
+  /** @param tabs those that are connected */
   constructor(tabs) {
     this.#tabs = tabs;
   }
 
-  /** @returns {Promise<[string, string][] | undefined>} `undefined` if no tab has any */
+  /** `undefined` if no tab has any. */
   ask() {
     const unasked = [...this.#tabs].filter(([, { hasHeaders }]) => hasHeaders).map(([tab]) => tab);
-    if (unasked.length === 0) return Promise.resolve();
+    if (unasked.length === 0) return Promise.resolve(undefined);
     this.cancel();
     return new Promise((resolve, reject) => {
-      this.#inquiry = { number: Math.random(), unasked, asked: new Set(), resolve, reject };
+      this.#inquiry = { number: Math.random(), unasked, asked: new Set(), isWaiting: false, resolve, reject };
       this.#askNext();
     });
   }
 
   joined(tab) {
-    if (!this.#inquiry || !this.#tabs.get(tab).hasHeaders) return;
+    if (!this.#inquiry || !this.#tabs.get(tab)?.hasHeaders) return;
     this.#inquiry.unasked.push(tab);
     if (this.#inquiry.isWaiting) this.#askNext();
   }
@@ -556,15 +569,15 @@ class TabHeaders {
   }
 
   /** A tab says first that it was `asked`, which no frozen one does, and later which headers it wants. */
-  answered(tab, { kind, inquiry, headers }) {
-    if (inquiry !== this.#inquiry?.number) return;
+  answered(tab, answer) {
+    if (!this.#inquiry || answer.inquiry !== this.#inquiry.number) return;
     const { current, timer, resolve, reject } = this.#inquiry;
-    if (kind === "asked") {
+    if (answer.kind === "asked") {
       if (tab === current) clearTimeout(timer);
       return;
     }
     this.cancel();
-    if (headers) resolve(headers);
+    if (answer.headers) resolve(answer.headers);
     else reject();
   }
 
@@ -575,12 +588,13 @@ class TabHeaders {
 
   #askNext() {
     const inquiry = this.#inquiry;
+    if (!inquiry) return;
     clearTimeout(inquiry.timer);
     const tab = inquiry.unasked.shift();
     inquiry.current = tab;
     // All were asked: one of them may still answer, or another may join.
     inquiry.isWaiting = tab === undefined;
-    if (inquiry.isWaiting) {
+    if (tab === undefined) {
       if (inquiry.asked.size === 0) {
         this.#inquiry = undefined;
         inquiry.reject();
@@ -588,7 +602,7 @@ class TabHeaders {
       return;
     }
     inquiry.asked.add(tab);
-    this.#tabs.get(tab).port.postMessage({ kind: "headers", inquiry: inquiry.number });
+    this.#tabs.get(tab)?.port.postMessage({ kind: "headers", inquiry: inquiry.number });
     inquiry.timer = setTimeout(() => {
       this.#putLast(tab);
       this.#askNext();
@@ -598,18 +612,23 @@ class TabHeaders {
   /** The next inquiry does not begin with a tab that was frozen. */
   #putLast(tab) {
     const entry = this.#tabs.get(tab);
+    if (!entry) return;
     this.#tabs.delete(tab);
     this.#tabs.set(tab, entry);
   }
 }
 
+/** Holds the hub of the stream that the worker is named after, for all tabs that connect. */
 function work(scope) {
   const config = JSON.parse(scope.name);
   const tabs = new Map();
   const headers = new TabHeaders(tabs);
-  let hub, ready, forget;
+  let hub;
+  let ready;
+  let forget;
 
-  const tell = (what) => tabs.forEach(({ port }) => port.postMessage(what));
+  const send = (port, what) => port.postMessage(what);
+  const tell = (what) => tabs.forEach(({ port }) => send(port, what));
   const end = () => {
     hub?.stop();
     hub = undefined;
@@ -623,6 +642,9 @@ function work(scope) {
     else headers.left(tab);
   };
   const join = async ({ tab, known, hasHeaders }, port) => {
+    send(port, { kind: "hello", protocol: PROTOCOL });
+    // The page is of another version, and makes do without this worker.
+    if (config.protocol !== PROTOCOL) return;
     tabs.set(tab, { port, hasHeaders });
     headers.joined(tab);
     // A tab holds a lock by its name for as long as it is there.
@@ -638,13 +660,14 @@ function work(scope) {
       if (hub.state.readyState === CLOSED && known) hub.state = resumed(known);
       hub.start();
     }
-    port.postMessage({ kind: "welcome", state: hub.state });
+    send(port, { kind: "welcome", state: hub.state });
   };
 
   new BroadcastChannel(NAME).onmessage = ({ data: at }) => {
     if (hub && isBefore(hub.state.born, at)) end();
   };
-  scope.onconnect = ({ ports: [port] }) => {
+  scope.onconnect = ({ ports }) => {
+    const port = ports[0];
     port.onmessage = ({ data: message }) => {
       if (message.kind === "join") join(message, port);
       else if (message.kind === "leave") leave(message.tab);
@@ -653,37 +676,463 @@ function work(scope) {
   };
 }
 
-// ---------------------------------------------------------------- In a page
+/**
+ * The state of one source. Listeners are called in the order in which they came.
+ *
+ * @internal
+ */
+class Connection {
+  #value = { status: "connecting" };
+  #listeners = new Set();
 
-/** The way to a hub in the shared worker. */
-class WorkerLink {
-  #tab;
-  #port;
-
-  constructor(tab, failed) {
-    const worker = new SharedWorker(import.meta.url, { type: "module", name: tab.name });
-    worker.onerror = failed;
-    this.#tab = tab;
-    this.#port = worker.port;
-    this.#port.onmessage = ({ data }) => (data.kind === "headers" ? this.#answer(data) : tab.hear(data));
-    this.#send({ kind: "join", known: tab.known(), hasHeaders: tab.hasHeaders });
+  get value() {
+    return this.#value;
   }
 
-  leave() {
-    this.#send({ kind: "leave" });
-    this.#port.close();
+  // As a field, so that it can be handed over without its object.
+  subscribe = (listener) => {
+    const entry = { listener };
+    this.#listeners.add(entry);
+    return () => {
+      this.#listeners.delete(entry);
+    };
+  };
+
+  opened() {
+    this.#set({ status: "open" });
   }
 
-  async #answer({ inquiry }) {
-    this.#send({ kind: "asked", inquiry });
-    const headers = await this.#tab.askHeaders().catch(() => undefined);
-    this.#send({ kind: "answer", inquiry, headers });
+  /** Not connected: for the first time, or again. */
+  connecting() {
+    if (this.#value.status !== "connecting") this.#set({ status: "reconnecting" });
   }
 
-  #send(message) {
-    this.#port.postMessage({ ...message, tab: this.#tab.id });
+  closed(state) {
+    if (this.#value.status !== "closed") this.#set({ status: "closed", ...state });
+  }
+
+  #set(value) {
+    if (value.status === this.#value.status) return;
+    this.#value = value;
+    for (const { listener } of [...this.#listeners]) call(listener, value);
   }
 }
+
+/**
+ * Calls the page's code. What it throws is reported, as the DOM does with listeners.
+ *
+ * @internal
+ */
+function call(callback, value) {
+  try {
+    callback?.(value);
+  } catch (error) {
+    report(error);
+  }
+}
+
+/**
+ * As an uncaught error is reported.
+ *
+ * @internal
+ */
+function report(error) {
+  if (typeof reportError === "function") reportError(error);
+  else console.error(error);
+}
+
+const SHOWN_CHARS = 100;
+
+/** An event that is not what its schema says. The message says what is wrong. */
+class InvalidEventError extends Error {
+  /** The event's name. */
+  event;
+  /** The whole text that came as its data. */
+  data;
+  lastEventId;
+
+  constructor(what, event, data, lastEventId, options) {
+    const cut = data.length > SHOWN_CHARS ? `${data.slice(0, SHOWN_CHARS)}.. (${data.length} characters)` : data;
+    super(`${what}; its data is: ${cut}`, options);
+    this.name = "InvalidEventError";
+    [this.event, this.data, this.lastEventId] = [event, data, lastEventId];
+  }
+}
+
+/** Brings a stream's events to the listeners of a source, parsed and checked if there is a schema. */
+class Delivery {
+  #target;
+  #options;
+  #warned = new Set();
+
+  /** How the server has ended the stream, once it has said so. */
+  end;
+
+  constructor(target, options) {
+    [this.#target, this.#options] = [target, options];
+  }
+
+  event({ name, data, id }, origin) {
+    if (name === (this.#options.gapEvent ?? GAP)) {
+      const gap = toGap(data, id);
+      call(this.#options.onGap, gap);
+      this.#dispatch({ name, data, id }, gap, origin);
+    } else if (name === END && id === END) {
+      this.end = toEnd(data);
+      call(this.#options.onEnd, this.end);
+      this.#dispatch({ name, data, id }, this.end, origin);
+    } else if (this.#options.events) {
+      this.#deliverChecked({ name, data, id }, this.#options.events, origin);
+    } else {
+      this.#warnOf(name);
+      this.#dispatch({ name, data, id }, data, origin);
+    }
+  }
+
+  position(lastEventId) {
+    call(this.#options.onPosition, { lastEventId });
+  }
+
+  #deliverChecked(event, { checks }, origin) {
+    const invalid = (what, options) => {
+      const error = new InvalidEventError(what, event.name, event.data, event.id, options);
+      if (this.#options.onInvalid) call(this.#options.onInvalid, error);
+      else report(error);
+    };
+    const { name } = event;
+    const shown = JSON.stringify(name);
+    // `__proto__` and the like are no checks of the schema.
+    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
+    if (!check) {
+      invalid(`This page does not know the event ${shown}: the server is newer, or sends another enum`);
+      return;
+    }
+    let value;
+    let isValid = false;
+    try {
+      value = JSON.parse(event.data);
+    } catch (cause) {
+      invalid(`The data of the event ${shown} is no JSON`, { cause });
+      return;
+    }
+    try {
+      isValid = check(value);
+    } catch (cause) {
+      invalid(`The check of the event ${shown} has failed`, { cause });
+      return;
+    }
+    if (isValid) this.#dispatch(event, value, origin);
+    else invalid(`The data of the event ${shown} is not of the type that this page was built with`);
+  }
+
+  #dispatch({ name, data: text, id }, value, origin) {
+    const data = this.#options.events ? value : text;
+    this.#target.dispatchEvent(new MessageEvent(name, { data, lastEventId: id, origin }));
+  }
+
+  /** Names that begin so are the library's: a newer server may send more of them. */
+  #warnOf(name) {
+    if (!name.startsWith("sse-") || name === END || name === POSITION || this.#warned.has(name)) return;
+    this.#warned.add(name);
+    console.warn(
+      `sse-actix: the server sends ${name}, which this version of the page's module does not know; update it`,
+    );
+  }
+}
+
+function toGap(data, lastEventId) {
+  const missed = objectOf(data)["missed"];
+  return { missed: typeof missed === "number" ? missed : null, lastEventId };
+}
+
+function toEnd(data) {
+  const { reason, message } = objectOf(data);
+  if (reason !== "failed") return { reason: "finished" };
+  return typeof message === "string" ? { reason, message } : { reason };
+}
+
+/** What the text says, if it is JSON; otherwise an object without properties. */
+function objectOf(json) {
+  try {
+    return Object(JSON.parse(json));
+  } catch {
+    return {};
+  }
+}
+
+/** Gives a class the properties that its interface has of `EventSource`: its constants, and `onopen` and the like. */
+function define(source, types) {
+  for (const [name, value] of Object.entries({ CONNECTING, OPEN, CLOSED })) {
+    Object.defineProperty(source, name, { value, enumerable: true });
+    Object.defineProperty(source.prototype, name, { value, enumerable: true });
+  }
+  for (const type of types) {
+    const handlers = new WeakMap();
+    Object.defineProperty(source.prototype, `on${type}`, {
+      get() {
+        return handlers.get(this) ?? null;
+      },
+      set(handler) {
+        if (!handlers.has(this)) this.addEventListener(type, (event) => handlers.get(this)?.call(this, event));
+        handlers.set(this, typeof handler === "function" ? handler : null);
+      },
+      enumerable: true,
+    });
+  }
+}
+
+const DEFAULT_BUFFER = 1_000;
+
+/** The loop was too slow: events came that its buffer had no place for, and they are lost for this loop. */
+class SlowLoopError extends Error {
+  constructor(buffer) {
+    super(
+      `The loop over events is behind by more than its buffer of ${buffer}: what came before that was delivered. ` +
+        "Do less for each event, or allow more: source.events({ buffer: .. })",
+    );
+    this.name = "SlowLoopError";
+  }
+}
+
+/** The stream has ended for good, but not because it had finished. */
+class StreamClosedError extends Error {
+  /** The source's state. */
+  state;
+
+  constructor(state) {
+    const status = state.httpStatus === undefined ? "" : ` with status ${state.httpStatus}`;
+    super(`The stream has ended${status}: ${state.message ?? state.reason}`);
+    this.name = "StreamClosedError";
+    this.state = state;
+  }
+}
+
+/**
+ * Collects a source's events from now on, and gives them to one loop.
+ *
+ * @internal
+ */
+function iterate(source, names, { signal, buffer = DEFAULT_BUFFER }) {
+  if (!(Number.isInteger(buffer) && buffer > 0)) {
+    throw new TypeError("sse-actix: `buffer` is a number of events: a whole number, 1 at least");
+  }
+  const waiting = [];
+  const requests = [];
+  // Set once nothing is collected any more; `error` is thrown once.
+  let end;
+
+  const answer = () => {
+    while (requests.length > 0 && (waiting.length > 0 || end)) {
+      const { resolve, reject } = requests.shift();
+      const value = waiting.shift();
+      if (value) resolve({ done: false, value });
+      else if (end && "error" in end) {
+        const { error } = end;
+        end = {};
+        reject(error);
+      } else resolve({ done: true, value: undefined });
+    }
+  };
+  const finish = (how) => {
+    if (end) return;
+    end = how;
+    for (const name of names) source.removeEventListener(name, collect);
+    unsubscribe();
+    signal?.removeEventListener("abort", aborted);
+    answer();
+  };
+  const collect = (event) => {
+    const { type, data, lastEventId } = event;
+    if (waiting.length >= buffer) {
+      finish({ error: new SlowLoopError(buffer) });
+      return;
+    }
+    waiting.push({ event: type, data, lastEventId });
+    answer();
+  };
+  const aborted = () => {
+    waiting.length = 0;
+    finish({ error: signal?.reason });
+  };
+  const changed = (state) => {
+    if (state.status !== "closed") return;
+    const isFailure = state.reason === "failed" || state.reason === "unknown";
+    finish(isFailure ? { error: new StreamClosedError(state) } : {});
+  };
+
+  for (const name of names) source.addEventListener(name, collect);
+  const unsubscribe = source.connection.subscribe(changed);
+  signal?.addEventListener("abort", aborted);
+  if (signal?.aborted) aborted();
+  changed(source.connection.value);
+
+  return {
+    next() {
+      return new Promise((resolve, reject) => {
+        requests.push({ resolve, reject });
+        answer();
+      });
+    },
+    async return() {
+      waiting.length = 0;
+      finish({});
+      return { done: true, value: undefined };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
+/**
+ * The options with their defaults, and the URL. Throws an error that says what to write instead.
+ *
+ * @internal
+ */
+function checked(source, url, options) {
+  const wrong = (what) => new TypeError(`${source}: ${what}`);
+  if (url === undefined) throw wrong("the first argument is the stream's URL");
+  if (typeof options !== "object") throw wrong("the second argument is an object of options");
+  const { withCredentials = false, key = "", headers, heartbeatTimeout, ...rest } = options ?? {};
+  const { events, gapEvent = GAP, positionEvent = POSITION, worker, ...others } = rest;
+  if (typeof key !== "string") throw wrong("`key` is a string");
+  if (headers !== undefined && typeof headers !== "function") {
+    throw wrong(
+      "`headers` is a function, since it is called at every connect: headers: async () => ({ Authorization: .. })",
+    );
+  }
+  if (heartbeatTimeout !== undefined && !(Number.isFinite(heartbeatTimeout) && heartbeatTimeout >= 0)) {
+    throw wrong("`heartbeatTimeout` is a number of milliseconds; 0 turns it off");
+  }
+  for (const [option, name] of Object.entries({ positionEvent, gapEvent })) {
+    if (typeof name !== "string" || !/^[^\0\r\n]+$/.test(name)) {
+      throw wrong(`\`${option}\` is the name of an event: one line, and not empty`);
+    }
+    if (["message", "open", "error", "close", END].includes(name)) {
+      throw wrong(`\`${option}\` hides events, and \`${name}\` is not to be hidden`);
+    }
+  }
+  if (events !== undefined && !isSchema(events)) {
+    throw wrong("`events` is the value that Rust generates beside the types: { names: [..], checks: { .. } }");
+  }
+  const own = source === "SharedEventSource" ? ["open", "error", "close"] : ["open", "error"];
+  const taken = events?.names.find((name) => own.includes(name));
+  if (taken !== undefined) {
+    throw wrong(
+      `\`events\` has an event \`${taken}\`, which is one of the source itself: give it another name in the enum`,
+    );
+  }
+  for (const option of ["onGap", "onEnd", "onPosition", "onInvalid"]) {
+    const callback = others[option];
+    if (callback !== undefined && typeof callback !== "function") throw wrong(`\`${option}\` is a function`);
+  }
+  return {
+    url: absolute(source, url),
+    stream: { withCredentials: Boolean(withCredentials), key, heartbeatTimeout, positionEvent },
+    headers,
+    worker: worker === undefined ? undefined : absolute(source, worker),
+    delivery: { ...others, events, gapEvent },
+  };
+}
+
+function isSchema(events) {
+  const { names, checks } = Object(events);
+  return (
+    Array.isArray(names) && typeof checks === "object" && names.every((name) => typeof checks[name] === "function")
+  );
+}
+
+function absolute(source, url) {
+  try {
+    return new URL(url, document.baseURI).href;
+  } catch {
+    throw new DOMException(`${source}: cannot parse the URL ${url}`, "SyntaxError");
+  }
+}
+
+/**
+ * The browser's `EventSource`, with parsed and checked data, a state of the connection, and `for await`. Each has a
+ * connection of its own. A browser shows no event of a name that nobody listens to: with a schema its names are listened
+ * to, and others are not noticed.
+ */
+const EventSource = class EventSource extends EventTarget {
+  connection = new Connection();
+  #source;
+  #delivery;
+  #names;
+  #heard = new Set();
+
+  constructor(url, options = {}) {
+    super();
+    const { url: absolute, stream, delivery } = checked("EventSource", url, options);
+    this.#delivery = new Delivery(this, delivery);
+    this.#names = delivery.events?.names ?? ["message"];
+    this.#source = new globalThis.EventSource(absolute, { withCredentials: stream.withCredentials });
+    this.#source.addEventListener("open", (event) => this.#opened(event));
+    this.#source.addEventListener("error", (event) => this.#lost(event));
+    this.#source.addEventListener(stream.positionEvent, ({ lastEventId }) => this.#delivery.position(lastEventId));
+    this.#heard.add(stream.positionEvent);
+    for (const name of [...(delivery.events?.names ?? []), delivery.gapEvent, END]) this.#hear(name);
+  }
+
+  get url() {
+    return this.#source.url;
+  }
+
+  get withCredentials() {
+    return this.#source.withCredentials;
+  }
+
+  get readyState() {
+    return this.#source.readyState;
+  }
+
+  close() {
+    this.#source.close();
+    this.connection.closed({ reason: "closed" });
+  }
+
+  addEventListener(type, ...rest) {
+    this.#hear(type);
+    super.addEventListener(type, ...rest);
+  }
+
+  events(options = {}) {
+    return iterate(this, options.names ?? this.#names, options);
+  }
+
+  [Symbol.asyncIterator]() {
+    return this.events();
+  }
+
+  static {
+    define(this, ["open", "message", "error"]);
+  }
+
+  /** Lets the browser's source bring events of this name. */
+  #hear(name) {
+    if (this.#heard.has(name) || name === "open" || name === "error") return;
+    this.#heard.add(name);
+    this.#source.addEventListener(name, ({ data, lastEventId, origin }) => {
+      this.#delivery.event({ name, data, id: lastEventId }, origin);
+    });
+  }
+
+  /** A server's event named `open` comes here as well. It says nothing of the connection. */
+  #opened(event) {
+    if (event instanceof MessageEvent) return;
+    this.connection.opened();
+    this.dispatchEvent(new Event("open"));
+  }
+
+  /** The same holds for `error`. */
+  #lost(event) {
+    if (event instanceof MessageEvent) return;
+    if (this.readyState === CLOSED) this.connection.closed({ reason: "unknown", ...this.#delivery.end });
+    else this.connection.connecting();
+    this.dispatchEvent(new Event("error"));
+  }
+};
 
 /** The way to a hub in one of the tabs: this one, if it is elected. */
 class ElectionLink {
@@ -701,7 +1150,7 @@ class ElectionLink {
     }
     this.#channel = new BroadcastChannel(tab.name);
     this.#channel.onmessage = ({ data }) => this.#heard(data);
-    this.#channel.postMessage({ kind: "join", tab: tab.id });
+    this.#send({ kind: "join", tab: tab.id });
     navigator.locks
       .request(`${NAME}:${tab.name}`, { signal: this.#candidacy.signal }, () => this.#lead())
       .catch(() => {}); // No candidate any more.
@@ -717,7 +1166,7 @@ class ElectionLink {
   async #lead() {
     const done = new Promise((resolve) => (this.#resign = resolve));
     const tell = (what) => {
-      this.#channel?.postMessage(what);
+      this.#send(what);
       this.#tab.hear(what);
     };
     const followed = this.#tab.followed();
@@ -727,70 +1176,174 @@ class ElectionLink {
     if (this.#candidacy.signal.aborted) return;
     if (!followed) this.#tab.hear({ kind: "welcome", state });
     this.#hub.start();
-    this.#channel?.postMessage({ kind: "leader", born: state.born });
+    this.#send({ kind: "leader", born: state.born });
     return done;
   }
 
   #heard(what) {
     if (this.#hub) {
-      if (what.kind === "join") this.#welcome(what.tab);
+      if (what.kind === "join") this.#welcome(this.#hub, what.tab);
     } else if (what.kind === "welcome") {
       if (what.to === this.#tab.id && !this.#tab.followed()) this.#tab.hear(what);
     } else if (what.kind === "leader") {
       if (this.#tab.followed()?.born === what.born) return;
       // It knows nothing of what was before, and counts anew; or it was not there yet when this tab came.
       this.#tab.hear({ kind: "lost" });
-      this.#channel.postMessage({ kind: "join", tab: this.#tab.id });
+      this.#send({ kind: "join", tab: this.#tab.id });
     } else if (what.kind !== "join") {
       this.#tab.hear(what);
     }
   }
 
-  #welcome(tab) {
-    this.#channel.postMessage({ kind: "welcome", to: tab, state: this.#hub.state });
+  #welcome(hub, tab) {
+    this.#send({ kind: "welcome", to: tab, state: hub.state });
+  }
+
+  #send(what) {
+    this.#channel?.postMessage(what);
   }
 }
 
-/** Why a stream is over for good; the type is `close`. */
+/**
+ * Makes the shared worker, or joins it. Its script is this file.
+ *
+ * @param name what makes tabs share the worker
+ * @param script the URL of another script, if the page names one
+ */
+function makeWorker(name, script) {
+  return new SharedWorker(script ?? import.meta.url, { type: "module", name });
+}
+
+/** A worker that has not answered after so many milliseconds is given up. */
+const WORKER_TIMEOUT = 2_000;
+
+/** The time in which this page itself was busy counts as one step of the timeout. */
+const STEPS = 4;
+
+/** The scripts whose workers this page has given up: it does not wait for them again. */
+const givenUp = new Set();
+
+/** The way to a hub in the shared worker. */
+class WorkerLink {
+  #tab;
+  #script;
+  #failed;
+  #port;
+  #timer;
+  #hasAnswered = false;
+
+  /**
+   * @param script the worker's URL, if the page has named one
+   * @param failed called when the worker is given up
+   */
+  constructor(tab, script, failed) {
+    [this.#tab, this.#script, this.#failed] = [tab, script, failed];
+    let worker;
+    try {
+      worker = makeWorker(tab.name, script);
+    } catch (error) {
+      this.#giveUp(`cannot be made (${error})`);
+      return;
+    }
+    worker.onerror = () => this.#giveUp("cannot be loaded");
+    this.#port = worker.port;
+    this.#port.onmessage = ({ data }) => this.#hear(data);
+    this.#send({ kind: "join", known: tab.known(), hasHeaders: tab.hasHeaders });
+    this.#wait(STEPS);
+  }
+
+  /** Whether there may be a worker. Chrome on Android has none. */
+  static mayHaveWorker(script) {
+    return typeof SharedWorker !== "undefined" && !givenUp.has(script);
+  }
+
+  leave() {
+    clearTimeout(this.#timer);
+    this.#send({ kind: "leave" });
+    this.#port?.close();
+  }
+
+  #wait(steps) {
+    this.#timer = setTimeout(() => {
+      if (steps > 1) this.#wait(steps - 1);
+      else this.#giveUp(`has not answered within ${WORKER_TIMEOUT / 1_000} s`);
+    }, WORKER_TIMEOUT / STEPS);
+  }
+
+  #hear(what) {
+    if (!this.#hasAnswered) {
+      clearTimeout(this.#timer);
+      if (what.kind !== "hello" || what.protocol !== PROTOCOL) {
+        this.#giveUp("is of another version of sse-actix than this page: build it again");
+        return;
+      }
+      this.#hasAnswered = true;
+    } else if (what.kind === "headers") this.#answer(what.inquiry);
+    else this.#tab.hear(what);
+  }
+
+  #giveUp(why) {
+    this.leave();
+    const isFirst = givenUp.size === 0;
+    givenUp.add(this.#script);
+    if (isFirst) {
+      console.warn(
+        `SharedEventSource: the shared worker ${this.#script ?? "of sse-actix"} ${why}. One of the tabs holds the ` +
+          "connection instead. If a bundler made this page: bundle `sse-actix/worker` as a script of its own, and give " +
+          "its URL, of the page's origin, as the option `worker`.",
+      );
+    }
+    // Not before the constructor has returned.
+    queueMicrotask(this.#failed);
+  }
+
+  async #answer(inquiry) {
+    this.#send({ kind: "asked", inquiry });
+    const headers = await this.#tab.askHeaders().catch(() => undefined);
+    this.#send({ kind: "answer", inquiry, headers });
+  }
+
+  #send(message) {
+    this.#port?.postMessage({ ...message, tab: this.#tab.id });
+  }
+}
+
+/** Why a shared stream is over for good; the type is `close`. */
 class StreamCloseEvent extends Event {
+  /**
+   * `finished`: the server has said so, by 204 or by the end of a `finite` stream. `failed`: it answered with a
+   * status or a type that no event stream has, or its stream ended with a failure. `reset`: `SharedEventSource.reset()`.
+   */
+  reason;
+  /** The status of the last answer, unless it was reset. */
+  status;
+  /** What the server chose to say of a failure. */
+  message;
+
   constructor({ reason, status, message }) {
     super("close");
-    Object.assign(this, { reason, status, message });
+    [this.reason, this.status, this.message] = [reason, status, message];
   }
 }
 
-/** The constructor's options with their defaults. Throws a TypeError that says what to write instead. */
-function checked(options) {
-  const wrong = (what) => new TypeError(`SharedEventSource: ${what}`);
-  if (typeof options !== "object") throw wrong("the second argument is an object of options");
-  const { withCredentials = false, key = "", headers, heartbeatTimeout, positionEvent = POSITION } = options ?? {};
-  if (typeof key !== "string") throw wrong("`key` is a string");
-  if (headers !== undefined && typeof headers !== "function") {
-    throw wrong("`headers` is a function, since it is called at every connect: headers: async () => ({ Authorization: .. })");
-  }
-  if (heartbeatTimeout !== undefined && !(Number.isFinite(heartbeatTimeout) && heartbeatTimeout >= 0)) {
-    throw wrong("`heartbeatTimeout` is a number of milliseconds; 0 turns it off");
-  }
-  if (typeof positionEvent !== "string" || !/^[^\0\r\n]+$/.test(positionEvent)) {
-    throw wrong("`positionEvent` is the name of an event: one line, and not empty");
-  }
-  if (["message", "open", "error", "close", END].includes(positionEvent)) {
-    throw wrong(`\`positionEvent\` hides events, and \`${positionEvent}\` is not to be hidden`);
-  }
-  return { withCredentials: Boolean(withCredentials), key, headers, heartbeatTimeout, positionEvent };
-}
-
-const sources = new Set();
-
-/** Ends those that were made before. */
+/** Ends the sources that were made before. */
 let forget;
 
+/** Whether this page hears of resets. It begins with the first source, so that this module can be imported anywhere. */
+let isListening = false;
+
 /** An EventSource that all tabs of this origin share that have the same URL and options, but for `headers`. */
-export class SharedEventSource extends EventTarget {
+const SharedEventSource = class SharedEventSource extends EventTarget {
+  static #all = new Set();
+
+  connection = new Connection();
   #url;
   #withCredentials;
   #name;
   #headers;
+  #worker;
+  #delivery;
+  #names;
   #readyState = CONNECTING;
   #link;
   #release;
@@ -803,29 +1356,18 @@ export class SharedEventSource extends EventTarget {
   /** The connection of its own by which this tab catches up with its hub. */
   #ownHub;
 
-  /**
-   * @param {string | URL} url as for EventSource; relative to the page
-   * @param {{
-   *   withCredentials?: boolean,
-   *   key?: string,
-   *   headers?: () => HeadersInit | Promise<HeadersInit>,
-   *   heartbeatTimeout?: number,
-   *   positionEvent?: string,
-   * }} [options] described in shared-event-source.d.ts
-   */
   constructor(url, options = {}) {
     super();
-    if (url === undefined) throw new TypeError("SharedEventSource: the first argument is the stream's URL");
-    const { withCredentials, key, headers, heartbeatTimeout, positionEvent } = checked(options);
-    try {
-      this.#url = new URL(url, document.baseURI).href;
-    } catch {
-      throw new DOMException(`SharedEventSource: cannot parse the URL ${url}`, "SyntaxError");
-    }
-    this.#withCredentials = withCredentials;
+    const { url: absolute, stream, headers, worker, delivery } = checked("SharedEventSource", url, options);
+    this.#url = absolute;
+    this.#withCredentials = stream.withCredentials;
     this.#headers = headers;
-    this.#name = JSON.stringify({ url: this.#url, withCredentials, key, heartbeatTimeout, positionEvent });
-    sources.add(this);
+    this.#worker = worker;
+    this.#delivery = new Delivery(this, delivery);
+    this.#names = delivery.events?.names ?? ["message"];
+    this.#name = JSON.stringify({ protocol: PROTOCOL, url: absolute, ...stream });
+    listenForResets();
+    SharedEventSource.#all.add(this);
     this.#join();
     addEventListener("pagehide", this.#away);
     addEventListener("pageshow", this.#shown);
@@ -847,20 +1389,31 @@ export class SharedEventSource extends EventTarget {
 
   /** Leaves. The connection ends when nobody is left. As with EventSource, no event tells of it. */
   close() {
+    this.#close({ reason: "closed" });
+  }
+
+  #close(why) {
     this.#readyState = CLOSED;
-    sources.delete(this);
+    SharedEventSource.#all.delete(this);
     this.#leave();
     removeEventListener("pagehide", this.#away);
     removeEventListener("pageshow", this.#shown);
     document.removeEventListener("freeze", this.#away);
     document.removeEventListener("resume", this.#back);
+    this.connection.closed(why);
+  }
+
+  events(options = {}) {
+    return iterate(this, options.names ?? this.#names, options);
+  }
+
+  [Symbol.asyncIterator]() {
+    return this.events();
   }
 
   /**
    * At log-out: closes every shared stream of this origin, in all tabs, and forgets its events and ids. When it
    * resolves, every connection has been ended by this browser.
-   *
-   * @returns {Promise<void>}
    */
   static async reset() {
     const at = Date.now();
@@ -875,27 +1428,10 @@ export class SharedEventSource extends EventTarget {
   }
 
   static {
-    for (const [name, value] of Object.entries({ CONNECTING, OPEN, CLOSED })) {
-      Object.defineProperty(this, name, { value, enumerable: true });
-      Object.defineProperty(this.prototype, name, { value, enumerable: true });
-    }
-    for (const type of ["open", "message", "error", "close"]) {
-      const handlers = new WeakMap();
-      Object.defineProperty(this.prototype, `on${type}`, {
-        get() {
-          return handlers.get(this) ?? null;
-        },
-        set(handler) {
-          if (!handlers.has(this)) this.addEventListener(type, (event) => handlers.get(this)?.call(this, event));
-          handlers.set(this, typeof handler === "function" ? handler : null);
-        },
-        enumerable: true,
-      });
-    }
-    const reset = (source, at) => {
-      if (isBefore(source.#born, at)) source.#end({ reason: "reset" });
+    define(this, ["open", "message", "error", "close"]);
+    forget = (at) => {
+      for (const source of [...this.#all]) if (isBefore(source.#born, at)) source.#end({ reason: "reset" });
     };
-    forget = (at) => [...sources].forEach((source) => reset(source, at));
   }
 
   async #join() {
@@ -919,12 +1455,11 @@ export class SharedEventSource extends EventTarget {
       hasHeaders: this.#headers !== undefined,
       askHeaders: this.#askHeaders,
     };
-    const elect = () => (this.#link = new ElectionLink(tab));
-    try {
-      this.#link = new WorkerLink(tab, () => present && elect());
-    } catch {
-      elect(); // No SharedWorker here, or not for a script of another origin.
-    }
+    const elect = () => {
+      if (present) this.#link = new ElectionLink(tab);
+    };
+    if (WorkerLink.mayHaveWorker(this.#worker)) this.#link = new WorkerLink(tab, this.#worker, elect);
+    else elect();
   }
 
   #leave() {
@@ -955,6 +1490,7 @@ export class SharedEventSource extends EventTarget {
       return;
     }
     this.#readyState = CONNECTING;
+    this.connection.connecting();
     this.#join();
   };
 
@@ -972,7 +1508,8 @@ export class SharedEventSource extends EventTarget {
   #hear(what) {
     if (what.kind === "welcome") this.#welcomed(what.state);
     else if (what.kind === "lost") this.#isFollowing = false;
-    else if (this.#isFollowing && !this.#hasHeard(what)) {
+    else if (what.kind === "hello" || what.kind === "headers") return;
+    else if (this.#isFollowing && this.#state && !this.#hasHeard(this.#state, what)) {
       remember(this.#state, what);
       if (this.#ownHub) this.#meetHub();
       else this.#dispatch(what);
@@ -980,8 +1517,8 @@ export class SharedEventSource extends EventTarget {
   }
 
   /** A new leader may resume behind an event that this tab has still heard of from the old one. */
-  #hasHeard({ kind, sequence, id }) {
-    return kind === "event" && id !== "" && sequence <= this.#state.sequence;
+  #hasHeard(state, what) {
+    return what.kind === "event" && what.id !== "" && what.sequence <= state.sequence;
   }
 
   #welcomed(state) {
@@ -1005,7 +1542,7 @@ export class SharedEventSource extends EventTarget {
 
   /** Once both connections have had the same event, the hub's is enough. */
   #meetHub() {
-    if (!this.#ownHub) return;
+    if (!this.#ownHub || !this.#state) return;
     const heard = lastHeard(this.#state, this.#ownHub.state);
     if (heard === undefined) return;
     this.#dropOwnHub();
@@ -1018,7 +1555,7 @@ export class SharedEventSource extends EventTarget {
   }
 
   #follow(missed) {
-    const { readyState } = this.#state;
+    const readyState = this.#state?.readyState;
     if (readyState === OPEN && this.#readyState !== OPEN) this.#dispatch({ kind: "open" });
     for (const event of missed) this.#dispatch(event);
     if (readyState === CONNECTING && this.#readyState === OPEN) this.#dispatch({ kind: "error" });
@@ -1030,16 +1567,18 @@ export class SharedEventSource extends EventTarget {
     switch (what.kind) {
       case "open":
         this.#readyState = OPEN;
+        this.connection.opened();
         this.dispatchEvent(new Event("open"));
         break;
-      case "event": {
-        const { name, data, id } = what;
-        const { origin } = new URL(this.#url);
-        this.dispatchEvent(new MessageEvent(name, { data, lastEventId: id, origin }));
+      case "event":
+        this.#delivery.event(what, new URL(this.#url).origin);
         break;
-      }
+      case "position":
+        this.#delivery.position(what.id);
+        break;
       case "error":
         this.#readyState = CONNECTING;
+        this.connection.connecting();
         this.dispatchEvent(new Event("error"));
         break;
       case "close":
@@ -1049,14 +1588,21 @@ export class SharedEventSource extends EventTarget {
 
   /** For good. As with EventSource an `error` says so, and then, with the reason, a `close`. */
   #end(why) {
-    this.close();
+    const { reason, status, message } = why;
+    this.#close({
+      reason,
+      ...(status !== undefined && { httpStatus: status }),
+      ...(message !== undefined && { message }),
+    });
     if (why.reason !== "reset") this.dispatchEvent(new Event("error"));
     this.dispatchEvent(new StreamCloseEvent(why));
   }
-}
+};
 
 /** Hears of resets while the page is shown. An open channel would keep it out of the back/forward cache. */
 function listenForResets() {
+  if (isListening) return;
+  isListening = true;
   let channel;
   const open = () => {
     channel = new BroadcastChannel(NAME);
@@ -1067,8 +1613,15 @@ function listenForResets() {
   addEventListener("pageshow", ({ persisted }) => persisted && open());
 }
 
-if (globalThis.SharedWorkerGlobalScope && globalThis instanceof SharedWorkerGlobalScope) {
-  work(globalThis);
-} else {
-  listenForResets();
-}
+// The same file is the page's module and the shared worker's script.
+if ("SharedWorkerGlobalScope" in globalThis) work(globalThis);
+
+export {
+  EventSource,
+  EventStreamParser,
+  InvalidEventError,
+  SharedEventSource,
+  SlowLoopError,
+  StreamCloseEvent,
+  StreamClosedError,
+};

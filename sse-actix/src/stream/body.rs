@@ -58,10 +58,10 @@ pin_project! {
         chunk_leaves_alone: bool,
         // With the last chunk the source had nothing more.
         source_is_drained: bool,
-        // What few streams have.
+        // What only few streams need.
         extras: Option<Box<Extras>>,
         guards: StreamGuards,
-        // The task that was last seen: the control knows it, and need not be told at every poll.
+        // The task that polled last. The control has its waker, and gets another one only when the task changes.
         last_waker: Option<Waker>,
         span: StreamSpan,
     }
@@ -84,7 +84,7 @@ pin_project! {
 /// A line that clients skip.
 pub(crate) const COMMENT: Bytes = Bytes::from_static(b":\n");
 
-/// What few streams have; boxed, so that the others have no room for it.
+/// What only few streams need. Boxed, so that the others do not pay for its size.
 #[derive(Default)]
 struct Extras {
     /// The keep-alive and its name, unless it is the comment, which is the same for all.
@@ -160,7 +160,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
             .is_some_and(|known| known.will_wake(cx.waker()))
         {
             source_is_drained = false;
-            // Before the end_state is read, so that one given in between wakes this task.
+            // Before the end state is read: a change in between then wakes this task.
             self.guards.control.register(cx.waker());
             let this = self.as_mut().project();
             *this.last_waker = Some(cx.waker().clone());
@@ -168,13 +168,13 @@ impl<S: Source> MessageBody for StreamBody<S> {
         }
 
         if mem::take(self.as_mut().project().chunk_leaves_alone) {
-            // On HTTP/1.1, chunks go into one buffer until the body is pending; the connection keeps it.
+            // On HTTP/1.1 actix collects chunks in one buffer until the body is pending. The buffer grows and does not shrink.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
 
-        // After each chunk this is polled again, most often for nothing.
-        // What has been told to end since then is asked all the same.
+        // After each chunk the body is polled again, most often for nothing. An end that was asked for since then is still
+        // seen.
         let is_idle = source_is_drained
             && self.guards.control.end_state() == EndState::Running
             && self.source.as_ref().is_some_and(Source::is_idle);
@@ -185,11 +185,9 @@ impl<S: Source> MessageBody for StreamBody<S> {
         let this = self.as_mut().project();
         if let Some(chunk) = this.buffer.take() {
             let portion = this.source.as_ref().and_then(Source::chunk_limit);
-            let most = portion.unwrap_or(HIGH_WATER);
-            let chunk = if chunk.len() > most + OVERSHOOT && is_copied(this.guards, this.source.as_ref()) {
-                this.buffer.split(chunk, most)
-            } else {
-                chunk
+            let chunk = match largest_piece(this.guards.carrier, portion, this.source.as_ref()) {
+                Some(most) if chunk.len() > most + OVERSHOOT => this.buffer.split(chunk, most),
+                _ => chunk,
             };
             this.timer.sent();
             this.span.wrote(chunk.len(), this.buffer.emitted());
@@ -223,7 +221,8 @@ impl<S: Source> StreamBody<S> {
             EndState::Running | EndState::End(_) => {
                 let drains = end_state != EndState::Running && source.stop_at_current_head();
                 if this.buffer.has_rest() {
-                    // It leaves first, so that the source has the whole buffer for what it still has.
+                    source.client_reads();
+                    // The rest leaves first, so that the source has the whole buffer.
                     return false;
                 }
                 // A panic ends this stream alone, and what was emitted before it is delivered.
@@ -241,7 +240,7 @@ impl<S: Source> StreamBody<S> {
                 match polled {
                     Ok(_) if drops => None,
                     Ok(Poll::Ready(outcome)) => Some(SourceEnd::Returned(outcome)),
-                    // There is more that it was given before, and room for it in the next chunk.
+                    // It has more that was published before the end, for the next chunk.
                     Ok(Poll::Pending)
                         if drains
                             && (this.buffer.has_at_least(source.fill_limit()) || source.has_yielded()) =>
@@ -308,10 +307,17 @@ fn opening(options: &StreamOptions, plain: bool, buffer: &EventBuffer) -> Bytes 
     }
 }
 
-/// Whether what carries the stream copies a chunk before it writes it, as actix's dispatcher does on HTTP/1. It gets a
-/// large chunk in pieces, so that it copies one of them at a time.
-fn is_copied(guards: &StreamGuards, source: Option<&impl Source>) -> bool {
-    guards.carrier != Carrier::Http2 && !source.is_some_and(Source::is_handed_over)
+/// How large the pieces are in which a large chunk leaves; `None` if it leaves whole.
+fn largest_piece(carrier: Carrier, portion: Option<usize>, source: Option<&impl Source>) -> Option<usize> {
+    if source.is_some_and(Source::is_handed_over) {
+        return None;
+    }
+    match carrier {
+        // A client that takes the next piece is seen to read, which a hub wants to know.
+        Carrier::Http2 => portion.map(|_| HIGH_WATER),
+        // actix's dispatcher copies a chunk before it writes it, so it copies one piece at a time.
+        _ => Some(portion.unwrap_or(HIGH_WATER)),
+    }
 }
 
 fn keep_alive_bytes(named: Option<&(Bytes, EventName)>) -> Bytes {

@@ -15,6 +15,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::pin,
     rc::Rc,
+    sync::LazyLock,
     task::Poll,
     time::Duration,
 };
@@ -26,7 +27,7 @@ use actix_web::{
 };
 use sse_actix_core::Retry;
 
-pub use self::emitter::{EmitFuture, Emitter};
+pub use self::emitter::{EmitFuture, Emitter, typed};
 use super::{
     buffer::EventBuffer,
     options::StreamOptions,
@@ -34,7 +35,10 @@ use super::{
     source::{Generator, Source},
     span::panicked_before_the_head,
 };
-use crate::{extract::is_reconnect_after_end, lifecycle::ending::no_content, server::ServerContext};
+use crate::{
+    extract::is_reconnect_after_end, lifecycle::ending::no_content, log_limit::LogLimit,
+    server::ServerContext,
+};
 
 /// A handler that has not opened its stream by then keeps a browser in `CONNECTING` without a sign.
 const SLOW_PROLOGUE: Duration = Duration::from_secs(1);
@@ -147,7 +151,7 @@ where
     };
     let source: Generator = match outcome {
         None => generator,
-        // It panicked in the poll that opened it; the body tells.
+        // It panicked in the poll that opened the stream. The body polls this, catches the panic, and ends the stream.
         Some(Err(panic)) => Box::pin(async { resume_unwind(panic) }),
         // Finished in the poll that opened it.
         Some(Ok(outcome)) if buffer.is_open() => Box::pin(ready(outcome)),
@@ -163,15 +167,20 @@ where
 
 /// Warns of a handler that is slow to open its stream.
 async fn warn_if_slow<T>(handler: &str, opening: impl Future<Output = T>) -> T {
+    static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+
     let mut opening = pin!(opening);
     if let Ok(opened) = tokio::time::timeout(SLOW_PROLOGUE, &mut opening).await {
         return opened;
     }
-    tracing::warn!(
-        target: "sse_actix",
-        handler,
-        "no head after {SLOW_PROLOGUE:?}: the browser waits without a sign; call `open!()` before slow work"
-    );
+    if let Some(left_out) = LIMIT.take() {
+        tracing::warn!(
+            target: "sse_actix",
+            handler,
+            left_out,
+            "no head after {SLOW_PROLOGUE:?}: the browser waits without a sign; call `open!()` before slow work"
+        );
+    }
     opening.await
 }
 

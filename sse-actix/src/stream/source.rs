@@ -33,8 +33,8 @@ pub(crate) trait Source: Unpin {
         None
     }
 
-    /// The keep-alive that is due, as an event of this name or [one that tells the position](sse_actix_core::position_frame),
-    /// where the client's position has moved on untold; `None` if it has not.
+    /// The keep-alive that is due, where it has to tell the client its position: an event of this name, else
+    /// [the one for positions](sse_actix_core::position_frame). `None` if the client knows its position.
     fn keep_alive_with_position(&mut self, name: Option<&EventName>) -> Option<Bytes> {
         let _ = name;
         None
@@ -50,7 +50,7 @@ pub(crate) trait Source: Unpin {
         None
     }
 
-    /// Whether its connection was handed over, which keeps what it is given and copies nothing.
+    /// Whether its connection was handed over. Then a chunk is written without a copy.
     fn is_handed_over(&self) -> bool {
         false
     }
@@ -70,6 +70,9 @@ pub(crate) trait Source: Unpin {
     fn driver(&self) -> Option<Rc<dyn StreamDriver>> {
         None
     }
+
+    /// Its client has taken a part of what it was sent before, and is about to be sent more of that.
+    fn client_reads(&self) {}
 
     /// Whether it ends by itself, so that a plain stream is given time for it when the server shuts down.
     fn may_finish(&self) -> bool {

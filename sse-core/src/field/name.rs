@@ -91,6 +91,23 @@ impl EventName {
         })
     }
 
+    /// A literal that `#[derive(SseEvents)]` has checked, for an enum that also other clients than browsers may read.
+    #[doc(hidden)]
+    #[allow(
+        clippy::panic,
+        reason = "a literal constructor; the fallible twin is `not_for_browsers`"
+    )]
+    pub const fn from_static_not_for_browsers(name: &'static str) -> Self {
+        match fault(name.as_bytes()) {
+            None => Self::own(name),
+            Some((FieldErrorKind::Reserved, _)) => Self {
+                text: CompactString::const_new(name),
+                for_browsers: false,
+            },
+            Some(_) => panic!("such a name is refused by the derive"),
+        }
+    }
+
     /// Checks what [`not_for_browsers`](Self::not_for_browsers) does.
     pub(crate) fn check_line(name: &str) -> Result<(), FieldError> {
         let fault = match find_break(name.as_bytes()) {

@@ -17,7 +17,7 @@ use super::{
     position::{Position, PositionsLine},
     record::Record,
 };
-use crate::Frame;
+use crate::{DecodeEventError, Frame, TopicValue};
 
 /// A record at its place in a log: the frame that every reader shares.
 ///
@@ -41,7 +41,7 @@ use crate::Frame;
 pub struct Entry {
     sequence: u64,
     millis: u64,
-    /// By when it was appended, as its log's clock says today: that may have been set back since.
+    /// The latest time at which it can have been appended, by its log's clock. Lowered where the clock was set back since.
     appended_by: AtomicU64,
     frame: Bytes,
     /// Where the `id` line ends.
@@ -159,7 +159,7 @@ impl Entry {
         self.frame.get(self.body_at..).unwrap_or_default()
     }
 
-    /// Of what it is the newest state, in a topic that keeps the latest of each key.
+    /// The key whose newest state it is, in a topic that keeps the latest of each key.
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
@@ -187,8 +187,56 @@ impl Entry {
         }
     }
 
-    /// How much memory a record takes once it is appended, about.
-    pub(crate) fn weight_of(record: &Record) -> usize {
+    /// Whether this is an event of `T`'s that `shows` says yes to. It is decoded once for all readers; where it cannot be,
+    /// `undecodable` is told, once.
+    ///
+    /// ```
+    /// # use std::time::SystemTime;
+    /// # use sse_actix_core::{EventName, Limit, Log, MemoryLog, Record, Retention, SseEvents, Start, TopicName, TopicValue};
+    /// # #[derive(serde::Serialize, serde::Deserialize)] enum Market { Price(f64) }
+    /// # impl SseEvents for Market {
+    /// #     const NAMES: &'static [EventName] = &[EventName::from_static("price")];
+    /// #     fn event_name(&self) -> &EventName { &Self::NAMES[0] }
+    /// # }
+    /// # impl TopicValue for Market {}
+    /// # let (log, topic, now) = (MemoryLog::new(), TopicName::from_static("a"), SystemTime::UNIX_EPOCH);
+    /// # let record = Record::of_event(&Market::Price(12.5)).unwrap();
+    /// # log.append(&topic, record, &Retention::new(), now).into_ready().unwrap().unwrap();
+    /// # let read = log.read(&topic, Start::Oldest, Limit::DEFAULT, now).into_ready().unwrap().unwrap();
+    /// # let entry = &read.entries[0];
+    /// assert!(entry.is_event(|Market::Price(price)| *price > 10.0, |error| panic!("{error}")));
+    /// ```
+    pub fn is_event<T: TopicValue>(
+        &self,
+        shows: impl FnOnce(&T) -> bool,
+        undecodable: impl FnOnce(&DecodeEventError),
+    ) -> bool {
+        /// Tells an event of an enum from a value whose JSON is that of the enum.
+        struct OfEnum<T>(Option<T>);
+        let mut undecodable = Some(undecodable);
+        let mut decode = || {
+            let decoded = T::decode(self.name().unwrap_or("message"), &self.data());
+            if let (Err(error), Some(undecodable)) = (&decoded, undecodable.take()) {
+                undecodable(error);
+            }
+            OfEnum(decoded.ok())
+        };
+        let known = self.value.get_or_init(|| Some(Arc::new(decode())));
+        match known.as_ref().and_then(|known| known.downcast_ref::<OfEnum<T>>()) {
+            Some(OfEnum(event)) => event.as_ref().is_some_and(shows),
+            None => decode().0.as_ref().is_some_and(shows),
+        }
+    }
+
+    /// How many bytes of memory a record takes once it is appended, about: what a [`Retention`](crate::Retention) bounds.
+    ///
+    /// ```
+    /// use sse_actix_core::{Entry, Event, Record};
+    ///
+    /// let record = |text| Record::event(&Event::data(text), None).unwrap();
+    /// assert_eq!(Entry::weight_of(&record("four")), Entry::weight_of(&record("")) + 4);
+    /// ```
+    pub fn weight_of(record: &Record) -> usize {
         size_of::<Self>() + 64 + record.len()
     }
 

@@ -5,7 +5,10 @@ use compact_str::CompactString;
 use serde::Serialize;
 
 use super::IdempotencyKey;
-use crate::{Emit, Event, EventName, FieldError, JsonError, Retry, encode::push_json_event};
+use crate::{
+    Emit, EmitError, Event, EventName, FieldError, JsonError, Retry, TopicValue, encode::push_json_event,
+    events::encode_event,
+};
 
 /// What is appended to a log: one encoded event without an `id` line, which the log adds once it knows
 /// the position.
@@ -61,6 +64,19 @@ impl Record {
         Ok(Self::of(body.freeze()))
     }
 
+    /// A record of an event of an enum. See [`TopicValue`](crate::TopicValue)'s example.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if its data cannot be JSON, or if it is an [`UnknownEvent`](crate::UnknownEvent) with a name that an
+    /// `EventSource` cannot listen to.
+    pub fn of_event<T: TopicValue>(event: &T) -> Result<Self, RecordError> {
+        check_name(Some(event.event_name()))?;
+        let mut body = BytesMut::new();
+        encode_event(event, &mut body)?;
+        Ok(Self::of(body.freeze()))
+    }
+
     /// A record of bytes that [`body`](Self::body) once returned, such as a log on another machine gives
     /// back.
     ///
@@ -85,8 +101,8 @@ impl Record {
         }
     }
 
-    /// Says of what this is the newest state: a topic that keeps the latest of each key forgets the
-    /// earlier ones.
+    /// Names what this is the newest state of. A topic that keeps the latest of each key deletes the earlier ones of
+    /// this key.
     #[must_use]
     pub fn key(mut self, key: impl Into<CompactString>) -> Self {
         self.key = Some(key.into());
@@ -231,6 +247,15 @@ impl From<OwnId> for RecordError {
 impl From<FieldError> for RecordError {
     fn from(error: FieldError) -> Self {
         Self::Name(error)
+    }
+}
+
+impl From<EmitError> for RecordError {
+    fn from(error: EmitError) -> Self {
+        match error {
+            EmitError::Json(error) => Self::Json(error),
+            EmitError::Field(error) => Self::Name(error),
+        }
     }
 }
 

@@ -6,6 +6,10 @@ use sse_actix_core::{Appended, IdempotencyKey, Log, MemoryLog, OnceStats, OnceWi
 
 use crate::{TOPIC, at, record};
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "so that texts and numbers can stand where it is called"
+)]
 fn key(text: impl ToString) -> IdempotencyKey {
     IdempotencyKey::try_from(text.to_string()).unwrap()
 }

@@ -7,18 +7,19 @@ mod time;
 
 use proc_macro2::TokenStream;
 use syn::{
-    Expr, Ident, Lit, LitBool, LitStr, Path, Token, ext::IdentExt as _, parse::ParseStream,
+    Expr, Ident, Lit, LitBool, LitStr, Path, Token, Type, ext::IdentExt as _, parse::ParseStream,
     parse::Parser as _, parse_quote, spanned::Spanned as _,
 };
 
 pub(crate) use self::header::Header;
-use super::{errors::Errors, group::ungrouped, literal};
+use super::{group::ungrouped, literal};
+use crate::errors::Errors;
 
 /// What stands in the parentheses of `#[sse_stream(..)]`.
 pub(crate) struct Args {
     pub(crate) keep_alive: Option<KeepAlive>,
     pub(crate) retry: Option<Retry>,
-    pub(crate) event: Option<EventName>,
+    pub(crate) names: Option<Names>,
     /// Whether the stream is for clients other than `EventSource`; by default the method decides.
     pub(crate) plain: Option<bool>,
     /// A `fn(&Error) -> Event`.
@@ -43,15 +44,24 @@ pub(crate) enum Retry {
     Const(Expr),
 }
 
+/// Where events have their names from.
+pub(crate) enum Names {
+    /// Those that have none of their own have this.
+    Default(EventName),
+    /// From the enum that says which events there are.
+    Events(Box<Type>),
+}
+
 pub(crate) enum EventName {
     Literal(LitStr),
     Const(Expr),
 }
 
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     "keep_alive",
     "retry",
     "event",
+    "events",
     "plain",
     "on_error",
     "finite",
@@ -69,7 +79,7 @@ impl Default for Args {
         Self {
             keep_alive: None,
             retry: None,
-            event: None,
+            names: None,
             plain: None,
             on_error: None,
             finite: false,
@@ -82,6 +92,14 @@ impl Default for Args {
 }
 
 impl Args {
+    /// The enum that says which events there are.
+    pub(crate) fn events(&self) -> Option<&Type> {
+        match &self.names {
+            Some(Names::Events(events)) => Some(events),
+            _ => None,
+        }
+    }
+
     /// Every argument that can be taken. What is wrong with the others goes to `errors`, so that the
     /// function can still be expanded.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
@@ -100,6 +118,7 @@ impl Args {
             errors.add(error);
         }
         args.check_plain(&seen, errors);
+        check_names(&seen, errors);
         args
     }
 
@@ -151,7 +170,14 @@ impl Args {
         match key.as_str() {
             "keep_alive" => self.keep_alive = errors.take(time::keep_alive(value(input, &name, "\"15s\"")?)),
             "retry" => self.retry = errors.take(time::retry(value(input, &name, "\"3s\"")?)),
-            "event" => self.event = errors.take(event(value(input, &name, "\"tick\"")?)),
+            "event" => {
+                let name = errors.take(event(value(input, &name, "\"tick\"")?));
+                self.names = name.map(Names::Default);
+            }
+            "events" => {
+                equals(input, &name, "Market")?;
+                self.names = Some(Names::Events(Box::new(input.parse()?)));
+            }
             "headers" => {
                 self.headers = header::parse(&value(input, &name, "[(\"name\", \"value\")]")?, errors);
             }
@@ -175,6 +201,19 @@ impl Args {
         }
         seen.push(name);
         Ok(())
+    }
+}
+
+/// Notes a name for events that have none, where all of them have one.
+fn check_names(seen: &[Ident], errors: &mut Errors) {
+    let of = |known| seen.iter().position(|argument| argument == known);
+    if let (Some(event), Some(events)) = (of("event"), of("events"))
+        && let Some(second) = seen.get(event.max(events))
+    {
+        errors.push(
+            second.span(),
+            "`event` and `events` exclude each other: the variants of the enum have names; leave out `event`",
+        );
     }
 }
 

@@ -5,7 +5,6 @@ mod arguments;
 
 use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
-use syn::Path;
 
 pub(crate) use self::arguments::{check_arguments, is_format};
 
@@ -247,19 +246,19 @@ pub(crate) fn connect(tokens: TokenStream, emitter: &Ident) -> TokenStream {
 }
 
 /// Turns every invocation into something that merely evaluates its argument: well-typed wherever it
-/// stands, so that a function with an error elsewhere brings no second one. `krate` is where `sse_actix` is
-/// found.
-pub(crate) fn disconnect(tokens: TokenStream, krate: &Path) -> TokenStream {
+/// stands, so that a function with an error elsewhere brings no second one. `emitter` is the type that `emitter!()`
+/// has.
+pub(crate) fn disconnect(tokens: TokenStream, emitter: &TokenStream) -> TokenStream {
     map(tokens, &mut |invocation| {
         let span = generated(invocation.name.span());
         if invocation.kind == Kind::Emitter {
             return quote_spanned! {span=>
-                ::core::option::Option::<#krate::Emitter<'static>>::None.unwrap()
+                ::core::option::Option::<#emitter>::None.unwrap()
             };
         }
         let mut value = Group::new(
             Delimiter::Parenthesis,
-            disconnect(invocation.arguments.stream(), krate),
+            disconnect(invocation.arguments.stream(), emitter),
         );
         value.set_span(generated(invocation.arguments.span()));
         let format = is_format(&invocation.arguments).then(|| quote_spanned!(span=> ::std::format!));

@@ -2,10 +2,10 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Signature;
+use syn::{Signature, spanned::Spanned as _};
 
 use super::{
-    args::{Args, EventName, Header, KeepAlive, Retry},
+    args::{Args, EventName, Header, KeepAlive, Names, Retry},
     arguments::Argument,
     emission::{self, generated},
     signature::{Function, is_sse_stream},
@@ -28,6 +28,11 @@ pub(crate) fn expand(function: &Function, args: &Args, body: TokenStream) -> Tok
     // Where a missing value is told.
     user.set_span(generated(function.end));
 
+    let typed = args.events().map(|events| {
+        let span = generated(events.span());
+        let typed = quote_spanned!(span=> #krate::__private::typed::<#events>);
+        quote_spanned!(Span::mixed_site()=> let #emitter = #typed(#emitter);)
+    });
     let ended = args.finite.then(|| {
         quote_spanned! {Span::mixed_site()=>
             if #krate::__private::ended(&__request, __options) {
@@ -43,6 +48,7 @@ pub(crate) fn expand(function: &Function, args: &Args, body: TokenStream) -> Tok
             __options,
             <#outcome as #krate::__private::Outcome>::into_result,
             async move |#emitter: #krate::Emitter<'_>| -> #outcome {
+                #typed
                 #(#rebindings)*
                 #helpers
                 if let ::core::option::Option::Some(outcome) = ::core::option::Option::<#outcome>::None {
@@ -131,7 +137,7 @@ fn options(args: &Args) -> TokenStream {
             }
         });
     }
-    if let Some(event) = &args.event {
+    if let Some(Names::Default(event)) = &args.names {
         let value = match event {
             EventName::Literal(name) => quote!(#krate::EventName::from_static(#name)),
             EventName::Const(expr) => typed(&quote!(#krate::EventName), expr),

@@ -8,7 +8,8 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::{errors::Errors, foreign, group::ungrouped, text::OwnedTexts};
+use super::{foreign, group::ungrouped, text::OwnedTexts};
+use crate::errors::Errors;
 
 /// Names that the library gives to events of its own.
 const RESERVED: [&str; 3] = ["sse-end", "sse-gap", "sse-position"];
@@ -16,7 +17,7 @@ const RESERVED: [&str; 3] = ["sse-end", "sse-gap", "sse-position"];
 const MAX_ID_LEN: usize = 1024;
 
 /// Why no event can have this name, and what to write.
-pub(super) fn fault_of_name(name: &str) -> Option<String> {
+pub(crate) fn fault_of_name(name: &str) -> Option<String> {
     Some(match name {
         "" => "an event name cannot be empty, which means `message`: leave it out".to_owned(),
         "open" | "error" => format!(

@@ -9,9 +9,9 @@ use syn::{
 
 use super::{
     emission::{self, Kind},
-    errors::Errors,
     foreign,
 };
+use crate::errors::Errors;
 
 /// Functions that start a task of its own, which outlives the request.
 const SPAWNING: [&str; 8] = [

@@ -11,10 +11,8 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::{
-    args::{Args, UNUSED_ON_ERROR},
-    errors::Errors,
-};
+use super::args::{Args, UNUSED_ON_ERROR};
+use crate::errors::Errors;
 
 /// actix has a handler for that many arguments.
 pub(crate) const MAX_ARGUMENTS: usize = 16;

@@ -1,6 +1,9 @@
 //! Says whether a reader got every acknowledged event once and in order, or was told of a gap.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    mem,
+};
 
 use sse_actix::{Epoch, Position};
 
@@ -54,25 +57,27 @@ impl Truth {
     }
 }
 
-/// What is wrong with what one reader was given. `ids` is shared by all readers of the topic: what each id stood for.
-pub(super) fn check(truth: &Truth, record: &[Seen], ids: &mut HashMap<String, String>) -> Result<(), String> {
+/// Where and what is wrong with what one reader was given. `ids` is shared by all readers of the topic: what each id stood for.
+pub(super) fn check(
+    truth: &Truth,
+    record: &[Seen],
+    ids: &mut HashMap<String, String>,
+) -> Result<(), (usize, String)> {
     let mut run = Run::default();
-    for seen in record {
-        match seen {
-            Seen::Gap => {
-                run.is_complete(truth)?;
-                run = Run::default();
-            }
+    for (at, seen) in record.iter().enumerate() {
+        let right = match seen {
+            Seen::Gap => mem::take(&mut run).is_complete(truth),
             Seen::Event { id, data } => {
-                is_sound(truth, id, data, ids)?;
-                run.push(truth, id, data)?;
+                is_sound(truth, id, data, ids).and_then(|()| run.push(truth, id, data))
             }
-        }
+        };
+        right.map_err(|fault| (at, fault))?;
     }
-    run.is_complete(truth)?;
+    let end = record.len();
+    run.is_complete(truth).map_err(|fault| (end, fault))?;
     match record.last() {
         Some(Seen::Event { data, .. }) if *data == LAST => Ok(()),
-        other => Err(format!("ends with {other:?}, not with the last event")),
+        other => Err((end, format!("ends with {other:?}, not with the last event"))),
     }
 }
 
@@ -207,7 +212,7 @@ mod tests {
         (truth, record)
     }
 
-    fn verdict(truth: &Truth, record: &[Seen]) -> Result<(), String> {
+    fn verdict(truth: &Truth, record: &[Seen]) -> Result<(), (usize, String)> {
         check(truth, record, &mut HashMap::new())
     }
 

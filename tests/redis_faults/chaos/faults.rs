@@ -92,7 +92,13 @@ impl World {
     pub(super) async fn fault(&self, rng: &mut Rng, may_fail_over: bool) {
         let line = &self.lines[rng.usize(..NODES)];
         let millis = |rng: &mut Rng, range| Duration::from_millis(rng.u64(range));
-        let name = match rng.usize(..if may_fail_over { 22 } else { 18 }) {
+        let is_due = may_fail_over && !self.may_lose();
+        let what = if is_due {
+            18
+        } else {
+            rng.usize(..if may_fail_over { 20 } else { 18 })
+        };
+        let name = match what {
             0..4 => {
                 line.cut();
                 "cut"

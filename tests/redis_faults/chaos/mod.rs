@@ -157,7 +157,12 @@ async fn each_acknowledged_event_once_and_in_order_or_a_gap() {
         gaps += record.iter().filter(|seen| **seen == Seen::Gap).count();
         events += record.len();
         if let Err(fault) = check(&truths[topic], &record, ids.entry(topic).or_default()) {
-            panic!("reader {n} of {topic}, of {} events: {fault}", record.len());
+            let (at, what) = fault;
+            let around = &record[at.saturating_sub(5)..(at + 3).min(record.len())];
+            panic!(
+                "reader {n} of {topic}: {what}; at {at} of {}: {around:#?}",
+                record.len()
+            );
         }
     }
     println!(

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 /// How much a timer may be late without making the line slower.
-const LATE: Duration = Duration::from_millis(5);
+const LATE: Duration = Duration::from_millis(20);
 
 pub(super) struct Line {
     /// Bytes a second; 0 is no limit.

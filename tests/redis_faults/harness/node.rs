@@ -10,7 +10,8 @@ use actix_web::{
 use futures_util::future::join_all;
 use serde::Deserialize;
 use sse_actix::{
-    Event, EventId, Hub, HubBuilder, KeepAlive, PublishError, Subscription, TopicName, test::Serving,
+    Event, EventId, Hub, HubBuilder, KeepAlive, POSITION_EVENT, PublishError, Subscription, TopicName,
+    test::{Serving, TestStream, connect},
 };
 use sse_actix_redis::{RedisLog, RedisLogBuilder};
 use sse_tests::{
@@ -84,6 +85,15 @@ impl Node {
     /// A new client that may not have a position yet.
     pub(crate) async fn unplaced_reader(&self, path: &str) -> Reader {
         Reader::new(self.serving.addr(), &format!("/{path}")).await
+    }
+
+    /// As [`reader`](Self::reader), for a client that may wait for long.
+    pub(crate) async fn stream(&self, topic: &str) -> TestStream {
+        let url = self.serving.url(&format!("/{topic}"));
+        let mut stream = connect(&url, "").await.positions(true);
+        let first = stream.next().await.unwrap();
+        assert_eq!(first.event, POSITION_EVENT.as_str());
+        stream.positions(false)
     }
 
     /// One that comes back.

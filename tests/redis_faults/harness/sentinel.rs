@@ -49,8 +49,12 @@ impl Watched {
     }
 
     /// Has the Sentinel exchange both while they live.
-    pub(crate) fn fail_over(&self) {
+    pub(crate) async fn fail_over(&self) {
         let call = cmd("SENTINEL").arg("FAILOVER").arg("main").clone();
-        self.sentinel.ask::<()>(&call);
+        // It does not take a replica of which it has not heard enough yet.
+        until("the Sentinel to begin", async || {
+            self.sentinel.try_ask::<()>(&call).is_ok()
+        })
+        .await;
     }
 }

@@ -1,4 +1,5 @@
-//! A server that publishes what it is sent once, whatever becomes of the answer: `orders memory <port>`; prints its address.
+//! A server that publishes what it is sent once, whatever becomes of the answer: `orders memory|<file> <port>`; prints its
+//! address.
 
 use std::{env, error::Error};
 
@@ -8,6 +9,7 @@ use sse_actix::{
     AppendError, Hub, HubBuilder, IdempotencyKey, IdempotencyKeyError, PublishError, Server, Subscription,
     TopicOptions,
 };
+use sse_actix_sqlite::SqliteLog;
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -33,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn with_log(builder: HubBuilder, log: &str) -> Result<HubBuilder, Box<dyn Error>> {
     match log {
         "memory" => Ok(builder),
-        other => Err(format!("{other:?} is no log; write `memory`").into()),
+        file => Ok(builder.log(SqliteLog::builder(file).reserve_bytes(0).open()?)),
     }
 }
 

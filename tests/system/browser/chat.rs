@@ -115,13 +115,36 @@ async fn ten_tabs_one_connection_history_private_messages_and_a_kick() {
     grace.run::<()>(kick).await;
     for tab in &tabs {
         ada.switch_to(tab).await;
-        ada.wait_until("return document.getElementById('why').textContent.startsWith('You were put out')")
-            .await;
+        ada.wait_until(
+            "return document.getElementById('why').textContent.startsWith('You have left, or were put out')",
+        )
+        .await;
     }
     grace
         .wait(people, |people: &Vec<String>| *people == ["Carol", "Grace (you)"])
         .await;
     streams(&grace, 2).await;
+}
+
+#[actix_web::test]
+async fn who_logs_out_leaves_in_every_tab_and_the_name_is_free() {
+    let (Some(ada), Some(grace)) = (Browser::start().await, Browser::start().await) else {
+        return;
+    };
+    let example = Example::start("chat", 0, &[]);
+    enter(&ada, &example, "Ada").await;
+    let other = ada.open_tab(&example.url("/")).await;
+    live(&ada).await;
+    let door = "return !document.getElementById('door').hidden && document.getElementById('log-out').hidden";
+    ada.click("#log-out").await;
+    ada.wait_until(door).await;
+    ada.switch_to(&other).await;
+    ada.wait_until(door).await;
+    ada.open(&example.url("/")).await;
+    ada.wait_until(door).await;
+    assert_eq!(ada.run::<String>("return document.cookie").await, "");
+    enter(&grace, &example, "Ada").await;
+    streams(&grace, 1).await;
 }
 
 #[actix_web::test]

@@ -6,6 +6,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use actix_web::{
@@ -62,7 +63,7 @@ fn is_told_to_come_back(rest: &str, second: &EventId, at: Call) {
 
 #[tokio::test]
 async fn streams_end_with_a_retry_and_a_new_worker_serves() {
-    for (at, answers_later) in [(Call::Read, false), (Call::PollRead, true), (Call::Behind, false)] {
+    for (at, answers_later) in [(Call::Read, false), (Call::PollRead, true)] {
         let log = if answers_later {
             Hooked::new().answers_later()
         } else {
@@ -100,6 +101,69 @@ async fn streams_end_with_a_retry_and_a_new_worker_serves() {
         let ids = count(&hub, "n", 3..=3).await;
         assert_eq!(back.next().await, event(&ids[0], 3));
     }
+}
+
+/// Figures and maintenance: streams go on without them.
+#[actix_web::test]
+async fn a_panic_in_what_streams_do_not_need_ends_none() {
+    tokio::time::pause();
+    for at in [Call::Behind, Call::Maintain] {
+        let log = Hooked::new();
+        let hub = Hub::builder().log(log.clone()).build().unwrap();
+        let mut reader = respond(hub.subscribe("n"), TestRequest::get());
+        until_reads(&hub, "n").await;
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        log.hook(move |call| {
+            if call == at {
+                counted.fetch_add(1, Ordering::SeqCst);
+                panic!("as the test wants");
+            }
+        });
+        for n in 1..=3 {
+            count(&hub, "n", n..=n).await;
+            assert_eq!(&*reader.next().await.unwrap().data, n.to_string());
+            tokio::time::sleep(Duration::from_secs(11)).await;
+        }
+        assert!(calls.load(Ordering::SeqCst) >= 3, "{at:?}");
+        drop(reader);
+        log.unhook();
+        let stats = hub.stats();
+        assert_eq!((stats.streams, stats.evictions.failed), (0, 0), "{at:?}");
+    }
+}
+
+/// A stream that is to end asks the log how far it is.
+#[actix_web::test]
+async fn a_stream_ends_though_the_log_panics_when_asked_for_its_head() {
+    let log = Hooked::new();
+    let hub = Hub::builder().log(log.clone()).build().unwrap();
+    let subscription = hub.subscribe("n").max_age(Duration::ZERO);
+    log.hook(|call| assert_ne!(call, Call::Stats, "as the test wants"));
+    let mut reader = respond(subscription, TestRequest::get());
+    while reader.next_decoded().await.is_some() {}
+    drop(reader);
+    log.unhook();
+    assert_eq!((hub.stats().streams, hub.stats().evictions.aged), (0, 1));
+}
+
+#[actix_web::test]
+async fn a_log_is_maintained_when_all_readers_have_left() {
+    tokio::time::pause();
+    let log = Hooked::new();
+    let hub = Hub::builder().log(log.clone()).build().unwrap();
+    let reader = respond(hub.subscribe("n"), TestRequest::get());
+    until_reads(&hub, "n").await;
+    drop(reader);
+    assert_eq!(hub.stats().streams, 0);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    log.hook(move |call| {
+        counted.fetch_add(usize::from(call == Call::Maintain), Ordering::SeqCst);
+    });
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let calls = calls.load(Ordering::SeqCst);
+    assert!((5..=7).contains(&calls), "{calls} times in a minute");
 }
 
 /// A subscription whose second topic cannot be watched leaves the first one.

@@ -14,7 +14,7 @@ use actix_web::{
     web,
 };
 use serde::{Serialize, Serializer, ser};
-use sse_actix::{Event, Json, StreamError, sse_stream, test::respond};
+use sse_actix::{Decoded, Event, Json, StreamError, sse_stream, test::respond};
 use sse_tests::{serve::serve, wire::Wire};
 use tokio::sync::Notify;
 use tracing::{Subscriber, field::Field};
@@ -49,6 +49,21 @@ impl ResponseError for Full {
         HttpResponse::build(self.status_code())
             .insert_header(("retry-after", "5"))
             .body("come back")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_line_keeps_a_stream_open_after_its_last_event() {
+    #[sse_stream(keep_alive = "1s")]
+    async fn stays() {
+        emit!("last");
+        std::future::pending::<()>().await;
+    }
+    let mut stream = respond(stays().await.unwrap(), TestRequest::get());
+    assert_eq!(&*stream.next().await.unwrap().data, "last");
+    for _ in 0..3_600 {
+        let next = stream.next_decoded().await;
+        assert!(matches!(next, Some(Decoded::Comment(_))), "{next:?}");
     }
 }
 

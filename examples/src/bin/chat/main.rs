@@ -1,9 +1,12 @@
-//! Rooms in which people talk: history on entry, who is here, private messages, and a kick.
+//! Rooms in which people talk: history on entry, who is here, private messages, and a kick. Everything is in a file: after
+//! a restart everybody is back, logged in, with everything that was said.
 //!
-//! `cargo run --bin chat`
+//! `cargo run --bin chat`, or over HTTPS and HTTP/2 with a certificate of yours:
+//! `cargo run --bin chat -- --tls fullchain.pem,privkey.pem`
 
 mod people;
 mod rooms;
+mod tls;
 
 use std::io;
 
@@ -17,6 +20,7 @@ use actix_web::{
 use serde::Deserialize;
 use serde_json::json;
 use sse_actix::{CrossOrigin, Hub, Server, Subscription, shared_event_source};
+use sse_actix_sqlite::SqliteLog;
 use sse_examples::CommandLine;
 
 use self::{
@@ -61,7 +65,6 @@ async fn say(
     said: Json<Said>,
     hub: Data<Hub>,
     people: Data<People>,
-    memory: Data<Memory>,
 ) -> Result<HttpResponse, Error> {
     let room = Room::find(&room).ok_or_else(|| ErrorNotFound("there is no such room"))?;
     let from = people.of(&request).ok_or_else(unknown)?;
@@ -69,7 +72,6 @@ async fn say(
     let Some(to) = &said.to else {
         let message = Message::new(&from.name, None, &text);
         hub.topic(room.topic()).publish(&message).await?;
-        memory.add(&room, message);
         return Ok(HttpResponse::NoContent().finish());
     };
     let to = Name::parse(to).map_err(ErrorBadRequest)?;
@@ -107,22 +109,37 @@ struct Named {
 async fn enter(person: Json<Named>, people: Data<People>) -> Result<HttpResponse, Error> {
     let name = Name::parse(&person.name).map_err(ErrorBadRequest)?;
     let session = people
-        .enter(&name)?
+        .enter(&name)
+        .await?
         .ok_or_else(|| ErrorConflict("somebody here has that name"))?;
-    let cookie = Cookie::build(SESSION, session)
+    Ok(HttpResponse::Created()
+        .cookie(session_cookie(session))
+        .json(json!({ "name": name })))
+}
+
+fn session_cookie(session: String) -> Cookie<'static> {
+    Cookie::build(SESSION, session)
         .path("/")
         .http_only(true)
         .same_site(SameSite::Strict)
-        .finish();
-    Ok(HttpResponse::Created()
-        .cookie(cookie)
-        .json(json!({ "name": name })))
+        .finish()
 }
 
 #[get("/people/me")]
 async fn me(request: HttpRequest, people: Data<People>) -> Result<impl Responder, Error> {
     let person = people.of(&request).ok_or_else(unknown)?;
     Ok(Json(json!({ "name": person.name })))
+}
+
+/// Logs out: the session is forgotten, and its streams end for good, in every tab.
+#[post("/leavings")]
+async fn leave(request: HttpRequest, hub: Data<Hub>, people: Data<People>) -> Result<HttpResponse, Error> {
+    let person = people.of(&request).ok_or_else(unknown)?;
+    people.leave(&person.name).await?;
+    hub.revoke(&person.name.tag());
+    let mut cookie = session_cookie(String::new());
+    cookie.make_removal();
+    Ok(HttpResponse::NoContent().cookie(cookie).finish())
 }
 
 /// Puts a person out: their session is forgotten, and their streams end for good, in every tab. Anybody may
@@ -136,7 +153,7 @@ async fn kick(
 ) -> Result<HttpResponse, Error> {
     people.of(&request).ok_or_else(unknown)?;
     let name = Name::parse(&person.name).map_err(ErrorBadRequest)?;
-    if !people.leave(&name) {
+    if !people.leave(&name).await? {
         return Err(ErrorNotFound("nobody here has that name"));
     }
     let streams = hub.revoke(&name.tag());
@@ -156,16 +173,27 @@ async fn page() -> impl Responder {
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
-    let listener = CommandLine::read("chat", None).listen();
-    println!("http://{}", listener.local_addr()?);
+    let command_line = CommandLine::read_with_data("chat", Some(("--tls", "CERTIFICATE,KEY")));
+    let tls = command_line.option.as_deref().map(tls::config).transpose()?;
+    let listener = command_line.listen();
+    // If a server that is about to end still has it, this waits.
+    let log = SqliteLog::open(command_line.data_file("chat.db")?)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    println!("{scheme}://{}", listener.local_addr()?);
 
-    let hub = Data::new(hub()?);
-    let people = Data::new(People::default());
+    let hub = Data::new(hub(log)?);
+    let people = Data::new(People::load(&hub).await.map_err(io::Error::other)?);
     let memory = Data::new(Memory::default());
     for room in Room::ALL {
+        actix_web::rt::spawn(
+            memory
+                .clone()
+                .into_inner()
+                .follow(room.clone(), hub.follow(room.topic())),
+        );
         actix_web::rt::spawn(room.tell_who_is_here(Hub::clone(&hub)));
     }
-    Server::new(move || {
+    let server = Server::new(move || {
         let chat = web::scope("/chat")
             // Requests that pages of other sites make are refused.
             .wrap(CrossOrigin::nobody())
@@ -174,6 +202,7 @@ async fn main() -> io::Result<()> {
             .service(messages)
             .service(enter)
             .service(me)
+            .service(leave)
             .service(kick)
             .service(figures);
         App::new()
@@ -184,8 +213,10 @@ async fn main() -> io::Result<()> {
             .service(page)
             .service(shared_event_source())
             .service(chat)
-    })
-    .listen(listener)?
-    .run()
-    .await
+    });
+    let server = match tls {
+        Some(config) => server.listen_rustls_0_23(listener, config)?,
+        None => server.listen(listener)?,
+    };
+    server.run().await
 }

@@ -1,23 +1,35 @@
-//! Who is here, by session.
+//! Who is here, by session. The sessions are a topic that keeps the latest of each, so they are in the same file as what is
+//! said. Whoever can read that file has them.
 
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use actix_web::HttpRequest;
+use actix_web::{Error, HttpRequest, error::ErrorInternalServerError};
+use futures_util::StreamExt as _;
 use rand::distr::{Alphanumeric, SampleString as _};
-use serde::Serialize;
-use sse_actix::{TopicName, TopicNameError};
+use serde::{Deserialize, Serialize};
+use sse_actix::{Hub, PublishError, Topic, TopicEvent, TopicName, TopicOptions};
 
 /// The session's cookie.
 pub(crate) const SESSION: &str = "chat";
 
+/// The topic of all sessions.
+pub(crate) const SESSIONS: TopicName = TopicName::from_static("sessions");
+
 /// More would be nobody's; the one who came first goes.
 const MOST: usize = 10_000;
 
+/// A session ends after a month.
+pub(crate) const fn sessions() -> TopicOptions {
+    let month = Duration::from_secs(30 * 24 * 3_600);
+    TopicOptions::latest().max_events(MOST).max_age(month)
+}
+
 /// What somebody is called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Name(String);
 
 impl Name {
@@ -55,8 +67,24 @@ pub(crate) struct Person {
     pub(crate) inbox: TopicName,
 }
 
-#[derive(Default)]
-pub(crate) struct People(Mutex<Sessions>);
+/// What the topic says of a session.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Change {
+    Entered {
+        name: Name,
+        inbox: String,
+    },
+    Left,
+    /// The program was started; says where the sessions of its last start end.
+    Started {
+        run: String,
+    },
+}
+
+pub(crate) struct People {
+    topic: Topic<Change>,
+    sessions: Mutex<Sessions>,
+}
 
 #[derive(Default)]
 struct Sessions {
@@ -65,24 +93,62 @@ struct Sessions {
 }
 
 impl People {
+    /// Everybody who was here when the program ended.
+    pub(crate) async fn load(hub: &Hub) -> Result<Self, PublishError> {
+        let topic = hub.topic(SESSIONS);
+        let this_run = secret();
+        let run = this_run.clone();
+        topic.publish_keyed("started", &Change::Started { run }).await?;
+        let mut sessions = Sessions::default();
+        let mut changes = hub.follow(SESSIONS).from_oldest();
+        while let Some(event) = changes.next().await {
+            let TopicEvent::Published(event) = event else {
+                continue;
+            };
+            let (Some(session), Some(change)) = (event.key(), event.value::<Change>()) else {
+                continue;
+            };
+            match &*change {
+                Change::Started { run } if *run == this_run => break,
+                Change::Entered { name, inbox } => {
+                    if let Ok(inbox) = TopicName::try_from(inbox.as_str()) {
+                        let name = name.clone();
+                        sessions.add(session.to_owned(), Person { name, inbox });
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(Self {
+            topic,
+            sessions: Mutex::new(sessions),
+        })
+    }
+
     /// A session for a name that nobody has.
-    pub(crate) fn enter(&self, name: &Name) -> Result<Option<String>, TopicNameError> {
-        let secret = || Alphanumeric.sample_string(&mut rand::rng(), 32);
+    pub(crate) async fn enter(&self, name: &Name) -> Result<Option<String>, Error> {
+        let inbox = format!("private:{}", secret());
         let person = Person {
             name: name.clone(),
-            inbox: TopicName::try_from(format!("private:{}", secret()))?,
+            inbox: TopicName::try_from(inbox.as_str()).map_err(ErrorInternalServerError)?,
         };
-        let mut sessions = self.sessions();
-        if sessions.by_session.values().any(|known| known.name == *name) {
-            return Ok(None);
-        }
-        if sessions.in_order.len() >= MOST {
-            let first = sessions.in_order.remove(0);
-            sessions.by_session.remove(&first);
-        }
         let session = secret();
-        sessions.by_session.insert(session.clone(), person);
-        sessions.in_order.push(session.clone());
+        {
+            let mut sessions = self.sessions();
+            if sessions.by_session.values().any(|known| known.name == *name) {
+                return Ok(None);
+            }
+            sessions.add(session.clone(), person);
+        }
+        let name = name.clone();
+        let entered = self
+            .topic
+            .publish_keyed(&session, &Change::Entered { name, inbox })
+            .await;
+        if entered.is_err() {
+            self.sessions().remove(&session);
+        }
+        entered?;
         Ok(Some(session))
     }
 
@@ -103,16 +169,45 @@ impl People {
     }
 
     /// Forgets a person. Whether there was one.
-    pub(crate) fn leave(&self, name: &Name) -> bool {
-        let mut sessions = self.sessions();
-        sessions.by_session.retain(|_, known| known.name != *name);
-        let Sessions { by_session, in_order } = &mut *sessions;
-        let before = in_order.len();
-        in_order.retain(|session| by_session.contains_key(session));
-        in_order.len() < before
+    pub(crate) async fn leave(&self, name: &Name) -> Result<bool, PublishError> {
+        let sessions: Vec<_> = {
+            let mut sessions = self.sessions();
+            let of_person = sessions
+                .by_session
+                .iter()
+                .filter(|(_, known)| known.name == *name);
+            let of_person: Vec<_> = of_person.map(|(session, _)| session.clone()).collect();
+            of_person.iter().for_each(|session| sessions.remove(session));
+            of_person
+        };
+        for session in &sessions {
+            self.topic.publish_keyed(session, &Change::Left).await?;
+        }
+        Ok(!sessions.is_empty())
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Sessions {
+    fn add(&mut self, session: String, person: Person) {
+        if self.in_order.len() >= MOST {
+            let first = self.in_order.remove(0);
+            self.by_session.remove(&first);
+        }
+        self.in_order.push(session.clone());
+        self.by_session.insert(session, person);
+    }
+
+    fn remove(&mut self, session: &str) {
+        self.by_session.remove(session);
+        self.in_order.retain(|known| known != session);
+    }
+}
+
+/// What nobody guesses.
+fn secret() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), 32)
 }

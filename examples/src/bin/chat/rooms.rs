@@ -3,20 +3,22 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
 use futures_util::StreamExt as _;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sse_actix::{Event, Hub, HubError, TopicName, TopicOptions};
+use sse_actix::{Event, Hub, HubError, TopicEvent, TopicEvents, TopicName, TopicOptions};
+use sse_actix_sqlite::SqliteLog;
 
-use crate::people::Name;
+use crate::people::{Name, SESSIONS, sessions};
 
 /// A room that everybody may enter.
+#[derive(Clone)]
 pub(crate) struct Room {
     name: &'static str,
     topic: TopicName,
@@ -72,11 +74,16 @@ impl Room {
     }
 }
 
-/// The hub of the chat: an hour of what was said, a day of what was said in private.
-pub(crate) fn hub() -> Result<Hub, HubError> {
+/// The hub of the chat: a week of what was said, a day of what was said in private.
+pub(crate) fn hub(log: SqliteLog) -> Result<Hub, HubError> {
     let day = Duration::from_secs(24 * 3_600);
     Hub::builder()
-        .topics_with_prefix("room:", TopicOptions::log().max_events(500).event("said"))
+        .log(log)
+        .topic(SESSIONS, sessions())
+        .topics_with_prefix(
+            "room:",
+            TopicOptions::log().max_events(500).max_age(day * 7).event("said"),
+        )
         .topics_with_prefix("here:", TopicOptions::latest())
         .topics_with_prefix(
             "private:",
@@ -94,7 +101,19 @@ pub(crate) const HISTORY: usize = 50;
 pub(crate) struct Memory(Mutex<VecDeque<(&'static str, Message)>>);
 
 impl Memory {
-    pub(crate) fn add(&self, room: &Room, message: Message) {
+    /// Remembers what is said in a room, and what was said before the program was started.
+    pub(crate) async fn follow(self: Arc<Self>, room: Room, messages: TopicEvents) {
+        let mut messages = messages.from_oldest();
+        while let Some(event) = messages.next().await {
+            if let TopicEvent::Published(event) = event
+                && let Some(message) = event.value::<Message>()
+            {
+                self.add(&room, Message::clone(&message));
+            }
+        }
+    }
+
+    fn add(&self, room: &Room, message: Message) {
         let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         messages.push_back((room.name, message));
         let of_room = |(name, _): &&(&str, _)| *name == room.name;
@@ -125,9 +144,9 @@ impl Text {
     }
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Message {
-    /// By which a page knows what it has shown.
+    /// By which a page knows what it has shown: microseconds since 1970, or one more than the one before.
     number: u64,
     from: String,
     to: Option<String>,
@@ -138,12 +157,15 @@ pub(crate) struct Message {
 
 impl Message {
     pub(crate) fn new(from: &Name, to: Option<&Name>, text: &Text) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
+        static LAST: AtomicU64 = AtomicU64::new(0);
         let since = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
+        let micros = u64::try_from(since.as_micros()).unwrap_or(0);
+        let after = |last: u64| micros.max(last + 1);
+        let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(after(last)));
         Self {
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            number: after(last.unwrap_or(0)),
             from: from.as_str().to_owned(),
             to: to.map(|to| to.as_str().to_owned()),
             text: text.0.clone(),

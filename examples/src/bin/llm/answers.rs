@@ -1,11 +1,15 @@
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::Duration,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde::Serialize;
-use sse_actix::{Event, Hub, RawTopic, TopicName, TopicNameError};
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use sse_actix::{Event, Hub, PublishError, RawTopic, Topic, TopicEvent, TopicName, TopicNameError};
 use tokio::{sync::Notify, time::sleep};
 
 use crate::model::{Draft, Model};
@@ -16,43 +20,67 @@ const PACE: Duration = Duration::from_millis(40);
 /// So many answers are kept; then the oldest is forgotten.
 const KEPT: usize = 1000;
 
+/// The topic that says which answers there are.
+const ANSWERS: TopicName = TopicName::from_static("answers");
+
 /// All answers, newest last.
 #[derive(Debug)]
 pub(crate) struct Answers {
     hub: Hub,
     model: Arc<Model>,
     kept: Mutex<VecDeque<Arc<Answer>>>,
+    next: AtomicU64,
 }
 
 impl Answers {
-    pub(crate) fn new(hub: Hub) -> Self {
-        Self {
+    /// All answers that were finished when the program ended. Those that were not are gone.
+    pub(crate) async fn load(hub: Hub) -> Result<Self, PublishError> {
+        let this_run = format!("{:032x}", fastrand::u128(..));
+        let run = this_run.clone();
+        hub.topic(ANSWERS).publish(&Change::Started { run }).await?;
+        let (mut kept, mut newest) = (VecDeque::new(), 0);
+        let mut changes = hub.follow(ANSWERS).from_oldest();
+        while let Some(event) = changes.next().await {
+            let TopicEvent::Published(event) = event else {
+                continue;
+            };
+            match event.value::<Change>().as_deref() {
+                Some(Change::Started { run }) if *run == this_run => break,
+                Some(Change::Begun { number }) => newest = newest.max(*number),
+                Some(Change::Finished {
+                    number,
+                    prompt,
+                    words,
+                }) => {
+                    if let Ok(answer) = Answer::new(*number, prompt.clone()) {
+                        let mut progress = lock(&answer.progress);
+                        (progress.words, progress.finished) = (*words, true);
+                        drop(progress);
+                        keep(&mut kept, Arc::new(answer));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(Self {
             hub,
             model: Arc::new(Model::train()),
-            kept: Mutex::default(),
-        }
+            kept: Mutex::new(kept),
+            next: AtomicU64::new(newest + 1),
+        })
     }
 
     /// Begins an answer: a task writes it to a topic of its own. None of it is written before someone
     /// reads it.
     pub(crate) fn ask(&self, prompt: String) -> Result<Arc<Answer>, TopicNameError> {
         let draft = self.model.draft(&prompt);
-        let mut kept = lock(&self.kept);
-        let number = kept.back().map_or(1, |newest| newest.number + 1);
-        let answer = Arc::new(Answer {
-            number,
-            topic: TopicName::try_from(format!("answer:{number}"))?,
-            prompt,
-            progress: Mutex::default(),
-            arrived: Notify::new(),
-        });
-        if kept.len() == KEPT {
-            kept.pop_front();
-        }
-        kept.push_back(answer.clone());
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let answer = Arc::new(Answer::new(number, prompt)?);
+        keep(&mut lock(&self.kept), answer.clone());
         actix_web::rt::spawn(write(
             Arc::downgrade(&answer),
             self.hub.raw(&answer.topic),
+            self.hub.topic(ANSWERS),
             self.model.clone(),
             draft,
         ));
@@ -73,12 +101,27 @@ impl Answers {
 pub(crate) const DONE: &str = "done";
 
 /// Writes an answer as long as someone reads it, at the pace of a large model.
-async fn write(answer: Weak<Answer>, topic: RawTopic, model: Arc<Model>, mut draft: Draft) {
+async fn write(
+    answer: Weak<Answer>,
+    topic: RawTopic,
+    answers: Topic<Change>,
+    model: Arc<Model>,
+    mut draft: Draft,
+) {
+    let mut is_begun = false;
     while let Some(answer) = answer.upgrade() {
         answer.is_read().await;
         sleep(PACE).await;
         if lock(&answer.progress).readers == 0 {
             continue;
+        }
+        if !is_begun {
+            let number = answer.number;
+            if let Err(error) = answers.publish(&Change::Begun { number }).await {
+                eprintln!("{}: it is not begun: {error}", answer.url());
+                continue;
+            }
+            is_begun = true;
         }
         let word = model.next(&mut draft);
         let event = match word {
@@ -89,14 +132,47 @@ async fn write(answer: Weak<Answer>, topic: RawTopic, model: Arc<Model>, mut dra
             eprintln!("{}: a word was not published: {error}", answer.url());
             return;
         }
-        let mut progress = lock(&answer.progress);
         if word.is_none() {
-            progress.finished = true;
-            eprintln!("{}: finished after {} words", answer.url(), progress.words);
+            let words = {
+                let mut progress = lock(&answer.progress);
+                progress.finished = true;
+                progress.words
+            };
+            eprintln!("{}: finished after {words} words", answer.url());
+            let finished = Change::Finished {
+                number: answer.number,
+                prompt: answer.prompt.clone(),
+                words,
+            };
+            if let Err(error) = answers.publish(&finished).await {
+                eprintln!("{}: it does not survive a restart: {error}", answer.url());
+            }
             return;
         }
-        progress.words += 1;
+        lock(&answer.progress).words += 1;
     }
+}
+
+/// Keeps an answer, in place of the oldest.
+fn keep(kept: &mut VecDeque<Arc<Answer>>, answer: Arc<Answer>) {
+    if kept.len() == KEPT {
+        kept.pop_front();
+    }
+    kept.push_back(answer);
+}
+
+/// What the topic says.
+#[derive(Debug, Serialize, Deserialize)]
+enum Change {
+    /// This number is taken.
+    Begun { number: u64 },
+    Finished {
+        number: u64,
+        prompt: String,
+        words: usize,
+    },
+    /// The program was started: what comes before is of earlier starts.
+    Started { run: String },
 }
 
 /// An answer is written as long as someone reads it, and once.
@@ -129,6 +205,16 @@ pub(crate) struct Account {
 }
 
 impl Answer {
+    fn new(number: u64, prompt: String) -> Result<Self, TopicNameError> {
+        Ok(Self {
+            number,
+            topic: TopicName::try_from(format!("answer:{number}"))?,
+            prompt,
+            progress: Mutex::default(),
+            arrived: Notify::new(),
+        })
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("/answers/{}", self.number)
     }
@@ -189,14 +275,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    fn answers() -> Answers {
-        Answers::new(Hub::new().unwrap())
+    async fn answers() -> Answers {
+        Answers::load(Hub::new().unwrap()).await.unwrap()
     }
 
     #[actix_web::test]
     async fn words_are_written_once_and_only_while_somebody_reads() {
         tokio::time::pause();
-        let answers = answers();
+        let answers = answers().await;
         let answer = answers.ask("license".to_owned()).unwrap();
         sleep(PACE * 10).await;
         assert_eq!(answer.account().words, 0);
@@ -220,18 +306,43 @@ mod tests {
             sleep(PACE).await;
         }
         drop(reader);
-        let published = answers.hub.stats().topic("answer:1").unwrap().published;
+        let published = answers
+            .hub
+            .stats()
+            .topic(answer.topic.as_str())
+            .unwrap()
+            .published;
         assert_eq!(published, answer.account().words as u64 + 1);
     }
 
     #[actix_web::test]
     async fn the_oldest_answer_is_forgotten() {
-        let answers = answers();
-        for _ in 0..=KEPT {
-            answers.ask(String::new()).unwrap();
-        }
-        assert!(answers.get(1).is_none());
-        assert_eq!(answers.get(2).unwrap().url(), "/answers/2");
+        let answers = answers().await;
+        let asked: Vec<_> = (0..=KEPT)
+            .map(|_| answers.ask(String::new()).unwrap().number)
+            .collect();
+        assert!(answers.get(asked[0]).is_none());
+        assert_eq!(
+            answers.get(asked[1]).unwrap().url(),
+            format!("/answers/{}", asked[1])
+        );
         assert_eq!(answers.all().len(), KEPT);
+    }
+
+    #[actix_web::test]
+    async fn finished_answers_are_there_after_a_restart() {
+        tokio::time::pause();
+        let answers = answers().await;
+        let [finished, unfinished] = ["one", "two"].map(|prompt| answers.ask(prompt.to_owned()).unwrap());
+        let reader = finished.clone().read();
+        while !finished.account().finished {
+            sleep(PACE).await;
+        }
+        drop(reader);
+        sleep(PACE).await;
+        let again = Answers::load(answers.hub.clone()).await.unwrap();
+        let found = again.get(finished.number).unwrap().account();
+        assert_eq!((found.words, found.finished), (finished.account().words, true));
+        assert!(again.get(unfinished.number).is_none());
     }
 }

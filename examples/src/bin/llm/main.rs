@@ -1,5 +1,5 @@
 //! The answer of a language model, word by word: made by a POST, written once to a topic, read by any number
-//! of GETs. And a gateway to a large model: see `gateway.rs`.
+//! of GETs; finished answers survive a restart. And a gateway to a large model: see `gateway.rs`.
 //!
 //! `cargo run --bin llm`, or `cargo run --bin llm -- --upstream http://127.0.0.1:11434/v1`
 
@@ -16,6 +16,7 @@ use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::json;
 use sse_actix::{Hub, Server, TopicOptions, sse_stream};
+use sse_actix_sqlite::SqliteLog;
 use sse_examples::{CommandLine, fail};
 
 use self::{answers::Answers, gateway::Asked, model::Model, upstream::Upstream};
@@ -85,26 +86,32 @@ async fn page() -> impl Responder {
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
-    let command_line = CommandLine::read_with_option("llm", "--upstream", "URL");
+    let command_line = CommandLine::read_with_data("llm", Some(("--upstream", "URL")));
     let base = command_line.option.clone();
     if base.as_ref().is_some_and(|base| !base.starts_with("http://")) {
         fail(2, "the URL behind --upstream is to begin with http://");
     }
     let listener = command_line.listen();
     let addr = listener.local_addr()?;
+    let log = SqliteLog::open(command_line.data_file("llm.db")?)?;
     println!("http://{addr}");
     let base = base.unwrap_or_else(|| format!("http://{addr}{}", stand_in::BASE));
 
     let day = Duration::from_secs(24 * 3_600);
-    let hub = Hub::builder().topics(TopicOptions::log().max_age(day)).build()?;
-    let answers = web::Data::new(Answers::new(hub.clone()));
+    let options = || TopicOptions::log().max_age(day);
+    let hub = Hub::builder().log(log).topics(options()).build()?;
+    let answers = Answers::load(hub.clone()).await.map_err(io::Error::other)?;
+    let answers = web::Data::new(answers);
     let hub = web::Data::new(hub);
+    // What the gateway sends on is not kept for longer than the program runs.
+    let gateway_hub = web::Data::new(Hub::builder().topics(options()).build()?);
     let (asked, model) = (web::Data::new(Asked::default()), web::Data::new(Model::train()));
     Server::new(move || {
         // A client belongs to its thread.
         let upstream = Upstream::new(&base, env::var("OPENAI_API_KEY").ok());
         let gateway = web::scope("")
             .app_data(web::JsonConfig::default().limit(gateway::LONGEST_CONVERSATION))
+            .app_data(gateway_hub.clone())
             .service((
                 gateway::completions,
                 gateway::ask,

@@ -45,7 +45,8 @@ struct Process {
     pid: u32,
     /// Once it serves.
     addr: Option<SocketAddr>,
-    health: Health,
+    /// `None` if it has not answered when it was asked last.
+    health: Option<Health>,
 }
 
 /// What the page shows of a node.
@@ -55,8 +56,8 @@ pub(crate) struct View {
     /// `None` is dead.
     pid: Option<u32>,
     serves: bool,
-    #[serde(flatten)]
-    health: Health,
+    /// `None` if it does not say, as when the machine is too busy for it to answer in time.
+    health: Option<Health>,
 }
 
 impl Fleet {
@@ -118,7 +119,7 @@ impl Node {
             number: self.number,
             pid: process.map(|process| process.pid),
             serves: process.is_some_and(|process| process.addr.is_some()),
-            health: process.map(|process| process.health).unwrap_or_default(),
+            health: process.and_then(|process| process.health),
         }
     }
 
@@ -135,7 +136,7 @@ impl Node {
             child,
             pid,
             addr: None,
-            health: Health::default(),
+            health: None,
         });
         rt::spawn(Arc::clone(self).note_address(pid, said));
         Ok(())
@@ -176,7 +177,7 @@ impl Node {
                 process.as_ref().and_then(|process| process.addr)
             };
             let Some(addr) = found else { continue };
-            let health = ask(&client, addr).await.unwrap_or_default();
+            let health = ask(&client, addr).await.ok();
             if let Some(process) = &mut *self.process()
                 && process.addr == Some(addr)
             {

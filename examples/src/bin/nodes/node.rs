@@ -29,7 +29,7 @@ pub(crate) struct Number {
 }
 
 /// What a node says of itself.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Health {
     /// Whether it reaches Redis.
     pub(crate) ready: bool,

@@ -125,7 +125,7 @@ impl<S: Sink> ReadStep<'_, S> {
                         // Only the last brings the id: a client that has lost the rest starts again.
                         cursor.position.set(Some(*at));
                         cursor.silent.set(!reader.topic.options.replays);
-                        self.give(&entry, true);
+                        self.write_entry(&entry, true);
                     } else {
                         self.out.entry(&entry, IdLine::None);
                     }
@@ -297,7 +297,7 @@ impl<S: Sink> ReadStep<'_, S> {
             position.sequence = entry.sequence();
             if reader.shows(&entry, position) {
                 cursor.position.set(Some(position));
-                self.give(&entry, !cursor.silent.get());
+                self.write_entry(&entry, !cursor.silent.get());
                 delivered += 1;
             } else {
                 *self.passed_over += 1;
@@ -313,7 +313,7 @@ impl<S: Sink> ReadStep<'_, S> {
     }
 
     /// Writes an entry as this subscription's readers get it.
-    pub(super) fn give(&mut self, entry: &Entry, tells: bool) {
+    pub(super) fn write_entry(&mut self, entry: &Entry, tells: bool) {
         match (tells, self.combines) {
             (false, false) => self.out.entry(entry, IdLine::None),
             (true, false) => {

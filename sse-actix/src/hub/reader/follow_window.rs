@@ -50,7 +50,7 @@ impl<S: Sink> ReadStep<'_, S> {
                         }
                         position.sequence = entry.sequence();
                         cursor.position.set(Some(position));
-                        self.give(entry, !cursor.silent.get());
+                        self.write_entry(entry, !cursor.silent.get());
                         given += 1;
                     }
                 }

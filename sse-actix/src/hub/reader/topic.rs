@@ -34,9 +34,9 @@ pub(in crate::hub) struct TopicReader {
     pub(super) replay: Option<Box<ReplayState>>,
     /// Where it stops, while draining.
     pub(super) stop_at: Option<u64>,
-    /// It has read once.
+    /// Its first read has succeeded.
     pub(super) begun: bool,
-    /// Its first read was answered, or has failed.
+    /// Its first read has succeeded or failed. Nothing is delivered before that holds for each topic of the stream.
     pub(super) answered: bool,
     /// The client sent an id without a usable position for this topic, and no read has answered yet.
     pub(super) has_unknown_id: bool,

@@ -22,6 +22,7 @@ use crate::{
         admission::limits::{LimitExceeded, StreamPermit},
         reader::{ResumePoint, SubscriptionReader, TopicReader},
         stats::Eviction,
+        topic_of::TopicTypeError,
         worker::{Subscriber, Worker},
     },
 };
@@ -30,6 +31,7 @@ use crate::{
 pub(super) enum Refused {
     LimitExceeded(LimitExceeded),
     NoRuntime,
+    WrongType(TopicTypeError),
 }
 
 /// The stream's credential has expired.
@@ -56,7 +58,7 @@ impl Lifetime {
     }
 }
 
-impl Subscription {
+impl<E> Subscription<E> {
     /// Takes a permit, and begins to read.
     pub(super) fn begin(&mut self) -> Result<SubscriptionReader, Refused> {
         let state = &self.hub.0;
@@ -79,11 +81,16 @@ impl Subscription {
         let worker = Worker::of(&state.0).ok_or(Refused::NoRuntime)?;
 
         let resume_points = self.resume_points();
-        let topics: SmallVec<[TopicReader; 1]> = self
+        let topics: Result<SmallVec<[TopicReader; 1]>, TopicTypeError> = self
             .selections
             .drain(..)
-            .map(|selection| TopicReader::new(state.topic(&selection.topic), selection.options))
+            .map(|selection| {
+                let topic = state.topic(&selection.topic);
+                topic.check_type(selection.events)?;
+                Ok(TopicReader::new(topic, selection.options))
+            })
             .collect();
+        let topics = topics.map_err(Refused::WrongType)?;
         let subscriber = Rc::new(Subscriber::new(self.request.control.clone(), topics.len()));
         let plain = self.options.is_plain(&self.request.method);
         subscriber.plain.set(plain);

@@ -35,7 +35,7 @@ use crate::stream::options::Reconnection;
 /// assert_eq!(stream.next_decoded().await, Some(Decoded::Comment("".into())));
 /// # Ok(()) }
 /// ```
-impl Subscription {
+impl<E> Subscription<E> {
     /// As [`Sse::keep_alive`](crate::Sse::keep_alive).
     pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
         self.options.keep_alive = keep_alive;

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-impl Responder for Subscription {
+impl<E> Responder for Subscription<E> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
@@ -28,7 +28,7 @@ impl Responder for Subscription {
         let buffer = Rc::new(EventBuffer::new(None));
         let mut this = self.on(request);
         if request.method() == Method::HEAD {
-            return response::respond(request, &this.options, this.headers.as_ref(), buffer, Nothing);
+            return response::respond(request, &this.options, this.headers.as_ref(), buffer, EmptySource);
         }
         match this.begin() {
             Ok(reading) => {
@@ -42,14 +42,18 @@ impl Responder for Subscription {
                 response::turn_away(request, &this.options, this.headers.as_ref(), status, retry)
             }
             Err(Refused::NoRuntime) => NoRuntime.error_response(),
+            Err(Refused::WrongType(error)) => {
+                tracing::error!(target: "sse_actix", path = request.path(), "{error}");
+                error.error_response()
+            }
         }
     }
 }
 
 /// The source of an answer without a body.
-struct Nothing;
+struct EmptySource;
 
-impl Source for Nothing {
+impl Source for EmptySource {
     fn poll_fill(&mut self, _: &EventBuffer, _: &mut Context<'_>) -> Poll<SourceResult> {
         Poll::Pending
     }

@@ -11,9 +11,12 @@ use futures_core::future::LocalBoxFuture;
 use sse_actix_core::{Batch, Entry, Event, EventId, Position, Resume, TopicName};
 
 use super::renewal::Renewal;
+use crate::hub::topic_of::{EventsType, TopicToRead};
 
 pub(in crate::hub) struct TopicSelection {
     pub(in crate::hub) topic: TopicName,
+    /// The type that its events have.
+    pub(in crate::hub) events: Option<EventsType>,
     pub(in crate::hub) options: Option<Box<ReadOptions>>,
 }
 
@@ -38,8 +41,12 @@ pub(in crate::hub) type TakeSnapshot =
     Rc<dyn Fn(EventId) -> LocalBoxFuture<'static, Result<Vec<Event>, Error>>>;
 
 impl TopicSelection {
-    pub(in crate::hub) fn new(topic: TopicName) -> Self {
-        Self { topic, options: None }
+    pub(in crate::hub) fn new(topic: TopicToRead) -> Self {
+        Self {
+            topic: topic.name,
+            events: topic.events,
+            options: None,
+        }
     }
 
     pub(in crate::hub) fn options(&mut self) -> &mut ReadOptions {

@@ -14,22 +14,23 @@ use crate::{hub::reader::SingleFrame, lifecycle::control::Cause};
 
 /// Ends when the hub ends it: then the stream that it is [`on`](Subscription::on) ends as well. An `Err` is
 /// a snapshot's failure.
-impl Stream for Subscription {
+impl<E> Stream for Subscription<E> {
     type Item = Result<Frame, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Error>>> {
-        if self.over {
+        if self.progress.over {
             return Poll::Ready(None);
         }
         let this = &mut *self;
-        let reading = match &mut this.reading {
+        let reading = match &mut this.progress.reader {
             Some(reading) => reading,
             None => match this.begin() {
-                Ok(reading) => this.reading.insert(reading),
+                Ok(reading) => this.progress.reader.insert(reading),
                 Err(refused) => {
-                    this.over = true;
+                    this.progress.over = true;
                     return Poll::Ready(match refused {
                         Refused::NoRuntime => Some(Err(NoRuntime.into())),
+                        Refused::WrongType(error) => Some(Err(error.into())),
                         Refused::LimitExceeded(limit) => {
                             tracing::debug!(target: "sse_actix", "turned away: {limit}");
                             if let Some(control) = &this.request.control {
@@ -47,18 +48,18 @@ impl Stream for Subscription {
         if let Some(control) = &this.request.control
             && control.drops_undelivered()
         {
-            this.over = true;
+            this.progress.over = true;
             return Poll::Ready(None);
         }
         let is_over = reading.subscriber().is_over();
         match (one.0, polled) {
             (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
             (None, Poll::Ready(Err(error))) => {
-                this.over = true;
+                this.progress.over = true;
                 Poll::Ready(Some(Err(*error)))
             }
             (None, _) if is_over => {
-                this.over = true;
+                this.progress.over = true;
                 Poll::Ready(None)
             }
             (None, Poll::Pending) => {

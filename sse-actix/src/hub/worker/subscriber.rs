@@ -40,6 +40,8 @@ pub(super) struct PollState {
     pub(super) is_waiting: Cell<bool>,
     /// The tick at which it was last woken or polled.
     pub(super) last_active: Cell<u32>,
+    /// Its client has taken a part of a chunk since the last tick: it reads, slowly.
+    pub(super) client_reads: Cell<bool>,
     /// The handler has returned this subscription. If it is not polled, its client does not read.
     pub(super) is_answer: Cell<bool>,
     pub(super) over: Cell<bool>,
@@ -87,7 +89,7 @@ pub(in crate::hub) struct TopicCursor {
     /// It counts among the topic's subscribers.
     pub(in crate::hub) is_counted: Cell<bool>,
     pub(in crate::hub) position: Cell<Option<Position>>,
-    /// Its position is told in no id.
+    /// Ids leave this position out: the topic is not replayed, or a snapshot is still owed.
     pub(in crate::hub) silent: Cell<bool>,
 }
 
@@ -236,6 +238,10 @@ impl StreamDriver for Subscriber {
             permit.hand_over();
             self.permit.set(Some(permit));
         }
+    }
+
+    fn client_reads(&self) {
+        self.poll_state.client_reads.set(true);
     }
 
     fn panicked(&self) {

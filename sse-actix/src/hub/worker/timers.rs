@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::{Rc, Weak},
     sync::atomic::{AtomicU64, Ordering},
@@ -12,13 +13,18 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::{SLICE, TICK, Worker, subscriber::Subscriber};
+use super::{SUBSCRIBERS_PER_TURN, TICK, Worker, subscriber::Subscriber};
 use crate::hub::stats::Eviction;
+
+/// How often what nobody asks for any more is deleted: events beyond their age, and addresses that no longer connect. Also
+/// where all readers have left.
+const MAINTENANCE: Duration = Duration::from_secs(10);
 
 /// What is due, and when.
 pub(super) struct Schedule {
     began: Instant,
     next_tick: Cell<Instant>,
+    next_maintenance: Cell<Instant>,
     /// Seconds, about, since it began.
     ticks: Cell<u32>,
     /// Milliseconds since `began`, while readers are driven: the clock is read once for many.
@@ -37,6 +43,7 @@ impl Schedule {
         Self {
             began,
             next_tick: Cell::new(began + TICK),
+            next_maintenance: Cell::new(began + MAINTENANCE),
             ticks: Cell::new(0),
             now: Cell::new(None),
             deadlines: RefCell::default(),
@@ -92,6 +99,10 @@ impl Worker {
                 self.schedule.next_tick.set(now + TICK);
                 self.tick();
             }
+            if now >= self.schedule.next_maintenance.get() {
+                self.schedule.next_maintenance.set(now + MAINTENANCE);
+                self.maintain();
+            }
             if self.send_due_keep_alives() || more_to_end {
                 return true;
             }
@@ -99,10 +110,8 @@ impl Worker {
             let deadline = self.schedule.deadlines.borrow().keys().next().map(|(at, _)| *at);
             let keep_alive = self.schedule.keep_alives.borrow().keys().next().copied();
             let keep_alive = keep_alive.map(|at| self.schedule.began + Duration::from_millis(at));
-            let Some(next) = tick.into_iter().chain(deadline).chain(keep_alive).min() else {
-                // Nothing to look after.
-                return false;
-            };
+            let due = tick.into_iter().chain(deadline).chain(keep_alive);
+            let next = due.fold(self.schedule.next_maintenance.get(), Instant::min);
             if timer.deadline() != next {
                 timer.as_mut().reset(next);
             }
@@ -117,14 +126,14 @@ impl Worker {
         let mut due = Vec::new();
         {
             let mut deadlines = self.schedule.deadlines.borrow_mut();
-            while due.len() < SLICE
+            while due.len() < SUBSCRIBERS_PER_TURN
                 && let Some(first) = deadlines.first_entry()
                 && first.key().0 <= now
             {
                 due.push(first.remove());
             }
         }
-        let more = due.len() >= SLICE;
+        let more = due.len() >= SUBSCRIBERS_PER_TURN;
         for (subscriber, reason) in due {
             if let Some(subscriber) = subscriber.upgrade() {
                 self.evict(&subscriber, reason);
@@ -139,18 +148,20 @@ impl Worker {
         let mut due = Vec::new();
         {
             let mut keep_alives = self.schedule.keep_alives.borrow_mut();
-            while due.len() < SLICE
+            while due.len() < SUBSCRIBERS_PER_TURN
                 && let Some(mut first) = keep_alives.first_entry()
                 && *first.key() <= now
             {
                 let subscribers_due = first.get_mut();
-                due.extend(subscribers_due.drain(subscribers_due.len().saturating_sub(SLICE)..));
+                due.extend(
+                    subscribers_due.drain(subscribers_due.len().saturating_sub(SUBSCRIBERS_PER_TURN)..),
+                );
                 if subscribers_due.is_empty() {
                     first.remove();
                 }
             }
         }
-        let more = due.len() >= SLICE;
+        let more = due.len() >= SUBSCRIBERS_PER_TURN;
         for subscriber in due.iter().filter_map(Weak::upgrade) {
             subscriber.keep_alive.scheduled.set(None);
             let silent_until =
@@ -229,6 +240,9 @@ impl Worker {
         for (_, topic) in self.topics.by_key.borrow().iter() {
             topic.report_figures(self);
             for (_, (subscriber, _)) in &topic.subscribers {
+                if subscriber.poll_state.client_reads.take() {
+                    subscriber.poll_state.last_active.set(self.schedule.ticks.get());
+                }
                 if subscriber.poll_state.is_answer.get()
                     && !subscriber.poll_state.is_waiting.get()
                     && self
@@ -245,11 +259,17 @@ impl Worker {
         for subscriber in stalled {
             self.evict(&subscriber, Eviction::Stalled);
         }
-        if self.schedule.ticks.get().is_multiple_of(10) {
-            self.hub.log.maintain(SystemTime::now());
-            #[cfg(feature = "rate-limit")]
-            self.hub.limits.maintain();
+    }
+
+    /// A log that is not ours may panic: its streams go on without.
+    fn maintain(&self) {
+        let log = &self.hub.log;
+        let maintained = catch_unwind(AssertUnwindSafe(|| log.maintain(SystemTime::now())));
+        if let Err(panic) = maintained {
+            self.hub.log_panicked("maintain", &*panic);
         }
+        #[cfg(feature = "rate-limit")]
+        self.hub.limits.maintain();
     }
 
     pub(in crate::hub) fn now(&self) -> u32 {

@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     future::Future,
     num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -15,7 +16,7 @@ use slab::Slab;
 use sse_actix_core::{Batch, Completion, Limit, LogError, Position, Resume, Start, Watch, Window};
 use tokio::time::Sleep;
 
-use super::{DueSubscribers, SLICE, Worker, subscriber::Subscriber};
+use super::{DueSubscribers, SUBSCRIBERS_PER_TURN, Worker, subscriber::Subscriber};
 use crate::hub::registry::TopicState;
 
 /// How long to wait after a failed read.
@@ -85,7 +86,7 @@ impl WorkerTopic {
     ) -> StepResult {
         let waits = self.read_log(worker, cx);
         while let Some(next) = self.next_to_wake {
-            if due.len() >= SLICE {
+            if due.len() >= SUBSCRIBERS_PER_TURN {
                 return StepResult::Again;
             }
             let Some(head) = self.window.head() else { break };
@@ -113,7 +114,7 @@ impl WorkerTopic {
     /// The readers from `next` on that wait before `head`; where to go on, if there may be more.
     fn find_due(&self, mut next: usize, head: Position, due: &mut DueSubscribers) -> Option<usize> {
         // A slot may be empty; there are never more slots than there were readers at once.
-        while next < self.subscribers.capacity() && due.len() < SLICE {
+        while next < self.subscribers.capacity() && due.len() < SUBSCRIBERS_PER_TURN {
             if let Some((subscriber, topic_index)) = self.subscribers.get(next)
                 && let Some(cursor) = subscriber.cursors.get(*topic_index)
                 && subscriber.waits_before(cursor, head)
@@ -210,7 +211,14 @@ impl WorkerTopic {
         let slowest = positions
             .filter(|position| epoch.is_none_or(|epoch| epoch == position.epoch))
             .min_by_key(|position| position.sequence);
-        let lag = slowest.map(|slowest| worker.hub.log.behind(&self.topic.name, slowest));
+        // A log that is not ours may panic. That costs a figure, and no stream.
+        let behind = |slowest| {
+            let asked = AssertUnwindSafe(|| worker.hub.log.behind(&self.topic.name, slowest));
+            catch_unwind(asked)
+                .inspect_err(|panic| worker.hub.log_panicked("behind", &**panic))
+                .ok()
+        };
+        let lag = slowest.and_then(behind);
         let mut lags = self.topic.lags.write().unwrap_or_else(PoisonError::into_inner);
         match lag {
             Some(lag) => lags.insert(worker.id, lag),

@@ -3,14 +3,15 @@
 use std::{
     fmt,
     future::Future,
+    marker::PhantomData,
     mem,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use sse_actix_core::{Emit, Retry};
+use sse_actix_core::{Emit, Retry, SseEvents};
 
-use crate::stream::buffer::EventBuffer;
+use crate::{any_event::AnyEvent, stream::buffer::EventBuffer};
 
 /// Sends the events of a function under [`#[sse_stream]`](macro@crate::sse_stream): what
 /// [`emit!`](crate::emit) uses there, for helper functions.
@@ -44,14 +45,25 @@ use crate::stream::buffer::EventBuffer;
 /// }
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Copy)]
-pub struct Emitter<'a> {
+///
+/// Under `#[sse_stream(events = Market)]` it is an `Emitter<'_, Market>`, which sends a `Market` and nothing else.
+pub struct Emitter<'a, E = AnyEvent> {
     buffer: &'a EventBuffer,
+    of: PhantomData<fn(E)>,
 }
 
-impl<'a> Emitter<'a> {
+/// The emitter of a function under `#[sse_stream(events = E)]`.
+#[doc(hidden)]
+pub fn typed<E: SseEvents>(emitter: Emitter<'_>) -> Emitter<'_, E> {
+    Emitter::new(emitter.buffer)
+}
+
+impl<'a, E> Emitter<'a, E> {
     pub(super) fn new(buffer: &'a EventBuffer) -> Self {
-        Self { buffer }
+        Self {
+            buffer,
+            of: PhantomData,
+        }
     }
 
     /// Lets the head leave, with the next time the function waits. As [`open!()`](crate::open).
@@ -110,6 +122,21 @@ impl<'a> Emitter<'a> {
         self.buffer.open_with(retry.into());
     }
 
+    #[inline]
+    fn send<T: Emit>(self, value: T) -> EmitFuture<'a, T> {
+        EmitFuture {
+            buffer: self.buffer,
+            push: |buffer, value| EmitState::of(buffer.push(value)),
+            delivery: if self.buffer.is_full() {
+                EmitState::Waiting(value)
+            } else {
+                EmitState::of(self.buffer.push(value))
+            },
+        }
+    }
+}
+
+impl<'a> Emitter<'a> {
     /// Sends one event. Ready at once, unless the buffer is full. As
     /// [`emit!`](crate::emit), which awaits what this returns.
     ///
@@ -138,19 +165,59 @@ impl<'a> Emitter<'a> {
     /// ```
     #[inline]
     pub fn emit<T: Emit>(self, value: T) -> EmitFuture<'a, T> {
-        EmitFuture {
-            buffer: self.buffer,
-            push: |buffer, value| EmitState::of(buffer.push(value)),
-            delivery: if self.buffer.is_full() {
-                EmitState::Waiting(value)
-            } else {
-                EmitState::of(self.buffer.push(value))
-            },
-        }
+        self.send(value)
     }
 }
 
-impl fmt::Debug for Emitter<'_> {
+impl<'a, E: SseEvents> Emitter<'a, E> {
+    /// Sends one event of the enum, as [`Emitter::emit`] does.
+    ///
+    /// ```
+    /// use actix_web::test::TestRequest;
+    /// use serde::{Deserialize, Serialize};
+    /// use sse_actix::{Emitter, SseEvents, sse_stream, test::respond};
+    ///
+    /// #[derive(Serialize, Deserialize, SseEvents)]
+    /// #[serde(rename_all = "lowercase")]
+    /// enum Countdown {
+    ///     Left(u8),
+    ///     Over,
+    /// }
+    ///
+    /// async fn count(emitter: Emitter<'_, Countdown>, from: u8) {
+    ///     for left in (0..from).rev() {
+    ///         emitter.emit(Countdown::Left(left)).await;
+    ///     }
+    /// }
+    ///
+    /// #[sse_stream(events = Countdown)]
+    /// async fn feed() {
+    ///     count(emitter!(), 1).await;
+    ///     emit!(Countdown::Over);
+    /// }
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), actix_web::Error> {
+    /// let mut stream = respond(feed().await?, TestRequest::get());
+    /// let left = stream.next().await.unwrap();
+    /// assert_eq!((&*left.event, &*left.data), ("left", "0"));
+    /// assert_eq!(stream.next().await.unwrap().event, "over");
+    /// # Ok(()) }
+    /// ```
+    #[inline]
+    pub fn emit(self, event: E) -> EmitFuture<'a, E> {
+        self.send(event)
+    }
+}
+
+impl<E> Clone for Emitter<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Emitter<'_, E> {}
+
+impl<E> fmt::Debug for Emitter<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Emitter")
     }

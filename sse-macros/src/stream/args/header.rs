@@ -2,7 +2,7 @@
 
 use syn::{Expr, ExprArray, ExprTuple, Lit, LitStr, spanned::Spanned as _};
 
-use crate::stream::errors::Errors;
+use crate::errors::Errors;
 use crate::stream::group::ungrouped;
 
 /// One header: its name in lower case, and its value.

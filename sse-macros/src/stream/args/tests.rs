@@ -23,7 +23,7 @@ fn every_argument() {
     });
     assert!(matches!(args.keep_alive, Some(KeepAlive::Millis(15_000))));
     assert!(matches!(args.retry, Some(Retry::Millis(60_000))));
-    assert!(matches!(args.event, Some(EventName::Literal(name)) if name.value() == "tick"));
+    assert!(matches!(args.names, Some(Names::Default(EventName::Literal(name))) if name.value() == "tick"));
     assert!(args.plain.is_none() && args.on_error.is_some());
     assert!(args.finite && args.resume && args.compress);
     let headers: Vec<_> = args
@@ -44,7 +44,7 @@ fn expressions_are_kept_for_the_compiler() {
     ));
     assert!(matches!(args.keep_alive, Some(KeepAlive::Const(_))));
     assert!(matches!(args.retry, Some(Retry::Const(_))));
-    assert!(matches!(args.event, Some(EventName::Const(_))));
+    assert!(matches!(args.names, Some(Names::Default(EventName::Const(_)))));
     assert!(matches!(
         parse(quote!(keep_alive = "off")).keep_alive,
         Some(KeepAlive::Off)

@@ -5,7 +5,7 @@ use quote::{ToTokens as _, quote};
 use syn::{Expr, ExprLit, Lit, Token, parse::Parser as _, punctuated::Punctuated};
 
 use super::{Invocation, Kind, Suffix, for_each};
-use crate::stream::errors::Errors;
+use crate::errors::Errors;
 
 /// Notes invocations whose arguments are not theirs, or whose `()` is treated as something else.
 pub(crate) fn check_arguments(tokens: TokenStream, errors: &mut Errors) {

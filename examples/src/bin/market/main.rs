@@ -1,0 +1,111 @@
+//! Prices, halts and news of a market that is simulated: one enum says which events there are, for the stream, for the page's
+//! TypeScript, and for OpenAPI.
+//!
+//! `cargo run --bin market`, or `cargo run --bin market -- --typescript examples/src/bin/market/market.ts`
+
+use std::error::Error;
+
+use actix_web::{App, Responder, get, web};
+use sse_actix::{Hub, LastEventId, Server, Subscription, openapi::TopicStream, typescript::Module};
+use sse_examples::CommandLine;
+use utoipa::OpenApi;
+
+use self::{
+    events::{MARKET, Market},
+    exchange::Exchange,
+};
+
+mod events;
+mod exchange;
+
+/// The state of all shares, and then every event.
+#[utoipa::path(get, path = "/events", params(LastEventId), responses(TopicStream<Market>))]
+#[get("/events")]
+async fn stream(hub: web::Data<Hub>, exchange: web::Data<Exchange>) -> Subscription<Market> {
+    hub.subscribe(MARKET)
+        .snapshot(async move |_| Ok::<_, actix_web::Error>(exchange.state()))
+}
+
+const STREAM: TopicStream<Market> = TopicStream::new();
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "A simulated market", version = "1"),
+    paths(stream),
+    modifiers(&STREAM)
+)]
+struct Api;
+
+#[get("/openapi.json")]
+async fn document() -> impl Responder {
+    web::Json(Api::openapi())
+}
+
+#[get("/")]
+async fn page() -> impl Responder {
+    web::Html::new(include_str!("page.html"))
+}
+
+/// The TypeScript of the events.
+fn typescript() -> Result<Module, Box<dyn Error>> {
+    let command = "cargo run --bin market -- --typescript examples/src/bin/market/market.ts";
+    Ok(Module::new(command).events::<Market>()?)
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let command_line = CommandLine::read_with_option("market", "--typescript", "FILE");
+    if let Some(file) = &command_line.option {
+        return Ok(typescript()?.write(file)?);
+    }
+    let listener = command_line.listen();
+    println!("http://{}", listener.local_addr()?);
+
+    let hub = web::Data::new(Hub::new()?);
+    let exchange = web::Data::new(Exchange::open(hub.topic(MARKET)));
+    Server::new(move || {
+        let app = App::new().app_data(hub.clone()).app_data(exchange.clone());
+        app.service(page).service(stream).service(document)
+    })
+    .listen(listener)?
+    .run()
+    .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_the_types_of_the_server() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/market/market.ts");
+        typescript().unwrap().check(file).unwrap();
+    }
+
+    #[test]
+    fn the_document_says_which_events_there_are() {
+        let document = serde_json::to_value(Api::openapi()).unwrap();
+        assert_eq!(document["openapi"], "3.2.0");
+        let events = document["components"]["schemas"]["MarketTopicEvent"]["oneOf"]
+            .as_array()
+            .unwrap();
+        let names = events
+            .iter()
+            .map(|event| event["properties"]["event"]["enum"][0].as_str().unwrap());
+        let names: Vec<_> = names.collect();
+        assert_eq!(
+            names,
+            [
+                "quotes",
+                "price",
+                "halted",
+                "resumed",
+                "news",
+                "sse-end",
+                "sse-gap",
+                "sse-position"
+            ]
+        );
+    }
+}

@@ -1,0 +1,117 @@
+import { Connection } from "./connection.js";
+import { Delivery } from "./delivery.js";
+import { define } from "./handlers.js";
+import { END } from "./hub/names.js";
+import { CLOSED, type ReadyState } from "./hub/state.js";
+import { iterate, type IterateOptions } from "./iterate.js";
+import { type EventSourceOptions, checked } from "./options.js";
+import type {
+  AnyEvent,
+  EventMapOf,
+  EventSchema,
+  EventsOf,
+  OwnEvents,
+  TypedEventSource,
+  UntypedEvent,
+} from "./typed.js";
+
+/** The browser's `EventSource`, typed by the events `E`. */
+export interface EventSource<E extends AnyEvent = UntypedEvent> extends TypedEventSource<E, OwnEvents> {}
+
+interface EventSourceConstructor {
+  /** With the union of events named: `new EventSource<Market>("/market", { events: market })`. */
+  new <E extends AnyEvent = never>(
+    url: string | URL,
+    options: EventSourceOptions<EventMapOf<E>> & { events: EventSchema<EventMapOf<E>> },
+  ): EventSource<E>;
+  /** With a schema `event.data` is the parsed and checked value; without one, the text that has come. */
+  new <M extends object = never>(url: string | URL, options?: EventSourceOptions<M>): EventSource<EventsOf<M>>;
+  readonly prototype: EventSource;
+  readonly CONNECTING: 0;
+  readonly OPEN: 1;
+  readonly CLOSED: 2;
+}
+
+/**
+ * The browser's `EventSource`, with parsed and checked data, a state of the connection, and `for await`. Each has a
+ * connection of its own. A browser shows no event of a name that nobody listens to: with a schema its names are listened
+ * to, and others are not noticed.
+ */
+export const EventSource = class EventSource extends EventTarget {
+  readonly connection = new Connection();
+  #source: globalThis.EventSource;
+  #delivery: Delivery;
+  #names: readonly string[];
+  #heard = new Set<string>();
+
+  constructor(url: string | URL, options: EventSourceOptions = {}) {
+    super();
+    const { url: absolute, stream, delivery } = checked("EventSource", url, options);
+    this.#delivery = new Delivery(this, delivery);
+    this.#names = delivery.events?.names ?? ["message"];
+    this.#source = new globalThis.EventSource(absolute, { withCredentials: stream.withCredentials });
+    this.#source.addEventListener("open", (event) => this.#opened(event));
+    this.#source.addEventListener("error", (event) => this.#lost(event));
+    this.#source.addEventListener(stream.positionEvent, ({ lastEventId }) => this.#delivery.position(lastEventId));
+    this.#heard.add(stream.positionEvent);
+    for (const name of [...(delivery.events?.names ?? []), delivery.gapEvent, END]) this.#hear(name);
+  }
+
+  get url() {
+    return this.#source.url;
+  }
+
+  get withCredentials() {
+    return this.#source.withCredentials;
+  }
+
+  get readyState() {
+    return this.#source.readyState as ReadyState;
+  }
+
+  close() {
+    this.#source.close();
+    this.connection.closed({ reason: "closed" });
+  }
+
+  override addEventListener(type: string, ...rest: [EventListenerOrEventListenerObject | null, (boolean | object)?]) {
+    this.#hear(type);
+    super.addEventListener(type, ...rest);
+  }
+
+  events(options: IterateOptions = {}) {
+    return iterate(this, options.names ?? this.#names, options);
+  }
+
+  [Symbol.asyncIterator]() {
+    return this.events();
+  }
+
+  static {
+    define(this, ["open", "message", "error"]);
+  }
+
+  /** Lets the browser's source bring events of this name. */
+  #hear(name: string) {
+    if (this.#heard.has(name) || name === "open" || name === "error") return;
+    this.#heard.add(name);
+    this.#source.addEventListener(name, ({ data, lastEventId, origin }) => {
+      this.#delivery.event({ name, data, id: lastEventId }, origin);
+    });
+  }
+
+  /** A server's event named `open` comes here as well. It says nothing of the connection. */
+  #opened(event: Event) {
+    if (event instanceof MessageEvent) return;
+    this.connection.opened();
+    this.dispatchEvent(new Event("open"));
+  }
+
+  /** The same holds for `error`. */
+  #lost(event: Event) {
+    if (event instanceof MessageEvent) return;
+    if (this.readyState === CLOSED) this.connection.closed({ reason: "unknown", ...this.#delivery.end });
+    else this.connection.connecting();
+    this.dispatchEvent(new Event("error"));
+  }
+} as unknown as EventSourceConstructor;

@@ -1,0 +1,251 @@
+import type { Closing } from "./closing.js";
+import type { Happening } from "./happening.js";
+import { END } from "./names.js";
+import { EventStreamParser, type ParsedEvent } from "./parser.js";
+import { LONGEST_TIMER, MISSED_KEEP_ALIVES, SilenceLimit } from "./silence-limit.js";
+import { CONNECTING, type HubState, remember } from "./state.js";
+
+const LONGEST_WAIT = 30_000;
+
+/** Silence is a lost connection after so many milliseconds at least. */
+const SHORTEST_SILENCE = 5_000;
+
+/** The head of an answer may take so long at least, since a server may look things up first. */
+const SHORTEST_HEAD_WAIT = 30_000;
+/** What makes tabs share a stream. */
+export interface StreamConfig {
+  /** The version of what page and worker say to each other. */
+  protocol: number;
+  url: string;
+  withCredentials: boolean;
+  key: string;
+  heartbeatTimeout?: number;
+  positionEvent: string;
+}
+
+/** Headers in a form that can be sent to a worker. */
+export type HeaderPairs = [name: string, value: string][];
+
+/** Asks the page for a request's headers. `undefined`: no tab has any. */
+export type AskHeaders = () => Promise<HeaderPairs | undefined>;
+
+/** How an answer has ended: for good, if there is a `reason`; with a request at once, if `again`. */
+interface AnswerEnd extends Partial<Closing> {
+  again?: boolean;
+  failed?: boolean;
+  retryAfter?: number;
+}
+
+/** The one connection. Numbers what happens, notes it in the state, and tells it. */
+export class Hub {
+  #config: StreamConfig;
+  #tell: (what: Happening) => void;
+  #askHeaders: AskHeaders;
+  #running: AbortController | undefined;
+  #hurry: (() => void) | undefined;
+  #silenceLimit: number;
+  #mayRefreshHeaders = true;
+
+  /** What another hub has to know to go on. */
+  state: HubState;
+
+  /**
+   * @param config what makes tabs share a stream
+   * @param tell called with everything that happens
+   * @param askHeaders called at every connect
+   * @param state where to begin: `resumed` or `copied`
+   */
+  constructor(config: StreamConfig, tell: (what: Happening) => void, askHeaders: AskHeaders, state: HubState) {
+    [this.#config, this.#tell, this.#askHeaders, this.state] = [config, tell, askHeaders, state];
+    this.state.readyState = CONNECTING;
+    this.#silenceLimit = config.heartbeatTimeout ?? 0;
+  }
+
+  /** Ends the wait for the next connect. */
+  hurry = () => this.#hurry?.();
+
+  get isRunning() {
+    return this.#running !== undefined;
+  }
+
+  start() {
+    this.state.readyState = CONNECTING;
+    this.#running = new AbortController();
+    this.#run(this.#running.signal);
+    globalThis.addEventListener("online", this.hurry);
+  }
+
+  /** Leaves the server. */
+  stop() {
+    this.#running?.abort();
+    this.#running = undefined;
+    this.hurry();
+    globalThis.removeEventListener("online", this.hurry);
+  }
+
+  #happened(what: Happening) {
+    remember(this.state, what);
+    this.#tell(what);
+  }
+
+  async #run(signal: AbortSignal) {
+    for (let failures = 0; ;) {
+      let end: AnswerEnd = { failed: true };
+      try {
+        end = await this.#connect(signal, () => (failures = 0));
+      } catch {
+        // Refused, reset, cut off, silent, or without permission; a browser does not tell most of these apart.
+      }
+      if (signal.aborted) return;
+      if (end.again) continue;
+      if (end.reason) {
+        this.#running = undefined;
+        return this.#happened({ kind: "close", ...end, reason: end.reason });
+      }
+      this.#happened({ kind: "error" });
+      const wait = end.failed ? backOff(this.state.retry, failures++, end.retryAfter) : this.state.retry;
+      await this.#pause(wait);
+      if (signal.aborted) return;
+    }
+  }
+
+  /** One request, to the end of its answer. */
+  async #connect(signal: AbortSignal, opened: () => void): Promise<AnswerEnd> {
+    let asked: HeaderPairs | undefined;
+    try {
+      asked = await this.#askHeaders();
+    } catch {
+      return {}; // The tab has logged why.
+    }
+    if (signal.aborted) return {};
+    const attempt = new AbortController();
+    const abort = () => attempt.abort();
+    const silence = new SilenceLimit(abort);
+    signal.addEventListener("abort", abort);
+    try {
+      return await this.#exchange(asked, attempt.signal, silence, opened);
+    } finally {
+      silence.stop();
+      signal.removeEventListener("abort", abort);
+      abort(); // What is left of the answer.
+    }
+  }
+
+  async #exchange(
+    asked: HeaderPairs | undefined,
+    signal: AbortSignal,
+    silence: SilenceLimit,
+    opened: () => void,
+  ): Promise<AnswerEnd> {
+    const { url, withCredentials } = this.#config;
+    if (this.#silenceLimit > 0) silence.start(Math.max(this.#silenceLimit, SHORTEST_HEAD_WAIT));
+    const response = await fetch(url, {
+      headers: this.#requestHeaders(asked),
+      credentials: withCredentials ? "include" : "same-origin",
+      cache: "no-store",
+      signal,
+    });
+    const { status } = response;
+    if (status === 204) return { reason: "finished", status };
+    if (status === 401 && asked && this.#mayRefreshHeaders) {
+      this.#mayRefreshHeaders = false;
+      return { again: true };
+    }
+    if (status === 408 || status === 429 || status >= 500) {
+      return { failed: true, retryAfter: Number(response.headers.get("Retry-After")) * 1_000 || 0 };
+    }
+    const type = response.headers.get("Content-Type") ?? "";
+    if (status !== 200 || !/^text\/event-stream\s*(;|$)/i.test(type)) return { reason: "failed", status };
+    this.#mayRefreshHeaders = true;
+    opened();
+    this.#silenceLimit = this.#config.heartbeatTimeout ?? announcedSilence(response.headers);
+    silence.start(this.#silenceLimit);
+    this.#happened({ kind: "open" });
+    return await this.#read(response, signal, silence);
+  }
+
+  #requestHeaders(asked: HeaderPairs | undefined) {
+    const headers = new Headers(asked);
+    headers.set("Accept", "text/event-stream");
+    headers.delete("Last-Event-ID");
+    if (this.state.lastEventId) headers.set("Last-Event-ID", utf8(this.state.lastEventId));
+    return headers;
+  }
+
+  async #read(response: Response, signal: AbortSignal, silence: SilenceLimit): Promise<AnswerEnd> {
+    const parser = new EventStreamParser(this.state.lastEventId);
+    const reader = response.body!.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return {};
+      silence.heard();
+      for (const event of parser.feed(value)) {
+        if (signal.aborted) return {};
+        this.#received(event);
+        if (event.name === END && event.id === END) return ended(event.data, response.status);
+      }
+      this.#moveTo(parser.lastEventId);
+      // The standard sets no bounds; a server is not to be stormed, and a timer holds no more.
+      this.state.retry = Math.min(Math.max(parser.retry ?? this.state.retry, 100), LONGEST_TIMER);
+    }
+  }
+
+  #received({ name, data, id }: ParsedEvent) {
+    if (name === this.#config.positionEvent) return this.#moveTo(id);
+    const { sequence, lastEventId, repeat } = this.state;
+    this.#happened({
+      kind: "event",
+      sequence: sequence + 1,
+      name,
+      data,
+      id,
+      repeat: id === lastEventId ? repeat + 1 : 0,
+    });
+  }
+
+  /** Nothing to show, but what is sent as the last event id from now on. */
+  #moveTo(id: string) {
+    if (id !== this.state.lastEventId) this.#happened({ kind: "position", id });
+  }
+
+  #pause(wait: number) {
+    return new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, wait);
+      this.#hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+/** How long a server may be silent, by the interval of keep-alives that it announces; 0 is without limit. */
+function announcedSilence(headers: Headers) {
+  const interval = headers.get("Sse-Keep-Alive") ?? "";
+  if (!/^[0-9]+$/.test(interval) || Number(interval) === 0) return 0;
+  return Math.max(Number(interval) * MISSED_KEEP_ALIVES, SHORTEST_SILENCE);
+}
+
+function ended(data: string, status: number): AnswerEnd {
+  let told: { reason?: unknown; message?: unknown } = {};
+  try {
+    told = Object(JSON.parse(data));
+  } catch {
+    // Somebody else's event of that name.
+  }
+  const { reason, message } = told;
+  if (reason !== "failed") return { reason: "finished", status };
+  return typeof message === "string" ? { reason, status, message } : { reason, status };
+}
+
+/** Exponential, at random between nothing and the whole, never beyond what the server asks for. */
+function backOff(retry: number, failures: number, retryAfter = 0) {
+  const longest = Math.max(LONGEST_WAIT, retry);
+  const whole = Math.min(longest, retry * 2 ** Math.min(failures, 20));
+  return Math.max(100, Math.min(longest, retryAfter) || Math.random() * whole);
+}
+
+/** A header holds bytes, each written as a character. */
+function utf8(text: string) {
+  return String.fromCharCode(...new TextEncoder().encode(text));
+}

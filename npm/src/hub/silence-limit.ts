@@ -1,0 +1,60 @@
+/** The longest time that a timer holds. */
+export const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** Silence of so many keep-alives is a lost connection. */
+export const MISSED_KEEP_ALIVES = 3;
+
+/**
+ * Ends a connection on which nothing arrives for too long. While the machine sleeps or the page is frozen this script
+ * does not run; that time counts only after the socket had another step of time to deliver what it holds.
+ */
+export class SilenceLimit {
+  #exceeded: () => void;
+  #limit = 0;
+  #heardAt = 0;
+  #wasLate = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param exceeded called once the limit is exceeded */
+  constructor(exceeded: () => void) {
+    this.#exceeded = exceeded;
+  }
+
+  /** Begins to count. @param limit in milliseconds; 0 is none */
+  start(limit: number) {
+    this.stop();
+    this.#limit = Math.min(limit, LONGEST_TIMER);
+    this.heard();
+    if (limit > 0) this.#lookIn(this.#step);
+  }
+
+  heard() {
+    this.#heardAt = performance.now();
+    this.#wasLate = false;
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+  }
+
+  get #step() {
+    return this.#limit / MISSED_KEEP_ALIVES;
+  }
+
+  #lookIn(wait: number) {
+    const due = performance.now() + wait;
+    this.#timer = setTimeout(() => this.#look(due), wait);
+  }
+
+  #look(due: number) {
+    const now = performance.now();
+    const isLate = now - due > this.#step;
+    // Timers of hidden tabs are always late. Only the first late one means that the socket had no time.
+    const hasSlept = isLate && !this.#wasLate;
+    this.#wasLate = isLate;
+    const remaining = this.#heardAt + this.#limit - now;
+    if (hasSlept) this.#lookIn(this.#step);
+    else if (remaining > 0) this.#lookIn(Math.min(this.#step, remaining));
+    else this.#exceeded();
+  }
+}

@@ -1,0 +1,123 @@
+import type { ClosedState, ConnectionState, Subscribable } from "./connection.js";
+import type { AnyEvent, Iterated } from "./typed.js";
+
+const DEFAULT_BUFFER = 1_000;
+
+/** How to loop over events. */
+export interface IterateOptions<E extends AnyEvent = AnyEvent> {
+  /** Ends the loop: it throws the signal's reason. */
+  signal?: AbortSignal;
+  /** How many events may wait for the loop, 1,000 by default. */
+  buffer?: number;
+  /** Which events: by default all of the schema; without one, `message` alone. */
+  names?: readonly E["event"][];
+}
+
+/** The loop was too slow: events came that its buffer had no place for, and they are lost for this loop. */
+export class SlowLoopError extends Error {
+  constructor(buffer: number) {
+    super(
+      `The loop over events is behind by more than its buffer of ${buffer}: what came before that was delivered. ` +
+        "Do less for each event, or allow more: source.events({ buffer: .. })",
+    );
+    this.name = "SlowLoopError";
+  }
+}
+
+/** The stream has ended for good, but not because it had finished. */
+export class StreamClosedError extends Error {
+  /** The source's state. */
+  readonly state: ClosedState;
+
+  constructor(state: ClosedState) {
+    const status = state.httpStatus === undefined ? "" : ` with status ${state.httpStatus}`;
+    super(`The stream has ended${status}: ${state.message ?? state.reason}`);
+    this.name = "StreamClosedError";
+    this.state = state;
+  }
+}
+
+interface Source extends EventTarget {
+  readonly connection: Subscribable<ConnectionState>;
+}
+
+/**
+ * Collects a source's events from now on, and gives them to one loop.
+ *
+ * @internal
+ */
+export function iterate<E extends AnyEvent>(
+  source: Source,
+  names: readonly string[],
+  { signal, buffer = DEFAULT_BUFFER }: IterateOptions<E>,
+): AsyncIterableIterator<Iterated<E>> {
+  if (!(Number.isInteger(buffer) && buffer > 0)) {
+    throw new TypeError("sse-actix: `buffer` is a number of events: a whole number, 1 at least");
+  }
+  const waiting: Iterated<E>[] = [];
+  const requests: { resolve: (result: IteratorResult<Iterated<E>>) => void; reject: (error: unknown) => void }[] = [];
+  // Set once nothing is collected any more; `error` is thrown once.
+  let end: { error?: unknown } | undefined;
+
+  const answer = () => {
+    while (requests.length > 0 && (waiting.length > 0 || end)) {
+      const { resolve, reject } = requests.shift()!;
+      const value = waiting.shift();
+      if (value) resolve({ done: false, value });
+      else if (end && "error" in end) {
+        const { error } = end;
+        end = {};
+        reject(error);
+      } else resolve({ done: true, value: undefined });
+    }
+  };
+  const finish = (how: { error?: unknown }) => {
+    if (end) return;
+    end = how;
+    for (const name of names) source.removeEventListener(name, collect);
+    unsubscribe();
+    signal?.removeEventListener("abort", aborted);
+    answer();
+  };
+  const collect = (event: Event) => {
+    const { type, data, lastEventId } = event as MessageEvent;
+    if (waiting.length >= buffer) {
+      finish({ error: new SlowLoopError(buffer) });
+      return;
+    }
+    waiting.push({ event: type, data, lastEventId } as unknown as Iterated<E>);
+    answer();
+  };
+  const aborted = () => {
+    waiting.length = 0;
+    finish({ error: signal?.reason });
+  };
+  const changed = (state: ConnectionState) => {
+    if (state.status !== "closed") return;
+    const isFailure = state.reason === "failed" || state.reason === "unknown";
+    finish(isFailure ? { error: new StreamClosedError(state) } : {});
+  };
+
+  for (const name of names) source.addEventListener(name, collect);
+  const unsubscribe = source.connection.subscribe(changed);
+  signal?.addEventListener("abort", aborted);
+  if (signal?.aborted) aborted();
+  changed(source.connection.value);
+
+  return {
+    next() {
+      return new Promise((resolve, reject) => {
+        requests.push({ resolve, reject });
+        answer();
+      });
+    },
+    async return() {
+      waiting.length = 0;
+      finish({});
+      return { done: true, value: undefined };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}

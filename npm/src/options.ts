@@ -1,0 +1,123 @@
+import { END, GAP, POSITION } from "./hub/names.js";
+import type { AnySchema, EventSchema, StreamCallbacks } from "./typed.js";
+
+/** Options that both sources have. `Schema` is the type of `events`. */
+export interface CommonOptions<Schema> extends EventSourceInit, StreamCallbacks {
+  /**
+   * The enum's run-time side, as Rust generates it. With it `event.data` is the parsed and checked value; without it, the
+   * text that has come.
+   */
+  events?: Schema;
+
+  /** The name of events that tell of a gap, `sse-gap` by default. */
+  gapEvent?: string;
+
+  /** The name of events that only carry a position, `sse-position` by default. */
+  positionEvent?: string;
+}
+
+/** Tabs share a stream if its URL, `withCredentials`, `key`, `heartbeatTimeout` and `positionEvent` are the same. */
+export interface SharedOptions<Schema> extends CommonOptions<Schema> {
+  /** Whose stream this is, the user's id, say. Tabs with different keys share nothing. */
+  key?: string;
+
+  /**
+   * Headers for the request, `Authorization`, say. Called at every connect, so that a token may expire.
+   *
+   * - After a 401 it is called once more, at once; after a second 401 the source closes. A 200 grants the try again.
+   * - If it throws, rejects, or returns no headers, that is a lost connection: `error`, then another call after the
+   *   reconnection time. The console says why.
+   * - One tab is asked for all: with a `SharedWorker` the tab that joined first of those that have this option, or the
+   *   next one if that is gone or does not react for 5 s; without one, the tab that holds the connection. So give
+   *   every tab the same function, and each user a `key`.
+   * - `Accept` and `Last-Event-ID` are set by this module, whatever is returned for them.
+   */
+  headers?: () => HeadersInit | Promise<HeadersInit>;
+
+  /**
+   * After so many milliseconds without a byte the connection counts as lost: `error`, then a reconnect. 0: never.
+   *
+   * By default three of the keep-alive intervals that the server announces (`Sse-Keep-Alive`), but at least 5 s; never
+   * if it announces none. Time asleep or frozen counts only after another third of the limit without a byte. A reconnect
+   * waits for the head of its answer for the same time, but at least for 30 s.
+   */
+  heartbeatTimeout?: number;
+
+  /**
+   * The URL of the shared worker's script, for bundlers that do not bundle workers by themselves: `sse-actix/worker`,
+   * bundled as a script of its own. Of the page's origin; relative to the page.
+   */
+  worker?: string | URL;
+}
+
+/** Options of a source. With `events`, its events have the types of the event map `M`. */
+export type EventSourceOptions<M = never> = CommonOptions<EventSchema<M>>;
+
+/** Options of a shared source. With `events`, its events have the types of the event map `M`. */
+export type SharedEventSourceInit<M = never> = SharedOptions<EventSchema<M>>;
+
+/**
+ * The options with their defaults, and the URL. Throws an error that says what to write instead.
+ *
+ * @internal
+ */
+export function checked(source: string, url: string | URL, options: SharedOptions<AnySchema> | null) {
+  const wrong = (what: string) => new TypeError(`${source}: ${what}`);
+  if (url === undefined) throw wrong("the first argument is the stream's URL");
+  if (typeof options !== "object") throw wrong("the second argument is an object of options");
+  const { withCredentials = false, key = "", headers, heartbeatTimeout, ...rest } = options ?? {};
+  const { events, gapEvent = GAP, positionEvent = POSITION, worker, ...others } = rest;
+  if (typeof key !== "string") throw wrong("`key` is a string");
+  if (headers !== undefined && typeof headers !== "function") {
+    throw wrong(
+      "`headers` is a function, since it is called at every connect: headers: async () => ({ Authorization: .. })",
+    );
+  }
+  if (heartbeatTimeout !== undefined && !(Number.isFinite(heartbeatTimeout) && heartbeatTimeout >= 0)) {
+    throw wrong("`heartbeatTimeout` is a number of milliseconds; 0 turns it off");
+  }
+  for (const [option, name] of Object.entries({ positionEvent, gapEvent })) {
+    if (typeof name !== "string" || !/^[^\0\r\n]+$/.test(name)) {
+      throw wrong(`\`${option}\` is the name of an event: one line, and not empty`);
+    }
+    if (["message", "open", "error", "close", END].includes(name)) {
+      throw wrong(`\`${option}\` hides events, and \`${name}\` is not to be hidden`);
+    }
+  }
+  if (events !== undefined && !isSchema(events)) {
+    throw wrong("`events` is the value that Rust generates beside the types: { names: [..], checks: { .. } }");
+  }
+  const own = source === "SharedEventSource" ? ["open", "error", "close"] : ["open", "error"];
+  const taken = events?.names.find((name) => own.includes(name));
+  if (taken !== undefined) {
+    throw wrong(
+      `\`events\` has an event \`${taken}\`, which is one of the source itself: give it another name in the enum`,
+    );
+  }
+  for (const option of ["onGap", "onEnd", "onPosition", "onInvalid"] as const) {
+    const callback = others[option];
+    if (callback !== undefined && typeof callback !== "function") throw wrong(`\`${option}\` is a function`);
+  }
+  return {
+    url: absolute(source, url),
+    stream: { withCredentials: Boolean(withCredentials), key, heartbeatTimeout, positionEvent },
+    headers,
+    worker: worker === undefined ? undefined : absolute(source, worker),
+    delivery: { ...others, events, gapEvent },
+  };
+}
+
+function isSchema(events: unknown): events is AnySchema {
+  const { names, checks } = Object(events);
+  return (
+    Array.isArray(names) && typeof checks === "object" && names.every((name) => typeof checks[name] === "function")
+  );
+}
+
+function absolute(source: string, url: string | URL) {
+  try {
+    return new URL(url, document.baseURI).href;
+  } catch {
+    throw new DOMException(`${source}: cannot parse the URL ${url}`, "SyntaxError");
+  }
+}

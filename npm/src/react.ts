@@ -1,0 +1,113 @@
+// A stream's events and connection as the state of a React component. React 18 or later.
+import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
+import type { ConnectionState } from "./connection.js";
+import { EventSource } from "./event-source.js";
+import type { SharedEventSourceInit, SharedOptions } from "./options.js";
+import { SharedEventSource } from "./shared-event-source.js";
+import type { AnyEvent, AnySchema, EventMapOf, EventsOf, Iterated } from "./typed.js";
+
+/** What the hook has beside the options of its source. */
+export interface UseEventSourceOptions<E extends AnyEvent> {
+  /** Whether all tabs share one connection, `true` by default. Otherwise it is an `EventSource`. */
+  shared?: boolean;
+  /** Which events: by default all of the schema; without one, `message` alone. */
+  names?: readonly E["event"][];
+  /** Called with each event. It may be another function at each render. */
+  onEvent?: (event: Iterated<E>) => void;
+}
+
+/** What the component shows. */
+export interface EventSourceState<E extends AnyEvent> {
+  readonly connection: ConnectionState;
+  /** The latest data of each event, by its name. */
+  readonly latest: Partial<EventMapOf<E>>;
+}
+
+type AllOptions = SharedOptions<AnySchema> & UseEventSourceOptions<AnyEvent>;
+
+const INITIAL: EventSourceState<AnyEvent> = { connection: { status: "connecting" }, latest: {} };
+
+/**
+ * Reads a stream while the component is mounted. With a `url` of `null` there is none. Another URL, `key`, schema or other
+ * option of the stream opens another one; other callbacks do not. A component renders at most once in each turn of the
+ * event loop, however many events come; `onEvent` gets them all. On a server the state is `connecting`, and nothing is
+ * opened.
+ */
+export function useEventSource<M extends object = never>(
+  url: string | URL | null,
+  options?: SharedEventSourceInit<M> & UseEventSourceOptions<EventsOf<M>>,
+): EventSourceState<EventsOf<M>>;
+export function useEventSource(url: string | URL | null, options: object = {}): EventSourceState<AnyEvent> {
+  const newest = useRef<AllOptions>(options);
+  useEffect(() => {
+    newest.current = options;
+  });
+  const { events, ...rest } = options as AllOptions;
+  const { shared, key, withCredentials, heartbeatTimeout, positionEvent, gapEvent, worker, names } = rest;
+  const stream = { shared, key, withCredentials, heartbeatTimeout, positionEvent, gapEvent, worker, names };
+  const identity = url === null ? null : JSON.stringify([url, stream, rest.headers !== undefined]);
+  const store = useMemo(() => new Store(url, newest), [identity, events]);
+  return useSyncExternalStore(store.subscribe, store.state, initial);
+}
+
+function initial() {
+  return INITIAL;
+}
+
+/** Opens a source while somebody listens, and keeps what has come. */
+class Store {
+  #url: string | URL | null;
+  #newest: { readonly current: AllOptions };
+  #state = INITIAL;
+  #isDue = false;
+  #changed: (() => void) | undefined;
+
+  constructor(url: string | URL | null, newest: { readonly current: AllOptions }) {
+    [this.#url, this.#newest] = [url, newest];
+  }
+
+  state = () => this.#state;
+
+  subscribe = (changed: () => void) => {
+    if (this.#url === null) return () => {};
+    const source = this.#open(this.#url);
+    this.#changed = changed;
+    return () => {
+      this.#changed = undefined;
+      source.close();
+    };
+  };
+
+  #open(url: string | URL) {
+    const { shared = true, names, onEvent, ...given } = this.#newest.current;
+    const callbacks = {
+      ...(given.headers && { headers: () => this.#newest.current.headers!() }),
+      onGap: (gap) => this.#newest.current.onGap?.(gap),
+      onEnd: (end) => this.#newest.current.onEnd?.(end),
+      onPosition: (position) => this.#newest.current.onPosition?.(position),
+      // Without one the source reports the error.
+      ...(given.onInvalid && { onInvalid: (error) => this.#newest.current.onInvalid?.(error) }),
+    } satisfies AllOptions as SharedOptions<AnySchema>;
+    const options = { ...given, ...callbacks } as SharedEventSourceInit;
+    const source = shared ? new SharedEventSource(url, options) : new EventSource(url, options);
+    const hear = ({ type: event, data, lastEventId }: MessageEvent) => {
+      this.#newest.current.onEvent?.({ event, data, lastEventId });
+      this.#set({ ...this.#state, latest: { ...this.#state.latest, [event]: data } });
+    };
+    for (const name of names ?? given.events?.names ?? ["message"])
+      source.addEventListener(name, hear as EventListener);
+    source.connection.subscribe((connection) => this.#set({ ...this.#state, connection }));
+    this.#set({ ...this.#state, connection: source.connection.value });
+    return source;
+  }
+
+  #set(state: EventSourceState<AnyEvent>) {
+    this.#state = state;
+    if (this.#isDue) return;
+    this.#isDue = true;
+    setTimeout(() => {
+      this.#isDue = false;
+      this.#changed?.();
+    });
+  }
+}

@@ -1,0 +1,73 @@
+import type { Happening } from "../hub/happening.js";
+import { Hub, type StreamConfig } from "../hub/hub.js";
+import { NAME } from "../hub/names.js";
+import { begun, isBefore } from "../hub/reset.js";
+import { CLOSED, resumed } from "../hub/state.js";
+import { PROTOCOL, type ToTab, type ToWorker } from "./messages.js";
+import { type Tab, TabHeaders } from "./tab-headers.js";
+
+/** What a shared worker has of its global scope. */
+export interface WorkerScope {
+  name: string;
+  onconnect: ((event: MessageEvent) => void) | null;
+}
+
+type Join = Extract<ToWorker, { kind: "join" }>;
+
+/** Holds the hub of the stream that the worker is named after, for all tabs that connect. */
+export function work(scope: WorkerScope) {
+  const config: StreamConfig = JSON.parse(scope.name);
+  const tabs = new Map<string, Tab>();
+  const headers = new TabHeaders(tabs);
+  let hub: Hub | undefined;
+  let ready: Promise<void>;
+  let forget: (() => void) | undefined;
+
+  const send = (port: MessagePort, what: ToTab) => port.postMessage(what);
+  const tell = (what: Happening) => tabs.forEach(({ port }) => send(port, what));
+  const end = () => {
+    hub?.stop();
+    hub = undefined;
+    tabs.clear();
+    headers.cancel();
+    forget?.();
+  };
+  const leave = (tab: string) => {
+    if (!tabs.delete(tab)) return;
+    if (tabs.size === 0) end();
+    else headers.left(tab);
+  };
+  const join = async ({ tab, known, hasHeaders }: Join, port: MessagePort) => {
+    send(port, { kind: "hello", protocol: PROTOCOL });
+    // The page is of another version, and makes do without this worker.
+    if (config.protocol !== PROTOCOL) return;
+    tabs.set(tab, { port, hasHeaders });
+    headers.joined(tab);
+    // A tab holds a lock by its name for as long as it is there.
+    navigator.locks?.request(tab, () => leave(tab));
+    if (!hub) {
+      hub = new Hub(config, tell, () => headers.ask(), resumed(known));
+      ready = begun(new Promise((resolve) => (forget = resolve)));
+    }
+    const joined = hub;
+    await ready;
+    if (hub !== joined || !tabs.has(tab)) return;
+    if (!hub.isRunning) {
+      if (hub.state.readyState === CLOSED && known) hub.state = resumed(known);
+      hub.start();
+    }
+    send(port, { kind: "welcome", state: hub.state });
+  };
+
+  new BroadcastChannel(NAME).onmessage = ({ data: at }) => {
+    if (hub && isBefore(hub.state.born, at)) end();
+  };
+  scope.onconnect = ({ ports }) => {
+    const port = ports[0]!;
+    port.onmessage = ({ data: message }: MessageEvent<ToWorker>) => {
+      if (message.kind === "join") join(message, port);
+      else if (message.kind === "leave") leave(message.tab);
+      else headers.answered(message.tab, message);
+    };
+  };
+}

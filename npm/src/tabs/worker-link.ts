@@ -1,0 +1,96 @@
+import { makeWorker } from "../worker-script.js";
+import { type HeadersAnswer, PROTOCOL, type TabHandle, type ToTab, type ToWorker } from "./messages.js";
+
+/** A worker that has not answered after so many milliseconds is given up. */
+const WORKER_TIMEOUT = 2_000;
+
+/** The time in which this page itself was busy counts as one step of the timeout. */
+const STEPS = 4;
+
+/** The scripts whose workers this page has given up: it does not wait for them again. */
+const givenUp = new Set<string | undefined>();
+
+/** The way to a hub in the shared worker. */
+export class WorkerLink {
+  #tab: TabHandle;
+  #script: string | undefined;
+  #failed: () => void;
+  #port: MessagePort | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #hasAnswered = false;
+
+  /**
+   * @param script the worker's URL, if the page has named one
+   * @param failed called when the worker is given up
+   */
+  constructor(tab: TabHandle, script: string | undefined, failed: () => void) {
+    [this.#tab, this.#script, this.#failed] = [tab, script, failed];
+    let worker: SharedWorker;
+    try {
+      worker = makeWorker(tab.name, script);
+    } catch (error) {
+      this.#giveUp(`cannot be made (${error})`);
+      return;
+    }
+    worker.onerror = () => this.#giveUp("cannot be loaded");
+    this.#port = worker.port;
+    this.#port.onmessage = ({ data }: MessageEvent<ToTab>) => this.#hear(data);
+    this.#send({ kind: "join", known: tab.known(), hasHeaders: tab.hasHeaders });
+    this.#wait(STEPS);
+  }
+
+  /** Whether there may be a worker. Chrome on Android has none. */
+  static mayHaveWorker(script: string | undefined) {
+    return typeof SharedWorker !== "undefined" && !givenUp.has(script);
+  }
+
+  leave() {
+    clearTimeout(this.#timer);
+    this.#send({ kind: "leave" });
+    this.#port?.close();
+  }
+
+  #wait(steps: number) {
+    this.#timer = setTimeout(() => {
+      if (steps > 1) this.#wait(steps - 1);
+      else this.#giveUp(`has not answered within ${WORKER_TIMEOUT / 1_000} s`);
+    }, WORKER_TIMEOUT / STEPS);
+  }
+
+  #hear(what: ToTab) {
+    if (!this.#hasAnswered) {
+      clearTimeout(this.#timer);
+      if (what.kind !== "hello" || what.protocol !== PROTOCOL) {
+        this.#giveUp("is of another version of sse-actix than this page: build it again");
+        return;
+      }
+      this.#hasAnswered = true;
+    } else if (what.kind === "headers") this.#answer(what.inquiry);
+    else this.#tab.hear(what);
+  }
+
+  #giveUp(why: string) {
+    this.leave();
+    const isFirst = givenUp.size === 0;
+    givenUp.add(this.#script);
+    if (isFirst) {
+      console.warn(
+        `SharedEventSource: the shared worker ${this.#script ?? "of sse-actix"} ${why}. One of the tabs holds the ` +
+          "connection instead. If a bundler made this page: bundle `sse-actix/worker` as a script of its own, and give " +
+          "its URL, of the page's origin, as the option `worker`.",
+      );
+    }
+    // Not before the constructor has returned.
+    queueMicrotask(this.#failed);
+  }
+
+  async #answer(inquiry: number) {
+    this.#send({ kind: "asked", inquiry });
+    const headers = await this.#tab.askHeaders().catch(() => undefined);
+    this.#send({ kind: "answer", inquiry, headers });
+  }
+
+  #send(message: Omit<Extract<ToWorker, { kind: "join" }>, "tab"> | { kind: "leave" } | HeadersAnswer) {
+    this.#port?.postMessage({ ...message, tab: this.#tab.id } satisfies ToWorker);
+  }
+}

@@ -1,0 +1,158 @@
+import type { ConnectionState, Subscribable } from "./connection.js";
+import type { IterateOptions } from "./iterate.js";
+
+/** An event: its name, and the type of its data. An enum of Rust becomes a union of these. */
+export interface AnyEvent {
+  event: string;
+  data: unknown;
+}
+
+/** Without a schema every name may come, and data is the text that the server has sent. */
+export interface UntypedEvent {
+  event: string;
+  data: string;
+}
+
+/**
+ * The run-time side of an enum, as Rust generates it: its names, and for each a check of what `JSON.parse` has given.
+ * `M` is the enum's event map, from names to data.
+ */
+export interface EventSchema<M> {
+  readonly names: readonly NoInfer<keyof M & string>[];
+  readonly checks: { readonly [K in keyof M]: (data: unknown) => data is M[K] };
+}
+
+/**
+ * A schema whose types are not known.
+ *
+ * @internal
+ */
+export interface AnySchema {
+  readonly names: readonly string[];
+  readonly checks: Readonly<Record<string, (data: unknown) => boolean>>;
+}
+
+/** The event map of a union of events. */
+export type EventMapOf<E extends AnyEvent> = { [K in E as K["event"]]: K["data"] };
+
+/** The union of events of an event map. */
+export type UnionOf<M> = { [K in keyof M & string]: { event: K; data: M[K] } }[keyof M & string];
+
+/**
+ * The events of a source that was made with a schema of the event map `M`, or without one. A union in the place of a map
+ * gives none: with a union, a schema must be given.
+ */
+export type EventsOf<M> = [M] extends [never] ? UntypedEvent : [M] extends [AnyEvent] ? never : UnionOf<M>;
+
+/** What a client has missed: the number of events, or `null` if the server cannot tell it. */
+export interface Gap {
+  readonly missed: number | null;
+  /** The last event id behind the gap. */
+  readonly lastEventId: string;
+}
+
+/** Why the server has ended the stream for good. */
+export interface End {
+  readonly reason: "finished" | "failed";
+  /** What the server chose to say of a failure. */
+  readonly message?: string;
+}
+
+/** A position that moves without an event. */
+export interface Position {
+  readonly lastEventId: string;
+}
+
+/** What this package's servers send besides the enum. */
+export type LibraryEvent = { event: "sse-gap"; data: Gap } | { event: "sse-end"; data: End };
+
+type AllEvents<E extends AnyEvent> = string extends E["event"] ? E : E | LibraryEvent;
+
+type DataOf<E extends AnyEvent, K> = E extends { event: infer N; data: infer D } ? (K extends N ? D : never) : never;
+
+/** The event that a listener of the name `K` gets. `Own` are the source's own events. */
+export type EventOf<E extends AnyEvent, Own, K> = K extends keyof Own
+  ? Extract<Own[K], Event>
+  : MessageEvent<DataOf<AllEvents<E>, K>>;
+
+/** A function or an object, as the DOM takes them. */
+export type Listener<This, Ev> = ((this: This, event: Ev) => any) | { handleEvent(event: Ev): any };
+
+/** What every source tells of itself. */
+export interface OwnEvents {
+  open: Event;
+  error: Event;
+}
+
+/** An event of a `for await` loop: the enum's, with its id. */
+export type Iterated<E extends AnyEvent> = E extends AnyEvent ? E & { readonly lastEventId: string } : never;
+
+/** What both sources have: the interface of `EventSource`, typed by the events `E`. */
+export interface TypedEventSource<E extends AnyEvent, Own extends OwnEvents> extends EventTarget {
+  readonly CONNECTING: 0;
+  readonly OPEN: 1;
+  readonly CLOSED: 2;
+  readonly url: string;
+  readonly withCredentials: boolean;
+  readonly readyState: 0 | 1 | 2;
+  onopen: ((event: Event) => any) | null;
+  onmessage: ((event: MessageEvent<DataOf<AllEvents<E>, "message">>) => any) | null;
+  onerror: ((event: Event) => any) | null;
+  /** The state of the connection, to show and to subscribe to. */
+  readonly connection: Subscribable<ConnectionState>;
+
+  /** Ends the connection for good. As with `EventSource` no event tells of it. */
+  close(): void;
+
+  addEventListener<K extends AllEvents<E>["event"] | (keyof Own & string)>(
+    type: K,
+    listener: Listener<this, EventOf<E, Own, K>> | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<K extends AllEvents<E>["event"] | (keyof Own & string)>(
+    type: K,
+    listener: Listener<this, EventOf<E, Own, K>> | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+
+  /**
+   * The events as they come, for `for await`, from this call on. The loop ends when the stream has finished or was
+   * closed, and throws if it has failed, if it is aborted, or if it falls behind by more than its buffer.
+   */
+  events(options?: IterateOptions<E>): AsyncIterableIterator<Iterated<E>>;
+  /** {@link events} without options. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Iterated<E>>;
+}
+
+/** What is called when something happens that is no event of the enum. Each may be left out. */
+export interface StreamCallbacks {
+  /** The client has missed events, which the server no longer has. */
+  onGap?: (gap: Gap) => void;
+  /** The server has ended the stream for good. */
+  onEnd?: (end: End) => void;
+  /** The last event id has moved, without an event to show. */
+  onPosition?: (position: Position) => void;
+  /**
+   * An event is not what its schema says: no listener gets it, and the stream goes on. By default the error is reported
+   * as an uncaught one is, to `window.onerror` and the console.
+   */
+  onInvalid?: (error: InvalidEventError) => void;
+}
+
+const SHOWN_CHARS = 100;
+
+/** An event that is not what its schema says. The message says what is wrong. */
+export class InvalidEventError extends Error {
+  /** The event's name. */
+  readonly event: string;
+  /** The whole text that came as its data. */
+  readonly data: string;
+  readonly lastEventId: string;
+
+  constructor(what: string, event: string, data: string, lastEventId: string, options?: ErrorOptions) {
+    const cut = data.length > SHOWN_CHARS ? `${data.slice(0, SHOWN_CHARS)}.. (${data.length} characters)` : data;
+    super(`${what}; its data is: ${cut}`, options);
+    this.name = "InvalidEventError";
+    [this.event, this.data, this.lastEventId] = [event, data, lastEventId];
+  }
+}

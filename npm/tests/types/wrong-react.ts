@@ -1,0 +1,6 @@
+// What does not compile with React; wrong.txt pins what the compiler says.
+import { useEventSource } from "sse-actix/react";
+import { market } from "../market.js";
+
+useEventSource("/market", { events: market, names: ["prices"] });
+useEventSource("/market", { events: market }).latest.bid;

@@ -1,0 +1,32 @@
+// What does not compile; wrong.txt pins what the compiler says.
+import { EventSource as TypedSource, SharedEventSource } from "sse-actix";
+import { type Market, market } from "../market.js";
+
+const shared = new SharedEventSource("/market", { events: market });
+const plain = new TypedSource("/market", { events: market });
+
+// A name that is not of the enum.
+shared.addEventListener("prices", () => {});
+shared.removeEventListener("prices", () => {});
+plain.addEventListener("close", () => {});
+shared.events({ names: ["open"] });
+
+// Data of another type.
+shared.addEventListener("price", ({ data }) => data.bid);
+shared.addEventListener("price", (event: MessageEvent<string>) => event.data);
+plain.addEventListener("halted", ({ data }) => data.reason.length);
+plain.onmessage = ({ data }) => data.length;
+
+// Only without a schema it is an EventSource of the DOM.
+const dom: EventSource = shared;
+const other: EventSource = plain;
+
+// Options.
+new SharedEventSource("/market", { headers: { Authorization: "x" } });
+new SharedEventSource("/market", { events: { names: ["prize"], checks: { price: (data: unknown) => data === 1 } } });
+new SharedEventSource<Market>("/market").addEventListener("price", () => {});
+new SharedEventSource("/market", { kee: "ada" });
+
+// Read only.
+shared.readyState = 1;
+[dom, other];

@@ -1,0 +1,349 @@
+//! Topics whose events are those of one enum.
+
+use std::{any::TypeId, error::Error, fmt, marker::PhantomData};
+
+use actix_web::ResponseError;
+use sse_actix_core::{IntoTopicName, Record, RecordError, TopicName, TopicNameError, TopicValue};
+
+use crate::any_event::AnyEvent;
+
+/// A topic's name, and the enum that says which events the topic has.
+///
+/// Taken by [`Hub::topic`](crate::Hub::topic) and [`Hub::subscribe`](crate::Hub::subscribe), so that both have the type.
+/// Within one hub, a name has one type: the second one is an error of what uses it. A name as text has no type, and is not
+/// checked.
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use serde::{Deserialize, Serialize};
+/// use sse_actix::{Hub, SseEvents, TopicOf};
+///
+/// #[derive(Serialize, Deserialize, SseEvents)]
+/// #[serde(rename_all = "lowercase")]
+/// enum Market {
+///     Price { symbol: String, price: f64 },
+///     Closed,
+/// }
+///
+/// const MARKET: TopicOf<Market> = TopicOf::from_static("market");
+///
+/// let hub = Hub::new()?;
+/// let acme = hub.subscribe(MARKET).filter(|event| matches!(event, Market::Price { symbol, .. } if symbol == "ACME"));
+/// hub.topic(MARKET).publish(&Market::Closed).await?;
+///
+/// let mut events = hub.follow(MARKET.name()).from_oldest();
+/// # use futures_util::StreamExt as _;
+/// # let Some(sse_actix::TopicEvent::Published(event)) = events.next().await else { panic!() };
+/// assert_eq!((event.name(), event.data().as_str()), (Some("closed"), "null"));
+/// # Ok(()) }
+/// ```
+pub struct TopicOf<T> {
+    name: TopicName,
+    of: PhantomData<fn(T) -> T>,
+}
+
+impl<T: TopicValue> TopicOf<T> {
+    /// A name from a literal. In a `const` the check happens at compile time.
+    ///
+    /// # Panics
+    ///
+    /// If the literal is no topic name. For a string made at run time use [`TopicOf::new`].
+    #[track_caller]
+    pub const fn from_static(name: &'static str) -> Self {
+        Self {
+            name: TopicName::from_static(name),
+            of: PhantomData,
+        }
+    }
+
+    /// A name that was made at run time.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use sse_actix::{SseEvents, TopicName, TopicOf};
+    /// # #[derive(Serialize, Deserialize, SseEvents)] enum Market { Closed }
+    /// let market: TopicOf<Market> = TopicOf::new(TopicName::try_from(format!("market:{}", 7))?);
+    /// assert_eq!(market.name().as_str(), "market:7");
+    /// # Ok::<(), sse_actix::TopicNameError>(())
+    /// ```
+    pub fn new(name: TopicName) -> Self {
+        Self {
+            name,
+            of: PhantomData,
+        }
+    }
+
+    /// The name alone.
+    pub fn name(&self) -> &TopicName {
+        &self.name
+    }
+
+    fn use_for_publishing(self) -> TopicUse<T> {
+        TopicUse {
+            name: self.name,
+            events: Some(TypedRecords {
+                of: EventsType::of::<T>(),
+                record: Record::of_event,
+            }),
+        }
+    }
+}
+
+/// The names of topics that have the same type and begin with the same text.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use serde::{Deserialize, Serialize};
+/// # use sse_actix::{Hub, SseEvents};
+/// use sse_actix::{TopicFamily, TopicOptions};
+///
+/// # #[derive(Serialize, Deserialize, SseEvents)]
+/// # enum Chat { Said(String) }
+/// const ROOMS: TopicFamily<Chat> = TopicFamily::from_static("room:");
+///
+/// let hub = Hub::builder().topics_with_prefix(ROOMS.prefix(), TopicOptions::log()).build()?;
+/// assert_eq!(ROOMS.of(7)?.name().as_str(), "room:7");
+/// hub.topic(ROOMS.of("lobby")?).publish_blocking(&Chat::Said("hello".to_owned()))?;
+/// # Ok(()) }
+/// ```
+pub struct TopicFamily<T> {
+    prefix: &'static str,
+    of: PhantomData<fn(T) -> T>,
+}
+
+impl<T: TopicValue> TopicFamily<T> {
+    /// The names that begin with `prefix`. In a `const` the check happens at compile time.
+    ///
+    /// # Panics
+    ///
+    /// If no topic's name can begin so.
+    #[track_caller]
+    pub const fn from_static(prefix: &'static str) -> Self {
+        // What a name can be, the beginning of one can be as well.
+        std::mem::forget(TopicName::from_static(prefix));
+        Self {
+            prefix,
+            of: PhantomData,
+        }
+    }
+
+    /// The topic of this member: its name is the prefix and `member`.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicNameError`] if that is no topic's name.
+    pub fn of(&self, member: impl fmt::Display) -> Result<TopicOf<T>, TopicNameError> {
+        TopicName::try_from(format!("{}{member}", self.prefix)).map(TopicOf::new)
+    }
+
+    /// How the names begin, for [`HubBuilder::topics_with_prefix`](crate::HubBuilder::topics_with_prefix).
+    pub const fn prefix(&self) -> &'static str {
+        self.prefix
+    }
+}
+
+/// A type of events, as it is compared and told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EventsType {
+    id: TypeId,
+    name: &'static str,
+}
+
+impl EventsType {
+    fn of<T: 'static>() -> Self {
+        Self {
+            id: TypeId::of::<T>(),
+            name: std::any::type_name::<T>(),
+        }
+    }
+
+    /// Whether it is the type that `topic` has.
+    pub(super) fn check(self, topic: &TopicName, known: Self) -> Result<(), TopicTypeError> {
+        if self.id == known.id {
+            return Ok(());
+        }
+        Err(TopicTypeError {
+            topic: topic.clone(),
+            known: known.name,
+            other: self.name,
+        })
+    }
+}
+
+/// A topic is used with two types in one hub.
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use serde::{Deserialize, Serialize};
+/// # use sse_actix::{Hub, SseEvents, TopicOf};
+/// # #[derive(Serialize, Deserialize, SseEvents)] enum Market { Closed }
+/// # #[derive(Serialize, Deserialize, SseEvents)] enum Chat { Said(String) }
+/// let hub = Hub::new()?;
+/// hub.topic(TopicOf::from_static("a")).publish(&Market::Closed).await?;
+///
+/// let error = hub.topic(TopicOf::from_static("a")).publish(&Chat::Said("b".to_owned())).await.unwrap_err();
+/// let message = error.to_string();
+/// assert!(message.starts_with("topic `a` has the events of `"), "{message}");
+/// assert!(message.contains("::Market`") && message.contains("::Chat`"), "{message}");
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicTypeError {
+    topic: TopicName,
+    known: &'static str,
+    other: &'static str,
+}
+
+impl fmt::Display for TopicTypeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "topic `{}` has the events of `{}` in this hub, and is used here with those of `{}`: give one of them another name",
+            self.topic, self.known, self.other
+        )
+    }
+}
+
+impl Error for TopicTypeError {}
+
+impl ResponseError for TopicTypeError {}
+
+/// What [`Hub::topic`](crate::Hub::topic) takes: a [`TopicOf`], a [`TopicName`], or a literal. See
+/// [`TopicOf`]'s example.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not proven to be a topic of `{T}`",
+    note = "for a string made at run time write `TopicName::try_from(text)?`"
+)]
+pub trait IntoTopic<T: ?Sized>: sealed::IntoTopic<T> {}
+
+impl<T: ?Sized, N: sealed::IntoTopic<T>> IntoTopic<T> for N {}
+
+/// What [`Hub::subscribe`](crate::Hub::subscribe) takes: a [`TopicOf`], a [`TopicName`], or a literal. See
+/// [`TopicOf`]'s example.
+pub trait IntoSubscription: sealed::IntoSubscription {}
+
+impl<N: sealed::IntoSubscription> IntoSubscription for N {}
+
+/// A topic that is to be published to.
+#[doc(hidden)]
+pub struct TopicUse<T: ?Sized> {
+    pub(super) name: TopicName,
+    pub(super) events: Option<TypedRecords<T>>,
+}
+
+/// How a topic's events are encoded.
+pub(super) struct TypedRecords<T: ?Sized> {
+    pub(super) of: EventsType,
+    pub(super) record: fn(&T) -> Result<Record, RecordError>,
+}
+
+/// A topic that is to be read.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct TopicToRead {
+    pub(super) name: TopicName,
+    pub(super) events: Option<EventsType>,
+}
+
+pub(super) mod sealed {
+    use super::{AnyEvent, EventsType, IntoTopicName, TopicOf, TopicToRead, TopicUse, TopicValue};
+
+    pub trait IntoTopic<T: ?Sized> {
+        fn into_topic(self) -> TopicUse<T>;
+    }
+
+    impl<T: ?Sized, N: IntoTopicName> IntoTopic<T> for N {
+        #[track_caller]
+        fn into_topic(self) -> TopicUse<T> {
+            TopicUse {
+                name: self.into_topic_name(),
+                events: None,
+            }
+        }
+    }
+
+    impl<T: TopicValue> IntoTopic<T> for TopicOf<T> {
+        fn into_topic(self) -> TopicUse<T> {
+            self.use_for_publishing()
+        }
+    }
+
+    impl<T: TopicValue> IntoTopic<T> for &TopicOf<T> {
+        fn into_topic(self) -> TopicUse<T> {
+            self.clone().use_for_publishing()
+        }
+    }
+
+    pub trait IntoSubscription {
+        /// What [`Subscription`](crate::Subscription) is told of.
+        type Events;
+
+        fn into_topic_to_read(self) -> TopicToRead;
+    }
+
+    impl<N: IntoTopicName> IntoSubscription for N {
+        type Events = AnyEvent;
+
+        #[track_caller]
+        fn into_topic_to_read(self) -> TopicToRead {
+            TopicToRead {
+                name: self.into_topic_name(),
+                events: None,
+            }
+        }
+    }
+
+    impl<T: TopicValue> IntoSubscription for TopicOf<T> {
+        type Events = T;
+
+        fn into_topic_to_read(self) -> TopicToRead {
+            TopicToRead {
+                name: self.name,
+                events: Some(EventsType::of::<T>()),
+            }
+        }
+    }
+
+    impl<T: TopicValue> IntoSubscription for &TopicOf<T> {
+        type Events = T;
+
+        fn into_topic_to_read(self) -> TopicToRead {
+            self.clone().into_topic_to_read()
+        }
+    }
+}
+
+impl<T> Clone for TopicOf<T> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            of: PhantomData,
+        }
+    }
+}
+
+impl<T: ?Sized> Clone for TypedRecords<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for TypedRecords<T> {}
+
+impl<T> fmt::Debug for TopicOf<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TopicOf").field(&self.name).finish()
+    }
+}
+
+impl<T> fmt::Debug for TopicFamily<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TopicFamily").field(&self.prefix).finish()
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for TopicUse<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TopicUse").field(&self.name).finish()
+    }
+}

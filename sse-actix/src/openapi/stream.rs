@@ -1,0 +1,121 @@
+//! Streams as responses, by what they may send.
+
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
+
+use utoipa::{
+    IntoResponses, Modify,
+    openapi::{
+        Content, OpenApi, OpenApiVersion, Ref, RefOr, Response, content::ContentBuilder,
+        response::ResponseBuilder, schema::Components,
+    },
+};
+
+use super::{
+    DescribeEvents,
+    item::{self, Beside},
+};
+
+macro_rules! streams {
+    ($($(#[$doc:meta])* $name:ident: $suffix:literal, $beside:expr, [$($status:literal $description:literal),*];)*) => {$(
+        $(#[$doc])*
+        pub struct $name<T>(PhantomData<fn() -> T>);
+
+        impl<T: DescribeEvents> $name<T> {
+            /// To be given to `modifiers(..)`, as a constant: utoipa takes a name there.
+            pub const fn new() -> Self {
+                Self(PhantomData)
+            }
+        }
+
+        impl<T: DescribeEvents> Default for $name<T> {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        impl<T> fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(stringify!($name))
+            }
+        }
+
+        /// The answers of the stream.
+        impl<T: DescribeEvents> IntoResponses for $name<T> {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                responses(&component::<T>($suffix), &[$(($status, $description)),*])
+            }
+        }
+
+        /// Asks for OpenAPI 3.2, and adds the schemas of the events and of their data.
+        impl<T: DescribeEvents> Modify for $name<T> {
+            fn modify(&self, document: &mut OpenApi) {
+                modify::<T>(document, component::<T>($suffix), $beside);
+            }
+        }
+    )*};
+}
+
+streams! {
+    /// A function under `#[sse_stream(events = T)]` that browsers read.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use sse_actix::SseEvents;
+    /// use sse_actix::openapi::BrowserStream;
+    /// use utoipa::IntoResponses;
+    ///
+    /// # #[derive(Serialize, Deserialize, SseEvents)] #[sse(openapi)] enum Market { Closed }
+    /// let statuses: Vec<_> = BrowserStream::<Market>::responses().into_keys().collect();
+    /// assert_eq!(statuses, ["200", "204", "500"]);
+    /// ```
+    BrowserStream: "BrowserEvent", Beside::End, [
+        "204" "The stream is over for good: an EventSource does not come back.",
+        "500" "The handler has failed before the stream began."
+    ];
+    /// A [`Subscription<T>`](crate::Subscription) that browsers read. See [`BrowserStream`]'s example.
+    TopicStream: "TopicEvent", Beside::EndAndPositions, [
+        "204" "The stream is over for good: an EventSource does not come back.",
+        "500" "The topic has other events in this hub."
+    ];
+    /// A stream for clients other than `EventSource`. See [`BrowserStream`]'s example.
+    PlainStream: "Event", Beside::Nothing, [
+        "429" "The client has too many streams, or connects too often. Retry-After says when to come back.",
+        "500" "The handler has failed before the stream began.",
+        "503" "The server has too many streams, or shuts down. Retry-After says when to come back."
+    ];
+}
+
+/// The name of the schema of a stream's events.
+fn component<T: DescribeEvents>(suffix: &str) -> String {
+    format!("{}{suffix}", T::NAME)
+}
+
+fn responses(component: &str, others: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
+    let content: Content = ContentBuilder::new()
+        .item_schema(Some(Ref::from_schema_name(component)))
+        .build();
+    let stream = ResponseBuilder::new()
+        .description("A stream of events.")
+        .content("text/event-stream", content);
+    let others = others.iter().map(|(status, description)| {
+        (
+            (*status).to_owned(),
+            ResponseBuilder::new().description(*description).into(),
+        )
+    });
+    [("200".to_owned(), stream.into())]
+        .into_iter()
+        .chain(others)
+        .collect()
+}
+
+fn modify<T: DescribeEvents>(document: &mut OpenApi, component: String, beside: Beside) {
+    document.openapi = OpenApiVersion::Version32;
+    let schemas = &mut document.components.get_or_insert_with(Components::new).schemas;
+    for event in T::events() {
+        for (name, schema) in event.schemas {
+            schemas.entry(name).or_insert(schema);
+        }
+    }
+    schemas.insert(component, item::schema::<T>(beside).into());
+}

@@ -1,0 +1,114 @@
+//! A check at run time, made of a type: an expression of type `(value: unknown) => boolean`.
+
+use super::syntax::{Property, Type};
+
+/// The helpers that checks are made of, each with what it is used by.
+pub(super) const HELPERS: [(&str, &str); 12] = [
+    (
+        "isString",
+        "const isString: Check = (value) => typeof value === \"string\";",
+    ),
+    (
+        "isNumber",
+        "const isNumber: Check = (value) => typeof value === \"number\";",
+    ),
+    (
+        "isBoolean",
+        "const isBoolean: Check = (value) => typeof value === \"boolean\";",
+    ),
+    ("isNull", "const isNull: Check = (value) => value === null;"),
+    ("isAnything", "const isAnything: Check = () => true;"),
+    ("isNothing", "const isNothing: Check = () => false;"),
+    (
+        "literal",
+        "const literal = (known: unknown): Check => (value) => value === known;",
+    ),
+    (
+        "either",
+        "const either = (...checks: Check[]): Check => (value) => checks.some((check) => check(value));",
+    ),
+    (
+        "both",
+        "const both = (...checks: Check[]): Check => (value) => checks.every((check) => check(value));",
+    ),
+    (
+        "list",
+        "const list = (check: Check): Check => (value) => Array.isArray(value) && value.every((item) => check(item));",
+    ),
+    (
+        "tuple",
+        "const tuple = (...checks: Check[]): Check => (value) =>\n  Array.isArray(value) && value.length === checks.length && checks.every((check, at) => check(value[at]));",
+    ),
+    (
+        "object",
+        "const object = (required: [string, Check][], optional: [string, Check][] = []): Check => (value) =>\n  isObject(value) &&\n  required.every(([key, check]) => Object.hasOwn(value, key) && check(value[key])) &&\n  optional.every(([key, check]) => !Object.hasOwn(value, key) || check(value[key]));",
+    ),
+];
+
+/// The helper of a map, and what maps and objects have in common.
+pub(super) const MAP: (&str, &str) = (
+    "map",
+    "const map = (check: Check): Check => (value) => isObject(value) && Object.values(value).every((item) => check(item));",
+);
+pub(super) const IS_OBJECT: (&str, &str) = (
+    "isObject",
+    "const isObject = (value: unknown): value is Record<string, unknown> =>\n  typeof value === \"object\" && value !== null && !Array.isArray(value);",
+);
+
+/// The expression that checks a type. `parameters` are those of the declaration that it stands in.
+pub(super) fn check(ty: &Type, parameters: &[String]) -> Result<String, &'static str> {
+    let all = |types: &[Type]| -> Result<String, &'static str> {
+        let checks: Result<Vec<_>, _> = types.iter().map(|ty| check(ty, parameters)).collect();
+        Ok(checks?.join(", "))
+    };
+    Ok(match ty {
+        Type::Literal(text) => format!("literal({text})"),
+        Type::Union(types) => format!("either({})", all(types)?),
+        Type::Intersection(types) => format!("both({})", all(types)?),
+        Type::Tuple(types) => format!("tuple({})", all(types)?),
+        Type::Map(ty) => format!("map({})", check(ty, parameters)?),
+        Type::Object(properties) => object(properties, parameters)?,
+        Type::Name(name, arguments) => match (name.as_str(), arguments.as_slice()) {
+            ("string", []) => "isString".to_owned(),
+            ("number", []) => "isNumber".to_owned(),
+            ("boolean", []) => "isBoolean".to_owned(),
+            ("null", []) => "isNull".to_owned(),
+            ("unknown" | "any", []) => "isAnything".to_owned(),
+            ("never", []) => "isNothing".to_owned(),
+            ("bigint", []) => return Err("`JSON.parse` gives no `bigint`"),
+            ("undefined" | "void" | "symbol" | "object" | "Date", []) => {
+                return Err("`JSON.parse` gives no such value");
+            }
+            ("Array", [item]) => format!("list({})", check(item, parameters)?),
+            ("Record", [_, item]) => format!("map({})", check(item, parameters)?),
+            (name, []) if parameters.iter().any(|parameter| parameter == name) => is_name(name),
+            // In a function, since it may be declared further down, and may refer to itself.
+            (name, []) => format!("(value) => {}(value)", is_name(name)),
+            (name, arguments) => format!("(value) => {}({})(value)", is_name(name), all(arguments)?),
+        },
+    })
+}
+
+/// The name of the check of a type with a name.
+pub(super) fn is_name(name: &str) -> String {
+    // A helper may have the name that it would have without this.
+    format!("is_{name}")
+}
+
+fn object(properties: &[Property], parameters: &[String]) -> Result<String, &'static str> {
+    let entries = |is_optional| -> Result<String, &'static str> {
+        let properties = properties
+            .iter()
+            .filter(|property| property.is_optional == is_optional);
+        let entries: Result<Vec<_>, &'static str> = properties
+            .map(|Property { key, ty, .. }| check(ty, parameters).map(|check| format!("[{key}, {check}]")))
+            .collect();
+        Ok(entries?.join(", "))
+    };
+    let (required, optional) = (entries(false)?, entries(true)?);
+    Ok(if optional.is_empty() {
+        format!("object([{required}])")
+    } else {
+        format!("object([{required}], [{optional}])")
+    })
+}

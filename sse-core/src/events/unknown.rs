@@ -1,0 +1,28 @@
+use crate::EventName;
+
+/// An event whose name no variant has: what an enum's catch-all, `#[sse(other)]`, holds. It is sent on as it came, but
+/// for its id.
+///
+/// ```
+/// use sse_actix_core::{EventName, UnknownEvent};
+///
+/// let event = UnknownEvent { name: EventName::from_static("split"), data: "2:1".to_owned() };
+/// assert_eq!(event.name.as_str(), "split");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownEvent {
+    /// Its name.
+    pub name: EventName,
+    /// Its data, which need not be JSON.
+    pub data: String,
+}
+
+impl UnknownEvent {
+    /// `None` if no event can have this name.
+    pub(super) fn new(name: &str, data: &str) -> Option<Self> {
+        Some(Self {
+            name: EventName::not_for_browsers(name).ok()?,
+            data: data.to_owned(),
+        })
+    }
+}

@@ -1,0 +1,318 @@
+//! What `#[sse(..)]` and `#[serde(..)]` say on an enum of events, its variants and their fields.
+
+use proc_macro2::Span;
+use syn::{
+    Attribute, Expr, LitStr, Path, Token, meta::ParseNestedMeta, parse_quote, punctuated::Punctuated,
+    token::Paren,
+};
+
+use super::case;
+use crate::errors::Errors;
+
+/// Which documents describe the events.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted {
+    pub(super) openapi: bool,
+    pub(super) typescript: bool,
+}
+
+impl Wanted {
+    pub(super) fn any(self) -> bool {
+        self.openapi || self.typescript
+    }
+}
+
+/// On the enum.
+pub(super) struct OfEnum {
+    /// Where `sse_actix` is found.
+    pub(super) krate: Path,
+    /// For clients other than `EventSource`: names may be `open` and `error`.
+    pub(super) plain: bool,
+    pub(super) wanted: Wanted,
+    pub(super) rename_all: Option<String>,
+    /// For the fields of all variants.
+    pub(super) rename_fields: Option<LitStr>,
+    pub(super) denies_unknown_fields: bool,
+}
+
+/// On a variant.
+#[derive(Default)]
+pub(super) struct OfVariant {
+    /// By `#[sse(name = "..")]`.
+    pub(super) name: Option<LitStr>,
+    /// By `#[serde(rename = "..")]`.
+    pub(super) rename: Option<LitStr>,
+    /// The catch-all.
+    pub(super) other: Option<Span>,
+    /// serde leaves it out.
+    pub(super) skip: Option<Span>,
+    /// For its fields.
+    pub(super) rename_fields: Option<LitStr>,
+    /// By what its data is serialised instead of its type.
+    pub(super) with: Option<Span>,
+}
+
+impl OfEnum {
+    pub(super) fn parse(attributes: &[Attribute], errors: &mut Errors) -> Self {
+        let mut found = Self {
+            krate: parse_quote!(::sse_actix),
+            plain: false,
+            wanted: Wanted::default(),
+            rename_all: None,
+            rename_fields: None,
+            denies_unknown_fields: false,
+        };
+        for_each(attributes, "sse", errors, |meta, errors| {
+            if meta.path.is_ident("plain") {
+                found.plain = true;
+            } else if meta.path.is_ident("openapi") {
+                found.wanted.openapi = true;
+            } else if meta.path.is_ident("typescript") {
+                found.wanted.typescript = true;
+            } else if meta.path.is_ident("crate") {
+                found.krate = meta.value()?.call(Path::parse_mod_style)?;
+            } else {
+                return refuse(
+                    meta,
+                    errors,
+                    "is no argument of `#[sse(..)]` on an enum: there are `openapi`, `typescript`, `plain` and `crate = path::to::sse_actix`",
+                );
+            }
+            Ok(())
+        });
+        for_each(attributes, "serde", errors, |meta, errors| {
+            if meta.path.is_ident("rename_all") {
+                if let Some(rule) = text(meta, errors)? {
+                    let rule_text = rule.value();
+                    if case::rename("", &rule_text).is_some() {
+                        found.rename_all = Some(rule_text);
+                    } else {
+                        errors.push(
+                            rule.span(),
+                            format_args!("serde has no such rule: there are `{}`", case::RULES.join("`, `")),
+                        );
+                    }
+                }
+                return Ok(());
+            }
+            if meta.path.is_ident("rename_all_fields") {
+                found.rename_fields = text(meta, errors)?;
+                return Ok(());
+            }
+            found.denies_unknown_fields |= meta.path.is_ident("deny_unknown_fields");
+            if ["tag", "content", "untagged"]
+                .iter()
+                .any(|name| meta.path.is_ident(name))
+            {
+                return refuse(
+                    meta,
+                    errors,
+                    "has no meaning in an enum of events, whose names are those of the events and not in the data: leave it out",
+                );
+            }
+            if ["from", "into", "try_from", "remote", "transparent", "default"]
+                .iter()
+                .any(|name| meta.path.is_ident(name))
+            {
+                return refuse(
+                    meta,
+                    errors,
+                    "puts something else in the place of the variants, which are the events: leave it out",
+                );
+            }
+            skip_value(meta)
+        });
+        found
+    }
+}
+
+impl OfVariant {
+    pub(super) fn parse(attributes: &[Attribute], errors: &mut Errors) -> Self {
+        let mut found = Self::default();
+        for_each(attributes, "sse", errors, |meta, errors| {
+            if meta.path.is_ident("name") {
+                found.name = text(meta, errors)?;
+            } else if meta.path.is_ident("other") {
+                found.other = Some(span(meta));
+            } else {
+                return refuse(
+                    meta,
+                    errors,
+                    "is no argument of `#[sse(..)]` on a variant: there are `name = \"..\"` and `other`",
+                );
+            }
+            Ok(())
+        });
+        for_each(attributes, "serde", errors, |meta, errors| {
+            if meta.path.is_ident("rename") {
+                found.rename = text(meta, errors)?;
+                return Ok(());
+            }
+            if meta.path.is_ident("skip") {
+                found.skip = Some(span(meta));
+                return Ok(());
+            }
+            if meta.path.is_ident("rename_all") {
+                found.rename_fields = text(meta, errors)?;
+                return Ok(());
+            }
+            if is_with(meta) {
+                found.with = Some(span(meta));
+            }
+            let reason = if meta.path.is_ident("other") {
+                "is serde's, for enums that are not of events: write `#[sse(other)] #[serde(skip)] Other(UnknownEvent)`"
+            } else if meta.path.is_ident("untagged") {
+                "has no meaning in an enum of events, whose names are those of the events: leave it out"
+            } else if meta.path.is_ident("alias") {
+                "has no meaning on an event, which has one name: write a variant for the other name"
+            } else if meta.path.is_ident("skip_serializing") || meta.path.is_ident("skip_deserializing") {
+                "has no meaning on an event, which is sent and received: leave it out"
+            } else {
+                return skip_value(meta);
+            };
+            refuse(meta, errors, reason)
+        });
+        found
+    }
+}
+
+/// Whether a field is the id. Notes what it cannot be given.
+pub(super) fn is_id(attributes: &[Attribute], errors: &mut Errors) -> bool {
+    let mut is_id = false;
+    for_each(attributes, "sse", errors, |meta, errors| {
+        if meta.path.is_ident("id") {
+            is_id = true;
+            return Ok(());
+        }
+        refuse(
+            meta,
+            errors,
+            "is no argument of `#[sse(..)]` on a field: there is `id`",
+        )
+    });
+    is_id
+}
+
+/// Whether what is written is not what the type says.
+fn is_with(meta: &ParseNestedMeta<'_>) -> bool {
+    ["with", "serialize_with", "deserialize_with"]
+        .iter()
+        .any(|name| meta.path.is_ident(name))
+}
+
+/// Notes attributes of serde on a field by which sending and receiving differ, or which a document that is `wanted` cannot
+/// see. `is_whole` is a newtype variant's field.
+pub(super) fn check_field(attributes: &[Attribute], is_whole: bool, wanted: Wanted, errors: &mut Errors) {
+    let overrides = |name: &str, argument: &str| {
+        let mut overrides = false;
+        for_each(attributes, name, &mut Errors::default(), |meta, _| {
+            overrides |= meta.path.is_ident(argument);
+            skip_value(meta)
+        });
+        overrides
+    };
+    let (openapi, typescript) = (overrides("schema", "value_type"), overrides("ts", "type"));
+    let (mut omits, mut has_default) = (None, false);
+    for_each(attributes, "serde", errors, |meta, errors| {
+        if meta.path.is_ident("rename") {
+            text(meta, errors)?;
+            return Ok(());
+        }
+        let skips = [
+            "skip",
+            "skip_serializing",
+            "skip_deserializing",
+            "skip_serializing_if",
+        ];
+        if is_whole && skips.iter().any(|name| meta.path.is_ident(name)) {
+            return refuse(
+                meta,
+                errors,
+                "would leave out the whole data of the event: write a variant without data, or a struct variant",
+            );
+        }
+        if meta.path.is_ident("skip_serializing") || meta.path.is_ident("skip_deserializing") {
+            return refuse(
+                meta,
+                errors,
+                "has no meaning in an event, which is sent and received: write `skip`, or leave it out",
+            );
+        }
+        if is_with(meta) && wanted.openapi && !openapi {
+            errors.push(
+                span(meta),
+                "OpenAPI does not see what this writes: say it with `#[schema(value_type = Type)]` on the field",
+            );
+        }
+        if is_with(meta) && wanted.typescript && !typescript {
+            errors.push(
+                span(meta),
+                "TypeScript does not see what this writes: say it with `#[ts(type = \"..\")]` on the field",
+            );
+        }
+        has_default |= meta.path.is_ident("default");
+        if meta.path.is_ident("skip_serializing_if") {
+            omits = Some(span(meta));
+        }
+        skip_value(meta)
+    });
+    if let Some(omits) = omits
+        && wanted.any()
+        && !has_default
+    {
+        errors.push(
+            omits,
+            "what may be left out needs a `default` where it is received: write `#[serde(default, skip_serializing_if = \"..\")]`",
+        );
+    }
+}
+
+/// Gives every argument of every `#[name(..)]`.
+fn for_each(
+    attributes: &[Attribute],
+    name: &str,
+    errors: &mut Errors,
+    mut take: impl FnMut(&ParseNestedMeta<'_>, &mut Errors) -> syn::Result<()>,
+) {
+    for attribute in attributes {
+        if attribute.path().is_ident(name) {
+            let parsed = attribute.parse_nested_meta(|meta| take(&meta, errors));
+            errors.take(parsed);
+        }
+    }
+}
+
+/// The text that an argument is given.
+fn text(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<Option<LitStr>> {
+    if meta.input.peek(Paren) {
+        refuse(
+            meta,
+            errors,
+            "with two names has no meaning in an event, which is sent and received by the same name: write it with `=` and one name",
+        )?;
+        return Ok(None);
+    }
+    meta.value()?.parse().map(Some)
+}
+
+fn refuse(meta: &ParseNestedMeta<'_>, errors: &mut Errors, reason: &str) -> syn::Result<()> {
+    let name = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
+    errors.push(span(meta), format_args!("`{name}` {reason}"));
+    skip_value(meta)
+}
+
+fn span(meta: &ParseNestedMeta<'_>) -> Span {
+    syn::spanned::Spanned::span(&meta.path)
+}
+
+/// Passes over what belongs to an argument.
+fn skip_value(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
+    if meta.input.peek(Token![=]) {
+        meta.value()?.parse::<Expr>()?;
+    } else if meta.input.peek(Paren) {
+        let inside;
+        syn::parenthesized!(inside in meta.input);
+        Punctuated::<syn::Meta, Token![,]>::parse_terminated(&inside)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! serde's `rename_all`, for the names of variants.
+
+/// The rules that serde knows.
+pub(super) const RULES: [&str; 8] = [
+    "lowercase",
+    "UPPERCASE",
+    "PascalCase",
+    "camelCase",
+    "snake_case",
+    "SCREAMING_SNAKE_CASE",
+    "kebab-case",
+    "SCREAMING-KEBAB-CASE",
+];
+
+/// A variant's name by this rule; `None` if it is none.
+pub(super) fn rename(variant: &str, rule: &str) -> Option<String> {
+    Some(match rule {
+        "PascalCase" => variant.to_owned(),
+        "lowercase" => variant.to_ascii_lowercase(),
+        "UPPERCASE" => variant.to_ascii_uppercase(),
+        "camelCase" => {
+            let mut chars = variant.chars();
+            let first = chars.next().map(|char| char.to_ascii_lowercase());
+            first.into_iter().chain(chars).collect()
+        }
+        "snake_case" => words(variant, '_'),
+        "SCREAMING_SNAKE_CASE" => words(variant, '_').to_ascii_uppercase(),
+        "kebab-case" => words(variant, '-'),
+        "SCREAMING-KEBAB-CASE" => words(variant, '-').to_ascii_uppercase(),
+        _ => return None,
+    })
+}
+
+/// In small letters, with a separator in front of each that was large.
+fn words(variant: &str, separator: char) -> String {
+    let mut words = String::new();
+    for (at, char) in variant.char_indices() {
+        if at > 0 && char.is_uppercase() {
+            words.push(separator);
+        }
+        words.push(char.to_ascii_lowercase());
+    }
+    // As serde has it: underscores in the variant's own name count as well.
+    if separator == '-' {
+        words.replace('_', "-")
+    } else {
+        words
+    }
+}

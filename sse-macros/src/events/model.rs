@@ -1,0 +1,225 @@
+//! An enum of events, as far as it is one.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::ToTokens as _;
+use syn::{Field, Fields, Generics, ItemEnum, LitStr, Path, Type, ext::IdentExt as _, spanned::Spanned as _};
+
+use super::{
+    attributes::{self, OfEnum, OfVariant, Wanted},
+    case,
+};
+use crate::{errors::Errors, stream::fault_of_name};
+
+pub(super) struct Events {
+    pub(super) krate: Path,
+    pub(super) ident: Ident,
+    pub(super) generics: Generics,
+    /// For clients other than `EventSource`.
+    pub(super) plain: bool,
+    /// Which documents describe it.
+    pub(super) wanted: Wanted,
+    pub(super) denies_unknown_fields: bool,
+    pub(super) variants: Vec<Variant>,
+    /// The catch-all.
+    pub(super) other: Option<Ident>,
+}
+
+/// An event.
+pub(super) struct Variant {
+    pub(super) ident: Ident,
+    pub(super) fields: Fields,
+    /// serde's rule for the names of its fields.
+    pub(super) rename_fields: Option<LitStr>,
+    /// Its name on the wire.
+    pub(super) name: String,
+    /// The field that is its id.
+    pub(super) id: Option<IdField>,
+}
+
+/// The field with `#[sse(id)]`.
+pub(super) struct IdField {
+    /// Its name, or its number.
+    pub(super) name: TokenStream,
+    /// There may be none: it is an `Option`.
+    pub(super) is_optional: bool,
+}
+
+impl Events {
+    /// What is wrong with it goes to `errors`.
+    pub(super) fn new(item: &ItemEnum, errors: &mut Errors) -> Self {
+        let of_enum = OfEnum::parse(&item.attrs, errors);
+        let mut events = Self {
+            krate: of_enum.krate.clone(),
+            ident: item.ident.clone(),
+            generics: item.generics.clone(),
+            plain: of_enum.plain,
+            wanted: of_enum.wanted,
+            denies_unknown_fields: of_enum.denies_unknown_fields,
+            variants: Vec::new(),
+            other: None,
+        };
+        if let Some(lifetime) = item.generics.lifetimes().next() {
+            errors.push_spanned(
+                lifetime,
+                "an event that was received owns its data, so an enum of events borrows none: write `String` for `&str`",
+            );
+        }
+        if of_enum.wanted.any()
+            && let Some(parameter) = item.generics.type_params().next()
+        {
+            errors.push_spanned(
+                parameter,
+                "an enum with parameters has no one description: write an enum without, or leave out `openapi` and `typescript`",
+            );
+        }
+        if item.variants.is_empty() {
+            errors.push(
+                item.ident.span(),
+                "an enum without variants has no events: give it one",
+            );
+        }
+        for variant in &item.variants {
+            let of_variant = OfVariant::parse(&variant.attrs, errors);
+            if let Some(other) = of_variant.other {
+                events.take_other(variant, &of_variant, other, errors);
+                continue;
+            }
+            if let Some(before) = &events.other {
+                errors.push(
+                    before.span(),
+                    "the catch-all, `#[sse(other)]`, is the last variant: move it there",
+                );
+            }
+            if let Some(skip) = of_variant.skip {
+                errors.push(
+                    skip,
+                    "`skip` has no meaning on an event, which is sent and received: leave it out, or the variant",
+                );
+            }
+            if let Some(with) = of_variant.with.filter(|_| of_enum.wanted.any()) {
+                errors.push(
+                    with,
+                    "OpenAPI and TypeScript do not see what this writes: write it on the field, beside what it writes",
+                );
+            }
+            let rename_fields = of_variant
+                .rename_fields
+                .clone()
+                .or_else(|| of_enum.rename_fields.clone());
+            let (name, span) = name_of(&variant.ident, &of_enum, of_variant);
+            events.check_name(&name, span, errors);
+            let id = check_fields(variant, of_enum.wanted, errors);
+            events.variants.push(Variant {
+                ident: variant.ident.clone(),
+                fields: variant.fields.clone(),
+                rename_fields,
+                name,
+                id,
+            });
+        }
+        events
+    }
+
+    fn take_other(
+        &mut self,
+        variant: &syn::Variant,
+        of_variant: &OfVariant,
+        other: Span,
+        errors: &mut Errors,
+    ) {
+        let holds_one = matches!(&variant.fields, Fields::Unnamed(fields) if fields.unnamed.len() == 1);
+        if self.other.is_some() {
+            errors.push(
+                other,
+                "an enum has one catch-all, `#[sse(other)]`: leave this out",
+            );
+        } else if !holds_one || of_variant.skip.is_none() || of_variant.name.is_some() {
+            errors.push(
+                variant.ident.span(),
+                format_args!(
+                    "the catch-all holds the event as it came, and serde does not see it: write `#[sse(other)] #[serde(skip)] {}(UnknownEvent)`",
+                    variant.ident
+                ),
+            );
+        }
+        self.other = Some(variant.ident.clone());
+    }
+
+    fn check_name(&self, name: &str, span: Span, errors: &mut Errors) {
+        let allowed = self.plain && ["open", "error"].contains(&name);
+        if let Some(fault) = fault_of_name(name).filter(|_| !allowed) {
+            let or = match name {
+                "open" | "error" => {
+                    ", or, for clients other than `EventSource`, write `#[sse(plain)]` on the enum"
+                }
+                _ => "",
+            };
+            errors.push(span, fault + or);
+        } else if let Some(first) = self.variants.iter().find(|variant| variant.name == name) {
+            errors.push(
+                span,
+                format_args!(
+                    "`{}` is called `{name}` too: give one of them another name",
+                    first.ident
+                ),
+            );
+        }
+    }
+}
+
+/// An event's name, and where it is written.
+fn name_of(ident: &Ident, of_enum: &OfEnum, of_variant: OfVariant) -> (String, Span) {
+    if let Some(name) = of_variant.name.or(of_variant.rename) {
+        return (name.value(), name.span());
+    }
+    let variant = ident.unraw().to_string();
+    let renamed = of_enum
+        .rename_all
+        .as_deref()
+        .and_then(|rule| case::rename(&variant, rule));
+    (renamed.unwrap_or(variant), ident.span())
+}
+
+/// Notes what a variant's fields cannot be. Returns the field that is its id.
+fn check_fields(variant: &syn::Variant, wanted: Wanted, errors: &mut Errors) -> Option<IdField> {
+    let is_whole = match &variant.fields {
+        Fields::Unit => return None,
+        Fields::Unnamed(fields) if fields.unnamed.len() != 1 => {
+            errors.push(
+                fields.span(),
+                format_args!(
+                    "an event's data is one value: write `{0} {{ name: Type, .. }}`, `{0}(Type)`, or `{0}` alone",
+                    variant.ident
+                ),
+            );
+            return None;
+        }
+        Fields::Unnamed(_) => true,
+        Fields::Named(_) => false,
+    };
+    let mut id = None;
+    for (name, field) in variant.fields.members().zip(&variant.fields) {
+        attributes::check_field(&field.attrs, is_whole, wanted, errors);
+        if attributes::is_id(&field.attrs, errors) {
+            if id.is_some() {
+                errors.push_spanned(named(field), "an event has one id: leave out this `#[sse(id)]`");
+            }
+            id = Some(IdField {
+                name: name.to_token_stream(),
+                is_optional: is_option(&field.ty),
+            });
+        }
+    }
+    id
+}
+
+fn is_option(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
+}
+
+fn named(field: &Field) -> TokenStream {
+    field
+        .ident
+        .as_ref()
+        .map_or_else(|| field.ty.to_token_stream(), quote::ToTokens::to_token_stream)
+}

@@ -1,0 +1,74 @@
+use std::{error::Error, fmt, sync::Arc};
+
+/// Why an event was not written, as the source of an `AppendError`. All events of one commit share it.
+#[derive(Debug, Clone)]
+pub(crate) enum Cause {
+    /// The log was closed.
+    Closed,
+    /// Too much waits to be written.
+    Busy { events: usize, bytes: usize },
+    /// The file has reached its limit.
+    FileFull { used: u64, limit: u64 },
+    /// The disk is full, and retention has not made room yet.
+    DiskFull,
+    /// A topic's sequence has come to its end.
+    OutOfSequences,
+    /// There are as many topics as the file has numbers for.
+    OutOfTopics,
+    /// What is stored makes no sense.
+    Foreign(&'static str),
+    /// SQLite failed.
+    Sqlite(Arc<rusqlite::Error>),
+}
+
+impl Cause {
+    /// For a line of the program's log.
+    pub(crate) fn with_source(&self) -> String {
+        match self {
+            Self::Sqlite(source) => format!("{self}: {source}"),
+            _ => self.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the log was closed"),
+            Self::Busy { events, bytes } => write!(
+                f,
+                "{events} events of {bytes} bytes wait to be written; publish more slowly, or raise `max_pending`, `max_pending_bytes` or `publish_wait`"
+            ),
+            Self::FileFull { used, limit } => write!(
+                f,
+                "the file uses {used} bytes, and `max_file_bytes` is {limit}; raise it, or keep less"
+            ),
+            Self::DiskFull => f.write_str("the disk is full; make room"),
+            Self::OutOfSequences => f.write_str("the topic has had 2^40 events, which is all it can have"),
+            Self::OutOfTopics => {
+                f.write_str("the file holds 8,388,607 topics, which is all it can; lower `topic_ttl`")
+            }
+            Self::Foreign(what) => write!(f, "{what}; something else writes to this file"),
+            Self::Sqlite(_) => f.write_str("SQLite failed"),
+        }
+    }
+}
+
+impl Error for Cause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Sqlite(source) => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Cause {
+    fn from(error: rusqlite::Error) -> Self {
+        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) {
+            Self::DiskFull
+        } else {
+            Self::Sqlite(Arc::new(error))
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The file: recognised before it is touched, created as a whole, brought to the newest version.
+
+mod header;
+mod life;
+mod network;
+
+#[cfg(unix)]
+use std::fs::File;
+use std::{fs, path::Path, time::Duration};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+
+use self::header::Header;
+use crate::{
+    error::OpenError,
+    file_lock::{FileLock, with_suffix},
+    settings::{Settings, Synchronous},
+};
+
+/// By this SQLite's header says whose file it is: `SSEl`.
+const APPLICATION_ID: u32 = 0x5353_456c;
+
+/// Each brings a file to the next version. A file is created by all of them, so both ways are the same.
+const MIGRATIONS: [&str; 1] = [include_str!("file/version_1.sql")];
+
+/// The version of the schema that this crate writes.
+const VERSION: u32 = 1;
+
+/// Pages of the write-ahead log before they are copied into the file: 64 MiB. With SQLite's own 1,000 pages, 1 of 100
+/// commits takes two to three times as long.
+const CHECKPOINT_PAGES: u32 = 16_000;
+
+/// How long a connection waits for another of this process, which holds a lock only for moments.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens the file for the writer, creates it, or brings it to the newest version. Changes nothing if it fails.
+pub(crate) fn open(settings: &Settings, lock: &mut FileLock) -> Result<Connection, OpenError> {
+    let beside = ["-wal", "-shm"].map(|suffix| with_suffix(&settings.path, suffix));
+    let was_alone = beside.iter().all(|path| !path.exists());
+    open_checked(settings, lock).inspect_err(|_| {
+        if was_alone {
+            // SQLite has created them to look into the file.
+            for path in &beside {
+                let _ = fs::remove_file(path);
+            }
+        }
+    })
+}
+
+fn open_checked(settings: &Settings, lock: &mut FileLock) -> Result<Connection, OpenError> {
+    let path = &settings.path;
+    network::check(path)?;
+    let found = if let Some(header) = Header::read(path)? {
+        header.check(path, APPLICATION_ID, VERSION)?
+    } else {
+        create(path).map_err(|error| failed(path, error))?;
+        VERSION
+    };
+    let fails = |error| failed(path, error);
+    let connection = connect(path).map_err(fails)?;
+    // Closing would copy the write-ahead log into the file, which is to stay as it is if it is damaged.
+    let keep_wal = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    connection.set_db_config(keep_wal, true).map_err(fails)?;
+    check_schema(&connection).map_err(fails)?;
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        .map_err(fails)?;
+    if mode != "wal" {
+        return Err(OpenError::NetworkFileSystem {
+            path: path.clone(),
+            kind: "a file system without shared memory",
+        });
+    }
+    migrate(&connection, found).map_err(fails)?;
+    tune(&connection, settings.synchronous).map_err(fails)?;
+    life::begin(&connection, lock, settings.synchronous).map_err(fails)?;
+    connection.set_db_config(keep_wal, false).map_err(fails)?;
+    Ok(connection)
+}
+
+/// Opens the file again, after an error that SQLite does not recover from, and makes sure that what it shows is on disk.
+pub(crate) fn reopen(settings: &Settings) -> rusqlite::Result<Connection> {
+    let connection = connect(&settings.path)?;
+    tune(&connection, settings.synchronous)?;
+    // After a failed sync, the system may take pages for written that are not: so all are written once more.
+    let is_busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if is_busy != 0 {
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        return Err(rusqlite::Error::SqliteFailure(busy, None));
+    }
+    Ok(connection)
+}
+
+/// Opens the file for reading.
+pub(crate) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+/// Notes that the log was closed and everything is on disk.
+pub(crate) fn end_life(connection: &Connection) -> rusqlite::Result<()> {
+    life::end(connection)
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+/// What each connection that writes has to be told.
+fn tune(connection: &Connection, synchronous: Synchronous) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", synchronous.as_str())?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", i64::from(CHECKPOINT_PAGES) * 4_096)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Creates the file under another name first: so an empty file is never one that was being created.
+fn create(path: &Path) -> rusqlite::Result<()> {
+    let new = with_suffix(path, "-new");
+    let io = |error: std::io::Error| rusqlite::Error::ToSqlConversionFailure(error.into());
+    for left in ["", "-wal", "-shm", "-journal"] {
+        match fs::remove_file(with_suffix(&new, left)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+            _ => {}
+        }
+    }
+    let connection = Connection::open(&new)?;
+    // Only possible before there is a table.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    migrate(&connection, 0)?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.close().map_err(|(_, error)| error)?;
+    fs::rename(&new, path).map_err(io)?;
+    sync_folder(path.parent().unwrap_or(Path::new("."))).map_err(io)
+}
+
+/// So that the file has its name after a power cut, too.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Elsewhere a folder is no file that could be synced.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Brings a file of this version to the newest.
+fn migrate(connection: &Connection, from: u32) -> rusqlite::Result<()> {
+    for (version, migration) in (1..).zip(MIGRATIONS).skip(from as usize) {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {migration} PRAGMA user_version = {version}; COMMIT;"
+        ))?;
+    }
+    Ok(())
+}
+
+/// Reads a little of everything. Reading all of it would take 15 s where there are ten million events.
+fn check_schema(connection: &Connection) -> rusqlite::Result<()> {
+    for sql in [
+        "SELECT count(*) FROM sqlite_schema",
+        "SELECT max(id) FROM topics",
+        "SELECT min(name) FROM topics",
+        "SELECT max(id) FROM events",
+        "SELECT count(*) FROM meta",
+    ] {
+        connection.query_row(sql, [], |_| Ok(()))?;
+    }
+    Ok(())
+}
+
+fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match error.sqlite_error_code() {
+        // The last of these is a table that is missing.
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) => {
+            OpenError::Damaged {
+                path,
+                what: error.to_string(),
+            }
+        }
+        _ => OpenError::Sqlite { path, source: error },
+    }
+}

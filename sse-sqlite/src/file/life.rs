@@ -1,0 +1,83 @@
+//! Whether the file has lost events since it was last open. Their sequences would be given once more, to other events. So
+//! all topics get new epochs then, and clients are told of a gap.
+//!
+//! It has, if it is an older copy that was put into the file's place, or if there was a power cut and [`Synchronous`] was
+//! weaker than full.
+
+use std::{fs, io};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use sse_actix_core::{Epoch, TopicName};
+
+use crate::{file_lock::FileLock, settings::Synchronous};
+
+/// Notes that the file is in use.
+pub(super) fn begin(
+    connection: &Connection,
+    lock: &mut FileLock,
+    synchronous: Synchronous,
+) -> rusqlite::Result<()> {
+    let boot = boot();
+    let before = get(connection, "life")?;
+    let was_closed = get(connection, "closed")?.is_none_or(|closed| closed == "1");
+    let was_full = get(connection, "synchronous")?.is_none_or(|was| was == Synchronous::Full.as_str());
+    // The system outlives its processes, and has all that they wrote.
+    let is_same_boot = boot.is_some() && get(connection, "boot")? == boot;
+    let is_copy = before.as_deref().is_some_and(|life| match lock.knows(life) {
+        Some(is_known) => !is_known,
+        // Its lock was left behind. Then only a copy of a log in use can be told from one that was moved.
+        None => !was_closed,
+    });
+    let has_lost = !was_closed && !was_full && !is_same_boot;
+    let life = format!("{:016x}", fastrand::u64(..));
+    lock.begin_life(before.as_deref(), &life)
+        .map_err(|error: io::Error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let change = connection.unchecked_transaction()?;
+    if is_copy || has_lost {
+        tracing::warn!(
+            target: "sse_actix", is_copy,
+            "the newest events may be missing: all topics begin anew, and clients are told of a gap"
+        );
+        renew_epochs(connection)?;
+    }
+    set(connection, "life", &life)?;
+    set(connection, "boot", boot.as_deref().unwrap_or_default())?;
+    set(connection, "synchronous", synchronous.as_str())?;
+    set(connection, "closed", "0")?;
+    change.commit()
+}
+
+/// Notes that the file was closed.
+pub(super) fn end(connection: &Connection) -> rusqlite::Result<()> {
+    set(connection, "closed", "1")
+}
+
+/// Another one after each start of the system; `None` where it is not known.
+fn boot() -> Option<String> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(boot.trim().to_owned())
+}
+
+fn renew_epochs(connection: &Connection) -> rusqlite::Result<()> {
+    let mut topics = connection.prepare("SELECT id, name FROM topics")?;
+    let mut change = connection.prepare("UPDATE topics SET epoch = ?2 WHERE id = ?1")?;
+    let mut rows = topics.query([])?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(1)?;
+        if let Ok(name) = TopicName::try_from(name) {
+            let epoch = Epoch::new(&name, fastrand::u64(..));
+            change.execute(params![row.get::<_, i64>(0)?, epoch.as_str()])?;
+        }
+    }
+    Ok(())
+}
+
+fn get(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT value FROM meta WHERE name = ?1";
+    connection.query_row(sql, [name], |row| row.get(0)).optional()
+}
+
+fn set(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", [name, value])?;
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! The lock by which one process alone has the file.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Read as _, Seek as _, Write as _},
+    path::{Path, PathBuf},
+    process, thread,
+    time::{Duration, Instant},
+};
+
+use crate::error::OpenError;
+
+/// How often it is tried again. The end of a process is noticed so much later.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Held while it lives. The system gives it up when the process ends, however it does.
+///
+/// Its file holds the process that has it, and the names of the last two times that the log was opened. By these a log is
+/// told from a copy that was put into its place.
+#[derive(Debug)]
+pub(crate) struct FileLock {
+    file: File,
+    lives: Vec<String>,
+}
+
+impl FileLock {
+    /// Waits until no other process has the file at `path`, for at most `limit`.
+    pub(crate) fn acquire(path: &Path, limit: Duration) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(with_suffix(path, "-lock")).map_err(failed)?;
+        let began = Instant::now();
+        let mut is_waiting = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            let holder = holder(&mut file);
+            if !is_waiting {
+                is_waiting = true;
+                tracing::info!(
+                    target: "sse_actix", path = %path.display(), process = holder, limit = ?limit,
+                    "waits for the process that has the file of the log"
+                );
+            }
+            let left = limit.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return Err(OpenError::Locked {
+                    path: path.to_owned(),
+                    holder,
+                    waited: limit,
+                });
+            }
+            thread::sleep(PAUSE.min(left));
+        }
+        if is_waiting {
+            tracing::info!(
+                target: "sse_actix", path = %path.display(), waited = ?began.elapsed(), "has the file of the log"
+            );
+        }
+        let text = read(&mut file).unwrap_or_default();
+        let lives = text.lines().skip(1).map(str::to_owned).collect();
+        let mut lock = Self { file, lives };
+        lock.write().map_err(failed)?;
+        Ok(lock)
+    }
+
+    /// Whether the log was opened under this name lately; `None` if that is not known.
+    pub(crate) fn knows(&self, life: &str) -> Option<bool> {
+        let is_known = self.lives.iter().any(|known| known == life);
+        (!self.lives.is_empty()).then_some(is_known)
+    }
+
+    /// Notes that the log is about to be opened under this name.
+    pub(crate) fn begin_life(&mut self, before: Option<&str>, life: &str) -> io::Result<()> {
+        self.lives = before.into_iter().chain([life]).map(str::to_owned).collect();
+        self.write()
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let text = format!("{}\n{}", process::id(), self.lives.join("\n"));
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.file.write_all(text.as_bytes())?;
+        self.file.sync_all()
+    }
+}
+
+fn read(file: &mut File) -> io::Result<String> {
+    let mut text = String::new();
+    file.rewind()?;
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The process that holds the lock, as it has written itself.
+fn holder(file: &mut File) -> Option<u32> {
+    read(file).ok()?.lines().next()?.parse().ok()
+}
+
+/// The file beside `path` whose name ends in addition with `suffix`.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,313 @@
+//! What the writer knows of a topic: its row, and what has changed since that was written.
+
+use std::time::{Duration, SystemTime};
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use sse_actix_core::{Entry, Epoch, Keep, LogStats, OnceStats, OnceWindow, Retention, TopicName};
+
+use crate::{
+    cause::Cause,
+    keys::Keys,
+    rows::{self, MAX_NUMBER, signed, unsigned},
+};
+
+/// After how many events the row is written again. So many events are counted anew when it is next loaded.
+const UNSAVED: u32 = 256;
+
+/// Bytes of memory that an entry takes besides its frame without the id line, and its key: at least, since the digits
+/// of its sequence are left out.
+const OVERHEAD: u64 = size_of::<Entry>() as u64 + 22;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub(crate) number: i64,
+    pub(crate) epoch: Epoch,
+    /// The newest sequence that retention has taken.
+    pub(crate) floor: u64,
+    /// The newest sequence.
+    pub(crate) last: u64,
+    pub(crate) kept: Kept,
+    pub(crate) is_dense: bool,
+    pub(crate) times: Times,
+    pub(crate) retention: Retention,
+    /// The idempotency keys; `None` until a record has one, so that topics without any pay nothing for them.
+    pub(crate) keys: Option<Box<Keys>>,
+    /// Events since the row was written.
+    unsaved: u32,
+}
+
+/// The events of a topic that are in the file.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Kept {
+    pub(crate) events: u64,
+    /// Of their frames and keys.
+    pub(crate) bytes: u64,
+    /// The time of the oldest, in milliseconds.
+    pub(crate) oldest_at: Option<u64>,
+}
+
+/// Times of a topic, in milliseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Times {
+    /// The time of the newest event, which may be gone.
+    pub(crate) newest: u64,
+    /// When the topic was last published to or read, to the hour.
+    pub(crate) used: u64,
+    /// The clock showed this time when this sequence was the newest, although its event has a later time.
+    pub(crate) set_back: (u64, u64),
+    /// The time of the newest idempotency key that was pushed out before its time; 0 if none was.
+    pub(crate) once_cut: u64,
+}
+
+impl Head {
+    /// The head of the topic with this name, if it is in the file.
+    pub(crate) fn load(connection: &Connection, name: &TopicName) -> Result<Option<Self>, Cause> {
+        let sql = "SELECT id, epoch, floor, head, events, bytes, is_dense, newest_at, used_at, set_back_to,
+            set_back_head, keeps_latest, max_events, max_bytes, max_age, once_age, once_keys, once_cut_at FROM topics WHERE name = ?1";
+        let mut statement = connection.prepare_cached(sql)?;
+        let found = statement.query_row([name.as_str()], Self::of_row).optional()?;
+        let Some(head) = found else { return Ok(None) };
+        let mut head = head.ok_or(Cause::Foreign("a topic has an epoch that is none"))?;
+        head.count(connection)?;
+        Ok(Some(head))
+    }
+
+    /// Creates a topic.
+    pub(crate) fn create(
+        connection: &Connection,
+        name: &TopicName,
+        (number, epoch): (i64, Epoch),
+        retention: &Retention,
+        now: SystemTime,
+    ) -> rusqlite::Result<Self> {
+        let sql = "INSERT INTO topics VALUES (?1, ?2, ?3, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)";
+        connection
+            .prepare_cached(sql)?
+            .execute(params![number, name.as_str(), epoch.as_str()])?;
+        let mut head = Self {
+            number,
+            epoch,
+            floor: 0,
+            last: 0,
+            kept: Kept::default(),
+            is_dense: true,
+            times: Times::default(),
+            retention: retention.clone(),
+            keys: None,
+            unsaved: 0,
+        };
+        head.save(connection, now)?;
+        Ok(head)
+    }
+
+    /// Writes the row of a topic that is in use.
+    pub(crate) fn save(&mut self, connection: &Connection, now: SystemTime) -> rusqlite::Result<()> {
+        self.times.used = self.times.used.max(rows::millis(now));
+        self.save_row(connection)
+    }
+
+    /// Writes the row.
+    pub(crate) fn save_row(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let sql = "UPDATE topics SET floor = ?2, head = ?3, events = ?4, bytes = ?5, is_dense = ?6, newest_at = ?7,
+            used_at = ?8, set_back_to = ?9, set_back_head = ?10, keeps_latest = ?11, max_events = ?12, max_bytes = ?13,
+            max_age = ?14, once_age = ?15, once_keys = ?16, once_cut_at = ?17 WHERE id = ?1";
+        self.unsaved = 0;
+        if let Some(keys) = &self.keys {
+            self.times.once_cut = keys.cut();
+        }
+        let Self { retention, times, .. } = self;
+        let window = retention.once_window();
+        connection.prepare_cached(sql)?.execute(params![
+            self.number,
+            signed(self.floor),
+            signed(self.last),
+            signed(self.kept.events),
+            signed(self.kept.bytes),
+            self.is_dense,
+            signed(times.newest),
+            signed(times.used),
+            signed(times.set_back.0),
+            signed(times.set_back.1),
+            retention.keeps() == Keep::LatestPerKey,
+            signed(retention.events() as u64),
+            signed(retention.bytes() as u64),
+            signed(duration_millis(retention.age())),
+            signed(duration_millis(window.age())),
+            signed(window.keys() as u64),
+            signed(times.once_cut),
+        ])?;
+        Ok(())
+    }
+
+    /// An event more; writes the row when it is due.
+    pub(crate) fn appended(
+        &mut self,
+        connection: &Connection,
+        entry: &Entry,
+        now: SystemTime,
+    ) -> rusqlite::Result<()> {
+        let at = rows::millis(entry.at());
+        self.last = entry.sequence();
+        self.kept.events += 1;
+        self.kept.bytes += (entry.body().len() + entry.key().map_or(0, str::len)) as u64;
+        self.kept.oldest_at.get_or_insert(at);
+        self.times.newest = at;
+        self.unsaved += 1;
+        if self.unsaved >= UNSAVED {
+            self.save(connection, now)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that the next event is appended `now`: if that is before the newest event, the clock was set back.
+    pub(crate) fn clock_shows(&mut self, now: SystemTime) {
+        let now = rows::millis(now);
+        if now < self.times.newest {
+            self.times.set_back = (now, self.last + 1);
+        }
+    }
+
+    /// The idempotency keys of the topic.
+    pub(crate) fn keys(&mut self, connection: &Connection) -> rusqlite::Result<&mut Keys> {
+        let keys = match self.keys.take() {
+            Some(keys) => keys,
+            None => Box::new(Keys::load(connection, self.number, self.times.once_cut)?),
+        };
+        Ok(self.keys.insert(keys))
+    }
+
+    /// The figures, and the newest sequence that retention has deleted.
+    pub(crate) fn state(&self) -> (LogStats, u64) {
+        (self.stats(), self.floor)
+    }
+
+    /// Bytes of memory that the events would take: what a [`Retention`] bounds.
+    pub(crate) fn weight(&self) -> u64 {
+        self.kept.bytes + self.kept.events * OVERHEAD
+    }
+
+    /// The events that are kept, as far as the writer knows.
+    fn stats(&self) -> LogStats {
+        LogStats {
+            epoch: self.epoch,
+            head: self.last,
+            oldest: (self.kept.events > 0).then_some(self.floor + 1),
+            events: usize::try_from(self.kept.events).unwrap_or(usize::MAX),
+            bytes: usize::try_from(self.weight()).unwrap_or(usize::MAX),
+            deleted: self.floor,
+            once: self
+                .keys
+                .as_ref()
+                .map_or(OnceStats::default(), |keys| keys.stats()),
+        }
+    }
+
+    /// The row as it was written.
+    fn of_row(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
+        let number = |column| row.get(column).map(unsigned);
+        let Some(epoch) = Epoch::parse(row.get_ref(1)?.as_str()?) else {
+            return Ok(None);
+        };
+        let size = |column| number(column).map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+        let keep = if row.get(11)? {
+            Keep::LatestPerKey
+        } else {
+            Keep::Every
+        };
+        let retention = Retention::new()
+            .keep(keep)
+            .max_events(size(12)?)
+            .max_bytes(size(13)?)
+            .max_age(Duration::from_millis(number(14)?))
+            .once_within(
+                OnceWindow::new()
+                    .max_age(Duration::from_millis(number(15)?))
+                    .max_keys(size(16)?),
+            );
+        Ok(Some(Self {
+            number: row.get(0)?,
+            epoch,
+            floor: number(2)?,
+            last: number(3)?.max(number(2)?),
+            kept: Kept {
+                events: number(4)?,
+                bytes: number(5)?,
+                oldest_at: None,
+            },
+            is_dense: row.get(6)?,
+            times: Times {
+                newest: number(7)?,
+                used: number(8)?,
+                set_back: (number(9)?, number(10)?),
+                once_cut: number(17)?,
+            },
+            retention,
+            keys: None,
+            unsaved: 0,
+        }))
+    }
+
+    /// Counts the events that came after the row was written; all, where some of the others may be gone.
+    pub(crate) fn count(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let counts_all = !self.is_dense || self.retention.keeps() == Keep::LatestPerKey;
+        let after = if counts_all {
+            self.kept = Kept::default();
+            self.floor
+        } else {
+            self.last
+        };
+        let sql =
+            "SELECT count(*), coalesce(sum(octet_length(frame) + coalesce(octet_length(key), 0)), 0), max(id)
+            FROM events WHERE id > ?1 AND id <= ?2";
+        let end = rows::id(self.number, rows::MAX_SEQUENCE);
+        let mut statement = connection.prepare_cached(sql)?;
+        let (events, bytes, last) = statement.query_row([rows::id(self.number, after), end], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<i64>>(2)?))
+        })?;
+        self.kept.events += unsigned(events);
+        self.kept.bytes += unsigned(bytes);
+        if let Some(last) = last {
+            self.last = self.last.max(rows::sequence(last));
+            let sql = "SELECT at FROM events WHERE id = ?1";
+            let at = connection
+                .prepare_cached(sql)?
+                .query_row([last], |row| row.get(0))?;
+            self.times.newest = self.times.newest.max(unsigned(at));
+        }
+        self.find_oldest(connection)
+    }
+
+    /// Finds the time of the oldest event.
+    pub(crate) fn find_oldest(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let sql = "SELECT at FROM events WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT 1";
+        let ids = [
+            rows::id(self.number, self.floor),
+            rows::id(self.number, rows::MAX_SEQUENCE),
+        ];
+        let oldest = connection.prepare_cached(sql)?.query_row(ids, |row| row.get(0));
+        self.kept.oldest_at = oldest.optional()?.map(unsigned);
+        Ok(())
+    }
+}
+
+/// As milliseconds, or as many as there can be.
+fn duration_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The smallest number, from this one on, that no topic has.
+pub(crate) fn free_number(connection: &Connection, from: i64) -> Result<i64, Cause> {
+    let mut statement = connection.prepare_cached("SELECT id FROM topics WHERE id >= ?1 ORDER BY id")?;
+    let mut rows = statement.query([from])?;
+    let mut free = from;
+    while let Some(row) = rows.next()? {
+        if row.get::<_, i64>(0)? != free {
+            break;
+        }
+        free += 1;
+    }
+    if free > MAX_NUMBER {
+        return Err(Cause::OutOfTopics);
+    }
+    Ok(free)
+}

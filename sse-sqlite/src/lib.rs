@@ -1,0 +1,39 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # How it works
+//!
+//! ```text
+//!  append ──▶ Queue ──▶ Writer ──commit──▶ events.db
+//!                         │                   │
+//!                         ▼ new entries       ▼ older entries
+//!  read ◀──────────────  Ring  ◀────────── Readers
+//! ```
+//!
+//! One thread writes. It appends what waits in one transaction, syncs it to disk, and only then answers the publishers
+//! and wakes the readers. A topic that is read has its newest entries in memory, in a
+//! [`Ring`](sse_actix_core::Ring), so a reader that follows never touches the file. Two more threads read what is
+//! older, once for all who wait for it.
+
+mod blocks;
+mod cause;
+mod clock;
+mod error;
+mod file;
+mod file_lock;
+mod head;
+mod keys;
+mod log;
+mod queue;
+mod readers;
+mod reserve;
+mod rows;
+mod settings;
+mod shared;
+mod topic;
+mod writer;
+
+pub use self::{
+    error::OpenError,
+    log::{SqliteLog, SqliteLogBuilder},
+    settings::Synchronous,
+};

@@ -1,0 +1,155 @@
+use std::{path::Path, time::Duration};
+
+use super::SqliteLog;
+use crate::{
+    error::OpenError,
+    settings::{Settings, Synchronous},
+};
+
+/// Settings of a [`SqliteLog`].
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_actix_sqlite::{SqliteLog, Synchronous};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("events.db");
+/// let log = SqliteLog::builder(&path)
+///     .open_wait(Duration::from_secs(10))
+///     .synchronous(Synchronous::Normal)
+///     .max_pending(1_000)
+///     .max_pending_bytes(16 << 20)
+///     .publish_wait(Duration::from_secs(2))
+///     .topic_memory(1 << 20)
+///     .max_memory(64 << 20)
+///     .max_key_bytes(16 << 20)
+///     .topic_ttl(Duration::from_secs(30 * 24 * 3_600))
+///     .max_file_bytes(10 << 30)
+///     .reserve_bytes(1 << 20)
+///     .open()?;
+/// assert_eq!(folder.path().join("events.db-reserve").metadata()?.len(), 1 << 20);
+/// # log.close();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a builder does nothing until it opens the file"]
+#[derive(Debug, Clone)]
+pub struct SqliteLogBuilder {
+    settings: Settings,
+}
+
+impl SqliteLogBuilder {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self {
+            settings: Settings::new(path.to_owned()),
+        }
+    }
+
+    /// How long [`open`](Self::open) waits for another process that has the file. Default: 60 s, which is longer than a
+    /// server that is shut down takes for its last requests (30 s).
+    ///
+    /// See [`SqliteLogBuilder`]'s example.
+    pub fn open_wait(mut self, limit: Duration) -> Self {
+        self.settings.open_wait = limit;
+        self
+    }
+
+    /// When events are synced to disk. Default: [`Synchronous::Full`], before each acknowledgement.
+    ///
+    /// See [`SqliteLogBuilder`]'s example.
+    pub fn synchronous(mut self, synchronous: Synchronous) -> Self {
+        self.settings.synchronous = synchronous;
+        self
+    }
+
+    /// How many events may wait to be written. Default: 10,000. What is beyond waits for as long as
+    /// [`publish_wait`](Self::publish_wait) says, and is then refused.
+    ///
+    /// See [`SqliteLogBuilder`]'s example.
+    pub fn max_pending(mut self, events: usize) -> Self {
+        self.settings.pending.events = events.max(1);
+        self
+    }
+
+    /// How many bytes of events may wait to be written. Default: 64 MiB. One event may wait even if it is larger.
+    ///
+    /// See [`SqliteLogBuilder`]'s example.
+    pub fn max_pending_bytes(mut self, bytes: usize) -> Self {
+        self.settings.pending.bytes = bytes;
+        self
+    }
+
+    /// How long publishing waits for room in the queue before it is refused. Default: not at all.
+    ///
+    /// See [`SqliteLogBuilder`]'s example.
+    pub fn publish_wait(mut self, limit: Duration) -> Self {
+        self.settings.pending.wait = limit;
+        self
+    }
+
+    /// How many bytes of a topic's newest events are kept in memory while it is read. Default: 4 MiB. Older events are
+    /// read from the file. A topic that keeps the latest of each key is kept in memory as a whole.
+    ///
+    /// See [`SqliteLogBuilder`]'s example.
+    pub fn topic_memory(mut self, bytes: usize) -> Self {
+        self.settings.memory.topic = bytes;
+        self
+    }
+
+    /// How many bytes of events are kept in memory for all topics that are read. Default: 256 MiB. Above that, the
+    /// largest topics keep less in memory.
+    ///
+    /// See [`SqliteLogBuilder`]'s example.
+    pub fn max_memory(mut self, bytes: usize) -> Self {
+        self.settings.memory.all = bytes;
+        self
+    }
+
+    /// How many bytes of memory idempotency keys may take for all topics, about. Default: 64 MiB. Above that, the oldest
+    /// keys of the topics that have most are forgotten before their time.
+    ///
+    /// See [`SqliteLogBuilder`]'s example.
+    pub fn max_key_bytes(mut self, bytes: usize) -> Self {
+        self.settings.memory.keys = bytes;
+        self
+    }
+
+    /// For how long a topic is remembered that is neither published nor read, so that a client that comes back is not told of
+    /// a gap where there was none. Default: 7 days. At least as long as the topic's events are kept. Then nothing is left
+    /// of it.
+    ///
+    /// See [`SqliteLogBuilder`]'s example.
+    pub fn topic_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.topic_ttl = ttl;
+        self
+    }
+
+    /// How many bytes of the file may be in use. Default: no limit. Beyond it publishing is refused, until retention has
+    /// made room. The write-ahead log comes on top: 64 MiB, and more only while an older reader holds it.
+    ///
+    /// See [`SqliteLogBuilder`]'s example.
+    pub fn max_file_bytes(mut self, bytes: u64) -> Self {
+        self.settings.max_file_bytes = bytes;
+        self
+    }
+
+    /// How many bytes of disk are held in reserve, in a file of their own. Default: 8 MiB. Deleting needs room too: when the
+    /// disk is full, the reserve is given up, so that retention can go on. Without a reserve (0) a full disk stays full
+    /// until something else makes room.
+    ///
+    /// See [`SqliteLogBuilder`]'s example.
+    pub fn reserve_bytes(mut self, bytes: u64) -> Self {
+        self.settings.reserve_bytes = bytes;
+        self
+    }
+
+    /// Opens the file, or creates it. This thread waits for another process that has it, for as long as
+    /// [`open_wait`](Self::open_wait) says.
+    /// See [`SqliteLogBuilder`]'s example.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], if the file cannot be opened, is in use, damaged, or not a log. It is then left as it is.
+    pub fn open(self) -> Result<SqliteLog, OpenError> {
+        SqliteLog::start(self.settings)
+    }
+}

@@ -1,0 +1,229 @@
+//! What waits to be written, bounded in events and bytes.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use sse_actix_core::{AppendError, Appended, Record, Retention};
+use tokio::sync::oneshot;
+
+use crate::{cause::Cause, settings::Pending, topic::Topic};
+
+/// What the writer does next.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Appends a record.
+    Append(Append),
+    /// Creates a topic that is to be read, and is not in the file.
+    Create(Arc<Topic>),
+    /// Notes that a topic is read.
+    Touch(Arc<Topic>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Append {
+    pub(crate) topic: Arc<Topic>,
+    pub(crate) record: Record,
+    pub(crate) retention: Retention,
+    pub(crate) now: SystemTime,
+    pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
+    pub(crate) permit: Permit,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    /// There is work for the writer.
+    work: Condvar,
+    /// Somebody began to wait for room.
+    waits: Condvar,
+    limits: Pending,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    commands: VecDeque<Command>,
+    pending: Size,
+    /// Who waits for room, in order; all wait equally long.
+    waiting: VecDeque<Waiting>,
+    is_closing: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Size {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    bytes: usize,
+    until: Instant,
+    admit: oneshot::Sender<Result<Permit, Cause>>,
+}
+
+/// Room in the queue, given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    queue: Arc<Queue>,
+    bytes: usize,
+}
+
+/// How an event gets into the queue.
+#[derive(Debug)]
+pub(crate) enum Entrance {
+    Open(Permit),
+    /// It may be open later.
+    Waiting(oneshot::Receiver<Result<Permit, Cause>>),
+    Refused(Cause),
+}
+
+impl Queue {
+    pub(crate) fn new(limits: Pending) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            waits: Condvar::new(),
+            limits,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code that could panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for room for an event of so many bytes.
+    pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Entrance {
+        let mut state = self.state();
+        if state.is_closing {
+            return Entrance::Refused(Cause::Closed);
+        }
+        if state.waiting.is_empty() && self.has_room(&state, bytes) {
+            return Entrance::Open(self.permit(&mut state, bytes));
+        }
+        if self.limits.wait.is_zero() {
+            return Entrance::Refused(state.busy());
+        }
+        let (admit, admitted) = oneshot::channel();
+        let now = Instant::now();
+        // A century will do for those who mean forever.
+        let until = now.checked_add(self.limits.wait);
+        let until = until.unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3_600));
+        state.waiting.push_back(Waiting { bytes, until, admit });
+        self.waits.notify_one();
+        Entrance::Waiting(admitted)
+    }
+
+    /// Hands an event, or another command, to the writer.
+    pub(crate) fn push(&self, command: Command) -> Result<(), Cause> {
+        let mut state = self.state();
+        if state.is_closing {
+            return Err(Cause::Closed);
+        }
+        state.commands.push_back(command);
+        self.work.notify_one();
+        Ok(())
+    }
+
+    /// Waits for something to do, for at most this long; `None` once the log is closed and everything is done.
+    pub(crate) fn take(&self, most: usize, limit: Duration) -> Option<Vec<Command>> {
+        let mut state = self.state();
+        if state.commands.is_empty() && !state.is_closing {
+            let waited = self.work.wait_timeout(state, limit);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let taken = most.min(state.commands.len());
+        if taken == 0 && state.is_closing {
+            return None;
+        }
+        Some(state.commands.drain(..taken).collect())
+    }
+
+    /// Takes nothing more. What is in the queue is still written; who waits for room is refused.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.is_closing = true;
+        let waiting = mem::take(&mut state.waiting);
+        drop(state);
+        for waiting in waiting {
+            let _ = waiting.admit.send(Err(Cause::Closed));
+        }
+        self.work.notify_all();
+        self.waits.notify_all();
+    }
+
+    /// Refuses those who have waited for too long, until the log is closed.
+    pub(crate) fn refuse_late(&self) {
+        let mut state = self.state();
+        while !state.is_closing {
+            let now = Instant::now();
+            let busy = state.busy();
+            while state.waiting.front().is_some_and(|first| first.until <= now)
+                && let Some(late) = state.waiting.pop_front()
+            {
+                let _ = late.admit.send(Err(busy.clone()));
+            }
+            let next = state.waiting.front().map(|first| first.until - now);
+            state = match next {
+                Some(next) => {
+                    let waited = self.waits.wait_timeout(state, next);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.waits.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    pub(crate) fn pending(&self) -> Size {
+        self.state().pending
+    }
+
+    /// One event may be larger than the bound.
+    fn has_room(&self, state: &State, bytes: usize) -> bool {
+        let Size { events, bytes: taken } = state.pending;
+        events == 0 || events < self.limits.events && taken.saturating_add(bytes) <= self.limits.bytes
+    }
+
+    fn permit(self: &Arc<Self>, state: &mut State, bytes: usize) -> Permit {
+        state.pending.events += 1;
+        state.pending.bytes += bytes;
+        Permit {
+            queue: Arc::clone(self),
+            bytes,
+        }
+    }
+}
+
+impl State {
+    fn busy(&self) -> Cause {
+        Cause::Busy {
+            events: self.pending.events,
+            bytes: self.pending.bytes,
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut admitted = Vec::new();
+        let mut state = self.queue.state();
+        state.pending.events -= 1;
+        state.pending.bytes -= self.bytes;
+        while let Some(first) = state.waiting.front()
+            && self.queue.has_room(&state, first.bytes)
+            && let Some(first) = state.waiting.pop_front()
+        {
+            let permit = self.queue.permit(&mut state, first.bytes);
+            admitted.push((first.admit, permit));
+        }
+        drop(state);
+        // Not under the lock: who has left drops the permit.
+        for (admit, permit) in admitted {
+            let _ = admit.send(Ok(permit));
+        }
+    }
+}

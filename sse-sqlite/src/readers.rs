@@ -1,0 +1,330 @@
+//! The threads that read from the file what is not in memory: one at a time for each topic, for all who wait.
+
+use std::{sync::Arc, time::Duration};
+
+use rusqlite::{Connection, params};
+use sse_actix_core::{Batch, Entry, Keep, Limit, LogError, Position, Span, Start};
+
+use crate::{
+    blocks::{self, Block, BlockKey},
+    cause::Cause,
+    file,
+    head::Head,
+    queue::Command,
+    rows::{self, Range, millis},
+    shared::Shared,
+    topic::{Loaded, Older, ReadAnswer, Topic, WaitingRead},
+};
+
+/// How many threads read.
+pub(crate) const THREADS: usize = 2;
+
+/// A topic that is read is noted as used once it was not for so long.
+pub(crate) const USED: Duration = Duration::from_secs(3_600);
+
+/// How a load has ended.
+#[derive(Debug, PartialEq, Eq)]
+enum LoadOutcome {
+    /// It is in memory.
+    Done,
+    /// The writer creates the topic first, and then gives it back to the readers.
+    Created,
+}
+
+pub(crate) struct Reader {
+    shared: Arc<Shared>,
+    connection: Option<Connection>,
+    /// Bytes that were loaded since memory was last looked after.
+    loaded: usize,
+}
+
+impl Reader {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            connection: None,
+            loaded: 0,
+        }
+    }
+
+    /// Reads until the log is closed.
+    pub(crate) fn run(mut self) {
+        while let Some(topic) = self.shared.to_read.take() {
+            loop {
+                let reads = topic.take_waiting();
+                if reads.is_empty() || !self.serve(&topic, reads) {
+                    break;
+                }
+            }
+            if self.loaded > self.shared.settings.memory.all / 8 {
+                self.loaded = 0;
+                drop(topic);
+                self.shared.maintain_memory(self.shared.clock.now());
+            }
+        }
+    }
+
+    /// Serves these reads; `false` if the topic was left to the writer.
+    fn serve(&mut self, topic: &Arc<Topic>, reads: Vec<WaitingRead>) -> bool {
+        let mut reads = reads.into_iter();
+        while let Some(read) = reads.next() {
+            match self.answer(topic, &read) {
+                Ok(Some(answer)) => {
+                    // Who has left does not need it.
+                    let _ = read.reply.send(Ok(answer));
+                }
+                Ok(None) => {
+                    topic.put_back([read].into_iter().chain(reads).collect());
+                    if self
+                        .shared
+                        .queue
+                        .push(Command::Create(Arc::clone(topic)))
+                        .is_err()
+                    {
+                        drop(topic.take_waiting());
+                    }
+                    return false;
+                }
+                Err(cause) => {
+                    // Another connection may do better.
+                    self.connection = None;
+                    tracing::warn!(
+                        target: "sse_actix", topic = topic.name.as_str(), error = cause.with_source(),
+                        "the log cannot be read"
+                    );
+                    for read in [read].into_iter().chain(reads) {
+                        let _ = read.reply.send(Err(LogError::new(cause.clone())));
+                    }
+                    return true;
+                }
+            }
+        }
+        true
+    }
+
+    /// What a read wants; `None` if the topic is not in the file.
+    fn answer(&mut self, topic: &Arc<Topic>, read: &WaitingRead) -> Result<Option<ReadAnswer>, Cause> {
+        let mut deep = !matches!(read.start, Start::Head);
+        loop {
+            let here = topic.with_live(|live| (live.holds(read.start), live.is_deep()));
+            match here {
+                Some((true, _)) => return Ok(Some(ReadAnswer::InMemory)),
+                Some((false, true)) => break,
+                Some((false, false)) => deep = true,
+                None => {}
+            }
+            if self.load(topic, deep, read)? == LoadOutcome::Created {
+                return Ok(None);
+            }
+        }
+        let older = topic.with_live(|live| Some((live.older(read.now)?, live.missing(read.start))));
+        let Some((older, missing)) = older.flatten() else {
+            return Ok(Some(ReadAnswer::InMemory));
+        };
+        self.page(topic, read, older, missing).map(Some)
+    }
+
+    /// Loads the topic's newest entries.
+    fn load(&mut self, topic: &Arc<Topic>, deep: bool, read: &WaitingRead) -> Result<LoadOutcome, Cause> {
+        let memory = self.shared.settings.memory.topic;
+        topic.begin_loading();
+        self.shared.state.has_read();
+        let loaded = self.connection().and_then(|connection| {
+            // One state of the file.
+            let snapshot = connection.unchecked_transaction()?;
+            let loaded = Head::load(&snapshot, &topic.name)?
+                .map(|head| Ok::<_, Cause>((load(&snapshot, topic, &head, deep, memory)?, head)));
+            loaded.transpose()
+        });
+        match loaded {
+            Ok(Some((loaded, head))) => {
+                self.loaded += loaded
+                    .entries
+                    .iter()
+                    .map(|entry| entry.frame().len())
+                    .sum::<usize>();
+                topic.install(Some(loaded), read.now);
+                let unused = millis(self.shared.clock.now()).saturating_sub(head.times.used);
+                if u128::from(unused) > USED.as_millis() {
+                    let _ = self.shared.queue.push(Command::Touch(Arc::clone(topic)));
+                }
+                Ok(LoadOutcome::Done)
+            }
+            Ok(None) => {
+                topic.install(None, read.now);
+                Ok(LoadOutcome::Created)
+            }
+            Err(cause) => {
+                topic.install(None, read.now);
+                Err(cause)
+            }
+        }
+    }
+
+    /// Reads what is older than memory holds.
+    fn page(
+        &mut self,
+        topic: &Topic,
+        read: &WaitingRead,
+        mut older: Older,
+        missing: usize,
+    ) -> Result<ReadAnswer, Cause> {
+        // One state of the file, so that what retention deletes meanwhile is no hole.
+        let shared = Arc::clone(&self.shared);
+        let snapshot = self.connection()?.unchecked_transaction()?;
+        let deleted = last_deleted(&snapshot, &older)?;
+        if deleted > older.span.last_deleted {
+            older.span.last_deleted = deleted;
+            topic.with_live(|live| live.deleted_in_file(deleted));
+        }
+        let after = match read.start {
+            Start::Last(_) => before_last(&snapshot, &older, missing)?,
+            start => older.span.after(start),
+        };
+        if after >= older.begin {
+            return Ok(ReadAnswer::InMemory);
+        }
+        let start = Position {
+            epoch: older.span.epoch,
+            sequence: after,
+        };
+        let mut batch = Batch {
+            resume: older.span.resume(read.start),
+            start,
+            entries: Vec::new(),
+            end: start,
+            // What is in memory comes after it.
+            more: true,
+        };
+        while batch.entries.is_empty() && batch.end.sequence < older.begin {
+            let index = batch.end.sequence / blocks::LENGTH;
+            let block = block(&snapshot, &shared, &older, index)?;
+            let end = older.begin.min((index + 1) * blocks::LENGTH);
+            fill(&mut batch, &block, end, read.limit);
+        }
+        Ok(ReadAnswer::Batch(batch))
+    }
+
+    fn connection(&mut self) -> Result<&Connection, Cause> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => file::open_for_reading(&self.shared.settings.path)?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+}
+
+/// The newest sequence that retention has deleted from the file, or is about to.
+fn last_deleted(connection: &Connection, older: &Older) -> Result<u64, Cause> {
+    let sql = "SELECT floor FROM topics WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let floor = statement.query_row([older.number], |row| row.get(0))?;
+    let range = Range {
+        number: older.number,
+        epoch: older.span.epoch,
+        after: rows::unsigned(floor).max(older.span.last_deleted),
+        through: older.begin,
+    };
+    Ok(range.last_before(connection, millis(older.cutoff))?)
+}
+
+/// A block of a topic's entries, as far as they are older than what is in memory.
+fn block(connection: &Connection, shared: &Shared, older: &Older, index: u64) -> Result<Block, Cause> {
+    let Span { epoch, dense, .. } = older.span;
+    let key = BlockKey { epoch, index };
+    // Where there are holes, another entry may have been replaced since.
+    if dense && let Some(block) = shared.blocks.get(key) {
+        return Ok(block);
+    }
+    let end = (index + 1) * blocks::LENGTH;
+    let range = Range {
+        number: older.number,
+        epoch,
+        after: index * blocks::LENGTH,
+        through: end.min(older.begin),
+    };
+    shared.state.has_read();
+    let entries = range.forward(connection)?;
+    let block: Block = entries.into_iter().map(Arc::new).collect();
+    // Later there will be more in it.
+    if dense && end <= older.begin {
+        shared.blocks.insert(key, Arc::clone(&block));
+    }
+    Ok(block)
+}
+
+/// The sequence before so many entries that are older than what is in memory.
+fn before_last(connection: &Connection, older: &Older, missing: usize) -> Result<u64, Cause> {
+    let deleted = older.span.last_deleted;
+    if older.span.dense {
+        return Ok(older.begin.saturating_sub(missing as u64).max(deleted));
+    }
+    let sql = "SELECT id FROM events WHERE id > ?1 AND id <= ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![
+        rows::id(older.number, deleted),
+        rows::id(older.number, older.begin),
+        rows::signed(missing as u64)
+    ])?;
+    let before = rows.next()?.map(|row| row.get(0)).transpose()?;
+    Ok(before.map_or(deleted, rows::sequence))
+}
+
+/// Reads the newest entries of a topic; where it is alone, unless that is to be `deep`.
+fn load(
+    connection: &Connection,
+    topic: &Topic,
+    head: &Head,
+    deep: bool,
+    memory: usize,
+) -> Result<Loaded, Cause> {
+    let range = Range {
+        number: head.number,
+        epoch: head.epoch,
+        after: head.floor,
+        through: head.last,
+    };
+    let retention = topic.retention().unwrap_or_else(|| head.retention.clone());
+    // Sequences do not say which keys have been replaced.
+    let is_whole = retention.keeps() == Keep::LatestPerKey;
+    let (entries, begin) = match (is_whole, deep) {
+        (true, _) => (range.forward(connection)?, head.floor),
+        (false, true) => range.newest(connection, memory)?,
+        (false, false) => (Vec::new(), head.last),
+    };
+    Ok(Loaded {
+        number: head.number,
+        span: Span {
+            epoch: head.epoch,
+            last_deleted: head.floor,
+            head: head.last,
+            dense: head.is_dense,
+        },
+        retention,
+        entries,
+        begin,
+        set_back: (rows::time(head.times.set_back.0), head.times.set_back.1),
+        memory,
+        is_deep: is_whole || deep,
+    })
+}
+
+/// Fills a batch with entries of a block, which ends after this sequence.
+fn fill(batch: &mut Batch, block: &[Arc<Entry>], end: u64, limit: Limit) {
+    let mut bytes = 0;
+    let from = block.partition_point(|entry| entry.sequence() <= batch.end.sequence);
+    for entry in block
+        .iter()
+        .skip(from)
+        .take_while(|entry| entry.sequence() <= end)
+    {
+        bytes += entry.frame().len();
+        let is_full = batch.entries.len() >= limit.events.get() || bytes > limit.bytes;
+        if is_full && !batch.entries.is_empty() {
+            return;
+        }
+        batch.end.sequence = entry.sequence();
+        batch.entries.push(Arc::clone(entry));
+    }
+    batch.end.sequence = end;
+}

@@ -1,0 +1,66 @@
+//! Disk that is held, so that events can be deleted when there is no more.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use crate::file_lock::with_suffix;
+
+const PIECE: usize = 64 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct Reserve {
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl Reserve {
+    pub(crate) fn new(log: &Path, bytes: u64) -> Self {
+        Self {
+            path: with_suffix(log, "-reserve"),
+            bytes,
+        }
+    }
+
+    /// Takes the disk that is to be held.
+    pub(crate) fn take(&self) -> io::Result<()> {
+        if fs::metadata(&self.path).map_or(0, |file| file.len()) == self.bytes {
+            return Ok(());
+        }
+        let taken = self.fill();
+        if taken.is_err() {
+            self.give_up();
+        }
+        taken
+    }
+
+    /// Gives it to those who need it.
+    pub(crate) fn give_up(&self) {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(target: "sse_actix", %error, "the reserve cannot be given up");
+            }
+            _ => {}
+        }
+    }
+
+    fn fill(&self) -> io::Result<()> {
+        if self.bytes == 0 {
+            return Ok(());
+        }
+        let mut file = File::create(&self.path)?;
+        let mut left = self.bytes;
+        let mut piece = vec![0; PIECE];
+        while left > 0 {
+            // Random, since a file system may store nothing for zeros.
+            fastrand::fill(&mut piece);
+            let length = left.min(PIECE as u64);
+            let piece = piece.get(..usize::try_from(length).unwrap_or(PIECE));
+            file.write_all(piece.unwrap_or_default())?;
+            left -= length;
+        }
+        file.sync_all()
+    }
+}

@@ -1,0 +1,258 @@
+//! What the log's threads and its handles share.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fs, mem,
+    path::Path,
+    sync::{
+        Arc, Condvar, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use sse_actix_core::{LogFile, LogHealth, TopicName};
+
+use crate::{
+    blocks::Blocks, cause::Cause, clock::Clock, file_lock::with_suffix, queue::Queue, settings::Settings,
+    topic::Topic,
+};
+
+/// How long a topic is remembered that nobody uses.
+const LINGER: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) to_read: ToRead,
+    pub(crate) blocks: Blocks,
+    pub(crate) clock: Clock,
+    pub(crate) state: LogState,
+    topics: RwLock<HashMap<TopicName, Arc<Topic>>>,
+}
+
+/// How the log is.
+#[derive(Debug, Default)]
+pub(crate) struct LogState {
+    /// Why nothing can be written at present.
+    fault: Mutex<Option<Cause>>,
+    interruptions: AtomicU64,
+    reads: AtomicU64,
+    commits: Mutex<LogFile>,
+    /// The file was given up.
+    is_closed: Mutex<bool>,
+    closed: Condvar,
+}
+
+/// The topics for which the file has to be read.
+#[derive(Debug, Default)]
+pub(crate) struct ToRead {
+    topics: Mutex<VecDeque<Arc<Topic>>>,
+    work: Condvar,
+    is_closing: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            queue: Queue::new(settings.pending),
+            to_read: ToRead::default(),
+            blocks: Blocks::new(settings.memory.all / 8),
+            clock: Clock::new(),
+            state: LogState::default(),
+            topics: RwLock::default(),
+            settings,
+        }
+    }
+
+    /// The topic, if it is in use.
+    pub(crate) fn known(&self, name: &TopicName) -> Option<Arc<Topic>> {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        topics.get(name).cloned()
+    }
+
+    /// The topic, which is in use from now on.
+    pub(crate) fn topic(&self, name: &TopicName) -> Arc<Topic> {
+        if let Some(topic) = self.known(name) {
+            return topic;
+        }
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let topic = topics
+            .entry(name.clone())
+            .or_insert_with(|| Arc::new(Topic::new(name)));
+        Arc::clone(topic)
+    }
+
+    /// Forgets topics that nobody uses, and lets all keep no more in memory than they may.
+    pub(crate) fn maintain_memory(&self, now: SystemTime) {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        topics.retain(|_, topic| !topic.is_idle(LINGER));
+        if topics.capacity() > 4 * topics.len() + 64 {
+            topics.shrink_to_fit();
+        }
+        let mut read: Vec<_> = topics.values().filter(|topic| topic.is_read()).cloned().collect();
+        drop(topics);
+        let mut left: usize = read.iter().map(|topic| topic.maintain(now)).sum();
+        let most = self.settings.memory.all;
+        if left <= most {
+            return;
+        }
+        read.sort_by_cached_key(|topic| topic.maintain(now));
+        for topic in read.iter().rev() {
+            let before = topic.maintain(now);
+            topic.with_live(|live| live.shrink(before / 2));
+            left -= before - topic.maintain(now).min(before);
+            if left <= most / 8 * 7 {
+                return;
+            }
+        }
+    }
+
+    /// Pushes out idempotency keys, the oldest of the topics that have most, down to the bound. For the writer.
+    pub(crate) fn bound_keys(&self) {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let topics: Vec<_> = topics.values().cloned().collect();
+        let bytes_of = |topic: &Arc<Topic>| {
+            let head = topic.head();
+            let keys = head.as_ref().and_then(|head| head.keys.as_ref());
+            keys.map_or(0, |keys| keys.bytes())
+        };
+        let mut by_bytes: Vec<_> = topics.iter().map(|topic| (bytes_of(topic), topic)).collect();
+        let mut left: usize = by_bytes.iter().map(|(bytes, _)| bytes).sum();
+        by_bytes.sort_unstable_by_key(|(bytes, _)| *bytes);
+        while left > self.settings.memory.keys
+            && let Some((bytes, topic)) = by_bytes.pop()
+        {
+            let mut head = topic.head();
+            if let Some(keys) = head.as_mut().and_then(|head| head.keys.as_mut()) {
+                keys.push_out_half();
+                left -= bytes - keys.bytes().min(bytes);
+                tracing::warn!(
+                    target: "sse_actix", topic = topic.name.as_str(),
+                    "idempotency keys are forgotten before their time: all together may take `max_key_bytes`"
+                );
+            }
+        }
+    }
+
+    pub(crate) fn health(&self) -> LogHealth {
+        let pending = self.queue.pending();
+        let is_reachable = self.state.fault().is_none() && !self.state.is_closed();
+        let interruptions = self.state.interruptions.load(Ordering::Relaxed);
+        let mut file = *self.state.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = &self.settings.path;
+        file.bytes = size(path);
+        file.wal_bytes = size(&with_suffix(path, "-wal"));
+        file.pending_bytes = pending.bytes;
+        file.reads = self.state.reads.load(Ordering::Relaxed);
+        LogHealth::new(is_reachable, interruptions, pending.events).in_file(file)
+    }
+}
+
+fn size(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |file| file.len())
+}
+
+impl LogState {
+    pub(crate) fn fault(&self) -> Option<Cause> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Nothing can be written, for this reason.
+    pub(crate) fn failed(&self, cause: &Cause) {
+        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = fault.replace(cause.clone());
+        drop(fault);
+        if before.is_none() {
+            self.interruptions.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(
+                target: "sse_actix", error = cause.with_source(), "the log cannot be written to"
+            );
+        }
+    }
+
+    /// It can be written again.
+    pub(crate) fn recovered(&self) {
+        let before = mem::take(&mut *self.fault.lock().unwrap_or_else(PoisonError::into_inner));
+        if before.is_some() {
+            tracing::info!(target: "sse_actix", "the log can be written to again");
+        }
+    }
+
+    /// A commit took so long.
+    pub(crate) fn committed(&self, took: Duration) {
+        let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        commits.commits += 1;
+        commits.longest_commit = commits.longest_commit.max(took);
+        commits.commit_time = match commits.commits {
+            1 => took,
+            _ => (commits.commit_time * 15 + took) / 16,
+        };
+    }
+
+    /// The file was read once.
+    pub(crate) fn has_read(&self) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.is_closed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file was given up.
+    pub(crate) fn close(&self) {
+        *self.is_closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.closed.notify_all();
+    }
+
+    /// Waits until the file was given up.
+    pub(crate) fn wait_until_closed(&self) {
+        let mut is_closed = self.is_closed.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*is_closed {
+            is_closed = self
+                .closed
+                .wait(is_closed)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl ToRead {
+    /// The file has to be read for this topic.
+    pub(crate) fn push(&self, topic: Arc<Topic>) {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_closing.load(Ordering::Relaxed) {
+            drop(topics);
+            return drop(topic.take_waiting());
+        }
+        topics.push_back(topic);
+        self.work.notify_one();
+    }
+
+    /// Waits for a topic; `None` once the log is closed.
+    pub(crate) fn take(&self) -> Option<Arc<Topic>> {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if self.is_closing.load(Ordering::Relaxed) {
+                return None;
+            }
+            if let Some(topic) = topics.pop_front() {
+                return Some(topic);
+            }
+            topics = self.work.wait(topics).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lets all threads end. Who waits for the file is told so.
+    pub(crate) fn close(&self) {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_closing.store(true, Ordering::Relaxed);
+        let unread = mem::take(&mut *topics);
+        drop(topics);
+        self.work.notify_all();
+        for topic in unread {
+            drop(topic.take_waiting());
+        }
+    }
+}

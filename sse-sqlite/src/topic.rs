@@ -1,0 +1,269 @@
+//! What this process has of one topic in memory: its watchers, and, while it is read, its newest entries.
+
+mod live;
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use sse_actix_core::{
+    Batch, Entry, Epoch, Limit, LogError, LogStats, Position, Retention, Start, TopicName, Watchers,
+};
+use tokio::sync::oneshot;
+
+pub(crate) use self::live::{Live, Loaded, Older};
+use crate::head::Head;
+
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: TopicName,
+    pub(crate) watchers: Watchers,
+    /// Held by the writer alone, and never while it waits for a reader.
+    head: Mutex<Option<Head>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// As the hub or a publisher has said; `None` until one has.
+    retention: Option<Retention>,
+    live: Option<Live>,
+    /// What was appended since the topic began to be loaded; `None` while it is not.
+    loading: Option<Tail>,
+    /// Reads that need the file.
+    waiting: Vec<WaitingRead>,
+    /// A thread reads the file for them.
+    is_busy: bool,
+    /// The figures, as the writer knows them.
+    stats: Option<LogStats>,
+    touched: Instant,
+}
+
+/// What is appended while a topic is loaded.
+#[derive(Debug, Default)]
+struct Tail {
+    epoch: Option<Epoch>,
+    entries: Vec<Arc<Entry>>,
+}
+
+/// A read that waits for the file.
+#[derive(Debug)]
+pub(crate) struct WaitingRead {
+    pub(crate) start: Start,
+    pub(crate) limit: Limit,
+    pub(crate) now: SystemTime,
+    pub(crate) reply: oneshot::Sender<Result<ReadAnswer, LogError>>,
+}
+
+/// What a read gets once the file was read.
+#[derive(Debug)]
+pub(crate) enum ReadAnswer {
+    /// What it wanted is in memory now.
+    InMemory,
+    /// What it wanted, from the file.
+    Batch(Batch),
+}
+
+/// Entries of one commit to one topic.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) entries: Vec<Arc<Entry>>,
+    /// As the file has the topic now.
+    pub(crate) head: LogStats,
+    /// The newest sequence that retention has deleted from the file.
+    pub(crate) deleted: u64,
+    pub(crate) now: SystemTime,
+}
+
+impl Topic {
+    pub(crate) fn new(name: &TopicName) -> Self {
+        Self {
+            name: name.clone(),
+            watchers: Watchers::default(),
+            head: Mutex::new(None),
+            state: Mutex::new(State {
+                retention: None,
+                live: None,
+                loading: None,
+                waiting: Vec::new(),
+                is_busy: false,
+                stats: None,
+                touched: Instant::now(),
+            }),
+        }
+    }
+
+    /// For the writer.
+    pub(crate) fn head(&self) -> MutexGuard<'_, Option<Head>> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code that could panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the topic so from now on.
+    pub(crate) fn keep(&self, retention: &Retention) {
+        let mut state = self.state();
+        state.touched = Instant::now();
+        if state.retention.as_ref() != Some(retention) {
+            // A part of a topic does not say which keys were replaced: it is loaded again.
+            state.live = mem::take(&mut state.live).and_then(|live| live.keep(retention));
+            state.retention = Some(retention.clone());
+        }
+    }
+
+    /// How it is kept, if somebody has said so.
+    pub(crate) fn retention(&self) -> Option<Retention> {
+        self.state().retention.clone()
+    }
+
+    /// Reads what is in memory; `None` if that is not enough.
+    pub(crate) fn read(&self, start: Start, limit: Limit, now: SystemTime) -> Option<Batch> {
+        let mut state = self.state();
+        state.touched = Instant::now();
+        state.live.as_mut()?.read(start, limit, now)
+    }
+
+    /// Lets a read wait for the file; `true` if the topic has to be given to a thread that reads it.
+    pub(crate) fn wait(&self, read: WaitingRead) -> bool {
+        let mut state = self.state();
+        state.waiting.push(read);
+        !mem::replace(&mut state.is_busy, true)
+    }
+
+    /// The reads that wait, for the thread that reads the file for them; it goes on until there are none.
+    pub(crate) fn take_waiting(&self) -> Vec<WaitingRead> {
+        let mut state = self.state();
+        state.is_busy = !state.waiting.is_empty();
+        mem::take(&mut state.waiting)
+    }
+
+    /// Puts back reads that cannot be served yet. The thread that gives them up leaves the topic to another.
+    pub(crate) fn put_back(&self, reads: Vec<WaitingRead>) {
+        let mut state = self.state();
+        state.is_busy = true;
+        state.waiting.extend(reads);
+    }
+
+    /// The file is about to be read from its newest entries on; what is appended from now on is kept until
+    /// [`install`](Self::install).
+    pub(crate) fn begin_loading(&self) {
+        self.state().loading = Some(Tail::default());
+    }
+
+    /// The file was read, or could not be.
+    pub(crate) fn install(&self, loaded: Option<Loaded>, now: SystemTime) {
+        let mut state = self.state();
+        let (Some(tail), Some(loaded)) = (state.loading.take(), loaded) else {
+            return;
+        };
+        if tail.epoch.is_some_and(|epoch| epoch != loaded.span.epoch) {
+            // It has begun anew since, so it is loaded once more.
+            return;
+        }
+        let retention = state.retention.get_or_insert_with(|| loaded.retention.clone());
+        let mut live = Live::new(loaded, retention);
+        for entry in tail.entries {
+            live.push(entry);
+        }
+        live.trim(now);
+        state.live = Some(live);
+    }
+
+    /// Calls `change` with what is in memory.
+    pub(crate) fn with_live<T>(&self, change: impl FnOnce(&mut Live) -> T) -> Option<T> {
+        self.state().live.as_mut().map(change)
+    }
+
+    /// The writer has committed entries, so readers see them from now on.
+    pub(crate) fn committed(&self, committed: Committed) {
+        let Committed {
+            entries,
+            head,
+            deleted,
+            now,
+        } = committed;
+        let mut state = self.state();
+        state.stats = Some(head);
+        if let Some(tail) = &mut state.loading {
+            tail.epoch = Some(head.epoch);
+            tail.entries.extend(entries.iter().map(Arc::clone));
+        }
+        if let Some(live) = &mut state.live {
+            live.follow(head.epoch);
+            for entry in entries {
+                live.push(entry);
+            }
+            live.deleted_in_file(deleted);
+            live.trim(now);
+        }
+    }
+
+    /// What is in memory may be wrong: readers read the file again.
+    pub(crate) fn forget(&self) {
+        let mut state = self.state();
+        state.live = None;
+        state.stats = None;
+        state.loading = None;
+    }
+
+    /// Installs a topic that is not in the file, and is to be read all the same.
+    pub(crate) fn install_empty(&self, memory: usize, now: SystemTime) {
+        self.begin_loading();
+        let loaded = Loaded::empty(&self.name, self.retention().unwrap_or_default(), memory);
+        self.install(Some(loaded), now);
+    }
+
+    /// The epoch that readers know.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        self.state().live.as_ref().map(Live::epoch)
+    }
+
+    pub(crate) fn stats(&self) -> Option<LogStats> {
+        let state = self.state();
+        match &state.live {
+            Some(live) => Some(live.stats(state.stats.as_ref())),
+            None => state.stats,
+        }
+    }
+
+    pub(crate) fn behind(&self, position: Position) -> u64 {
+        let state = self.state();
+        if let Some(live) = &state.live {
+            let is_known = live.epoch() == position.epoch;
+            return if is_known {
+                live.behind(position.sequence)
+            } else {
+                0
+            };
+        }
+        let known = state.stats.filter(|known| known.epoch == position.epoch);
+        known.map_or(0, |known| known.head.saturating_sub(position.sequence))
+    }
+
+    /// Lets go what is too old, and says how many bytes of entries there still are.
+    pub(crate) fn maintain(&self, now: SystemTime) -> usize {
+        let mut state = self.state();
+        let Some(live) = &mut state.live else { return 0 };
+        live.trim(now);
+        live.bytes()
+    }
+
+    /// Whether nobody uses it, and nobody has for so long. Who holds it is about to.
+    pub(crate) fn is_idle(self: &Arc<Self>, linger: Duration) -> bool {
+        let state = self.state();
+        Arc::strong_count(self) == 1
+            && self.watchers.is_empty()
+            && !state.is_busy
+            && state.touched.elapsed() >= linger
+    }
+
+    /// Whether readers have waited for it or watched it lately.
+    pub(crate) fn is_read(&self) -> bool {
+        !self.watchers.is_empty() || self.state().live.is_some()
+    }
+}

@@ -1,0 +1,244 @@
+//! A topic that is read: its newest entries, and what is known of those before them.
+
+use std::{sync::Arc, time::SystemTime};
+
+use sse_actix_core::{
+    Batch, Entry, Epoch, Keep, Limit, LogStats, Resume, Retention, Ring, Span, Start, TopicName,
+};
+
+/// What was read from the file, to begin with.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) number: i64,
+    pub(crate) span: Span,
+    /// As it was kept when it was last published to.
+    pub(crate) retention: Retention,
+    /// The newest entries, as many as memory holds; all, in a topic that keeps the latest of each key.
+    pub(crate) entries: Vec<Entry>,
+    /// The sequence after which they begin.
+    pub(crate) begin: u64,
+    /// The clock once showed this time when this sequence was there, although its entry has a later time.
+    pub(crate) set_back: (SystemTime, u64),
+    /// How many bytes of entries memory holds.
+    pub(crate) memory: usize,
+    /// Whether that many were read; if not, only where the topic is.
+    pub(crate) is_deep: bool,
+}
+
+impl Loaded {
+    /// A topic that is not in the file yet.
+    pub(super) fn empty(name: &TopicName, retention: Retention, memory: usize) -> Self {
+        let span = Span {
+            epoch: Epoch::new(name, fastrand::u64(..)),
+            last_deleted: 0,
+            head: 0,
+            dense: true,
+        };
+        Self {
+            number: 0,
+            span,
+            retention,
+            entries: Vec::new(),
+            begin: 0,
+            set_back: (SystemTime::UNIX_EPOCH, 0),
+            memory,
+            is_deep: true,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Live {
+    number: i64,
+    ring: Ring,
+    retention: Retention,
+    /// How many bytes of entries the ring may hold.
+    memory: usize,
+    /// The newest sequence that retention has taken from the file, where the ring does not reach back to it.
+    floor: Option<u64>,
+    is_dense: bool,
+    is_deep: bool,
+}
+
+/// Where to read what the ring does not hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Older {
+    pub(crate) number: i64,
+    /// Of the file.
+    pub(crate) span: Span,
+    /// Where the ring begins: everything after this is in memory.
+    pub(crate) begin: u64,
+    /// Events before this time are too old.
+    pub(crate) cutoff: SystemTime,
+}
+
+impl Live {
+    pub(super) fn new(loaded: Loaded, retention: &Retention) -> Self {
+        let Loaded { span, begin, .. } = loaded;
+        let mut ring = Ring::new(span.epoch, retention.keeps(), begin, span.dense);
+        let (set_back_to, set_back_head) = loaded.set_back;
+        let mut entries = loaded.entries.into_iter().peekable();
+        while let Some(entry) = entries.next_if(|entry| entry.sequence() <= set_back_head) {
+            ring.push(Arc::new(entry));
+        }
+        // Their age is counted from then.
+        if !ring.is_empty() {
+            ring.trim(retention, set_back_to);
+        }
+        for entry in entries {
+            ring.push(Arc::new(entry));
+        }
+        ring.advance(span.head);
+        Self {
+            number: loaded.number,
+            ring,
+            retention: retention.clone(),
+            memory: loaded.memory,
+            floor: (begin > span.last_deleted).then_some(span.last_deleted),
+            is_dense: span.dense,
+            is_deep: loaded.is_deep,
+        }
+    }
+
+    /// Keeps the topic so from now on; `None` if it has to be loaded again for that.
+    pub(super) fn keep(mut self, retention: &Retention) -> Option<Self> {
+        if self.floor.is_some() && self.retention.keeps() != retention.keeps() {
+            return None;
+        }
+        self.ring.keep(retention.keeps());
+        self.retention = retention.clone();
+        Some(self)
+    }
+
+    pub(super) fn push(&mut self, entry: Arc<Entry>) {
+        self.ring.push(entry);
+    }
+
+    /// The topic may have begun anew.
+    pub(super) fn follow(&mut self, epoch: Epoch) {
+        if self.epoch() != epoch {
+            self.ring = Ring::new(epoch, self.retention.keeps(), 0, true);
+            self.floor = None;
+            self.is_dense = true;
+        }
+    }
+
+    /// Retention has taken what is up to this sequence from the file.
+    pub(crate) fn deleted_in_file(&mut self, deleted: u64) {
+        if let Some(floor) = &mut self.floor {
+            *floor = deleted.max(*floor);
+            if *floor >= self.ring.span().last_deleted {
+                self.floor = None;
+            }
+        }
+    }
+
+    /// Lets go what is beyond the topic's bounds, and what memory does not hold.
+    pub(super) fn trim(&mut self, now: SystemTime) {
+        let before = self.ring.span().last_deleted;
+        self.ring.trim(&self.retention, now);
+        if self.ring.span().last_deleted > before {
+            // What is older than something too old is too old.
+            self.floor = None;
+        }
+        if self.retention.keeps() == Keep::Every {
+            self.shrink(self.memory);
+        }
+    }
+
+    /// Keeps no more than so many bytes in memory.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        while self.retention.keeps() == Keep::Every && self.ring.bytes() > bytes && self.ring.len() > 1 {
+            self.floor.get_or_insert(self.ring.span().last_deleted);
+            self.ring.delete_oldest();
+        }
+    }
+
+    /// Reads what is in memory; `None` if that is not enough.
+    pub(super) fn read(&mut self, start: Start, limit: Limit, now: SystemTime) -> Option<Batch> {
+        self.trim(now);
+        self.holds(start).then(|| self.ring.read(start, limit))
+    }
+
+    /// Whether what a read wants is in memory.
+    pub(crate) fn holds(&self, start: Start) -> bool {
+        let begin = self.ring.span().last_deleted;
+        match start {
+            _ if self.floor.is_none() => true,
+            Start::Head => true,
+            Start::Last(events) => events <= self.ring.len(),
+            Start::After(position) => self.span().resume(start) == Resume::From && position.sequence >= begin,
+            Start::Oldest | Start::Unknown => false,
+        }
+    }
+
+    /// Whether as much as memory holds was read from the file.
+    pub(crate) fn is_deep(&self) -> bool {
+        self.is_deep
+    }
+
+    /// Where to read what is older than the ring; `None` if it holds everything.
+    pub(crate) fn older(&self, now: SystemTime) -> Option<Older> {
+        let cutoff = now.checked_sub(self.retention.age());
+        self.floor.map(|_| Older {
+            number: self.number,
+            span: self.span(),
+            begin: self.ring.span().last_deleted,
+            cutoff: cutoff.unwrap_or(SystemTime::UNIX_EPOCH),
+        })
+    }
+
+    /// How many events before the ring a read of the last so many still needs.
+    pub(crate) fn missing(&self, start: Start) -> usize {
+        match start {
+            Start::Last(events) => events.saturating_sub(self.ring.len()),
+            _ => 0,
+        }
+    }
+
+    /// All that a resume decision needs.
+    fn span(&self) -> Span {
+        let span = self.ring.span();
+        Span {
+            last_deleted: self.floor.unwrap_or(span.last_deleted),
+            ..span
+        }
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        self.ring.span().epoch
+    }
+
+    pub(super) fn behind(&self, sequence: u64) -> u64 {
+        if self.is_dense && self.floor.is_some() {
+            self.ring.span().head.saturating_sub(sequence)
+        } else {
+            self.ring.behind(sequence)
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.ring.bytes()
+    }
+
+    /// The figures; of events that are in the file alone, as the writer knows them.
+    pub(super) fn stats(&self, in_file: Option<&LogStats>) -> LogStats {
+        let kept = self.ring.stats();
+        let deleted = match self.retention.keeps() {
+            Keep::Every => self.span().last_deleted,
+            Keep::LatestPerKey => kept.deleted,
+        };
+        let once = in_file.map_or(kept.once, |stats| stats.once);
+        match in_file {
+            Some(stats) if self.floor.is_some() && stats.epoch == kept.epoch => LogStats {
+                head: kept.head,
+                ..*stats
+            },
+            _ => LogStats {
+                deleted,
+                once,
+                ..kept
+            },
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The one thread that writes: group commit, and what has to be done when it fails.
+
+mod batch;
+mod maintain;
+mod retention;
+
+use std::{
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, ErrorCode};
+
+use self::{batch::Batch, maintain::Maintenance};
+use crate::{
+    cause::Cause, error::OpenError, file, file_lock::FileLock, queue::Command, reserve::Reserve,
+    shared::Shared, topic::Topic,
+};
+
+/// How many events one transaction takes. More of them do not make it faster.
+const BATCH: usize = 256;
+
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    /// `None` after a failure, until the file is open again.
+    connection: Option<Connection>,
+    /// Dropped last, when everything is closed.
+    _lock: FileLock,
+    reserve: Reserve,
+    maintenance: Maintenance,
+    /// No topic has a number below this that is free.
+    free_from: i64,
+    /// Topics of a commit whose outcome is unknown.
+    doubtful: Vec<Arc<Topic>>,
+    /// They end before the file is closed.
+    pub(crate) readers: Vec<JoinHandle<()>>,
+}
+
+/// How a transaction has failed.
+#[derive(Debug)]
+enum Failure {
+    /// Nothing of it was written.
+    Refused(Cause),
+    /// It may have been.
+    Unknown(Cause),
+}
+
+impl Writer {
+    /// Opens the file, which no other process has.
+    pub(crate) fn open(shared: Arc<Shared>, mut lock: FileLock) -> Result<Self, OpenError> {
+        let connection = file::open(&shared.settings, &mut lock)?;
+        let reserve = Reserve::new(&shared.settings.path, shared.settings.reserve_bytes);
+        if let Err(error) = reserve.take() {
+            tracing::warn!(target: "sse_actix", %error, "there is no room for the reserve of the log");
+        }
+        Ok(Self {
+            shared,
+            connection: Some(connection),
+            _lock: lock,
+            reserve,
+            maintenance: Maintenance::new(),
+            free_from: 0,
+            doubtful: Vec::new(),
+            readers: Vec::new(),
+        })
+    }
+
+    /// Writes until the log is closed.
+    pub(crate) fn run(mut self) {
+        let queue = Arc::clone(&self.shared.queue);
+        while let Some(commands) = queue.take(BATCH, self.maintenance.rest()) {
+            if !commands.is_empty() {
+                self.write(commands);
+            }
+            if self.maintenance.is_due() {
+                self.maintain();
+            }
+        }
+        if let Some(connection) = &self.connection
+            && let Err(error) = file::end_life(connection)
+        {
+            tracing::warn!(target: "sse_actix", %error, "the log was not closed in order");
+        }
+    }
+
+    /// Writes what was waiting in one transaction, shows it to the readers, and answers the publishers.
+    fn write(&mut self, commands: Vec<Command>) {
+        let mut batch = Batch::new(commands);
+        let refused = self.ready().err();
+        let written = match refused {
+            Some(cause) => Err(Failure::Refused(cause)),
+            None => self.transaction(&mut batch),
+        };
+        match written {
+            Ok(took) => {
+                self.shared.state.committed(took);
+                self.shared.state.recovered();
+                batch.succeeded(&self.shared);
+            }
+            Err(failure) => {
+                self.fail(&failure, &batch);
+                batch.failed(&self.shared, &failure);
+            }
+        }
+    }
+
+    /// Why nothing can be written just now.
+    fn ready(&mut self) -> Result<(), Cause> {
+        if let Some(cause) = self.shared.state.fault()
+            && (self.connection.is_none() || matches!(cause, Cause::DiskFull))
+        {
+            // It is tried again with the next maintenance.
+            return Err(cause);
+        }
+        let limit = self.shared.settings.max_file_bytes;
+        if limit < u64::MAX
+            && let Some(connection) = &self.connection
+        {
+            let used = maintain::used_bytes(connection)?;
+            if used >= limit {
+                return Err(Cause::FileFull { used, limit });
+            }
+        }
+        Ok(())
+    }
+
+    fn transaction(&mut self, batch: &mut Batch) -> Result<Duration, Failure> {
+        let Some(connection) = &self.connection else {
+            return Err(Failure::Refused(Cause::Closed));
+        };
+        let began = Instant::now();
+        let mut free_from = self.free_from;
+        transaction(connection, |connection| batch.write(connection, &mut free_from))?;
+        self.free_from = free_from;
+        Ok(began.elapsed())
+    }
+
+    /// After a failed transaction: what is known of the heads may be wrong.
+    fn fail(&mut self, failure: &Failure, batch: &Batch) {
+        batch.forget_heads();
+        let (Failure::Refused(cause) | Failure::Unknown(cause)) = failure;
+        if matches!(cause, Cause::FileFull { .. }) {
+            return;
+        }
+        let is_new = self.shared.state.fault().is_none();
+        self.shared.state.failed(cause);
+        if matches!(cause, Cause::DiskFull) {
+            if is_new {
+                self.maintenance.hurry();
+            }
+            return;
+        }
+        self.doubtful.extend(batch.topics());
+        if is_new || matches!(failure, Failure::Unknown(_)) {
+            self.connection = None;
+            self.reopen();
+        }
+    }
+
+    /// Opens the file anew. What was in doubt is decided then: readers read it again.
+    fn reopen(&mut self) {
+        match file::reopen(&self.shared.settings) {
+            Ok(connection) => {
+                self.connection = Some(connection);
+                self.free_from = 0;
+                for topic in self.doubtful.drain(..) {
+                    *topic.head() = None;
+                    topic.forget();
+                    topic.watchers.wake();
+                }
+            }
+            Err(error) => self.shared.state.failed(&error.into()),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        self.shared.to_read.close();
+        for reader in self.readers.drain(..) {
+            // It has logged its panic.
+            let _ = reader.join();
+        }
+        self.connection = None;
+        self.shared.state.close();
+    }
+}
+
+/// Runs `change` in a transaction.
+fn transaction(
+    connection: &Connection,
+    change: impl FnOnce(&Connection) -> Result<(), Cause>,
+) -> Result<(), Failure> {
+    let run = |sql| {
+        connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]))
+    };
+    let refused = |error: rusqlite::Error| Failure::Refused(error.into());
+    run("BEGIN IMMEDIATE").map_err(refused)?;
+    let undo = || {
+        // After some errors SQLite has done so by itself.
+        if !connection.is_autocommit()
+            && let Err(error) = run("ROLLBACK")
+        {
+            tracing::error!(target: "sse_actix", %error, "a transaction was not rolled back");
+        }
+    };
+    if let Err(cause) = change(connection) {
+        undo();
+        return Err(Failure::Refused(cause));
+    }
+    match run("COMMIT") {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            undo();
+            // Only of this one it is certain that nothing was written.
+            match error.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) => Err(Failure::Refused(Cause::DiskFull)),
+                _ => Err(Failure::Unknown(error.into())),
+            }
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! What one transaction writes.
+
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
+
+use rusqlite::Connection;
+use sse_actix_core::{
+    AppendError, Appended, Entry, Epoch, Keep, LogStats, OnceStats, Position, Retention, TopicName,
+};
+use tokio::sync::oneshot;
+
+use super::{Failure, retention};
+use crate::{
+    cause::Cause,
+    head::{self, Head},
+    queue::{Append, Command, Permit},
+    rows::{self, MAX_SEQUENCE},
+    shared::Shared,
+    topic::{Committed, Topic},
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    commands: Vec<Command>,
+    /// The topics that it has changed.
+    changed: Vec<Changed>,
+    by_topic: HashMap<*const Topic, usize>,
+    answers: Vec<Answer>,
+    created: Vec<Arc<Topic>>,
+}
+
+#[derive(Debug)]
+struct Changed {
+    topic: Arc<Topic>,
+    entries: Vec<Arc<Entry>>,
+    /// The figures, and the newest sequence that retention has deleted.
+    head: (LogStats, u64),
+    now: SystemTime,
+}
+
+/// What a publisher is told once the transaction has ended.
+#[derive(Debug)]
+struct Answer {
+    /// The position, or why the event was left out of the transaction.
+    outcome: Result<Appended, Cause>,
+    reply: oneshot::Sender<Result<Appended, AppendError>>,
+    permit: Permit,
+}
+
+impl Batch {
+    pub(super) fn new(commands: Vec<Command>) -> Self {
+        Self {
+            commands,
+            ..Self::default()
+        }
+    }
+
+    /// Writes everything. Fails where nothing more can be written; what is wrong with one event leaves out that one.
+    pub(super) fn write(&mut self, connection: &Connection, free_from: &mut i64) -> Result<(), Cause> {
+        let mut commands = std::mem::take(&mut self.commands).into_iter();
+        while let Some(command) = commands.next() {
+            let written = match command {
+                Command::Append(append) => self.append(connection, free_from, append),
+                Command::Create(topic) => self.create(connection, free_from, topic),
+                Command::Touch(topic) => touch(connection, &topic),
+            };
+            if let Err(cause) = written {
+                self.commands = commands.collect();
+                return Err(cause);
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, connection: &Connection, free_from: &mut i64, append: Append) -> Result<(), Cause> {
+        let Append {
+            topic,
+            record,
+            retention,
+            now,
+            reply,
+            permit,
+        } = append;
+        let mut guard = topic.head();
+        let outcome =
+            with_head(connection, free_from, &topic, &mut guard, &retention, now).and_then(|head| {
+                if head.last >= MAX_SEQUENCE {
+                    return Err(Cause::OutOfSequences);
+                }
+                if head.retention != retention {
+                    retention::change(connection, head, &retention)?;
+                }
+                let window = retention.once_window();
+                let key = record.idempotency_key().cloned();
+                if let Some(key) = &key
+                    && let Some(sequence) = head.keys(connection)?.find(key, window, now)
+                {
+                    let position = Position {
+                        epoch: head.epoch,
+                        sequence,
+                    };
+                    return Ok((repeated(position), None, head.state()));
+                }
+                head.clock_shows(now);
+                let position = Position {
+                    epoch: head.epoch,
+                    sequence: head.last + 1,
+                };
+                // The times of a topic never go back.
+                let at = rows::time(rows::millis(now).max(head.times.newest));
+                let entry = Arc::new(Entry::new(position, record, at));
+                if let Some(key) = entry.key()
+                    && retention.keeps() == Keep::LatestPerKey
+                {
+                    retention::replace(connection, head, key)?;
+                }
+                rows::insert(connection, head.number, &entry)?;
+                head.appended(connection, &entry, now)?;
+                if let Some(key) = key {
+                    let id = rows::id(head.number, entry.sequence());
+                    let keys = head.keys(connection)?;
+                    keys.insert(connection, id, key, window, now)?;
+                }
+                retention::trim(connection, head, now)?;
+                Ok((first(position), Some(entry), head.state()))
+            });
+        drop(guard);
+        let (outcome, cause) = match outcome {
+            Ok((appended, entry, head)) => {
+                self.note(&topic, entry, head, now);
+                (Ok(appended), None)
+            }
+            Err(cause) => {
+                let ends = matches!(cause, Cause::Sqlite(_) | Cause::DiskFull);
+                // So that it is forgotten what its head was.
+                self.touch(&topic, now);
+                (Err(cause.clone()), ends.then_some(cause))
+            }
+        };
+        self.answers.push(Answer {
+            outcome,
+            reply,
+            permit,
+        });
+        cause.map_or(Ok(()), Err)
+    }
+
+    fn create(
+        &mut self,
+        connection: &Connection,
+        free_from: &mut i64,
+        topic: Arc<Topic>,
+    ) -> Result<(), Cause> {
+        let retention = topic.retention().unwrap_or_default();
+        let mut guard = topic.head();
+        let created = with_head(
+            connection,
+            free_from,
+            &topic,
+            &mut guard,
+            &retention,
+            SystemTime::now(),
+        );
+        let failed = created.err();
+        drop(guard);
+        self.created.push(topic);
+        match failed {
+            Some(cause @ (Cause::Sqlite(_) | Cause::DiskFull)) => Err(cause),
+            _ => Ok(()),
+        }
+    }
+
+    fn touch(&mut self, topic: &Arc<Topic>, now: SystemTime) -> Option<&mut Changed> {
+        let slot = *self.by_topic.entry(Arc::as_ptr(topic)).or_insert_with(|| {
+            self.changed.push(Changed {
+                topic: Arc::clone(topic),
+                entries: Vec::new(),
+                head: (nothing(&topic.name), 0),
+                now,
+            });
+            self.changed.len() - 1
+        });
+        self.changed.get_mut(slot)
+    }
+
+    fn note(
+        &mut self,
+        topic: &Arc<Topic>,
+        entry: Option<Arc<Entry>>,
+        head: (LogStats, u64),
+        now: SystemTime,
+    ) {
+        if let Some(changed) = self.touch(topic, now) {
+            changed.entries.extend(entry);
+            changed.head = head;
+            changed.now = now;
+        }
+    }
+
+    /// The topics that it has changed.
+    pub(super) fn topics(&self) -> impl Iterator<Item = Arc<Topic>> {
+        let changed = self.changed.iter().map(|changed| &changed.topic);
+        changed.chain(&self.created).map(Arc::clone)
+    }
+
+    /// What was noted of the heads is not in the file.
+    pub(super) fn forget_heads(&self) {
+        for topic in self.topics() {
+            *topic.head() = None;
+        }
+    }
+
+    /// It is on disk: readers see it, and then publishers are answered.
+    pub(super) fn succeeded(self, shared: &Shared) {
+        for changed in self.changed {
+            if changed.entries.is_empty() {
+                continue;
+            }
+            changed.topic.committed(Committed {
+                entries: changed.entries,
+                head: changed.head.0,
+                deleted: changed.head.1,
+                now: changed.now,
+            });
+            changed.topic.watchers.wake();
+        }
+        for answer in self.answers {
+            let outcome = answer.outcome.map_err(|cause| AppendError::Refused(cause.into()));
+            drop(answer.permit);
+            // Who does not wait any more does not need it.
+            let _ = answer.reply.send(outcome);
+        }
+        for topic in self.created {
+            shared.to_read.push(topic);
+        }
+    }
+
+    /// It is not on disk, or may not be.
+    pub(super) fn failed(self, shared: &Shared, failure: &Failure) {
+        let error = || match failure {
+            Failure::Refused(cause) => AppendError::Refused(cause.clone().into()),
+            Failure::Unknown(cause) => AppendError::OutcomeUnknown(cause.clone().into()),
+        };
+        for answer in self.answers {
+            drop(answer.permit);
+            let _ = answer.reply.send(Err(match answer.outcome {
+                Ok(_) => error(),
+                Err(cause) => AppendError::Refused(cause.into()),
+            }));
+        }
+        let mut created = self.created;
+        for command in self.commands {
+            match command {
+                Command::Append(append) => _ = append.reply.send(Err(error())),
+                Command::Create(topic) => created.push(topic),
+                Command::Touch(_) => {}
+            }
+        }
+        // They are read from memory, and get their place in the file with their first event.
+        for topic in created {
+            if topic.epoch().is_none() {
+                topic.install_empty(shared.settings.memory.topic, shared.clock.now());
+            }
+            shared.to_read.push(topic);
+        }
+    }
+}
+
+fn first(position: Position) -> Appended {
+    Appended {
+        position,
+        repeated: false,
+    }
+}
+
+fn repeated(position: Position) -> Appended {
+    Appended {
+        position,
+        repeated: true,
+    }
+}
+
+/// The figures of a topic of which nothing is known.
+fn nothing(topic: &TopicName) -> LogStats {
+    LogStats {
+        epoch: Epoch::new(topic, 0),
+        head: 0,
+        oldest: None,
+        events: 0,
+        bytes: 0,
+        deleted: 0,
+        once: OnceStats::default(),
+    }
+}
+
+/// The head of a topic, which is created if it is new.
+fn with_head<'a>(
+    connection: &Connection,
+    free_from: &mut i64,
+    topic: &Topic,
+    guard: &'a mut Option<Head>,
+    retention: &Retention,
+    now: SystemTime,
+) -> Result<&'a mut Head, Cause> {
+    if guard.is_none() {
+        *guard = Head::load(connection, &topic.name)?;
+    }
+    if let Some(head) = guard {
+        return Ok(head);
+    }
+    let number = head::free_number(connection, *free_from)?;
+    // Readers may know one already.
+    let epoch = topic.epoch();
+    let epoch = epoch.unwrap_or_else(|| Epoch::new(&topic.name, fastrand::u64(..)));
+    let head = Head::create(connection, &topic.name, (number, epoch), retention, now)?;
+    *free_from = number + 1;
+    Ok(guard.insert(head))
+}
+
+/// Notes that a topic is read.
+fn touch(connection: &Connection, topic: &Topic) -> Result<(), Cause> {
+    let mut guard = topic.head();
+    if guard.is_none() {
+        *guard = Head::load(connection, &topic.name)?;
+    }
+    if let Some(head) = &mut *guard {
+        head.save(connection, SystemTime::now())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,291 @@
+//! What the writer does without being asked: retention of topics that nobody uses, giving space back, and recovery.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use rusqlite::{Connection, params};
+use sse_actix_core::TopicName;
+
+use super::{Failure, Writer, retention, transaction};
+use crate::{cause::Cause, head::Head, keys, readers::USED, rows, shared::Shared};
+
+/// How many topics are looked at together.
+const SLICE: usize = 128;
+
+/// How many chunks of events are deleted together: a commit then takes a few milliseconds.
+const CHUNKS: usize = 8;
+
+/// How long the writer rests between two slices, so that publishers wait for one at most.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long the writer rests once it has looked at all topics.
+const REST: Duration = Duration::from_secs(1);
+
+/// So many free pages, and a tenth of the file, are kept for what comes.
+const FREE_PAGES: u64 = 1_000;
+
+/// How many pages are given back together.
+const PAGES: u32 = 256;
+
+#[derive(Debug)]
+pub(super) struct Maintenance {
+    /// The number of the topic that was looked at last; `None` before the first.
+    looked_at: Option<i64>,
+    next: Instant,
+}
+
+/// A topic that has something to be done.
+#[derive(Debug)]
+struct Due {
+    number: i64,
+    name: TopicName,
+}
+
+impl Maintenance {
+    pub(super) fn new() -> Self {
+        Self {
+            looked_at: None,
+            next: Instant::now() + REST,
+        }
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        self.next <= Instant::now()
+    }
+
+    /// How long it rests.
+    pub(super) fn rest(&self) -> Duration {
+        self.next.saturating_duration_since(Instant::now())
+    }
+
+    /// Does not rest.
+    pub(super) fn hurry(&mut self) {
+        self.next = Instant::now();
+    }
+}
+
+impl Writer {
+    /// Does a slice of it.
+    pub(super) fn maintain(&mut self) {
+        self.maintenance.next = Instant::now() + PAUSE;
+        if self.maintenance.looked_at.is_none() {
+            self.shared.maintain_memory(self.shared.clock.now());
+            self.shared.bound_keys();
+        }
+        let is_full = matches!(self.shared.state.fault(), Some(Cause::DiskFull));
+        if is_full {
+            self.reserve.give_up();
+        }
+        if self.connection.is_none() {
+            self.reopen();
+        }
+        let done = self.slice().and_then(|()| self.give_space_back());
+        match done {
+            Err(Failure::Refused(cause) | Failure::Unknown(cause)) => {
+                self.shared.state.failed(&cause);
+                self.maintenance.looked_at = None;
+                self.maintenance.next = Instant::now() + REST;
+                if !matches!(cause, Cause::DiskFull) {
+                    self.connection = None;
+                }
+            }
+            // Only a whole round says that everything was deleted that can be.
+            Ok(()) if self.maintenance.looked_at.is_none() && self.shared.state.fault().is_some() => {
+                self.recover();
+            }
+            Ok(()) => {}
+        }
+    }
+
+    /// Deletes what is too old in some topics, and topics that are.
+    fn slice(&mut self) -> Result<(), Failure> {
+        let Some(connection) = &self.connection else {
+            return Ok(());
+        };
+        let now = self.shared.clock.now();
+        let ttl = self.shared.settings.topic_ttl;
+        let after = self.maintenance.looked_at.unwrap_or(-1);
+        let (due, mut looked_at) =
+            due(connection, &self.shared, after, now, ttl).map_err(|error| Failure::Refused(error.into()))?;
+        let mut chunks = CHUNKS;
+        let mut freed = Vec::new();
+        if !due.is_empty() {
+            let (shared, looked_at) = (&self.shared, &mut looked_at);
+            let done = transaction(connection, |connection| {
+                for topic in &due {
+                    if work(connection, shared, topic, (now, ttl), &mut chunks)? {
+                        freed.push(topic.number);
+                    }
+                    if chunks == 0 {
+                        // Goes on with this one.
+                        *looked_at = Some(topic.number - 1);
+                        break;
+                    }
+                }
+                Ok(())
+            });
+            if done.is_err() {
+                // What was noted of the heads is not in the file.
+                for topic in due.iter().filter_map(|due| shared.known(&due.name)) {
+                    *topic.head() = None;
+                }
+            }
+            done?;
+        }
+        self.free_from = freed.into_iter().fold(self.free_from, i64::min);
+        self.maintenance.looked_at = looked_at;
+        if looked_at.is_none() {
+            self.maintenance.next = Instant::now() + REST;
+        }
+        Ok(())
+    }
+
+    /// Gives free pages back to the file system.
+    fn give_space_back(&self) -> Result<(), Failure> {
+        let Some(connection) = &self.connection else {
+            return Ok(());
+        };
+        let free = || -> rusqlite::Result<()> {
+            let (pages, free) = (
+                pragma(connection, "page_count")?,
+                pragma(connection, "freelist_count")?,
+            );
+            if free > FREE_PAGES + pages / 10 {
+                let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+                let mut rows = vacuum.query([])?;
+                // Each step frees one page.
+                while rows.next()?.is_some() {}
+            }
+            Ok(())
+        };
+        free().map_err(|error| Failure::Refused(error.into()))
+    }
+
+    /// Tries whether the file can be written to again.
+    fn recover(&mut self) {
+        let Some(connection) = &self.connection else {
+            return;
+        };
+        if matches!(self.shared.state.fault(), Some(Cause::DiskFull)) {
+            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+            let emptied = connection.query_row(sql, [], |_| Ok(()));
+            let has_room = emptied.is_ok() && self.reserve.take().is_ok();
+            if !has_room {
+                return;
+            }
+        }
+        let written = transaction(connection, |connection| {
+            let sql = "INSERT OR REPLACE INTO meta VALUES ('recovered', datetime('now'))";
+            connection.execute(sql, [])?;
+            Ok(())
+        });
+        match written {
+            Ok(()) => self.shared.state.recovered(),
+            Err(Failure::Refused(cause) | Failure::Unknown(cause)) => self.shared.state.failed(&cause),
+        }
+    }
+}
+
+/// The topics after a number that have something to be done, and the number of the last that was looked at; `None`
+/// after the last of all.
+fn due(
+    connection: &Connection,
+    shared: &Shared,
+    after: i64,
+    now: SystemTime,
+    ttl: Duration,
+) -> rusqlite::Result<(Vec<Due>, Option<i64>)> {
+    let sql = "SELECT id, name, max_age, max(used_at, newest_at), set_back_to,
+        (SELECT at FROM events WHERE events.id > topics.id << 40 AND events.id < (topics.id + 1) << 40
+            ORDER BY events.id LIMIT 1),
+        once_age,
+        (SELECT at FROM once WHERE once.id > topics.id << 40 AND once.id < (topics.id + 1) << 40
+            ORDER BY once.id LIMIT 1)
+        FROM topics WHERE id > ?1 ORDER BY id LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![after, rows::signed(SLICE as u64)])?;
+    let now = rows::millis(now);
+    let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+    let used = u64::try_from(USED.as_millis()).unwrap_or(u64::MAX);
+    let (mut due, mut looked_at, mut last) = (Vec::new(), 0, None);
+    while let Some(row) = rows.next()? {
+        let number = row.get(0)?;
+        looked_at += 1;
+        last = Some(number);
+        let name: String = row.get(1)?;
+        let (max_age, used_at) = (rows::unsigned(row.get(2)?), rows::unsigned(row.get(3)?));
+        let set_back_to = Some(rows::unsigned(row.get(4)?)).filter(|to| *to > 0);
+        let oldest = row.get::<_, Option<i64>>(5)?.map(rows::unsigned);
+        let Ok(name) = TopicName::try_from(name) else {
+            continue;
+        };
+        let once_age = rows::unsigned(row.get(6)?);
+        let oldest_key = row.get::<_, Option<i64>>(7)?.map(rows::unsigned);
+        let is_forgotten = oldest_key.is_some_and(|at| at < now.saturating_sub(once_age));
+        let is_old = |at: u64| at.min(set_back_to.unwrap_or(at)) < now.saturating_sub(max_age);
+        let is_unused = used_at < now.saturating_sub(ttl.max(max_age)) && oldest_key.is_none();
+        let is_noted = used_at >= now.saturating_sub(used);
+        let has_work = oldest.is_some_and(is_old) || is_forgotten || oldest.is_none() && is_unused;
+        if has_work || !is_noted && shared.known(&name).is_some() {
+            due.push(Due { number, name });
+        }
+    }
+    Ok((due, last.filter(|_| looked_at == SLICE)))
+}
+
+/// Does what is to be done for a topic; `true` if it was deleted.
+fn work(
+    connection: &Connection,
+    shared: &Shared,
+    due: &Due,
+    (now, ttl): (SystemTime, Duration),
+    chunks: &mut usize,
+) -> Result<bool, Cause> {
+    let topic = shared.known(&due.name);
+    let mut guard = topic.as_ref().map(|topic| topic.head());
+    let mut loaded = None;
+    let slot = guard.as_deref_mut().unwrap_or(&mut loaded);
+    if slot.is_none() {
+        *slot = Head::load(connection, &due.name)?;
+    }
+    let Some(head) = slot else { return Ok(false) };
+    while *chunks > 0 && retention::trim(connection, head, now)? {
+        *chunks -= 1;
+    }
+    let window = head.retention.once_window();
+    let number = head.number;
+    if let Some(keys) = &mut head.keys {
+        keys.forget_old(window, now);
+        keys.delete_forgotten(connection, rows::id(number, 0))?;
+    } else {
+        while *chunks > 0 && keys::delete_old(connection, number, window.age(), now)? {
+            *chunks -= 1;
+        }
+    }
+    if let Some(topic) = &topic {
+        if topic.is_read() {
+            head.save(connection, now)?;
+        }
+        return Ok(false);
+    }
+    let unused = rows::millis(now).saturating_sub(head.times.used.max(head.times.newest));
+    let is_unused = u128::from(unused) > ttl.max(head.retention.age()).as_millis();
+    if head.kept.events > 0 || !is_unused {
+        return Ok(false);
+    }
+    let sql = "DELETE FROM topics WHERE id = ?1";
+    Ok(connection.prepare_cached(sql)?.execute([head.number])? > 0)
+}
+
+/// Bytes of the file that hold something.
+pub(super) fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let (pages, free) = (
+        pragma(connection, "page_count")?,
+        pragma(connection, "freelist_count")?,
+    );
+    Ok(pages.saturating_sub(free) * pragma(connection, "page_size")?)
+}
+
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached(&format!("PRAGMA {name}"))?;
+    statement.query_row([], |row| row.get(0)).map(rows::unsigned)
+}

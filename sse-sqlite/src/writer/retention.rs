@@ -1,0 +1,134 @@
+//! Retention in the file. Readers' rings are trimmed to the event; here a little more is kept, so that what goes is
+//! deleted many at a time.
+
+use std::time::SystemTime;
+
+use rusqlite::{Connection, params};
+use sse_actix_core::{Keep, Retention};
+
+use crate::{head::Head, rows};
+
+/// How many events are deleted at a time: also the most that are kept beyond the bound.
+pub(super) const CHUNK: u64 = 64;
+
+/// Deletes events beyond the topic's bounds, a chunk at a time, and says whether there may be more.
+pub(super) fn trim(connection: &Connection, head: &mut Head, now: SystemTime) -> rusqlite::Result<bool> {
+    let bounds = Bounds::of(head, now);
+    if !bounds.are_exceeded(head) {
+        return Ok(false);
+    }
+    let sql = "SELECT id, at, octet_length(frame) + coalesce(octet_length(key), 0) FROM events
+        WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
+    let begin = rows::id(head.number, head.floor);
+    let end = rows::id(head.number, rows::MAX_SEQUENCE);
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![begin, end, rows::signed(CHUNK)])?;
+    let mut last = None;
+    let mut deleted = 0;
+    while let Some(row) = rows.next()? {
+        let (id, at) = (row.get(0)?, rows::unsigned(row.get(1)?));
+        if !bounds.take(head, rows::sequence(id), at) {
+            break;
+        }
+        head.kept.events = head.kept.events.saturating_sub(1);
+        head.kept.bytes = head.kept.bytes.saturating_sub(rows::unsigned(row.get(2)?));
+        last = Some(id);
+        deleted += 1;
+    }
+    drop(rows);
+    let Some(last) = last else { return Ok(false) };
+    let sql = "DELETE FROM events WHERE id > ?1 AND id <= ?2";
+    connection.prepare_cached(sql)?.execute([begin, last])?;
+    head.floor = rows::sequence(last);
+    head.find_oldest(connection)?;
+    head.save_row(connection)?;
+    Ok(deleted == CHUNK)
+}
+
+/// Deletes what another event with this key has replaced.
+pub(super) fn replace(connection: &Connection, head: &mut Head, key: &str) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM events WHERE key = ?1 AND id > ?2 AND id <= ?3
+        RETURNING id, octet_length(frame) + octet_length(key)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![
+        key,
+        rows::id(head.number, head.floor),
+        rows::id(head.number, rows::MAX_SEQUENCE)
+    ])?;
+    let mut is_replaced = false;
+    while let Some(row) = rows.next()? {
+        is_replaced = true;
+        head.kept.events = head.kept.events.saturating_sub(1);
+        head.kept.bytes = head.kept.bytes.saturating_sub(rows::unsigned(row.get(1)?));
+    }
+    drop(rows);
+    if is_replaced {
+        head.find_oldest(connection)?;
+        if head.is_dense {
+            head.is_dense = false;
+            head.save_row(connection)?;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the topic's events in another way from now on.
+pub(super) fn change(
+    connection: &Connection,
+    head: &mut Head,
+    retention: &Retention,
+) -> rusqlite::Result<()> {
+    let keep = head.retention.keeps();
+    head.retention = retention.clone();
+    if keep != Keep::LatestPerKey && retention.keeps() == Keep::LatestPerKey {
+        let sql = "DELETE FROM events WHERE id > ?1 AND id <= ?2 AND key IS NOT NULL AND id NOT IN
+            (SELECT max(id) FROM events WHERE id > ?1 AND id <= ?2 AND key IS NOT NULL GROUP BY key)";
+        let ids = [
+            rows::id(head.number, head.floor),
+            rows::id(head.number, rows::MAX_SEQUENCE),
+        ];
+        if connection.execute(sql, ids)? > 0 {
+            head.is_dense = false;
+        }
+    }
+    head.save_row(connection)?;
+    head.count(connection)
+}
+
+/// What a topic may keep.
+#[derive(Debug)]
+struct Bounds {
+    events: u64,
+    bytes: u64,
+    /// The time before which an event is too old, in milliseconds.
+    cutoff: u64,
+}
+
+impl Bounds {
+    fn of(head: &Head, now: SystemTime) -> Self {
+        let cutoff = now.checked_sub(head.retention.age());
+        Self {
+            events: head.retention.events() as u64,
+            bytes: head.retention.bytes() as u64,
+            cutoff: cutoff.map_or(0, rows::millis),
+        }
+    }
+
+    /// Whether it is time to delete.
+    fn are_exceeded(&self, head: &Head) -> bool {
+        let is_old = |at| self.is_old(head, head.floor + 1, at);
+        head.kept.events >= self.events.saturating_add((self.events / 16).clamp(1, CHUNK))
+            || head.weight() > self.bytes.saturating_add(self.bytes / 16)
+            || head.kept.oldest_at.is_some_and(is_old)
+    }
+
+    /// Whether the oldest event, which is this, goes.
+    fn take(&self, head: &Head, sequence: u64, at: u64) -> bool {
+        head.kept.events > self.events || head.weight() > self.bytes || self.is_old(head, sequence, at)
+    }
+
+    fn is_old(&self, head: &Head, sequence: u64, at: u64) -> bool {
+        let (set_back_to, set_back_head) = head.times.set_back;
+        at < self.cutoff || sequence <= set_back_head && set_back_to < self.cutoff
+    }
+}

@@ -1,0 +1,126 @@
+//! A disk that is full or fails: publishing says so, streams stay open, and it recovers by itself.
+
+use std::path::{Path, PathBuf};
+
+use sse_tests::patience::until;
+use tempfile::TempDir;
+
+use super::{
+    server::{Server, until_received},
+    shim::Shim,
+};
+
+fn disk() -> (TempDir, PathBuf, Shim) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let shim = Shim::new(folder.path(), &path);
+    (folder, path, shim)
+}
+
+fn size(path: &Path) -> u64 {
+    ["", "-wal", "-reserve"]
+        .map(|suffix| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            std::fs::metadata(name).map_or(0, |file| file.len())
+        })
+        .iter()
+        .sum()
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_events_until_there_is_room() {
+    let (_folder, path, shim) = disk();
+    let server = Server::start(&path, &shim);
+    let mut reader = server.reader().await;
+    assert_eq!(server.publish("before").await.0, 200);
+    until_received(&mut reader, "data: before\n").await;
+
+    shim.limit(size(&path) + 200_000);
+    let event = "x".repeat(20_000);
+    let mut taken = 0;
+    let refused = loop {
+        let (status, answer) = server.publish(&event).await;
+        if status != 200 {
+            break (status, answer);
+        }
+        taken += 1;
+    };
+    assert!(taken > 0);
+    assert_eq!(refused, (503, "the disk is full; make room".to_owned()));
+    assert!(!server.is_ready().await);
+    // Reading goes on, also for those who come now.
+    let mut late = server.reader().await;
+    until_received(&mut late, "data: before\n").await;
+
+    shim.limit(1 << 40);
+    until("readiness", async || server.is_ready().await).await;
+    assert_eq!(server.publish("after").await.0, 200);
+    let rest = until_received(&mut reader, "data: after\n").await;
+    assert_eq!(
+        rest.matches(&event).count(),
+        taken,
+        "what was refused is not there"
+    );
+}
+
+#[tokio::test]
+async fn a_failed_sync_leaves_the_outcome_unknown_and_nothing_in_doubt_is_acknowledged() {
+    let (_folder, path, shim) = disk();
+    let server = Server::start(&path, &shim);
+    let mut reader = server.reader().await;
+    let (status, first) = server.publish("one").await;
+    assert_eq!(status, 200);
+    until_received(&mut reader, "data: one\n").await;
+
+    shim.set("sync-fails", true);
+    let (status, answer) = server.publish("doubtful").await;
+    assert_eq!(
+        (
+            status,
+            answer.starts_with("the log may or may not have taken the event")
+        ),
+        (504, true),
+        "{answer}"
+    );
+    assert!(!server.is_ready().await);
+    // While syncing fails, nothing is acknowledged.
+    assert_ne!(server.publish("refused").await.0, 200);
+
+    shim.set("sync-fails", false);
+    until("readiness", async || server.is_ready().await).await;
+    let (status, second) = server.publish("two").await;
+    assert_eq!(status, 200);
+    let received = until_received(&mut reader, "data: two\n").await;
+    assert!(
+        !received.contains("sse-gap") && !received.contains("refused"),
+        "{received}"
+    );
+    // The ids are as the file has them, with the doubtful event or without it.
+    let sequence = |id: &str| id.split('-').nth(1).unwrap().parse::<u64>().unwrap();
+    let between = received.matches("data: doubtful").count() as u64;
+    assert_eq!(sequence(&second), sequence(&first) + between + 1, "{received}");
+
+    // A restart shows the same.
+    drop(server);
+    let server = Server::start(&path, &shim);
+    let again = until_received(&mut server.reader().await, "data: two\n").await;
+    assert_eq!(again.matches("data: doubtful").count() as u64, between, "{again}");
+}
+
+#[tokio::test]
+async fn an_error_of_the_disk_refuses_events_until_it_is_over() {
+    let (_folder, path, shim) = disk();
+    let server = Server::start(&path, &shim);
+    assert_eq!(server.publish("one").await.0, 200);
+    shim.set("writes-fail", true);
+    let (status, _) = server.publish("refused").await;
+    assert!(status == 503 || status == 504, "{status}");
+    assert!(!server.is_ready().await);
+    let mut reader = server.reader().await;
+    until_received(&mut reader, "data: one\n").await;
+    shim.set("writes-fail", false);
+    until("readiness", async || server.is_ready().await).await;
+    assert_eq!(server.publish("two").await.0, 200);
+    until_received(&mut reader, "data: two\n").await;
+}

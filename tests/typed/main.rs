@@ -1,0 +1,13 @@
+//! Streams and topics whose events are those of one enum.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![allow(clippy::panic, reason = "what fails here fails the test")]
+
+mod decoding;
+mod market;
+mod mistakes;
+mod openapi;
+mod streams;
+mod topics;
+mod typescript;
+mod undecodable;
+mod wire;

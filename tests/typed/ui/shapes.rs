@@ -1,0 +1,40 @@
+use serde::{Deserialize, Serialize};
+use sse_actix::{SseEvents, UnknownEvent};
+
+#[derive(Serialize, Deserialize, SseEvents)]
+struct NoEnum {
+    price: f64,
+}
+
+#[derive(Serialize, Deserialize, SseEvents)]
+enum Shapes {
+    Pair(u8, u8),
+    Nothing(),
+    Ids {
+        #[sse(id)]
+        a: u8,
+        #[sse(id)]
+        b: u8,
+    },
+    NoId {
+        #[sse(key)]
+        a: u8,
+    },
+}
+
+#[derive(Serialize, Deserialize, SseEvents)]
+enum CatchAll {
+    #[sse(other)]
+    #[serde(skip)]
+    Other(UnknownEvent),
+    Price(u8),
+}
+
+#[derive(Serialize, Deserialize, SseEvents)]
+enum Half {
+    Price(u8),
+    #[sse(other)]
+    Other,
+}
+
+fn main() {}
