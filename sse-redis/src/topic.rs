@@ -4,6 +4,8 @@ mod chain;
 mod live;
 mod read;
 mod table;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::{

@@ -9,7 +9,6 @@
 
 mod backlog;
 mod chaos;
-
 mod expiry;
 mod failover;
 mod foreign;

@@ -203,7 +203,6 @@ impl Ring {
     /// let entry = ring.append(Record::event(&Event::data("1"), None)?, SystemTime::UNIX_EPOCH);
     /// ring.continue_as(two);
     /// assert_eq!((ring.span().epoch, entry.epoch()), (two, Some(one)));
-    /// assert_eq!(ring.first_sequence(), Some(1));
     /// # Ok::<(), sse_actix_core::RecordError>(())
     /// ```
     pub fn continue_as(&mut self, epoch: Epoch) {
@@ -213,11 +212,6 @@ impl Ring {
     /// The head has moved on without an entry.
     pub fn advance(&mut self, head: u64) {
         self.head = self.head.max(head);
-    }
-
-    /// The sequence of the oldest entry kept; `None` if none is. See [`continue_as`](Self::continue_as)'s example.
-    pub fn first_sequence(&self) -> Option<u64> {
-        self.oldest().map(|oldest| oldest.sequence())
     }
 
     /// Whether the entry with this sequence is kept.

@@ -25,7 +25,7 @@ pub(super) async fn run(this: Rc<CatchUp>) {
         let began = Instant::now();
         let topics: Vec<_> = {
             let all = this.shared.topics.all().into_iter();
-            all.filter(|topic| topic.passed().is_some()).collect()
+            all.filter(|topic| topic.is_up_to_date()).collect()
         };
         let groups = topics.len().div_ceil(TOPICS).max(1);
         let pause = round / u32::try_from(groups).unwrap_or(u32::MAX);

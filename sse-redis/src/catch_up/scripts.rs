@@ -20,13 +20,14 @@ local function newest(stream)
 end
 ";
 
-/// The newest entry of ours, and the newest event of each key, if asked for.
+/// The newest entry of ours, without its events, and the newest event of each key, if asked for.
 ///
 /// KEYS: the stream; the hash of the newest of each key, if that is asked for.
 const LOOK: &str = r"
 local latest = {}
 if KEYS[2] then latest = redis.call('HGETALL', KEYS[2]) end
-return {newest(KEYS[1]), latest}
+local head = newest(KEYS[1])
+return {head and {head[1], {'h', head[2][2]}}, latest}
 ";
 
 /// Begins another life after the newest entry, if its life is that of ARGV 1.

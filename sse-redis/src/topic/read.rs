@@ -83,7 +83,7 @@ impl Live {
             return Place::Unknown;
         }
         // In so long a time, there may have been another life that has ended.
-        let is_old = self.ring.first_sequence().is_some_and(|first| {
+        let is_old = self.ring.stats().oldest.is_some_and(|first| {
             let position = EntryId::of(position.sequence).millis();
             position.saturating_add(EARLY).saturating_add(ttl_millis) < EntryId::of(first).millis()
         });

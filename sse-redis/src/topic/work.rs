@@ -88,6 +88,12 @@ impl Topic {
         self.state().live.as_ref().map(|live| live.passed)
     }
 
+    /// Whether it is followed, and is not known to have more in Redis.
+    pub(crate) fn is_up_to_date(&self) -> bool {
+        let state = self.state();
+        state.live.as_ref().is_some_and(|live| live.target <= live.head)
+    }
+
     /// Whether it is followed and has entries in Redis.
     pub(crate) fn is_born(&self) -> bool {
         self.state().live.as_ref().is_some_and(|live| live.life != UNBORN)

@@ -1,0 +1,222 @@
+use bytes::Bytes;
+use sse_actix_core::{Event, Limit, Resume, Start};
+
+use super::*;
+use crate::{entry::Latest, keys::Keys};
+
+const TTL: u64 = 604_800_000;
+
+fn topic() -> Topic {
+    let name = TopicName::from_static("n");
+    Topic::new(&name, Keys::new("sse").stream(&name))
+}
+
+fn id(text: &str) -> EntryId {
+    EntryId::parse(text.as_bytes()).unwrap()
+}
+
+/// An entry with one event.
+fn entry(at: &str, previous: &str, life: u64) -> Stored {
+    let events = u8::from(previous != "0-0");
+    let notice = format!("{at} 2 {life} abc {previous} {events} 1 1 13\n9 -\ndata: x\n\n");
+    Stored::parse_notice(Bytes::from(notice)).unwrap()
+}
+
+/// A topic that has looked, and whose newest entry is this.
+fn followed(newest: Option<&Stored>) -> Topic {
+    let topic = topic();
+    topic.begins_following(1);
+    topic.is_followed(1);
+    looks(&topic, newest);
+    topic
+}
+
+fn looks(topic: &Topic, newest: Option<&Stored>) {
+    topic.ask();
+    assert_eq!(topic.take_head_job(), Some(HeadJob::Look { latest: false }));
+    topic.looked(newest, None);
+}
+
+fn read(topic: &Topic, start: Start) -> Option<(Resume, usize, u64)> {
+    let batch = topic.read(start, Limit::DEFAULT, SystemTime::now(), TTL, &mut None)?;
+    Some((batch.resume, batch.entries.len(), batch.end.sequence))
+}
+
+fn after(life: u64, id: EntryId) -> Start {
+    Start::After(Position {
+        epoch: Epoch::new(&TopicName::from_static("n"), life),
+        sequence: id.last(1),
+    })
+}
+
+/// A time at which events of these tests are not too old.
+fn now() -> String {
+    now_millis().to_string()
+}
+
+#[test]
+fn a_notice_that_follows_is_taken_and_one_that_does_not_waits_for_what_is_between() {
+    let now = now();
+    let [one, two, three] = [0, 1, 2].map(|count| format!("{now}-{count}"));
+    let topic = followed(Some(&entry(&one, "0-0", 7)));
+    assert_eq!(
+        topic.receive(entry(&three, &two, 7)),
+        Needs {
+            head: false,
+            page: true
+        }
+    );
+    assert_eq!(
+        read(&topic, Start::Head),
+        None,
+        "it was acknowledged, so it is waited for"
+    );
+    let (job, _) = topic.take_page_job(1_000).unwrap();
+    assert_eq!(job, PageJob::Forward { after: id(&one) });
+    topic.paged(job, vec![entry(&two, &one, 7)], true);
+    assert_eq!(
+        read(&topic, after(7, id(&one))),
+        Some((Resume::From, 2, id(&three).last(1)))
+    );
+}
+
+#[test]
+fn what_was_acknowledged_and_is_gone_is_not_waited_for() {
+    let one = format!("{}-0", now());
+    let topic = followed(Some(&entry(&one, "0-0", 7)));
+    topic.exists(EntryId::at(now_millis() + 5));
+    let (job, _) = topic.take_page_job(1_000).unwrap();
+    assert_eq!(
+        topic.paged(job, Vec::new(), true),
+        Needs {
+            head: true,
+            page: false
+        }
+    );
+    assert_eq!(
+        read(&topic, Start::Head),
+        Some((Resume::Live, 0, id(&one).last(1)))
+    );
+}
+
+#[test]
+fn a_look_that_notices_have_overtaken_changes_nothing() {
+    let now = now();
+    let [one, two] = [0, 1].map(|count| format!("{now}-{count}"));
+    let topic = followed(None);
+    topic.ask();
+    topic.take_head_job().unwrap();
+    topic.receive(entry(&one, "0-0", 7));
+    topic.receive(entry(&two, &one, 7));
+    topic.looked(None, None);
+    assert_eq!(
+        read(&topic, Start::Oldest),
+        Some((Resume::Live, 2, id(&two).last(1)))
+    );
+    assert_eq!(topic.needs(), Needs::default());
+}
+
+#[test]
+fn another_life_that_continues_this_one_is_no_gap() {
+    let now = now();
+    let [one, two, three] = [0, 1, 2].map(|count| format!("{now}-{count}"));
+    let topic = followed(None);
+    topic.receive(entry(&one, "0-0", 7));
+    topic.receive(entry(&two, &one, 8));
+    topic.receive(entry(&three, &two, 8));
+    assert_eq!(
+        read(&topic, after(7, id(&one))),
+        Some((Resume::From, 2, id(&three).last(1)))
+    );
+    // Whoever has more of the earlier life has something that was lost.
+    let lost = read(&topic, after(7, id(&two)));
+    assert_eq!(lost, Some((Resume::Unknown, 2, id(&three).last(1))));
+    // Before the first event.
+    let unborn = Start::After(Position {
+        epoch: Epoch::new(&topic.name, 0),
+        sequence: live::time_of_unborn(now_millis()),
+    });
+    assert_eq!(read(&topic, unborn), Some((Resume::From, 3, id(&three).last(1))));
+}
+
+#[test]
+fn a_primary_that_lagged_has_lost_what_came_after() {
+    let now = now();
+    let [one, two, three] = [0, 1, 2].map(|count| format!("{now}-{count}"));
+    let topic = followed(None);
+    topic.receive(entry(&one, "0-0", 7));
+    topic.receive(entry(&two, &one, 7));
+    topic.receive(entry(&three, &one, 8));
+    // What is kept is read again, but not by whoever had it.
+    let told = read(&topic, after(7, id(&two)));
+    assert_eq!(told, Some((Resume::Unknown, 1, id(&three).last(1))));
+    assert_eq!(
+        read(&topic, after(7, id(&one))),
+        Some((Resume::From, 1, id(&three).last(1)))
+    );
+}
+
+#[test]
+fn a_stream_that_went_back_begins_another_life() {
+    let now = now();
+    let [one, two] = [0, 1].map(|count| format!("{now}-{count}"));
+    let topic = followed(None);
+    topic.receive(entry(&one, "0-0", 7));
+    topic.receive(entry(&two, &one, 7));
+    looks(&topic, Some(&entry(&one, "0-0", 7)));
+    assert_eq!(topic.take_head_job(), Some(HeadJob::Renew { life: 7 }));
+}
+
+#[test]
+fn history_is_read_backwards_in_pages() {
+    let now = now();
+    let ids: Vec<_> = (0..5).map(|count| format!("{now}-{count}")).collect();
+    let entry_at = |at: usize| {
+        let previous = if at == 0 { "0-0" } else { &ids[at - 1] };
+        entry(&ids[at], previous, 7)
+    };
+    let topic = followed(Some(&entry_at(4)));
+    assert_eq!(read(&topic, Start::Oldest), None);
+    for page in [vec![4, 3], vec![2, 1], vec![0]] {
+        let (job, _) = topic.take_page_job(1_000).unwrap();
+        assert_eq!(
+            job,
+            PageJob::Back {
+                from: id(&ids[page[0]])
+            }
+        );
+        topic.paged(job, page.into_iter().map(entry_at).collect(), false);
+    }
+    assert_eq!(
+        read(&topic, Start::Oldest),
+        Some((Resume::Live, 5, id(&ids[4]).last(1)))
+    );
+}
+
+#[test]
+fn an_id_of_a_keyed_topic_is_proven() {
+    let now = now();
+    let [one, two] = [0, 1].map(|count| format!("{now}-{count}"));
+    let topic = topic();
+    topic.keep(&Retention::new().keep(Keep::LatestPerKey));
+    topic.begins_following(1);
+    topic.is_followed(1);
+    assert_eq!(topic.take_head_job(), Some(HeadJob::Look { latest: true }));
+    let latest = Latest {
+        sequence: id(&two).last(1),
+        life: 7,
+        event: Record::event(&Event::data("x"), None).unwrap().key("k"),
+    };
+    topic.looked(Some(&entry(&two, &one, 7)), Some(vec![latest]));
+    for (is_there, resume) in [(true, Resume::From), (false, Resume::Unknown)] {
+        assert_eq!(read(&topic, after(7, id(&one))), None);
+        let sequences = vec![id(&one).last(1)];
+        assert_eq!(topic.take_head_job(), Some(HeadJob::Verify { sequences }));
+        topic.proved([(id(&one).last(1), is_there)]);
+        assert_eq!(
+            read(&topic, after(7, id(&one))),
+            Some((resume, 1, id(&two).last(1)))
+        );
+        topic.fail(String::new(), false);
+    }
+}
