@@ -127,6 +127,7 @@ macro_rules! log_suite {
             bytes_take_the_oldest,
             age_takes_the_oldest,
             of_each_key_the_latest_is_kept,
+            what_was_replaced_is_neither_missed_nor_ahead,
             a_changed_retention_holds_from_the_next_append_on,
             watchers_are_woken_as_long_as_they_watch,
             who_registers_and_then_reads_misses_nothing,

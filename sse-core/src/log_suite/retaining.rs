@@ -138,6 +138,27 @@ pub async fn of_each_key_the_latest_is_kept<F: LogFactory>(factory: &F) {
     }
 }
 
+/// What was replaced is no event that anybody has missed, or has still to read.
+pub async fn what_was_replaced_is_neither_missed_nor_ahead<F: LogFactory>(factory: &F) {
+    let retention = Retention::new().keep(Keep::LatestPerKey).max_events(2);
+    let mut bench = Bench::new(factory, retention).await;
+    let seen = bench.append(record("x").key("seen")).await;
+    for _ in 0..100 {
+        bench.append(record("x").key("many")).await;
+    }
+    let batch = bench.read(Start::After(seen)).await;
+    assert_eq!((batch.resume, batch.entries.len()), (Resume::From, 1));
+    assert_eq!(bench.log.behind(&bench.topic, seen), 1);
+    for key in ["b", "c"] {
+        bench.append(record("x").key(key)).await;
+    }
+    if F::IS_EXACT {
+        assert_eq!(bench.log.behind(&bench.topic, seen), 2);
+        let batch = bench.read(Start::After(seen)).await;
+        assert_eq!(batch.resume, Resume::Gap { missed: None });
+    }
+}
+
 /// The retention that an append brings is the topic's.
 pub async fn a_changed_retention_holds_from_the_next_append_on<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new()).await;

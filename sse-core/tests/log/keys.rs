@@ -6,11 +6,7 @@ use sse_actix_core::{Appended, IdempotencyKey, Log, MemoryLog, OnceStats, OnceWi
 
 use crate::{TOPIC, at, record};
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "so that texts and numbers can stand where it is called"
-)]
-fn key(text: impl ToString) -> IdempotencyKey {
+fn key(text: impl ToString + Copy) -> IdempotencyKey {
     IdempotencyKey::try_from(text.to_string()).unwrap()
 }
 
@@ -18,14 +14,14 @@ fn topic(nth: usize) -> TopicName {
     TopicName::try_from(format!("topic {nth}")).unwrap()
 }
 
-fn append(log: &MemoryLog, topic: &TopicName, key_: impl ToString, now: SystemTime) -> Appended {
+fn append(log: &MemoryLog, topic: &TopicName, key_: impl ToString + Copy, now: SystemTime) -> Appended {
     append_within(log, topic, key_, OnceWindow::new(), now)
 }
 
 fn append_within(
     log: &MemoryLog,
     topic: &TopicName,
-    key_: impl ToString,
+    key_: impl ToString + Copy,
     window: OnceWindow,
     now: SystemTime,
 ) -> Appended {

@@ -277,28 +277,6 @@ fn a_key_that_was_replaced_is_not_missed() {
     }
 }
 
-/// What was replaced is no event that anybody has missed, or has still to read.
-#[test]
-fn what_was_replaced_is_neither_missed_nor_ahead() {
-    let log = MemoryLog::new();
-    let retention = Retention::new().keep(Keep::LatestPerKey).max_events(2);
-    let append = |key| {
-        let appended = log.append(&TOPIC, record("x", Some(key)), &retention, at(0));
-        appended.into_ready().unwrap().unwrap().position
-    };
-    let seen = append("seen");
-    for _ in 0..100 {
-        append("many");
-    }
-    assert_eq!(log.behind(&TOPIC, seen), 1);
-    for key in ["b", "c"] {
-        append(key);
-    }
-    assert_eq!(log.behind(&TOPIC, seen), 2);
-    let batch = log.read(&TOPIC, Start::After(seen), ALL, at(0)).into_ready();
-    assert_eq!(batch.unwrap().unwrap().resume, Resume::Gap { missed: None });
-}
-
 /// A reader that may see what came after some moment sees it, also where the clock was set back meanwhile.
 #[test]
 fn the_times_of_a_topic_never_go_back() {
