@@ -183,11 +183,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         self.received.split_to(most.min(self.received.len())).len()
     }
 
-    /// What it is over.
-    pub fn socket(&self) -> &T {
-        &self.socket
-    }
-
     /// Everything up to the end of the connection, and how it ended.
     pub async fn rest(&mut self) -> (Bytes, io::Result<()>) {
         let ended = within("the end of the connection", async {
