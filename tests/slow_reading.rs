@@ -47,7 +47,7 @@ async fn streams(addr: SocketAddr) -> [u64; 3] {
 
 /// Publishes, and reads a little now and then for three times as long as the server has patience, and then the rest.
 async fn takes_a_large_event_slowly(request: &str, handed_over: u64) {
-    let child = Child::start(TOPICS, &["2"]).await;
+    let child = Child::start(TOPICS, &["2", "60"]).await;
     let addr = child.addr();
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 * 1024).unwrap();
@@ -82,7 +82,7 @@ async fn in_actixs_dispatcher() {
 
 #[tokio::test]
 async fn on_http2() {
-    let child = Child::start(TOPICS, &["2"]).await;
+    let child = Child::start(TOPICS, &["2", "60"]).await;
     let addr = child.addr();
     let mut client = Http2::with(addr, Builder::new().initial_window_size(20_000)).await;
     let (answer, _body) = client.request(Method::GET, "/large", true).await;
