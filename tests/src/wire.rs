@@ -173,6 +173,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
     /// If the connection ends.
     pub async fn some(&mut self, most: usize) -> usize {
         if self.received.is_empty() {
+            self.received.reserve(most);
             let socket = (&mut self.socket).take(most as u64);
             let mut socket = std::pin::pin!(socket);
             let read = within("bytes", socket.read_buf(&mut self.received))
@@ -181,11 +182,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             assert!(read > 0, "the connection has ended");
         }
         self.received.split_to(most.min(self.received.len())).len()
-    }
-
-    /// What it is over.
-    pub fn socket(&self) -> &T {
-        &self.socket
     }
 
     /// Everything up to the end of the connection, and how it ended.

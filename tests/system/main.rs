@@ -26,7 +26,6 @@ mod relay;
 mod responder;
 mod server;
 mod shutdown;
-mod slow_reading;
 mod storm;
 mod tls;
 mod turmoil;

@@ -22,14 +22,14 @@ use tokio::{
 
 use crate::hub::{opening, without_positions};
 
-pub(crate) const TOPICS: &str = env!("CARGO_BIN_EXE_topics");
+const TOPICS: &str = env!("CARGO_BIN_EXE_topics");
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Figures {
-    pub(crate) streams: usize,
-    pub(crate) handed_over: usize,
+struct Figures {
+    streams: usize,
+    handed_over: usize,
     subscribers: usize,
-    pub(crate) stalled: u64,
+    stalled: u64,
     heap: usize,
 }
 
@@ -43,7 +43,7 @@ async fn ask<T>(addr: SocketAddr, request: &str, read: impl FnOnce(&[u8]) -> T) 
     read(&wire.exactly(length).await)
 }
 
-pub(crate) async fn figures(addr: SocketAddr) -> Figures {
+async fn figures(addr: SocketAddr) -> Figures {
     ask(addr, "GET /figures", |json| serde_json::from_slice(json).unwrap()).await
 }
 
@@ -52,13 +52,13 @@ async fn publish(addr: SocketAddr, events: usize) -> String {
     publish_to(addr, "events", events, 1_000).await
 }
 
-pub(crate) async fn publish_to(addr: SocketAddr, topic: &str, events: usize, size: usize) -> String {
+async fn publish_to(addr: SocketAddr, topic: &str, events: usize, size: usize) -> String {
     let path = format!("POST /publish?topic={topic}&events={events}&size={size}");
     ask(addr, &path, |id| String::from_utf8(id.to_vec()).unwrap()).await
 }
 
 /// Asks for a stream, with as little room for it as the kernel lets it have.
-pub(crate) async fn ask_and_not_read(addr: SocketAddr, request: &str) -> TcpStream {
+async fn ask_and_not_read(addr: SocketAddr, request: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(1).unwrap();
     let mut stream = within("a connection", socket.connect(addr)).await.unwrap();

@@ -203,7 +203,7 @@ impl HubShared {
     }
 
     /// Tells that a function of the log has panicked, without which streams go on.
-    pub(super) fn log_panicked(&self, function: &'static str, panic: &(dyn Any + Send)) {
+    pub(super) fn log_panicked(function: &'static str, panic: &(dyn Any + Send)) {
         static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
         if let Some(left_out) = LIMIT.take() {
             let error = panic_message(panic);

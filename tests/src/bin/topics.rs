@@ -1,7 +1,7 @@
 //! A server of a few topics, for tests that measure a process or stop it.
 //!
 //! It serves HTTP/1.1 and HTTP/2 on a free port of 127.0.0.1 and prints the address. Clients that do not read
-//! are given up after two seconds, or as many as the first argument says.
+//! are given up after two seconds, or as many as the first argument says; by the kernel, as many as the second one says.
 
 use std::{alloc::System, env, io, time::Duration};
 
@@ -20,8 +20,9 @@ const LARGE: usize = 16 * 1024 * 1024;
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
-    let patience = env::args().nth(1).and_then(|seconds| seconds.parse().ok());
-    let patience = Duration::from_secs(patience.unwrap_or(2));
+    let seconds = |nth| env::args().nth(nth).and_then(|seconds| seconds.parse().ok());
+    let patience = Duration::from_secs(seconds(1).unwrap_or(2));
+    let patience_of_kernel = seconds(2).map_or(patience, Duration::from_secs);
     let hub = Hub::builder()
         .topic("events", TopicOptions::log().max_bytes(1024 * 1024))
         .topic("large", TopicOptions::log().max_bytes(LARGE))
@@ -43,7 +44,7 @@ async fn main() -> io::Result<()> {
     let server = server
         .workers(1)
         .send_buffer(16 * 1024)
-        .user_timeout(patience)
+        .user_timeout(patience_of_kernel)
         .bind_auto_h2c(("127.0.0.1", 0))?;
     for addr in server.addrs() {
         println!("{addr}");

@@ -14,7 +14,7 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 use super::{SUBSCRIBERS_PER_TURN, TICK, Worker, subscriber::Subscriber};
-use crate::hub::stats::Eviction;
+use crate::hub::{registry::HubShared, stats::Eviction};
 
 /// How often what nobody asks for any more is deleted: events beyond their age, and addresses that no longer connect. Also
 /// where all readers have left.
@@ -266,7 +266,7 @@ impl Worker {
         let log = &self.hub.log;
         let maintained = catch_unwind(AssertUnwindSafe(|| log.maintain(SystemTime::now())));
         if let Err(panic) = maintained {
-            self.hub.log_panicked("maintain", &*panic);
+            HubShared::log_panicked("maintain", &*panic);
         }
         #[cfg(feature = "rate-limit")]
         self.hub.limits.maintain();

@@ -17,7 +17,7 @@ use sse_actix_core::{Batch, Completion, Limit, LogError, Position, Resume, Start
 use tokio::time::Sleep;
 
 use super::{DueSubscribers, SUBSCRIBERS_PER_TURN, Worker, subscriber::Subscriber};
-use crate::hub::registry::TopicState;
+use crate::hub::registry::{HubShared, TopicState};
 
 /// How long to wait after a failed read.
 pub(in crate::hub) const READ_RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -215,7 +215,7 @@ impl WorkerTopic {
         let behind = |slowest| {
             let asked = AssertUnwindSafe(|| worker.hub.log.behind(&self.topic.name, slowest));
             catch_unwind(asked)
-                .inspect_err(|panic| worker.hub.log_panicked("behind", &**panic))
+                .inspect_err(|panic| HubShared::log_panicked("behind", &**panic))
                 .ok()
         };
         let lag = slowest.and_then(behind);

@@ -63,7 +63,7 @@ fn set(subscription: Subscription, name: &str, value: &str) -> Result<Subscripti
             .ok_or_else(|| ErrorBadRequest("too late"))
     };
     Ok(match name {
-        "filter" => subscription.filter::<Value>(|value| value.is_number()),
+        "filter" => subscription.filter(Value::is_number),
         "filter_names" => subscription.filter_names(|name| name.is_some()),
         "since" => subscription.since(shifted(time()?)?),
         "after" => subscription.after(&EventId::try_from(value)?)?,
