@@ -177,7 +177,9 @@ impl People {
                 .iter()
                 .filter(|(_, known)| known.name == *name);
             let of_person: Vec<_> = of_person.map(|(session, _)| session.clone()).collect();
-            of_person.iter().for_each(|session| sessions.remove(session));
+            for session in &of_person {
+                sessions.remove(session);
+            }
             of_person
         };
         for session in &sessions {

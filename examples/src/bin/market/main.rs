@@ -85,9 +85,9 @@ mod tests {
 
     #[test]
     fn the_document_says_which_events_there_are() {
-        let document = serde_json::to_value(Api::openapi()).unwrap();
-        assert_eq!(document["openapi"], "3.2.0");
-        let events = document["components"]["schemas"]["MarketTopicEvent"]["oneOf"]
+        let described = serde_json::to_value(Api::openapi()).unwrap();
+        assert_eq!(described["openapi"], "3.2.0");
+        let events = described["components"]["schemas"]["MarketTopicEvent"]["oneOf"]
             .as_array()
             .unwrap();
         let names = events
