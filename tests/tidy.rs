@@ -22,9 +22,6 @@ mod tidy {
 
 const CRATES: [&str; 5] = ["sse-core", "sse-macros", "sse-actix", "sse-redis", "sse-sqlite"];
 
-/// This crate does not follow the rules yet: its follower gets a new design first.
-const NOT_YET: &str = "sse-redis";
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
@@ -58,10 +55,9 @@ fn library(krate: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Runs a rule over all library files, but those of a crate that does not follow it yet.
+/// Runs a rule over all library files.
 fn over_library(rule: impl Fn(&str, &str) -> Vec<String>) -> Vec<String> {
-    let crates = CRATES.into_iter().filter(|krate| *krate != NOT_YET);
-    let all = crates.flat_map(library);
+    let all = CRATES.into_iter().flat_map(library);
     all.flat_map(|(name, text)| rule(&name, &text)).collect()
 }
 

@@ -5,6 +5,16 @@ use redis::RedisError;
 use crate::fault::Fault;
 
 /// Why a [`RedisLog`](crate::RedisLog) could not be connected.
+///
+/// ```
+/// use sse_actix_redis::{ConnectError, RedisLog};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let error = RedisLog::connect("http://redis.internal/").await.unwrap_err();
+/// assert!(matches!(error, ConnectError::Address(_)));
+/// assert!(!error.to_string().contains("redis.internal"));
+/// # });
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {

@@ -33,7 +33,6 @@
 //! refused.
 
 mod append;
-mod builder;
 mod catch_up;
 mod connect;
 mod driver;
@@ -49,7 +48,10 @@ mod shared;
 mod topic;
 mod value;
 
-pub use self::{builder::RedisLogBuilder, error::ConnectError, log::RedisLog};
+pub use self::{
+    error::ConnectError,
+    log::{RedisLog, RedisLogBuilder},
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,3 +1,5 @@
+mod builder;
+
 use std::{fmt, sync::Arc, task::Waker, time::SystemTime};
 
 use sse_actix_core::{
@@ -6,8 +8,8 @@ use sse_actix_core::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::builder::RedisLogBuilder;
 use crate::{
-    builder::RedisLogBuilder,
     error::ConnectError,
     settings::millis,
     shared::{Append, Command, Read, Shared},
@@ -31,6 +33,21 @@ use crate::{
 ///   knows, or waits. Once it is back, all topics are read on from where they were.
 /// - **When Redis has lost something**, be it everything or the newest events alone (a replica that lagged was made
 ///   primary), readers are told of a gap.
+///
+/// ```no_run
+/// use std::time::SystemTime;
+/// use sse_actix_core::{Event, Log, Record, Retention, TopicName};
+/// use sse_actix_redis::RedisLog;
+///
+/// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
+/// let log = RedisLog::connect("redis://127.0.0.1/").await?;
+/// assert!(log.health().reachable);
+///
+/// let (topic, record) = (TopicName::from_static("news"), Record::event(&Event::data("hello"), None)?);
+/// let appended = log.append(&topic, record, &Retention::new(), SystemTime::now()).await?;
+/// assert!(!appended.repeated);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct RedisLog(Arc<Handle>);
 
@@ -52,7 +69,7 @@ impl RedisLog {
         Self::builder(address).connect().await
     }
 
-    /// To set more.
+    /// To set more. See [`RedisLogBuilder`]'s example.
     pub fn builder(address: &str) -> RedisLogBuilder {
         RedisLogBuilder::new(address)
     }

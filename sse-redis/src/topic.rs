@@ -70,12 +70,7 @@ struct Following {
 /// What is to be asked of Redis.
 #[derive(Debug)]
 struct Wants {
-    /// Looks at the head: those that were asked for, that have begun, and that are done.
-    asked: u64,
-    begun: u64,
-    done: u64,
-    /// The newest entry that was known when the look began. Notices may bring newer ones before its answer is taken.
-    looked_from: EntryId,
+    looks: Looks,
     /// Somebody waits for what is older than what is here.
     history: bool,
     /// The history that has been read so far.
@@ -89,6 +84,23 @@ struct Wants {
     failure: String,
     /// How many bytes an entry has, about.
     entry_bytes: usize,
+}
+
+/// Looks at the stream's head, counted.
+#[derive(Debug)]
+struct Looks {
+    asked: u64,
+    begun: u64,
+    done: u64,
+    /// The newest entry that was known when the last one began. Notices may bring newer ones before its answer is taken.
+    from: EntryId,
+}
+
+impl Looks {
+    /// Asks for one that begins later than now.
+    fn ask(&mut self) {
+        self.asked = self.asked.max(self.begun + 1);
+    }
 }
 
 /// A life of the stream that another has continued.
@@ -115,10 +127,12 @@ impl Topic {
                     early_bytes: 0,
                 },
                 wants: Wants {
-                    asked: 0,
-                    begun: 0,
-                    done: 0,
-                    looked_from: NONE,
+                    looks: Looks {
+                        asked: 0,
+                        begun: 0,
+                        done: 0,
+                        from: NONE,
+                    },
                     history: false,
                     chain: None,
                     renewal: None,
@@ -239,7 +253,7 @@ impl Topic {
         let mut state = self.state();
         if state.following.session == session {
             state.following.is_subscribed = true;
-            state.wants.asked = state.wants.asked.max(state.wants.begun + 1);
+            state.wants.looks.ask();
         }
     }
 
@@ -309,7 +323,7 @@ impl Wants {
             self.renewal = Some(live.life);
         }
         if step == live::Step::LookAgain {
-            self.asked = self.asked.max(self.begun + 1);
+            self.looks.ask();
         }
     }
 }

@@ -111,7 +111,7 @@ impl Topic {
             ..
         } = &mut *state;
         let Some(live) = live else {
-            wants.asked = wants.asked.max(wants.begun + 1);
+            wants.looks.ask();
             return None;
         };
         live.ring.trim(retention, now);
@@ -142,9 +142,9 @@ impl Topic {
                     }
                     Place::NeedsLook => {
                         // Another node may know more by now.
-                        let ticket = ticket.get_or_insert(wants.begun + 1);
-                        if wants.done < *ticket {
-                            wants.asked = wants.asked.max(*ticket);
+                        let ticket = ticket.get_or_insert(wants.looks.begun + 1);
+                        if wants.looks.done < *ticket {
+                            wants.looks.asked = wants.looks.asked.max(*ticket);
                             return None;
                         }
                         Start::Unknown

@@ -44,7 +44,7 @@ pub(crate) enum PageJob {
 impl State {
     pub(super) fn needs(&self) -> Needs {
         let is_hole = self.live.as_ref().is_some_and(|live| live.target > live.head);
-        let looks = self.wants.asked > self.wants.begun
+        let looks = self.wants.looks.asked > self.wants.looks.begun
             || self.wants.renewal.is_some()
             || self.wants.verified.values().any(Option::is_none);
         Needs {
@@ -69,7 +69,7 @@ impl Topic {
     /// Asks for a look at the head: where the stream is may have changed without a notice.
     pub(crate) fn ask(&self) {
         let wants = &mut self.state().wants;
-        wants.asked = wants.asked.max(wants.begun + 1);
+        wants.looks.ask();
     }
 
     /// Redis has this entry, be it here or not.
@@ -129,7 +129,7 @@ impl Topic {
         wants.chain = None;
         wants.renewal = None;
         wants.verified.clear();
-        wants.asked = wants.asked.min(wants.begun);
+        wants.looks.asked = wants.looks.asked.min(wants.looks.begun);
         wants.failures += 1;
         if is_fault {
             *fault = Some(why.clone());
@@ -143,12 +143,12 @@ impl Topic {
         let mut state = self.state();
         let keyed = state.retention.keeps() == Keep::LatestPerKey;
         let State { wants, live, .. } = &mut *state;
-        wants.looked_from = live.as_ref().map_or(NONE, |live| live.head);
+        wants.looks.from = live.as_ref().map_or(NONE, |live| live.head);
         if let Some(life) = wants.renewal.take() {
             return Some(HeadJob::Renew { life });
         }
-        if wants.asked > wants.begun {
-            wants.begun = wants.asked;
+        if wants.looks.asked > wants.looks.begun {
+            wants.looks.begun = wants.looks.asked;
             return Some(HeadJob::Look { latest: keyed });
         }
         let unproven = wants.verified.iter().filter(|(_, proof)| proof.is_none());
@@ -166,9 +166,9 @@ impl Topic {
             following,
             ..
         } = &mut *state;
-        wants.done = wants.begun;
+        wants.looks.done = wants.looks.begun;
         let newest = newest.and_then(|stored| Some((stored.id, stored.header()?)));
-        let is_stale = live.as_ref().is_some_and(|live| live.head > wants.looked_from);
+        let is_stale = live.as_ref().is_some_and(|live| live.head > wants.looks.from);
         match (newest, &mut *live) {
             // It has begun since.
             (None, Some(_)) if is_stale => {}
@@ -182,7 +182,7 @@ impl Topic {
             (Some((id, header)), Some(known)) if latest.is_none() || known.complete => {
                 if id > known.head {
                     known.target = known.target.max(id);
-                } else if id < wants.looked_from || header.life != known.life && !is_stale {
+                } else if id < wants.looks.from || header.life != known.life && !is_stale {
                     // The events after it are lost.
                     if header.life == known.life {
                         wants.renewal = Some(header.life);
@@ -193,7 +193,7 @@ impl Topic {
             (Some((id, header)), known) => {
                 let target = known.as_ref().map_or(id, |known| known.head.max(known.target));
                 let mut new = Live::at(&self.name, keep, id, &header);
-                if id >= wants.looked_from {
+                if id >= wants.looks.from {
                     new.target = new.target.max(target);
                 } else if known.as_ref().is_some_and(|known| known.life == header.life) {
                     wants.renewal = Some(header.life);
@@ -271,7 +271,7 @@ impl Topic {
         if keyed {
             // The newest of each key are all the history there is, and a look brings them.
             wants.history = false;
-            wants.asked = wants.asked.max(wants.begun + 1);
+            wants.looks.ask();
             return None;
         }
         let oldest_life = live.earlier.last().map_or(live.life, |earlier| earlier.life);
@@ -336,12 +336,12 @@ impl Topic {
         } else if is_last && step != Step::Hole {
             // What Redis had is gone.
             live.target = live.head;
-            wants.asked = wants.asked.max(wants.begun + 1);
+            wants.looks.ask();
         } else if is_last {
             // What came early does not follow, and is not in the stream either.
             following.early.clear();
             live.target = live.head;
-            wants.asked = wants.asked.max(wants.begun + 1);
+            wants.looks.ask();
         }
     }
 

@@ -17,14 +17,21 @@ use crate::{
 /// use std::time::Duration;
 /// use sse_actix_redis::{ConnectError, RedisLog};
 ///
-/// # async fn doc() {
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// // Nothing listens there.
 /// let shop = RedisLog::builder("redis://127.0.0.1:1/3")
 ///     .prefix("shop")
+///     .connect_timeout(Duration::from_secs(1))
+///     .response_timeout(Duration::from_secs(1))
 ///     .publish_wait(Duration::from_secs(2))
+///     .max_pending(1_000)
+///     .max_pending_bytes(16 * 1024 * 1024)
+///     .topic_ttl(Duration::from_secs(24 * 3_600))
+///     .check_interval(Duration::from_secs(5))
 ///     .connect()
 ///     .await;
 /// assert!(matches!(shop, Err(ConnectError::Unreachable { .. })));
-/// # }
+/// # });
 /// ```
 #[must_use = "a builder does nothing until it connects"]
 #[derive(Clone)]
@@ -53,6 +60,18 @@ impl RedisLogBuilder {
     }
 
     /// A certificate authority to trust instead of the system's, in PEM.
+    ///
+    /// ```no_run
+    /// use sse_actix_redis::RedisLog;
+    ///
+    /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
+    /// let log = RedisLog::builder("rediss://redis.internal:6380/")
+    ///     .tls_root(std::fs::read("ca.pem")?)
+    ///     .tls_client(std::fs::read("node.pem")?, std::fs::read("node.key")?)
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
     pub fn tls_root(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.tls.root = Some(pem.into());
         self
