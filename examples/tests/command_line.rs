@@ -94,7 +94,11 @@ fn an_argument_that_means_nothing() {
             ["--port", "http"],
             "usage: quickstart [--port PORT] [LOG_FILE]\n",
         ),
-        (LLM, ["a", "file"], "usage: llm [--port PORT] [--upstream URL]\n"),
+        (
+            LLM,
+            ["a", "file"],
+            "usage: llm [--port PORT] [--data FILE] [--upstream URL]\n",
+        ),
         (
             NODES,
             ["--sentinel", "here"],

@@ -240,8 +240,8 @@ impl Source for SubscriptionReader {
         self.subscriber.is_handed_over()
     }
 
-    fn client_reads(&self) {
-        self.subscriber.client_reads();
+    fn client_took(&self, bytes: usize) {
+        self.subscriber.client_took(bytes);
     }
 
     fn driver(&self) -> Option<Rc<dyn StreamDriver>> {

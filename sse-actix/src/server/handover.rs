@@ -32,8 +32,8 @@ pub(crate) trait StreamDriver {
     /// Its connection was handed over, and can be driven from now on.
     fn take_over(&self, connection: Weak<dyn DrivenConnection>);
 
-    /// Its client has taken a part of what it was sent before.
-    fn client_reads(&self);
+    /// Its client has taken so many bytes of what it was sent before.
+    fn client_took(&self, bytes: usize);
 
     /// A wrapper of its body panicked.
     fn panicked(&self);

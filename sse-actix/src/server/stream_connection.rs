@@ -289,7 +289,7 @@ impl<T: Transport> Inner<T> {
                 self.unsent = None;
             }
             if let Stage::Streaming(stream) = &self.stage {
-                stream.driver.client_reads();
+                stream.driver.client_took(sent);
             }
         }
         Poll::Ready(Ok(()))

@@ -71,8 +71,10 @@ pub(crate) trait Source: Unpin {
         None
     }
 
-    /// Its client has taken a part of what it was sent before, and is about to be sent more of that.
-    fn client_reads(&self) {}
+    /// Its client has taken so many bytes of what it was sent before, and is about to be sent more of that.
+    fn client_took(&self, bytes: usize) {
+        let _ = bytes;
+    }
 
     /// Whether it ends by itself, so that a plain stream is given time for it when the server shuts down.
     fn may_finish(&self) -> bool {

@@ -40,8 +40,8 @@ pub(super) struct PollState {
     pub(super) is_waiting: Cell<bool>,
     /// The tick at which it was last woken or polled.
     pub(super) last_active: Cell<u32>,
-    /// Its client has taken a part of a chunk since the last tick: it reads, slowly.
-    pub(super) client_reads: Cell<bool>,
+    /// How many bytes of chunks its client has taken since that counted as reading the last time.
+    pub(super) taken: Cell<usize>,
     /// The handler has returned this subscription. If it is not polled, its client does not read.
     pub(super) is_answer: Cell<bool>,
     pub(super) over: Cell<bool>,
@@ -240,8 +240,9 @@ impl StreamDriver for Subscriber {
         }
     }
 
-    fn client_reads(&self) {
-        self.poll_state.client_reads.set(true);
+    fn client_took(&self, bytes: usize) {
+        let taken = &self.poll_state.taken;
+        taken.set(taken.get().saturating_add(bytes));
     }
 
     fn panicked(&self) {

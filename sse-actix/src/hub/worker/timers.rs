@@ -20,6 +20,10 @@ use crate::hub::{registry::HubShared, stats::Eviction};
 /// where all readers have left.
 const MAINTENANCE: Duration = Duration::from_secs(10);
 
+/// How many bytes of a large event a client takes within `stall_timeout`, or it does not read: one that takes a byte now and then
+/// would keep the event in memory, and its place in the limits, for ever.
+const COUNTS_AS_READING: usize = 64 * 1024;
+
 /// What is due, and when.
 pub(super) struct Schedule {
     began: Instant,
@@ -240,7 +244,8 @@ impl Worker {
         for (_, topic) in self.topics.by_key.borrow().iter() {
             topic.report_figures(self);
             for (_, (subscriber, _)) in &topic.subscribers {
-                if subscriber.poll_state.client_reads.take() {
+                if subscriber.poll_state.taken.get() >= COUNTS_AS_READING {
+                    subscriber.poll_state.taken.set(0);
                     subscriber.poll_state.last_active.set(self.schedule.ticks.get());
                 }
                 if subscriber.poll_state.is_answer.get()
