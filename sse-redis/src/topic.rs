@@ -14,7 +14,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use sse_actix_core::{Entry, Epoch, Keep, LogStats, Position, Record, Retention, TopicName, Watchers};
+use sse_actix_core::{
+    Entry, Epoch, Keep, LogStats, OnceStats, Position, Record, Retention, TopicName, Watchers,
+};
 use tokio::sync::Notify;
 
 use self::{chain::Chain, live::Live};
@@ -54,6 +56,8 @@ struct State {
     touched: Instant,
     /// When the expiry of its keys was renewed last.
     renewed: Option<Instant>,
+    /// What was remembered of idempotency keys when this node last appended one, and when that was.
+    once: Option<(Instant, OnceStats)>,
 }
 
 /// How notices of a topic come.
@@ -145,6 +149,7 @@ impl Topic {
                 unreadable: false,
                 touched: Instant::now(),
                 renewed: None,
+                once: None,
             }),
             changed: Notify::new(),
         }
@@ -184,8 +189,16 @@ impl Topic {
         let kept = live.ring.stats();
         Some(LogStats {
             head: kept.head.max(live.target.last(0)),
+            once: state.once_stats(),
             ..kept
         })
+    }
+
+    /// Redis has told what it remembers of idempotency keys.
+    pub(crate) fn remembers(&self, once: OnceStats) {
+        let mut state = self.state();
+        let cut_at = once.cut_at.max(state.once_stats().cut_at);
+        state.once = Some((Instant::now(), OnceStats { cut_at, ..once }));
     }
 
     /// How many events a reader at this position is behind, as far as it is known here.
@@ -296,6 +309,15 @@ impl Topic {
             self.announce();
         }
         needs
+    }
+}
+
+impl State {
+    /// What is remembered of idempotency keys, as far as this node has been told within their window.
+    fn once_stats(&self) -> OnceStats {
+        let window = self.retention.once_window();
+        let told = self.once.filter(|(at, _)| at.elapsed() <= window.age());
+        told.map_or(OnceStats::default(), |(_, once)| once)
     }
 }
 
