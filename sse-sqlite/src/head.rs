@@ -36,6 +36,16 @@ pub(crate) struct Head {
     unsaved: u32,
 }
 
+/// What readers are told of a head.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeadState {
+    /// Of the topic in the file.
+    pub(crate) number: i64,
+    pub(crate) stats: LogStats,
+    /// The newest sequence that retention has deleted.
+    pub(crate) deleted: u64,
+}
+
 /// The events of a topic that are in the file.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Kept {
@@ -176,9 +186,13 @@ impl Head {
         Ok(self.keys.insert(keys))
     }
 
-    /// The figures, and the newest sequence that retention has deleted.
-    pub(crate) fn state(&self) -> (LogStats, u64) {
-        (self.stats(), self.floor)
+    /// What readers are told.
+    pub(crate) fn state(&self) -> HeadState {
+        HeadState {
+            number: self.number,
+            stats: self.stats(),
+            deleted: self.floor,
+        }
     }
 
     /// Bytes of memory that the events would take: what a [`Retention`] bounds.

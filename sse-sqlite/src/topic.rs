@@ -14,7 +14,7 @@ use sse_actix_core::{
 use tokio::sync::oneshot;
 
 pub(crate) use self::live::{Live, Loaded, Older};
-use crate::head::Head;
+use crate::head::{Head, HeadState};
 
 #[derive(Debug)]
 pub(crate) struct Topic {
@@ -71,9 +71,7 @@ pub(crate) enum ReadAnswer {
 pub(crate) struct Committed {
     pub(crate) entries: Vec<Arc<Entry>>,
     /// As the file has the topic now.
-    pub(crate) head: LogStats,
-    /// The newest sequence that retention has deleted from the file.
-    pub(crate) deleted: u64,
+    pub(crate) head: HeadState,
     pub(crate) now: SystemTime,
 }
 
@@ -190,24 +188,22 @@ impl Topic {
 
     /// The writer has committed entries, so readers see them from now on.
     pub(crate) fn committed(&self, committed: Committed) {
-        let Committed {
-            entries,
-            head,
-            deleted,
-            now,
-        } = committed;
+        let Committed { entries, head, now } = committed;
+        let epoch = head.stats.epoch;
         let mut state = self.state();
-        state.stats = Some(head);
+        state.stats = Some(head.stats);
         if let Some(tail) = &mut state.loading {
-            tail.epoch = Some(head.epoch);
+            tail.epoch = Some(epoch);
             tail.entries.extend(entries.iter().map(Arc::clone));
         }
+        // In the file it is another topic than readers know: they load it anew.
+        state.live = mem::take(&mut state.live).filter(|live| live.epoch() == epoch);
         if let Some(live) = &mut state.live {
-            live.follow(head.epoch);
+            live.set_number(head.number);
             for entry in entries {
                 live.push(entry);
             }
-            live.deleted_in_file(deleted);
+            live.deleted_in_file(head.deleted);
             live.trim(now);
         }
     }

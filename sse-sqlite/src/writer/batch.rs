@@ -3,15 +3,13 @@
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use rusqlite::Connection;
-use sse_actix_core::{
-    AppendError, Appended, Entry, Epoch, Keep, LogStats, OnceStats, Position, Retention, TopicName,
-};
+use sse_actix_core::{AppendError, Appended, Entry, Epoch, Keep, Position, Retention};
 use tokio::sync::oneshot;
 
 use super::{Failure, retention};
 use crate::{
     cause::Cause,
-    head::{self, Head},
+    head::{self, Head, HeadState},
     queue::{Append, Command, Permit},
     rows::{self, MAX_SEQUENCE},
     shared::Shared,
@@ -32,8 +30,8 @@ pub(super) struct Batch {
 struct Changed {
     topic: Arc<Topic>,
     entries: Vec<Arc<Entry>>,
-    /// The figures, and the newest sequence that retention has deleted.
-    head: (LogStats, u64),
+    /// `None` until something was written.
+    head: Option<HeadState>,
     now: SystemTime,
 }
 
@@ -174,7 +172,7 @@ impl Batch {
             self.changed.push(Changed {
                 topic: Arc::clone(topic),
                 entries: Vec::new(),
-                head: (nothing(&topic.name), 0),
+                head: None,
                 now,
             });
             self.changed.len() - 1
@@ -182,16 +180,10 @@ impl Batch {
         self.changed.get_mut(slot)
     }
 
-    fn note(
-        &mut self,
-        topic: &Arc<Topic>,
-        entry: Option<Arc<Entry>>,
-        head: (LogStats, u64),
-        now: SystemTime,
-    ) {
+    fn note(&mut self, topic: &Arc<Topic>, entry: Option<Arc<Entry>>, head: HeadState, now: SystemTime) {
         if let Some(changed) = self.touch(topic, now) {
             changed.entries.extend(entry);
-            changed.head = head;
+            changed.head = Some(head);
             changed.now = now;
         }
     }
@@ -212,13 +204,12 @@ impl Batch {
     /// It is on disk: readers see it, and then publishers are answered.
     pub(super) fn succeeded(self, shared: &Shared) {
         for changed in self.changed {
-            if changed.entries.is_empty() {
+            let Some(head) = changed.head.filter(|_| !changed.entries.is_empty()) else {
                 continue;
-            }
+            };
             changed.topic.committed(Committed {
                 entries: changed.entries,
-                head: changed.head.0,
-                deleted: changed.head.1,
+                head,
                 now: changed.now,
             });
             changed.topic.watchers.wake();
@@ -276,19 +267,6 @@ fn repeated(position: Position) -> Appended {
     Appended {
         position,
         repeated: true,
-    }
-}
-
-/// The figures of a topic of which nothing is known.
-fn nothing(topic: &TopicName) -> LogStats {
-    LogStats {
-        epoch: Epoch::new(topic, 0),
-        head: 0,
-        oldest: None,
-        events: 0,
-        bytes: 0,
-        deleted: 0,
-        once: OnceStats::default(),
     }
 }
 
