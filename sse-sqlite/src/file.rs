@@ -33,6 +33,10 @@ const CHECKPOINT_PAGES: u32 = 16_000;
 /// How long a connection waits for another of this process, which holds a lock only for moments.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Closing a connection leaves the write-ahead log: a damaged file is to stay as it is, and by the write-ahead log a log
+/// that was not closed in order is told from a copy.
+const KEEP_WAL: DbConfig = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+
 /// Opens the file for the writer, creates it, or brings it to the newest version. Changes nothing if it fails.
 pub(crate) fn open(settings: &Settings, lock: &mut FileLock) -> Result<Connection, OpenError> {
     let beside = ["-wal", "-shm"].map(|suffix| with_suffix(&settings.path, suffix));
@@ -50,17 +54,14 @@ pub(crate) fn open(settings: &Settings, lock: &mut FileLock) -> Result<Connectio
 fn open_checked(settings: &Settings, lock: &mut FileLock) -> Result<Connection, OpenError> {
     let path = &settings.path;
     network::check(path)?;
-    let found = if let Some(header) = Header::read(path)? {
-        header.check(path, APPLICATION_ID, VERSION)?
+    let (found, has_wal) = if let Some(header) = Header::read(path)? {
+        (header.check(path, APPLICATION_ID, VERSION)?, header.has_wal)
     } else {
         create(path).map_err(|error| failed(path, error))?;
-        VERSION
+        (VERSION, false)
     };
     let fails = |error| failed(path, error);
     let connection = connect(path).map_err(fails)?;
-    // Closing would copy the write-ahead log into the file, which is to stay as it is if it is damaged.
-    let keep_wal = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-    connection.set_db_config(keep_wal, true).map_err(fails)?;
     check_schema(&connection).map_err(fails)?;
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
@@ -73,8 +74,7 @@ fn open_checked(settings: &Settings, lock: &mut FileLock) -> Result<Connection, 
     }
     migrate(&connection, found).map_err(fails)?;
     tune(&connection, settings.synchronous).map_err(fails)?;
-    life::begin(&connection, lock, settings.synchronous).map_err(fails)?;
-    connection.set_db_config(keep_wal, false).map_err(fails)?;
+    life::begin(&connection, lock, settings.synchronous, has_wal).map_err(fails)?;
     Ok(connection)
 }
 
@@ -101,13 +101,16 @@ pub(crate) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Notes that the log was closed and everything is on disk.
 pub(crate) fn end_life(connection: &Connection) -> rusqlite::Result<()> {
-    life::end(connection)
+    life::end(connection)?;
+    connection.set_db_config(KEEP_WAL, false)?;
+    Ok(())
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(KEEP_WAL, true)?;
     Ok(connection)
 }
 
