@@ -1,5 +1,6 @@
 //! The file: recognised before it is touched, created as a whole, brought to the newest version.
 
+mod checkpoint;
 mod header;
 mod life;
 mod network;
@@ -10,7 +11,7 @@ use std::{fs, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
-use self::header::Header;
+use self::{checkpoint::checkpoint, header::Header};
 use crate::{
     error::OpenError,
     file_lock::{FileLock, with_suffix},
@@ -73,8 +74,8 @@ fn open_checked(settings: &Settings, lock: &mut FileLock) -> Result<Connection, 
         });
     }
     migrate(&connection, found).map_err(fails)?;
-    tune(&connection, settings.synchronous).map_err(fails)?;
     life::begin(&connection, lock, settings.synchronous, has_wal).map_err(fails)?;
+    tune(&connection, settings.synchronous).map_err(fails)?;
     Ok(connection)
 }
 
@@ -83,11 +84,7 @@ pub(crate) fn reopen(settings: &Settings) -> rusqlite::Result<Connection> {
     let connection = connect(&settings.path)?;
     tune(&connection, settings.synchronous)?;
     // After a failed sync, the system may take pages for written that are not: so all are written once more.
-    let is_busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    if is_busy != 0 {
-        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-        return Err(rusqlite::Error::SqliteFailure(busy, None));
-    }
+    checkpoint(&connection, "TRUNCATE")?;
     Ok(connection)
 }
 
@@ -102,6 +99,7 @@ pub(crate) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
 /// Notes that the log was closed and everything is on disk.
 pub(crate) fn end_life(connection: &Connection) -> rusqlite::Result<()> {
     life::end(connection)?;
+    // Closing copies the write-ahead log into the file.
     connection.set_db_config(KEEP_WAL, false)?;
     Ok(())
 }

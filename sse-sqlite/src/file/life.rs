@@ -12,6 +12,7 @@ use std::{fs, io};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sse_actix_core::{Epoch, TopicName};
 
+use super::checkpoint::checkpoint;
 use crate::{file_lock::FileLock, settings::Synchronous};
 
 /// Notes that the file is in use. `has_wal` says whether there was a write-ahead log beside it.
@@ -21,6 +22,8 @@ pub(super) fn begin(
     synchronous: Synchronous,
     has_wal: bool,
 ) -> rusqlite::Result<()> {
+    // It has to be on disk before anything that may not be.
+    set_synchronous(connection, Synchronous::Full)?;
     let boot = boot();
     let before = get(connection, "life")?;
     let was_closed = get(connection, "closed")?.is_none_or(|closed| closed == "1");
@@ -52,12 +55,27 @@ pub(super) fn begin(
     set(connection, "synchronous", synchronous.as_str())?;
     set(connection, "closed", "0")?;
     change.commit()?;
+    if synchronous != Synchronous::Full {
+        // Without syncs, the write-ahead log would be written over before this is in the file.
+        checkpoint(connection, "FULL")?;
+    }
     lock.set_lives([life.as_str()]).map_err(failed)
 }
 
-/// Notes that the file was closed.
+/// Notes that the file was closed, once all of it is on disk.
 pub(super) fn end(connection: &Connection) -> rusqlite::Result<()> {
+    if get(connection, "synchronous")?.as_deref() != Some(Synchronous::Full.as_str()) {
+        set_synchronous(connection, Synchronous::Full)?;
+        // Only a file to which something is copied is synced.
+        let sql = "INSERT OR REPLACE INTO meta VALUES ('closed_at', datetime('now', 'subsec'))";
+        connection.execute(sql, [])?;
+        checkpoint(connection, "FULL")?;
+    }
     set(connection, "closed", "1")
+}
+
+fn set_synchronous(connection: &Connection, synchronous: Synchronous) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", synchronous.as_str())
 }
 
 /// Another one after each start of the system; `None` where it is not known.
