@@ -25,7 +25,7 @@ pub(crate) const USED: Duration = Duration::from_secs(3_600);
 /// How a load has ended.
 #[derive(Debug, PartialEq, Eq)]
 enum LoadOutcome {
-    /// It is in memory.
+    /// It is in memory, unless that was forgotten since.
     Done,
     /// The writer creates the topic first, and then gives it back to the readers.
     Created,
@@ -155,10 +155,8 @@ impl Reader {
                 }
                 Ok(LoadOutcome::Done)
             }
-            Ok(None) => {
-                topic.install(None, read.now);
-                Ok(LoadOutcome::Created)
-            }
+            Ok(None) if topic.install_absent(memory) => Ok(LoadOutcome::Done),
+            Ok(None) => Ok(LoadOutcome::Created),
             Err(cause) => {
                 topic.install(None, read.now);
                 Err(cause)

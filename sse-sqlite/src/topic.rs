@@ -32,6 +32,8 @@ struct State {
     live: Option<Live>,
     /// What was appended since the topic began to be loaded; `None` while it is not.
     loading: Option<Tail>,
+    /// The writer could not create it in the file.
+    may_be_absent: bool,
     /// Reads that need the file.
     waiting: Vec<WaitingRead>,
     /// A thread reads the file for them.
@@ -85,6 +87,7 @@ impl Topic {
                 retention: None,
                 live: None,
                 loading: None,
+                may_be_absent: false,
                 waiting: Vec::new(),
                 is_busy: false,
                 stats: None,
@@ -172,6 +175,7 @@ impl Topic {
             // It has begun anew since, so it is loaded once more.
             return;
         }
+        state.may_be_absent = false;
         let retention = state.retention.get_or_insert_with(|| loaded.retention.clone());
         let mut live = Live::new(loaded, retention);
         for entry in tail.entries {
@@ -216,11 +220,26 @@ impl Topic {
         state.loading = None;
     }
 
-    /// Installs a topic that is not in the file, and is to be read all the same.
-    pub(crate) fn install_empty(&self, memory: usize, now: SystemTime) {
-        self.begin_loading();
-        let loaded = Loaded::empty(&self.name, self.retention().unwrap_or_default(), memory);
-        self.install(Some(loaded), now);
+    /// The writer cannot create it in the file at present. If it is not there when a reader looks, it is read as an empty one, and
+    /// gets its place with its first event.
+    pub(crate) fn accept_absence(&self) {
+        self.state().may_be_absent = true;
+    }
+
+    /// The file was read, and the topic is not there; `false` if the writer has to create it first.
+    pub(crate) fn install_absent(&self, memory: usize) -> bool {
+        let mut state = self.state();
+        let tail = state.loading.take();
+        if !mem::take(&mut state.may_be_absent) {
+            return false;
+        }
+        // Else it was forgotten or created since, so it is loaded once more.
+        if tail.is_some_and(|tail| tail.epoch.is_none()) {
+            let retention = state.retention.get_or_insert_default().clone();
+            let loaded = Loaded::empty(&self.name, retention.clone(), memory);
+            state.live = Some(Live::new(loaded, &retention));
+        }
+        true
     }
 
     /// The epoch that readers know.

@@ -246,11 +246,8 @@ impl Batch {
                 Command::Touch(_) => {}
             }
         }
-        // They are read from memory, and get their place in the file with their first event.
         for topic in created {
-            if topic.epoch().is_none() {
-                topic.install_empty(shared.settings.memory.topic, shared.clock.now());
-            }
+            topic.accept_absence();
             shared.to_read.push(topic);
         }
     }
