@@ -242,9 +242,11 @@ impl Topic {
         true
     }
 
-    /// The epoch that readers know.
-    pub(crate) fn epoch(&self) -> Option<Epoch> {
-        self.state().live.as_ref().map(Live::epoch)
+    /// The epoch that readers know of a topic that is not in the file.
+    pub(crate) fn absent_epoch(&self) -> Option<Epoch> {
+        let state = self.state();
+        let absent = state.live.as_ref().filter(|live| !live.is_in_file());
+        absent.map(Live::epoch)
     }
 
     pub(crate) fn stats(&self) -> Option<LogStats> {

@@ -284,7 +284,7 @@ fn with_head<'a>(
     }
     let number = head::free_number(connection, *free_from)?;
     // Readers may know one already.
-    let epoch = topic.epoch();
+    let epoch = topic.absent_epoch();
     let epoch = epoch.unwrap_or_else(|| Epoch::new(&topic.name, fastrand::u64(..)));
     let head = Head::create(connection, &topic.name, (number, epoch), retention, now)?;
     *free_from = number + 1;
