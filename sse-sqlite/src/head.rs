@@ -8,7 +8,7 @@ use sse_actix_core::{Entry, Epoch, Keep, LogStats, OnceStats, OnceWindow, Retent
 use crate::{
     cause::Cause,
     keys::Keys,
-    rows::{self, MAX_NUMBER, signed, unsigned},
+    rows::{self, signed, unsigned},
 };
 
 /// After how many events the row is written again. So many events are counted anew when it is next loaded.
@@ -309,8 +309,8 @@ fn duration_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The smallest number, from this one on, that no topic has.
-pub(crate) fn free_number(connection: &Connection, from: i64) -> Result<i64, Cause> {
+/// The smallest number, from this one on, that no topic has; more than [`rows::MAX_NUMBER`] if all are taken.
+pub(crate) fn free_number(connection: &Connection, from: i64) -> rusqlite::Result<i64> {
     let mut statement = connection.prepare_cached("SELECT id FROM topics WHERE id >= ?1 ORDER BY id")?;
     let mut rows = statement.query([from])?;
     let mut free = from;
@@ -319,9 +319,6 @@ pub(crate) fn free_number(connection: &Connection, from: i64) -> Result<i64, Cau
             break;
         }
         free += 1;
-    }
-    if free > MAX_NUMBER {
-        return Err(Cause::OutOfTopics);
     }
     Ok(free)
 }

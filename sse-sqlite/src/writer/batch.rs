@@ -11,7 +11,7 @@ use crate::{
     cause::Cause,
     head::{self, Head, HeadState},
     queue::{Append, Command, Permit},
-    rows::{self, MAX_SEQUENCE},
+    rows::{self, MAX_NUMBER, MAX_SEQUENCE},
     shared::Shared,
     topic::{Committed, Topic},
 };
@@ -160,6 +160,9 @@ impl Batch {
         );
         let failed = created.err();
         drop(guard);
+        if matches!(failed, Some(Cause::OutOfTopics)) {
+            topic.accept_absence();
+        }
         self.created.push(topic);
         match failed {
             Some(cause @ (Cause::Sqlite(_) | Cause::DiskFull)) => Err(cause),
@@ -283,6 +286,11 @@ fn with_head<'a>(
         return Ok(head);
     }
     let number = head::free_number(connection, *free_from)?;
+    // If there is none, that is known until one is freed.
+    *free_from = number;
+    if number > MAX_NUMBER {
+        return Err(Cause::OutOfTopics);
+    }
     // Readers may know one already.
     let epoch = topic.absent_epoch();
     let epoch = epoch.unwrap_or_else(|| Epoch::new(&topic.name, fastrand::u64(..)));
