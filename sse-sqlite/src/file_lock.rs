@@ -15,8 +15,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Held while it lives. The system gives it up when the process ends, however it does.
 ///
-/// Its file holds the process that has it, and the names of the last two times that the log was opened. By these a log is
-/// told from a copy that was put into its place.
+/// Its file holds the process that has it, and the name of the last time that the log was opened; while it is being opened,
+/// of the last two. By these a log is told from a copy that was put into its place.
 #[derive(Debug)]
 pub(crate) struct FileLock {
     file: File,
@@ -71,15 +71,15 @@ impl FileLock {
         Ok(lock)
     }
 
-    /// Whether the log was opened under this name lately; `None` if that is not known.
+    /// Whether the log was last opened under this name; `None` if that is not known.
     pub(crate) fn knows(&self, life: &str) -> Option<bool> {
         let is_known = self.lives.iter().any(|known| known == life);
         (!self.lives.is_empty()).then_some(is_known)
     }
 
-    /// Notes that the log is about to be opened under this name.
-    pub(crate) fn begin_life(&mut self, before: Option<&str>, life: &str) -> io::Result<()> {
-        self.lives = before.into_iter().chain([life]).map(str::to_owned).collect();
+    /// Notes under which of these names the log was last opened.
+    pub(crate) fn set_lives<'a>(&mut self, lives: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
+        self.lives = lives.into_iter().map(str::to_owned).collect();
         self.write()
     }
 
