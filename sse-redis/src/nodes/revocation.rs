@@ -1,3 +1,6 @@
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
     rc::Rc,
@@ -63,6 +66,8 @@ struct Waiting {
 #[derive(Debug)]
 struct Place {
     at: Option<MessageId>,
+    /// A notice came that follows something that was not heard.
+    missed: bool,
     clock: Option<Clock>,
     /// Whatever comes now was not there yet at this time.
     listening: Instant,
@@ -99,6 +104,7 @@ impl Revocations {
             pushed: Notify::new(),
             place: Mutex::new(Place {
                 at: None,
+                missed: false,
                 clock: None,
                 listening: Instant::now(),
             }),
@@ -147,44 +153,57 @@ impl Revocations {
             (None, Some(newest)) => this.place().at = Some(newest),
             // Something whose loss can be seen.
             (None, None) => this.place().at = Some(nodes.mark(connection, "begin").await?),
-            (Some(at), _) if this.exists(connection, at).await? => {
-                this.read_to_end(nodes, connection).await?;
-            }
+            (Some(at), _) if this.exists(connection, at).await? => {}
             (Some(_), _) => {
                 // Lost, perhaps with newer ones, which others have not missed.
-                nodes.announce([ClusterMessage::RevokedUnknown]);
                 this.place().at = Some(nodes.mark(connection, "lost").await?);
+                nodes.announce([ClusterMessage::RevokedUnknown]);
+            }
+        }
+        this.read_to_end(nodes, connection).await
+    }
+
+    async fn read_to_end(&self, nodes: &Nodes, connection: &mut MultiplexedConnection) -> Result<(), Fault> {
+        while let Some((at, size)) = self.turns_page() {
+            let mut call = redis::cmd("XRANGE");
+            call.arg(&self.channel)
+                .arg(format!("({}-{}", at.0, at.1))
+                .arg("+");
+            let page: Value = call.arg("COUNT").arg(size).query_async(connection).await?;
+            if self.take_page(nodes, items(page)?, size)? {
+                break;
             }
         }
         Ok(())
     }
 
-    async fn read_to_end(&self, nodes: &Nodes, connection: &mut MultiplexedConnection) -> Result<(), Fault> {
-        loop {
-            let Some(at) = self.place().at else { return Ok(()) };
-            let mut call = redis::cmd("XRANGE");
-            call.arg(&self.channel)
-                .arg(format!("({}-{}", at.0, at.1))
-                .arg("+");
-            let page: Value = call.arg("COUNT").arg(PAGE).query_async(connection).await?;
-            let page = items(page)?;
-            let is_last = page.len() < PAGE;
-            for entry in page {
-                let [id, fields] = array(entry)?;
-                let Some(id) = parse_id(&text(id)?) else { continue };
-                let messages = match array::<6>(fields).ok().and_then(|[_, node, _, kind, _, what]| {
-                    Some((text(node).ok()?, text(kind).ok()?, text(what).ok()?))
-                }) {
-                    Some((node, kind, what)) if node != nodes.name => self.parse(id, &kind, &what),
-                    _ => Vec::new(),
-                };
-                self.place().at = Some(id);
-                nodes.announce(messages);
+    /// After which message a page is to be read now, and how many it may have.
+    fn turns_page(&self) -> Option<(MessageId, usize)> {
+        let mut place = self.place();
+        place.missed = false;
+        Some((place.at?, PAGE))
+    }
+
+    /// Takes a page that may have had so many messages. Returns whether nothing has come after it that is not known.
+    fn take_page(&self, nodes: &Nodes, page: Vec<Value>, size: usize) -> Result<bool, Fault> {
+        let is_last = page.len() < size;
+        for entry in page {
+            let [id, fields] = array(entry)?;
+            let Some(id) = parse_id(&text(id)?) else { continue };
+            let messages = match array::<6>(fields).ok().and_then(|[_, node, _, kind, _, what]| {
+                Some((text(node).ok()?, text(kind).ok()?, text(what).ok()?))
+            }) {
+                Some((node, kind, what)) if node != nodes.name => self.parse(id, &kind, &what),
+                _ => Vec::new(),
+            };
+            {
+                // Notices may have come further meanwhile.
+                let mut place = self.place();
+                place.at = place.at.max(Some(id));
             }
-            if is_last {
-                return Ok(());
-            }
+            nodes.announce(messages);
         }
+        Ok(is_last && !self.place().missed)
     }
 
     /// Takes a notice: the message's id, the id before it, the node, the kind, a line feed, the message. Returns what it says, or
@@ -204,7 +223,10 @@ impl Revocations {
             // It is read when the session begins.
             None => return Some(Vec::new()),
             Some(at) if id <= at => return Some(Vec::new()),
-            Some(at) if previous > at => return None,
+            Some(at) if previous > at => {
+                place.missed = true;
+                return None;
+            }
             Some(_) => place.at = Some(id),
         }
         drop(place);
@@ -340,46 +362,4 @@ impl Nodes {
 fn parse_id(text: &str) -> Option<MessageId> {
     let (millis, count) = text.split_once('-')?;
     Some((millis.parse().ok()?, count.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_not_heard_is_noticed() {
-        let revocations = Revocations::new("sse:revoked".to_owned());
-        let hear = |notice: &str| revocations.receive("me", notice.as_bytes());
-        assert_eq!(
-            hear("5-0 4-0 you revoked\n[7,[[\"a\",1]]]"),
-            Some(Vec::new()),
-            "not begun"
-        );
-        revocations.place().at = Some((5, 0));
-        let tags = |messages: Option<Vec<ClusterMessage>>| -> Option<Vec<String>> {
-            let tag = |message| match message {
-                ClusterMessage::Revoked { tag, .. } => tag,
-                other => format!("{other:?}"),
-            };
-            Some(messages?.into_iter().map(tag).collect())
-        };
-        let [a, none] = [vec!["a".to_owned()], Vec::new()];
-        assert_eq!(tags(hear("6-0 5-0 you revoked\n[7,[[\"a\",1]]]")), Some(a));
-        assert_eq!(
-            tags(hear("6-0 5-0 you revoked\n[7,[[\"a\",1]]]")),
-            Some(none.clone()),
-            "known"
-        );
-        assert_eq!(
-            tags(hear("7-0 6-0 me revoked\n[7,[[\"a\",1]]]")),
-            Some(none.clone()),
-            "its own"
-        );
-        assert_eq!(tags(hear("nonsense")), Some(none));
-        assert_eq!(
-            tags(hear("9-0 8-0 you revoked\n[7,[[\"a\",1]]]")),
-            None,
-            "8-0 is missing"
-        );
-    }
 }
