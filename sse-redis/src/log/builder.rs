@@ -84,7 +84,8 @@ impl RedisLogBuilder {
     }
 
     /// A function that gives the user name and the password. It is called whenever a connection begins, so that a token may
-    /// expire. Default: what the address holds. If it fails, there is no connection, and it is called again later.
+    /// expire. Default: what the address holds. If it fails, or takes longer than
+    /// [`connect_timeout`](Self::connect_timeout), there is no connection, and it is called again later.
     ///
     /// ```
     /// use sse_actix_redis::RedisLog;
