@@ -2,7 +2,7 @@ use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, PushInfo, RedisError,
-    TlsCertificates, aio::MultiplexedConnection,
+    TlsCertificates, aio::MultiplexedConnection, io::tcp::TcpSettings,
 };
 use tokio::time::timeout;
 
@@ -77,6 +77,8 @@ impl Connector {
         info: ConnectionInfo,
         config: &AsyncConnectionConfig,
     ) -> Result<MultiplexedConnection, Fault> {
+        // What is written goes out at once, be it small and the answer to what went before not there yet.
+        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = if self.tls.root.is_none() && self.tls.client.is_none() {
             Client::open(info)?
         } else {
