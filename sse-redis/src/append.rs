@@ -17,11 +17,13 @@ use tokio::{sync::mpsc, time::Instant};
 use self::batch::Call;
 use crate::{
     connect::Sessions,
+    entry::HEADER_SCRIPT,
     fault::{Fault, is_of_replica},
     shared::{Append, Shared},
 };
 
-static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append/append.lua")));
+static SCRIPT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&format!("{HEADER_SCRIPT}{}", include_str!("append/append.lua"))));
 
 /// Appends what comes, in order. Ends with the last handle on the log.
 ///
