@@ -102,9 +102,50 @@ fn refuse(shared: &Shared, waiting: &mut VecDeque<(Append, Instant)>, limit: Dur
 /// What a failed call means for each of its events.
 fn error_of(fault: &Fault) -> AppendError {
     let text = fault.to_string();
-    if fault.is_of_connection() || matches!(fault, Fault::Unexpected) {
-        AppendError::OutcomeUnknown(text.into())
-    } else {
+    let is_refused = match fault {
+        Fault::Redis(error) => error.code().is_some_and(comes_before),
+        Fault::Refused(error) => comes_before(error.code()),
+        _ => false,
+    };
+    if is_refused {
         AppendError::Refused(text.into())
+    } else {
+        AppendError::OutcomeUnknown(text.into())
+    }
+}
+
+/// Whether Redis answers with this code before it begins a script. With any other, the script may have done a part.
+fn comes_before(code: &str) -> bool {
+    matches!(
+        code,
+        "NOSCRIPT"
+            | "NOPERM"
+            | "NOAUTH"
+            | "BUSY"
+            | "LOADING"
+            | "MASTERDOWN"
+            | "READONLY"
+            | "OOM"
+            | "MISCONF"
+            | "NOREPLICAS"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_redis_says_before_a_script_begins_refuses_its_events() {
+        for (code, is_refused) in [
+            ("NOPERM", true),
+            ("OOM", true),
+            ("ERR", false),
+            ("WRONGTYPE", false),
+        ] {
+            let fault = Fault::Redis(redis::make_extension_error(code.to_owned(), None));
+            let refused = matches!(error_of(&fault), AppendError::Refused(_));
+            assert_eq!(refused, is_refused, "{code}");
+        }
     }
 }
