@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use redis::cmd;
 use sse_actix::{AppendError, Event, Hub, HubBuilder, PublishError, TopicOptions};
-use sse_actix_redis::RedisLog;
+use sse_actix_redis::{ConnectError, RedisLog, RedisLogBuilder};
 use sse_tests::{hub::event, redis::Redis};
 use tokio::time::sleep;
 

@@ -18,7 +18,7 @@ use tokio::{
 use super::Nodes;
 use crate::{
     connect::Sessions,
-    fault::Fault,
+    fault::{Fault, FaultLog},
     settings::millis,
     value::{array, items, text},
 };
@@ -30,8 +30,8 @@ const KEPT: usize = 20_000;
 const TAGS: usize = 1_000;
 const BYTES: usize = 64 * 1024;
 
-/// How many messages are read at once.
-const PAGE: usize = 100;
+/// How many messages are read at once at most.
+const PAGE: usize = 16;
 
 /// How long it waits before it tells again what Redis has not taken.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -52,6 +52,7 @@ pub(crate) struct Revocations {
     waiting: Mutex<VecDeque<Waiting>>,
     pushed: Notify,
     place: Mutex<Place>,
+    faults: FaultLog,
 }
 
 /// A revocation of this node that Redis does not have yet.
@@ -68,6 +69,8 @@ struct Place {
     at: Option<MessageId>,
     /// A notice came that follows something that was not heard.
     missed: bool,
+    /// How many messages are read at once: fewer where the line is slow.
+    page: usize,
     clock: Option<Clock>,
     /// Whatever comes now was not there yet at this time.
     listening: Instant,
@@ -105,9 +108,11 @@ impl Revocations {
             place: Mutex::new(Place {
                 at: None,
                 missed: false,
+                page: PAGE,
                 clock: None,
                 listening: Instant::now(),
             }),
+            faults: FaultLog::default(),
         }
     }
 
@@ -169,7 +174,13 @@ impl Revocations {
             call.arg(&self.channel)
                 .arg(format!("({}-{}", at.0, at.1))
                 .arg("+");
-            let page: Value = call.arg("COUNT").arg(size).query_async(connection).await?;
+            let page = call.arg("COUNT").arg(size).query_async::<Value>(connection).await;
+            let page = page.inspect_err(|error| {
+                if error.is_timeout() {
+                    // The next session asks for less.
+                    self.place().page = (size / 2).max(1);
+                }
+            })?;
             if self.take_page(nodes, items(page)?, size)? {
                 break;
             }
@@ -181,7 +192,7 @@ impl Revocations {
     fn turns_page(&self) -> Option<(MessageId, usize)> {
         let mut place = self.place();
         place.missed = false;
-        Some((place.at?, PAGE))
+        Some((place.at?, place.page))
     }
 
     /// Takes a page that may have had so many messages. Returns whether nothing has come after it that is not known.
@@ -332,7 +343,12 @@ impl Revocations {
                     }
                 }
                 Err(fault) => {
-                    tracing::warn!(target: "sse_actix", %fault, "the other nodes are not told yet what was revoked");
+                    if let Some(times) = this.faults.count("revoke") {
+                        tracing::warn!(
+                            target: "sse_actix", %fault, times,
+                            "the other nodes are not told yet what was revoked"
+                        );
+                    }
                     sleep(PAUSE).await;
                 }
             }
