@@ -30,7 +30,9 @@ pub(super) fn explain(why: &str) -> String {
 /// it comes from.
 fn code(why: &str) -> &str {
     let place = why.strip_prefix("@user_script: ");
-    let why = place.and_then(|rest| rest.split_once(": ")).map_or(why, |(_, why)| why);
+    let why = place
+        .and_then(|rest| rest.split_once(": "))
+        .map_or(why, |(_, why)| why);
     let word = why.split(' ').next().unwrap_or_default();
     word.trim_start_matches('-')
 }

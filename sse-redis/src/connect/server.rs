@@ -1,10 +1,6 @@
 use redis::{RedisError, Value, aio::MultiplexedConnection};
 
-use crate::{
-    error::ConnectError,
-    fault::Fault,
-    value,
-};
+use crate::{error::ConnectError, fault::Fault, value};
 
 /// What a server says of its part in replication.
 #[derive(Debug, Clone, PartialEq, Eq)]

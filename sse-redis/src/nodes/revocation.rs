@@ -1,8 +1,8 @@
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::{
-    collections::VecDeque,
     rc::Rc,
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -15,6 +15,7 @@ use tokio::{
     time::sleep,
 };
 
+use self::waiting::{Revoked, Waiting};
 use super::Nodes;
 use crate::{
     connect::Sessions,
@@ -25,10 +26,6 @@ use crate::{
 
 /// How many messages Redis keeps.
 const KEPT: usize = 20_000;
-
-/// How many tags one message holds at most, and how many bytes of them.
-const TAGS: usize = 1_000;
-const BYTES: usize = 64 * 1024;
 
 /// How many messages are read at once at most.
 const PAGE: usize = 16;
@@ -49,18 +46,10 @@ const ON_ITS_WAY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Revocations {
     pub(crate) channel: String,
-    waiting: Mutex<VecDeque<Waiting>>,
+    waiting: Mutex<Waiting>,
     pushed: Notify,
     place: Mutex<Place>,
     faults: FaultLog,
-}
-
-/// A revocation of this node that Redis does not have yet.
-#[derive(Debug)]
-struct Waiting {
-    tag: String,
-    since: Instant,
-    reply: Option<oneshot::Sender<()>>,
 }
 
 /// Up to where messages have been read.
@@ -119,16 +108,16 @@ impl Revocations {
     /// Revokes a tag elsewhere. What this returns completes when Redis has it.
     pub(super) fn push(&self, tag: &str) -> oneshot::Receiver<()> {
         let (reply, told) = oneshot::channel();
-        self.waiting().push_back(Waiting {
-            tag: tag.to_owned(),
+        let revoked = Revoked {
             since: Instant::now(),
-            reply: Some(reply),
-        });
+            replies: vec![reply],
+        };
+        self.waiting().push(tag.to_owned(), revoked);
         self.pushed.notify_one();
         told
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         // No code that could panic runs under this lock.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -298,27 +287,14 @@ impl Revocations {
         Ok(!items(found)?.is_empty())
     }
 
-    /// What goes out with the next message: how many revocations, and the message.
-    fn next(&self) -> (usize, String) {
+    /// The message that tells of these.
+    fn message(&self, revoked: &[(String, Revoked)]) -> String {
         let written = self.place().clock.map(|clock| clock.at_least());
-        let waiting = self.waiting();
-        let mut bytes = 0;
-        let told: Vec<_> = waiting
-            .iter()
-            .take(TAGS)
-            .take_while(|next| {
-                let fits = bytes == 0 || bytes + next.tag.len() <= BYTES;
-                bytes += next.tag.len().max(1);
-                fits
-            })
-            // Rounded up: rather too long ago than too short.
-            .map(|next| (next.tag.clone(), millis(next.since.elapsed()) + 1))
-            .collect();
-        let message: Message = (written, told);
-        (
-            message.1.len(),
-            serde_json::to_string(&message).unwrap_or_default(),
-        )
+        let told = revoked.iter();
+        // Rounded up: rather too long ago than too short.
+        let told = told.map(|(tag, revoked)| (tag.clone(), millis(revoked.since.elapsed()) + 1));
+        let message: Message = (written, told.collect());
+        serde_json::to_string(&message).unwrap_or_default()
     }
 
     /// Tells the others what was revoked, in order, until Redis has it. Does not end.
@@ -330,14 +306,14 @@ impl Revocations {
                 continue;
             }
             let session = sessions.wait().await;
-            let (count, message) = this.next();
+            let next = this.waiting().take();
+            let message = this.message(&next);
             match nodes
                 .tell(&mut session.publishing.clone(), "revoked", &message)
                 .await
             {
                 Ok(_) => {
-                    let told: Vec<_> = this.waiting().drain(..count).collect();
-                    for reply in told.into_iter().filter_map(|told| told.reply) {
+                    for reply in next.into_iter().flat_map(|(_, revoked)| revoked.replies) {
                         // Nobody may wait for it.
                         let _ = reply.send(());
                     }
@@ -348,6 +324,9 @@ impl Revocations {
                             target: "sse_actix", %fault, times,
                             "the other nodes are not told yet what was revoked"
                         );
+                    }
+                    for (tag, revoked) in next {
+                        this.waiting().push(tag, revoked);
                     }
                     sleep(PAUSE).await;
                 }
