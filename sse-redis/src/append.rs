@@ -19,11 +19,13 @@ use tokio::{sync::mpsc, time::Instant};
 use self::batch::Call;
 use crate::{
     connect::Sessions,
+    entry::HEADER_SCRIPT,
     fault::{Fault, is_of_replica},
     shared::{Append, Shared},
 };
 
-static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append/append.lua")));
+static SCRIPT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&format!("{HEADER_SCRIPT}{}", include_str!("append/append.lua"))));
 
 /// Appends what comes, in order. Ends with the last handle on the log.
 ///
@@ -102,9 +104,50 @@ fn refuse(shared: &Shared, waiting: &mut VecDeque<(Append, Instant)>, limit: Dur
 /// What a failed call means for each of its events.
 fn error_of(fault: &Fault) -> AppendError {
     let text = fault.to_string();
-    if fault.is_of_connection() || matches!(fault, Fault::Unexpected) {
-        AppendError::OutcomeUnknown(text.into())
-    } else {
+    let is_refused = match fault {
+        Fault::Redis(error) => error.code().is_some_and(comes_before),
+        Fault::Refused(error) => comes_before(error.code()),
+        _ => false,
+    };
+    if is_refused {
         AppendError::Refused(text.into())
+    } else {
+        AppendError::OutcomeUnknown(text.into())
+    }
+}
+
+/// Whether Redis answers with this code before it begins a script. With any other, the script may have done a part.
+fn comes_before(code: &str) -> bool {
+    matches!(
+        code,
+        "NOSCRIPT"
+            | "NOPERM"
+            | "NOAUTH"
+            | "BUSY"
+            | "LOADING"
+            | "MASTERDOWN"
+            | "READONLY"
+            | "OOM"
+            | "MISCONF"
+            | "NOREPLICAS"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_redis_says_before_a_script_begins_refuses_its_events() {
+        for (code, is_refused) in [
+            ("NOPERM", true),
+            ("OOM", true),
+            ("ERR", false),
+            ("WRONGTYPE", false),
+        ] {
+            let fault = Fault::Redis(redis::make_extension_error(code.to_owned(), None));
+            let refused = matches!(error_of(&fault), AppendError::Refused(_));
+            assert_eq!(refused, is_refused, "{code}");
+        }
     }
 }

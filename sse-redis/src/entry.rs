@@ -20,6 +20,9 @@ pub(crate) fn new_life() -> String {
     (fastrand::u64(..) >> 19).max(1).to_string()
 }
 
+/// Reads the headers of entries in scripts.
+pub(crate) const HEADER_SCRIPT: &str = include_str!("entry/header.lua");
+
 pub(crate) use self::{
     id::{EntryId, MAX_BATCH, NONE},
     payload::push_event,

@@ -20,6 +20,13 @@ use crate::fault::Fault;
 pub enum ConnectError {
     /// The address cannot be read. Nothing of it is shown, since any part of it may be a password.
     Address(String),
+    /// A setting has a value that makes no sense.
+    Setting {
+        /// Its name, as the builder has it.
+        name: &'static str,
+        /// What to write instead.
+        instead: &'static str,
+    },
     /// The prefix cannot be one.
     Prefix(String),
     /// There is no Redis, or it does not answer, or it refuses the user.
@@ -77,6 +84,7 @@ impl fmt::Display for ConnectError {
                 f,
                 "the address of Redis makes no sense ({why}); write `redis://host:6379/0`, `rediss://user:password@host:6380/0` for TLS, or `redis+sentinel://host:26379,host:26379/service/0`"
             ),
+            Self::Setting { name, instead } => write!(f, "`{name}` cannot be zero; write {instead}"),
             Self::Prefix(prefix) => write!(
                 f,
                 "`{prefix}` cannot be a prefix of keys; write 1 to 64 letters, digits, `-`, `_` and `.`"

@@ -18,7 +18,7 @@ use crate::{
 /// A log on Redis Streams: what any node publishes reaches the readers of every node, and a client that comes
 /// back to another node goes on where it was.
 ///
-/// A topic is a stream, `<prefix>:topic:<name>`. Events are kept there as the topic's
+/// A topic is a stream, `<prefix>:topic:{<tag>}:<name>`, with a tag made from the name. Events are kept there as the topic's
 /// [`Retention`] says by count and age, about; a node whose streams read the topic keeps what it knows in its own
 /// memory too, exactly as the retention says.
 ///

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sse_actix_core::Retention;
 
+use crate::error::ConnectError;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// Where Redis is, without user and password.
@@ -38,6 +40,50 @@ impl Default for Settings {
 const LONGEST: u64 = 1 << 40;
 
 impl Settings {
+    /// Refuses what would never work.
+    pub(crate) fn check(&self) -> Result<(), ConnectError> {
+        for (name, is_zero, instead) in [
+            (
+                "connect_timeout",
+                self.connect_timeout.is_zero(),
+                "how long it may take, such as 2 s",
+            ),
+            (
+                "response_timeout",
+                self.response_timeout.is_zero(),
+                "how long it may take, such as 2 s",
+            ),
+            (
+                "check_interval",
+                self.check_interval.is_zero(),
+                "how often it is due, such as every 10 s",
+            ),
+            (
+                "max_pending",
+                self.max_pending == 0,
+                "how many events may wait, such as 10,000",
+            ),
+        ] {
+            if is_zero {
+                return Err(ConnectError::Setting { name, instead });
+            }
+        }
+        Ok(())
+    }
+
+    /// With times that can be reckoned with.
+    pub(crate) fn bounded(mut self) -> Self {
+        let longest = Duration::from_millis(LONGEST);
+        for time in [
+            &mut self.connect_timeout,
+            &mut self.response_timeout,
+            &mut self.check_interval,
+        ] {
+            *time = longest.min(*time);
+        }
+        self
+    }
+
     /// After how many milliseconds without an event a topic is forgotten.
     pub(crate) fn topic_ttl(&self, retention: &Retention) -> u64 {
         millis(self.topic_ttl.max(retention.age()))

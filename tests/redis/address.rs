@@ -141,6 +141,13 @@ async fn a_user_with_few_rights_and_a_database_of_its_own() {
             .contains("give this application a prefix of its own"),
         "{error}"
     );
+    redis.ask::<()>(cmd("ACL").arg("SETUSER").arg("app").arg("-info"));
+    let error = RedisLog::builder(&url)
+        .prefix("shop")
+        .connect()
+        .await
+        .unwrap_err();
+    assert!(error.source().unwrap().to_string().contains("info"), "{error:?}");
     let databases: String = redis.ask(cmd("INFO").arg("keyspace"));
     assert!(
         databases.contains("db3:") && !databases.contains("db0:"),

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use redis::cmd;
 use sse_actix::{AppendError, Event, Hub, HubBuilder, PublishError, TopicOptions};
-use sse_actix_redis::RedisLog;
+use sse_actix_redis::{ConnectError, RedisLog, RedisLogBuilder};
 use sse_tests::{hub::event, redis::Redis};
 use tokio::time::sleep;
 
@@ -55,6 +55,45 @@ async fn limits_without_an_end_are_limits() {
         publish(1).await;
         while !reader.next().await.ends_with("data: 1\n\n") {}
     }
+}
+
+/// What can never work is said at the start, and times that never end are times like others.
+#[actix_web::test]
+async fn a_setting_that_makes_no_sense_is_refused_with_what_to_write() {
+    let redis = Redis::start();
+    type Change = fn(RedisLogBuilder) -> RedisLogBuilder;
+    let zeros: [(&str, Change); 4] = [
+        ("connect_timeout", |log| log.connect_timeout(Duration::ZERO)),
+        ("response_timeout", |log| log.response_timeout(Duration::ZERO)),
+        ("check_interval", |log| log.check_interval(Duration::ZERO)),
+        ("max_pending", |log| log.max_pending(0)),
+    ];
+    for (name, zero) in zeros {
+        let error = zero(RedisLog::builder(&redis.url())).connect().await.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("`{name}` cannot be zero; write ")),
+            "{error}"
+        );
+    }
+    let endless = |log: RedisLogBuilder| {
+        let log = log.connect_timeout(Duration::MAX).response_timeout(Duration::MAX);
+        log.check_interval(Duration::MAX)
+    };
+    let node = Node::with(&redis.url(), endless, |hub| hub).await;
+    let mut reader = node.reader("quotes").await;
+    let id = node.publish("quotes", 1).await;
+    assert_eq!(reader.next().await, event(&id, 1));
+}
+
+/// A service that gives tokens and does not answer holds nothing up for longer than connecting may take.
+#[actix_web::test]
+async fn credentials_that_never_come_are_no_connection() {
+    let redis = Redis::start();
+    let log = RedisLog::builder(&redis.url()).connect_timeout(Duration::from_millis(100));
+    let error = log.credentials(std::future::pending).connect().await.unwrap_err();
+    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
 }
 
 /// The commands that a log uses.

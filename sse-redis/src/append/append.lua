@@ -23,28 +23,16 @@ local function is_replica()
   return type(info) == 'string' and string.find(info, 'role:slave', 1, true)
 end
 
--- The newest entry of ours: its id, life, primary, events, and how many events and bytes there have been.
+-- The newest entry of ours: its id, life, primary, events, and how many events and bytes there have been; and the newest id of all. In
+-- a stream that has entries of others alone, the entry before every one. Nil if the stream has none.
 local function newest(stream)
-  local upto, count = '+', 1
-  for _ = 1, 10 do
-    local found = redis.pcall('XREVRANGE', stream, upto, '-', 'COUNT', count)
-    if found.err then return nil, found.err end
-    for _, entry in ipairs(found) do
-      if entry[2][1] == 'h' then
-        local version, rest = string.match(entry[2][2] or '', '^(%d+) (.*)$')
-        if version and tonumber(version) > 2 then return nil, 'NEWER an entry is in version ' .. version .. ' of the format' end
-        if version == '2' then
-          local life, at, events, all, bytes = string.match(rest, '^(%d+) (%S+) %d+%-%d+ %d+ (%d+) (%d+) (%d+)$')
-          if life then
-            return {id = entry[1], life = life, primary = at, events = events, all = tonumber(all), bytes = tonumber(bytes)}
-          end
-        end
-      end
-    end
-    if #found < count then return nil end
-    upto, count = '(' .. found[#found][1], 100
-  end
-  return nil
+  local entry, head, wrong, newest_id = newest_of_ours(stream)
+  if wrong then return nil, wrong end
+  if head and head.newer then return nil, 'NEWER an entry is in version ' .. head.newer .. ' of the format' end
+  if not newest_id then return nil end
+  head = head or {events = '0', all = 0, bytes = 0}
+  head.id, head.newest_id = entry and entry[1] or '0-0', newest_id
+  return head
 end
 
 -- Whether a multiple of `step` lies between two numbers.
@@ -60,11 +48,8 @@ local function trim(stream, all, bytes, max_events, max_bytes)
     local keep_from
     local last
     for _, entry in ipairs(oldest) do
-      local events_before, bytes_before
-      if entry[2][1] == 'h' then
-        events_before, bytes_before = string.match(entry[2][2] or '', '^2 %d+ %S+ %d+%-%d+ %d+ %d+ (%d+) (%d+)$')
-      end
-      if events_before and all - tonumber(events_before) < max_events and bytes - tonumber(bytes_before) < max_bytes then
+      local header = read_header(entry[2])
+      if header and header.all and all - header.all < max_events and bytes - header.bytes < max_bytes then
         keep_from = entry[1]
         break
       end
@@ -223,7 +208,7 @@ while key <= #KEYS do
     if head then
       if head.primary == primary then life = head.life end
       previous, previous_events, all, bytes = head.id, head.events, head.all, head.bytes
-      local millis, count = string.match(head.id, '^(%d+)%-(%d+)$')
+      local millis, count = string.match(head.newest_id, '^(%d+)%-(%d+)$')
       if tonumber(count) >= 65535 then at = string.format('%.0f-0', tonumber(millis) + 1) end
     elseif hash then
       redis.pcall('DEL', hash, ages)

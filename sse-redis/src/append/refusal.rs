@@ -26,8 +26,30 @@ pub(super) fn explain(why: &str) -> String {
     }
 }
 
-/// The first word of an error, by which it is known. A script's error may have a hyphen before it.
+/// The first word of an error, by which it is known. A script's error may have a hyphen before it, and in Redis 6.2 where in the script
+/// it comes from.
 fn code(why: &str) -> &str {
+    let place = why.strip_prefix("@user_script: ");
+    let why = place
+        .and_then(|rest| rest.split_once(": "))
+        .map_or(why, |(_, why)| why);
     let word = why.split(' ').next().unwrap_or_default();
     word.trim_start_matches('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_known_by_its_code_wherever_it_comes_from() {
+        for why in [
+            "OOM not allowed",
+            "-OOM not allowed",
+            "@user_script: 113: -OOM not allowed",
+            "@user_script: 113: OOM not allowed",
+        ] {
+            assert_eq!(code(why), "OOM", "{why}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{HashSet, VecDeque},
+    io::{self, ErrorKind},
     sync::Arc,
     time::Duration,
 };
@@ -88,8 +89,18 @@ impl Lane {
         self.budget.get()
     }
 
-    /// Makes several calls at once. The answers come in order, each a value or an error of Redis.
+    /// Makes several calls at once, as long as the session lasts. The answers come in order, each a value or an error of Redis.
     pub(super) async fn call(&self, calls: &mut Pipeline, session: &Session) -> Result<Vec<Value>, Fault> {
+        tokio::select! {
+            answers = self.ask(calls, session) => answers,
+            () = session.ended() => {
+                self.connection.replace(None);
+                Err(of_io(ErrorKind::ConnectionAborted))
+            }
+        }
+    }
+
+    async fn ask(&self, calls: &mut Pipeline, session: &Session) -> Result<Vec<Value>, Fault> {
         let mut connection = self.connection(session).await?;
         let began = Instant::now();
         let limit = self.timeout.get();
@@ -110,8 +121,7 @@ impl Lane {
                 // The answer would still come on this connection, before all others.
                 self.connection.replace(None);
                 self.asks_for_less();
-                let error = std::io::Error::from(std::io::ErrorKind::TimedOut);
-                Err(Fault::Redis(error.into()))
+                Err(of_io(ErrorKind::TimedOut))
             }
         }
     }
@@ -149,7 +159,11 @@ impl Lane {
             return Ok(known);
         }
         let mut new = self.connector.open(None, None).await?;
-        let asked = redis::cmd("INFO").arg("replication").query_async(&mut new).await;
+        let mut info = redis::cmd("INFO");
+        info.arg("replication");
+        let asked = timeout(self.connector.connect_timeout, info.query_async(&mut new))
+            .await
+            .map_err(|_| of_io(ErrorKind::TimedOut))?;
         let primary = session.primary.borrow().clone();
         // The name may lead somewhere else by now, where other entries have the same ids.
         if let Some(state) = asked.ok().and_then(read_replication)
@@ -161,4 +175,8 @@ impl Lane {
         self.connection.replace(Some((session.number, new.clone())));
         Ok(new)
     }
+}
+
+fn of_io(kind: ErrorKind) -> Fault {
+    Fault::Redis(io::Error::from(kind).into())
 }

@@ -4,21 +4,7 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
-/// Finds the newest entry of ours.
-const NEWEST: &str = r"
-local function newest(stream)
-  local upto, count = '+', 1
-  for _ = 1, 10 do
-    local found = redis.call('XREVRANGE', stream, upto, '-', 'COUNT', count)
-    for _, entry in ipairs(found) do
-      if entry[2][1] == 'h' and string.match(entry[2][2] or '', '^%d+ %d+ ') then return entry end
-    end
-    if #found < count then return false end
-    upto, count = '(' .. found[#found][1], 100
-  end
-  return false
-end
-";
+use crate::entry::HEADER_SCRIPT;
 
 /// The newest entry of ours, without its events, and the newest event of each key, if asked for.
 ///
@@ -26,7 +12,8 @@ end
 const LOOK: &str = r"
 local latest = {}
 if KEYS[2] then latest = redis.call('HGETALL', KEYS[2]) end
-local head = newest(KEYS[1])
+local head, _, wrong = newest_of_ours(KEYS[1])
+if wrong then return {err = wrong} end
 return {head and {head[1], {'h', head[2][2]}}, latest}
 ";
 
@@ -34,15 +21,18 @@ return {head and {head[1], {'h', head[2][2]}}, latest}
 ///
 /// KEYS: the stream. ARGV: the life, and a number for the new one.
 const RENEW: &str = r"
-local head = newest(KEYS[1])
+local head, known, wrong = newest_of_ours(KEYS[1])
+if wrong then return {err = wrong} end
 if not head then return false end
-local life, at, events, all, bytes = string.match(head[2][2], '^2 (%d+) (%S+) %S+ %d+ (%d+) (%d+) (%d+)$')
-if life ~= ARGV[1] then return head end
-local header = string.format('2 %s %s %s %s 0 %s %s', ARGV[2], at, head[1], events, all, bytes)
+if known.life ~= ARGV[1] then return head end
+local header = string.format(
+  '2 %s %s %s %s 0 %.0f %.0f', ARGV[2], known.primary, head[1], known.events, known.all, known.bytes)
 local id = redis.call('XADD', KEYS[1], '*', 'h', header, 'b', '')
 redis.pcall('PUBLISH', KEYS[1], id .. ' ' .. header .. '\n')
 return {id, {'h', header, 'b', ''}}
 ";
 
-pub(super) static LOOKING: LazyLock<Script> = LazyLock::new(|| Script::new(&format!("{NEWEST}{LOOK}")));
-pub(super) static RENEWING: LazyLock<Script> = LazyLock::new(|| Script::new(&format!("{NEWEST}{RENEW}")));
+pub(super) static LOOKING: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&format!("{HEADER_SCRIPT}{LOOK}")));
+pub(super) static RENEWING: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&format!("{HEADER_SCRIPT}{RENEW}")));

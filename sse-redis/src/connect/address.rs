@@ -29,6 +29,13 @@ impl Address {
         let (scheme, rest) = url
             .split_once("://")
             .ok_or_else(|| ConnectError::Address("it has no scheme".to_owned()))?;
+        let is_of_socket = matches!(scheme, "unix" | "redis+unix" | "valkey+unix");
+        let login = rest.rsplit_once('@').filter(|_| !is_of_socket);
+        if login.is_some_and(|(login, _)| login.contains(['/', '?'])) {
+            // What is before it would be taken for the host, and what follows it be left out.
+            let why = "it holds an `@` after a `/` or a `?`; in a password, write %2F and %3F, and elsewhere %40 for `@`";
+            return Err(ConnectError::Address(why.to_owned()));
+        }
         match scheme {
             "redis+sentinel" => Self::parse_sentinel("redis", rest),
             "rediss+sentinel" => Self::parse_sentinel("rediss", rest),
@@ -141,6 +148,10 @@ mod tests {
         for url in [
             "redis://:se#cret@a:1/",
             "redis://a:se#cret@b",
+            "redis://app:12345?secret@b",
+            "redis://app:12345/secret@b",
+            "rediss://:12345?secret@b:1/0",
+            "redis+sentinel://app:12345?secret@b:1/main",
             "redis+sentinel://u:secret@a:1",
             "redis+sentinel://u:secret@a:1/",
             "redis+sentinel://a:1/main?secret=secret",

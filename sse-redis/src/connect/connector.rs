@@ -1,9 +1,10 @@
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, PushInfo, RedisError,
-    TlsCertificates, aio::MultiplexedConnection,
+    TlsCertificates, aio::MultiplexedConnection, io::tcp::TcpSettings,
 };
+use tokio::time::timeout;
 
 use super::Address;
 use crate::fault::Fault;
@@ -11,7 +12,7 @@ use crate::fault::Fault;
 /// Gives a user name and a password whenever a connection begins.
 pub(crate) type Credentials = Arc<dyn Fn() -> CredentialsFuture + Send + Sync>;
 
-type CredentialsFuture = Pin<Box<dyn Future<Output = std::io::Result<(String, String)>> + Send>>;
+type CredentialsFuture = Pin<Box<dyn Future<Output = io::Result<(String, String)>> + Send>>;
 
 /// Takes what Redis sends without being asked.
 pub(crate) type Receiver = Box<dyn Fn(PushInfo) + Send + Sync>;
@@ -51,7 +52,10 @@ impl Connector {
             } => self.find_primary(sentinels, service, primary).await?,
         };
         if let Some(credentials) = &self.credentials {
-            let (user, password) = credentials().await.map_err(RedisError::from)?;
+            let (user, password) = timeout(self.connect_timeout, credentials())
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+                .map_err(RedisError::from)?;
             let settings = info.redis_settings().clone();
             let settings = settings.set_username(user).set_password(password);
             info = info.set_redis_settings(settings);
@@ -73,6 +77,8 @@ impl Connector {
         info: ConnectionInfo,
         config: &AsyncConnectionConfig,
     ) -> Result<MultiplexedConnection, Fault> {
+        // What is written goes out at once, be it small and the answer to what went before not there yet.
+        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = if self.tls.root.is_none() && self.tls.client.is_none() {
             Client::open(info)?
         } else {

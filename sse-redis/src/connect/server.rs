@@ -1,10 +1,6 @@
 use redis::{RedisError, Value, aio::MultiplexedConnection};
 
-use crate::{
-    error::ConnectError,
-    fault::{Fault, is_of_connection},
-    value,
-};
+use crate::{error::ConnectError, fault::Fault, value};
 
 /// What a server says of its part in replication.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,29 +34,24 @@ pub(crate) fn read_replication(value: Value) -> Option<ServerState> {
     ServerState::parse(&info)
 }
 
-/// Checks that a server is one that will do. `None` if it does not let its user ask.
+/// Checks that a server is one that will do. Its user must be let ask, since nothing else shows a fail-over.
 pub(crate) async fn check_server(
     connection: &mut MultiplexedConnection,
     address: &str,
-) -> Result<Option<ServerState>, ConnectError> {
+) -> Result<ServerState, ConnectError> {
     let mut info = String::new();
     for section in ["server", "replication"] {
-        let part: Result<String, RedisError> = redis::cmd("INFO").arg(section).query_async(connection).await;
-        match part {
-            Ok(part) => info.push_str(&part),
-            Err(error) if !is_of_connection(&error) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(ConnectError::of(address, Fault::Redis(error))),
-        }
+        let mut call = redis::cmd("INFO");
+        let part: Result<String, RedisError> = call.arg(section).query_async(connection).await;
+        info.push_str(&part.map_err(|error| ConnectError::of(address, Fault::Redis(error)))?);
     }
     match field(&info, "redis_mode").or(field(&info, "server_mode")) {
         Some("cluster") => return Err(ConnectError::Cluster),
         Some("sentinel") => return Err(ConnectError::Sentinel),
         _ => {}
     }
-    let state = ServerState::parse(&info);
-    if state.as_ref().is_some_and(|state| !state.is_primary) {
+    let state = ServerState::parse(&info).ok_or_else(|| ConnectError::of(address, Fault::Unexpected))?;
+    if !state.is_primary {
         return Err(ConnectError::Replica(address.to_owned()));
     }
     let version = field(&info, "redis_version").unwrap_or_default();

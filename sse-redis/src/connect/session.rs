@@ -55,21 +55,30 @@ impl Session {
 
     /// Waits until it has ended, and says why.
     pub(crate) async fn over(&self) -> Fault {
+        self.ended().await;
+        self.why.take().unwrap_or(Fault::Unexpected)
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn ended(&self) {
         loop {
             let ending = self.ending.notified();
             if self.is_over.get() {
-                return self.why.take().unwrap_or(Fault::Unexpected);
+                return;
             }
             ending.await;
         }
     }
 
     /// Waits until every notice has been received that was published before this call. Returns whether it was: an answer
-    /// that another connection has brought must not overtake a revocation.
+    /// that another connection has brought must not overtake a revocation. The answer may never come; then the session's end does.
     pub(crate) async fn fence(&self) -> bool {
         let mut connection = self.subscribed.clone();
-        let pong = redis::cmd("PING").query_async::<Value>(&mut connection).await;
-        pong.is_ok() && !self.is_over()
+        let ping = redis::cmd("PING");
+        tokio::select! {
+            pong = ping.query_async::<Value>(&mut connection) => pong.is_ok() && !self.is_over(),
+            () = self.ended() => false,
+        }
     }
 }
 

@@ -25,7 +25,7 @@ impl EntryId {
     /// Reads `<milliseconds>-<count>`; `None` if it cannot be the id of one of our entries.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let (millis, count) = std::str::from_utf8(text).ok()?.split_once('-')?;
-        let (millis, count) = (millis.parse::<u64>().ok()?, count.parse::<u64>().ok()?);
+        let (millis, count) = (number(millis, 13)?, number(count, 5)?);
         (millis <= MAX_MILLIS && count <= MAX_COUNT).then_some(Self(millis << COUNT_BITS | count))
     }
 
@@ -60,6 +60,12 @@ impl EntryId {
     }
 }
 
+/// A number of so many digits at most, and nothing else.
+pub(super) fn number(text: &str, digits: usize) -> Option<u64> {
+    let is_number = text.len() <= digits && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
+}
+
 impl fmt::Display for EntryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.0 >> COUNT_BITS, self.0 & MAX_COUNT)
@@ -82,7 +88,17 @@ mod tests {
             assert_eq!(EntryId::parse(id.as_bytes()).unwrap().to_string(), id);
         }
         assert!(EntryId::parse(b"1790000000000-65535") < EntryId::parse(b"1790000000001-0"));
-        for wrong in ["", "1", "-", "a-1", "1-a", "1--1", "1-65536", "4398046511104-0"] {
+        for wrong in [
+            "",
+            "1",
+            "-",
+            "a-1",
+            "1-a",
+            "1--1",
+            "+1-0",
+            "1-65536",
+            "4398046511104-0",
+        ] {
             assert_eq!(EntryId::parse(wrong.as_bytes()), None, "{wrong:?}");
         }
     }

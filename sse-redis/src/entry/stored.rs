@@ -3,12 +3,13 @@ use redis::Value;
 
 use super::{
     EntryId, NONE,
+    id::number,
     payload::{self, Event},
 };
 use crate::value::{array, bytes, items};
 
 /// The version of the format that this crate writes and reads.
-const VERSION: u32 = 2;
+const VERSION: &[u8] = b"2";
 
 /// What an entry says of itself and of the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub(crate) enum Content {
     /// An entry of ours whose events cannot be read.
     Unreadable(Header),
     /// An entry in a later version of the format.
-    Newer(u32),
+    Newer(u64),
     /// Not an entry of ours.
     Foreign,
 }
@@ -61,12 +62,14 @@ impl Stored {
         let id = EntryId::parse(&bytes(id).ok()?)?;
         let (mut header, mut payload) = (None, None);
         let mut fields = items(fields).ok()?.into_iter();
+        let mut is_first = true;
         while let (Some(field), Some(value)) = (fields.next(), fields.next()) {
             match (bytes(field).ok()?.as_slice(), bytes(value).ok()?) {
-                (b"h", value) => header = Some(value),
+                (b"h", value) if is_first => header = Some(value),
                 (b"b", value) => payload = Some(Bytes::from(value)),
                 _ => {}
             }
+            is_first = false;
         }
         Some(Self::of(
             id,
@@ -147,32 +150,39 @@ impl Header {
 
 enum Parsed {
     Header(Header),
-    Newer(u32),
+    Newer(u64),
     Foreign,
 }
 
 impl Header {
     fn parse(text: &[u8]) -> Parsed {
-        let text = std::str::from_utf8(text).unwrap_or_default();
-        let Some((version, rest)) = text.split_once(' ') else {
+        let Some((version, rest)) = memchr::memchr(b' ', text).map(|space| text.split_at(space)) else {
             return Parsed::Foreign;
         };
-        match version.parse::<u32>() {
-            Ok(VERSION) => Self::parse_words(rest).map_or(Parsed::Foreign, Parsed::Header),
-            Ok(later) if later > VERSION => Parsed::Newer(later),
+        let number = std::str::from_utf8(version)
+            .ok()
+            .and_then(|version| number(version, 9));
+        match number {
+            _ if version == VERSION => Self::parse_words(rest).map_or(Parsed::Foreign, Parsed::Header),
+            Some(later @ 3..) => Parsed::Newer(later),
             _ => Parsed::Foreign,
         }
     }
 
-    fn parse_words(text: &str) -> Option<Self> {
-        let mut words = text.split(' ');
-        let life = words.next()?.parse().ok()?;
-        let _primary = words.next()?;
+    /// Reads what follows the version. The scripts (`header.lua`) read the same.
+    fn parse_words(text: &[u8]) -> Option<Self> {
+        let mut words = std::str::from_utf8(text).ok()?.strip_prefix(' ')?.split(' ');
+        let life = number(words.next()?, 14)?;
+        let primary = words.next()?;
+        if primary.is_empty() || !primary.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
         let previous = EntryId::parse(words.next()?.as_bytes())?;
-        let previous_events = words.next()?.parse().ok()?;
-        let events = words.next()?.parse().ok()?;
-        let _all_events: u64 = words.next()?.parse().ok()?;
-        let _all_bytes: u64 = words.next()?.parse().ok()?;
+        let mut count = |digits| number(words.next()?, digits);
+        let (previous_events, events) = (count(2)?, count(2)?);
+        let (_all_events, _all_bytes) = (count(15)?, count(15)?);
+        let size = |events| usize::try_from(events).ok();
+        let (previous_events, events) = (size(previous_events)?, size(events)?);
         words.next().is_none().then_some(Self {
             life,
             previous,
@@ -225,6 +235,18 @@ mod tests {
             &["h", "2 7 abc 4 3 1 9 90"],
             &["h", "2 7 abc 4-1 3 1 9 90 1"],
             &["h", "1 7 abc 4-1 3 1 9 90"],
+            &["h", "+2 7 abc 4-1 3 1 9 90"],
+            &["h", "02 7 abc 4-1 3 1 9 90"],
+            &["h", "1000000000 whatever"],
+            &["h", "2 +7 abc 4-1 3 1 9 90"],
+            &["h", "2 123456789012345 abc 4-1 3 1 9 90"],
+            &["h", "2 7 a\tc 4-1 3 1 9 90"],
+            &["h", "2 7  4-1 3 1 9 90"],
+            &["h", "2 7 abc +4-1 3 1 9 90"],
+            &["h", "2 7 abc 4-1 3 100 9 90"],
+            &["h", "2 7 abc 4-1 3 1 123456789012345678901234 90"],
+            &["h", "2 7 abc 4-1 3 1 9 1234567890123456"],
+            &["other", "x", "h", "2 7 abc 4-1 3 1 9 90"],
             &["other", "x"],
             &[],
         ] {

@@ -22,14 +22,6 @@ pub(super) async fn begin(this: &Follower) -> Result<Rc<Session>, ConnectError> 
         .await
         .map_err(fault)?;
     let state = check_server(&mut publishing, address).await?;
-    if state.is_none()
-        && let Some(times) = this.shared.faults.count("info")
-    {
-        tracing::warn!(
-            target: "sse_actix", times,
-            "whether this is a Redis that will do, and a primary, is not known: its user may not ask for INFO"
-        );
-    }
     let number = this.sessions.next();
     let receiver = receive::receiver(Arc::clone(&this.shared), number, this.nudges.clone());
     let mut subscribed = this.connector.open(None, Some(receiver)).await.map_err(fault)?;
@@ -41,8 +33,7 @@ pub(super) async fn begin(this: &Follower) -> Result<Rc<Session>, ConnectError> 
         Ok(result) => result.map_err(Fault::Redis).map_err(fault)?,
         Err(_) => return Err(fault(timed_out())),
     }
-    let primary = state.map(|state| state.replication_id).unwrap_or_default();
-    let session = Session::new(number, publishing.clone(), subscribed, primary);
+    let session = Session::new(number, publishing.clone(), subscribed, state.replication_id);
     heartbeat::first(this, &session).await.map_err(fault)?;
     // Before any topic, since what is revoked must not be shown what was published after.
     Revocations::begin(nodes, &mut publishing).await.map_err(fault)?;

@@ -84,7 +84,8 @@ impl RedisLogBuilder {
     }
 
     /// A function that gives the user name and the password. It is called whenever a connection begins, so that a token may
-    /// expire. Default: what the address holds. If it fails, there is no connection, and it is called again later.
+    /// expire. Default: what the address holds. If it fails, or takes longer than
+    /// [`connect_timeout`](Self::connect_timeout), there is no connection, and it is called again later.
     ///
     /// ```
     /// use sse_actix_redis::RedisLog;
@@ -103,14 +104,14 @@ impl RedisLogBuilder {
         self
     }
 
-    /// How long it may take to connect. Default: 2 s.
+    /// How long it may take to connect. Default: 2 s. Not zero.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
     }
 
     /// How long Redis may take to answer before the connection is given up; what was being published then has an
-    /// unknown outcome. Default: 2 s.
+    /// unknown outcome. Default: 2 s. Not zero.
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.settings.response_timeout = timeout;
         self
@@ -122,7 +123,7 @@ impl RedisLogBuilder {
         self
     }
 
-    /// How many events may be on their way to Redis at once. Default: 10,000. What is beyond is refused.
+    /// How many events may be on their way to Redis at once. Default: 10,000. What is beyond is refused. Not zero.
     pub fn max_pending(mut self, events: usize) -> Self {
         self.settings.max_pending = events;
         self
@@ -142,7 +143,7 @@ impl RedisLogBuilder {
     }
 
     /// How often each topic that is read here is compared with Redis: for events whose notice was lost, and for deletion.
-    /// Default: 10 s. Costs one call for each hundred topics.
+    /// Default: 10 s. Costs one call for each hundred topics. Not zero.
     pub fn check_interval(mut self, interval: Duration) -> Self {
         self.settings.check_interval = interval;
         self
@@ -155,12 +156,13 @@ impl RedisLogBuilder {
     /// [`ConnectError`], if a setting makes no sense, or Redis does not answer, or is none that will do.
     pub async fn connect(self) -> Result<RedisLog, ConnectError> {
         check_prefix(&self.settings.prefix)?;
+        self.settings.check()?;
         let address = Address::parse(&self.url)?;
         if address.is_tls() && rustls::crypto::CryptoProvider::get_default().is_none() {
             // Whoever was faster has set one, which will do.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let mut settings = self.settings;
+        let mut settings = self.settings.bounded();
         settings.address = address.shown();
         let connector = Connector {
             address,

@@ -40,6 +40,7 @@ struct Here {
     present: Tags,
     changed: BTreeSet<(TopicName, Arc<str>)>,
     says_hello: bool,
+    said_hello: Option<Instant>,
     tells_all: bool,
 }
 
@@ -76,7 +77,9 @@ impl Presence {
         let mut here = self.here();
         let tag: Arc<str> = tag.into();
         set(&mut here.present, topic, &tag, streams);
-        here.changed.insert((topic.clone(), tag));
+        if !here.tells_all {
+            here.changed.insert((topic.clone(), tag));
+        }
     }
 
     pub(super) fn elsewhere(&self, topic: &TopicName) -> BTreeMap<Arc<str>, usize> {
@@ -93,7 +96,8 @@ impl Presence {
     pub(crate) fn begin(&self) {
         let mut here = self.here();
         here.says_hello = true;
-        here.tells_all = true;
+        here.said_hello = None;
+        here.tells_all_again();
     }
 
     /// Takes what a node tells: its name, a space, the kind of message, a line feed, the message. Returns the topics whose
@@ -110,7 +114,7 @@ impl Presence {
         };
         match kind {
             "hello" => {
-                self.here().tells_all = true;
+                self.here().tells_all_again();
                 Vec::new()
             }
             "all" | "changes" => self.take(from, kind == "all", message),
@@ -125,7 +129,9 @@ impl Presence {
         let mut topics = BTreeSet::new();
         let mut nodes = self.nodes();
         if !nodes.contains_key(from) && !is_all {
-            // Not without what was before.
+            // Not without what was before. It may have been forgotten here, when this node stood still for long.
+            drop(nodes);
+            self.here().says_hello = true;
             return Vec::new();
         }
         let node = nodes.entry(from.to_owned()).or_insert_with(|| Elsewhere {
@@ -164,7 +170,9 @@ impl Presence {
     fn changes(&self, beats: bool) -> Vec<(&'static str, String)> {
         let mut here = self.here();
         let mut messages = Vec::new();
-        if mem::take(&mut here.says_hello) {
+        let may_say = here.said_hello.is_none_or(|said| said.elapsed() >= BEAT);
+        if may_say && mem::take(&mut here.says_hello) {
+            here.said_hello = Some(Instant::now());
             messages.push(("hello", String::new()));
         }
         let is_all = mem::take(&mut here.tells_all);
@@ -208,7 +216,10 @@ impl Presence {
         loop {
             ticks.tick().await;
             nodes.announce(this.forget_silent());
-            let Some(session) = sessions.get() else { continue };
+            let Some(session) = sessions.get() else {
+                this.here().tells_all_again();
+                continue;
+            };
             let messages = this.changes(told.elapsed() >= BEAT);
             if messages.is_empty() {
                 continue;
@@ -222,9 +233,17 @@ impl Presence {
             let mut connection = session.publishing.clone();
             if calls.query_async::<Vec<Value>>(&mut connection).await.is_err() {
                 // Once Redis is back, everything is told.
-                this.here().tells_all = true;
+                this.here().tells_all_again();
             }
         }
+    }
+}
+
+impl Here {
+    /// What has changed is told with all the rest.
+    fn tells_all_again(&mut self) {
+        self.tells_all = true;
+        self.changed.clear();
     }
 }
 
@@ -237,5 +256,40 @@ fn set(tags: &mut Tags, topic: &TopicName, tag: &Arc<str>, streams: usize) {
     }
     if of_topic.is_empty() {
         tags.remove(topic);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(presence: &Presence) -> Vec<&'static str> {
+        let messages = presence.changes(false);
+        messages.into_iter().map(|(kind, _)| kind).collect()
+    }
+
+    #[test]
+    fn who_is_not_known_is_asked_for_everything_once_a_second() {
+        let presence = Presence::new("p".to_owned());
+        for expected in [&["hello"][..], &[]] {
+            assert!(presence.receive("me", b"you changes\n[]").is_empty());
+            assert_eq!(kinds(&presence), expected);
+        }
+        presence.receive("me", b"you all\n[[\"n\",\"ann\",2]]");
+        let ann = presence.elsewhere(&TopicName::from_static("n"));
+        assert_eq!(ann.values().sum::<usize>(), 2);
+    }
+
+    #[test]
+    fn while_everything_is_to_be_told_no_change_is_kept() {
+        let presence = Presence::new("p".to_owned());
+        let topic = TopicName::from_static("n");
+        presence.set(&topic, "ann", 1);
+        presence.begin();
+        presence.set(&topic, "bob", 1);
+        assert!(presence.here().changed.is_empty());
+        assert_eq!(kinds(&presence), ["hello", "all"]);
+        presence.set(&topic, "bob", 0);
+        assert_eq!(kinds(&presence), ["changes"]);
     }
 }

@@ -1,5 +1,8 @@
+#[cfg(test)]
+mod tests;
+mod waiting;
+
 use std::{
-    collections::VecDeque,
     rc::Rc,
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -12,10 +15,11 @@ use tokio::{
     time::sleep,
 };
 
+use self::waiting::{Revoked, Waiting};
 use super::Nodes;
 use crate::{
     connect::Sessions,
-    fault::Fault,
+    fault::{Fault, FaultLog},
     settings::millis,
     value::{array, items, text},
 };
@@ -23,12 +27,8 @@ use crate::{
 /// How many messages Redis keeps.
 const KEPT: usize = 20_000;
 
-/// How many tags one message holds at most, and how many bytes of them.
-const TAGS: usize = 1_000;
-const BYTES: usize = 64 * 1024;
-
-/// How many messages are read at once.
-const PAGE: usize = 100;
+/// How many messages are read at once at most.
+const PAGE: usize = 16;
 
 /// How long it waits before it tells again what Redis has not taken.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -46,23 +46,20 @@ const ON_ITS_WAY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Revocations {
     pub(crate) channel: String,
-    waiting: Mutex<VecDeque<Waiting>>,
+    waiting: Mutex<Waiting>,
     pushed: Notify,
     place: Mutex<Place>,
-}
-
-/// A revocation of this node that Redis does not have yet.
-#[derive(Debug)]
-struct Waiting {
-    tag: String,
-    since: Instant,
-    reply: Option<oneshot::Sender<()>>,
+    faults: FaultLog,
 }
 
 /// Up to where messages have been read.
 #[derive(Debug)]
 struct Place {
     at: Option<MessageId>,
+    /// A notice came that follows something that was not heard.
+    missed: bool,
+    /// How many messages are read at once: fewer where the line is slow.
+    page: usize,
     clock: Option<Clock>,
     /// Whatever comes now was not there yet at this time.
     listening: Instant,
@@ -99,25 +96,28 @@ impl Revocations {
             pushed: Notify::new(),
             place: Mutex::new(Place {
                 at: None,
+                missed: false,
+                page: PAGE,
                 clock: None,
                 listening: Instant::now(),
             }),
+            faults: FaultLog::default(),
         }
     }
 
     /// Revokes a tag elsewhere. What this returns completes when Redis has it.
     pub(super) fn push(&self, tag: &str) -> oneshot::Receiver<()> {
         let (reply, told) = oneshot::channel();
-        self.waiting().push_back(Waiting {
-            tag: tag.to_owned(),
+        let revoked = Revoked {
             since: Instant::now(),
-            reply: Some(reply),
-        });
+            replies: vec![reply],
+        };
+        self.waiting().push(tag.to_owned(), revoked);
         self.pushed.notify_one();
         told
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         // No code that could panic runs under this lock.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,44 +147,63 @@ impl Revocations {
             (None, Some(newest)) => this.place().at = Some(newest),
             // Something whose loss can be seen.
             (None, None) => this.place().at = Some(nodes.mark(connection, "begin").await?),
-            (Some(at), _) if this.exists(connection, at).await? => {
-                this.read_to_end(nodes, connection).await?;
-            }
+            (Some(at), _) if this.exists(connection, at).await? => {}
             (Some(_), _) => {
                 // Lost, perhaps with newer ones, which others have not missed.
-                nodes.announce([ClusterMessage::RevokedUnknown]);
                 this.place().at = Some(nodes.mark(connection, "lost").await?);
+                nodes.announce([ClusterMessage::RevokedUnknown]);
+            }
+        }
+        this.read_to_end(nodes, connection).await
+    }
+
+    async fn read_to_end(&self, nodes: &Nodes, connection: &mut MultiplexedConnection) -> Result<(), Fault> {
+        while let Some((at, size)) = self.turns_page() {
+            let mut call = redis::cmd("XRANGE");
+            call.arg(&self.channel)
+                .arg(format!("({}-{}", at.0, at.1))
+                .arg("+");
+            let page = call.arg("COUNT").arg(size).query_async::<Value>(connection).await;
+            let page = page.inspect_err(|error| {
+                if error.is_timeout() {
+                    // The next session asks for less.
+                    self.place().page = (size / 2).max(1);
+                }
+            })?;
+            if self.take_page(nodes, items(page)?, size)? {
+                break;
             }
         }
         Ok(())
     }
 
-    async fn read_to_end(&self, nodes: &Nodes, connection: &mut MultiplexedConnection) -> Result<(), Fault> {
-        loop {
-            let Some(at) = self.place().at else { return Ok(()) };
-            let mut call = redis::cmd("XRANGE");
-            call.arg(&self.channel)
-                .arg(format!("({}-{}", at.0, at.1))
-                .arg("+");
-            let page: Value = call.arg("COUNT").arg(PAGE).query_async(connection).await?;
-            let page = items(page)?;
-            let is_last = page.len() < PAGE;
-            for entry in page {
-                let [id, fields] = array(entry)?;
-                let Some(id) = parse_id(&text(id)?) else { continue };
-                let messages = match array::<6>(fields).ok().and_then(|[_, node, _, kind, _, what]| {
-                    Some((text(node).ok()?, text(kind).ok()?, text(what).ok()?))
-                }) {
-                    Some((node, kind, what)) if node != nodes.name => self.parse(id, &kind, &what),
-                    _ => Vec::new(),
-                };
-                self.place().at = Some(id);
-                nodes.announce(messages);
+    /// After which message a page is to be read now, and how many it may have.
+    fn turns_page(&self) -> Option<(MessageId, usize)> {
+        let mut place = self.place();
+        place.missed = false;
+        Some((place.at?, place.page))
+    }
+
+    /// Takes a page that may have had so many messages. Returns whether nothing has come after it that is not known.
+    fn take_page(&self, nodes: &Nodes, page: Vec<Value>, size: usize) -> Result<bool, Fault> {
+        let is_last = page.len() < size;
+        for entry in page {
+            let [id, fields] = array(entry)?;
+            let Some(id) = parse_id(&text(id)?) else { continue };
+            let messages = match array::<6>(fields).ok().and_then(|[_, node, _, kind, _, what]| {
+                Some((text(node).ok()?, text(kind).ok()?, text(what).ok()?))
+            }) {
+                Some((node, kind, what)) if node != nodes.name => self.parse(id, &kind, &what),
+                _ => Vec::new(),
+            };
+            {
+                // Notices may have come further meanwhile.
+                let mut place = self.place();
+                place.at = place.at.max(Some(id));
             }
-            if is_last {
-                return Ok(());
-            }
+            nodes.announce(messages);
         }
+        Ok(is_last && !self.place().missed)
     }
 
     /// Takes a notice: the message's id, the id before it, the node, the kind, a line feed, the message. Returns what it says, or
@@ -204,7 +223,10 @@ impl Revocations {
             // It is read when the session begins.
             None => return Some(Vec::new()),
             Some(at) if id <= at => return Some(Vec::new()),
-            Some(at) if previous > at => return None,
+            Some(at) if previous > at => {
+                place.missed = true;
+                return None;
+            }
             Some(_) => place.at = Some(id),
         }
         drop(place);
@@ -265,27 +287,14 @@ impl Revocations {
         Ok(!items(found)?.is_empty())
     }
 
-    /// What goes out with the next message: how many revocations, and the message.
-    fn next(&self) -> (usize, String) {
+    /// The message that tells of these.
+    fn message(&self, revoked: &[(String, Revoked)]) -> String {
         let written = self.place().clock.map(|clock| clock.at_least());
-        let waiting = self.waiting();
-        let mut bytes = 0;
-        let told: Vec<_> = waiting
-            .iter()
-            .take(TAGS)
-            .take_while(|next| {
-                let fits = bytes == 0 || bytes + next.tag.len() <= BYTES;
-                bytes += next.tag.len().max(1);
-                fits
-            })
-            // Rounded up: rather too long ago than too short.
-            .map(|next| (next.tag.clone(), millis(next.since.elapsed()) + 1))
-            .collect();
-        let message: Message = (written, told);
-        (
-            message.1.len(),
-            serde_json::to_string(&message).unwrap_or_default(),
-        )
+        let told = revoked.iter();
+        // Rounded up: rather too long ago than too short.
+        let told = told.map(|(tag, revoked)| (tag.clone(), millis(revoked.since.elapsed()) + 1));
+        let message: Message = (written, told.collect());
+        serde_json::to_string(&message).unwrap_or_default()
     }
 
     /// Tells the others what was revoked, in order, until Redis has it. Does not end.
@@ -297,20 +306,28 @@ impl Revocations {
                 continue;
             }
             let session = sessions.wait().await;
-            let (count, message) = this.next();
+            let next = this.waiting().take();
+            let message = this.message(&next);
             match nodes
                 .tell(&mut session.publishing.clone(), "revoked", &message)
                 .await
             {
                 Ok(_) => {
-                    let told: Vec<_> = this.waiting().drain(..count).collect();
-                    for reply in told.into_iter().filter_map(|told| told.reply) {
+                    for reply in next.into_iter().flat_map(|(_, revoked)| revoked.replies) {
                         // Nobody may wait for it.
                         let _ = reply.send(());
                     }
                 }
                 Err(fault) => {
-                    tracing::warn!(target: "sse_actix", %fault, "the other nodes are not told yet what was revoked");
+                    if let Some(times) = this.faults.count("revoke") {
+                        tracing::warn!(
+                            target: "sse_actix", %fault, times,
+                            "the other nodes are not told yet what was revoked"
+                        );
+                    }
+                    for (tag, revoked) in next {
+                        this.waiting().push(tag, revoked);
+                    }
                     sleep(PAUSE).await;
                 }
             }
@@ -340,46 +357,4 @@ impl Nodes {
 fn parse_id(text: &str) -> Option<MessageId> {
     let (millis, count) = text.split_once('-')?;
     Some((millis.parse().ok()?, count.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_not_heard_is_noticed() {
-        let revocations = Revocations::new("sse:revoked".to_owned());
-        let hear = |notice: &str| revocations.receive("me", notice.as_bytes());
-        assert_eq!(
-            hear("5-0 4-0 you revoked\n[7,[[\"a\",1]]]"),
-            Some(Vec::new()),
-            "not begun"
-        );
-        revocations.place().at = Some((5, 0));
-        let tags = |messages: Option<Vec<ClusterMessage>>| -> Option<Vec<String>> {
-            let tag = |message| match message {
-                ClusterMessage::Revoked { tag, .. } => tag,
-                other => format!("{other:?}"),
-            };
-            Some(messages?.into_iter().map(tag).collect())
-        };
-        let [a, none] = [vec!["a".to_owned()], Vec::new()];
-        assert_eq!(tags(hear("6-0 5-0 you revoked\n[7,[[\"a\",1]]]")), Some(a));
-        assert_eq!(
-            tags(hear("6-0 5-0 you revoked\n[7,[[\"a\",1]]]")),
-            Some(none.clone()),
-            "known"
-        );
-        assert_eq!(
-            tags(hear("7-0 6-0 me revoked\n[7,[[\"a\",1]]]")),
-            Some(none.clone()),
-            "its own"
-        );
-        assert_eq!(tags(hear("nonsense")), Some(none));
-        assert_eq!(
-            tags(hear("9-0 8-0 you revoked\n[7,[[\"a\",1]]]")),
-            None,
-            "8-0 is missing"
-        );
-    }
 }

@@ -55,6 +55,16 @@ fn now() -> String {
 }
 
 #[test]
+fn a_topic_whose_newest_entry_is_of_a_later_version_is_not_taken_for_a_new_one() {
+    let now = now();
+    let newer = format!("{now}-1 3 whatever\n");
+    let newer = Stored::parse_notice(Bytes::from(newer)).unwrap();
+    let topic = followed(Some(&newer));
+    assert!(topic.is_born());
+    assert_eq!(topic.passed(), Some(newer.id));
+}
+
+#[test]
 fn a_notice_that_follows_is_taken_and_one_that_does_not_waits_for_what_is_between() {
     let now = now();
     let [one, two, three] = [0, 1, 2].map(|count| format!("{now}-{count}"));

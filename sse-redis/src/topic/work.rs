@@ -7,10 +7,13 @@ use super::{
     live::{Step, UNBORN, time_of_unborn},
     note_fault, now_millis,
 };
-use crate::entry::{EntryId, Latest, NONE, Stored};
+use crate::entry::{Content, EntryId, Header, Latest, NONE, Stored};
 
 /// How many ids of a keyed topic are remembered as proven.
 const MAX_VERIFIED: usize = 4_096;
+
+/// The life of a stream whose newest entry cannot be read: no position is of it.
+const UNREADABLE: u64 = (1 << 45) - 1;
 
 /// Which kinds of jobs a topic has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -167,7 +170,7 @@ impl Topic {
             ..
         } = &mut *state;
         wants.looks.done = wants.looks.begun;
-        let newest = newest.and_then(|stored| Some((stored.id, stored.header()?)));
+        let newest = newest.and_then(|stored| Some((stored.id, head_of(stored, live.as_ref())?)));
         let is_stale = live.as_ref().is_some_and(|live| live.head > wants.looks.from);
         match (newest, &mut *live) {
             // It has begun since.
@@ -376,6 +379,19 @@ impl Topic {
             live.ring.trim(&retention, std::time::SystemTime::now());
         }
         live.complete = true;
+    }
+}
+
+/// What the newest entry says. Nobody knows what a later version means by it, so it is taken for one whose events are missed.
+fn head_of(newest: &Stored, known: Option<&Live>) -> Option<Header> {
+    match newest.content {
+        Content::Newer(_) => Some(Header {
+            life: known.map_or(UNREADABLE, |known| known.life),
+            previous: NONE,
+            previous_last: 0,
+            events: usize::MAX,
+        }),
+        _ => newest.header(),
     }
 }
 

@@ -1,0 +1,37 @@
+-- Reads entries of a topic's stream. What is one of ours here is one of ours in `Header::parse`, and the other way round.
+
+-- What the fields of an entry say, if it is one of ours: `newer`, the version, if it is in a later one; else its life, primary, how
+-- many events it has, and how many events and bytes there have been.
+local function read_header(fields)
+  if fields[1] ~= 'h' then return nil end
+  local version, rest = string.match(fields[2] or '', '^(%d+) (.*)$')
+  if not version or #version > 9 then return nil end
+  if version ~= '2' then
+    if tonumber(version) > 2 then return {newer = version} end
+    return nil
+  end
+  local life, primary, millis, count, before, events, all, bytes =
+    string.match(rest, '^(%d+) ([!-~]+) (%d+)%-(%d+) (%d+) (%d+) (%d+) (%d+)$')
+  if not life or #life > 14 or #millis > 13 or #count > 5 or #before > 2 or #events > 2 or #all > 15 or #bytes > 15 then return nil end
+  if tonumber(millis) >= 4398046511104 or tonumber(count) > 65535 then return nil end
+  return {life = life, primary = primary, events = events, all = tonumber(all), bytes = tonumber(bytes)}
+end
+
+-- The newest entry of ours with what its fields say; if there is none, the id of the newest entry of others. Or nil, nil, and why
+-- that is not known.
+local function newest_of_ours(stream)
+  local upto, count, newest_id = '+', 1, nil
+  for _ = 1, 10 do
+    local found = redis.pcall('XREVRANGE', stream, upto, '-', 'COUNT', count)
+    if found.err then return nil, nil, found.err end
+    for _, entry in ipairs(found) do
+      newest_id = newest_id or entry[1]
+      local header = read_header(entry[2])
+      if header then return entry, header, nil, newest_id end
+    end
+    if #found < count then return nil, nil, nil, newest_id end
+    upto, count = '(' .. found[#found][1], 100
+  end
+  return nil, nil, 'FOREIGN the newest 901 entries of the stream were written by something else than sse-actix'
+end
+
