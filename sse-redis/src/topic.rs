@@ -214,8 +214,11 @@ impl Topic {
         Arc::strong_count(self) == 1 && self.watchers.is_empty() && self.state().touched.elapsed() > linger
     }
 
-    /// Whether the expiry of its keys is to be renewed, which is then taken for done.
+    /// Whether it is watched and the expiry of its keys is to be renewed, which is then taken for done.
     pub(crate) fn takes_renewal(&self, every: Duration) -> bool {
+        if self.watchers.is_empty() {
+            return false;
+        }
         let mut state = self.state();
         let is_born = state.live.as_ref().is_some_and(|live| live.head != NONE);
         let due = is_born && state.renewed.is_none_or(|renewed| renewed.elapsed() >= every);
