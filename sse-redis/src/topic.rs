@@ -2,10 +2,13 @@
 
 mod chain;
 mod live;
+mod page;
 mod read;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_failover;
 mod work;
 
 use std::{
@@ -19,8 +22,9 @@ use tokio::sync::Notify;
 
 use self::{chain::Chain, live::Live};
 pub(crate) use self::{
+    page::PageJob,
     table::Topics,
-    work::{HeadJob, Needs, PageJob},
+    work::{HeadJob, Needs},
 };
 use crate::entry::{Content, EntryId, NONE, Stored};
 
@@ -173,8 +177,12 @@ impl Topic {
                 // What each ring has to hold is another.
                 state.live = None;
                 state.wants.chain = None;
+                state.wants.looks.ask();
             }
             state.retention = retention.clone();
+            drop(state);
+            // Who reads waits for the look.
+            self.announce();
         }
     }
 
@@ -247,6 +255,9 @@ impl Topic {
             // What comes from now on has no connection to what came before.
             state.following.early.clear();
             state.following.early_bytes = 0;
+            if let Some(live) = &mut state.live {
+                live.unborn_since = None;
+            }
         }
         begins
     }
