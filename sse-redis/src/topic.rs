@@ -2,10 +2,13 @@
 
 mod chain;
 mod live;
+mod page;
 mod read;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_failover;
 mod work;
 
 use std::{
@@ -21,8 +24,9 @@ use tokio::sync::Notify;
 
 use self::{chain::Chain, live::Live};
 pub(crate) use self::{
+    page::PageJob,
     table::Topics,
-    work::{HeadJob, Needs, PageJob},
+    work::{HeadJob, Needs},
 };
 use crate::entry::{Content, EntryId, NONE, Stored};
 
@@ -178,8 +182,12 @@ impl Topic {
                 // What each ring has to hold is another.
                 state.live = None;
                 state.wants.chain = None;
+                state.wants.looks.ask();
             }
             state.retention = retention.clone();
+            drop(state);
+            // Who reads waits for the look.
+            self.announce();
         }
     }
 
@@ -227,8 +235,11 @@ impl Topic {
         Arc::strong_count(self) == 1 && self.watchers.is_empty() && self.state().touched.elapsed() > linger
     }
 
-    /// Whether the expiry of its keys is to be renewed, which is then taken for done.
+    /// Whether it is watched and the expiry of its keys is to be renewed, which is then taken for done.
     pub(crate) fn takes_renewal(&self, every: Duration) -> bool {
+        if self.watchers.is_empty() {
+            return false;
+        }
         let mut state = self.state();
         let is_born = state.live.as_ref().is_some_and(|live| live.head != NONE);
         let due = is_born && state.renewed.is_none_or(|renewed| renewed.elapsed() >= every);
@@ -257,6 +268,9 @@ impl Topic {
             // What comes from now on has no connection to what came before.
             state.following.early.clear();
             state.following.early_bytes = 0;
+            if let Some(live) = &mut state.live {
+                live.unborn_since = None;
+            }
         }
         begins
     }
