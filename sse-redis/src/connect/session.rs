@@ -76,7 +76,7 @@ impl Session {
         let mut connection = self.subscribed.clone();
         let ping = redis::cmd("PING");
         tokio::select! {
-            pong = ping.query_async::<Value>(&mut connection) => pong.is_ok() && !self.is_over(),
+            answer = ping.query_async::<Value>(&mut connection) => answer.is_ok() && !self.is_over(),
             () = self.ended() => false,
         }
     }
