@@ -229,7 +229,8 @@ while key <= #KEYS do
     end
     if refusal then
       redis.pcall('XDEL', stream, id)
-      if not head then redis.pcall('PEXPIRE', stream, string.format('%.0f', ttl)) end
+      -- What it has left behind, if there was nothing before, goes with its time.
+      if not redis.pcall('XRANGE', stream, '-', '+', 'COUNT', 1)[1] then redis.pcall('PEXPIRE', stream, string.format('%.0f', ttl)) end
       result = {1, refusal}
       break
     end
