@@ -55,7 +55,9 @@ fn to_compare(this: &CatchUp) -> Vec<Weak<Topic>> {
         let all = this.shared.topics.all().into_iter();
         all.partition(|topic| topic.is_up_to_date())
     };
-    others.iter().for_each(|topic| this.work(topic));
+    for topic in &others {
+        this.work(topic);
+    }
     up_to_date.iter().map(Arc::downgrade).collect()
 }
 
@@ -94,7 +96,9 @@ async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Res
     for topics in sound.chunks(TOPICS).chain(faulty.chunks(1)) {
         match answers.next().unwrap_or(Err(Fault::Unexpected)) {
             Ok(news) => {
-                topics.iter().for_each(|topic| topic.is_readable());
+                for topic in topics {
+                    topic.is_readable();
+                }
                 take(this, news)?;
             }
             Err(_) if topics.len() > 1 => find_faulty(this, session, topics).await?,
