@@ -14,7 +14,8 @@ local latest = {}
 if KEYS[2] then latest = redis.call('HGETALL', KEYS[2]) end
 local head, _, wrong = newest_of_ours(KEYS[1])
 if wrong then return {err = wrong} end
-return {head and {head[1], {'h', head[2][2]}}, latest}
+-- A table ends at its first nil.
+return {head and {head[1], {'h', head[2][2]}} or false, latest}
 ";
 
 /// Begins another life after the newest entry, if its life is that of ARGV 1.
