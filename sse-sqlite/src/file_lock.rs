@@ -84,10 +84,15 @@ impl FileLock {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        let text = format!("{}\n{}", process::id(), self.lives.join("\n"));
-        self.file.set_len(0)?;
+        let mut text = format!("{}\n", process::id());
+        for life in &self.lives {
+            text.push_str(life);
+            text.push('\n');
+        }
+        // In place, so that the names are there whenever the process ends; then what is left of the longer text before.
         self.file.rewind()?;
         self.file.write_all(text.as_bytes())?;
+        self.file.set_len(text.len() as u64)?;
         self.file.sync_all()
     }
 }
