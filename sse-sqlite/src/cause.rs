@@ -5,6 +5,8 @@ use std::{error::Error, fmt, sync::Arc};
 pub(crate) enum Cause {
     /// The log was closed.
     Closed,
+    /// A thread of the log has panicked.
+    Panicked,
     /// Too much waits to be written.
     Busy { events: usize, bytes: usize },
     /// The file has reached its limit.
@@ -35,6 +37,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("the log was closed"),
+            Self::Panicked => f.write_str("the log has panicked while it read; its panic message says why"),
             Self::Busy { events, bytes } => write!(
                 f,
                 "{events} events of {bytes} bytes wait to be written; publish more slowly, or raise `max_pending`, `max_pending_bytes` or `publish_wait`"

@@ -210,7 +210,7 @@ impl Log for SqliteLog {
                     Ok(Ok(ReadAnswer::Batch(batch))) => return Ok(batch),
                     Ok(Ok(ReadAnswer::InMemory)) => {}
                     Ok(Err(error)) => return Err(error),
-                    Err(_) => return Err(LogError::new(Cause::Closed)),
+                    Err(_) => return Err(LogError::new(shared.why_unanswered())),
                 }
                 if let Some(batch) = topic.read(start, limit, now) {
                     return Ok(batch);

@@ -136,6 +136,24 @@ impl Shared {
         }
     }
 
+    /// Tells all reads that wait for the file that it was closed.
+    pub(crate) fn refuse_waiting(&self) {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let topics: Vec<_> = topics.values().cloned().collect();
+        for topic in topics {
+            topic.refuse_waiting();
+        }
+    }
+
+    /// Why a read was given up.
+    pub(crate) fn why_unanswered(&self) -> Cause {
+        if self.queue.is_closing() {
+            Cause::Closed
+        } else {
+            Cause::Panicked
+        }
+    }
+
     pub(crate) fn health(&self) -> LogHealth {
         let pending = self.queue.pending();
         let is_reachable = self.state.fault().is_none() && !self.state.is_closed();
@@ -170,6 +188,11 @@ impl LogState {
                 target: "sse_actix", error = cause.with_source(), "the log cannot be written to"
             );
         }
+    }
+
+    /// A thread of the log has panicked, and goes on.
+    pub(crate) fn panicked(&self) {
+        self.interruptions.fetch_add(1, Ordering::Relaxed);
     }
 
     /// It can be written again.

@@ -3,6 +3,8 @@
 mod batch;
 mod maintain;
 mod retention;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::Arc,
@@ -11,6 +13,7 @@ use std::{
 };
 
 use rusqlite::{Connection, ErrorCode};
+use sse_actix_core::AppendError;
 
 use self::{batch::Batch, maintain::Maintenance};
 use crate::{
@@ -175,6 +178,19 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// After a panic: nobody waits for what is not done any more.
+    fn refuse_rest(&self) {
+        for command in self.shared.queue.take_rest() {
+            if let Command::Append(append) = command {
+                drop(append.permit);
+                let _ = append.reply.send(Err(AppendError::Refused(Cause::Closed.into())));
+            }
+        }
+        self.shared.refuse_waiting();
+    }
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         self.shared.queue.close();
@@ -183,6 +199,7 @@ impl Drop for Writer {
             // It has logged its panic.
             let _ = reader.join();
         }
+        self.refuse_rest();
         self.connection = None;
         self.shared.state.close();
     }

@@ -1,0 +1,74 @@
+//! What the writer does when it, or the disk below it, fails.
+
+use std::time::SystemTime;
+
+use sse_actix_core::{Appended, Event, Limit, Record, Retention, Start, TopicName};
+use tempfile::TempDir;
+use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
+
+use super::*;
+use crate::{
+    queue::{Append, Entrance},
+    settings::Settings,
+    topic::WaitingRead,
+};
+
+const NEWS: TopicName = TopicName::from_static("news");
+
+fn open(folder: &TempDir, set: impl FnOnce(&mut Settings)) -> Writer {
+    let mut settings = Settings::new(folder.path().join("events.db"));
+    settings.reserve_bytes = 0;
+    set(&mut settings);
+    let lock = FileLock::acquire(&settings.path, Duration::ZERO).unwrap();
+    Writer::open(Arc::new(Shared::new(settings)), lock).unwrap()
+}
+
+type Answer = Receiver<Result<Appended, AppendError>>;
+
+/// An event, and the answer that its publisher gets.
+fn event(shared: &Shared) -> (Command, Answer) {
+    let Entrance::Open(permit) = shared.queue.enter(1) else {
+        panic!("there is room")
+    };
+    let (reply, answer) = oneshot::channel();
+    let append = Append {
+        topic: shared.topic(&NEWS),
+        record: Record::event(&Event::data("x"), None).unwrap(),
+        retention: Retention::new(),
+        now: SystemTime::now(),
+        reply,
+        permit,
+    };
+    (Command::Append(append), answer)
+}
+
+/// Writes one event.
+fn append(writer: &mut Writer) -> Result<Appended, AppendError> {
+    let (command, mut answer) = event(&writer.shared);
+    writer.write(vec![command]);
+    answer.try_recv().unwrap()
+}
+
+/// When the writer panics, it is dropped with what waits for it.
+#[test]
+fn what_waits_for_a_writer_that_ends_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = open(&folder, |_| {});
+    let shared = Arc::clone(&writer.shared);
+    let (command, mut appended) = event(&shared);
+    shared.queue.push(command).unwrap();
+    let (reply, mut read) = oneshot::channel();
+    let topic = shared.topic(&TopicName::from_static("other"));
+    topic.wait(WaitingRead {
+        start: Start::Oldest,
+        limit: Limit::DEFAULT,
+        now: SystemTime::now(),
+        reply,
+    });
+    shared.queue.push(Command::Create(topic)).unwrap();
+    drop(writer);
+    assert!(matches!(appended.try_recv(), Ok(Err(AppendError::Refused(_)))));
+    assert_eq!(read.try_recv().unwrap_err(), TryRecvError::Closed);
+    assert_eq!(shared.queue.pending().events, 0);
+    assert!(!shared.health().reachable);
+}
