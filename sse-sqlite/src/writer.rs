@@ -28,13 +28,13 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     /// `None` after a failure, until the file is open again.
     connection: Option<Connection>,
-    /// Dropped last, when everything is closed.
-    _lock: FileLock,
+    /// Given up last, when everything is closed; `None` then.
+    lock: Option<FileLock>,
     reserve: Reserve,
     maintenance: Maintenance,
     /// No topic has a number below this that is free.
     free_from: i64,
-    /// Topics of a commit whose outcome is unknown.
+    /// Topics of a commit whose outcome is unknown, until the file is open again.
     doubtful: Vec<Arc<Topic>>,
     /// They end before the file is closed.
     pub(crate) readers: Vec<JoinHandle<()>>,
@@ -60,7 +60,7 @@ impl Writer {
         Ok(Self {
             shared,
             connection: Some(connection),
-            _lock: lock,
+            lock: Some(lock),
             reserve,
             maintenance: Maintenance::new(),
             free_from: 0,
@@ -154,9 +154,12 @@ impl Writer {
             }
             return;
         }
-        self.doubtful.extend(batch.topics());
-        if is_new || matches!(failure, Failure::Unknown(_)) {
-            self.connection = None;
+        if matches!(failure, Failure::Unknown(_)) {
+            self.doubtful.extend(batch.topics());
+        }
+        self.connection = None;
+        // Later it is tried again with the maintenance.
+        if is_new {
             self.reopen();
         }
     }
@@ -201,6 +204,8 @@ impl Drop for Writer {
         }
         self.refuse_rest();
         self.connection = None;
+        // Another may have the file as soon as `close` returns.
+        self.lock = None;
         self.shared.state.close();
     }
 }

@@ -180,7 +180,13 @@ impl Writer {
         });
         match written {
             Ok(()) => self.shared.state.recovered(),
-            Err(Failure::Refused(cause) | Failure::Unknown(cause)) => self.shared.state.failed(&cause),
+            Err(Failure::Refused(cause) | Failure::Unknown(cause)) => {
+                self.shared.state.failed(&cause);
+                if !matches!(cause, Cause::DiskFull) {
+                    // After a failed sync, only a file that is opened again is known to be on disk.
+                    self.connection = None;
+                }
+            }
         }
     }
 }

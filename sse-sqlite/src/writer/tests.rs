@@ -72,3 +72,41 @@ fn what_waits_for_a_writer_that_ends_is_refused() {
     assert_eq!(shared.queue.pending().events, 0);
     assert!(!shared.health().reachable);
 }
+
+/// Lets the next write to a table fail, on this connection only.
+fn break_connection(writer: &Writer, table: &str) {
+    let sql = format!("CREATE TEMP TRIGGER broken BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'broken'); END");
+    writer.connection.as_ref().unwrap().execute_batch(&sql).unwrap();
+}
+
+#[test]
+fn after_each_failure_the_file_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = open(&folder, |_| {});
+    append(&mut writer).unwrap();
+    for _ in 0..3 {
+        break_connection(&writer, "events");
+        append(&mut writer).unwrap_err();
+        if writer.connection.is_none() {
+            // It is the maintenance's turn, and until then nothing is acknowledged.
+            append(&mut writer).unwrap_err();
+            writer.reopen();
+        }
+    }
+    assert!(writer.doubtful.is_empty(), "nothing of it was written");
+    append(&mut writer).unwrap();
+    assert!(writer.shared.health().reachable);
+}
+
+#[test]
+fn a_failed_recovery_opens_the_file_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = open(&folder, |_| {});
+    break_connection(&writer, "meta");
+    writer.shared.state.failed(&Cause::Foreign("a fault"));
+    writer.maintain();
+    assert!(writer.connection.is_none() && !writer.shared.health().reachable);
+    writer.maintain();
+    assert!(writer.connection.is_some() && writer.shared.health().reachable);
+    append(&mut writer).unwrap();
+}
