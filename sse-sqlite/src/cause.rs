@@ -24,6 +24,11 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
+    /// Whether there is no room for events, and reading goes on.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::FileFull { .. } | Self::DiskFull)
+    }
+
     /// For a line of the program's log.
     pub(crate) fn with_source(&self) -> String {
         match self {

@@ -28,10 +28,11 @@ use crate::{
 ///
 /// - **Publishing** is done when the event is on disk: what waits is written and synced together. If the file cannot be
 ///   written, it is [`AppendError::Refused`]; if it is not known whether it was, [`AppendError::OutcomeUnknown`]. Both have
-///   the cause. A publish that is no longer waited for goes on.
+///   the cause. A publish that is no longer waited for goes on, unless it still waits for room
+///   ([`publish_wait`](SqliteLogBuilder::publish_wait)).
 /// - **Reading** is from memory, for those who follow. What is older is read from the file, once for all who wait for it.
-/// - **When the disk is full**, or fails, streams stay open, and [`Log::health`] says that the log cannot be reached. It
-///   recovers by itself.
+/// - **When the disk is full**, or fails, streams stay open, and [`Log::health`] says that the log accepts nothing; if it
+///   fails, also that it cannot be reached. It recovers by itself.
 /// - **Retention** is exact for what is read, and about 64 events or a sixteenth behind in the file.
 ///
 /// ```

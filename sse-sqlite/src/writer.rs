@@ -116,6 +116,11 @@ impl Writer {
             // It is tried again with the next maintenance.
             return Err(cause);
         }
+        self.has_room()
+    }
+
+    /// Whether the file has not reached its limit.
+    fn has_room(&self) -> Result<(), Cause> {
         let limit = self.shared.settings.max_file_bytes;
         if limit < u64::MAX
             && let Some(connection) = &self.connection
@@ -143,11 +148,12 @@ impl Writer {
     fn fail(&mut self, failure: &Failure, batch: &Batch) {
         batch.forget_heads();
         let (Failure::Refused(cause) | Failure::Unknown(cause)) = failure;
+        let before = self.shared.state.fault();
+        let is_new = before.is_none_or(|before| matches!(before, Cause::FileFull { .. }));
+        self.shared.state.failed(cause);
         if matches!(cause, Cause::FileFull { .. }) {
             return;
         }
-        let is_new = self.shared.state.fault().is_none();
-        self.shared.state.failed(cause);
         if matches!(cause, Cause::DiskFull) {
             if is_new {
                 self.maintenance.hurry();

@@ -264,6 +264,8 @@ async fn beyond_its_limit_the_file_takes_no_more_until_there_is_room() {
         cause.to_string().contains("`max_file_bytes` is 1048576"),
         "{cause}"
     );
+    let health = log.health();
+    assert!(health.reachable && !health.accepting, "{health:?}");
     let used = number(
         &path,
         "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
@@ -283,6 +285,7 @@ async fn beyond_its_limit_the_file_takes_no_more_until_there_is_room() {
             .is_ok()
     })
     .await;
+    assert!(log.health().accepting);
 }
 
 /// What may wait is bounded; beyond it publishing waits, and is then refused.

@@ -173,6 +173,9 @@ impl Writer {
                 return;
             }
         }
+        if let Err(cause @ Cause::FileFull { .. }) = self.has_room() {
+            return self.shared.state.failed(&cause);
+        }
         let written = transaction(connection, |connection| {
             let sql = "INSERT OR REPLACE INTO meta VALUES ('recovered', datetime('now'))";
             connection.execute(sql, [])?;

@@ -110,3 +110,19 @@ fn a_failed_recovery_opens_the_file_again() {
     assert!(writer.connection.is_some() && writer.shared.health().reachable);
     append(&mut writer).unwrap();
 }
+
+/// A full disk is no reason to take streams from this server.
+#[test]
+fn a_log_that_is_full_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = open(&folder, |_| {});
+    let health = || {
+        let health = writer.shared.health();
+        (health.reachable, health.accepting)
+    };
+    assert_eq!(health(), (true, true));
+    writer.shared.state.failed(&Cause::DiskFull);
+    assert_eq!(health(), (true, false));
+    writer.shared.state.failed(&Cause::Foreign("a fault"));
+    assert_eq!(health(), (false, false));
+}
