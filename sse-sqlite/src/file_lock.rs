@@ -85,9 +85,10 @@ impl FileLock {
 
     fn write(&mut self) -> io::Result<()> {
         let text = format!("{}\n{}", process::id(), self.lives.join("\n"));
-        self.file.set_len(0)?;
+        // In place: a full disk has room for that, and what was there is not lost.
         self.file.rewind()?;
         self.file.write_all(text.as_bytes())?;
+        self.file.set_len(text.len() as u64)?;
         self.file.sync_all()
     }
 }

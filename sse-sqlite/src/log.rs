@@ -145,7 +145,8 @@ impl Log for SqliteLog {
         }
         let shared = &self.0.0;
         shared.clock.set(now);
-        let entrance = shared.queue.enter(record.body().len());
+        let once = record.idempotency_key().map_or(0, |key| key.as_str().len());
+        let entrance = shared.queue.enter(bytes + once);
         if let Entrance::Refused(cause) = entrance {
             return Completion::ready(Err(refused(cause)));
         }

@@ -383,9 +383,15 @@ mod tests {
             panic!("a reader panics");
         });
         assert_eq!(served, None);
-        assert_eq!(answer.try_recv().unwrap_err(), oneshot::error::TryRecvError::Closed);
+        assert_eq!(
+            answer.try_recv().unwrap_err(),
+            oneshot::error::TryRecvError::Closed
+        );
         assert_eq!(shared.health().interruptions, 1);
-        assert_eq!(shared.why_unanswered().to_string(), "the log has panicked while it read; its panic message says why");
+        assert_eq!(
+            shared.why_unanswered().to_string(),
+            "the log has panicked while it read; its panic message says why"
+        );
         // It is given to a thread again.
         assert!(wait().0);
     }

@@ -52,17 +52,30 @@ enum Failure {
 impl Writer {
     /// Opens the file, which no other process has.
     pub(crate) fn open(shared: Arc<Shared>, mut lock: FileLock) -> Result<Self, OpenError> {
-        let connection = file::open(&shared.settings, &mut lock)?;
         let reserve = Reserve::new(&shared.settings.path, shared.settings.reserve_bytes);
-        if let Err(error) = reserve.take() {
-            tracing::warn!(target: "sse_actix", %error, "there is no room for the reserve of the log");
-        }
+        let mut maintenance = Maintenance::new();
+        let connection = match file::open(&shared.settings, &mut lock) {
+            Err(error) if error.is_disk_full() => {
+                // It takes no events until retention has made room for the reserve again.
+                reserve.give_up();
+                shared.state.failed(&Cause::DiskFull);
+                maintenance.hurry();
+                file::open(&shared.settings, &mut lock)?
+            }
+            opened => {
+                let connection = opened?;
+                if let Err(error) = reserve.take() {
+                    tracing::warn!(target: "sse_actix", %error, "there is no room for the reserve of the log");
+                }
+                connection
+            }
+        };
         Ok(Self {
             shared,
             connection: Some(connection),
             lock: Some(lock),
             reserve,
-            maintenance: Maintenance::new(),
+            maintenance,
             free_from: 0,
             doubtful: Vec::new(),
             readers: Vec::new(),

@@ -226,7 +226,10 @@ async fn one_alone_has_the_file() {
 async fn a_closed_file_is_free() {
     let (_folder, path) = written(1).await;
     for _ in 0..50 {
-        let log = SqliteLog::builder(&path).open_wait(Duration::ZERO).open().unwrap();
+        let log = SqliteLog::builder(&path)
+            .open_wait(Duration::ZERO)
+            .open()
+            .unwrap();
         log.close();
     }
 }
@@ -246,7 +249,13 @@ async fn the_owner_alone_may_read_the_files() {
         modes.push((entry.file_name().into_string().unwrap(), mode));
     }
     modes.sort();
-    let names = ["events.db", "events.db-lock", "events.db-reserve", "events.db-shm", "events.db-wal"];
+    let names = [
+        "events.db",
+        "events.db-lock",
+        "events.db-reserve",
+        "events.db-shm",
+        "events.db-wal",
+    ];
     assert_eq!(modes, names.map(|name| (name.to_owned(), 0o600)));
     log.close();
 }

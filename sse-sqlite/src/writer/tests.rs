@@ -75,7 +75,9 @@ fn what_waits_for_a_writer_that_ends_is_refused() {
 
 /// Lets the next write to a table fail, on this connection only.
 fn break_connection(writer: &Writer, table: &str) {
-    let sql = format!("CREATE TEMP TRIGGER broken BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'broken'); END");
+    let sql = format!(
+        "CREATE TEMP TRIGGER broken BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'broken'); END"
+    );
     writer.connection.as_ref().unwrap().execute_batch(&sql).unwrap();
 }
 
