@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 use self::{checkpoint::checkpoint, header::Header};
 use crate::{
     error::OpenError,
-    file_lock::{FileLock, with_suffix},
+    file_lock::{FileLock, private, with_suffix},
     settings::{Settings, Synchronous},
 };
 
@@ -131,6 +131,8 @@ fn create(path: &Path) -> rusqlite::Result<()> {
             _ => {}
         }
     }
+    // What SQLite creates beside it may be read by the same users.
+    private().create_new(true).open(&new).map_err(io)?;
     let connection = Connection::open(&new)?;
     // Only possible before there is a table.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;

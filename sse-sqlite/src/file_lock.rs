@@ -30,8 +30,8 @@ impl FileLock {
             path: path.to_owned(),
             source,
         };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
+        let mut options = private();
+        options.read(true).create(true).truncate(false);
         let mut file = options.open(with_suffix(path, "-lock")).map_err(failed)?;
         let began = Instant::now();
         let mut is_waiting = false;
@@ -89,7 +89,8 @@ impl FileLock {
             text.push_str(life);
             text.push('\n');
         }
-        // In place, so that the names are there whenever the process ends; then what is left of the longer text before.
+        // In place: a full disk has room for that, and the names are there whenever the process ends. Then what is left of the
+        // longer text before.
         self.file.rewind()?;
         self.file.write_all(text.as_bytes())?;
         self.file.set_len(text.len() as u64)?;
@@ -107,6 +108,15 @@ fn read(file: &mut File) -> io::Result<String> {
 /// The process that holds the lock, as it has written itself.
 fn holder(file: &mut File) -> Option<u32> {
     read(file).ok()?.lines().next()?.parse().ok()
+}
+
+/// To create a file that its owner alone may read and write.
+pub(crate) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// The file beside `path` whose name ends in addition with `suffix`.

@@ -1,6 +1,10 @@
 //! The threads that read from the file what is not in memory: one at a time for each topic, for all who wait.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+    time::Duration,
+};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sse_actix_core::{Batch, Entry, Keep, Limit, LogError, Position, Span, Start};
@@ -50,16 +54,24 @@ impl Reader {
     /// Reads until the log is closed.
     pub(crate) fn run(mut self) {
         while let Some(topic) = self.shared.to_read.take() {
-            loop {
-                let reads = topic.take_waiting();
-                if reads.is_empty() || !self.serve(&topic, reads) {
-                    break;
-                }
+            let served = survive(&Arc::clone(&self.shared), &topic, || self.serve_all(&topic));
+            if served.is_none() {
+                self.connection = None;
             }
             if self.loaded > self.shared.settings.memory.all / 8 {
                 self.loaded = 0;
                 drop(topic);
                 self.shared.maintain_memory(self.shared.clock.now());
+            }
+        }
+    }
+
+    /// Serves all reads of a topic that wait.
+    fn serve_all(&mut self, topic: &Arc<Topic>) {
+        loop {
+            let reads = topic.take_waiting();
+            if reads.is_empty() || !self.serve(topic, reads) {
+                return;
             }
         }
     }
@@ -219,6 +231,17 @@ impl Reader {
     }
 }
 
+/// Serves a topic. If that panics, its reads fail, it is loaded anew with the next, and the thread goes on.
+fn survive(shared: &Shared, topic: &Topic, serve: impl FnOnce()) -> Option<()> {
+    let served = panic::catch_unwind(AssertUnwindSafe(serve));
+    if served.is_err() {
+        shared.state.panicked();
+        topic.forget();
+        topic.refuse_waiting();
+    }
+    served.ok()
+}
+
 /// The newest sequence that retention has deleted from the file, or is about to; `None` if the topic is not there.
 fn last_deleted(connection: &Connection, older: &Older) -> Result<Option<u64>, Cause> {
     let sql = "SELECT floor FROM topics WHERE id = ?1 AND epoch = ?2";
@@ -335,4 +358,49 @@ fn fill(batch: &mut Batch, block: &[Arc<Entry>], end: u64, limit: Limit) {
         batch.entries.push(Arc::clone(entry));
     }
     batch.end.sequence = end;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, time::SystemTime};
+
+    use sse_actix_core::TopicName;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn a_panic_of_a_reader_fails_its_reads_and_those_to_come_are_served() {
+        let shared = Shared::new(Settings::new(PathBuf::from("events.db")));
+        let topic = shared.topic(&TopicName::from_static("news"));
+        let wait = || {
+            let (reply, answer) = oneshot::channel();
+            let read = WaitingRead {
+                start: Start::Oldest,
+                limit: Limit::DEFAULT,
+                now: SystemTime::now(),
+                reply,
+            };
+            (topic.wait(read), answer)
+        };
+        let (is_first, mut answer) = wait();
+        assert!(is_first);
+        let served = survive(&shared, &topic, || {
+            topic.begin_loading();
+            panic!("a reader panics");
+        });
+        assert_eq!(served, None);
+        assert_eq!(
+            answer.try_recv().unwrap_err(),
+            oneshot::error::TryRecvError::Closed
+        );
+        assert_eq!(shared.health().interruptions, 1);
+        assert_eq!(
+            shared.why_unanswered().to_string(),
+            "the log has panicked while it read; its panic message says why"
+        );
+        // It is given to a thread again.
+        assert!(wait().0);
+    }
 }

@@ -221,6 +221,45 @@ async fn one_alone_has_the_file() {
     assert!(!first.health().reachable && second.health().reachable);
 }
 
+/// Once `close` has returned, nobody has to wait for the file.
+#[tokio::test]
+async fn a_closed_file_is_free() {
+    let (_folder, path) = written(1).await;
+    for _ in 0..50 {
+        let log = SqliteLog::builder(&path)
+            .open_wait(Duration::ZERO)
+            .open()
+            .unwrap();
+        log.close();
+    }
+}
+
+/// Events may be private, so other users of the machine do not read them.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_owner_alone_may_read_the_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open(folder.path().join("events.db")).unwrap();
+    publish(&log, 1..=1).await;
+    let mut modes = Vec::new();
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        modes.push((entry.file_name().into_string().unwrap(), mode));
+    }
+    modes.sort();
+    let names = [
+        "events.db",
+        "events.db-lock",
+        "events.db-reserve",
+        "events.db-shm",
+        "events.db-wal",
+    ];
+    assert_eq!(modes, names.map(|name| (name.to_owned(), 0o600)));
+    log.close();
+}
+
 /// The last handle gives the file up, too.
 #[tokio::test]
 async fn the_last_handle_closes_the_file() {

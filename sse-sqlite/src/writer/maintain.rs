@@ -180,6 +180,9 @@ impl Writer {
                 return;
             }
         }
+        if let Err(cause @ Cause::FileFull { .. }) = self.has_room() {
+            return self.shared.state.failed(&cause);
+        }
         let written = transaction(connection, |connection| {
             let sql = "INSERT OR REPLACE INTO meta VALUES ('recovered', datetime('now'))";
             connection.execute(sql, [])?;
@@ -187,7 +190,13 @@ impl Writer {
         });
         match written {
             Ok(()) => self.shared.state.recovered(),
-            Err(Failure::Refused(cause) | Failure::Unknown(cause)) => self.shared.state.failed(&cause),
+            Err(Failure::Refused(cause) | Failure::Unknown(cause)) => {
+                self.shared.state.failed(&cause);
+                if !matches!(cause, Cause::DiskFull) {
+                    // After a failed sync, only a file that is opened again is known to be on disk.
+                    self.connection = None;
+                }
+            }
         }
     }
 }

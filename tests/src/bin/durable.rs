@@ -130,9 +130,10 @@ fn answer(published: Result<sse_actix::EventId, PublishError>) -> HttpResponse {
     }
 }
 
+/// Whether what is published now is taken.
 #[get("/ready")]
 async fn ready(hub: web::Data<Hub>) -> impl Responder {
-    if hub.is_ready() {
+    if hub.is_ready() && hub.stats().log.accepting {
         HttpResponse::Ok().finish()
     } else {
         HttpResponse::ServiceUnavailable().finish()
