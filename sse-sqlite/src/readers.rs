@@ -1,10 +1,6 @@
 //! The threads that read from the file what is not in memory: one at a time for each topic, for all who wait.
 
-use std::{
-    panic::{self, AssertUnwindSafe},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sse_actix_core::{Batch, Entry, Keep, Limit, LogError, Position, Span, Start};
@@ -54,7 +50,8 @@ impl Reader {
     /// Reads until the log is closed.
     pub(crate) fn run(mut self) {
         while let Some(topic) = self.shared.to_read.take() {
-            let served = survive(&Arc::clone(&self.shared), &topic, || self.serve_all(&topic));
+            let shared = Arc::clone(&self.shared);
+            let served = shared.survive(&topic, || self.serve_all(&topic));
             if served.is_none() {
                 self.connection = None;
             }
@@ -231,17 +228,6 @@ impl Reader {
     }
 }
 
-/// Serves a topic. If that panics, its reads fail, it is loaded anew with the next, and the thread goes on.
-fn survive(shared: &Shared, topic: &Topic, serve: impl FnOnce()) -> Option<()> {
-    let served = panic::catch_unwind(AssertUnwindSafe(serve));
-    if served.is_err() {
-        shared.state.panicked();
-        topic.forget();
-        topic.refuse_waiting();
-    }
-    served.ok()
-}
-
 /// The newest sequence that retention has deleted from the file, or is about to; `None` if the topic is not there.
 fn last_deleted(connection: &Connection, older: &Older) -> Result<Option<u64>, Cause> {
     let sql = "SELECT floor FROM topics WHERE id = ?1 AND epoch = ?2";
@@ -386,7 +372,7 @@ mod tests {
         };
         let (is_first, mut answer) = wait();
         assert!(is_first);
-        let served = survive(&shared, &topic, || {
+        let served = shared.survive(&topic, || {
             topic.begin_loading();
             panic!("a reader panics");
         });

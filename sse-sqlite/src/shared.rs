@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     fs, mem,
+    panic::{self, AssertUnwindSafe},
     path::Path,
     sync::{
         Arc, Condvar, Mutex, PoisonError, RwLock,
@@ -64,6 +65,17 @@ impl Shared {
             topics: RwLock::default(),
             settings,
         }
+    }
+
+    /// Serves a topic. If that panics, its reads fail, it is loaded anew with the next, and the thread goes on.
+    pub(crate) fn survive(&self, topic: &Topic, serve: impl FnOnce()) -> Option<()> {
+        let served = panic::catch_unwind(AssertUnwindSafe(serve));
+        if served.is_err() {
+            self.state.panicked();
+            topic.forget();
+            topic.refuse_waiting();
+        }
+        served.ok()
     }
 
     /// The topic, if it is in use.

@@ -176,7 +176,7 @@ fn the_same_enum_and_the_same_type_may_be_added_again() {
     let again = adds::<price::Till>(once.clone()).unwrap();
     assert_eq!(again.to_string(), once.to_string());
     // A value is no type, for TypeScript.
-    adds::<symbol::Symbol>(once.clone()).unwrap();
+    let _ = adds::<symbol::Symbol>(once.clone()).unwrap();
     // Another enum with the same data.
-    adds::<market_with_data::Market>(once).unwrap();
+    let _ = adds::<market_with_data::Market>(once).unwrap();
 }
