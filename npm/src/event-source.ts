@@ -5,27 +5,25 @@ import { END } from "./hub/names.js";
 import { CLOSED, type ReadyState } from "./hub/state.js";
 import { iterate, type IterateOptions } from "./iterate.js";
 import { type EventSourceOptions, checked } from "./options.js";
-import type {
-  AnyEvent,
-  EventMapOf,
-  EventSchema,
-  EventsOf,
-  OwnEvents,
-  TypedEventSource,
-  UntypedEvent,
-} from "./typed.js";
+import type { AnyEvent, EventMapOf, EventSchema, OwnEvents, TypedEventSource, UnionOf, UntypedEvent } from "./typed.js";
 
 /** The browser's `EventSource`, typed by the events `E`. */
 export interface EventSource<E extends AnyEvent = UntypedEvent> extends TypedEventSource<E, OwnEvents> {}
 
 interface EventSourceConstructor {
+  /** Without a schema `event.data` is the text that has come. */
+  new (url: string | URL, options?: EventSourceOptions): EventSource;
   /** With the union of events named: `new EventSource<Market>("/market", { events: market })`. */
   new <E extends AnyEvent = never>(
     url: string | URL,
     options: EventSourceOptions<EventMapOf<E>> & { events: EventSchema<EventMapOf<E>> },
   ): EventSource<E>;
-  /** With a schema `event.data` is the parsed and checked value; without one, the text that has come. */
-  new <M extends object = never>(url: string | URL, options?: EventSourceOptions<M>): EventSource<EventsOf<M>>;
+  // The last one, because the compiler explains wrong options by the last overload.
+  /** With a schema, of the event map `M`, `event.data` is the parsed and checked value. */
+  new <M extends object>(
+    url: string | URL,
+    options: EventSourceOptions<M> & { events: EventSchema<M> },
+  ): EventSource<UnionOf<M>>;
   readonly prototype: EventSource;
   readonly CONNECTING: 0;
   readonly OPEN: 1;

@@ -18,7 +18,6 @@ export {
   type End,
   type EventMapOf,
   type EventSchema,
-  type EventsOf,
   type Gap,
   InvalidEventError,
   type Iterated,

@@ -76,6 +76,9 @@ export function checked(source: string, url: string | URL, options: SharedOption
   if (heartbeatTimeout !== undefined && !(Number.isFinite(heartbeatTimeout) && heartbeatTimeout >= 0)) {
     throw wrong("`heartbeatTimeout` is a number of milliseconds; 0 turns it off");
   }
+  if (events !== undefined && !isSchema(events)) {
+    throw wrong("`events` is the value that Rust generates beside the types: { names: [..], checks: { .. } }");
+  }
   for (const [option, name] of Object.entries({ positionEvent, gapEvent })) {
     if (typeof name !== "string" || !/^[^\0\r\n]+$/.test(name)) {
       throw wrong(`\`${option}\` is the name of an event: one line, and not empty`);
@@ -83,9 +86,16 @@ export function checked(source: string, url: string | URL, options: SharedOption
     if (["message", "open", "error", "close", END].includes(name)) {
       throw wrong(`\`${option}\` hides events, and \`${name}\` is not to be hidden`);
     }
+    if (events?.names.includes(name)) {
+      throw wrong(
+        `\`${option}\` is \`${name}\`, which is an event of \`events\`: give one of the two another name, on the server too`,
+      );
+    }
   }
-  if (events !== undefined && !isSchema(events)) {
-    throw wrong("`events` is the value that Rust generates beside the types: { names: [..], checks: { .. } }");
+  if (gapEvent === positionEvent) {
+    throw wrong(
+      `\`gapEvent\` and \`positionEvent\` are both \`${gapEvent}\`: give one of the two another name, on the server too`,
+    );
   }
   const own = source === "SharedEventSource" ? ["open", "error", "close"] : ["open", "error"];
   const taken = events?.names.find((name) => own.includes(name));
@@ -109,9 +119,8 @@ export function checked(source: string, url: string | URL, options: SharedOption
 
 function isSchema(events: unknown): events is AnySchema {
   const { names, checks } = Object(events);
-  return (
-    Array.isArray(names) && typeof checks === "object" && names.every((name) => typeof checks[name] === "function")
-  );
+  if (!Array.isArray(names) || typeof checks !== "object" || checks === null) return false;
+  return names.every((name) => Object.hasOwn(checks, name) && typeof checks[name] === "function");
 }
 
 function absolute(source: string, url: string | URL) {

@@ -1,10 +1,10 @@
 // A stream's events and connection as the state of a React component. React 18 or later.
 import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
-import type { ConnectionState } from "./connection.js";
+import { type ConnectionState, report } from "./connection.js";
 import { EventSource } from "./event-source.js";
 import type { SharedEventSourceInit, SharedOptions } from "./options.js";
 import { SharedEventSource } from "./shared-event-source.js";
-import type { AnyEvent, AnySchema, EventMapOf, EventsOf, Iterated } from "./typed.js";
+import type { AnyEvent, AnySchema, EventMapOf, EventSchema, Iterated, UnionOf, UntypedEvent } from "./typed.js";
 
 /** What the hook has beside the options of its source. */
 export interface UseEventSourceOptions<E extends AnyEvent> {
@@ -33,10 +33,16 @@ const INITIAL: EventSourceState<AnyEvent> = { connection: { status: "connecting"
  * event loop, however many events come; `onEvent` gets them all. On a server the state is `connecting`, and nothing is
  * opened.
  */
-export function useEventSource<M extends object = never>(
+export function useEventSource(
   url: string | URL | null,
-  options?: SharedEventSourceInit<M> & UseEventSourceOptions<EventsOf<M>>,
-): EventSourceState<EventsOf<M>>;
+  options?: SharedEventSourceInit & UseEventSourceOptions<UntypedEvent>,
+): EventSourceState<UntypedEvent>;
+// The last one, because the compiler explains wrong options by the last overload.
+/** With a schema, of the event map `M`, the data is parsed and checked; without one, it is the text that has come. */
+export function useEventSource<M extends object>(
+  url: string | URL | null,
+  options: SharedEventSourceInit<M> & UseEventSourceOptions<UnionOf<M>> & { events: EventSchema<M> },
+): EventSourceState<UnionOf<M>>;
 export function useEventSource(url: string | URL | null, options: object = {}): EventSourceState<AnyEvent> {
   const newest = useRef<AllOptions>(options);
   useEffect(() => {
@@ -85,14 +91,17 @@ class Store {
       onGap: (gap) => this.#newest.current.onGap?.(gap),
       onEnd: (end) => this.#newest.current.onEnd?.(end),
       onPosition: (position) => this.#newest.current.onPosition?.(position),
-      // Without one the source reports the error.
-      ...(given.onInvalid && { onInvalid: (error) => this.#newest.current.onInvalid?.(error) }),
+      onInvalid: (error) => {
+        const { onInvalid = report } = this.#newest.current;
+        onInvalid(error);
+      },
     } satisfies AllOptions as SharedOptions<AnySchema>;
     const options = { ...given, ...callbacks } as SharedEventSourceInit;
     const source = shared ? new SharedEventSource(url, options) : new EventSource(url, options);
     const hear = ({ type: event, data, lastEventId }: MessageEvent) => {
-      this.#newest.current.onEvent?.({ event, data, lastEventId });
       this.#set({ ...this.#state, latest: { ...this.#state.latest, [event]: data } });
+      // Last: it may throw.
+      this.#newest.current.onEvent?.({ event, data, lastEventId });
     };
     for (const name of names ?? given.events?.names ?? ["message"])
       source.addEventListener(name, hear as EventListener);

@@ -28,9 +28,9 @@ import type {
   AnySchema,
   EventMapOf,
   EventSchema,
-  EventsOf,
   OwnEvents,
   TypedEventSource,
+  UnionOf,
   UntypedEvent,
 } from "./typed.js";
 
@@ -62,13 +62,19 @@ export interface SharedEventSource<E extends AnyEvent = UntypedEvent> extends Ty
 }
 
 interface SharedEventSourceConstructor {
+  /** Without a schema `event.data` is the text that has come. */
+  new (url: string | URL, options?: SharedEventSourceInit): SharedEventSource;
   /** With the union of events named: `new SharedEventSource<Market>("/market", { events: market })`. */
   new <E extends AnyEvent = never>(
     url: string | URL,
     options: SharedEventSourceInit<EventMapOf<E>> & { events: EventSchema<EventMapOf<E>> },
   ): SharedEventSource<E>;
-  /** With a schema `event.data` is the parsed and checked value; without one, the text that has come. */
-  new <M extends object = never>(url: string | URL, options?: SharedEventSourceInit<M>): SharedEventSource<EventsOf<M>>;
+  // The last one, because the compiler explains wrong options by the last overload.
+  /** With a schema, of the event map `M`, `event.data` is the parsed and checked value. */
+  new <M extends object>(
+    url: string | URL,
+    options: SharedEventSourceInit<M> & { events: EventSchema<M> },
+  ): SharedEventSource<UnionOf<M>>;
   readonly prototype: SharedEventSource;
   readonly CONNECTING: 0;
   readonly OPEN: 1;
@@ -210,7 +216,9 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
       askHeaders: this.#askHeaders,
     };
     const elect = () => {
-      if (present) this.#link = new ElectionLink(tab);
+      if (!present) return;
+      this.#link?.leave();
+      this.#link = new ElectionLink(tab);
     };
     if (WorkerLink.mayHaveWorker(this.#worker)) this.#link = new WorkerLink(tab, this.#worker, elect);
     else elect();

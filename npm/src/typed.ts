@@ -38,12 +38,6 @@ export type EventMapOf<E extends AnyEvent> = { [K in E as K["event"]]: K["data"]
 /** The union of events of an event map. */
 export type UnionOf<M> = { [K in keyof M & string]: { event: K; data: M[K] } }[keyof M & string];
 
-/**
- * The events of a source that was made with a schema of the event map `M`, or without one. A union in the place of a map
- * gives none: with a union, a schema must be given.
- */
-export type EventsOf<M> = [M] extends [never] ? UntypedEvent : [M] extends [AnyEvent] ? never : UnionOf<M>;
-
 /** What a client has missed: the number of events, or `null` if the server cannot tell it. */
 export interface Gap {
   readonly missed: number | null;

@@ -279,6 +279,39 @@ test("A worker of another version is given up, and the console says so", async (
   assert.equal(server.openStreams, 1);
 });
 
+test("A worker that fails after the page has given it up is not given up again", async () => {
+  let fail;
+  server.serve(PACKAGE, { "/": PAGE, "/market.js": market });
+  const { handler } = server;
+  server.handler = (request, response) => {
+    if (request.url === "/late.js") fail = () => response.writeHead(404).end();
+    else handler(request, response);
+  };
+  await open(`
+    globalThis.SharedWorker = class extends SharedWorker {
+      constructor(...args) {
+        super(...args);
+        this.addEventListener("error", () => (globalThis.hasFailed = true));
+      }
+    };
+    globalThis.source = new sse.SharedEventSource("/feed", { worker: "late.js" });
+    source.addEventListener("tick", ({ data }) => seen.push(data));`);
+  await browser.until("return source.readyState === 1");
+  assert.equal(await browser.run("return globalThis.hasFailed"), null);
+  fail();
+  await browser.until("return globalThis.hasFailed");
+
+  for (let number = 1; number <= 3; number++) {
+    server.raw(`event: tick\ndata: ${number}\n\n`);
+    await browser.until(`return seen.includes("${number}")`);
+  }
+  assert.deepEqual(await browser.run("return seen"), ["1", "2", "3"]);
+  assert.deepEqual(server.requests, [undefined]);
+  await browser.run("source.close()");
+  await until("the stream ends", () => server.openStreams === 0);
+  assert.equal(await browser.run("return sse.SharedEventSource.reset().then(() => 'reset')"), "reset");
+});
+
 test("The worker does not serve a page of another version", async () => {
   await open(`
     const name = JSON.stringify({ protocol: 0, url: "/feed" });
@@ -295,6 +328,13 @@ test("Misuse of the options is a TypeError that says what to write", async () =>
     ["{ events: {} }", "the value that Rust generates"],
     ["{ events: { names: ['a'], checks: {} } }", "the value that Rust generates"],
     ["{ events: { names: ['close'], checks: { close: () => true } } }", "has an event `close`"],
+    ["{ events: { names: ['a'], checks: null } }", "the value that Rust generates"],
+    ["{ events: { names: [], checks: null } }", "the value that Rust generates"],
+    ["{ events: { names: ['toString'], checks: {} } }", "the value that Rust generates"],
+    ["{ events: market, gapEvent: 'price' }", "`gapEvent` is `price`, which is an event of `events`"],
+    ["{ events: market, positionEvent: 'closed' }", "`positionEvent` is `closed`, which is an event of `events`"],
+    ["{ gapEvent: 'moved', positionEvent: 'moved' }", "`gapEvent` and `positionEvent` are both `moved`"],
+    ["{ gapEvent: 'sse-position' }", "`gapEvent` and `positionEvent` are both `sse-position`"],
     ["{ onGap: 1 }", "`onGap` is a function"],
     ["{ gapEvent: '' }", "`gapEvent` is the name of an event"],
     ["{ worker: 'http://' }", "cannot parse the URL http://"],

@@ -122,6 +122,44 @@ test("Many events are few renders", async () => {
   assert.ok(renders < 500, `${renders} renders`);
 });
 
+test("The newest onInvalid gets an invalid event; without one it is reported", async () => {
+  await openPage(19);
+  await browser.run(`
+    globalThis.invalid = [];
+    addEventListener("error", ({ error }) => invalid.push(["reported", error.event]));
+    globalThis.show = (name) => {
+      const onInvalid = name && ((error) => invalid.push([name, error.event]));
+      render({ url: "/feed", name, shared: false, onInvalid });
+    };
+    show()`);
+  await shows("open undefined");
+  const requests = server.requests.length;
+  const expected = [];
+  for (const [number, name] of [undefined, "first", "second", undefined].entries()) {
+    await browser.run(`show(${JSON.stringify(name)})`);
+    server.publish("price", price(number));
+    await shows(`open ${number}`);
+    server.publish("price", "no");
+    expected.push([name ?? "reported", "price"]);
+    await browser.until(`return invalid.length >= ${expected.length}`);
+  }
+  assert.deepEqual(await browser.run("return invalid"), expected);
+  assert.equal(server.requests.length, requests);
+});
+
+test("What onEvent throws is reported, and the data is shown", async () => {
+  await openPage(19);
+  await browser.run(`
+    globalThis.errors = [];
+    addEventListener("error", ({ error }) => errors.push(error.message));
+    render({ url: "/feed", shared: false, onEvent: fail })`);
+  await shows("open undefined");
+  server.publish("price", price(1));
+  await browser.until("return errors.length >= 1");
+  await shows("open 1");
+  assert.deepEqual(await browser.run("return errors"), ["thrown"]);
+});
+
 test("On a server it is connecting, and nothing is opened", async () => {
   const { useEventSource } = await import("./apps/node_modules/sse-actix/dist/react.js");
   function Panel() {

@@ -243,8 +243,9 @@ impl Hub {
         Presence::new(Arc::clone(&self.0.topic(&topic.into_topic_name()).present))
     }
 
-    /// Whether the log can be reached, so that what is published now is taken: for a readiness probe. With a log
-    /// in memory always. Streams are served while it cannot.
+    /// Whether the log can be reached: for a readiness probe. With a log in memory always. Streams are served while it
+    /// cannot. A log that can be reached and is full takes no events: see [`LogHealth::accepting`](crate::LogHealth::accepting)
+    /// in [`stats`](Self::stats).
     ///
     /// ```
     /// use actix_web::{HttpResponse, get, web};

@@ -45,6 +45,7 @@
 mod check;
 mod error;
 mod module;
+mod names;
 mod syntax;
 
 use std::{any::TypeId, collections::BTreeSet};

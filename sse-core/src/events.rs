@@ -121,7 +121,7 @@ pub trait SseEvents: Serialize + DeserializeOwned {
 /// names.
 ///
 /// `#[derive(SseEvents)]` implements it where no field has `#[sse(id)]` and the enum has no `#[sse(plain)]`. By hand, as for an
-/// enum whose `SseEvents` is written by hand:
+/// enum whose `SseEvents` is written by hand; an event that has an id all the same cannot be published:
 ///
 /// ```
 /// use sse_actix_core::{EventName, Record, SseEvents, TopicValue};

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod completion;
+mod decoded;
 mod entry;
 mod epoch;
 mod error;

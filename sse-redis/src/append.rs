@@ -1,6 +1,8 @@
 //! Publishing: what waits goes out in one call of a script.
 
 mod batch;
+mod group;
+mod outcome;
 mod refusal;
 
 use std::{

@@ -31,11 +31,9 @@ use crate::{
 /// How long a read waits for Redis before it fails, to be tried again by the hub.
 const READING: Duration = Duration::from_secs(10);
 
-/// How long a topic that nobody reads is followed on.
-const LINGER: Duration = Duration::from_secs(60);
-
-/// How often what is too old is let go.
+/// How often what is too old is let go, and topics are forgotten: this often, or more often where they are to be forgotten sooner.
 const MAINTAINING: Duration = Duration::from_secs(10);
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// What the thread tells once it has connected, or cannot.
 pub(crate) type Ready = oneshot::Sender<Result<(), ConnectError>>;
@@ -143,9 +141,10 @@ impl Driver {
     /// Lets go what is too old, and forgets topics that nobody reads. Does not end.
     async fn maintain(self: Rc<Self>) {
         loop {
-            sleep(MAINTAINING).await;
+            let linger = self.shared.settings.linger;
+            sleep(MAINTAINING.min(linger.max(SHORTEST))).await;
             self.shared.topics.trim(SystemTime::now());
-            let idle = self.shared.topics.forget_idle(LINGER);
+            let idle = self.shared.topics.forget_idle(linger);
             self.follower.forget(idle);
         }
     }

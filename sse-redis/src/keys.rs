@@ -56,6 +56,16 @@ impl Keys {
         self.of_topic("ages", topic)
     }
 
+    /// The hash that holds where each idempotency key was appended.
+    pub(crate) fn once(&self, topic: &TopicName) -> String {
+        self.of_topic("once", topic)
+    }
+
+    /// The list that holds the idempotency keys in the order in which they were appended.
+    pub(crate) fn once_order(&self, topic: &TopicName) -> String {
+        self.of_topic("once-order", topic)
+    }
+
     fn of_topic(&self, kind: &str, topic: &TopicName) -> String {
         format!("{}:{kind}:{{{}}}:{topic}", self.prefix, tag(topic))
     }

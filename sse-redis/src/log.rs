@@ -29,6 +29,9 @@ use crate::{
 ///   [time](RedisLogBuilder::response_timeout), it is [`AppendError::OutcomeUnknown`]; nothing is ever repeated.
 ///   If there is no connection, it is [`AppendError::Refused`] at once, or after as long as
 ///   [`publish_wait`](RedisLogBuilder::publish_wait) says. A publish that is no longer waited for goes on.
+/// - **[Idempotency keys](sse_actix_core::IdempotencyKey)** are remembered in Redis, by the call that appends: whatever node repeats one,
+///   and also where the first answer was lost. [`Log::stats`] says of them what this node was told when it last appended one; their
+///   memory is that of Redis, so it is 0 there.
 /// - **When Redis is gone**, streams stay open and are kept alive; who comes back is given what this node still
 ///   knows, or waits. Once it is back, all topics are read on from where they were.
 /// - **When Redis has lost something**, be it everything or the newest events alone (a replica that lagged was made
@@ -109,10 +112,6 @@ impl Log for RedisLog {
         }
         if retention.keeps() == Keep::LatestPerKey && record.key_str().is_none() {
             return Completion::ready(Err(AppendError::NoKey));
-        }
-        if record.idempotency_key().is_some() {
-            let cause = "the log on Redis keeps no idempotency keys yet; publish without `once`";
-            return Completion::ready(Err(AppendError::Refused(cause.into())));
         }
         let place = match self.0.shared.place(bytes) {
             Ok(place) => place,

@@ -18,6 +18,7 @@ pub(crate) struct Settings {
     pub(crate) max_pending_bytes: usize,
     pub(crate) topic_ttl: Duration,
     pub(crate) check_interval: Duration,
+    pub(crate) linger: Duration,
 }
 
 impl Default for Settings {
@@ -32,6 +33,7 @@ impl Default for Settings {
             max_pending_bytes: 64 * 1024 * 1024,
             topic_ttl: Duration::from_secs(7 * 24 * 3_600),
             check_interval: Duration::from_secs(10),
+            linger: Duration::from_secs(60),
         }
     }
 }

@@ -2,10 +2,13 @@
 
 mod chain;
 mod live;
+mod page;
 mod read;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_failover;
 mod work;
 
 use std::{
@@ -14,13 +17,16 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use sse_actix_core::{Entry, Epoch, Keep, LogStats, Position, Record, Retention, TopicName, Watchers};
+use sse_actix_core::{
+    Entry, Epoch, Keep, LogStats, OnceStats, Position, Record, Retention, TopicName, Watchers,
+};
 use tokio::sync::Notify;
 
 use self::{chain::Chain, live::Live};
 pub(crate) use self::{
+    page::PageJob,
     table::Topics,
-    work::{HeadJob, Needs, PageJob},
+    work::{HeadJob, Needs},
 };
 use crate::entry::{Content, EntryId, NONE, Stored};
 
@@ -54,6 +60,8 @@ struct State {
     touched: Instant,
     /// When the expiry of its keys was renewed last.
     renewed: Option<Instant>,
+    /// What was remembered of idempotency keys when this node last appended one, and when that was.
+    once: Option<(Instant, OnceStats)>,
 }
 
 /// How notices of a topic come.
@@ -145,6 +153,7 @@ impl Topic {
                 unreadable: false,
                 touched: Instant::now(),
                 renewed: None,
+                once: None,
             }),
             changed: Notify::new(),
         }
@@ -173,8 +182,12 @@ impl Topic {
                 // What each ring has to hold is another.
                 state.live = None;
                 state.wants.chain = None;
+                state.wants.looks.ask();
             }
             state.retention = retention.clone();
+            drop(state);
+            // Who reads waits for the look.
+            self.announce();
         }
     }
 
@@ -184,8 +197,16 @@ impl Topic {
         let kept = live.ring.stats();
         Some(LogStats {
             head: kept.head.max(live.target.last(0)),
+            once: state.once_stats(),
             ..kept
         })
+    }
+
+    /// Redis has told what it remembers of idempotency keys.
+    pub(crate) fn remembers(&self, once: OnceStats) {
+        let mut state = self.state();
+        let cut_at = once.cut_at.max(state.once_stats().cut_at);
+        state.once = Some((Instant::now(), OnceStats { cut_at, ..once }));
     }
 
     /// How many events a reader at this position is behind, as far as it is known here.
@@ -214,8 +235,11 @@ impl Topic {
         Arc::strong_count(self) == 1 && self.watchers.is_empty() && self.state().touched.elapsed() > linger
     }
 
-    /// Whether the expiry of its keys is to be renewed, which is then taken for done.
+    /// Whether it is watched and the expiry of its keys is to be renewed, which is then taken for done.
     pub(crate) fn takes_renewal(&self, every: Duration) -> bool {
+        if self.watchers.is_empty() {
+            return false;
+        }
         let mut state = self.state();
         let is_born = state.live.as_ref().is_some_and(|live| live.head != NONE);
         let due = is_born && state.renewed.is_none_or(|renewed| renewed.elapsed() >= every);
@@ -244,6 +268,9 @@ impl Topic {
             // What comes from now on has no connection to what came before.
             state.following.early.clear();
             state.following.early_bytes = 0;
+            if let Some(live) = &mut state.live {
+                live.unborn_since = None;
+            }
         }
         begins
     }
@@ -296,6 +323,15 @@ impl Topic {
             self.announce();
         }
         needs
+    }
+}
+
+impl State {
+    /// What is remembered of idempotency keys, as far as this node has been told within their window.
+    fn once_stats(&self) -> OnceStats {
+        let window = self.retention.once_window();
+        let told = self.once.filter(|(at, _)| at.elapsed() <= window.age());
+        told.map_or(OnceStats::default(), |(_, once)| once)
     }
 }
 

@@ -5,6 +5,8 @@ use std::{error::Error, fmt, sync::Arc};
 pub(crate) enum Cause {
     /// The log was closed.
     Closed,
+    /// A thread of the log has panicked.
+    Panicked,
     /// Too much waits to be written.
     Busy { events: usize, bytes: usize },
     /// The file has reached its limit.
@@ -22,6 +24,11 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
+    /// Whether there is no room for events, and reading goes on.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::FileFull { .. } | Self::DiskFull)
+    }
+
     /// For a line of the program's log.
     pub(crate) fn with_source(&self) -> String {
         match self {
@@ -35,6 +42,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("the log was closed"),
+            Self::Panicked => f.write_str("the log has panicked while it read; its panic message says why"),
             Self::Busy { events, bytes } => write!(
                 f,
                 "{events} events of {bytes} bytes wait to be written; publish more slowly, or raise `max_pending`, `max_pending_bytes` or `publish_wait`"

@@ -1,5 +1,7 @@
 use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
+use rusqlite::ffi;
+
 /// Why a file could not be opened as a log. It was left as it is.
 ///
 /// ```
@@ -73,6 +75,21 @@ pub enum OpenError {
         /// Why.
         source: rusqlite::Error,
     },
+}
+
+impl OpenError {
+    /// Whether there was no room for what opening writes.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::Sqlite { source, .. } => {
+                let code = source.sqlite_error().map(|error| error.extended_code);
+                // The latter where the file of shared memory cannot grow.
+                matches!(code, Some(ffi::SQLITE_FULL | ffi::SQLITE_IOERR_SHMSIZE))
+            }
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for OpenError {

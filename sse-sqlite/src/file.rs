@@ -1,5 +1,6 @@
 //! The file: recognised before it is touched, created as a whole, brought to the newest version.
 
+mod checkpoint;
 mod header;
 mod life;
 mod network;
@@ -10,10 +11,10 @@ use std::{fs, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
-use self::header::Header;
+use self::{checkpoint::checkpoint, header::Header};
 use crate::{
     error::OpenError,
-    file_lock::{FileLock, with_suffix},
+    file_lock::{FileLock, private, with_suffix},
     settings::{Settings, Synchronous},
 };
 
@@ -33,6 +34,10 @@ const CHECKPOINT_PAGES: u32 = 16_000;
 /// How long a connection waits for another of this process, which holds a lock only for moments.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Closing a connection leaves the write-ahead log: a damaged file is to stay as it is, and by the write-ahead log a log
+/// that was not closed in order is told from a copy.
+const KEEP_WAL: DbConfig = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+
 /// Opens the file for the writer, creates it, or brings it to the newest version. Changes nothing if it fails.
 pub(crate) fn open(settings: &Settings, lock: &mut FileLock) -> Result<Connection, OpenError> {
     let beside = ["-wal", "-shm"].map(|suffix| with_suffix(&settings.path, suffix));
@@ -50,17 +55,14 @@ pub(crate) fn open(settings: &Settings, lock: &mut FileLock) -> Result<Connectio
 fn open_checked(settings: &Settings, lock: &mut FileLock) -> Result<Connection, OpenError> {
     let path = &settings.path;
     network::check(path)?;
-    let found = if let Some(header) = Header::read(path)? {
-        header.check(path, APPLICATION_ID, VERSION)?
+    let (found, has_wal) = if let Some(header) = Header::read(path)? {
+        (header.check(path, APPLICATION_ID, VERSION)?, header.has_wal)
     } else {
         create(path).map_err(|error| failed(path, error))?;
-        VERSION
+        (VERSION, false)
     };
     let fails = |error| failed(path, error);
     let connection = connect(path).map_err(fails)?;
-    // Closing would copy the write-ahead log into the file, which is to stay as it is if it is damaged.
-    let keep_wal = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-    connection.set_db_config(keep_wal, true).map_err(fails)?;
     check_schema(&connection).map_err(fails)?;
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
@@ -72,9 +74,8 @@ fn open_checked(settings: &Settings, lock: &mut FileLock) -> Result<Connection, 
         });
     }
     migrate(&connection, found).map_err(fails)?;
+    life::begin(&connection, lock, settings.synchronous, has_wal).map_err(fails)?;
     tune(&connection, settings.synchronous).map_err(fails)?;
-    life::begin(&connection, lock, settings.synchronous).map_err(fails)?;
-    connection.set_db_config(keep_wal, false).map_err(fails)?;
     Ok(connection)
 }
 
@@ -83,11 +84,7 @@ pub(crate) fn reopen(settings: &Settings) -> rusqlite::Result<Connection> {
     let connection = connect(&settings.path)?;
     tune(&connection, settings.synchronous)?;
     // After a failed sync, the system may take pages for written that are not: so all are written once more.
-    let is_busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    if is_busy != 0 {
-        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-        return Err(rusqlite::Error::SqliteFailure(busy, None));
-    }
+    checkpoint(&connection, "TRUNCATE")?;
     Ok(connection)
 }
 
@@ -101,13 +98,17 @@ pub(crate) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Notes that the log was closed and everything is on disk.
 pub(crate) fn end_life(connection: &Connection) -> rusqlite::Result<()> {
-    life::end(connection)
+    life::end(connection)?;
+    // Closing copies the write-ahead log into the file.
+    connection.set_db_config(KEEP_WAL, false)?;
+    Ok(())
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(KEEP_WAL, true)?;
     Ok(connection)
 }
 
@@ -130,6 +131,8 @@ fn create(path: &Path) -> rusqlite::Result<()> {
             _ => {}
         }
     }
+    // What SQLite creates beside it may be read by the same users.
+    private().create_new(true).open(&new).map_err(io)?;
     let connection = Connection::open(&new)?;
     // Only possible before there is a table.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;

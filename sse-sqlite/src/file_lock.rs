@@ -15,8 +15,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Held while it lives. The system gives it up when the process ends, however it does.
 ///
-/// Its file holds the process that has it, and the names of the last two times that the log was opened. By these a log is
-/// told from a copy that was put into its place.
+/// Its file holds the process that has it, and the name of the last time that the log was opened; while it is being opened,
+/// of the last two. By these a log is told from a copy that was put into its place.
 #[derive(Debug)]
 pub(crate) struct FileLock {
     file: File,
@@ -30,8 +30,8 @@ impl FileLock {
             path: path.to_owned(),
             source,
         };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
+        let mut options = private();
+        options.read(true).create(true).truncate(false);
         let mut file = options.open(with_suffix(path, "-lock")).map_err(failed)?;
         let began = Instant::now();
         let mut is_waiting = false;
@@ -71,23 +71,29 @@ impl FileLock {
         Ok(lock)
     }
 
-    /// Whether the log was opened under this name lately; `None` if that is not known.
+    /// Whether the log was last opened under this name; `None` if that is not known.
     pub(crate) fn knows(&self, life: &str) -> Option<bool> {
         let is_known = self.lives.iter().any(|known| known == life);
         (!self.lives.is_empty()).then_some(is_known)
     }
 
-    /// Notes that the log is about to be opened under this name.
-    pub(crate) fn begin_life(&mut self, before: Option<&str>, life: &str) -> io::Result<()> {
-        self.lives = before.into_iter().chain([life]).map(str::to_owned).collect();
+    /// Notes under which of these names the log was last opened.
+    pub(crate) fn set_lives<'a>(&mut self, lives: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
+        self.lives = lives.into_iter().map(str::to_owned).collect();
         self.write()
     }
 
     fn write(&mut self) -> io::Result<()> {
-        let text = format!("{}\n{}", process::id(), self.lives.join("\n"));
-        self.file.set_len(0)?;
+        let mut text = format!("{}\n", process::id());
+        for life in &self.lives {
+            text.push_str(life);
+            text.push('\n');
+        }
+        // In place: a full disk has room for that, and the names are there whenever the process ends. Then what is left of the
+        // longer text before.
         self.file.rewind()?;
         self.file.write_all(text.as_bytes())?;
+        self.file.set_len(text.len() as u64)?;
         self.file.sync_all()
     }
 }
@@ -102,6 +108,15 @@ fn read(file: &mut File) -> io::Result<String> {
 /// The process that holds the lock, as it has written itself.
 fn holder(file: &mut File) -> Option<u32> {
     read(file).ok()?.lines().next()?.parse().ok()
+}
+
+/// To create a file that its owner alone may read and write.
+pub(crate) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// The file beside `path` whose name ends in addition with `suffix`.

@@ -8,7 +8,7 @@ use sse_actix_core::{Entry, Epoch, Keep, LogStats, OnceStats, OnceWindow, Retent
 use crate::{
     cause::Cause,
     keys::Keys,
-    rows::{self, MAX_NUMBER, signed, unsigned},
+    rows::{self, signed, unsigned},
 };
 
 /// After how many events the row is written again. So many events are counted anew when it is next loaded.
@@ -34,6 +34,16 @@ pub(crate) struct Head {
     pub(crate) keys: Option<Box<Keys>>,
     /// Events since the row was written.
     unsaved: u32,
+}
+
+/// What readers are told of a head.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeadState {
+    /// Of the topic in the file.
+    pub(crate) number: i64,
+    pub(crate) stats: LogStats,
+    /// The newest sequence that retention has deleted.
+    pub(crate) deleted: u64,
 }
 
 /// The events of a topic that are in the file.
@@ -176,9 +186,13 @@ impl Head {
         Ok(self.keys.insert(keys))
     }
 
-    /// The figures, and the newest sequence that retention has deleted.
-    pub(crate) fn state(&self) -> (LogStats, u64) {
-        (self.stats(), self.floor)
+    /// What readers are told.
+    pub(crate) fn state(&self) -> HeadState {
+        HeadState {
+            number: self.number,
+            stats: self.stats(),
+            deleted: self.floor,
+        }
     }
 
     /// Bytes of memory that the events would take: what a [`Retention`] bounds.
@@ -295,8 +309,8 @@ fn duration_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The smallest number, from this one on, that no topic has.
-pub(crate) fn free_number(connection: &Connection, from: i64) -> Result<i64, Cause> {
+/// The smallest number, from this one on, that no topic has; more than [`rows::MAX_NUMBER`] if all are taken.
+pub(crate) fn free_number(connection: &Connection, from: i64) -> rusqlite::Result<i64> {
     let mut statement = connection.prepare_cached("SELECT id FROM topics WHERE id >= ?1 ORDER BY id")?;
     let mut rows = statement.query([from])?;
     let mut free = from;
@@ -305,9 +319,6 @@ pub(crate) fn free_number(connection: &Connection, from: i64) -> Result<i64, Cau
             break;
         }
         free += 1;
-    }
-    if free > MAX_NUMBER {
-        return Err(Cause::OutOfTopics);
     }
     Ok(free)
 }

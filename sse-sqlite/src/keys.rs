@@ -32,7 +32,7 @@ pub(crate) struct Keys {
 struct Remembered {
     key: IdempotencyKey,
     sequence: u64,
-    /// In milliseconds.
+    /// In milliseconds; no later than of those that follow.
     at: u64,
 }
 
@@ -51,6 +51,12 @@ impl Keys {
             if let Ok(key) = IdempotencyKey::try_from(row.get_ref(2)?.as_str()?) {
                 keys.remember(key, rows::sequence(row.get(0)?), unsigned(row.get(1)?));
             }
+        }
+        // Where the clock was set back, those before are as old as the time to which it was.
+        let mut youngest = u64::MAX;
+        for key in keys.by_age.iter_mut().rev() {
+            youngest = youngest.min(key.at);
+            key.at = youngest;
         }
         Ok(keys)
     }
@@ -97,7 +103,11 @@ impl Keys {
         later.for_each(|key| key.at = now);
         self.cut = self.cut.min(now);
         let age = u64::try_from(window.age().as_millis()).unwrap_or(u64::MAX);
-        while self.by_age.front().is_some_and(|key| now - key.at > age) {
+        while self
+            .by_age
+            .front()
+            .is_some_and(|key| now.saturating_sub(key.at) > age)
+        {
             self.forget_oldest();
         }
         while self.by_age.len() > window.keys() {

@@ -28,10 +28,11 @@ use crate::{
 ///
 /// - **Publishing** is done when the event is on disk: what waits is written and synced together. If the file cannot be
 ///   written, it is [`AppendError::Refused`]; if it is not known whether it was, [`AppendError::OutcomeUnknown`]. Both have
-///   the cause. A publish that is no longer waited for goes on.
+///   the cause. A publish that is no longer waited for goes on, unless it still waits for room
+///   ([`publish_wait`](SqliteLogBuilder::publish_wait)).
 /// - **Reading** is from memory, for those who follow. What is older is read from the file, once for all who wait for it.
-/// - **When the disk is full**, or fails, streams stay open, and [`Log::health`] says that the log cannot be reached. It
-///   recovers by itself.
+/// - **When the disk is full**, or fails, streams stay open, and [`Log::health`] says that the log accepts nothing; if it
+///   fails, also that it cannot be reached. It recovers by itself.
 /// - **Retention** is exact for what is read, and about 64 events or a sixteenth behind in the file.
 ///
 /// ```
@@ -144,7 +145,8 @@ impl Log for SqliteLog {
         }
         let shared = &self.0.0;
         shared.clock.set(now);
-        let entrance = shared.queue.enter(record.body().len());
+        let once = record.idempotency_key().map_or(0, |key| key.as_str().len());
+        let entrance = shared.queue.enter(bytes + once);
         if let Entrance::Refused(cause) = entrance {
             return Completion::ready(Err(refused(cause)));
         }
@@ -210,7 +212,7 @@ impl Log for SqliteLog {
                     Ok(Ok(ReadAnswer::Batch(batch))) => return Ok(batch),
                     Ok(Ok(ReadAnswer::InMemory)) => {}
                     Ok(Err(error)) => return Err(error),
-                    Err(_) => return Err(LogError::new(Cause::Closed)),
+                    Err(_) => return Err(LogError::new(shared.why_unanswered())),
                 }
                 if let Some(batch) = topic.read(start, limit, now) {
                     return Ok(batch);

@@ -68,7 +68,8 @@ struct Waiting {
 /// Room in the queue, given back when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    queue: Arc<Queue>,
+    /// `None` once it was given back.
+    queue: Option<Arc<Queue>>,
     bytes: usize,
 }
 
@@ -156,6 +157,11 @@ impl Queue {
         self.waits.notify_all();
     }
 
+    /// What is left, for a writer that has ended before its time.
+    pub(crate) fn take_rest(&self) -> VecDeque<Command> {
+        mem::take(&mut self.state().commands)
+    }
+
     /// Refuses those who have waited for too long, until the log is closed.
     pub(crate) fn refuse_late(&self) {
         let mut state = self.state();
@@ -178,6 +184,10 @@ impl Queue {
         }
     }
 
+    pub(crate) fn is_closing(&self) -> bool {
+        self.state().is_closing
+    }
+
     pub(crate) fn pending(&self) -> Size {
         self.state().pending
     }
@@ -192,8 +202,39 @@ impl Queue {
         state.pending.events += 1;
         state.pending.bytes += bytes;
         Permit {
-            queue: Arc::clone(self),
+            queue: Some(Arc::clone(self)),
             bytes,
+        }
+    }
+
+    /// Gives room back, and admits those who have waited for it.
+    fn give_back(self: &Arc<Self>, mut freed: Size) {
+        while freed.events > 0 {
+            let mut admitted = Vec::new();
+            let mut state = self.state();
+            state.pending.events -= freed.events;
+            state.pending.bytes -= freed.bytes;
+            freed = Size::default();
+            while let Some(first) = state.waiting.front()
+                && (first.admit.is_closed() || self.has_room(&state, first.bytes))
+                && let Some(first) = state.waiting.pop_front()
+            {
+                // Who has left needs no room.
+                if !first.admit.is_closed() {
+                    let permit = self.permit(&mut state, first.bytes);
+                    admitted.push((first.admit, permit));
+                }
+            }
+            drop(state);
+            for (admit, permit) in admitted {
+                // Who has left since gives its room to the next, in this loop: dropping the permit would recurse.
+                if let Err(Ok(mut permit)) = admit.send(Ok(permit))
+                    && permit.queue.take().is_some()
+                {
+                    freed.events += 1;
+                    freed.bytes += permit.bytes;
+                }
+            }
         }
     }
 }
@@ -209,21 +250,44 @@ impl State {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut admitted = Vec::new();
-        let mut state = self.queue.state();
-        state.pending.events -= 1;
-        state.pending.bytes -= self.bytes;
-        while let Some(first) = state.waiting.front()
-            && self.queue.has_room(&state, first.bytes)
-            && let Some(first) = state.waiting.pop_front()
-        {
-            let permit = self.queue.permit(&mut state, first.bytes);
-            admitted.push((first.admit, permit));
+        if let Some(queue) = self.queue.take() {
+            queue.give_back(Size {
+                events: 1,
+                bytes: self.bytes,
+            });
         }
-        drop(state);
-        // Not under the lock: who has left drops the permit.
-        for (admit, permit) in admitted {
-            let _ = admit.send(Ok(permit));
-        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const LIMITS: Pending = Pending {
+        events: 1,
+        bytes: 1_000,
+        wait: Duration::from_secs(3_600),
+    };
+
+    /// All at once, and not one within the other: that would overflow the stack.
+    #[test]
+    fn many_who_wait_leave() {
+        let queue = Queue::new(LIMITS);
+        let Entrance::Open(permit) = queue.enter(1) else {
+            panic!("there is room")
+        };
+        let waiting: Vec<_> = (0..20_000).map(|_| queue.enter(1)).collect();
+        drop(waiting);
+        let Entrance::Waiting(mut last) = queue.enter(1) else {
+            panic!("there is no room")
+        };
+        let writer = thread::Builder::new().stack_size(128 * 1024);
+        writer.spawn(|| drop(permit)).unwrap().join().unwrap();
+        let admitted = last.try_recv().unwrap().unwrap();
+        assert_eq!(queue.pending().events, 1);
+        drop(admitted);
+        assert_eq!(queue.pending().events, 0);
     }
 }

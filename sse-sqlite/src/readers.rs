@@ -1,8 +1,12 @@
 //! The threads that read from the file what is not in memory: one at a time for each topic, for all who wait.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+    time::Duration,
+};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use sse_actix_core::{Batch, Entry, Keep, Limit, LogError, Position, Span, Start};
 
 use crate::{
@@ -25,7 +29,7 @@ pub(crate) const USED: Duration = Duration::from_secs(3_600);
 /// How a load has ended.
 #[derive(Debug, PartialEq, Eq)]
 enum LoadOutcome {
-    /// It is in memory.
+    /// It is in memory, unless that was forgotten since.
     Done,
     /// The writer creates the topic first, and then gives it back to the readers.
     Created,
@@ -50,16 +54,24 @@ impl Reader {
     /// Reads until the log is closed.
     pub(crate) fn run(mut self) {
         while let Some(topic) = self.shared.to_read.take() {
-            loop {
-                let reads = topic.take_waiting();
-                if reads.is_empty() || !self.serve(&topic, reads) {
-                    break;
-                }
+            let served = survive(&Arc::clone(&self.shared), &topic, || self.serve_all(&topic));
+            if served.is_none() {
+                self.connection = None;
             }
             if self.loaded > self.shared.settings.memory.all / 8 {
                 self.loaded = 0;
                 drop(topic);
                 self.shared.maintain_memory(self.shared.clock.now());
+            }
+        }
+    }
+
+    /// Serves all reads of a topic that wait.
+    fn serve_all(&mut self, topic: &Arc<Topic>) {
+        loop {
+            let reads = topic.take_waiting();
+            if reads.is_empty() || !self.serve(topic, reads) {
+                return;
             }
         }
     }
@@ -121,7 +133,12 @@ impl Reader {
         let Some((older, missing)) = older.flatten() else {
             return Ok(Some(ReadAnswer::InMemory));
         };
-        self.page(topic, read, older, missing).map(Some)
+        let Some(answer) = self.page(topic, read, older, missing)? else {
+            // Somebody else has this number by now.
+            topic.forget();
+            return self.answer(topic, read);
+        };
+        Ok(Some(answer))
     }
 
     /// Loads the topic's newest entries.
@@ -150,10 +167,8 @@ impl Reader {
                 }
                 Ok(LoadOutcome::Done)
             }
-            Ok(None) => {
-                topic.install(None, read.now);
-                Ok(LoadOutcome::Created)
-            }
+            Ok(None) if topic.install_absent(memory) => Ok(LoadOutcome::Done),
+            Ok(None) => Ok(LoadOutcome::Created),
             Err(cause) => {
                 topic.install(None, read.now);
                 Err(cause)
@@ -161,18 +176,20 @@ impl Reader {
         }
     }
 
-    /// Reads what is older than memory holds.
+    /// Reads what is older than memory holds; `None` if the topic is not in the file as it was.
     fn page(
         &mut self,
         topic: &Topic,
         read: &WaitingRead,
         mut older: Older,
         missing: usize,
-    ) -> Result<ReadAnswer, Cause> {
+    ) -> Result<Option<ReadAnswer>, Cause> {
         // One state of the file, so that what retention deletes meanwhile is no hole.
         let shared = Arc::clone(&self.shared);
         let snapshot = self.connection()?.unchecked_transaction()?;
-        let deleted = last_deleted(&snapshot, &older)?;
+        let Some(deleted) = last_deleted(&snapshot, &older)? else {
+            return Ok(None);
+        };
         if deleted > older.span.last_deleted {
             older.span.last_deleted = deleted;
             topic.with_live(|live| live.deleted_in_file(deleted));
@@ -182,7 +199,7 @@ impl Reader {
             start => older.span.after(start),
         };
         if after >= older.begin {
-            return Ok(ReadAnswer::InMemory);
+            return Ok(Some(ReadAnswer::InMemory));
         }
         let start = Position {
             epoch: older.span.epoch,
@@ -202,7 +219,7 @@ impl Reader {
             let end = older.begin.min((index + 1) * blocks::LENGTH);
             fill(&mut batch, &block, end, read.limit);
         }
-        Ok(ReadAnswer::Batch(batch))
+        Ok(Some(ReadAnswer::Batch(batch)))
     }
 
     fn connection(&mut self) -> Result<&Connection, Cause> {
@@ -214,18 +231,32 @@ impl Reader {
     }
 }
 
-/// The newest sequence that retention has deleted from the file, or is about to.
-fn last_deleted(connection: &Connection, older: &Older) -> Result<u64, Cause> {
-    let sql = "SELECT floor FROM topics WHERE id = ?1";
+/// Serves a topic. If that panics, its reads fail, it is loaded anew with the next, and the thread goes on.
+fn survive(shared: &Shared, topic: &Topic, serve: impl FnOnce()) -> Option<()> {
+    let served = panic::catch_unwind(AssertUnwindSafe(serve));
+    if served.is_err() {
+        shared.state.panicked();
+        topic.forget();
+        topic.refuse_waiting();
+    }
+    served.ok()
+}
+
+/// The newest sequence that retention has deleted from the file, or is about to; `None` if the topic is not there.
+fn last_deleted(connection: &Connection, older: &Older) -> Result<Option<u64>, Cause> {
+    let sql = "SELECT floor FROM topics WHERE id = ?1 AND epoch = ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let floor = statement.query_row([older.number], |row| row.get(0))?;
+    let topic = params![older.number, older.span.epoch.as_str()];
+    let Some(floor) = statement.query_row(topic, |row| row.get(0)).optional()? else {
+        return Ok(None);
+    };
     let range = Range {
         number: older.number,
         epoch: older.span.epoch,
         after: rows::unsigned(floor).max(older.span.last_deleted),
         through: older.begin,
     };
-    Ok(range.last_before(connection, millis(older.cutoff))?)
+    Ok(Some(range.last_before(connection, millis(older.cutoff))?))
 }
 
 /// A block of a topic's entries, as far as they are older than what is in memory.
@@ -293,7 +324,7 @@ fn load(
         (false, false) => (Vec::new(), head.last),
     };
     Ok(Loaded {
-        number: head.number,
+        number: Some(head.number),
         span: Span {
             epoch: head.epoch,
             last_deleted: head.floor,
@@ -327,4 +358,49 @@ fn fill(batch: &mut Batch, block: &[Arc<Entry>], end: u64, limit: Limit) {
         batch.entries.push(Arc::clone(entry));
     }
     batch.end.sequence = end;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, time::SystemTime};
+
+    use sse_actix_core::TopicName;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn a_panic_of_a_reader_fails_its_reads_and_those_to_come_are_served() {
+        let shared = Shared::new(Settings::new(PathBuf::from("events.db")));
+        let topic = shared.topic(&TopicName::from_static("news"));
+        let wait = || {
+            let (reply, answer) = oneshot::channel();
+            let read = WaitingRead {
+                start: Start::Oldest,
+                limit: Limit::DEFAULT,
+                now: SystemTime::now(),
+                reply,
+            };
+            (topic.wait(read), answer)
+        };
+        let (is_first, mut answer) = wait();
+        assert!(is_first);
+        let served = survive(&shared, &topic, || {
+            topic.begin_loading();
+            panic!("a reader panics");
+        });
+        assert_eq!(served, None);
+        assert_eq!(
+            answer.try_recv().unwrap_err(),
+            oneshot::error::TryRecvError::Closed
+        );
+        assert_eq!(shared.health().interruptions, 1);
+        assert_eq!(
+            shared.why_unanswered().to_string(),
+            "the log has panicked while it read; its panic message says why"
+        );
+        // It is given to a thread again.
+        assert!(wait().0);
+    }
 }

@@ -1,12 +1,12 @@
 //! Disk that is held, so that events can be deleted when there is no more.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
-use crate::file_lock::with_suffix;
+use crate::file_lock::{private, with_suffix};
 
 const PIECE: usize = 64 * 1024;
 
@@ -50,7 +50,7 @@ impl Reserve {
         if self.bytes == 0 {
             return Ok(());
         }
-        let mut file = File::create(&self.path)?;
+        let mut file = private().create(true).truncate(true).open(&self.path)?;
         let mut left = self.bytes;
         let mut piece = vec![0; PIECE];
         while left > 0 {

@@ -136,9 +136,29 @@ impl Shared {
         }
     }
 
+    /// Tells all reads that wait for the file that it was closed.
+    pub(crate) fn refuse_waiting(&self) {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let topics: Vec<_> = topics.values().cloned().collect();
+        for topic in topics {
+            topic.refuse_waiting();
+        }
+    }
+
+    /// Why a read was given up.
+    pub(crate) fn why_unanswered(&self) -> Cause {
+        if self.queue.is_closing() {
+            Cause::Closed
+        } else {
+            Cause::Panicked
+        }
+    }
+
     pub(crate) fn health(&self) -> LogHealth {
         let pending = self.queue.pending();
-        let is_reachable = self.state.fault().is_none() && !self.state.is_closed();
+        let fault = self.state.fault();
+        let is_open = !self.state.is_closed();
+        let is_reachable = is_open && fault.as_ref().is_none_or(Cause::is_full);
         let interruptions = self.state.interruptions.load(Ordering::Relaxed);
         let mut file = *self.state.commits.lock().unwrap_or_else(PoisonError::into_inner);
         let path = &self.settings.path;
@@ -146,7 +166,9 @@ impl Shared {
         file.wal_bytes = size(&with_suffix(path, "-wal"));
         file.pending_bytes = pending.bytes;
         file.reads = self.state.reads.load(Ordering::Relaxed);
-        LogHealth::new(is_reachable, interruptions, pending.events).in_file(file)
+        LogHealth::new(is_reachable, interruptions, pending.events)
+            .accepting(is_open && fault.is_none())
+            .in_file(file)
     }
 }
 
@@ -164,12 +186,17 @@ impl LogState {
         let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         let before = fault.replace(cause.clone());
         drop(fault);
-        if before.is_none() {
+        if before.is_none_or(|before| mem::discriminant(&before) != mem::discriminant(cause)) {
             self.interruptions.fetch_add(1, Ordering::Relaxed);
             tracing::error!(
                 target: "sse_actix", error = cause.with_source(), "the log cannot be written to"
             );
         }
+    }
+
+    /// A thread of the log has panicked, and goes on.
+    pub(crate) fn panicked(&self) {
+        self.interruptions.fetch_add(1, Ordering::Relaxed);
     }
 
     /// It can be written again.

@@ -14,7 +14,7 @@ use sse_actix_core::{
 use tokio::sync::oneshot;
 
 pub(crate) use self::live::{Live, Loaded, Older};
-use crate::head::Head;
+use crate::head::{Head, HeadState};
 
 #[derive(Debug)]
 pub(crate) struct Topic {
@@ -32,6 +32,8 @@ struct State {
     live: Option<Live>,
     /// What was appended since the topic began to be loaded; `None` while it is not.
     loading: Option<Tail>,
+    /// The writer could not create it in the file.
+    may_be_absent: bool,
     /// Reads that need the file.
     waiting: Vec<WaitingRead>,
     /// A thread reads the file for them.
@@ -71,9 +73,7 @@ pub(crate) enum ReadAnswer {
 pub(crate) struct Committed {
     pub(crate) entries: Vec<Arc<Entry>>,
     /// As the file has the topic now.
-    pub(crate) head: LogStats,
-    /// The newest sequence that retention has deleted from the file.
-    pub(crate) deleted: u64,
+    pub(crate) head: HeadState,
     pub(crate) now: SystemTime,
 }
 
@@ -87,6 +87,7 @@ impl Topic {
                 retention: None,
                 live: None,
                 loading: None,
+                may_be_absent: false,
                 waiting: Vec::new(),
                 is_busy: false,
                 stats: None,
@@ -174,6 +175,7 @@ impl Topic {
             // It has begun anew since, so it is loaded once more.
             return;
         }
+        state.may_be_absent = false;
         let retention = state.retention.get_or_insert_with(|| loaded.retention.clone());
         let mut live = Live::new(loaded, retention);
         for entry in tail.entries {
@@ -190,24 +192,22 @@ impl Topic {
 
     /// The writer has committed entries, so readers see them from now on.
     pub(crate) fn committed(&self, committed: Committed) {
-        let Committed {
-            entries,
-            head,
-            deleted,
-            now,
-        } = committed;
+        let Committed { entries, head, now } = committed;
+        let epoch = head.stats.epoch;
         let mut state = self.state();
-        state.stats = Some(head);
+        state.stats = Some(head.stats);
         if let Some(tail) = &mut state.loading {
-            tail.epoch = Some(head.epoch);
+            tail.epoch = Some(epoch);
             tail.entries.extend(entries.iter().map(Arc::clone));
         }
+        // In the file it is another topic than readers know: they load it anew.
+        state.live = mem::take(&mut state.live).filter(|live| live.epoch() == epoch);
         if let Some(live) = &mut state.live {
-            live.follow(head.epoch);
+            live.set_number(head.number);
             for entry in entries {
                 live.push(entry);
             }
-            live.deleted_in_file(deleted);
+            live.deleted_in_file(head.deleted);
             live.trim(now);
         }
     }
@@ -220,16 +220,33 @@ impl Topic {
         state.loading = None;
     }
 
-    /// Installs a topic that is not in the file, and is to be read all the same.
-    pub(crate) fn install_empty(&self, memory: usize, now: SystemTime) {
-        self.begin_loading();
-        let loaded = Loaded::empty(&self.name, self.retention().unwrap_or_default(), memory);
-        self.install(Some(loaded), now);
+    /// The writer cannot create it in the file at present. If it is not there when a reader looks, it is read as an empty one, and
+    /// gets its place with its first event.
+    pub(crate) fn accept_absence(&self) {
+        self.state().may_be_absent = true;
     }
 
-    /// The epoch that readers know.
-    pub(crate) fn epoch(&self) -> Option<Epoch> {
-        self.state().live.as_ref().map(Live::epoch)
+    /// The file was read, and the topic is not there; `false` if the writer has to create it first.
+    pub(crate) fn install_absent(&self, memory: usize) -> bool {
+        let mut state = self.state();
+        let tail = state.loading.take();
+        if !mem::take(&mut state.may_be_absent) {
+            return false;
+        }
+        // Else it was forgotten or created since, so it is loaded once more.
+        if tail.is_some_and(|tail| tail.epoch.is_none()) {
+            let retention = state.retention.get_or_insert_default().clone();
+            let loaded = Loaded::empty(&self.name, retention.clone(), memory);
+            state.live = Some(Live::new(loaded, &retention));
+        }
+        true
+    }
+
+    /// The epoch that readers know of a topic that is not in the file.
+    pub(crate) fn absent_epoch(&self) -> Option<Epoch> {
+        let state = self.state();
+        let absent = state.live.as_ref().filter(|live| !live.is_in_file());
+        absent.map(Live::epoch)
     }
 
     pub(crate) fn stats(&self) -> Option<LogStats> {

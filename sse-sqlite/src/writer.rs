@@ -3,6 +3,8 @@
 mod batch;
 mod maintain;
 mod retention;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::Arc,
@@ -11,6 +13,7 @@ use std::{
 };
 
 use rusqlite::{Connection, ErrorCode};
+use sse_actix_core::AppendError;
 
 use self::{batch::Batch, maintain::Maintenance};
 use crate::{
@@ -25,13 +28,13 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     /// `None` after a failure, until the file is open again.
     connection: Option<Connection>,
-    /// Dropped last, when everything is closed.
-    _lock: FileLock,
+    /// Given up last, when everything is closed; `None` then.
+    lock: Option<FileLock>,
     reserve: Reserve,
     maintenance: Maintenance,
     /// No topic has a number below this that is free.
     free_from: i64,
-    /// Topics of a commit whose outcome is unknown.
+    /// Topics of a commit whose outcome is unknown, until the file is open again.
     doubtful: Vec<Arc<Topic>>,
     /// They end before the file is closed.
     pub(crate) readers: Vec<JoinHandle<()>>,
@@ -49,17 +52,30 @@ enum Failure {
 impl Writer {
     /// Opens the file, which no other process has.
     pub(crate) fn open(shared: Arc<Shared>, mut lock: FileLock) -> Result<Self, OpenError> {
-        let connection = file::open(&shared.settings, &mut lock)?;
         let reserve = Reserve::new(&shared.settings.path, shared.settings.reserve_bytes);
-        if let Err(error) = reserve.take() {
-            tracing::warn!(target: "sse_actix", %error, "there is no room for the reserve of the log");
-        }
+        let mut maintenance = Maintenance::new();
+        let connection = match file::open(&shared.settings, &mut lock) {
+            Err(error) if error.is_disk_full() => {
+                // It takes no events until retention has made room for the reserve again.
+                reserve.give_up();
+                shared.state.failed(&Cause::DiskFull);
+                maintenance.hurry();
+                file::open(&shared.settings, &mut lock)?
+            }
+            opened => {
+                let connection = opened?;
+                if let Err(error) = reserve.take() {
+                    tracing::warn!(target: "sse_actix", %error, "there is no room for the reserve of the log");
+                }
+                connection
+            }
+        };
         Ok(Self {
             shared,
             connection: Some(connection),
-            _lock: lock,
+            lock: Some(lock),
             reserve,
-            maintenance: Maintenance::new(),
+            maintenance,
             free_from: 0,
             doubtful: Vec::new(),
             readers: Vec::new(),
@@ -113,6 +129,11 @@ impl Writer {
             // It is tried again with the next maintenance.
             return Err(cause);
         }
+        self.has_room()
+    }
+
+    /// Whether the file has not reached its limit.
+    fn has_room(&self) -> Result<(), Cause> {
         let limit = self.shared.settings.max_file_bytes;
         if limit < u64::MAX
             && let Some(connection) = &self.connection
@@ -140,20 +161,24 @@ impl Writer {
     fn fail(&mut self, failure: &Failure, batch: &Batch) {
         batch.forget_heads();
         let (Failure::Refused(cause) | Failure::Unknown(cause)) = failure;
+        let before = self.shared.state.fault();
+        let is_new = before.is_none_or(|before| matches!(before, Cause::FileFull { .. }));
+        self.shared.state.failed(cause);
         if matches!(cause, Cause::FileFull { .. }) {
             return;
         }
-        let is_new = self.shared.state.fault().is_none();
-        self.shared.state.failed(cause);
         if matches!(cause, Cause::DiskFull) {
             if is_new {
                 self.maintenance.hurry();
             }
             return;
         }
-        self.doubtful.extend(batch.topics());
-        if is_new || matches!(failure, Failure::Unknown(_)) {
-            self.connection = None;
+        if matches!(failure, Failure::Unknown(_)) {
+            self.doubtful.extend(batch.topics());
+        }
+        self.connection = None;
+        // Later it is tried again with the maintenance.
+        if is_new {
             self.reopen();
         }
     }
@@ -175,6 +200,19 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// After a panic: nobody waits for what is not done any more.
+    fn refuse_rest(&self) {
+        for command in self.shared.queue.take_rest() {
+            if let Command::Append(append) = command {
+                drop(append.permit);
+                let _ = append.reply.send(Err(AppendError::Refused(Cause::Closed.into())));
+            }
+        }
+        self.shared.refuse_waiting();
+    }
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         self.shared.queue.close();
@@ -183,7 +221,10 @@ impl Drop for Writer {
             // It has logged its panic.
             let _ = reader.join();
         }
+        self.refuse_rest();
         self.connection = None;
+        // Another may have the file as soon as `close` returns.
+        self.lock = None;
         self.shared.state.close();
     }
 }

@@ -31,7 +31,6 @@ impl LogFactory for OnRedis {
     const TICK: Duration = Duration::from_millis(50);
     /// It keeps about as many as it is told to, and a node's memory exactly as many.
     const IS_EXACT: bool = false;
-    const REMEMBERS_KEYS: bool = false;
     const MODEL_RUNS: usize = 20;
 
     async fn open(&self) -> RedisLog {

@@ -21,7 +21,7 @@ mod run;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use sse_tests::child::Child;
+use sse_tests::{child::Child, redis::Redis};
 use tokio::time::sleep;
 
 /// A server whose log is in a file: the same, and the server's process is killed, too.
@@ -42,6 +42,23 @@ async fn on_a_log_in_a_file() {
                 Child::start(orders, &[&path, &addr.port().to_string()]).await,
             );
             assert!(!dead.ended().await.success());
+        }
+    });
+    outcome.await.check();
+}
+
+/// A server whose log is on Redis: the same, and Redis is killed, too, which has everything on disk before it answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_log_on_redis() {
+    const KILLS: u32 = 10;
+    let mut redis = Redis::durable();
+    let server = Child::start(env!("CARGO_BIN_EXE_orders"), &[&redis.url(), "0"]).await;
+    let outcome = run::run(server.addr(), async || {
+        for _ in 0..KILLS {
+            sleep(Duration::from_millis(fastrand::u64(..200))).await;
+            redis.kill();
+            sleep(Duration::from_millis(fastrand::u64(..50))).await;
+            redis.begin();
         }
     });
     outcome.await.check();

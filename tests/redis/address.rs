@@ -3,7 +3,7 @@
 use std::{error::Error, fs, time::Duration};
 
 use redis::cmd;
-use sse_actix::Hub;
+use sse_actix::{Hub, IdempotencyKey, OnceWindow, TopicOptions};
 use sse_actix_redis::{ConnectError, RedisLog};
 use sse_tests::{
     patience::until,
@@ -109,7 +109,7 @@ async fn a_user_with_few_rights_and_a_database_of_its_own() {
     let redis = Redis::start();
     let rules = "on >pw ~shop:* resetchannels &shop:* -@all +@connection +subscribe +unsubscribe +publish +info +time +set +xadd \
                  +xread +xrange +xrevrange +xtrim +xdel +exists +eval +evalsha +script|load +pexpire +del +hset +hgetall \
-                 +hdel +zadd +zrange +zcard +zrem";
+                 +hdel +hmget +zadd +zrange +zcard +zrem +rpush +lrange +ltrim";
     let mut call = cmd("ACL");
     call.arg("SETUSER").arg("app");
     for rule in rules.split_whitespace() {
@@ -121,6 +121,14 @@ async fn a_user_with_few_rights_and_a_database_of_its_own() {
     let hub = Hub::builder().log(log).build().unwrap();
     count(&hub, "n", 1..=3).await;
     hub.topic("latest").publish_keyed("k", &1).await.unwrap();
+    // More keys than are kept, so that it has to take some.
+    let options = TopicOptions::log().once_within(OnceWindow::new().max_keys(1));
+    let log = RedisLog::builder(&url).prefix("shop").connect().await.unwrap();
+    let few = Hub::builder().log(log).topic("few", options).build().unwrap();
+    for text in ["a", "b", "b"] {
+        let key = IdempotencyKey::try_from(text).unwrap();
+        few.topic("few").once(&key).publish(text).await.unwrap();
+    }
     let error = RedisLog::builder(&url)
         .prefix("other")
         .connect()

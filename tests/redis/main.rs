@@ -12,6 +12,7 @@ mod calls;
 mod chaos;
 mod loss;
 mod nodes;
+mod once;
 mod storm;
 
 use std::time::Duration;

@@ -11,7 +11,11 @@ use sse_tests::{
 };
 use tokio::time::sleep;
 
-use crate::harness::{keys::keys_of, node::Node, promised, reads_through};
+use crate::harness::{
+    keys::{keys_of, stream_of},
+    node::Node,
+    promised, reads_through,
+};
 
 fn keys(redis: &Redis) -> usize {
     redis.ask(&cmd("DBSIZE"))
@@ -84,4 +88,40 @@ async fn a_silent_topic_stays_as_long_as_it_is_read_and_no_longer() {
     assert!(!keys_of(&redis, "quotes").is_empty(), "it is being read");
     let id = node.publish("quotes", 2).await;
     assert_eq!(reader.next().await, event(&id, 2));
+}
+
+/// Whoever leaves a topic leaves nothing of it, neither on the node nor, once its time is over, in Redis.
+#[actix_web::test]
+async fn a_topic_that_was_read_is_forgotten() {
+    const TTL: Duration = Duration::from_secs(2);
+    let redis = Redis::start();
+    let node = Node::with(
+        &redis.url(),
+        |log| {
+            let log = log.check_interval(Duration::from_millis(500));
+            log.topic_ttl(TTL).linger(Duration::from_millis(100))
+        },
+        |hub| hub.topics(TopicOptions::log().max_age(TTL)),
+    )
+    .await;
+    let mut reader = node.reader("quotes").await;
+    let id = node.publish("quotes", 1).await;
+    assert_eq!(reader.next().await, event(&id, 1));
+    let stream = stream_of(&redis, "quotes");
+    let hearing = || {
+        let call = cmd("PUBSUB").arg("NUMSUB").arg(&stream).clone();
+        redis.ask::<(String, usize)>(&call).1
+    };
+    assert_eq!(hearing(), 1);
+    until("the topic to be compared", async || {
+        let calls: String = redis.ask(cmd("INFO").arg("commandstats"));
+        calls.contains("cmdstat_xread:")
+    })
+    .await;
+    drop(reader);
+    until("the node to hear the topic no more", async || hearing() == 0).await;
+    until("the topic to expire", async || {
+        keys_of(&redis, "quotes").is_empty()
+    })
+    .await;
 }

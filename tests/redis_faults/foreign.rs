@@ -208,3 +208,21 @@ async fn a_key_that_is_forbidden_stops_its_topic_alone() {
     let named = until("the fault to be named", async || is_faulty(&here, "keyed"));
     promised(HEARS_AGAIN, "the fault of the topic is named", named).await;
 }
+
+#[actix_web::test]
+async fn a_fault_that_is_mended_is_named_no_more() {
+    let redis = Redis::start();
+    let often = Duration::from_millis(300);
+    let node = Node::with(&redis.url(), |log| log.check_interval(often), |hub| hub).await;
+    let mut reader = node.reader("quotes").await;
+    let id = node.publish("quotes", 1).await;
+    assert_eq!(reader.next().await, event(&id, 1));
+    let stream = stream_of(&redis, "quotes");
+    replace(&redis, &stream, "string");
+    until("the fault to be named", async || is_faulty(&node, "quotes")).await;
+    redis.ask::<()>(cmd("DEL").arg(&stream));
+    until("the fault to be named no more", async || {
+        !is_faulty(&node, "quotes")
+    })
+    .await;
+}

@@ -1,6 +1,6 @@
 //! Redis answers, and takes nothing: publishing is refused with the cause, and reading goes on.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use redis::cmd;
 use sse_actix::{AppendError, PublishError};
@@ -82,4 +82,26 @@ async fn for_want_of_a_disk() {
     };
     let end = async |redis: &Redis| redis.set("stop-writes-on-bgsave-error", "no");
     refused_with("MISCONF", begin, end).await;
+}
+
+/// The node's user may neither announce events nor hear them: they are found all the same.
+#[actix_web::test]
+async fn events_that_nobody_may_announce_are_found() {
+    let redis = Redis::start();
+    let mut call = cmd("ACL");
+    call.arg("SETUSER").arg("app").arg("on").arg(">pw");
+    call.arg("+@all").arg("~*").arg("resetchannels");
+    for channel in ["&sse:node:*", "&sse:presence", "&sse:revoked"] {
+        call.arg(channel);
+    }
+    redis.ask::<()>(&call);
+    let url = format!("redis://app:pw@127.0.0.1:{}/", redis.port());
+    let often = Duration::from_millis(500);
+    let node = Node::with(&url, |log| log.check_interval(often), |hub| hub).await;
+    let mut reader = node.reader("quotes").await;
+    for n in 0..3 {
+        let id = node.publish("quotes", n).await;
+        let next = promised(HEARS_AGAIN, "an event without a notice", reader.next()).await;
+        assert_eq!(next, event(&id, n));
+    }
 }

@@ -64,6 +64,25 @@ async fn a_full_disk_refuses_events_until_there_is_room() {
     );
 }
 
+/// A full disk does not keep a server from coming back: what it holds in reserve is enough to open the file.
+#[tokio::test]
+async fn a_server_starts_on_a_full_disk() {
+    let (_folder, path, shim) = disk();
+    let server = Server::start(&path, &shim);
+    assert_eq!(server.publish("before").await.0, 200);
+    drop(server);
+    // Even without the reserve there is not room for it again.
+    shim.limit(size(&path) - 600_000);
+    let server = Server::start(&path, &shim);
+    until_received(&mut server.reader().await, "data: before\n").await;
+    assert_eq!(server.publish("refused").await.0, 503);
+    assert!(!server.is_ready().await);
+
+    shim.limit(1 << 40);
+    until("readiness", async || server.is_ready().await).await;
+    assert_eq!(server.publish("after").await.0, 200);
+}
+
 #[tokio::test]
 async fn a_failed_sync_leaves_the_outcome_unknown_and_nothing_in_doubt_is_acknowledged() {
     let (_folder, path, shim) = disk();

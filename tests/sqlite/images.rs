@@ -1,5 +1,6 @@
 //! Power cuts: everything that the log writes and syncs is recorded, and its files are rebuilt as a cut could have left
-//! them, with writes that were not synced missing, torn, or in another order. Each opens with everything acknowledged.
+//! them, with writes that were not synced missing, torn, or in another order. Each opens with everything acknowledged, or,
+//! where that was not promised, gives other ids.
 
 use std::{
     collections::HashMap,
@@ -7,20 +8,23 @@ use std::{
     path::Path,
     process::{Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use fastrand::Rng;
-use sse_actix::{Start, TopicName};
+use sse_actix::{Epoch, Limit, Start, TopicName};
 use sse_actix_sqlite::SqliteLog;
 
 use super::{
     kill::{Acknowledged, DURABLE},
+    read,
     shim::Shim,
     try_read_all,
 };
 
 const FILES: [&str; 3] = ["", "-wal", "-reserve"];
+
+const TOPICS: [&str; 3] = ["t0", "t1", "t2"];
 
 /// A disk writes so many bytes or none of them.
 const SECTOR: usize = 512;
@@ -122,11 +126,24 @@ impl Disk {
     }
 }
 
+/// What a process has written.
+struct Record {
+    /// The files before it began.
+    before: Vec<Vec<u8>>,
+    steps: Vec<Step>,
+    epochs: Vec<Epoch>,
+}
+
 /// Records a log that takes events for a while.
-fn record(folder: &Path, synchronous: &str) -> (Vec<Vec<u8>>, Vec<Step>) {
+async fn record(folder: &Path, synchronous: &str) -> Record {
     let path = folder.join("events.db");
-    // So that the record begins with files that are on disk.
-    SqliteLog::builder(&path).reserve_bytes(0).open().unwrap().close();
+    // So that the record begins with files, and topics, that are on disk.
+    let log = SqliteLog::builder(&path).reserve_bytes(0).open().unwrap();
+    let mut epochs = Vec::new();
+    for topic in TOPICS {
+        epochs.push(epoch(&log, topic).await.unwrap());
+    }
+    log.close();
     let before = FILES.map(|suffix| fs::read(folder.join(format!("events.db{suffix}"))).unwrap_or_default());
     let record = folder.join("record");
     let shim = Shim::new(folder, &path);
@@ -144,12 +161,27 @@ fn record(folder: &Path, synchronous: &str) -> (Vec<Vec<u8>>, Vec<Step>) {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    (before.into(), recorded(&fs::read(&record).unwrap()))
+    Record {
+        before: before.into(),
+        steps: recorded(&fs::read(&record).unwrap()),
+        epochs,
+    }
 }
 
-/// Opens images of random moments, and says of how many something acknowledged was missing.
+/// The epoch of a topic; `None` if it cannot be read.
+async fn epoch(log: &SqliteLog, topic: &'static str) -> Option<Epoch> {
+    let topic = TopicName::from_static(topic);
+    let batch = read(log, &topic, Start::Head, Limit::DEFAULT, SystemTime::now()).await;
+    batch.ok().map(|batch| batch.end.epoch)
+}
+
+/// Opens images of random moments, and says of how many something acknowledged was missing. Those give other ids.
 async fn lost(folder: &Path, synchronous: &str, images: usize, random: &mut Rng) -> usize {
-    let (before, steps) = record(folder, synchronous);
+    let Record {
+        before,
+        steps,
+        epochs,
+    } = record(folder, synchronous).await;
     let mut moments: Vec<_> = (0..images).map(|_| random.usize(..steps.len())).collect();
     moments.sort_unstable();
     let mut disks: Vec<_> = before
@@ -177,7 +209,21 @@ async fn lost(folder: &Path, synchronous: &str, images: usize, random: &mut Rng)
                     fs::write(image.path().join(format!("events.db{suffix}")), file).unwrap();
                 }
             }
-            lost += usize::from(!is_whole(&path, &acknowledged).await);
+            if is_whole(&path, &acknowledged).await {
+                continue;
+            }
+            lost += 1;
+            let Ok(log) = SqliteLog::builder(&path).reserve_bytes(0).open() else {
+                continue;
+            };
+            for (topic, before) in TOPICS.into_iter().zip(&epochs) {
+                assert_ne!(
+                    epoch(&log, topic).await.as_ref(),
+                    Some(before),
+                    "{synchronous}, step {at}: an id is given twice"
+                );
+            }
+            log.close();
         }
     }
     println!(
@@ -193,8 +239,8 @@ async fn is_whole(path: &Path, acknowledged: &[Acknowledged]) -> bool {
         return false;
     };
     let mut found = HashMap::new();
-    for topic in ["t0", "t1", "t2"] {
-        let name = TopicName::try_from(topic).unwrap();
+    for topic in TOPICS {
+        let name = TopicName::from_static(topic);
         let Ok(data) = try_read_all(&log, &name, Start::Oldest).await else {
             return false;
         };
@@ -223,9 +269,15 @@ async fn what_was_acknowledged_survives_a_power_cut() {
     assert_eq!(lost(folder.path(), "full", images, &mut seed()).await, 0);
 }
 
-/// Else the test above would show nothing.
+/// Else the test above would show nothing. No id is given twice all the same.
 #[tokio::test]
 async fn without_syncs_a_power_cut_loses_events() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(lost(folder.path(), "off", 20, &mut seed()).await > 0);
+    assert!(lost(folder.path(), "off", 40, &mut seed()).await > 0);
+}
+
+#[tokio::test]
+async fn with_few_syncs_a_power_cut_loses_events() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(lost(folder.path(), "normal", 40, &mut seed()).await > 0);
 }

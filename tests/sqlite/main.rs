@@ -15,6 +15,7 @@ mod handover;
 mod images;
 mod kill;
 mod model;
+mod positions;
 mod restart;
 mod retention;
 mod server;

@@ -221,6 +221,45 @@ async fn one_alone_has_the_file() {
     assert!(!first.health().reachable && second.health().reachable);
 }
 
+/// Once `close` has returned, nobody has to wait for the file.
+#[tokio::test]
+async fn a_closed_file_is_free() {
+    let (_folder, path) = written(1).await;
+    for _ in 0..50 {
+        let log = SqliteLog::builder(&path)
+            .open_wait(Duration::ZERO)
+            .open()
+            .unwrap();
+        log.close();
+    }
+}
+
+/// Events may be private, so other users of the machine do not read them.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_owner_alone_may_read_the_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open(folder.path().join("events.db")).unwrap();
+    publish(&log, 1..=1).await;
+    let mut modes = Vec::new();
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        modes.push((entry.file_name().into_string().unwrap(), mode));
+    }
+    modes.sort();
+    let names = [
+        "events.db",
+        "events.db-lock",
+        "events.db-reserve",
+        "events.db-shm",
+        "events.db-wal",
+    ];
+    assert_eq!(modes, names.map(|name| (name.to_owned(), 0o600)));
+    log.close();
+}
+
 /// The last handle gives the file up, too.
 #[tokio::test]
 async fn the_last_handle_closes_the_file() {
@@ -261,40 +300,67 @@ async fn a_backup_is_made_while_the_log_is_in_use() {
     publish(&log, 1_001..=1_001).await;
 }
 
-/// Ids that the copy would give once more belong to other events.
-#[tokio::test]
-async fn a_copy_that_is_put_into_the_place_of_the_file_gives_new_ids() {
-    let (folder, path) = written(3).await;
+/// Makes a copy, of a log in use or of one that was closed, goes on, opens the log again so many times, and puts the copy into
+/// its place. Ids that the copy would give once more belong to other events.
+async fn restore(is_in_use: bool, restarts: u32) {
+    let case = format!("in use: {is_in_use}, restarts: {restarts}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
     let copy = folder.path().join("copy.db");
-    fs::copy(&path, &copy).unwrap();
-    let log = SqliteLog::open(&path).unwrap();
-    let newest = append(&log, &NEWS, record("4"), &Retention::new(), SystemTime::now())
-        .await
-        .unwrap();
+    let mut log = SqliteLog::open(&path).unwrap();
+    publish(&log, 1..=3).await;
+    if is_in_use {
+        let source = Connection::open(&path).unwrap();
+        let progress = None::<fn(rusqlite::backup::Progress)>;
+        source.backup("main", &copy, progress).unwrap();
+    } else {
+        log.close();
+        fs::copy(&path, &copy).unwrap();
+        log = SqliteLog::open(&path).unwrap();
+    }
+    let append = async |log: &SqliteLog| {
+        let record = record("later");
+        append(log, &NEWS, record, &Retention::new(), SystemTime::now())
+            .await
+            .unwrap()
+    };
+    let mut newest = append(&log).await;
     log.close();
-    let log = SqliteLog::open(&path).unwrap();
-    let again = append(&log, &NEWS, record("5"), &Retention::new(), SystemTime::now())
-        .await
-        .unwrap();
-    assert_eq!((again.epoch, again.sequence), (newest.epoch, 5));
-    log.close();
+    for _ in 0..restarts {
+        let log = SqliteLog::open(&path).unwrap();
+        let next = append(&log).await;
+        assert_eq!(
+            (next.epoch, next.sequence),
+            (newest.epoch, newest.sequence + 1),
+            "{case}"
+        );
+        newest = next;
+        log.close();
+    }
 
     fs::rename(&copy, &path).unwrap();
     let log = SqliteLog::open(&path).unwrap();
-    let batch = super::read(
-        &log,
-        &NEWS,
-        Start::After(newest),
-        sse_actix::Limit::DEFAULT,
-        SystemTime::now(),
-    )
-    .await;
+    let (start, limit) = (Start::After(newest), sse_actix::Limit::DEFAULT);
+    let batch = super::read(&log, &NEWS, start, limit, SystemTime::now()).await;
     let batch = batch.unwrap();
     assert_eq!(
         (batch.resume, batch.entries.len()),
-        (sse_actix::Resume::Unknown, 3)
+        (sse_actix::Resume::Unknown, 3),
+        "{case}"
     );
-    assert_ne!(batch.end.epoch, newest.epoch);
+    assert_ne!(batch.end.epoch, newest.epoch, "{case}");
+}
+
+#[tokio::test]
+async fn a_copy_of_a_closed_log_that_is_put_into_its_place_gives_new_ids() {
+    restore(false, 0).await;
+    restore(false, 1).await;
+}
+
+#[tokio::test]
+async fn a_copy_of_a_log_in_use_that_is_put_into_its_place_gives_new_ids() {
+    restore(true, 0).await;
+    restore(true, 1).await;
 }
 
 /// The view that the guide shows.

@@ -5,7 +5,9 @@
 mod decoding;
 mod market;
 mod mistakes;
+mod module_names;
 mod openapi;
+mod schema_names;
 mod streams;
 mod topics;
 mod typescript;

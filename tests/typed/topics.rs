@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use sse_actix::{
     Hub, PublishError, SseEvents, Subscription, TopicEvent, TopicFamily, TopicName, TopicOf, TopicOptions,
-    test,
+    TopicValue, test,
 };
 
 use crate::market::{Market, every_kind, price};
@@ -242,4 +242,34 @@ fn hub() -> Hub {
         .topic(MARKET.name(), TopicOptions::log())
         .build()
         .unwrap()
+}
+
+/// Said by hand to be for topics.
+#[derive(Serialize, Deserialize, SseEvents)]
+enum Numbered {
+    Whole(#[sse(id)] Option<u64>),
+    Text(#[sse(id)] String),
+}
+
+impl TopicValue for Numbered {}
+
+#[actix_web::test]
+async fn an_event_with_an_id_of_its_own_is_refused_whatever_its_type_says() {
+    let hub = Hub::new().unwrap();
+    let topic = hub.topic(TopicOf::<Numbered>::from_static("numbered"));
+    for event in [
+        Numbered::Whole(Some(7)),
+        Numbered::Text("a".to_owned()),
+        Numbered::Text("no\nid".to_owned()),
+    ] {
+        let error = topic.publish(&event).await.unwrap_err();
+        assert!(matches!(error, PublishError::OwnId(_)), "{error:?}");
+        assert!(
+            error
+                .to_string()
+                .ends_with("leave `.id(..)`, or `#[sse(id)]`, out"),
+            "{error}"
+        );
+    }
+    topic.publish(&Numbered::Whole(None)).await.unwrap();
 }

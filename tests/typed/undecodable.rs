@@ -2,7 +2,10 @@
 
 use std::{
     fmt::Write as _,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use actix_web::{
@@ -10,7 +13,7 @@ use actix_web::{
     test::{TestRequest, init_service},
     web,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sse_actix::{Event, Hub, SseEvents, Subscription, TopicOf, test};
 use tracing::{
     Subscriber,
@@ -41,6 +44,38 @@ async fn filtered(hub: web::Data<Hub>) -> Subscription<Market> {
         .history(100)
         .filter(|_| true)
         .filter(|_| true)
+}
+
+static DECODED: AtomicU32 = AtomicU32::new(0);
+
+/// Counts how often it is decoded.
+#[derive(Debug, PartialEq, Serialize, Deserialize, SseEvents)]
+enum Counted {
+    Number(Number),
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Number(u32);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        DECODED.fetch_add(1, Ordering::SeqCst);
+        u32::deserialize(deserializer).map(Self)
+    }
+}
+
+const COUNTED: TopicOf<Counted> = TopicOf::from_static("counted");
+
+#[get("/counted/typed")]
+async fn counted_typed(hub: web::Data<Hub>) -> Subscription<Counted> {
+    hub.subscribe(COUNTED).history(100).filter(|_| true)
+}
+
+#[get("/counted/untyped")]
+async fn counted_untyped(hub: web::Data<Hub>) -> Subscription {
+    hub.subscribe(COUNTED.name().clone())
+        .history(100)
+        .filter(|_: &serde_json::Value| true)
 }
 
 /// The warnings of a test.
@@ -121,5 +156,41 @@ async fn it_reaches_unfiltered_readers_is_hidden_by_filters_counted_once_and_tol
         "left_out=0",
     ] {
         assert!(warning.contains(part), "{warning}");
+    }
+}
+
+#[actix_web::test]
+async fn beside_filters_of_other_types_an_event_is_decoded_once_and_counted_once() {
+    let hub = Hub::new().unwrap();
+    let newer = hub.raw("counted");
+    newer
+        .publish(Event::data("\"high\"").event("Number"))
+        .await
+        .unwrap();
+    hub.topic(COUNTED)
+        .publish(&Counted::Number(Number(7)))
+        .await
+        .unwrap();
+    let app = init_service(
+        App::new()
+            .app_data(web::Data::new(hub.clone()))
+            .service(counted_typed)
+            .service(counted_untyped),
+    )
+    .await;
+    for _ in 0..3 {
+        let request = TestRequest::get().uri("/counted/untyped");
+        let mut stream = test::call(&app, request).await;
+        assert_eq!(stream.next().await.unwrap().data, "\"high\"");
+        assert_eq!(stream.next().await.unwrap().data, "7");
+        let request = TestRequest::get().uri("/counted/typed");
+        let before = DECODED.load(Ordering::SeqCst);
+        let mut stream = test::call(&app, request).await;
+        assert_eq!(stream.next().await.unwrap().data, "7");
+        let decoded = DECODED.load(Ordering::SeqCst) - before;
+        assert_eq!(
+            (decoded, hub.stats().undecodable),
+            (if before == 0 { 2 } else { 0 }, 1)
+        );
     }
 }

@@ -15,9 +15,11 @@ export class WorkerLink {
   #tab: TabHandle;
   #script: string | undefined;
   #failed: () => void;
+  #worker: SharedWorker | undefined;
   #port: MessagePort | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #hasAnswered = false;
+  #hasLeft = false;
 
   /**
    * @param script the worker's URL, if the page has named one
@@ -25,15 +27,14 @@ export class WorkerLink {
    */
   constructor(tab: TabHandle, script: string | undefined, failed: () => void) {
     [this.#tab, this.#script, this.#failed] = [tab, script, failed];
-    let worker: SharedWorker;
     try {
-      worker = makeWorker(tab.name, script);
+      this.#worker = makeWorker(tab.name, script);
     } catch (error) {
       this.#giveUp(`cannot be made (${error})`);
       return;
     }
-    worker.onerror = () => this.#giveUp("cannot be loaded");
-    this.#port = worker.port;
+    this.#worker.onerror = () => this.#giveUp("cannot be loaded");
+    this.#port = this.#worker.port;
     this.#port.onmessage = ({ data }: MessageEvent<ToTab>) => this.#hear(data);
     this.#send({ kind: "join", known: tab.known(), hasHeaders: tab.hasHeaders });
     this.#wait(STEPS);
@@ -45,7 +46,10 @@ export class WorkerLink {
   }
 
   leave() {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
     clearTimeout(this.#timer);
+    if (this.#worker) this.#worker.onerror = null;
     this.#send({ kind: "leave" });
     this.#port?.close();
   }
@@ -58,6 +62,7 @@ export class WorkerLink {
   }
 
   #hear(what: ToTab) {
+    if (this.#hasLeft) return;
     if (!this.#hasAnswered) {
       clearTimeout(this.#timer);
       if (what.kind !== "hello" || what.protocol !== PROTOCOL) {
@@ -70,6 +75,7 @@ export class WorkerLink {
   }
 
   #giveUp(why: string) {
+    if (this.#hasLeft) return;
     this.leave();
     const isFirst = givenUp.size === 0;
     givenUp.add(this.#script);

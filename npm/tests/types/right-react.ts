@@ -1,7 +1,7 @@
 // What compiles with React.
 import type { ConnectionState } from "sse-actix";
 import { useEventSource } from "sse-actix/react";
-import { type Price, market } from "../market.js";
+import { type MarketEvents, type Price, market } from "../market.js";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <A, B>(_: Same<A, B>) => {};
@@ -16,6 +16,8 @@ function Panel() {
   });
   same<typeof latest.price, Price | undefined>(true);
   same<typeof connection, ConnectionState>(true);
+  const mapped = useEventSource<MarketEvents>("/market", { events: market });
+  same<typeof mapped.latest.price, Price | undefined>(true);
   const text = useEventSource(null, { names: ["tick"], key: "ada" });
   same<(typeof text.latest)[string], string | undefined>(true);
 }

@@ -57,8 +57,11 @@ const shared = new SharedEventSource("/market", { events: market, headers: async
 same<typeof shared, SharedEventSource<UnionOf<MarketEvents>>>(true);
 const named: SharedEventSource<Market> = shared;
 const explicit = new SharedEventSource<Market>("/market", { events: market });
+const mapped: SharedEventSource<Market> = new SharedEventSource<MarketEvents>("/market", { events: market });
+const mappedPlain: TypedSource<Market> = new TypedSource<MarketEvents>("/market", { events: market });
+mappedPlain.close();
 const typed = new TypedSource("/market", { events: market, onInvalid: (error) => error.data.length });
-const sources: SharedEventSource<Market>[] = [named, explicit, shared];
+const sources: SharedEventSource<Market>[] = [named, explicit, mapped, shared];
 for (const source of sources) {
   source.addEventListener("price", ({ data }) => same<typeof data, Price>(true));
   source.addEventListener("closed", ({ data }) => same<typeof data, null>(true));

@@ -1,6 +1,6 @@
 // What does not compile; wrong.txt pins what the compiler says.
 import { EventSource as TypedSource, SharedEventSource } from "sse-actix";
-import { type Market, market } from "../market.js";
+import { type Market, type MarketEvents, market } from "../market.js";
 
 const shared = new SharedEventSource("/market", { events: market });
 const plain = new TypedSource("/market", { events: market });
@@ -24,8 +24,15 @@ const other: EventSource = plain;
 // Options.
 new SharedEventSource("/market", { headers: { Authorization: "x" } });
 new SharedEventSource("/market", { events: { names: ["prize"], checks: { price: (data: unknown) => data === 1 } } });
-new SharedEventSource<Market>("/market").addEventListener("price", () => {});
 new SharedEventSource("/market", { kee: "ada" });
+
+// Types without a schema: data would be text.
+new SharedEventSource<Market>("/market");
+new SharedEventSource<MarketEvents>("/market");
+new SharedEventSource<MarketEvents>("/market", { key: "ada" });
+new TypedSource<Market>("/market");
+new TypedSource<MarketEvents>("/market");
+new TypedSource<MarketEvents>("/market", { withCredentials: true });
 
 // Read only.
 shared.readyState = 1;

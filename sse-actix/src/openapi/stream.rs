@@ -1,11 +1,11 @@
 //! Streams as responses, by what they may send.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::{any, collections::BTreeMap, fmt, marker::PhantomData};
 
 use utoipa::{
     IntoResponses, Modify,
     openapi::{
-        Content, OpenApi, OpenApiVersion, Ref, RefOr, Response, content::ContentBuilder,
+        Content, OpenApi, OpenApiVersion, Ref, RefOr, Response, Schema, content::ContentBuilder,
         response::ResponseBuilder, schema::Components,
     },
 };
@@ -47,9 +47,13 @@ macro_rules! streams {
         }
 
         /// Asks for OpenAPI 3.2, and adds the schemas of the events and of their data.
+        ///
+        /// # Panics
+        ///
+        /// If the document already has another schema of such a name.
         impl<T: DescribeEvents> Modify for $name<T> {
             fn modify(&self, document: &mut OpenApi) {
-                modify::<T>(document, component::<T>($suffix), $beside);
+                modify::<T>(document, stringify!($name), component::<T>($suffix), $beside);
             }
         }
     )*};
@@ -109,13 +113,35 @@ fn responses(component: &str, others: &[(&str, &str)]) -> BTreeMap<String, RefOr
         .collect()
 }
 
-fn modify<T: DescribeEvents>(document: &mut OpenApi, component: String, beside: Beside) {
+fn modify<T: DescribeEvents>(document: &mut OpenApi, stream: &str, component: String, beside: Beside) {
     document.openapi = OpenApiVersion::Version32;
     let schemas = &mut document.components.get_or_insert_with(Components::new).schemas;
+    let of = any::type_name::<T>();
     for event in T::events() {
         for (name, schema) in event.schemas {
-            schemas.entry(name).or_insert(schema);
+            add(schemas, name, schema, || {
+                format!("the data of the event `{}` of `{of}`", event.name)
+            });
         }
     }
-    schemas.insert(component, item::schema::<T>(beside).into());
+    let schema = item::schema::<T>(beside);
+    add(schemas, component, schema.into(), || {
+        format!("the events of `{stream}<{of}>`")
+    });
+}
+
+/// Adds a schema. The document is made once, when the program starts, and with another schema in its place it would be wrong.
+fn add(
+    schemas: &mut BTreeMap<String, RefOr<Schema>>,
+    name: String,
+    schema: RefOr<Schema>,
+    of: impl FnOnce() -> String,
+) {
+    assert!(
+        schemas.get(&name).is_none_or(|known| *known == schema),
+        "the document already has another schema called `{name}` than that of {}: rename the enum, or write `#[schema(as = Name)]` \
+         on the data type of that name",
+        of()
+    );
+    schemas.insert(name, schema);
 }

@@ -89,11 +89,6 @@ type UnionOf<M> = {
     data: M[K];
   };
 }[keyof M & string];
-/**
- * The events of a source that was made with a schema of the event map `M`, or without one. A union in the place of a map
- * gives none: with a union, a schema must be given.
- */
-type EventsOf<M> = [M] extends [never] ? UntypedEvent : [M] extends [AnyEvent] ? never : UnionOf<M>;
 /** What a client has missed: the number of events, or `null` if the server cannot tell it. */
 interface Gap {
   readonly missed: number | null;
@@ -257,6 +252,8 @@ type SharedEventSourceInit<M = never> = SharedOptions<EventSchema<M>>;
 /** The browser's `EventSource`, typed by the events `E`. */
 interface EventSource<E extends AnyEvent = UntypedEvent> extends TypedEventSource<E, OwnEvents> {}
 interface EventSourceConstructor {
+  /** Without a schema `event.data` is the text that has come. */
+  new (url: string | URL, options?: EventSourceOptions): EventSource;
   /** With the union of events named: `new EventSource<Market>("/market", { events: market })`. */
   new <E extends AnyEvent = never>(
     url: string | URL,
@@ -264,8 +261,13 @@ interface EventSourceConstructor {
       events: EventSchema<EventMapOf<E>>;
     },
   ): EventSource<E>;
-  /** With a schema `event.data` is the parsed and checked value; without one, the text that has come. */
-  new <M extends object = never>(url: string | URL, options?: EventSourceOptions<M>): EventSource<EventsOf<M>>;
+  /** With a schema, of the event map `M`, `event.data` is the parsed and checked value. */
+  new <M extends object>(
+    url: string | URL,
+    options: EventSourceOptions<M> & {
+      events: EventSchema<M>;
+    },
+  ): EventSource<UnionOf<M>>;
   readonly prototype: EventSource;
   readonly CONNECTING: 0;
   readonly OPEN: 1;
@@ -331,6 +333,8 @@ interface SharedEventSource<E extends AnyEvent = UntypedEvent> extends TypedEven
   onclose: ((event: StreamCloseEvent) => any) | null;
 }
 interface SharedEventSourceConstructor {
+  /** Without a schema `event.data` is the text that has come. */
+  new (url: string | URL, options?: SharedEventSourceInit): SharedEventSource;
   /** With the union of events named: `new SharedEventSource<Market>("/market", { events: market })`. */
   new <E extends AnyEvent = never>(
     url: string | URL,
@@ -338,8 +342,13 @@ interface SharedEventSourceConstructor {
       events: EventSchema<EventMapOf<E>>;
     },
   ): SharedEventSource<E>;
-  /** With a schema `event.data` is the parsed and checked value; without one, the text that has come. */
-  new <M extends object = never>(url: string | URL, options?: SharedEventSourceInit<M>): SharedEventSource<EventsOf<M>>;
+  /** With a schema, of the event map `M`, `event.data` is the parsed and checked value. */
+  new <M extends object>(
+    url: string | URL,
+    options: SharedEventSourceInit<M> & {
+      events: EventSchema<M>;
+    },
+  ): SharedEventSource<UnionOf<M>>;
   readonly prototype: SharedEventSource;
   readonly CONNECTING: 0;
   readonly OPEN: 1;
@@ -373,7 +382,6 @@ export {
   type End,
   type EventMapOf,
   type EventSchema,
-  type EventsOf,
   type Gap,
   InvalidEventError,
   type Iterated,

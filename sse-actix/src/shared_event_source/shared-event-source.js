@@ -1004,6 +1004,9 @@ function checked(source, url, options) {
   if (heartbeatTimeout !== undefined && !(Number.isFinite(heartbeatTimeout) && heartbeatTimeout >= 0)) {
     throw wrong("`heartbeatTimeout` is a number of milliseconds; 0 turns it off");
   }
+  if (events !== undefined && !isSchema(events)) {
+    throw wrong("`events` is the value that Rust generates beside the types: { names: [..], checks: { .. } }");
+  }
   for (const [option, name] of Object.entries({ positionEvent, gapEvent })) {
     if (typeof name !== "string" || !/^[^\0\r\n]+$/.test(name)) {
       throw wrong(`\`${option}\` is the name of an event: one line, and not empty`);
@@ -1011,9 +1014,16 @@ function checked(source, url, options) {
     if (["message", "open", "error", "close", END].includes(name)) {
       throw wrong(`\`${option}\` hides events, and \`${name}\` is not to be hidden`);
     }
+    if (events?.names.includes(name)) {
+      throw wrong(
+        `\`${option}\` is \`${name}\`, which is an event of \`events\`: give one of the two another name, on the server too`,
+      );
+    }
   }
-  if (events !== undefined && !isSchema(events)) {
-    throw wrong("`events` is the value that Rust generates beside the types: { names: [..], checks: { .. } }");
+  if (gapEvent === positionEvent) {
+    throw wrong(
+      `\`gapEvent\` and \`positionEvent\` are both \`${gapEvent}\`: give one of the two another name, on the server too`,
+    );
   }
   const own = source === "SharedEventSource" ? ["open", "error", "close"] : ["open", "error"];
   const taken = events?.names.find((name) => own.includes(name));
@@ -1037,9 +1047,8 @@ function checked(source, url, options) {
 
 function isSchema(events) {
   const { names, checks } = Object(events);
-  return (
-    Array.isArray(names) && typeof checks === "object" && names.every((name) => typeof checks[name] === "function")
-  );
+  if (!Array.isArray(names) || typeof checks !== "object" || checks === null) return false;
+  return names.every((name) => Object.hasOwn(checks, name) && typeof checks[name] === "function");
 }
 
 function absolute(source, url) {
@@ -1228,9 +1237,11 @@ class WorkerLink {
   #tab;
   #script;
   #failed;
+  #worker;
   #port;
   #timer;
   #hasAnswered = false;
+  #hasLeft = false;
 
   /**
    * @param script the worker's URL, if the page has named one
@@ -1238,15 +1249,14 @@ class WorkerLink {
    */
   constructor(tab, script, failed) {
     [this.#tab, this.#script, this.#failed] = [tab, script, failed];
-    let worker;
     try {
-      worker = makeWorker(tab.name, script);
+      this.#worker = makeWorker(tab.name, script);
     } catch (error) {
       this.#giveUp(`cannot be made (${error})`);
       return;
     }
-    worker.onerror = () => this.#giveUp("cannot be loaded");
-    this.#port = worker.port;
+    this.#worker.onerror = () => this.#giveUp("cannot be loaded");
+    this.#port = this.#worker.port;
     this.#port.onmessage = ({ data }) => this.#hear(data);
     this.#send({ kind: "join", known: tab.known(), hasHeaders: tab.hasHeaders });
     this.#wait(STEPS);
@@ -1258,7 +1268,10 @@ class WorkerLink {
   }
 
   leave() {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
     clearTimeout(this.#timer);
+    if (this.#worker) this.#worker.onerror = null;
     this.#send({ kind: "leave" });
     this.#port?.close();
   }
@@ -1271,6 +1284,7 @@ class WorkerLink {
   }
 
   #hear(what) {
+    if (this.#hasLeft) return;
     if (!this.#hasAnswered) {
       clearTimeout(this.#timer);
       if (what.kind !== "hello" || what.protocol !== PROTOCOL) {
@@ -1283,6 +1297,7 @@ class WorkerLink {
   }
 
   #giveUp(why) {
+    if (this.#hasLeft) return;
     this.leave();
     const isFirst = givenUp.size === 0;
     givenUp.add(this.#script);
@@ -1456,7 +1471,9 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
       askHeaders: this.#askHeaders,
     };
     const elect = () => {
-      if (present) this.#link = new ElectionLink(tab);
+      if (!present) return;
+      this.#link?.leave();
+      this.#link = new ElectionLink(tab);
     };
     if (WorkerLink.mayHaveWorker(this.#worker)) this.#link = new WorkerLink(tab, this.#worker, elect);
     else elect();

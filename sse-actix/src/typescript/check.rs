@@ -80,6 +80,8 @@ pub(super) fn check(ty: &Type, parameters: &[String]) -> Result<String, &'static
                 return Err("`JSON.parse` gives no such value");
             }
             ("Array", [item]) => format!("list({})", check(item, parameters)?),
+            // An object without fields that are known.
+            ("Record", [Type::Name(key, _), _]) if key == "symbol" => IS_OBJECT.0.to_owned(),
             ("Record", [_, item]) => format!("map({})", check(item, parameters)?),
             (name, []) if parameters.iter().any(|parameter| parameter == name) => is_name(name),
             // In a function, since it may be declared further down, and may refer to itself.

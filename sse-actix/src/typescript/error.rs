@@ -20,8 +20,17 @@ pub enum TypeScriptError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// Two types have one name.
-    TwoTypes(String),
+    /// Two things would have one name, or one would have a name of TypeScript's or of the module's own.
+    Name {
+        /// The name.
+        name: String,
+        /// What it is of.
+        of: String,
+        /// What else it is of.
+        other: String,
+        /// What to write.
+        write: &'static str,
+    },
     /// The file is not what the enum says.
     Drift {
         /// The file.
@@ -49,9 +58,14 @@ impl fmt::Display for TypeScriptError {
                     "the type of `{of}` cannot be checked: {reason}, in `{text}`; write `#[ts(type = \"..\")]` on the field"
                 )
             }
-            Self::TwoTypes(name) => write!(
+            Self::Name {
+                name,
+                of,
+                other,
+                write,
+            } => write!(
                 f,
-                "two types are called `{name}`: rename one of them, with `#[ts(rename = \"..\")]`"
+                "the module would have two things called `{name}`: one is {of}, and one is {other}; {write}"
             ),
             Self::Drift { file, line, command } => write!(
                 f,

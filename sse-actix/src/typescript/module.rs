@@ -3,6 +3,7 @@ use std::{collections::BTreeMap, fmt, fs, path::Path};
 use super::{
     DescribeEvents, TypeScriptError,
     check::{self, HELPERS, IS_OBJECT, MAP},
+    names::{Names, Of, Space},
     syntax,
 };
 
@@ -34,6 +35,7 @@ pub struct Module {
     /// Declarations by name, and the check of each.
     types: BTreeMap<String, (String, String)>,
     enums: Vec<String>,
+    names: Names,
 }
 
 impl Module {
@@ -43,14 +45,16 @@ impl Module {
             command: command.into(),
             types: BTreeMap::new(),
             enums: Vec::new(),
+            names: Names::new(),
         }
     }
 
-    /// Adds the events of an enum.
+    /// Adds the events of an enum. What is there already, is there once.
     ///
     /// # Errors
     ///
-    /// [`TypeScriptError`] if two types have one name, or if a type is written in a way of which no check can be made.
+    /// [`TypeScriptError`] if two things would have one name, if one would have a name of TypeScript's or of the module's own, or
+    /// if a type is written in a way of which no check can be made.
     pub fn events<T: DescribeEvents>(mut self) -> Result<Self, TypeScriptError> {
         let (mut union, mut names, mut checks) = (String::new(), Vec::new(), String::new());
         for event in T::events() {
@@ -86,13 +90,12 @@ impl Module {
             union += " never";
         }
         let (of, value, names) = (T::NAME, value_name(T::NAME), names.join(", "));
-        self.declare_name(of)?;
         let open = if T::IS_OPEN {
             "\n * There may be events with other names, too."
         } else {
             ""
         };
-        self.enums.push(format!(
+        let text = format!(
             "/**\n * An event, by its name.{open}\n */\nexport type {of} ={union};\n\n\
              /** The data of each event, by the event's name. */\n\
              export type {of}Events = {{ [E in {of} as E[\"event\"]]: E[\"data\"] }};\n\n\
@@ -100,17 +103,22 @@ impl Module {
              export const {value}: {{\n  readonly names: readonly (keyof {of}Events)[];\n  \
              readonly checks: {{ readonly [K in keyof {of}Events]: (data: unknown) => data is {of}Events[K] }};\n\
              }} = {{\n  names: [{names}],\n  checks: {{{checks}\n  }},\n}};\n",
-        ));
+        );
+        if !self.enums.contains(&text) {
+            let names = [
+                (Space::Types, of.to_owned()),
+                (Space::Types, format!("{of}Events")),
+                (Space::Values, value),
+            ];
+            self.names.take(&Of::Enum(of.to_owned()), names)?;
+            self.enums.push(text);
+        }
         Ok(self)
     }
 
     fn declare(&mut self, name: &str, text: String) -> Result<(), TypeScriptError> {
-        if let Some((known, _)) = self.types.get(name) {
-            return if *known == text {
-                Ok(())
-            } else {
-                Err(TypeScriptError::TwoTypes(name.to_owned()))
-            };
+        if self.types.get(name).is_some_and(|(known, _)| *known == text) {
+            return Ok(());
         }
         let faulty = |reason| TypeScriptError::Type {
             of: name.to_owned(),
@@ -124,6 +132,8 @@ impl Module {
             .map(|name| format!("{}: Check", check::is_name(name)));
         let takes = takes.collect::<Vec<_>>().join(", ");
         let is_name = check::is_name(name);
+        let names = [(Space::Types, name.to_owned()), (Space::Values, is_name.clone())];
+        self.names.take(&Of::Type(name.to_owned()), names)?;
         let check = if parameters.is_empty() {
             format!("const {is_name}: Check = {check};")
         } else {
@@ -131,15 +141,6 @@ impl Module {
         };
         self.types.insert(name.to_owned(), (text, check));
         Ok(())
-    }
-
-    /// An enum's own names, so that no type of its data has one of them.
-    fn declare_name(&self, of: &str) -> Result<(), TypeScriptError> {
-        let taken = [of.to_owned(), format!("{of}Events")];
-        match taken.into_iter().find(|name| self.types.contains_key(name)) {
-            Some(name) => Err(TypeScriptError::TwoTypes(name)),
-            None => Ok(()),
-        }
     }
 
     /// Writes the file.
@@ -212,7 +213,7 @@ impl fmt::Display for Module {
         let used: String = checks.clone() + &self.enums.concat();
         let is_used = |name: &str| contains_word(&used, name);
         writeln!(f, "\ntype Check = (value: unknown) => boolean;\n")?;
-        if ["object", "map"].iter().any(|name| is_used(&format!("{name}("))) {
+        if [IS_OBJECT.0, "object(", "map("].into_iter().any(is_used) {
             writeln!(f, "{}", IS_OBJECT.1)?;
         }
         for (name, helper) in HELPERS.into_iter().chain([MAP]) {

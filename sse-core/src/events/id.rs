@@ -9,12 +9,16 @@ use crate::{EventId, FieldError};
 /// assert_eq!(7_u64.to_event_id(), Ok(Some(EventId::from(7))));
 /// assert_eq!(None::<String>.to_event_id(), Ok(None));
 /// assert!("two\nlines".to_owned().to_event_id().is_err());
+/// assert!(Option::<u64>::IS_OPTIONAL && !u64::IS_OPTIONAL);
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an event's id",
     label = "not an integer, a `String`, an `EventId`, nor an `Option` of these"
 )]
 pub trait IdField {
+    /// Whether there may be no id, as with an `Option`. Default: `false`.
+    const IS_OPTIONAL: bool = false;
+
     /// The id, if there is one.
     ///
     /// # Errors
@@ -36,6 +40,8 @@ impl IdField for String {
 }
 
 impl<T: IdField> IdField for Option<T> {
+    const IS_OPTIONAL: bool = true;
+
     fn to_event_id(&self) -> Result<Option<EventId>, FieldError> {
         self.as_ref().map_or(Ok(None), IdField::to_event_id)
     }

@@ -1,8 +1,7 @@
 use std::{
-    any::Any,
     fmt, str,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -13,6 +12,7 @@ use compact_str::CompactString;
 use serde::de::DeserializeOwned;
 
 use super::{
+    decoded::Decoded,
     epoch::Epoch,
     position::{Position, PositionsLine},
     record::Record,
@@ -47,7 +47,7 @@ pub struct Entry {
     /// Where the `id` line ends.
     body_at: usize,
     key: Option<CompactString>,
-    value: OnceLock<Option<Arc<dyn Any + Send + Sync>>>,
+    decoded: Decoded,
 }
 
 impl Entry {
@@ -67,7 +67,7 @@ impl Entry {
             frame: frame.into(),
             body_at,
             key,
-            value: OnceLock::new(),
+            decoded: Decoded::default(),
         }
     }
 
@@ -178,13 +178,7 @@ impl Entry {
     /// The data as a `T`, decoded once for all readers; `None` if it is no JSON of a `T`.
     pub fn value<T: DeserializeOwned + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let decode = || serde_json::from_str::<T>(&self.data()).ok().map(Arc::new);
-        let known = self
-            .value
-            .get_or_init(|| decode().map(|value| value as Arc<dyn Any + Send + Sync>));
-        match known.clone() {
-            None => decode(),
-            Some(value) => value.downcast().ok().or_else(decode),
-        }
+        self.decoded.get_or_make(decode).clone()
     }
 
     /// Whether this is an event of `T`'s that `shows` says yes to. It is decoded once for all readers; where it cannot be,
@@ -214,18 +208,15 @@ impl Entry {
         /// Tells an event of an enum from a value whose JSON is that of the enum.
         struct OfEnum<T>(Option<T>);
         let mut undecodable = Some(undecodable);
-        let mut decode = || {
+        let decode = || {
             let decoded = T::decode(self.name().unwrap_or("message"), &self.data());
             if let (Err(error), Some(undecodable)) = (&decoded, undecodable.take()) {
                 undecodable(error);
             }
             OfEnum(decoded.ok())
         };
-        let known = self.value.get_or_init(|| Some(Arc::new(decode())));
-        match known.as_ref().and_then(|known| known.downcast_ref::<OfEnum<T>>()) {
-            Some(OfEnum(event)) => event.as_ref().is_some_and(shows),
-            None => decode().0.as_ref().is_some_and(shows),
-        }
+        let OfEnum(event) = self.decoded.get_or_make(decode);
+        event.as_ref().is_some_and(shows)
     }
 
     /// How many bytes of memory a record takes once it is appended, about: what a [`Retention`](crate::Retention) bounds.

@@ -68,9 +68,13 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// [`RecordError`] if its data cannot be JSON, or if it is an [`UnknownEvent`](crate::UnknownEvent) with a name that an
-    /// `EventSource` cannot listen to.
+    /// [`RecordError`] if it has an id, since in a log ids are positions, if its data cannot be JSON, or if it is an
+    /// [`UnknownEvent`](crate::UnknownEvent) with a name that an `EventSource` cannot listen to.
     pub fn of_event<T: TopicValue>(event: &T) -> Result<Self, RecordError> {
+        // A text that no id can be is an id of its own all the same.
+        if !matches!(event.event_id(), Ok(None)) {
+            return Err(OwnId.into());
+        }
         check_name(Some(event.event_name()))?;
         let mut body = BytesMut::new();
         encode_event(event, &mut body)?;
@@ -266,7 +270,7 @@ pub struct OwnId;
 impl fmt::Display for OwnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "the event has an id of its own, but a topic's ids are positions in its log; leave `.id(..)` out",
+            "the event has an id of its own, but a topic's ids are positions in its log; leave `.id(..)`, or `#[sse(id)]`, out",
         )
     }
 }

@@ -7,7 +7,7 @@ use syn::{Attribute, Fields};
 
 use super::{
     attributes::Wanted,
-    model::{Events, Variant},
+    model::{Events, IdField, Variant},
 };
 
 /// The `impl`s that were asked for.
@@ -55,8 +55,11 @@ fn describe(events: &Events, document: &Document) -> TokenStream {
         } else {
             quote!(#krate::#module::Null)
         };
-        // One whose id is an `Option` may have none.
-        let has_id = variant.id.as_ref().is_some_and(|id| !id.is_optional);
+        // One whose id is an `Option`, whatever that is called, may have none.
+        let has_id = variant.id.as_ref().map_or_else(
+            || quote!(false),
+            |IdField { ty, .. }| quote_spanned!(Span::mixed_site()=> !<#ty as #krate::IdField>::IS_OPTIONAL),
+        );
         list.push(
             quote_spanned!(Span::mixed_site()=> #krate::#module::EventDescription::of::<#ty>(#name, #has_id)),
         );

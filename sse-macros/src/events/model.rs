@@ -40,8 +40,7 @@ pub(super) struct Variant {
 pub(super) struct IdField {
     /// Its name, or its number.
     pub(super) name: TokenStream,
-    /// There may be none: it is an `Option`.
-    pub(super) is_optional: bool,
+    pub(super) ty: Type,
 }
 
 impl Events {
@@ -206,15 +205,11 @@ fn check_fields(variant: &syn::Variant, wanted: Wanted, errors: &mut Errors) -> 
             }
             id = Some(IdField {
                 name: name.to_token_stream(),
-                is_optional: is_option(&field.ty),
+                ty: field.ty.clone(),
             });
         }
     }
     id
-}
-
-fn is_option(ty: &Type) -> bool {
-    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
 }
 
 fn named(field: &Field) -> TokenStream {

@@ -1,16 +1,26 @@
 -- Appends events to topics: to each topic one entry, which is announced on the channel of the same name.
 --
--- KEYS: of each topic its stream; if it keeps the newest of each key, then the hash and the sorted set of these.
+-- KEYS: of each topic its stream; if it keeps the newest of each key, then the hash and the sorted set of these; if events have
+--   idempotency keys, then the hash and the list of these.
 -- ARGV: a number for lives that begin; the primary, if INFO does not tell it; PUBLISH or SPUBLISH; then of each topic:
---   how many keys it has, how many events, bytes, and milliseconds are kept, after how many milliseconds an unused topic goes,
---   the number of parts; and of each part: how many events it has, its key, its bytes.
--- Returns of each topic: 0, the entry's id, its life; or 1 and why nothing was appended; or 2 and why something was not done after
--- the entry was appended.
+--   which keys it has besides its stream (`l` for the newest of each key, `o` for idempotency keys, `lo`, or `-`), how many events,
+--   bytes, and milliseconds are kept, after how many milliseconds an unused topic goes, the number of parts; with `o`, for how many
+--   milliseconds and how many idempotency keys are remembered; and of each part: how many events it has, its key, its bytes;
+--   with `o`, its idempotency key, or nothing.
+-- Returns of each topic: 0, the entry's id, its life, why it was not announced or nothing; or 1 and why nothing was appended; or 2
+-- and why something was not done after the entry was appended. With `o` also, after 0, or after 3 if no part was new: of each part nothing if
+-- it is new, where it was appended if it was before, or the index in this entry of the event that it repeats; after 0 then how many keys are
+-- remembered, and when the newest was appended that has made room, or -1.
 
 local primary = ARGV[2]
 local info = redis.pcall('INFO', 'replication')
 if type(info) == 'string' then
   primary = string.match(info, 'master_replid:(%x%x%x%x%x%x%x%x%x%x%x%x)') or primary
+end
+
+-- Whether this is a replica, as far as INFO tells it.
+local function is_replica()
+  return type(info) == 'string' and string.find(info, 'role:slave', 1, true)
 end
 
 -- The newest entry of ours: its id, life, primary, events, and how many events and bytes there have been; and the newest id of all. In
@@ -59,31 +69,140 @@ local function trim(stream, all, bytes, max_events, max_bytes)
   return nil
 end
 
-local results = {}
+-- Where idempotency keys were appended since `oldest`, by key; and whether anything is remembered. Or nil and why that is not known.
+local function recall(once, order, names, oldest)
+  local newest_item = redis.pcall('LRANGE', order, -1, -1)
+  if newest_item.err then return nil, newest_item.err end
+  local found = redis.pcall('HMGET', once, unpack(names))
+  if found.err then return nil, found.err end
+  local places = {}
+  -- Without their order nothing would bound them, so they count for nothing.
+  if newest_item[1] then
+    for n, place in ipairs(found) do
+      if place and tonumber(string.match(place, '^%d+')) >= oldest then places[names[n]] = place end
+    end
+  end
+  return places, newest_item[1]
+end
+
+-- Remembers idempotency keys of an entry that has been added, each with the index of its event. Returns how many there are then; or nil and why
+-- none of them is remembered.
+local function remember(once, order, are_known, id, life, names, indices)
+  local items, places = {}, {}
+  for n, name in ipairs(names) do
+    items[n] = id .. ' ' .. name
+    places[2 * n - 1], places[2 * n] = name, id .. ' ' .. indices[name] .. ' ' .. life
+  end
+  if not are_known then redis.pcall('DEL', once) end
+  -- The list first: what is in it alone is not remembered, and goes with its time.
+  local kept = redis.pcall('RPUSH', order, unpack(items))
+  if type(kept) == 'table' then return nil, kept.err end
+  local done = redis.pcall('HSET', once, unpack(places))
+  if type(done) == 'table' then return nil, done.err end
+  return kept
+end
+
+-- Forgets the oldest of so many idempotency keys: those from before `oldest`, and those that are too many. Returns how many are left, and
+-- when the newest was appended that has made room, or -1; or nil and why not.
+local function forget(once, order, kept, max_keys, oldest, looks_at)
+  local cut = -1
+  for _ = 1, 16 do
+    local items = redis.pcall('LRANGE', order, 0, looks_at - 1)
+    if items.err then return nil, items.err end
+    local ids, names = {}, {}
+    for n, item in ipairs(items) do
+      local id, name = string.match(item, '^(%S+) (.*)$')
+      local at = id and tonumber(string.match(id, '^%d+')) or 0
+      if at >= oldest then
+        if kept - n < max_keys then break end
+        cut = at
+      end
+      ids[n], names[n] = id or '', name or ''
+    end
+    if #names == 0 then break end
+    local gone = {}
+    local places = redis.pcall('HMGET', once, unpack(names))
+    if places.err then return nil, places.err end
+    for n, place in ipairs(places) do
+      -- One that came again after its time is remembered from then on, further behind in the list.
+      if place and string.match(place, '^%S+') == ids[n] then gone[#gone + 1] = names[n] end
+    end
+    local done = #gone > 0 and redis.pcall('HDEL', once, unpack(gone))
+    if type(done) == 'table' then return nil, done.err end
+    done = redis.pcall('LTRIM', order, #names, -1)
+    if done.err then return nil, done.err end
+    kept = kept - #names
+    if #names < #items or kept == 0 then break end
+    looks_at = 64
+  end
+  return kept, cut
+end
+
+local results, none = {}, {}
 local key, arg = 1, 4
 while key <= #KEYS do
-  local stream, hash, ages = KEYS[key], nil, nil
-  local keys = tonumber(ARGV[arg])
-  if keys > 1 then hash, ages = KEYS[key + 1], KEYS[key + 2] end
-  key = key + keys
+  local stream, hash, ages, once, order = KEYS[key], nil, nil, nil, nil
+  local kinds = ARGV[arg]
+  key = key + 1
+  if string.find(kinds, 'l', 1, true) then hash, ages, key = KEYS[key], KEYS[key + 1], key + 2 end
+  if string.find(kinds, 'o', 1, true) then once, order, key = KEYS[key], KEYS[key + 1], key + 2 end
   local max_events, max_bytes = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
   local max_age, ttl = tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 4])
   local parts = tonumber(ARGV[arg + 5])
   arg = arg + 6
-  local first_part = arg
-  local events, texts = 0, {}
+
+  -- Of each part what it is; of idempotency keys which are new, the index of the event that each of them has in this entry, and where
+  -- those that are known were appended. Without any, none of this is needed.
+  local width, standings, new, indices, known, are_known, wrong = 3, nil, none, nil, nil, nil, nil
+  local window, max_keys, oldest_key
+  if once then
+    width, standings, new, indices = 4, {}, {}, {}
+    window, max_keys = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1])
+    arg = arg + 2
+    local names = {}
+    for part = 1, parts do
+      local name = ARGV[arg + part * 4 - 1]
+      if name ~= '' then names[#names + 1] = name end
+    end
+    local time = redis.pcall('TIME')
+    if time.err then
+      wrong = time.err
+    else
+      oldest_key = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) - window
+      known, are_known = recall(once, order, names, oldest_key)
+      if not known then wrong = are_known end
+    end
+    known = known or {}
+  end
+
+  -- Of each part that is new, where its arguments are.
+  local fresh, events, texts = {}, 0, {}
   for part = 1, parts do
-    events = events + tonumber(ARGV[arg])
-    texts[part] = ARGV[arg + 2]
-    arg = arg + 3
+    local standing = ''
+    if once then
+      local name = ARGV[arg + 3]
+      if name ~= '' then
+        standing = known[name] or indices[name] or ''
+        if standing == '' then new[#new + 1], indices[name] = name, events end
+      end
+      standings[part] = standing
+    end
+    if standing == '' then
+      fresh[#fresh + 1], texts[#texts + 1] = arg, ARGV[arg + 2]
+      events = events + tonumber(ARGV[arg])
+    end
+    arg = arg + width
   end
   local payload = table.concat(texts)
 
-  local head, wrong = newest(stream)
   local result
-  if wrong then
-    result = {1, wrong}
-  else
+  repeat
+    if #fresh == 0 and is_replica() then wrong = 'READONLY the server is a replica, which may not know the newest events' end
+    if not wrong and #fresh == 0 then result = {3, standings} break end
+    local head
+    if not wrong then head, wrong = newest(stream) end
+    if wrong then result = {1, wrong} break end
+
     local life, previous, previous_events, all, bytes = ARGV[1], '0-0', '0', 0, 0
     local at = '*'
     if head then
@@ -98,58 +217,73 @@ while key <= #KEYS do
     all, bytes = all + events, bytes + #payload
     local header = string.format('2 %s %s %s %s %d %.0f %.0f', life, primary, previous, previous_events, events, all, bytes)
     local id = redis.pcall('XADD', stream, at, 'h', header, 'b', payload)
-    if type(id) == 'table' then
-      result = {1, id.err}
-    else
-      local millis, count = string.match(id, '^(%d+)%-(%d+)$')
-      local now = tonumber(millis)
-      if now >= 4398046511104 or tonumber(count) > 65535 then
-        redis.pcall('XDEL', stream, id)
-        result = {1, 'FUTURE the newest id of the stream is too far in the future'}
-      else
-        local failed
-        local function must(answer)
-          if type(answer) == 'table' and answer.err then failed = failed or answer.err end
-          return answer
-        end
-        result = {0, id, life}
-        must(redis.pcall(ARGV[3], stream, id .. ' ' .. header .. '\n' .. payload))
-        if failed then result[4] = failed end
-        failed = nil
-        local before = head and tonumber(string.match(head.id, '^(%d+)')) or 0
-        if crosses(all_before, all, 50 + math.floor(max_events / 20)) or crosses(bytes_before, bytes, 1 + math.floor(max_bytes / 20)) then
-          trim(stream, all, bytes, max_events, max_bytes)
-        end
-        if crosses(before, now, 1 + math.floor(max_age / 20)) then
-          redis.pcall('XTRIM', stream, 'MINID', '~', string.format('%.0f', math.max(0, now - max_age)))
-        end
-        local expires = not head or crosses(before, now, 1 + math.floor(ttl / 20))
-        if expires then redis.pcall('PEXPIRE', stream, string.format('%.0f', ttl)) end
-        if hash then
-          local place, index = first_part, 0
-          for _ = 1, parts do
-            local name = ARGV[place + 1]
-            must(redis.pcall('HSET', hash, name, id .. ' ' .. index .. ' ' .. ARGV[place + 2]))
-            must(redis.pcall('ZADD', ages, string.format('%.0f', now), name))
-            place, index = place + 3, index + 1
-          end
-          for _ = 1, parts + 8 do
-            local oldest = redis.pcall('ZRANGE', ages, 0, 0, 'WITHSCORES')
-            if oldest.err or not oldest[1] then break end
-            local kept = redis.pcall('ZCARD', ages)
-            if tonumber(oldest[2]) >= now - max_age and (type(kept) ~= 'number' or kept <= max_events) then break end
-            redis.pcall('ZREM', ages, oldest[1])
-            redis.pcall('HDEL', hash, oldest[1])
-          end
-          if expires or redis.pcall('ZCARD', ages) == parts then
-            redis.pcall('PEXPIRE', hash, string.format('%.0f', ttl))
-            redis.pcall('PEXPIRE', ages, string.format('%.0f', ttl))
-          end
-          if failed then result = {2, failed} end
-        end
+    if type(id) == 'table' then result = {1, id.err} break end
+
+    local millis, count = string.match(id, '^(%d+)%-(%d+)$')
+    local now = tonumber(millis)
+    local kept_keys, refusal = -1, nil
+    if now >= 4398046511104 or tonumber(count) > 65535 then
+      refusal = 'FUTURE the newest id of the stream is too far in the future'
+    elseif #new > 0 then
+      kept_keys, refusal = remember(once, order, are_known, id, life, new, indices)
+    end
+    if refusal then
+      redis.pcall('XDEL', stream, id)
+      -- What it has left behind, if there was nothing before, goes with its time.
+      if not redis.pcall('XRANGE', stream, '-', '+', 'COUNT', 1)[1] then redis.pcall('PEXPIRE', stream, string.format('%.0f', ttl)) end
+      result = {1, refusal}
+      break
+    end
+
+    local failed
+    local function must(answer)
+      if type(answer) == 'table' and answer.err then failed = failed or answer.err end
+      return answer
+    end
+    must(redis.pcall(ARGV[3], stream, id .. ' ' .. header .. '\n' .. payload))
+    result = {0, id, life, failed or ''}
+    failed = nil
+    local before = head and tonumber(string.match(head.id, '^(%d+)')) or 0
+    if crosses(all_before, all, 50 + math.floor(max_events / 20)) or crosses(bytes_before, bytes, 1 + math.floor(max_bytes / 20)) then
+      trim(stream, all, bytes, max_events, max_bytes)
+    end
+    if crosses(before, now, 1 + math.floor(max_age / 20)) then
+      redis.pcall('XTRIM', stream, 'MINID', '~', string.format('%.0f', math.max(0, now - max_age)))
+    end
+    local expires = not head or crosses(before, now, 1 + math.floor(ttl / 20))
+    if expires then redis.pcall('PEXPIRE', stream, string.format('%.0f', ttl)) end
+    if hash then
+      for n, place in ipairs(fresh) do
+        local name = ARGV[place + 1]
+        must(redis.pcall('HSET', hash, name, id .. ' ' .. (n - 1) .. ' ' .. ARGV[place + 2]))
+        must(redis.pcall('ZADD', ages, string.format('%.0f', now), name))
+      end
+      for _ = 1, #fresh + 8 do
+        local oldest = redis.pcall('ZRANGE', ages, 0, 0, 'WITHSCORES')
+        if oldest.err or not oldest[1] then break end
+        local kept = redis.pcall('ZCARD', ages)
+        if tonumber(oldest[2]) >= now - max_age and (type(kept) ~= 'number' or kept <= max_events) then break end
+        redis.pcall('ZREM', ages, oldest[1])
+        redis.pcall('HDEL', hash, oldest[1])
+      end
+      if expires or redis.pcall('ZCARD', ages) == #fresh then
+        redis.pcall('PEXPIRE', hash, string.format('%.0f', ttl))
+        redis.pcall('PEXPIRE', ages, string.format('%.0f', ttl))
       end
     end
-  end
+    if once then
+      local cut = -1
+      if #new > 0 then
+        -- The hash goes first, so that it holds nothing which is not in the list.
+        must(redis.pcall('PEXPIRE', once, string.format('%.0f', window)))
+        must(redis.pcall('PEXPIRE', order, string.format('%.0f', window + 1000)))
+        local left, what = forget(once, order, kept_keys, max_keys, oldest_key, #new + 4)
+        if left then kept_keys, cut = left, what else failed = failed or what end
+      end
+      result[5], result[6], result[7] = standings, kept_keys, cut
+    end
+    if failed then result = {2, failed} end
+  until true
   results[#results + 1] = result
 end
 return results

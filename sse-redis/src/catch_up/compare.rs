@@ -1,6 +1,10 @@
 //! Comparing heads: finds events that no notice has brought, and topics that were deleted.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use redis::Value;
 use tokio::time::{Instant, sleep};
@@ -23,10 +27,7 @@ pub(super) async fn run(this: Rc<CatchUp>) {
     let round = this.shared.settings.check_interval.mul_f64(0.8);
     loop {
         let began = Instant::now();
-        let topics: Vec<_> = {
-            let all = this.shared.topics.all().into_iter();
-            all.filter(|topic| topic.is_up_to_date()).collect()
-        };
+        let topics = to_compare(&this);
         let groups = topics.len().div_ceil(TOPICS).max(1);
         let pause = round / u32::try_from(groups).unwrap_or(u32::MAX);
         if topics.is_empty() {
@@ -35,14 +36,29 @@ pub(super) async fn run(this: Rc<CatchUp>) {
         for (nth, group) in topics.chunks(TOPICS).enumerate() {
             let due = began + pause * u32::try_from(nth + 1).unwrap_or(u32::MAX);
             let session = this.sessions.wait().await;
-            if let Err(fault) = compare(&this, &session, group).await {
+            // None is held through the pause below, or it could not be forgotten.
+            let group: Vec<_> = group.iter().filter_map(Weak::upgrade).collect();
+            if let Err(fault) = compare(&this, &session, &group).await {
                 tracing::debug!(target: "sse_actix", %fault, "heads could not be compared");
                 this.heads.pause().await;
             }
+            drop(group);
             let left = due.saturating_duration_since(Instant::now());
             sleep(jittered(left.max(pause / 4))).await;
         }
     }
+}
+
+/// The topics to compare. What is known to be missing of the others is asked for, whatever became of it before.
+fn to_compare(this: &CatchUp) -> Vec<Weak<Topic>> {
+    let (up_to_date, others): (Vec<_>, Vec<_>) = {
+        let all = this.shared.topics.all().into_iter();
+        all.partition(|topic| topic.is_up_to_date())
+    };
+    for topic in &others {
+        this.work(topic);
+    }
+    up_to_date.iter().map(Arc::downgrade).collect()
 }
 
 fn jittered(pause: Duration) -> Duration {
@@ -79,7 +95,12 @@ async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Res
         .map(checked);
     for topics in sound.chunks(TOPICS).chain(faulty.chunks(1)) {
         match answers.next().unwrap_or(Err(Fault::Unexpected)) {
-            Ok(news) => take(this, news)?,
+            Ok(news) => {
+                for topic in topics {
+                    topic.is_readable();
+                }
+                take(this, news)?;
+            }
             Err(_) if topics.len() > 1 => find_faulty(this, session, topics).await?,
             Err(fault) => topics.iter().for_each(|topic| {
                 topic.is_unreadable_since_now();
@@ -110,7 +131,10 @@ async fn find_faulty(this: &CatchUp, session: &Session, topics: &[&Arc<Topic>]) 
     let answers = this.heads.call(&mut calls, session).await?;
     for (topic, answer) in topics.iter().zip(answers) {
         match checked(answer) {
-            Ok(news) => take(this, news)?,
+            Ok(news) => {
+                topic.is_readable();
+                take(this, news)?;
+            }
             Err(fault) => {
                 topic.is_unreadable_since_now();
                 this.fail(topic, &fault.to_string());
@@ -127,7 +151,6 @@ fn take(this: &CatchUp, news: Value) -> Result<(), Fault> {
         let Some(topic) = topic.and_then(|stream| this.shared.topics.of_channel(stream)) else {
             continue;
         };
-        topic.is_readable();
         if let Some(stored) = entries.into_iter().next_back().and_then(Stored::parse) {
             let needs = topic.exists(stored.id);
             this.queue(&topic, needs);

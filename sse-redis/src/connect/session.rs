@@ -74,9 +74,9 @@ impl Session {
     /// that another connection has brought must not overtake a revocation. The answer may never come; then the session's end does.
     pub(crate) async fn fence(&self) -> bool {
         let mut connection = self.subscribed.clone();
-        let call = redis::cmd("PING");
+        let ping = redis::cmd("PING");
         tokio::select! {
-            pong = call.query_async::<Value>(&mut connection) => pong.is_ok() && !self.is_over(),
+            answer = ping.query_async::<Value>(&mut connection) => answer.is_ok() && !self.is_over(),
             () = self.ended() => false,
         }
     }

@@ -29,6 +29,11 @@ impl EntryId {
         (millis <= MAX_MILLIS && count <= MAX_COUNT).then_some(Self(millis << COUNT_BITS | count))
     }
 
+    /// The id before this one.
+    pub(crate) fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     /// The entry that holds the event with this sequence.
     pub(crate) fn of(sequence: u64) -> Self {
         Self(sequence >> INDEX_BITS)

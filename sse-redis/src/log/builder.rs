@@ -28,6 +28,7 @@ use crate::{
 ///     .max_pending_bytes(16 * 1024 * 1024)
 ///     .topic_ttl(Duration::from_secs(24 * 3_600))
 ///     .check_interval(Duration::from_secs(5))
+///     .linger(Duration::from_secs(30))
 ///     .connect()
 ///     .await;
 /// assert!(matches!(shop, Err(ConnectError::Unreachable { .. })));
@@ -146,6 +147,13 @@ impl RedisLogBuilder {
     /// Default: 10 s. Costs one call for each hundred topics. Not zero.
     pub fn check_interval(mut self, interval: Duration) -> Self {
         self.settings.check_interval = interval;
+        self
+    }
+
+    /// How long a node goes on to follow a topic that nobody reads there any more. Then it forgets it, within 10 s, and does not keep it
+    /// from expiring in Redis. Default: 60 s.
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.settings.linger = linger;
         self
     }
 

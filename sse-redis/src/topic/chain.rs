@@ -51,6 +51,11 @@ impl Chain {
         self.until == evicted
     }
 
+    /// Whether it goes on backwards from an event before the one after this sequence.
+    pub(super) fn is_before(&self, evicted: u64) -> bool {
+        self.until < evicted
+    }
+
     /// Which entry to read next, backwards.
     pub(super) fn next(&self) -> EntryId {
         self.expected.0

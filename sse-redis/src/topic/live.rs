@@ -28,6 +28,8 @@ pub(super) struct Live {
     pub(super) begins: bool,
     /// Lives that this one has continued, the newest first.
     pub(super) earlier: Vec<Earlier>,
+    /// From this sequence on, the topic is known to have had no event before the ring's first.
+    pub(super) unborn_since: Option<u64>,
     /// The newest events of this life were lost, and it went on.
     pub(super) is_rolled_back: bool,
 }
@@ -49,15 +51,17 @@ impl Live {
     /// A topic to which nobody has published, as of this time.
     pub(super) fn unborn(name: &TopicName, keep: Keep, millis: u64) -> Self {
         let epoch = Epoch::new(name, UNBORN);
+        let now = time_of_unborn(millis);
         Self {
             life: UNBORN,
-            ring: Ring::new(epoch, keep, time_of_unborn(millis), false),
+            ring: Ring::new(epoch, keep, now, false),
             head: NONE,
             passed: NONE,
             target: NONE,
             complete: true,
             begins: false,
             earlier: Vec::new(),
+            unborn_since: Some(now),
             is_rolled_back: false,
         }
     }
@@ -74,6 +78,7 @@ impl Live {
             complete: false,
             begins: false,
             earlier: Vec::new(),
+            unborn_since: None,
             is_rolled_back: false,
         }
     }
@@ -104,6 +109,9 @@ impl Live {
         if is_known_life && stored.id <= self.head {
             return Step::Passed;
         }
+        if self.is_in_doubt() && !in_order {
+            return Step::Hole;
+        }
         let begins = header.previous == NONE && header.events > 0;
         if header.previous > self.head {
             if !in_order {
@@ -126,15 +134,23 @@ impl Live {
                 self.moves_to(stored.id);
                 return Step::LookAgain;
             }
+            let is_known_before = self.is_rolled_back || header.previous == NONE;
             self.go_back_to(&header);
             let evicted = match header.events {
                 0 => stored.last(),
                 _ => header.previous_last,
             };
             self.restart(name, retention.keeps(), header.life, evicted);
+            if !is_known_before {
+                // Where the other life began is not known, so what is older has to be read anew.
+                self.earlier.clear();
+                self.complete = false;
+            }
         } else if self.life == UNBORN {
+            let unborn_since = self.unborn_since;
             self.restart(name, retention.keeps(), header.life, 0);
             self.complete = true;
+            self.unborn_since = unborn_since;
         } else if header.life != self.life {
             self.earlier.insert(
                 0,
@@ -191,6 +207,33 @@ impl Live {
         Step::Taken
     }
 
+    /// Another life has continued the stream: perhaps not after the head that is known, which may be lost, or its id that of another
+    /// entry. So the stream is read on from before it.
+    pub(super) fn doubt(&mut self) {
+        self.passed = self.head.before();
+    }
+
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.passed < self.head
+    }
+
+    /// Whether a page that begins before the head shows that the stream has it, or had it until retention took it. If it does,
+    /// there is no doubt any more.
+    pub(super) fn is_proven_by(&mut self, page: &[Stored]) -> bool {
+        let mut ours = page
+            .iter()
+            .filter_map(|stored| Some((stored.id, stored.header()?)));
+        let last = self.ring.span().head;
+        let is_proven = ours.next().is_some_and(|(id, header)| {
+            let is_head = id == self.head && header.life == self.life && header.last(id) == last;
+            is_head || header.previous == self.head && header.previous_last == last
+        });
+        if is_proven {
+            self.passed = self.head;
+        }
+        is_proven
+    }
+
     fn moves_to(&mut self, id: EntryId) {
         self.head = id;
         self.passed = self.passed.max(id);
@@ -203,6 +246,7 @@ impl Live {
         self.ring = Ring::new(Epoch::new(name, life), keep, evicted, false);
         self.complete = keep == Keep::Every;
         self.begins = false;
+        self.unborn_since = None;
     }
 
     /// The stream has lost what came after the entry that this one follows: the lives before end there.

@@ -82,6 +82,9 @@ impl Live {
         if !self.begins {
             return Place::Unknown;
         }
+        if self.unborn_since.is_some_and(|since| position.sequence >= since) {
+            return Place::At(0);
+        }
         // In so long a time, there may have been another life that has ended.
         let is_old = self.ring.stats().oldest.is_some_and(|first| {
             let position = EntryId::of(position.sequence).millis();

@@ -11,19 +11,19 @@ fn topic() -> Topic {
     Topic::new(&name, Keys::new("sse").stream(&name))
 }
 
-fn id(text: &str) -> EntryId {
+pub(super) fn id(text: &str) -> EntryId {
     EntryId::parse(text.as_bytes()).unwrap()
 }
 
 /// An entry with one event.
-fn entry(at: &str, previous: &str, life: u64) -> Stored {
+pub(super) fn entry(at: &str, previous: &str, life: u64) -> Stored {
     let events = u8::from(previous != "0-0");
     let notice = format!("{at} 2 {life} abc {previous} {events} 1 1 13\n9 -\ndata: x\n\n");
     Stored::parse_notice(Bytes::from(notice)).unwrap()
 }
 
 /// A topic that has looked, and whose newest entry is this.
-fn followed(newest: Option<&Stored>) -> Topic {
+pub(super) fn followed(newest: Option<&Stored>) -> Topic {
     let topic = topic();
     topic.begins_following(1);
     topic.is_followed(1);
@@ -31,18 +31,18 @@ fn followed(newest: Option<&Stored>) -> Topic {
     topic
 }
 
-fn looks(topic: &Topic, newest: Option<&Stored>) {
+pub(super) fn looks(topic: &Topic, newest: Option<&Stored>) {
     topic.ask();
     assert_eq!(topic.take_head_job(), Some(HeadJob::Look { latest: false }));
     topic.looked(newest, None);
 }
 
-fn read(topic: &Topic, start: Start) -> Option<(Resume, usize, u64)> {
+pub(super) fn read(topic: &Topic, start: Start) -> Option<(Resume, usize, u64)> {
     let batch = topic.read(start, Limit::DEFAULT, SystemTime::now(), TTL, &mut None)?;
     Some((batch.resume, batch.entries.len(), batch.end.sequence))
 }
 
-fn after(life: u64, id: EntryId) -> Start {
+pub(super) fn after(life: u64, id: EntryId) -> Start {
     Start::After(Position {
         epoch: Epoch::new(&TopicName::from_static("n"), life),
         sequence: id.last(1),
@@ -50,7 +50,7 @@ fn after(life: u64, id: EntryId) -> Start {
 }
 
 /// A time at which events of these tests are not too old.
-fn now() -> String {
+pub(super) fn now() -> String {
     now_millis().to_string()
 }
 
@@ -158,6 +158,9 @@ fn a_primary_that_lagged_has_lost_what_came_after() {
     topic.receive(entry(&two, &one, 7));
     topic.receive(entry(&three, &one, 8));
     // What is kept is read again, but not by whoever had it.
+    assert_eq!(read(&topic, after(7, id(&two))), None);
+    let (job, _) = topic.take_page_job(1_000).unwrap();
+    topic.paged(job, vec![entry(&one, "0-0", 7)], true);
     let told = read(&topic, after(7, id(&two)));
     assert_eq!(told, Some((Resume::Unknown, 1, id(&three).last(1))));
     assert_eq!(

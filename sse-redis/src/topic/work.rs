@@ -3,8 +3,8 @@
 use sse_actix_core::{Epoch, Keep, Ring};
 
 use super::{
-    Chain, Live, State, Topic, Wants, entry_of,
-    live::{Step, UNBORN, time_of_unborn},
+    Live, State, Topic, entry_of,
+    live::{UNBORN, time_of_unborn},
     note_fault, now_millis,
 };
 use crate::entry::{Content, EntryId, Header, Latest, NONE, Stored};
@@ -35,15 +35,6 @@ pub(crate) enum HeadJob {
     Verify { sequences: Vec<u64> },
 }
 
-/// A job that reads a part of the stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PageJob {
-    /// Read on after this entry.
-    Forward { after: EntryId },
-    /// Read back, beginning with this entry.
-    Back { from: EntryId },
-}
-
 impl State {
     pub(super) fn needs(&self) -> Needs {
         let is_hole = self.live.as_ref().is_some_and(|live| live.target > live.head);
@@ -54,13 +45,6 @@ impl State {
             head: looks && (self.following.is_subscribed || self.live.is_some()),
             page: is_hole || self.wants.history && self.live.is_some(),
         }
-    }
-
-    fn quota(&self, live: &Live) -> (usize, usize) {
-        (
-            self.retention.events().saturating_sub(live.ring.len()),
-            self.retention.bytes().saturating_sub(live.ring.bytes()),
-        )
     }
 }
 
@@ -108,7 +92,10 @@ impl Topic {
     }
 
     pub(crate) fn is_readable(&self) {
-        self.state().unreadable = false;
+        let mut state = self.state();
+        if std::mem::take(&mut state.unreadable) {
+            state.fault = None;
+        }
     }
 
     /// Whether it could not be read the last time.
@@ -164,11 +151,13 @@ impl Topic {
         let mut state = self.state();
         let keep = state.retention.keeps();
         let State {
-            live,
-            wants,
-            following,
-            ..
+            live, wants, fault, ..
         } = &mut *state;
+        *fault = None;
+        // Of what was looked at, only the header is here.
+        if let Some(newer) = newest.filter(|stored| matches!(stored.content, Content::Newer(_))) {
+            note_fault(fault, newer);
+        }
         wants.looks.done = wants.looks.begun;
         let newest = newest.and_then(|stored| Some((stored.id, head_of(stored, live.as_ref())?)));
         let is_stale = live.as_ref().is_some_and(|live| live.head > wants.looks.from);
@@ -176,21 +165,27 @@ impl Topic {
             // It has begun since.
             (None, Some(_)) if is_stale => {}
             (None, Some(live)) if live.life == UNBORN => {
-                live.ring.advance(time_of_unborn(now_millis()));
+                let now = time_of_unborn(now_millis());
+                live.ring.advance(now);
+                live.unborn_since.get_or_insert(now);
             }
             (None, _) => {
                 *live = Some(Live::unborn(&self.name, keep, now_millis()));
-                following.early.clear();
+                wants.chain = None;
             }
             (Some((id, header)), Some(known)) if latest.is_none() || known.complete => {
                 if id > known.head {
                     known.target = known.target.max(id);
+                    if header.life != known.life && !is_stale && known.life != UNBORN {
+                        known.doubt();
+                    }
                 } else if id < wants.looks.from || header.life != known.life && !is_stale {
                     // The events after it are lost.
                     if header.life == known.life {
                         wants.renewal = Some(header.life);
                     }
                     *live = Some(Live::at(&self.name, keep, id, &header));
+                    wants.chain = None;
                 }
             }
             (Some((id, header)), known) => {
@@ -202,6 +197,7 @@ impl Topic {
                     wants.renewal = Some(header.life);
                 }
                 *known = Some(new);
+                wants.chain = None;
             }
         }
         if let (Some(live), Some(entries)) = (live.as_mut(), latest)
@@ -252,134 +248,6 @@ impl Topic {
         drop(state);
         self.changed.notify_waiters();
     }
-
-    /// The next page to read, and how many entries fit so many bytes, about.
-    pub(crate) fn take_page_job(&self, bytes: usize) -> Option<(PageJob, usize)> {
-        let mut state = self.state();
-        let count = (bytes / state.wants.entry_bytes.max(1)).clamp(1, 1_000);
-        let (events, _) = state.live.as_ref().map(|live| state.quota(live))?;
-        let keyed = state.retention.keeps() == Keep::LatestPerKey;
-        let State { live, wants, .. } = &mut *state;
-        let live = live.as_ref()?;
-        if live.target > live.head {
-            return Some((PageJob::Forward { after: live.passed }, count));
-        }
-        if !wants.history {
-            return None;
-        }
-        if live.complete {
-            wants.history = false;
-            return None;
-        }
-        if keyed {
-            // The newest of each key are all the history there is, and a look brings them.
-            wants.history = false;
-            wants.looks.ask();
-            return None;
-        }
-        let oldest_life = live.earlier.last().map_or(live.life, |earlier| earlier.life);
-        let evicted = live.ring.span().last_deleted;
-        let chain = wants
-            .chain
-            .get_or_insert_with(|| Chain::new(evicted, oldest_life));
-        let from = chain.next();
-        Some((PageJob::Back { from }, count.min(events.max(1))))
-    }
-
-    /// A page has come. `is_last` says that Redis has no more entries in this direction.
-    pub(crate) fn paged(&self, job: PageJob, page: Vec<Stored>, is_last: bool) -> Needs {
-        let mut state = self.state();
-        state.wants.measure(&page);
-        for stored in &page {
-            note_fault(&mut state.fault, stored);
-        }
-        match job {
-            PageJob::Forward { after } => self.read_on(&mut state, after, page, is_last),
-            PageJob::Back { .. } => self.read_back(&mut state, page, is_last),
-        }
-        let needs = state.needs();
-        drop(state);
-        self.announce();
-        needs
-    }
-
-    fn read_on(&self, state: &mut State, after: EntryId, page: Vec<Stored>, is_last: bool) {
-        let retention = state.retention.clone();
-        let State {
-            live,
-            wants,
-            following,
-            ..
-        } = state;
-        // Meanwhile it may have begun anew, somewhere else.
-        let Some(live) = live.as_mut().filter(|live| live.passed >= after) else {
-            return;
-        };
-        for stored in page {
-            if stored.id <= live.passed {
-                continue;
-            }
-            match live.take(&self.name, &retention, stored, true) {
-                Step::Taken | Step::Passed => {}
-                step => {
-                    live.target = live.head;
-                    following.early.clear();
-                    if step == Step::LookAgain {
-                        live.complete = false;
-                    }
-                    return wants.note(step, live);
-                }
-            }
-        }
-        let step = live.take_early(&self.name, &retention, &mut following.early);
-        following.recount();
-        wants.note(step, live);
-        if live.passed >= live.target {
-            live.target = live.head;
-        } else if is_last && step != Step::Hole {
-            // What Redis had is gone.
-            live.target = live.head;
-            wants.looks.ask();
-        } else if is_last {
-            // What came early does not follow, and is not in the stream either.
-            following.early.clear();
-            live.target = live.head;
-            wants.looks.ask();
-        }
-    }
-
-    fn read_back(&self, state: &mut State, page: Vec<Stored>, is_last: bool) {
-        let retention = state.retention.clone();
-        let Some((events, bytes)) = state.live.as_ref().map(|live| state.quota(live)) else {
-            return;
-        };
-        let State { live, wants, .. } = state;
-        let (Some(live), Some(mut chain)) = (live.as_mut(), wants.chain.take()) else {
-            return;
-        };
-        for stored in page {
-            if !chain.is_over() {
-                chain.push(stored, &self.name, events, bytes);
-            }
-        }
-        if is_last {
-            chain.end();
-        }
-        if !chain.is_over() {
-            wants.chain = Some(chain);
-            return;
-        }
-        wants.history = false;
-        let joins = chain.joins(live.ring.span().last_deleted) && !live.complete;
-        if joins {
-            let found = chain.finish();
-            live.ring.prepend(found.entries, found.evicted);
-            live.begins |= found.begins;
-            live.earlier.extend(found.earlier);
-            live.ring.trim(&retention, std::time::SystemTime::now());
-        }
-        live.complete = true;
-    }
 }
 
 /// What the newest entry says. Nobody knows what a later version means by it, so it is taken for one whose events are missed.
@@ -392,16 +260,5 @@ fn head_of(newest: &Stored, known: Option<&Live>) -> Option<Header> {
             events: usize::MAX,
         }),
         _ => newest.header(),
-    }
-}
-
-impl Wants {
-    /// Learns how large entries are.
-    fn measure(&mut self, page: &[Stored]) {
-        if page.is_empty() {
-            return;
-        }
-        let bytes: usize = page.iter().map(|stored| stored.bytes + 32).sum();
-        self.entry_bytes = (bytes / page.len()).max(32);
     }
 }

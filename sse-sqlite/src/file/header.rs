@@ -15,7 +15,7 @@ pub(super) struct Header {
     /// Of the file.
     len: u64,
     /// Whether there is a write-ahead log beside it.
-    has_wal: bool,
+    pub(super) has_wal: bool,
 }
 
 impl Header {

@@ -3,20 +3,27 @@
 //!
 //! It has, if it is an older copy that was put into the file's place, or if there was a power cut and [`Synchronous`] was
 //! weaker than full.
+//!
+//! A copy of a log that was closed was last open before the time that the lock names. A copy of a log in use has no
+//! write-ahead log beside it, which a process that has crashed leaves behind.
 
 use std::{fs, io};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sse_actix_core::{Epoch, TopicName};
 
+use super::checkpoint::checkpoint;
 use crate::{file_lock::FileLock, settings::Synchronous};
 
-/// Notes that the file is in use.
+/// Notes that the file is in use. `has_wal` says whether there was a write-ahead log beside it.
 pub(super) fn begin(
     connection: &Connection,
     lock: &mut FileLock,
     synchronous: Synchronous,
+    has_wal: bool,
 ) -> rusqlite::Result<()> {
+    // It has to be on disk before anything that may not be.
+    set_synchronous(connection, Synchronous::Full)?;
     let boot = boot();
     let before = get(connection, "life")?;
     let was_closed = get(connection, "closed")?.is_none_or(|closed| closed == "1");
@@ -24,14 +31,17 @@ pub(super) fn begin(
     // The system outlives its processes, and has all that they wrote.
     let is_same_boot = boot.is_some() && get(connection, "boot")? == boot;
     let is_copy = before.as_deref().is_some_and(|life| match lock.knows(life) {
-        Some(is_known) => !is_known,
+        Some(is_known) => !is_known || !was_closed && !has_wal,
         // Its lock was left behind. Then only a copy of a log in use can be told from one that was moved.
         None => !was_closed,
     });
     let has_lost = !was_closed && !was_full && !is_same_boot;
     let life = format!("{:016x}", fastrand::u64(..));
-    lock.begin_life(before.as_deref(), &life)
-        .map_err(|error: io::Error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let failed = |error: io::Error| rusqlite::Error::ToSqlConversionFailure(error.into());
+    // The file has one of these names, whenever the process ends. A copy stays unknown until it was begun anew.
+    let known = before.as_deref().filter(|_| !is_copy);
+    lock.set_lives(known.into_iter().chain([life.as_str()]))
+        .map_err(failed)?;
     let change = connection.unchecked_transaction()?;
     if is_copy || has_lost {
         tracing::warn!(
@@ -44,12 +54,28 @@ pub(super) fn begin(
     set(connection, "boot", boot.as_deref().unwrap_or_default())?;
     set(connection, "synchronous", synchronous.as_str())?;
     set(connection, "closed", "0")?;
-    change.commit()
+    change.commit()?;
+    if synchronous != Synchronous::Full {
+        // Without syncs, the write-ahead log would be written over before this is in the file.
+        checkpoint(connection, "FULL")?;
+    }
+    lock.set_lives([life.as_str()]).map_err(failed)
 }
 
-/// Notes that the file was closed.
+/// Notes that the file was closed, once all of it is on disk.
 pub(super) fn end(connection: &Connection) -> rusqlite::Result<()> {
+    if get(connection, "synchronous")?.as_deref() != Some(Synchronous::Full.as_str()) {
+        set_synchronous(connection, Synchronous::Full)?;
+        // Only a file to which something is copied is synced.
+        let sql = "INSERT OR REPLACE INTO meta VALUES ('closed_at', datetime('now', 'subsec'))";
+        connection.execute(sql, [])?;
+        checkpoint(connection, "FULL")?;
+    }
     set(connection, "closed", "1")
+}
+
+fn set_synchronous(connection: &Connection, synchronous: Synchronous) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", synchronous.as_str())
 }
 
 /// Another one after each start of the system; `None` where it is not known.

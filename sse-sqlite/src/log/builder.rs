@@ -70,7 +70,8 @@ impl SqliteLogBuilder {
         self
     }
 
-    /// How many bytes of events may wait to be written. Default: 64 MiB. One event may wait even if it is larger.
+    /// How many bytes of memory may be taken by events that wait to be written. Default: 64 MiB. One event may wait even if
+    /// it is larger.
     ///
     /// See [`SqliteLogBuilder`]'s example.
     pub fn max_pending_bytes(mut self, bytes: usize) -> Self {

@@ -9,7 +9,8 @@ use sse_actix_core::{
 /// What was read from the file, to begin with.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    pub(crate) number: i64,
+    /// `None` while it is not in the file.
+    pub(crate) number: Option<i64>,
     pub(crate) span: Span,
     /// As it was kept when it was last published to.
     pub(crate) retention: Retention,
@@ -35,7 +36,7 @@ impl Loaded {
             dense: true,
         };
         Self {
-            number: 0,
+            number: None,
             span,
             retention,
             entries: Vec::new(),
@@ -49,7 +50,8 @@ impl Loaded {
 
 #[derive(Debug)]
 pub(crate) struct Live {
-    number: i64,
+    /// In the file; `None` while it is not there.
+    number: Option<i64>,
     ring: Ring,
     retention: Retention,
     /// How many bytes of entries the ring may hold.
@@ -114,13 +116,14 @@ impl Live {
         self.ring.push(entry);
     }
 
-    /// The topic may have begun anew.
-    pub(super) fn follow(&mut self, epoch: Epoch) {
-        if self.epoch() != epoch {
-            self.ring = Ring::new(epoch, self.retention.keeps(), 0, true);
-            self.floor = None;
-            self.is_dense = true;
-        }
+    /// The number of the topic in the file, which is there.
+    pub(super) fn set_number(&mut self, number: i64) {
+        self.number = Some(number);
+    }
+
+    /// Whether the topic was in the file when this was loaded, or is since.
+    pub(super) fn is_in_file(&self) -> bool {
+        self.number.is_some()
     }
 
     /// Retention has taken what is up to this sequence from the file.
@@ -180,8 +183,8 @@ impl Live {
     /// Where to read what is older than the ring; `None` if it holds everything.
     pub(crate) fn older(&self, now: SystemTime) -> Option<Older> {
         let cutoff = now.checked_sub(self.retention.age());
-        self.floor.map(|_| Older {
-            number: self.number,
+        self.floor.zip(self.number).map(|(_, number)| Older {
+            number,
             span: self.span(),
             begin: self.ring.span().last_deleted,
             cutoff: cutoff.unwrap_or(SystemTime::UNIX_EPOCH),

@@ -3,17 +3,15 @@
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use rusqlite::Connection;
-use sse_actix_core::{
-    AppendError, Appended, Entry, Epoch, Keep, LogStats, OnceStats, Position, Retention, TopicName,
-};
+use sse_actix_core::{AppendError, Appended, Entry, Epoch, Keep, Position, Retention};
 use tokio::sync::oneshot;
 
 use super::{Failure, retention};
 use crate::{
     cause::Cause,
-    head::{self, Head},
+    head::{self, Head, HeadState},
     queue::{Append, Command, Permit},
-    rows::{self, MAX_SEQUENCE},
+    rows::{self, MAX_NUMBER, MAX_SEQUENCE},
     shared::Shared,
     topic::{Committed, Topic},
 };
@@ -32,8 +30,8 @@ pub(super) struct Batch {
 struct Changed {
     topic: Arc<Topic>,
     entries: Vec<Arc<Entry>>,
-    /// The figures, and the newest sequence that retention has deleted.
-    head: (LogStats, u64),
+    /// `None` until something was written.
+    head: Option<HeadState>,
     now: SystemTime,
 }
 
@@ -162,6 +160,9 @@ impl Batch {
         );
         let failed = created.err();
         drop(guard);
+        if matches!(failed, Some(Cause::OutOfTopics)) {
+            topic.accept_absence();
+        }
         self.created.push(topic);
         match failed {
             Some(cause @ (Cause::Sqlite(_) | Cause::DiskFull)) => Err(cause),
@@ -174,7 +175,7 @@ impl Batch {
             self.changed.push(Changed {
                 topic: Arc::clone(topic),
                 entries: Vec::new(),
-                head: (nothing(&topic.name), 0),
+                head: None,
                 now,
             });
             self.changed.len() - 1
@@ -182,16 +183,10 @@ impl Batch {
         self.changed.get_mut(slot)
     }
 
-    fn note(
-        &mut self,
-        topic: &Arc<Topic>,
-        entry: Option<Arc<Entry>>,
-        head: (LogStats, u64),
-        now: SystemTime,
-    ) {
+    fn note(&mut self, topic: &Arc<Topic>, entry: Option<Arc<Entry>>, head: HeadState, now: SystemTime) {
         if let Some(changed) = self.touch(topic, now) {
             changed.entries.extend(entry);
-            changed.head = head;
+            changed.head = Some(head);
             changed.now = now;
         }
     }
@@ -212,13 +207,12 @@ impl Batch {
     /// It is on disk: readers see it, and then publishers are answered.
     pub(super) fn succeeded(self, shared: &Shared) {
         for changed in self.changed {
-            if changed.entries.is_empty() {
+            let Some(head) = changed.head.filter(|_| !changed.entries.is_empty()) else {
                 continue;
-            }
+            };
             changed.topic.committed(Committed {
                 entries: changed.entries,
-                head: changed.head.0,
-                deleted: changed.head.1,
+                head,
                 now: changed.now,
             });
             changed.topic.watchers.wake();
@@ -255,11 +249,8 @@ impl Batch {
                 Command::Touch(_) => {}
             }
         }
-        // They are read from memory, and get their place in the file with their first event.
         for topic in created {
-            if topic.epoch().is_none() {
-                topic.install_empty(shared.settings.memory.topic, shared.clock.now());
-            }
+            topic.accept_absence();
             shared.to_read.push(topic);
         }
     }
@@ -279,19 +270,6 @@ fn repeated(position: Position) -> Appended {
     }
 }
 
-/// The figures of a topic of which nothing is known.
-fn nothing(topic: &TopicName) -> LogStats {
-    LogStats {
-        epoch: Epoch::new(topic, 0),
-        head: 0,
-        oldest: None,
-        events: 0,
-        bytes: 0,
-        deleted: 0,
-        once: OnceStats::default(),
-    }
-}
-
 /// The head of a topic, which is created if it is new.
 fn with_head<'a>(
     connection: &Connection,
@@ -308,8 +286,13 @@ fn with_head<'a>(
         return Ok(head);
     }
     let number = head::free_number(connection, *free_from)?;
+    // If there is none, that is known until one is freed.
+    *free_from = number;
+    if number > MAX_NUMBER {
+        return Err(Cause::OutOfTopics);
+    }
     // Readers may know one already.
-    let epoch = topic.epoch();
+    let epoch = topic.absent_epoch();
     let epoch = epoch.unwrap_or_else(|| Epoch::new(&topic.name, fastrand::u64(..)));
     let head = Head::create(connection, &topic.name, (number, epoch), retention, now)?;
     *free_from = number + 1;

@@ -113,7 +113,7 @@ impl Writer {
             let done = transaction(connection, |connection| {
                 for topic in &due {
                     if work(connection, shared, topic, (now, ttl), &mut chunks)? {
-                        freed.push(topic.number);
+                        freed.push(topic);
                     }
                     if chunks == 0 {
                         // Goes on with this one.
@@ -131,7 +131,14 @@ impl Writer {
             }
             done?;
         }
-        self.free_from = freed.into_iter().fold(self.free_from, i64::min);
+        for deleted in freed {
+            self.free_from = self.free_from.min(deleted.number);
+            // Somebody has come back to it meanwhile, and read what is not there any more.
+            if let Some(topic) = self.shared.known(&deleted.name) {
+                topic.forget();
+                topic.watchers.wake();
+            }
+        }
         self.maintenance.looked_at = looked_at;
         if looked_at.is_none() {
             self.maintenance.next = Instant::now() + REST;
@@ -173,6 +180,9 @@ impl Writer {
                 return;
             }
         }
+        if let Err(cause @ Cause::FileFull { .. }) = self.has_room() {
+            return self.shared.state.failed(&cause);
+        }
         let written = transaction(connection, |connection| {
             let sql = "INSERT OR REPLACE INTO meta VALUES ('recovered', datetime('now'))";
             connection.execute(sql, [])?;
@@ -180,7 +190,13 @@ impl Writer {
         });
         match written {
             Ok(()) => self.shared.state.recovered(),
-            Err(Failure::Refused(cause) | Failure::Unknown(cause)) => self.shared.state.failed(&cause),
+            Err(Failure::Refused(cause) | Failure::Unknown(cause)) => {
+                self.shared.state.failed(&cause);
+                if !matches!(cause, Cause::DiskFull) {
+                    // After a failed sync, only a file that is opened again is known to be on disk.
+                    self.connection = None;
+                }
+            }
         }
     }
 }

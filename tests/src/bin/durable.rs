@@ -2,7 +2,7 @@
 //!
 //! `durable serve <file> <port>|inherit`: publishes to a topic and serves it; prints its address.
 //!
-//! `durable publish <file> <publishers> <full|off> <topics>`: each publisher publishes one event after the other, for as
+//! `durable publish <file> <publishers> <full|normal|off> <topics>`: each publisher publishes one event after the other, for as
 //! long as it lives. Prints the topic, the sequence and the data of each event that was acknowledged.
 
 use std::{
@@ -29,9 +29,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "publish" => {
             let path = argument("no file")?;
             let publishers = argument("no publishers")?.parse()?;
-            let is_synced = argument("full or off")? == "full";
+            let synchronous = match argument("full, normal or off")?.as_str() {
+                "full" => Synchronous::Full,
+                "normal" => Synchronous::Normal,
+                "off" => Synchronous::Off,
+                other => return Err(format!("{other}: full, normal or off").into()),
+            };
             let topics = argument("no topics")?.parse()?;
-            publish_forever(&path, publishers, is_synced, topics).await
+            publish_forever(&path, publishers, synchronous, topics).await
         }
         other => Err(format!("{other}: serve or publish").into()),
     }
@@ -41,15 +46,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn publish_forever(
     path: &str,
     publishers: u32,
-    is_synced: bool,
+    synchronous: Synchronous,
     topics: u32,
 ) -> Result<(), Box<dyn Error>> {
     const EVENTS: u32 = 200;
-    let synchronous = if is_synced {
-        Synchronous::Full
-    } else {
-        Synchronous::Off
-    };
     let run = std::process::id();
     let retention = Retention::new().max_events(10_000_000).max_bytes(1 << 32);
     for round in 0.. {
@@ -130,9 +130,10 @@ fn answer(published: Result<sse_actix::EventId, PublishError>) -> HttpResponse {
     }
 }
 
+/// Whether what is published now is taken.
 #[get("/ready")]
 async fn ready(hub: web::Data<Hub>) -> impl Responder {
-    if hub.is_ready() {
+    if hub.is_ready() && hub.stats().log.accepting {
         HttpResponse::Ok().finish()
     } else {
         HttpResponse::ServiceUnavailable().finish()

@@ -1,5 +1,5 @@
-//! A server that publishes what it is sent once, whatever becomes of the answer: `orders memory|<file> <port>`; prints its
-//! address.
+//! A server that publishes what it is sent once, whatever becomes of the answer: `orders memory|redis://..|<file> <port>`; prints
+//! its address.
 
 use std::{env, error::Error};
 
@@ -9,6 +9,7 @@ use sse_actix::{
     AppendError, Hub, HubBuilder, IdempotencyKey, IdempotencyKeyError, PublishError, Server, Subscription,
     TopicOptions,
 };
+use sse_actix_redis::RedisLog;
 use sse_actix_sqlite::SqliteLog;
 
 #[actix_web::main]
@@ -17,7 +18,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut argument = |name| arguments.next().ok_or(name);
     let (log, port) = (argument("no log")?, argument("no port")?);
     let orders = TopicOptions::log().max_events(1_000_000).max_bytes(256 << 20);
-    let hub = web::Data::new(with_log(Hub::builder(), &log)?.topic("orders", orders).build()?);
+    let hub = web::Data::new(
+        with_log(Hub::builder(), &log)
+            .await?
+            .topic("orders", orders)
+            .build()?,
+    );
     let server = Server::new(move || {
         App::new()
             .app_data(hub.clone())
@@ -32,9 +38,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn with_log(builder: HubBuilder, log: &str) -> Result<HubBuilder, Box<dyn Error>> {
+async fn with_log(builder: HubBuilder, log: &str) -> Result<HubBuilder, Box<dyn Error>> {
     match log {
         "memory" => Ok(builder),
+        redis if redis.starts_with("redis://") => Ok(builder.log(RedisLog::connect(redis).await?)),
         file => Ok(builder.log(SqliteLog::builder(file).reserve_bytes(0).open()?)),
     }
 }

@@ -12,7 +12,7 @@ use std::io;
 
 use actix_web::{
     App, Error, HttpRequest, HttpResponse, Responder,
-    cookie::{Cookie, SameSite},
+    cookie::{Cookie, SameSite, time::Duration},
     error::{ErrorBadRequest, ErrorConflict, ErrorNotFound, ErrorUnauthorized},
     get, post,
     web::{self, Data, Json, Path},
@@ -120,6 +120,8 @@ async fn enter(person: Json<Named>, people: Data<People>) -> Result<HttpResponse
 fn session_cookie(session: String) -> Cookie<'static> {
     Cookie::build(SESSION, session)
         .path("/")
+        // It outlives the browser, as the session outlives the server.
+        .max_age(Duration::seconds(people::MONTH.as_secs().cast_signed()))
         .http_only(true)
         .same_site(SameSite::Strict)
         .finish()

@@ -1,8 +1,9 @@
 //! Who is here, by session. The sessions are a topic that keeps the latest of each, so they are in the same file as what is
-//! said. Whoever can read that file has them.
+//! said. It holds a digest of each session's cookie, so whoever reads the file cannot log in.
 
 use std::{
     collections::HashMap,
+    fmt::Write as _,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,6 +12,7 @@ use actix_web::{Error, HttpRequest, error::ErrorInternalServerError};
 use futures_util::StreamExt as _;
 use rand::distr::{Alphanumeric, SampleString as _};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use sse_actix::{Hub, PublishError, Topic, TopicEvent, TopicName, TopicOptions};
 
 /// The session's cookie.
@@ -23,9 +25,14 @@ pub(crate) const SESSIONS: TopicName = TopicName::from_static("sessions");
 const MOST: usize = 10_000;
 
 /// A session ends after a month.
+pub(crate) const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// Sessions that have ended are kept as well, and must not take the place of those that go on.
 pub(crate) const fn sessions() -> TopicOptions {
-    let month = Duration::from_secs(30 * 24 * 3_600);
-    TopicOptions::latest().max_events(MOST).max_age(month)
+    TopicOptions::latest()
+        .max_events(10 * MOST)
+        .max_bytes(64 * 1024 * 1024)
+        .max_age(MONTH)
 }
 
 /// What somebody is called.
@@ -86,6 +93,7 @@ pub(crate) struct People {
     sessions: Mutex<Sessions>,
 }
 
+/// By the digest of their cookie.
 #[derive(Default)]
 struct Sessions {
     by_session: HashMap<String, Person>,
@@ -116,7 +124,8 @@ impl People {
                         sessions.add(session.to_owned(), Person { name, inbox });
                     }
                 }
-                _ => {}
+                Change::Left => sessions.remove(session),
+                Change::Started { .. } => {}
             }
         }
         Ok(Self {
@@ -125,14 +134,15 @@ impl People {
         })
     }
 
-    /// A session for a name that nobody has.
+    /// The cookie of a new session, for a name that nobody has.
     pub(crate) async fn enter(&self, name: &Name) -> Result<Option<String>, Error> {
         let inbox = format!("private:{}", secret());
         let person = Person {
             name: name.clone(),
             inbox: TopicName::try_from(inbox.as_str()).map_err(ErrorInternalServerError)?,
         };
-        let session = secret();
+        let cookie = secret();
+        let session = digest(&cookie);
         {
             let mut sessions = self.sessions();
             if sessions.by_session.values().any(|known| known.name == *name) {
@@ -145,17 +155,20 @@ impl People {
             .topic
             .publish_keyed(&session, &Change::Entered { name, inbox })
             .await;
-        if entered.is_err() {
+        // Somebody else may have put this person out meanwhile, and what has failed may be in the file all the same.
+        let is_here = self.sessions().by_session.contains_key(&session);
+        if entered.is_err() || !is_here {
             self.sessions().remove(&session);
+            self.topic.publish_keyed(&session, &Change::Left).await?;
         }
         entered?;
-        Ok(Some(session))
+        Ok(Some(cookie))
     }
 
     /// Who makes a request.
     pub(crate) fn of(&self, request: &HttpRequest) -> Option<Person> {
         let cookie = request.cookie(SESSION)?;
-        self.sessions().by_session.get(cookie.value()).cloned()
+        self.sessions().by_session.get(&digest(cookie.value())).cloned()
     }
 
     /// Who has this name.
@@ -168,22 +181,20 @@ impl People {
             .cloned()
     }
 
-    /// Forgets a person. Whether there was one.
+    /// Forgets a person. Returns whether there was one. If it fails, they are still here, and it can be tried again.
     pub(crate) async fn leave(&self, name: &Name) -> Result<bool, PublishError> {
         let sessions: Vec<_> = {
-            let mut sessions = self.sessions();
+            let sessions = self.sessions();
             let of_person = sessions
                 .by_session
                 .iter()
                 .filter(|(_, known)| known.name == *name);
-            let of_person: Vec<_> = of_person.map(|(session, _)| session.clone()).collect();
-            for session in &of_person {
-                sessions.remove(session);
-            }
-            of_person
+            of_person.map(|(session, _)| session.clone()).collect()
         };
         for session in &sessions {
+            // First where a restart finds it.
             self.topic.publish_keyed(session, &Change::Left).await?;
+            self.sessions().remove(session);
         }
         Ok(!sessions.is_empty())
     }
@@ -207,6 +218,16 @@ impl Sessions {
         self.by_session.remove(session);
         self.in_order.retain(|known| known != session);
     }
+}
+
+/// What the file knows of a cookie.
+fn digest(cookie: &str) -> String {
+    let digest = Sha256::digest(cookie);
+    digest.iter().fold(String::new(), |mut text, byte| {
+        // A `String` takes everything.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// What nobody guesses.

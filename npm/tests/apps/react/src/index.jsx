@@ -6,6 +6,9 @@ import { market } from "../../../market.ts";
 const seen = (globalThis.seen = []);
 let root;
 globalThis.renders = 0;
+globalThis.fail = () => {
+  throw new Error("thrown");
+};
 
 function Panel({ url, name, ...options }) {
   const { connection, latest } = useEventSource(url, {

@@ -1,0 +1,235 @@
+use std::time::{Duration, SystemTime};
+
+use redis::Value;
+use sse_actix_core::{AppendError, Appended, Epoch, OnceStats, Position};
+
+use super::{
+    group::{Group, Part},
+    refusal,
+};
+use crate::{
+    entry::EntryId,
+    fault::Fault,
+    shared::Shared,
+    value::{items, text},
+};
+
+/// What has become of one group.
+pub(super) enum Outcome {
+    /// Each event is there, by this call or since before.
+    There(There),
+    Refused(String),
+    Unknown(String),
+}
+
+pub(super) struct There {
+    /// The entry that this call has appended, if any of the events was new.
+    entry: Option<Place>,
+    /// Why it was not announced.
+    unheard: Option<String>,
+    /// Of each part what it is; nothing, if none has an idempotency key.
+    standings: Vec<Standing>,
+    /// What is remembered of idempotency keys, if this call has added any.
+    once: Option<OnceStats>,
+}
+
+/// An entry, or an event of it.
+#[derive(Clone, Copy)]
+struct Place {
+    id: EntryId,
+    life: u64,
+    index: usize,
+}
+
+/// Whether a part was appended.
+#[derive(Clone, Copy)]
+enum Standing {
+    New,
+    /// Its idempotency key is that of this event of the same entry.
+    RepeatsIndex(usize),
+    /// Its idempotency key was appended there.
+    Repeats(Place),
+}
+
+impl Outcome {
+    pub(super) fn parse(value: Value) -> Self {
+        Self::parse_words(value).unwrap_or_else(|| Self::Unknown(Fault::Unexpected.to_string()))
+    }
+
+    fn parse_words(value: Value) -> Option<Self> {
+        let mut words = items(value).ok()?.into_iter();
+        let kind = number(&words.next()?)?;
+        let first = words.next()?;
+        Some(match kind {
+            0 => {
+                let entry = Place {
+                    id: EntryId::parse(text(first).ok()?.as_bytes())?,
+                    life: text(words.next()?).ok()?.parse().ok()?,
+                    index: 0,
+                };
+                let unheard = text(words.next()?).ok().filter(|why| !why.is_empty());
+                let standings = words.next().map_or(Some(Vec::new()), standings)?;
+                let mut figure = || number(&words.next()?);
+                let once = figure().zip(figure()).and_then(|(keys, cut)| stats(keys, cut));
+                Self::There(There {
+                    entry: Some(entry),
+                    unheard,
+                    standings,
+                    once,
+                })
+            }
+            1 => Self::Refused(text(first).ok()?),
+            2 => Self::Unknown(text(first).ok()?),
+            3 => Self::There(There {
+                entry: None,
+                unheard: None,
+                standings: standings(first)?,
+                once: None,
+            }),
+            _ => return None,
+        })
+    }
+
+    /// Why nothing was appended.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Refused(why) => Some(why),
+            Self::There(_) | Self::Unknown(_) => None,
+        }
+    }
+
+    /// Tells each event of the group.
+    pub(super) fn answer(self, shared: &Shared, group: Group) {
+        let places = match &self {
+            Self::There(there) => {
+                there.note(shared, &group);
+                there.places(&group.parts)
+            }
+            Self::Refused(why) | Self::Unknown(why) => {
+                let topic = group.topic.as_str();
+                refusal::note(shared, why);
+                if let Some(times) = shared.faults.count(&format!("append {topic}")) {
+                    tracing::warn!(target: "sse_actix", topic, cause = %why, times, "a topic takes no events");
+                }
+                Vec::new()
+            }
+        };
+        let mut places = places.into_iter();
+        for (reply, pending) in group.replies {
+            drop(pending);
+            let result = match &self {
+                Self::There(_) => places
+                    .next()
+                    .flatten()
+                    .map(|(place, repeated)| Appended {
+                        position: Position {
+                            epoch: Epoch::new(&group.topic, place.life),
+                            sequence: place.id.sequence(place.index),
+                        },
+                        repeated,
+                    })
+                    .ok_or_else(|| AppendError::OutcomeUnknown(Fault::Unexpected.to_string().into())),
+                Self::Refused(why) => Err(AppendError::Refused(refusal::explain(why).into())),
+                Self::Unknown(why) => Err(AppendError::OutcomeUnknown(why.clone().into())),
+            };
+            // Whoever published may be gone.
+            let _ = reply.send(result);
+        }
+    }
+}
+
+impl There {
+    /// Where each event is, and whether it was there before; `None` if the script has not said it.
+    fn places(&self, parts: &[Part]) -> Vec<Option<(Place, bool)>> {
+        let mut places = Vec::new();
+        let mut next = 0;
+        for (nth, part) in parts.iter().enumerate() {
+            let standing = self.standings.get(nth).copied().unwrap_or(Standing::New);
+            for _ in 0..part.events {
+                let of_entry = |index| self.entry.map(|entry| Place { index, ..entry });
+                places.push(match standing {
+                    Standing::New => {
+                        next += 1;
+                        of_entry(next - 1).map(|place| (place, false))
+                    }
+                    Standing::RepeatsIndex(index) => of_entry(index).map(|place| (place, true)),
+                    Standing::Repeats(place) => Some((place, true)),
+                });
+            }
+        }
+        places
+    }
+
+    fn note(&self, shared: &Shared, group: &Group) {
+        let topic = group.topic.as_str();
+        shared.takes_events(None);
+        let known = shared.topics.known(topic);
+        if let Some(known) = &known {
+            let repeated = self.standings.iter().filter_map(|standing| match standing {
+                Standing::Repeats(place) => Some(place.id),
+                Standing::New | Standing::RepeatsIndex(_) => None,
+            });
+            // Another node may have appended it just now.
+            if let Some(newest) = repeated.chain(self.entry.map(|entry| entry.id)).max() {
+                known.exists(newest);
+            }
+        }
+        if let Some(why) = &self.unheard
+            && let Some(times) = shared.faults.count("notice")
+        {
+            tracing::error!(
+                target: "sse_actix", topic, cause = %why, times,
+                "an event is not announced to the nodes; they find it within 10 s"
+            );
+        }
+        let Some(once) = self.once else { return };
+        if let Some(known) = known {
+            known.remembers(once);
+        } else if once.cut_at.is_some()
+            && let Some(times) = shared.faults.count(&format!("keys {topic}"))
+        {
+            // Where the topic is read, its figures say so.
+            tracing::warn!(
+                target: "sse_actix", topic, keys = once.keys, times,
+                "idempotency keys are pushed out before their time; a publisher that repeats later publishes twice. \
+                 Raise `max_keys` of the topic's window, or publish less with keys"
+            );
+        }
+    }
+}
+
+fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int(number) => Some(*number),
+        _ => None,
+    }
+}
+
+fn standings(value: Value) -> Option<Vec<Standing>> {
+    let standing = |value| match value {
+        Value::Int(index) => Some(Standing::RepeatsIndex(usize::try_from(index).ok()?)),
+        value => {
+            let place = text(value).ok()?;
+            if place.is_empty() {
+                return Some(Standing::New);
+            }
+            let mut words = place.split(' ');
+            Some(Standing::Repeats(Place {
+                id: EntryId::parse(words.next()?.as_bytes())?,
+                index: words.next()?.parse().ok()?,
+                life: words.next()?.parse().ok()?,
+            }))
+        }
+    };
+    items(value).ok()?.into_iter().map(standing).collect()
+}
+
+/// How many keys there are, and when the newest was appended that has made room; either is negative if there is none.
+fn stats(keys: i64, cut: i64) -> Option<OnceStats> {
+    let cut = u64::try_from(cut).ok().map(Duration::from_millis);
+    Some(OnceStats {
+        keys: usize::try_from(keys).ok()?,
+        bytes: 0,
+        cut_at: cut.map(|since| SystemTime::UNIX_EPOCH + since),
+    })
+}
