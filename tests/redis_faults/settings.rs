@@ -57,11 +57,12 @@ async fn limits_without_an_end_are_limits() {
     }
 }
 
+type Change = fn(RedisLogBuilder) -> RedisLogBuilder;
+
 /// What can never work is said at the start, and times that never end are times like others.
 #[actix_web::test]
 async fn a_setting_that_makes_no_sense_is_refused_with_what_to_write() {
     let redis = Redis::start();
-    type Change = fn(RedisLogBuilder) -> RedisLogBuilder;
     let zeros: [(&str, Change); 4] = [
         ("connect_timeout", |log| log.connect_timeout(Duration::ZERO)),
         ("response_timeout", |log| log.response_timeout(Duration::ZERO)),
