@@ -22,7 +22,8 @@ use sse_actix_core::{
 };
 use tokio::sync::Notify;
 
-use self::{chain::Chain, live::Live};
+use self::chain::Chain;
+use self::live::{Earlier, Live};
 pub(crate) use self::{
     page::PageJob,
     table::Topics,
@@ -109,14 +110,6 @@ impl Looks {
     fn ask(&mut self) {
         self.asked = self.asked.max(self.begun + 1);
     }
-}
-
-/// A life of the stream that another has continued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Earlier {
-    life: u64,
-    /// The sequence of its last event. What it had after that is lost.
-    ends: u64,
 }
 
 impl Topic {

@@ -2,7 +2,7 @@ use std::{collections::VecDeque, time::SystemTime};
 
 use sse_actix_core::{Epoch, Keep, Retention, Ring, TopicName};
 
-use super::{Earlier, entries_of};
+use super::entries_of;
 use crate::entry::{Content, EntryId, Header, NONE, Stored};
 
 /// How many earlier lives are remembered.
@@ -10,6 +10,14 @@ const LIVES: usize = 16;
 
 /// The life of a topic to which nobody has published.
 pub(super) const UNBORN: u64 = 0;
+
+/// A life of the stream that another has continued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Earlier {
+    pub(super) life: u64,
+    /// The sequence of its last event. What it had after that is lost.
+    pub(super) ends: u64,
+}
 
 /// A topic that is followed: what the node knows of its stream.
 #[derive(Debug)]
