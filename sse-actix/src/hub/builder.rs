@@ -115,7 +115,7 @@ impl HubBuilder {
     }
 
     /// How long a client may leave events unread. After that its permit and its presence are given back, and its
-    /// stream ends when the client reads again. A client that takes 64 KiB of a large event in that time reads. To the second.
+    /// stream ends when the client reads again. A client that takes 2 KiB a second of a large event reads. To the second.
     /// Default: 30 s.
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.settings.stall_timeout = timeout;

@@ -20,9 +20,9 @@ use crate::hub::{registry::HubShared, stats::Eviction};
 /// where all readers have left.
 const MAINTENANCE: Duration = Duration::from_secs(10);
 
-/// How many bytes of a large event a client takes within `stall_timeout`, or it does not read: one that takes a byte now and then
-/// would keep the event in memory, and its place in the limits, for ever.
-const COUNTS_AS_READING: usize = 64 * 1024;
+/// How many bytes of a large event a client takes for each second of `stall_timeout`, or it does not read: one that takes a byte now
+/// and then would keep the event in memory, and its place in the limits, for ever.
+const BYTES_PER_SECOND: usize = 2 * 1024;
 
 /// What is due, and when.
 pub(super) struct Schedule {
@@ -240,11 +240,12 @@ impl Worker {
     fn tick(&self) {
         self.schedule.ticks.set(self.schedule.ticks.get() + 1);
         let stall = u32::try_from(self.hub.settings.stall_timeout.as_secs()).unwrap_or(u32::MAX);
+        let counts_as_reading = BYTES_PER_SECOND.saturating_mul(stall.max(1) as usize);
         let mut stalled = Vec::new();
         for (_, topic) in self.topics.by_key.borrow().iter() {
             topic.report_figures(self);
             for (_, (subscriber, _)) in &topic.subscribers {
-                if subscriber.poll_state.taken.get() >= COUNTS_AS_READING {
+                if subscriber.poll_state.taken.get() >= counts_as_reading {
                     subscriber.poll_state.taken.set(0);
                     subscriber.poll_state.last_active.set(self.schedule.ticks.get());
                 }
