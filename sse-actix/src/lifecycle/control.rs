@@ -322,6 +322,11 @@ impl StreamControl {
         self.0.waker.register(waker);
     }
 
+    /// Whether it was told already to end because its client has lost its right.
+    pub(crate) fn is_revoked(&self) -> bool {
+        matches!(self.0.ending.load(Ordering::Acquire), REAUTHENTICATE | REVOKED)
+    }
+
     /// Whether its client has lost the right to what it was not given yet: it is revoked, or has to authenticate again.
     #[inline]
     pub(crate) fn drops_undelivered(&self) -> bool {

@@ -54,9 +54,13 @@ impl TagIndex {
     }
 
     /// Ends every stream with this tag: for good those that were admitted longer ago than this; the others may be
-    /// of a later log-in, so they come back.
+    /// of a later log-in, so they come back. Returns how many there are that were not told yet: a node that is not sure tells twice.
     pub(in crate::hub) fn revoke_older(&self, tag: &str, within: Duration) -> usize {
         let streams = self.of_tag(tag);
+        let untold = streams
+            .iter()
+            .filter(|(control, _)| !control.is_revoked())
+            .count();
         for (control, at) in &streams {
             if at.elapsed() > within {
                 control.revoke();
@@ -64,10 +68,11 @@ impl TagIndex {
                 control.reauthenticate(soon());
             }
         }
-        streams.len()
+        untold
     }
 
-    /// Ends every stream that carries a tag. The clients reconnect and must authenticate again.
+    /// Ends every stream that carries a tag. The clients reconnect and must authenticate again. Returns how many there are that
+    /// were not told yet.
     pub(in crate::hub) fn reauthenticate_all(&self) -> usize {
         let mut controls = HashMap::new();
         for of_tag in self.lock().values() {
@@ -76,10 +81,11 @@ impl TagIndex {
                 .filter_map(|(id, admitted)| Some((*id, admitted.control.upgrade()?)));
             controls.extend(known);
         }
+        let untold = controls.values().filter(|control| !control.is_revoked()).count();
         for control in controls.values() {
             control.reauthenticate(soon());
         }
-        controls.len()
+        untold
     }
 
     /// Upgraded under the lock, to be ended without it: that wakes tasks, and the last control that goes takes
@@ -119,5 +125,26 @@ impl Drop for TagGuard {
                 tags.remove(&self.tag);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_twice_counts_once() {
+        let tags = TagIndex::default();
+        let (first, second) = (StreamControl::new(), StreamControl::new());
+        for control in [&first, &second] {
+            tags.admit(control, "user:7".into());
+        }
+        assert_eq!(tags.revoke_older("user:7", Duration::ZERO), 2);
+        assert_eq!(tags.revoke_older("user:7", Duration::from_secs(60)), 0);
+        assert_eq!(tags.reauthenticate_all(), 0);
+        let third = StreamControl::new();
+        tags.admit(&third, "user:7".into());
+        assert_eq!(tags.reauthenticate_all(), 1);
+        assert_eq!(tags.revoke_older("user:7", Duration::ZERO), 0);
     }
 }
