@@ -25,7 +25,7 @@ pub(super) fn schema<T: DescribeEvents>(beside: Beside) -> Schema {
         name, has_id, data, ..
     } in events
     {
-        one_of = one_of.item(event(named([name]), json(data), text(), has_id));
+        one_of = one_of.item(event(named([name]), json(data), text(), has_id).title(Some(name)));
     }
     for own in own_events(beside) {
         one_of = one_of.item(own);
@@ -45,18 +45,18 @@ fn own_events(beside: Beside) -> Vec<ObjectBuilder> {
             .property("message", text())
             .required("reason");
         let id = text().enum_values(Some([END_ID]));
-        event(named([END_EVENT]), json(data), id, true)
+        event(named([END_EVENT]), json(data), id, true).title(Some(END_EVENT))
     };
     let gap = || {
         let missed = ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
             .description(Some("How many events were missed; null if that is not known."));
         let data = ObjectBuilder::new().property("missed", missed).required("missed");
-        event(named([GAP_EVENT.as_str()]), json(data), text(), false)
+        event(named([GAP_EVENT.as_str()]), json(data), text(), false).title(Some(GAP_EVENT.as_str()))
     };
     let position = || {
         let data = json(ObjectBuilder::new());
-        event(named([POSITION_EVENT.as_str()]), data, text(), true)
+        event(named([POSITION_EVENT.as_str()]), data, text(), true).title(Some(POSITION_EVENT.as_str()))
     };
     match beside {
         Beside::Nothing => Vec::new(),
