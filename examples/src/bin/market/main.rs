@@ -106,9 +106,11 @@ mod tests {
         let events = described["components"]["schemas"]["MarketTopicEvent"]["oneOf"]
             .as_array()
             .unwrap();
-        let names = events
-            .iter()
-            .map(|event| event["properties"]["event"]["enum"][0].as_str().unwrap());
+        let names = events.iter().map(|event| {
+            let name = event["properties"]["event"]["enum"][0].as_str().unwrap();
+            assert_eq!(event["title"], name);
+            name
+        });
         let names: Vec<_> = names.collect();
         assert_eq!(
             names,
