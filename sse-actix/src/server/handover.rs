@@ -19,7 +19,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::{BoxBody, MessageBody as _};
 use bytes::Bytes;
 
 use super::{
@@ -258,26 +258,10 @@ impl ConnectionState {
     }
 }
 
-/// A response's outermost body, whatever it is.
-pub(super) trait AnyBody {
-    fn size(&self) -> BodySize;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>>;
-}
-
-impl<B: MessageBody> AnyBody for B {
-    fn size(&self) -> BodySize {
-        MessageBody::size(self)
-    }
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
-        MessageBody::poll_next(self, cx).map_err(Into::into)
-    }
-}
-
 /// What is handed over.
 pub(super) struct HubStream {
-    pub(super) body: Pin<Box<dyn AnyBody>>,
+    /// The response's outermost body.
+    pub(super) body: BoxBody,
     pub(super) driver: Rc<dyn StreamDriver>,
     #[expect(dead_code, reason = "held for its drop")]
     pub(super) request_guard: RequestGuard,
@@ -304,7 +288,7 @@ impl StreamOffer {
             return Poll::Ready(None);
         };
         let polled = loop {
-            match stream.body.as_mut().poll_next(cx) {
+            match Pin::new(&mut stream.body).poll_next(cx) {
                 // The dispatcher would end the body with it.
                 Poll::Ready(Some(Ok(chunk))) if chunk.is_empty() => {}
                 polled => break polled,

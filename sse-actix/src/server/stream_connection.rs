@@ -10,6 +10,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
+use actix_web::body::MessageBody as _;
 use bytes::{Buf as _, Bytes};
 
 use super::{
@@ -339,7 +340,7 @@ impl<T: Transport> Inner<T> {
 
 /// Polls a stream's body. A panic in whatever is around the stream ends this stream alone.
 fn poll_body(stream: &mut HubStream, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
-    let body = stream.body.as_mut();
+    let body = Pin::new(&mut stream.body);
     catch_unwind(AssertUnwindSafe(|| body.poll_next(cx))).unwrap_or_else(|_| {
         stream.driver.panicked();
         Poll::Ready(Some(Err("what is around its body panicked".into())))

@@ -309,7 +309,7 @@ impl<B: MessageBody + 'static> TrackedBody<B> {
         response.map_body(|_, body| match (driver, request_guard, connection_state) {
             (Some(driver), Some(request_guard), Some(connection_state)) if is_chunked => {
                 let stream = HubStream {
-                    body: Box::pin(body),
+                    body: body.boxed(),
                     driver,
                     request_guard,
                 };
