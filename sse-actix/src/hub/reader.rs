@@ -19,7 +19,7 @@ use sse_actix_core::{Event, EventId, EventName, Frame, position_frame};
 
 use self::{
     advance::{PASSED_OVER_PER_TURN, ReadStep, StopReason},
-    sink::{LimitedBuffer, Sink},
+    sink::{LimitedBuffer, FrameTarget},
 };
 pub(super) use self::{
     sink::SingleFrame,
@@ -28,7 +28,7 @@ pub(super) use self::{
 use super::{
     registry::HubShared,
     stats::Eviction,
-    worker::{Subscriber, Told, Worker},
+    worker::{Subscriber, ClientPosition, Worker},
 };
 use crate::{
     server::StreamDriver,
@@ -51,7 +51,7 @@ pub(super) struct SubscriptionReader {
     subscriber: Rc<Subscriber>,
     topics: SmallVec<[TopicReader; 1]>,
     /// The tags that become present once it reads all its topics.
-    arriving: Vec<Box<str>>,
+    tags_to_announce: Vec<Box<str>>,
     /// Its last poll was pending only to give others a turn.
     has_yielded: bool,
 }
@@ -69,20 +69,20 @@ impl SubscriptionReader {
             worker,
             subscriber,
             topics,
-            arriving: tags,
+            tags_to_announce: tags,
             has_yielded: false,
         };
         for (topic_index, (reader, resume_point)) in this.topics.iter_mut().zip(resume_points).enumerate() {
             if let Some(cursor) = this.subscriber.cursors.get(topic_index) {
-                reader.join(&this.worker, &this.subscriber, cursor, topic_index, *resume_point);
+                reader.begin(&this.worker, &this.subscriber, cursor, topic_index, *resume_point);
             }
         }
         this
     }
 
     /// Gives what is ready to `out`.
-    pub(super) fn poll(&mut self, out: &mut impl Sink, cx: &mut Context<'_>) -> Poll<SourceResult> {
-        self.subscriber.mark_polled(self.worker.now());
+    pub(super) fn poll(&mut self, out: &mut impl FrameTarget, cx: &mut Context<'_>) -> Poll<SourceResult> {
+        self.subscriber.mark_polled(self.worker.tick_count());
         self.has_yielded = false;
         if self.subscriber.is_over() {
             self.subscriber.wait(cx);
@@ -97,12 +97,12 @@ impl SubscriptionReader {
                 return Poll::Pending;
             }
             let mut moved = false;
-            let combines = self.topics.len() > 1;
+            let has_several_topics = self.topics.len() > 1;
             // Nothing is delivered until each topic has answered once. An id that lacks a topic tells the server, at the
             // next reconnect, that this topic is new for the client: its missed events would be lost.
-            let holds_back = self.topics.iter().any(|reader| !reader.answered);
-            if self.topics.iter().all(|reader| reader.begun) {
-                self.arrive();
+            let must_hold_back = self.topics.iter().any(|reader| !reader.first_read_answered);
+            if self.topics.iter().all(|reader| reader.first_read_done) {
+                self.announce_presence();
             }
             for (topic_index, reader) in self.topics.iter_mut().enumerate() {
                 if out.is_full() {
@@ -111,8 +111,8 @@ impl SubscriptionReader {
                 let mut step = ReadStep {
                     worker: &self.worker,
                     subscriber: &self.subscriber,
-                    combines,
-                    holds_back,
+                    has_several_topics,
+                    must_hold_back,
                     out,
                     passed_over: &mut passed_over,
                 };
@@ -130,9 +130,9 @@ impl SubscriptionReader {
                 }
             }
             if !moved {
-                if !holds_back
+                if !must_hold_back
                     && !out.is_full()
-                    && self.subscriber.known_position.told.get() == Told::NotYet
+                    && self.subscriber.known_position.client.get() == ClientPosition::Unsent
                     && let Some(frame) = self.position_frame()
                 {
                     out.position(&frame);
@@ -144,12 +144,12 @@ impl SubscriptionReader {
     }
 
     /// Makes its tags present. From now on it receives what is published in reply to that.
-    fn arrive(&mut self) {
-        if self.arriving.is_empty() {
+    fn announce_presence(&mut self) {
+        if self.tags_to_announce.is_empty() {
             return;
         }
-        let tags: Vec<Arc<str>> = self.arriving.drain(..).map(Arc::from).collect();
-        let presence = self.topics.iter().map(|reader| reader.topic.present.join(&tags));
+        let tags: Vec<Arc<str>> = self.tags_to_announce.drain(..).map(Arc::from).collect();
+        let presence = self.topics.iter().map(|reader| reader.topic.present.enter(&tags));
         self.subscriber.presence.set(presence.collect());
     }
 
@@ -177,16 +177,16 @@ impl SubscriptionReader {
     fn take_position(&self, frame: impl FnOnce(&EventId) -> Option<Frame>) -> Option<Frame> {
         let id = self
             .subscriber
-            .has_position_to_tell()
+            .has_position_to_send()
             .then(|| self.subscriber.id())
             .flatten()?;
-        self.subscriber.known_position.told.set(Told::Current);
+        self.subscriber.known_position.client.set(ClientPosition::UpToDate);
         frame(&id)
     }
 
     /// The position that is due after so much silence, for a stream that sends its own keep-alives.
     pub(super) fn due_position(&self, after: Duration) -> Option<Frame> {
-        if self.subscriber.has_position_to_tell()
+        if self.subscriber.has_position_to_send()
             && self.worker.keep_alive_due(&self.subscriber, after, false)
         {
             return self.position_frame();
@@ -240,8 +240,8 @@ impl Source for SubscriptionReader {
         self.subscriber.is_handed_over()
     }
 
-    fn client_took(&self, bytes: usize) {
-        self.subscriber.client_took(bytes);
+    fn note_accepted(&self, bytes: usize) {
+        self.subscriber.note_accepted(bytes);
     }
 
     fn driver(&self) -> Option<Rc<dyn StreamDriver>> {
@@ -250,7 +250,7 @@ impl Source for SubscriptionReader {
 
     /// Only its worker can have anything more for it, and would say so.
     fn is_idle(&self) -> bool {
-        self.subscriber.is_waiting() && self.topics.iter().all(TopicReader::waits_for_worker)
+        self.subscriber.is_waiting() && self.topics.iter().all(TopicReader::is_live)
     }
 
     fn has_yielded(&self) -> bool {

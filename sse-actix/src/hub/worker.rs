@@ -29,12 +29,12 @@ use tokio::{
 };
 
 pub(super) use self::{
-    subscriber::{Subscriber, Told, TopicCursor},
+    subscriber::{Subscriber, ClientPosition, TopicCursor},
     topic::READ_RETRY_PAUSE,
 };
 use self::{
     timers::Schedule,
-    topic::{StepResult, WorkerTopic},
+    topic::{TopicTurn, WorkerTopic},
 };
 use super::{
     registry::{HubShared, TopicState},
@@ -57,7 +57,7 @@ const CLOSING: usize = usize::MAX;
 const MESSAGES_PER_TURN: usize = 1_024;
 
 /// Readers that have not read the newest entries.
-type DueSubscribers = SmallVec<[Rc<Subscriber>; SUBSCRIBERS_PER_TURN]>;
+type ReadySubscribers = SmallVec<[Rc<Subscriber>; SUBSCRIBERS_PER_TURN]>;
 
 /// How often the worker looks for readers that have stalled, and updates the figures.
 const TICK: Duration = Duration::from_secs(1);
@@ -80,8 +80,8 @@ pub(super) struct Worker {
 /// The topics that are read on this thread.
 #[derive(Default)]
 struct Topics {
-    by_key: RefCell<Slab<WorkerTopic>>,
-    keys: RefCell<HashMap<TopicName, usize>>,
+    by_slot: RefCell<Slab<WorkerTopic>>,
+    slots: RefCell<HashMap<TopicName, usize>>,
     /// Those that have something to do.
     active: RefCell<VecDeque<usize>>,
 }
@@ -130,26 +130,26 @@ impl Worker {
     }
 
     /// Registers a subscriber with one of its topics, before it reads from it.
-    pub(super) fn join(&self, subscriber: &Rc<Subscriber>, topic_index: usize, topic: &Arc<TopicState>) {
-        let mut topics = self.topics.by_key.borrow_mut();
-        let known = self.topics.keys.borrow().get(&topic.name).copied();
-        let key = known.unwrap_or_else(|| {
+    pub(super) fn register(&self, subscriber: &Rc<Subscriber>, topic_index: usize, topic: &Arc<TopicState>) {
+        let mut topics = self.topics.by_slot.borrow_mut();
+        let known = self.topics.slots.borrow().get(&topic.name).copied();
+        let slot = known.unwrap_or_else(|| {
             let entry = topics.vacant_entry();
-            let key = entry.key();
-            let bell = self.mailbox.bell(key);
+            let slot = entry.key();
+            let bell = self.mailbox.bell(slot);
             self.hub.log.prepare(&topic.name, &topic.options.retention);
             let watch = self
                 .hub
                 .log
                 .watch(&topic.name, Waker::from(bell), SystemTime::now());
             entry.insert(WorkerTopic::new(topic, watch));
-            self.topics.keys.borrow_mut().insert(topic.name.clone(), key);
-            key
+            self.topics.slots.borrow_mut().insert(topic.name.clone(), slot);
+            slot
         });
-        if let (Some(worker_topic), Some(cursor)) = (topics.get_mut(key), subscriber.cursors.get(topic_index))
+        if let (Some(worker_topic), Some(cursor)) = (topics.get_mut(slot), subscriber.cursors.get(topic_index))
         {
-            cursor.key.set(key);
-            cursor.slot.set(Some(
+            cursor.topic_slot.set(slot);
+            cursor.subscriber_slot.set(Some(
                 worker_topic
                     .subscribers
                     .insert((Rc::clone(subscriber), topic_index)),
@@ -166,9 +166,9 @@ impl Worker {
         subscriber.poll_state.over.set(true);
         self.unschedule(subscriber);
         for cursor in &subscriber.cursors {
-            let Some(slot) = cursor.slot.take() else { continue };
-            let mut topics = self.topics.by_key.borrow_mut();
-            let Some(worker_topic) = topics.get_mut(cursor.key.get()) else {
+            let Some(slot) = cursor.subscriber_slot.take() else { continue };
+            let mut topics = self.topics.by_slot.borrow_mut();
+            let Some(worker_topic) = topics.get_mut(cursor.topic_slot.get()) else {
                 continue;
             };
             let removed = worker_topic.subscribers.try_remove(slot);
@@ -179,8 +179,8 @@ impl Worker {
             let mut gone = None;
             if worker_topic.subscribers.is_empty() {
                 worker_topic.report_figures(self);
-                self.topics.keys.borrow_mut().remove(&worker_topic.topic.name);
-                gone = topics.try_remove(cursor.key.get());
+                self.topics.slots.borrow_mut().remove(&worker_topic.topic.name);
+                gone = topics.try_remove(cursor.topic_slot.get());
             }
             // Dropping them may run any code, so nothing is borrowed then.
             drop(topics);
@@ -198,16 +198,16 @@ impl Worker {
         cursor: &TopicCursor,
         look: impl FnOnce(&WorkerTopic) -> T,
     ) -> Option<T> {
-        let topics = self.topics.by_key.borrow();
-        cursor.slot.get()?;
-        topics.get(cursor.key.get()).map(look)
+        let topics = self.topics.by_slot.borrow();
+        cursor.subscriber_slot.get()?;
+        topics.get(cursor.topic_slot.get()).map(look)
     }
 
     /// A reader has read up to the head: from there on the window knows what is new.
     pub(super) fn reader_reached_head(&self, cursor: &TopicCursor, position: Position) {
-        let mut topics = self.topics.by_key.borrow_mut();
-        let key = cursor.key.get();
-        if let Some(worker_topic) = topics.get_mut(key)
+        let mut topics = self.topics.by_slot.borrow_mut();
+        let slot = cursor.topic_slot.get();
+        if let Some(worker_topic) = topics.get_mut(slot)
             // A window of an old epoch begins anew, too. Otherwise this reader would always be behind it.
             && worker_topic.window.head().is_none_or(|head| head.epoch != position.epoch)
         {
@@ -216,7 +216,7 @@ impl Worker {
             worker_topic.window.begin(position);
             // It may have grown since it was read.
             worker_topic.has_new_entries = true;
-            self.activate(worker_topic, key);
+            self.activate(worker_topic, slot);
             self.wake_task();
         }
     }
@@ -239,7 +239,7 @@ impl Worker {
             control.send_away(Retry::from(retry), reason.cause());
         }
         self.leave(subscriber);
-        subscriber.wake(self.now());
+        subscriber.wake(self.tick_count());
     }
 
     fn wake_task(&self) {
@@ -249,10 +249,10 @@ impl Worker {
         }
     }
 
-    fn activate(&self, worker_topic: &mut WorkerTopic, key: usize) {
+    fn activate(&self, worker_topic: &mut WorkerTopic, slot: usize) {
         if !worker_topic.is_queued {
             worker_topic.is_queued = true;
-            self.topics.active.borrow_mut().push_back(key);
+            self.topics.active.borrow_mut().push_back(slot);
         }
     }
 
@@ -261,49 +261,49 @@ impl Worker {
         // Bounded: a publisher that never pauses rings again as soon as its message was taken.
         let mut messages = 0;
         while messages < MESSAGES_PER_TURN
-            && let Poll::Ready(key) = self.mailbox.poll_next(cx)
+            && let Poll::Ready(slot) = self.mailbox.poll_next(cx)
         {
             messages += 1;
-            if let Some(worker_topic) = self.topics.by_key.borrow_mut().get_mut(key) {
+            if let Some(worker_topic) = self.topics.by_slot.borrow_mut().get_mut(slot) {
                 worker_topic.has_new_entries = true;
-                self.activate(worker_topic, key);
+                self.activate(worker_topic, slot);
             }
         }
         let mut has_more = self.poll_time(timer.as_mut(), cx) || messages == MESSAGES_PER_TURN;
 
-        let mut due = DueSubscribers::new();
+        let mut ready = ReadySubscribers::new();
         let active = self.topics.active.borrow().len();
         for _ in 0..active {
-            let Some(key) = self.topics.active.borrow_mut().pop_front() else {
+            let Some(slot) = self.topics.active.borrow_mut().pop_front() else {
                 break;
             };
-            let mut topics = self.topics.by_key.borrow_mut();
-            let Some(worker_topic) = topics.get_mut(key) else {
+            let mut topics = self.topics.by_slot.borrow_mut();
+            let Some(worker_topic) = topics.get_mut(slot) else {
                 continue;
             };
             worker_topic.is_queued = false;
-            let step = worker_topic.step(self, &mut due, cx);
-            if step != StepResult::Done {
-                self.activate(worker_topic, key);
+            let turn = worker_topic.take_turn(self, &mut ready, cx);
+            if turn != TopicTurn::Done {
+                self.activate(worker_topic, slot);
             }
-            has_more |= step == StepResult::Again;
-            if due.len() >= SUBSCRIBERS_PER_TURN {
+            has_more |= turn == TopicTurn::Again;
+            if ready.len() >= SUBSCRIBERS_PER_TURN {
                 break;
             }
         }
         // Middleware around their bodies may publish, subscribe or end streams, so nothing is borrowed here.
-        self.schedule.now.set(Some(self.clock()));
-        let driven: SmallVec<[_; SUBSCRIBERS_PER_TURN]> = due
+        self.schedule.cached_millis.set(Some(self.millis()));
+        let driven: SmallVec<[_; SUBSCRIBERS_PER_TURN]> = ready
             .iter()
             .map(|subscriber| subscriber.driven_connection())
             .collect();
         for connection in driven.iter().flatten() {
             let _ = catch_unwind(AssertUnwindSafe(|| connection.prefetch()));
         }
-        for (subscriber, connection) in due.iter().zip(driven) {
-            subscriber.drive_or_wake(connection.as_deref(), self.now());
+        for (subscriber, connection) in ready.iter().zip(driven) {
+            subscriber.drive_or_wake(connection.as_deref(), self.tick_count());
         }
-        self.schedule.now.set(None);
+        self.schedule.cached_millis.set(None);
         if has_more {
             // Yields after the woken readers, and after the mailbox was emptied.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
@@ -320,9 +320,9 @@ impl Worker {
         #[cfg(feature = "metrics")]
         crate::metrics::WORKER_PANICS.fetch_add(1, Ordering::Relaxed);
         self.unregister();
-        self.schedule.now.set(None);
+        self.schedule.cached_millis.set(None);
         let readers: Vec<_> = {
-            let topics = self.topics.by_key.borrow();
+            let topics = self.topics.by_slot.borrow();
             let readers = topics
                 .iter()
                 .flat_map(|(_, worker_topic)| worker_topic.subscribers.iter());
@@ -338,7 +338,7 @@ impl Worker {
             // The log may panic once more. The stream is told to end before that can happen.
             let evict = AssertUnwindSafe(|| self.evict(&subscriber, Eviction::Failed));
             if catch_unwind(evict).is_err() {
-                let _ = catch_unwind(AssertUnwindSafe(|| subscriber.wake(self.now())));
+                let _ = catch_unwind(AssertUnwindSafe(|| subscriber.wake(self.tick_count())));
             }
         }
     }

@@ -33,7 +33,7 @@ pub(crate) trait StreamDriver {
     fn take_over(&self, connection: Weak<dyn DrivenConnection>);
 
     /// Its client has taken so many bytes of what it was sent before.
-    fn client_took(&self, bytes: usize);
+    fn note_accepted(&self, bytes: usize);
 
     /// A wrapper of its body panicked.
     fn panicked(&self);

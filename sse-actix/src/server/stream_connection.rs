@@ -290,7 +290,7 @@ impl<T: Transport> Inner<T> {
                 self.unsent = None;
             }
             if let Stage::Streaming(stream) = &self.stage {
-                stream.driver.client_took(sent);
+                stream.driver.note_accepted(sent);
             }
         }
         Poll::Ready(Ok(()))

@@ -221,7 +221,7 @@ impl<S: Source> StreamBody<S> {
             EndState::Running | EndState::End(_) => {
                 let drains = end_state != EndState::Running && source.stop_at_current_head();
                 if this.buffer.has_rest() {
-                    source.client_took(source.chunk_limit().unwrap_or(0));
+                    source.note_accepted(source.chunk_limit().unwrap_or(0));
                     // The rest leaves first, so that the source has the whole buffer.
                     return false;
                 }

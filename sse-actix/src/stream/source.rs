@@ -72,7 +72,7 @@ pub(crate) trait Source: Unpin {
     }
 
     /// Its client has taken so many bytes of what it was sent before, and is about to be sent more of that.
-    fn client_took(&self, bytes: usize) {
+    fn note_accepted(&self, bytes: usize) {
         let _ = bytes;
     }
 

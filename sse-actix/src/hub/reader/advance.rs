@@ -14,22 +14,22 @@ use actix_web::Error;
 use sse_actix_core::{Batch, Entry, EventId, GAP_EVENT, Position, Positions, Start, gap_frame};
 
 use super::{
-    sink::{IdLine, Sink},
+    sink::{IdLine, FrameTarget},
     topic::{AfterReplay, CATCH_UP, ReadPurpose, ReplayState, TopicReader},
 };
 use crate::hub::{
     OnGap,
     subscription::selection::GapSize,
-    worker::{Subscriber, Told, TopicCursor, Worker},
+    worker::{Subscriber, ClientPosition, TopicCursor, Worker},
 };
 
 /// One poll of a subscription.
 pub(super) struct ReadStep<'a, S> {
     pub(super) worker: &'a Worker,
     pub(super) subscriber: &'a Subscriber,
-    pub(super) combines: bool,
+    pub(super) has_several_topics: bool,
     /// A topic has not answered yet, so nothing is delivered.
-    pub(super) holds_back: bool,
+    pub(super) must_hold_back: bool,
     pub(super) out: &'a mut S,
     /// How many entries it has passed over in this poll, and not sent.
     pub(super) passed_over: &'a mut usize,
@@ -44,7 +44,7 @@ pub(super) enum StopReason {
     Overtaken,
 }
 
-impl<S: Sink> ReadStep<'_, S> {
+impl<S: FrameTarget> ReadStep<'_, S> {
     /// Takes a topic one step further. Returns whether it moved; if not, its task is woken when it can.
     pub(super) fn advance(
         &mut self,
@@ -54,14 +54,14 @@ impl<S: Sink> ReadStep<'_, S> {
     ) -> Result<bool, StopReason> {
         let Some(mut replay) = reader.replay.take() else {
             if let Some(options) = &mut reader.options
-                && options.renewal.poll_due(cx)
+                && options.backoff.poll_due(cx)
             {
                 self.read(reader, Start::Head, ReadPurpose::SnapshotPosition);
                 return Ok(true);
             }
-            return Ok(!self.holds_back && self.follow(reader, cursor));
+            return Ok(!self.must_hold_back && self.follow(reader, cursor));
         };
-        if self.holds_back
+        if self.must_hold_back
             && matches!(
                 *replay,
                 ReplayState::Deliver(..) | ReplayState::DeliverSnapshot(..)
@@ -74,7 +74,7 @@ impl<S: Sink> ReadStep<'_, S> {
             ReplayState::Read(read, start, purpose) => {
                 if let Poll::Ready(batch) = Pin::new(read).poll(cx) {
                     let purpose = mem::replace(purpose, ReadPurpose::CatchUp);
-                    reader.answered = true;
+                    reader.first_read_answered = true;
                     match batch {
                         Ok(batch) => self.take_batch(reader, cursor, batch, purpose)?,
                         Err(error) => reader.pause(&error, *start, purpose),
@@ -94,8 +94,8 @@ impl<S: Sink> ReadStep<'_, S> {
                 if entries.as_slice().is_empty() {
                     self.subscriber.move_to(cursor, *end);
                     match next {
-                        AfterReplay::Read => self.read(reader, Start::After(*end), ReadPurpose::CatchUp),
-                        AfterReplay::Live => {
+                        AfterReplay::ReadMore => self.read(reader, Start::After(*end), ReadPurpose::CatchUp),
+                        AfterReplay::FollowWindow => {
                             if let Some(options) = &mut reader.options {
                                 options.becomes_live();
                             }
@@ -124,16 +124,16 @@ impl<S: Sink> ReadStep<'_, S> {
                     if entries.as_slice().is_empty() {
                         // Only the last brings the id: a client that has lost the rest starts again.
                         cursor.position.set(Some(*at));
-                        cursor.silent.set(!reader.topic.options.replays);
+                        cursor.omitted_from_ids.set(!reader.topic.options.replays);
                         self.write_entry(&entry, true);
                     } else {
                         self.out.entry(&entry, IdLine::None);
                     }
                 }
                 if entries.as_slice().is_empty() {
-                    cursor.silent.set(!reader.topic.options.replays);
+                    cursor.omitted_from_ids.set(!reader.topic.options.replays);
                     if let Some(options) = &mut reader.options {
-                        options.renewal.shown();
+                        options.backoff.delivered();
                     }
                     self.subscriber.move_to(cursor, *at);
                     self.read(reader, Start::After(*at), ReadPurpose::CatchUp);
@@ -177,14 +177,14 @@ impl<S: Sink> ReadStep<'_, S> {
                     }
                 }
                 if batch.more {
-                    reader.answered = false;
+                    reader.first_read_answered = false;
                     self.read(reader, Start::After(batch.end), ReadPurpose::History(most, kept));
                 } else {
                     let entries = Vec::from(kept).into_iter();
                     reader.replay = Some(Box::new(ReplayState::Deliver(
                         entries,
                         batch.end,
-                        AfterReplay::Live,
+                        AfterReplay::FollowWindow,
                     )));
                 }
             }
@@ -211,15 +211,15 @@ impl<S: Sink> ReadStep<'_, S> {
                         }
                         return Err(StopReason::Overtaken);
                     }
-                    if reader.begun && reader.topic.options.on_gap == OnGap::End {
+                    if reader.first_read_done && reader.topic.options.on_gap == OnGap::End {
                         return Err(StopReason::Overtaken);
                     }
                     reader.topic.count_gap();
                     match reader.options.as_deref_mut() {
                         Some(options) if options.snapshot.is_some() => {
-                            let may_take_snapshot = options.renewal.is_allowed();
+                            let may_take_snapshot = options.backoff.is_allowed();
                             if !may_take_snapshot {
-                                options.renewal.owe();
+                                options.backoff.request();
                             }
                             // Without an id: a client that loses the snapshot is told again.
                             self.tell_gap(reader, missed, None);
@@ -229,7 +229,7 @@ impl<S: Sink> ReadStep<'_, S> {
                             }
                             // Meanwhile it gets what is kept, without ids of this topic: a client that comes back
                             // before the snapshot gets that then.
-                            cursor.silent.set(true);
+                            cursor.omitted_from_ids.set(true);
                             self.subscriber.move_to(cursor, batch.start);
                         }
                         _ => {
@@ -242,15 +242,15 @@ impl<S: Sink> ReadStep<'_, S> {
                     self.subscriber.move_to(cursor, batch.start);
                 }
                 let next = if batch.more {
-                    AfterReplay::Read
+                    AfterReplay::ReadMore
                 } else {
-                    AfterReplay::Live
+                    AfterReplay::FollowWindow
                 };
                 let entries = batch.entries.into_iter();
                 reader.replay = Some(Box::new(ReplayState::Deliver(entries, batch.end, next)));
             }
         }
-        reader.begun = true;
+        reader.first_read_done = true;
         Ok(())
     }
 
@@ -258,7 +258,7 @@ impl<S: Sink> ReadStep<'_, S> {
         let frame = gap_frame(&reader.topic.options.gap_event, id, missed.0);
         self.out.frame(&frame);
         if id.is_some() {
-            self.subscriber.known_position.told.set(Told::Current);
+            self.subscriber.known_position.client.set(ClientPosition::UpToDate);
         }
     }
 
@@ -266,7 +266,7 @@ impl<S: Sink> ReadStep<'_, S> {
     fn take_snapshot(&self, reader: &mut TopicReader, at: Position) {
         let id = Positions::id([at]).to_event_id();
         let snapshot = reader.options.as_mut().and_then(|options| {
-            options.renewal.begin();
+            options.backoff.started();
             options.snapshot.as_ref()
         });
         match (snapshot, id) {
@@ -297,7 +297,7 @@ impl<S: Sink> ReadStep<'_, S> {
             position.sequence = entry.sequence();
             if reader.shows(&entry, position) {
                 cursor.position.set(Some(position));
-                self.write_entry(&entry, !cursor.silent.get());
+                self.write_entry(&entry, !cursor.omitted_from_ids.get());
                 delivered += 1;
             } else {
                 *self.passed_over += 1;
@@ -313,20 +313,20 @@ impl<S: Sink> ReadStep<'_, S> {
     }
 
     /// Writes an entry as this subscription's readers get it.
-    pub(super) fn write_entry(&mut self, entry: &Entry, tells: bool) {
-        match (tells, self.combines) {
+    pub(super) fn write_entry(&mut self, entry: &Entry, with_position: bool) {
+        match (with_position, self.has_several_topics) {
             (false, false) => self.out.entry(entry, IdLine::None),
             (true, false) => {
                 self.out.entry(entry, IdLine::Own);
-                self.subscriber.known_position.told.set(Told::Current);
+                self.subscriber.known_position.client.set(ClientPosition::UpToDate);
             }
             // This topic's position may be silent, but the id still carries the positions of the other topics.
             (_, true) => {
                 let mut line = self.worker.scratch.take();
                 line.set(self.subscriber.positions());
-                self.out.entry(entry, IdLine::Line(&line));
+                self.out.entry(entry, IdLine::Positions(&line));
                 if !line.as_bytes().is_empty() {
-                    self.subscriber.known_position.told.set(Told::Current);
+                    self.subscriber.known_position.client.set(ClientPosition::UpToDate);
                 }
                 self.worker.scratch.set(line);
             }

@@ -6,12 +6,12 @@ use sse_actix_core::{Ahead, Position, Start};
 
 use super::{
     advance::ReadStep,
-    sink::Sink,
+    sink::FrameTarget,
     topic::{ReadPurpose, TopicReader},
 };
 use crate::hub::worker::TopicCursor;
 
-impl<S: Sink> ReadStep<'_, S> {
+impl<S: FrameTarget> ReadStep<'_, S> {
     /// Reads from the window. Returns whether it moved.
     pub(super) fn follow(&mut self, reader: &mut TopicReader, cursor: &TopicCursor) -> bool {
         let Some(mut position) = cursor.position.get() else {
@@ -44,13 +44,13 @@ impl<S: Sink> ReadStep<'_, S> {
                     Ahead::Nothing => break draining,
                     Ahead::Behind => break true,
                     Ahead::Next(entry) => {
-                        let due = reader.stop_at.is_none_or(|stop_at| entry.sequence() <= stop_at);
-                        if !due || self.out.is_full() {
+                        let may_deliver = reader.stop_at.is_none_or(|stop_at| entry.sequence() <= stop_at);
+                        if !may_deliver || self.out.is_full() {
                             break false;
                         }
                         position.sequence = entry.sequence();
                         cursor.position.set(Some(position));
-                        self.write_entry(entry, !cursor.silent.get());
+                        self.write_entry(entry, !cursor.omitted_from_ids.get());
                         given += 1;
                     }
                 }

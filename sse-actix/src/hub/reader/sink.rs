@@ -6,7 +6,7 @@ use sse_actix_core::{Entry, Frame, PositionsLine};
 use crate::stream::buffer::EventBuffer;
 
 /// Where frames go.
-pub(in crate::hub) trait Sink {
+pub(in crate::hub) trait FrameTarget {
     fn is_full(&self) -> bool;
     fn entry(&mut self, entry: &Entry, id: IdLine<'_>);
     fn frame(&mut self, frame: &Frame);
@@ -20,7 +20,7 @@ pub(in crate::hub) trait Sink {
 pub(in crate::hub) enum IdLine<'a> {
     Own,
     None,
-    Line(&'a PositionsLine),
+    Positions(&'a PositionsLine),
 }
 
 /// A buffer, to be filled up to a mark.
@@ -29,7 +29,7 @@ pub(super) struct LimitedBuffer<'a> {
     pub(super) mark: usize,
 }
 
-impl Sink for LimitedBuffer<'_> {
+impl FrameTarget for LimitedBuffer<'_> {
     fn is_full(&self) -> bool {
         self.buffer.has_at_least(self.mark)
     }
@@ -38,7 +38,7 @@ impl Sink for LimitedBuffer<'_> {
         match id {
             IdLine::Own => self.buffer.push_shared(entry.frame()),
             IdLine::None => self.buffer.push_with_id(b"", entry.body(), entry.frame()),
-            IdLine::Line(line) => self
+            IdLine::Positions(line) => self
                 .buffer
                 .push_with_id(line.as_bytes(), entry.body(), entry.frame()),
         }
@@ -57,7 +57,7 @@ impl Sink for LimitedBuffer<'_> {
 /// Room for one frame.
 pub(in crate::hub) struct SingleFrame(pub(in crate::hub) Option<Frame>);
 
-impl Sink for SingleFrame {
+impl FrameTarget for SingleFrame {
     fn is_full(&self) -> bool {
         self.0.is_some()
     }
@@ -66,7 +66,7 @@ impl Sink for SingleFrame {
         self.0 = Some(match id {
             IdLine::Own => entry.to_frame(),
             IdLine::None => entry.to_frame_with(&PositionsLine::default()),
-            IdLine::Line(line) => entry.to_frame_with(line),
+            IdLine::Positions(line) => entry.to_frame_with(line),
         });
     }
 
@@ -103,7 +103,7 @@ mod tests {
         });
         of_several.set(positions);
         let line = of_several.as_bytes();
-        for (id, line) in [(IdLine::None, b"".as_slice()), (IdLine::Line(&of_several), line)] {
+        for (id, line) in [(IdLine::None, b"".as_slice()), (IdLine::Positions(&of_several), line)] {
             let buffer = EventBuffer::new(None);
             buffer.attach_pieces();
             let mut sink = LimitedBuffer {

@@ -35,9 +35,9 @@ pub(in crate::hub) struct TopicReader {
     /// Where it stops, while draining.
     pub(super) stop_at: Option<u64>,
     /// Its first read has succeeded.
-    pub(super) begun: bool,
+    pub(super) first_read_done: bool,
     /// Its first read has succeeded or failed. Nothing is delivered before that holds for each topic of the stream.
-    pub(super) answered: bool,
+    pub(super) first_read_answered: bool,
     /// The client sent an id without a usable position for this topic, and no read has answered yet.
     pub(super) has_unknown_id: bool,
 }
@@ -69,9 +69,9 @@ pub(super) enum ReadPurpose {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AfterReplay {
     /// There is more in the log.
-    Read,
+    ReadMore,
     /// It has reached the head.
-    Live,
+    FollowWindow,
 }
 
 impl TopicReader {
@@ -81,8 +81,8 @@ impl TopicReader {
             options,
             replay: None,
             stop_at: None,
-            begun: false,
-            answered: false,
+            first_read_done: false,
+            first_read_answered: false,
             has_unknown_id: false,
         }
     }
@@ -118,7 +118,7 @@ impl TopicReader {
     }
 
     /// Registers a subscriber with the topic, and issues its first read.
-    pub(super) fn join(
+    pub(super) fn begin(
         &mut self,
         worker: &Worker,
         subscriber: &Rc<Subscriber>,
@@ -131,7 +131,7 @@ impl TopicReader {
             // Kept in the ids of other topics' events until this one has begun.
             cursor.position.set(Some(position).filter(|_| replays));
         }
-        cursor.silent.set(!replays);
+        cursor.omitted_from_ids.set(!replays);
         if matches!(resume_point, ResumePoint::Unknown) && replays {
             self.has_unknown_id = true;
             let unknown = &subscriber.known_position.unknown_topics;
@@ -141,7 +141,7 @@ impl TopicReader {
             options.opened = Some(SystemTime::now());
         }
         // First it is registered, then it is read: what comes in between is not missed.
-        worker.join(subscriber, topic_index, &self.topic);
+        worker.register(subscriber, topic_index, &self.topic);
         let (start, purpose) = self.start(resume_point);
         let log = &worker.hub.log;
         let read = log.read(&self.topic.name, start, CATCH_UP, SystemTime::now());
@@ -173,8 +173,8 @@ impl TopicReader {
     }
 
     /// Whether nothing but its worker can have more for it: it waits for no log, no snapshot and no time.
-    pub(super) fn waits_for_worker(&self) -> bool {
-        let owes_snapshot = |options: &ReadOptions| options.renewal.is_owed();
+    pub(super) fn is_live(&self) -> bool {
+        let owes_snapshot = |options: &ReadOptions| options.backoff.is_pending();
         self.replay.is_none() && !self.options.as_deref().is_some_and(owes_snapshot)
     }
 

@@ -106,7 +106,7 @@ impl<E> Subscription<E> {
         subscriber.permit.set(Some(permit));
         subscriber
             .known_position
-            .by_events
+            .sends_position_events
             .set(self.positions && !plain && reading.tells_position());
 
         match self.lifetime.ends_at() {

@@ -32,7 +32,7 @@ impl<E> Responder for Subscription<E> {
         }
         match this.begin() {
             Ok(reading) => {
-                reading.subscriber().becomes_answer();
+                reading.subscriber().set_returned();
                 response::respond(request, &this.options, this.headers.as_ref(), buffer, reading)
             }
             Err(Refused::LimitExceeded(limit)) => {

@@ -10,7 +10,7 @@ use actix_web::Error;
 use futures_core::future::LocalBoxFuture;
 use sse_actix_core::{Batch, Entry, Event, EventId, Position, Resume, TopicName};
 
-use super::renewal::Renewal;
+use super::renewal::SnapshotBackoff;
 use crate::hub::topic_of::{EventsType, TopicToRead};
 
 pub(in crate::hub) struct TopicSelection {
@@ -30,7 +30,7 @@ pub(in crate::hub) struct ReadOptions {
     pub(in crate::hub) after: Vec<Position>,
     pub(in crate::hub) history: Option<usize>,
     pub(in crate::hub) snapshot: Option<TakeSnapshot>,
-    pub(in crate::hub) renewal: Renewal,
+    pub(in crate::hub) backoff: SnapshotBackoff,
     /// When it began to read.
     pub(in crate::hub) opened: Option<SystemTime>,
 }
