@@ -13,7 +13,7 @@ use serde::Serialize;
 
 pub use self::error::{EmitError, JsonError};
 pub(crate) use self::lines::{
-    Out, push_field, push_json_event, push_json_lines, push_name, push_retry, push_text_lines,
+    LineBuffer, push_field, push_json_event, push_json_lines, push_name, push_retry, push_text_lines,
 };
 use crate::field::{EventName, FieldError};
 

@@ -39,7 +39,7 @@ pub use self::{
     position::{Position, Positions, PositionsId, PositionsLine},
     position_event::{POSITION_EVENT, position_frame},
     record::{NotARecord, OwnId, Record, RecordError},
-    resume::{Resume, Span},
+    resume::{Resume, KeptRange},
     retention::{Keep, Retention},
     ring::Ring,
     watch::{Watch, Watchers},
@@ -52,7 +52,7 @@ use crate::TopicName;
 ///
 /// - **One order.** [`append`](Self::append) gives every record of a topic a sequence that is greater than
 ///   all before it, whatever thread it is called from. Every reader reads in that order. Sequences begin at 1
-///   or later; they need not be without holes ([`Span::dense`]).
+///   or later; they need not be without holes ([`KeptRange::contiguous`]).
 /// - **Read after write.** Once an append has completed, every read that begins later finds the entry, unless
 ///   retention has deleted it.
 /// - **No hole in silence.** A read that cannot return everything after its start says so, in

@@ -293,9 +293,9 @@ impl HubBuilder {
         };
         let limits = Limits::new(self.limits, proxies);
         let cluster = log.cluster();
-        let state = Arc::new(HubShared::new(log, self.settings, limits));
+        let hub = Arc::new(HubShared::new(log, self.settings, limits));
         if let Some(cluster) = cluster {
-            let hub = Arc::downgrade(&state);
+            let hub = Arc::downgrade(&hub);
             cluster.listen(Box::new(move |message| {
                 if let Some(hub) = hub.upgrade() {
                     hub.receive(message);
@@ -303,8 +303,8 @@ impl HubBuilder {
             }));
         }
         #[cfg(feature = "metrics")]
-        super::report::include(&state);
-        Ok(Hub(Arc::new(HubHandle(state))))
+        super::report::include(&hub);
+        Ok(Hub(Arc::new(HubHandle(hub))))
     }
 }
 

@@ -263,7 +263,7 @@ impl Source for SubscriptionReader {
                 let log = &self.worker.hub.log;
                 // A log that is not ours may panic. Then this stream ends where it is, and its client resumes there.
                 let known = catch_unwind(AssertUnwindSafe(|| log.stats(&reader.topic.name)))
-                    .inspect_err(|panic| HubShared::log_panicked("stats", &**panic))
+                    .inspect_err(|panic| HubShared::report_log_panic("stats", &**panic))
                     .unwrap_or_default();
                 reader.stop_at = Some(known.map_or(0, |stats| stats.head));
             }

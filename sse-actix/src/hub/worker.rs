@@ -22,7 +22,7 @@ use std::{
 
 use slab::Slab;
 use smallvec::SmallVec;
-use sse_actix_core::{Mailbox, Position, PositionsLine, Retry, TopicName, Watch};
+use sse_actix_core::{WakeQueue, Position, PositionsLine, Retry, TopicName, Watch};
 use tokio::{
     task::{coop::unconstrained, spawn_local},
     time::Sleep,
@@ -50,11 +50,11 @@ thread_local! {
 /// readers get its next event in the same write.
 const SUBSCRIBERS_PER_TURN: usize = 64;
 
-/// The key of the bell that rings when the last hub is gone. No topic has it.
+/// The key that is queued when the last hub is gone. No topic has this slot.
 const CLOSING: usize = usize::MAX;
 
-/// How many messages the worker takes before it looks at topics and timers.
-const MESSAGES_PER_TURN: usize = 1_024;
+/// How many keys the worker takes from its queue before it looks at topics and timers.
+const KEYS_PER_TURN: usize = 1_024;
 
 /// Readers that have not read the newest entries.
 type ReadySubscribers = SmallVec<[Rc<Subscriber>; SUBSCRIBERS_PER_TURN]>;
@@ -66,7 +66,7 @@ pub(super) struct Worker {
     pub(super) hub: Arc<HubShared>,
     id: u64,
     topics: Topics,
-    mailbox: Mailbox,
+    wake_queue: WakeQueue,
     schedule: Schedule,
     /// How many cursors its subscribers have in all.
     cursors: Cell<usize>,
@@ -98,13 +98,13 @@ impl Worker {
         if !may_spawn() {
             return None;
         }
-        let mailbox = Mailbox::new();
+        let wake_queue = WakeQueue::new();
         let worker = Rc::new(Self {
-            closing: hub.watch_closing(Waker::from(mailbox.bell(CLOSING))),
+            closing: hub.watch_closing(Waker::from(wake_queue.waker(CLOSING))),
             hub: Arc::clone(hub),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             topics: Topics::default(),
-            mailbox,
+            wake_queue,
             schedule: Schedule::new(),
             cursors: Cell::new(0),
             task_waker: Cell::new(None),
@@ -136,12 +136,12 @@ impl Worker {
         let slot = known.unwrap_or_else(|| {
             let entry = topics.vacant_entry();
             let slot = entry.key();
-            let bell = self.mailbox.bell(slot);
+            let waker = self.wake_queue.waker(slot);
             self.hub.log.prepare(&topic.name, &topic.options.retention);
             let watch = self
                 .hub
                 .log
-                .watch(&topic.name, Waker::from(bell), SystemTime::now());
+                .watch(&topic.name, Waker::from(waker), SystemTime::now());
             entry.insert(WorkerTopic::new(topic, watch));
             self.topics.slots.borrow_mut().insert(topic.name.clone(), slot);
             slot
@@ -213,7 +213,7 @@ impl Worker {
         {
             // Readers of the earlier epoch must be woken, to notice the change.
             worker_topic.next_to_wake = worker_topic.window.head().map(|_| 0);
-            worker_topic.window.begin(position);
+            worker_topic.window.start_at(position);
             // It may have grown since it was read.
             worker_topic.has_new_entries = true;
             self.activate(worker_topic, slot);
@@ -230,7 +230,7 @@ impl Worker {
         self.hub.count_evictions(reason, 1);
         for cursor in &subscriber.cursors {
             self.with_topic(cursor, |worker_topic| {
-                worker_topic.topic.counters.count_evictions(reason, 1);
+                worker_topic.topic.evictions.count_evictions(reason, 1);
             });
         }
         if let Some(control) = &subscriber.control {
@@ -258,18 +258,18 @@ impl Worker {
 
     fn poll_task(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
         self.task_waker.set(Some(cx.waker().clone()));
-        // Bounded: a publisher that never pauses rings again as soon as its message was taken.
-        let mut messages = 0;
-        while messages < MESSAGES_PER_TURN
-            && let Poll::Ready(slot) = self.mailbox.poll_next(cx)
+        // Bounded: a publisher that never pauses queues its key again as soon as it was taken.
+        let mut keys = 0;
+        while keys < KEYS_PER_TURN
+            && let Poll::Ready(slot) = self.wake_queue.poll_next(cx)
         {
-            messages += 1;
+            keys += 1;
             if let Some(worker_topic) = self.topics.by_slot.borrow_mut().get_mut(slot) {
                 worker_topic.has_new_entries = true;
                 self.activate(worker_topic, slot);
             }
         }
-        let mut has_more = self.poll_time(timer.as_mut(), cx) || messages == MESSAGES_PER_TURN;
+        let mut has_more = self.poll_time(timer.as_mut(), cx) || keys == KEYS_PER_TURN;
 
         let mut ready = ReadySubscribers::new();
         let active = self.topics.active.borrow().len();
@@ -305,7 +305,7 @@ impl Worker {
         }
         self.schedule.cached_millis.set(None);
         if has_more {
-            // Yields after the woken readers, and after the mailbox was emptied.
+            // Yields after the woken readers, and after the wake queue was emptied.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
         }
         if self.cursors.get() == 0 && self.hub.is_closed() {

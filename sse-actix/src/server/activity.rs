@@ -132,7 +132,7 @@ impl Progress {
     }
 
     /// The socket has been written to.
-    pub(super) fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
+    pub(super) fn note_write(&mut self, written: &Poll<io::Result<usize>>) {
         let is_blocked = written.is_pending();
         if is_blocked != self.is_blocked {
             self.is_blocked = is_blocked;

@@ -19,7 +19,7 @@ use socket2::Socket;
 use tokio::{io::Interest, sync::Notify};
 
 use super::os_socket::OsSocket;
-use crate::{lifecycle::control::StreamControl, log_limit::LogLimit};
+use crate::{lifecycle::control::StreamControl, log_limit::TracingLimit};
 
 /// What is set on every accepted socket.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,7 @@ impl ConnectionWatch {
             .options()
             .try_clone()
             .inspect_err(|error| {
-                static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+                static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
                 if let Some(left_out) = LIMIT.take() {
                     tracing::warn!(
                         target: "sse_actix", %error, left_out, "no descriptor to watch an HTTP/2 connection with"
@@ -133,7 +133,7 @@ impl Shared {
         let watched = match TcpStream::from_std(socket.into()) {
             Ok(watched) => watched,
             Err(error) => {
-                static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+                static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
                 if let Some(left_out) = LIMIT.take() {
                     tracing::warn!(target: "sse_actix", %error, left_out, "an HTTP/2 connection cannot be watched");
                 }
@@ -176,7 +176,7 @@ impl SocketOptions {
     pub(super) fn apply(self, socket: OsSocket<'_>) {
         let warn = |option: &'static str| {
             move |error: &io::Error| {
-                static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+                static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
                 if let Some(left_out) = LIMIT.take() {
                     tracing::warn!(target: "sse_actix", %error, option, left_out, "socket option not set");
                 }

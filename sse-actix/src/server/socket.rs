@@ -90,7 +90,7 @@ impl<T: Transport> Socket<T> {
 
     fn count_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Some(progress) = &mut self.progress {
-            progress.wrote(&written);
+            progress.note_write(&written);
         }
         written
     }

@@ -234,7 +234,7 @@ impl<T: Transport> Inner<T> {
             None => transport.poll_write_vectored(cx, &pieces.map(IoSlice::new)),
         };
         if let Some(progress) = &mut self.progress {
-            progress.wrote(&polled);
+            progress.note_write(&polled);
         }
         let sent = match polled {
             Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
@@ -279,7 +279,7 @@ impl<T: Transport> Inner<T> {
             let pieces = [&*unsent.head, &*unsent.body, &*unsent.end].map(IoSlice::new);
             let polled = Pin::new(&mut self.transport).poll_write_vectored(cx, &pieces);
             if let Some(progress) = &mut self.progress {
-                progress.wrote(&polled);
+                progress.note_write(&polled);
             }
             let sent = ready!(polled)?;
             if sent == 0 {

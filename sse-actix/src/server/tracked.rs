@@ -41,7 +41,7 @@ use super::{
     handover::{ConnectionState, HubStream, StreamMarker, StreamOffer},
     http2_watch::ConnectionWatch,
 };
-use crate::{extract::header_text::trim_blanks, log_limit::LogLimit};
+use crate::{extract::header_text::trim_blanks, log_limit::TracingLimit};
 
 /// The application, with its requests counted.
 pub(super) struct TrackedFactory<F, B> {
@@ -253,7 +253,7 @@ fn length_of(request: &Request) -> Option<u64> {
 
 /// Says why an application takes more memory than it might.
 fn log_stream_that_stays() {
-    static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+    static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
     if let Some(left_out) = LIMIT.take() {
         tracing::info!(
             target: "sse_actix", left_out,

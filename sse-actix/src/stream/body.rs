@@ -190,7 +190,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
                 _ => chunk,
             };
             this.timer.sent();
-            this.span.wrote(chunk.len(), this.buffer.emitted());
+            this.span.note_write(chunk.len(), this.buffer.emitted());
             *this.source_is_drained = source_is_drained;
             *this.chunk_leaves_alone = portion.is_some_and(|portion| chunk.len() >= portion);
             return Poll::Ready(Some(Ok(chunk)));
@@ -200,7 +200,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
         }
         let bytes = ready!(self.as_mut().poll_keep_alive(cx));
         let this = self.as_mut().project();
-        this.span.wrote(bytes.len(), this.buffer.emitted());
+        this.span.note_write(bytes.len(), this.buffer.emitted());
         Poll::Ready(Some(Ok(bytes)))
     }
 }

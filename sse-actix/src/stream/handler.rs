@@ -36,7 +36,7 @@ use super::{
     span::panicked_before_the_head,
 };
 use crate::{
-    extract::is_reconnect_after_end, lifecycle::ending::no_content, log_limit::LogLimit,
+    extract::is_reconnect_after_end, lifecycle::ending::no_content, log_limit::TracingLimit,
     server::ServerContext,
 };
 
@@ -167,7 +167,7 @@ where
 
 /// Warns of a handler that is slow to open its stream.
 async fn warn_if_slow<T>(handler: &str, opening: impl Future<Output = T>) -> T {
-    static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+    static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
 
     let mut opening = pin!(opening);
     if let Ok(opened) = tokio::time::timeout(SLOW_PROLOGUE, &mut opening).await {

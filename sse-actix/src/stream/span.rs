@@ -216,7 +216,7 @@ impl StreamSpan {
 
     /// A chunk of so many bytes was handed to the connection, and with it all `events` that the stream has had so far.
     #[inline]
-    pub(crate) fn wrote(&mut self, bytes: usize, events: u64) {
+    pub(crate) fn note_write(&mut self, bytes: usize, events: u64) {
         self.bytes += bytes as u64;
         #[cfg(feature = "metrics")]
         {

@@ -8,7 +8,7 @@ use std::{
 use compact_str::CompactString;
 
 use super::{
-    Batch, Epoch, Keep, Limit, LogStats, OnceStats, Position, Record, Retention, Span, Start, entry,
+    Batch, Epoch, Keep, Limit, LogStats, OnceStats, Position, Record, Retention, KeptRange, Start, entry,
     entry::Entry,
 };
 
@@ -41,7 +41,7 @@ use super::{
 /// assert_eq!((ring.behind(1), ring.count_after(1)), (3, 2));
 ///
 /// assert!(ring.delete_oldest().is_some());
-/// assert_eq!(ring.span().last_deleted, 3);
+/// assert_eq!(ring.kept_range().last_deleted, 3);
 /// # Ok::<(), sse_actix_core::RecordError>(())
 /// ```
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub struct Ring {
     last_deleted: u64,
     deletions: u64,
     bytes: usize,
-    dense: bool,
+    contiguous: bool,
     /// The time of the newest entry, which may be gone.
     newest_time: SystemTime,
 }
@@ -70,9 +70,9 @@ enum Entries {
 impl Ring {
     /// An empty one.
     ///
-    /// `last_deleted` is the sequence after which it begins; `dense` says whether what is pushed has sequences
+    /// `last_deleted` is the sequence after which it begins; `contiguous` says whether what is pushed has sequences
     /// without holes. Where the newest of each key is kept, each that is replaced makes a hole.
-    pub fn new(epoch: Epoch, keep: Keep, last_deleted: u64, dense: bool) -> Self {
+    pub fn new(epoch: Epoch, keep: Keep, last_deleted: u64, contiguous: bool) -> Self {
         Self {
             epoch,
             entries: match keep {
@@ -86,7 +86,7 @@ impl Ring {
             last_deleted,
             deletions: 0,
             bytes: 0,
-            dense,
+            contiguous,
             newest_time: SystemTime::UNIX_EPOCH,
         }
     }
@@ -114,7 +114,7 @@ impl Ring {
             _ => return,
         };
         let head = self.head;
-        let empty = Self::new(self.epoch, keep, self.last_deleted, self.dense);
+        let empty = Self::new(self.epoch, keep, self.last_deleted, self.contiguous);
         let before = mem::replace(self, empty);
         self.deletions = before.deletions;
         self.newest_time = before.newest_time;
@@ -154,7 +154,7 @@ impl Ring {
                 let replaced = key.and_then(|key| by_key.insert(key, sequence));
                 if let Some(replaced) = replaced.and_then(|replaced| entries.remove(&replaced)) {
                     self.bytes -= replaced.weight();
-                    self.dense = false;
+                    self.contiguous = false;
                 }
             }
         }
@@ -176,10 +176,10 @@ impl Ring {
     /// let mut ring = Ring::new(epoch, Keep::Every, 20, false);
     /// ring.push(entry(30));
     /// ring.prepend(vec![entry(11), entry(20)], 10);
-    /// assert_eq!((ring.len(), ring.span().last_deleted), (3, 10));
+    /// assert_eq!((ring.len(), ring.kept_range().last_deleted), (3, 10));
     ///
     /// ring.advance(40);
-    /// assert_eq!(ring.span().head, 40);
+    /// assert_eq!(ring.kept_range().head, 40);
     /// ```
     pub fn prepend(&mut self, older: Vec<Arc<Entry>>, last_deleted: u64) {
         let Entries::Every(entries) = &mut self.entries else {
@@ -202,7 +202,7 @@ impl Ring {
     /// let mut ring = Ring::new(one, Keep::Every, 0, false);
     /// let entry = ring.append(Record::event(&Event::data("1"), None)?, SystemTime::UNIX_EPOCH);
     /// ring.continue_as(two);
-    /// assert_eq!((ring.span().epoch, entry.epoch()), (two, Some(one)));
+    /// assert_eq!((ring.kept_range().epoch, entry.epoch()), (two, Some(one)));
     /// # Ok::<(), sse_actix_core::RecordError>(())
     /// ```
     pub fn continue_as(&mut self, epoch: Epoch) {
@@ -227,7 +227,7 @@ impl Ring {
     /// How many events a reader still has to read that has read up to a sequence, those that are gone included where
     /// they can be counted.
     pub fn behind(&self, sequence: u64) -> u64 {
-        if self.dense {
+        if self.contiguous {
             self.head.saturating_sub(sequence)
         } else {
             self.count_after(sequence) as u64
@@ -251,7 +251,7 @@ impl Ring {
         while self.oldest().is_some_and(|oldest| {
             self.len() > retention.events()
                 || self.bytes > retention.bytes()
-                || oldest.appended_by() < youngest
+                || oldest.latest_append_time() < youngest
         }) {
             self.delete_oldest();
         }
@@ -261,8 +261,8 @@ impl Ring {
     /// would stay until the clock comes there again, and all after it.
     fn clock_shows(&self, now: SystemTime) {
         fn note<'a>(newest_first: impl Iterator<Item = &'a Arc<Entry>>, now: u64) {
-            let later = newest_first.take_while(|entry| entry.appended_by() > now);
-            later.for_each(|entry| entry.was_appended_by(now));
+            let later = newest_first.take_while(|entry| entry.latest_append_time() > now);
+            later.for_each(|entry| entry.lower_append_time(now));
         }
         let now = entry::millis(now);
         match &self.entries {
@@ -291,17 +291,17 @@ impl Ring {
 
     /// Reads, in a time that hardly depends on how much is kept.
     pub fn read(&self, start: Start, limit: Limit) -> Batch {
-        let span = self.span();
+        let kept_range = self.kept_range();
         let after = match start {
             Start::Last(events) => self.before_last(events),
-            other => span.after(other),
+            other => kept_range.after(other),
         };
         let position = Position {
             epoch: self.epoch,
             sequence: after,
         };
         let mut batch = Batch {
-            resume: span.resume(start),
+            resume: kept_range.resume(start),
             start: position,
             entries: Vec::new(),
             end: position,
@@ -323,12 +323,12 @@ impl Ring {
     }
 
     /// What a resume decision needs.
-    pub fn span(&self) -> Span {
-        Span {
+    pub fn kept_range(&self) -> KeptRange {
+        KeptRange {
             epoch: self.epoch,
             last_deleted: self.last_deleted,
             head: self.head,
-            dense: self.dense,
+            contiguous: self.contiguous,
         }
     }
 

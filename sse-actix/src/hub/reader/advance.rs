@@ -306,7 +306,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         }
         reader
             .topic
-            .events
+            .counts
             .delivered
             .fetch_add(delivered, Ordering::Relaxed);
         entries.as_slice().len() < before

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sse_actix_core::{Ahead, Position, Start};
+use sse_actix_core::{WindowRead, Position, Start};
 
 use super::{
     advance::ReadStep,
@@ -23,13 +23,13 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         if reader.options.is_some() {
             // Its filters may do anything, so they do not run while the window is borrowed.
             let mut next = None;
-            let behind = worker.with_topic(cursor, |topic| match topic.window.ahead(position) {
-                Ahead::Next(entry) => {
+            let behind = worker.with_topic(cursor, |topic| match topic.window.next_after(position) {
+                WindowRead::Next(entry) => {
                     next = Some(Arc::clone(entry));
                     false
                 }
-                Ahead::Nothing => draining,
-                Ahead::Behind => true,
+                WindowRead::UpToDate => draining,
+                WindowRead::NotCovered => true,
             });
             return match next {
                 Some(entry) => self.deliver(reader, cursor, &mut vec![entry].into_iter(), position),
@@ -40,10 +40,10 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         let behind = worker.with_topic(cursor, |topic| {
             let mut given = 0;
             let behind = loop {
-                match topic.window.ahead(position) {
-                    Ahead::Nothing => break draining,
-                    Ahead::Behind => break true,
-                    Ahead::Next(entry) => {
+                match topic.window.next_after(position) {
+                    WindowRead::UpToDate => break draining,
+                    WindowRead::NotCovered => break true,
+                    WindowRead::Next(entry) => {
                         let may_deliver = reader.stop_at.is_none_or(|stop_at| entry.sequence() <= stop_at);
                         if !may_deliver || self.out.is_full() {
                             break false;

@@ -167,7 +167,7 @@ impl TopicReader {
 
     /// Leaves the log alone for a while.
     pub(super) fn pause(&mut self, error: &LogError, start: Start, purpose: ReadPurpose) {
-        self.topic.log_read_error(error);
+        self.topic.warn_read_error(error);
         let pause = Box::pin(sleep(READ_RETRY_PAUSE));
         self.replay = Some(Box::new(ReplayState::Pause(pause, start, purpose)));
     }

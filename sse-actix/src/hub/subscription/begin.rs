@@ -61,32 +61,32 @@ impl Lifetime {
 impl<E> Subscription<E> {
     /// Takes a permit, and begins to read.
     pub(super) fn begin(&mut self) -> Result<SubscriptionReader, Refused> {
-        let state = &self.hub.0;
+        let hub = &self.hub.0;
         let tags = match &self.request.control {
             Some(control) => {
                 for tag in self.tags.drain(..) {
-                    state.tags.admit(control, tag);
+                    hub.tags.admit(control, tag);
                 }
                 control.tags()
             }
             None => std::mem::take(&mut self.tags),
         };
         #[cfg(feature = "rate-limit")]
-        state
+        hub
             .limits
             .check_rate(self.request.address)
             .map_err(Refused::LimitExceeded)?;
         let mut permit =
-            StreamPermit::take(&state.limits, self.request.address, &tags).map_err(Refused::LimitExceeded)?;
-        let worker = Worker::of(&state.0).ok_or(Refused::NoRuntime)?;
+            StreamPermit::take(&hub.limits, self.request.address, &tags).map_err(Refused::LimitExceeded)?;
+        let worker = Worker::of(&hub.0).ok_or(Refused::NoRuntime)?;
 
         let resume_points = self.resume_points();
         let topics: Result<SmallVec<[TopicReader; 1]>, TopicTypeError> = self
             .selections
             .drain(..)
             .map(|selection| {
-                let topic = state.topic(&selection.topic);
-                topic.check_type(selection.events)?;
+                let topic = hub.topic(&selection.topic);
+                topic.check_type(selection.event_type)?;
                 Ok(TopicReader::new(topic, selection.options))
             })
             .collect();
@@ -102,7 +102,7 @@ impl<E> Subscription<E> {
             tags,
         );
         // Code that waits for a reader may publish as soon as it is counted.
-        permit.begin_to_read();
+        permit.count_as_reader();
         subscriber.permit.set(Some(permit));
         subscriber
             .known_position

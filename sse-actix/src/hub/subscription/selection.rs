@@ -16,7 +16,7 @@ use crate::hub::topic_of::{EventsType, TopicToRead};
 pub(in crate::hub) struct TopicSelection {
     pub(in crate::hub) topic: TopicName,
     /// The type that its events have.
-    pub(in crate::hub) events: Option<EventsType>,
+    pub(in crate::hub) event_type: Option<EventsType>,
     pub(in crate::hub) options: Option<Box<ReadOptions>>,
 }
 
@@ -44,7 +44,7 @@ impl TopicSelection {
     pub(in crate::hub) fn new(topic: TopicToRead) -> Self {
         Self {
             topic: topic.name,
-            events: topic.events,
+            event_type: topic.event_type,
             options: None,
         }
     }

@@ -53,7 +53,7 @@ pub(super) struct PollState {
 #[derive(Default)]
 pub(super) struct KeepAliveState {
     /// When it last wrote, in milliseconds of the worker's clock.
-    pub(super) wrote: Cell<u64>,
+    pub(super) last_write: Cell<u64>,
     /// After how many milliseconds of silence a keep-alive is due; 0 until the first question.
     pub(super) silence: Cell<u32>,
     pub(super) is_due: Cell<bool>,

@@ -169,7 +169,7 @@ impl Worker {
         for subscriber in due.iter().filter_map(Weak::upgrade) {
             subscriber.keep_alive.scheduled.set(None);
             let silent_until =
-                subscriber.keep_alive.wrote.get() + u64::from(subscriber.keep_alive.silence.get());
+                subscriber.keep_alive.last_write.get() + u64::from(subscriber.keep_alive.silence.get());
             if subscriber.is_over() {
             } else if subscriber.rounded(silent_until) > now {
                 self.keep_alive_at(&subscriber, silent_until);
@@ -203,13 +203,13 @@ impl Worker {
         if wrote || is_due || first {
             subscriber
                 .keep_alive
-                .wrote
+                .last_write
                 .set(self.schedule.cached_millis.get().unwrap_or_else(|| self.millis()));
         }
         if is_due || first {
             self.keep_alive_at(
                 subscriber,
-                subscriber.keep_alive.wrote.get() + u64::from(subscriber.keep_alive.silence.get()),
+                subscriber.keep_alive.last_write.get() + u64::from(subscriber.keep_alive.silence.get()),
             );
         }
         is_due && !wrote
@@ -272,7 +272,7 @@ impl Worker {
         let log = &self.hub.log;
         let maintained = catch_unwind(AssertUnwindSafe(|| log.maintain(SystemTime::now())));
         if let Err(panic) = maintained {
-            HubShared::log_panicked("maintain", &*panic);
+            HubShared::report_log_panic("maintain", &*panic);
         }
         #[cfg(feature = "rate-limit")]
         self.hub.limits.maintain();

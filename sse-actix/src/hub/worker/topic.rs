@@ -170,7 +170,7 @@ impl WorkerTopic {
                 let is_renamed = batch.resume == Resume::From && batch.start != after;
                 if batch.resume != Resume::From || is_renamed && self.window.head() == Some(after) {
                     // The batch does not continue the window. Each reader reads the log itself, and learns of its gap.
-                    self.window.begin(batch.start);
+                    self.window.start_at(batch.start);
                 } else if self.window.head() != Some(batch.start) {
                     // Meanwhile a reader has found another epoch of the log, and the window begins there.
                     self.has_new_entries = true;
@@ -185,7 +185,7 @@ impl WorkerTopic {
                 false
             }
             Err(error) => {
-                self.topic.log_read_error(&error);
+                self.topic.warn_read_error(&error);
                 self.has_new_entries = true;
                 let mut pause = Box::pin(tokio::time::sleep(READ_RETRY_PAUSE));
                 let waits = pause.as_mut().poll(cx).is_pending();
@@ -198,7 +198,7 @@ impl WorkerTopic {
     /// Adds what was counted on this thread to the topic's figures.
     pub(super) fn report_figures(&self, worker: &Worker) {
         self.topic
-            .events
+            .counts
             .delivered
             .fetch_add(self.delivered.take(), Ordering::Relaxed);
         let positions = self
@@ -215,7 +215,7 @@ impl WorkerTopic {
         let behind = |slowest| {
             let asked = AssertUnwindSafe(|| worker.hub.log.behind(&self.topic.name, slowest));
             catch_unwind(asked)
-                .inspect_err(|panic| HubShared::log_panicked("behind", &**panic))
+                .inspect_err(|panic| HubShared::report_log_panic("behind", &**panic))
                 .ok()
         };
         let lag = slowest.and_then(behind);
