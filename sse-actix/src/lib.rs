@@ -136,7 +136,7 @@ pub mod __private {
     pub use crate::{
         extract::IsPlain,
         stream::{
-            handler::{EventStream, Outcome, ended, run, typed},
+            handler::{EventStream, Outcome, reconnects_after_end, run_until_open, typed},
             options::StreamOptions,
         },
     };

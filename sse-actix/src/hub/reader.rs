@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 use sse_actix_core::{Event, EventId, EventName, Frame, position_frame};
 
 use self::{
-    advance::{PASSED_OVER_PER_TURN, ReadStep, StopReason},
+    advance::{PASSED_OVER_PER_TURN, ReadStep, ReadFailure},
     sink::{LimitedBuffer, FrameTarget},
 };
 pub(super) use self::{
@@ -122,8 +122,8 @@ impl SubscriptionReader {
                 match step.advance(reader, cursor, cx) {
                     Ok(true) => moved = true,
                     Ok(false) => {}
-                    Err(StopReason::Failed(error)) => return Poll::Ready(Err(error)),
-                    Err(StopReason::Overtaken) => {
+                    Err(ReadFailure::Failed(error)) => return Poll::Ready(Err(error)),
+                    Err(ReadFailure::Overtaken) => {
                         self.worker.evict(&self.subscriber, Eviction::Overtaken);
                         return Poll::Pending;
                     }
@@ -197,7 +197,7 @@ impl SubscriptionReader {
 
 impl Drop for SubscriptionReader {
     fn drop(&mut self) {
-        self.worker.leave(&self.subscriber);
+        self.worker.deregister(&self.subscriber);
     }
 }
 

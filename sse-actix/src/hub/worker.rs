@@ -162,7 +162,7 @@ impl Worker {
     }
 
     /// Removes a subscriber from all its topics, and gives back its permit and presence.
-    pub(super) fn leave(&self, subscriber: &Subscriber) {
+    pub(super) fn deregister(&self, subscriber: &Subscriber) {
         subscriber.poll_state.over.set(true);
         self.unschedule(subscriber);
         for cursor in &subscriber.cursors {
@@ -236,9 +236,9 @@ impl Worker {
         if let Some(control) = &subscriber.control {
             // Random, so that clients do not come back all at once.
             let retry = Duration::from_millis(fastrand::u64(1_000..=5_000));
-            control.send_away(Retry::from(retry), reason.cause());
+            control.end_with_retry(Retry::from(retry), reason.cause());
         }
-        self.leave(subscriber);
+        self.deregister(subscriber);
         subscriber.wake(self.tick_count());
     }
 

@@ -24,7 +24,7 @@ pub(crate) struct ServerContext {
     /// The request's method; of the server itself, GET.
     pub(crate) method: Method,
     /// Whether the server was shutting down when the request came.
-    pub(crate) drains: bool,
+    pub(crate) arrived_while_draining: bool,
 }
 
 thread_local! {
@@ -55,11 +55,11 @@ impl ServerContext {
 
     /// Waits until a stream that has not opened is no longer needed: its client has gone, or the server shuts down and
     /// the client can resume.
-    pub(crate) async fn until_abandoned(&self, resumes: bool) {
+    pub(crate) async fn until_abandoned(&self, ends_at_shutdown: bool) {
         let control = StreamControl::new();
         let _registration = self.loss_watch.as_ref().map(|watch| watch.register(&control));
         tokio::select! {
-            () = self.shutdown.fired(), if resumes => {}
+            () = self.shutdown.fired(), if ends_at_shutdown => {}
             () = control.until_ended() => {}
         }
     }

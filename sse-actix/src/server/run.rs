@@ -135,7 +135,7 @@ impl<F> Server<F> {
                 loss_watch: None,
                 hands_over,
                 method: Method::GET,
-                drains: false,
+                arrived_while_draining: false,
             },
             http: self.http,
             tls: self.tls,

@@ -115,7 +115,7 @@ where
             .conn_data::<ConnectionWatch>()
             .and_then(|connection| connection.loss_watch(request.version()));
         context.method = request.method().clone();
-        context.drains = context.shutdown.is_fired();
+        context.arrived_while_draining = context.shutdown.is_fired();
         request.extensions_mut().insert(context.clone());
         let request_guard = Some(RequestGuard::begin(&context.activity));
         let is_http1 = request.version() < Version::HTTP_2;

@@ -1,7 +1,7 @@
 //! What `#[sse_stream]` expands to: an async function that runs until its head can leave, and is then
 //! handed to the body.
 //!
-//! [`run`] polls the function until it has opened its stream, and returns an [`EventStream`]. actix calls that one's
+//! [`run_until_open`] polls the function until it has opened its stream, and returns an [`EventStream`]. actix calls that one's
 //! `respond_to`, which gives the function to a `StreamBody` as its [`Source`]. From then on the body polls it.
 //!
 //! It is one future from its first line to its last, so borrows across that boundary keep working. Up
@@ -41,7 +41,7 @@ use crate::{
 };
 
 /// A handler that has not opened its stream by then keeps a browser in `CONNECTING` without a sign.
-const SLOW_PROLOGUE: Duration = Duration::from_secs(1);
+const SLOW_OPENING: Duration = Duration::from_secs(1);
 
 /// The stream that a function under `#[sse_stream]` returns: a [`Responder`].
 ///
@@ -67,7 +67,7 @@ enum State {
 impl EventStream {
     /// What a reconnect after the end is answered.
     #[doc(hidden)]
-    pub fn ended() -> Self {
+    pub fn no_content() -> Self {
         Self(State::NoContent)
     }
 }
@@ -107,7 +107,7 @@ impl fmt::Debug for EventStream {
 /// # Errors
 ///
 /// The function's own, if it fails before it has opened its stream.
-pub async fn run<F, R>(
+pub async fn run_until_open<F, R>(
     options: &'static StreamOptions,
     outcome: fn(R) -> Result<(), Error>,
     function: F,
@@ -118,7 +118,7 @@ where
 {
     let context = ServerContext::current();
     let plain = options.is_plain(context.as_ref().map_or(&Method::GET, |context| &context.method));
-    if plain && let Some(context) = context.as_ref().filter(|context| context.drains) {
+    if plain && let Some(context) = context.as_ref().filter(|context| context.arrived_while_draining) {
         return Ok(EventStream(State::Unavailable(context.shutdown.jittered_retry())));
     }
     let buffer = Rc::new(EventBuffer::new(options.event.as_ref()));
@@ -170,7 +170,7 @@ async fn warn_if_slow<T>(handler: &str, opening: impl Future<Output = T>) -> T {
     static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
 
     let mut opening = pin!(opening);
-    if let Ok(opened) = tokio::time::timeout(SLOW_PROLOGUE, &mut opening).await {
+    if let Ok(opened) = tokio::time::timeout(SLOW_OPENING, &mut opening).await {
         return opened;
     }
     if let Some(left_out) = LIMIT.take() {
@@ -178,22 +178,22 @@ async fn warn_if_slow<T>(handler: &str, opening: impl Future<Output = T>) -> T {
             target: "sse_actix",
             handler,
             left_out,
-            "no head after {SLOW_PROLOGUE:?}: the browser waits without a sign; call `open!()` before slow work"
+            "no head after {SLOW_OPENING:?}: the browser waits without a sign; call `open!()` before slow work"
         );
     }
     opening.await
 }
 
 /// Waits until the opening is no longer needed. On HTTP/1.1 the whole handler is dropped then.
-async fn until_abandoned(context: Option<ServerContext>, resumes: bool) {
+async fn until_abandoned(context: Option<ServerContext>, ends_at_shutdown: bool) {
     match context {
-        Some(context) => context.until_abandoned(resumes).await,
+        Some(context) => context.until_abandoned(ends_at_shutdown).await,
         None => pending().await,
     }
 }
 
 /// Whether this request is the reconnect after the end of a stream that is not plain.
-pub fn ended(request: &HttpRequest, options: &StreamOptions) -> bool {
+pub fn reconnects_after_end(request: &HttpRequest, options: &StreamOptions) -> bool {
     !options.is_plain(request.method()) && is_reconnect_after_end(request)
 }
 

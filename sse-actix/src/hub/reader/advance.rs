@@ -39,7 +39,7 @@ pub(super) struct ReadStep<'a, S> {
 pub(super) const PASSED_OVER_PER_TURN: usize = 1_000;
 
 /// Why a poll does not go on.
-pub(super) enum StopReason {
+pub(super) enum ReadFailure {
     Failed(Box<Error>),
     Overtaken,
 }
@@ -51,7 +51,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         reader: &mut TopicReader,
         cursor: &TopicCursor,
         cx: &mut Context<'_>,
-    ) -> Result<bool, StopReason> {
+    ) -> Result<bool, ReadFailure> {
         let Some(mut replay) = reader.replay.take() else {
             if let Some(options) = &mut reader.options
                 && options.backoff.poll_due(cx)
@@ -111,7 +111,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                 if let Poll::Ready(taken) = taking.as_mut().poll(cx) {
                     let entries = taken
                         .and_then(|events| reader.visible(*at, &events))
-                        .map_err(|error| StopReason::Failed(Box::new(error)))?;
+                        .map_err(|error| ReadFailure::Failed(Box::new(error)))?;
                     reader.replay = Some(Box::new(ReplayState::DeliverSnapshot(entries.into_iter(), *at)));
                     return Ok(true);
                 }
@@ -162,7 +162,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         cursor: &TopicCursor,
         batch: Batch,
         purpose: ReadPurpose,
-    ) -> Result<(), StopReason> {
+    ) -> Result<(), ReadFailure> {
         match purpose {
             ReadPurpose::SnapshotPosition => self.take_snapshot(reader, batch.end),
             ReadPurpose::History(most, mut kept) => {
@@ -209,10 +209,10 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                         if reader.topic.options.gap_event != GAP_EVENT {
                             self.tell_gap(reader, missed, None);
                         }
-                        return Err(StopReason::Overtaken);
+                        return Err(ReadFailure::Overtaken);
                     }
                     if reader.first_read_done && reader.topic.options.on_gap == OnGap::End {
-                        return Err(StopReason::Overtaken);
+                        return Err(ReadFailure::Overtaken);
                     }
                     reader.topic.count_gap();
                     match reader.options.as_deref_mut() {

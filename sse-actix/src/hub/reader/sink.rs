@@ -105,7 +105,7 @@ mod tests {
         let line = of_several.as_bytes();
         for (id, line) in [(IdLine::None, b"".as_slice()), (IdLine::Positions(&of_several), line)] {
             let buffer = EventBuffer::new(None);
-            buffer.attach_pieces();
+            buffer.borrow_thread_pieces();
             let mut sink = LimitedBuffer {
                 buffer: &buffer,
                 mark: 1,

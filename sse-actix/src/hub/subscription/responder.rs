@@ -39,7 +39,7 @@ impl<E> Responder for Subscription<E> {
                 tracing::debug!(target: "sse_actix", path = request.path(), "turned away: {limit}");
                 let retry = this.hub.0.limits.retry();
                 let status = limit.status();
-                response::turn_away(request, &this.options, this.headers.as_ref(), status, retry)
+                response::refuse_over_limit(request, &this.options, this.headers.as_ref(), status, retry)
             }
             Err(Refused::NoRuntime) => NoRuntime.error_response(),
             Err(Refused::WrongType(error)) => {

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use sse_actix_core::Frame;
 
 use super::{Subscription, begin::Refused, error::NoRuntime};
-use crate::{hub::reader::SingleFrame, lifecycle::control::Cause};
+use crate::{hub::reader::SingleFrame, lifecycle::control::EndCause};
 
 /// Ends when the hub ends it: then the stream that it is [`on`](Subscription::on) ends as well. An `Err` is
 /// a snapshot's failure.
@@ -34,7 +34,7 @@ impl<E> Stream for Subscription<E> {
                         Refused::LimitExceeded(limit) => {
                             tracing::debug!(target: "sse_actix", "turned away: {limit}");
                             if let Some(control) = &this.request.control {
-                                control.send_away(this.hub.0.limits.retry(), Cause::TurnedAway);
+                                control.end_with_retry(this.hub.0.limits.retry(), EndCause::TurnedAway);
                             }
                             None
                         }
@@ -46,7 +46,7 @@ impl<E> Stream for Subscription<E> {
         let polled = reading.poll(&mut one, cx);
         // Only after the read, what was read may be given: none of it was published after a revocation.
         if let Some(control) = &this.request.control
-            && control.drops_undelivered()
+            && control.has_lost_access()
         {
             this.progress.over = true;
             return Poll::Ready(None);

@@ -1,6 +1,6 @@
 //! What a stream is tied to.
 
-use super::Carrier;
+use super::BodyTransport;
 use crate::{
     lifecycle::{control::StreamControl, shutdown::Registration},
     server::OpenStreamGuard,
@@ -12,7 +12,7 @@ pub(crate) struct StreamGuards {
     pub(crate) registration: Option<Registration>,
     #[expect(dead_code, reason = "held for its drop")]
     pub(crate) open_stream: Option<OpenStreamGuard>,
-    pub(crate) carrier: Carrier,
+    pub(crate) transport: BodyTransport,
     /// Whether the stream is for clients other than `EventSource`: only keep-alives of ours are in it, and an end that
     /// is not its source's own is an abort.
     pub(crate) plain: bool,
@@ -21,7 +21,7 @@ pub(crate) struct StreamGuards {
 impl StreamGuards {
     /// Leaves the `Shutdown`. `open_stream` is kept until the last bytes are sent, so that the server still counts
     /// this as a stream.
-    pub(super) fn leave(&mut self) {
+    pub(super) fn deregister(&mut self) {
         self.registration = None;
     }
 }

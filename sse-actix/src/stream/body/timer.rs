@@ -43,7 +43,7 @@ impl KeepAliveTimer {
         self.silence.as_ref().map(SilenceClock::after)
     }
 
-    pub(super) fn sent(self: Pin<&mut Self>) {
+    pub(super) fn note_sent(self: Pin<&mut Self>) {
         *self.project().sent = true;
     }
 
@@ -53,7 +53,7 @@ impl KeepAliveTimer {
     }
 
     /// Another task polls from now on.
-    pub(super) fn changes_task(self: Pin<&mut Self>) {
+    pub(super) fn forget_task(self: Pin<&mut Self>) {
         *self.project().is_set = false;
     }
 
