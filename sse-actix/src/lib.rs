@@ -35,7 +35,7 @@
 //! | say in an enum which events a stream has | [`SseEvents`](macro@SseEvents), [`DecodeEventError`], [`UnknownEvent`] |
 //! | make events | [`Event`], [`Json`], [`EventName`], [`EventId`], [`Retry`], [`Frame`] |
 //! | resume | [`LastEventId`] |
-//! | serve | [`for_streams`], [`watching`], [`Server`], [`RunningServer`], [`ServerHandle`], [`inherited_sockets`] |
+//! | serve | [`for_streams`], [`connection_hook`], [`Server`], [`RunningServer`], [`ServerHandle`], [`inherited_sockets`] |
 //! | be read by pages of other origins | [`CrossOrigin`], [`AllowedOrigins`], [`Origin`], [`SessionCookie`] |
 //! | publish to many | [`Hub`], [`Topic`], [`RawTopic`], [`Subscription`], [`TopicOptions`], [`TopicOf`], [`TopicFamily`] |
 //! | read a topic elsewhere in the program | [`Hub::follow`], [`TopicEvents`] |
@@ -108,8 +108,8 @@ pub use self::{
     },
     relay::{Relay, RelayError, Replacement, Unusable},
     server::{
-        InheritedSocket, RunningServer, Server, ServerHandle, ShutdownTimeout, for_streams,
-        inherited_sockets, watching,
+        InheritedSocket, RunningServer, Server, ServerHandle, ShutdownTimeout, connection_hook, for_streams,
+        inherited_sockets,
     },
     stream::{
         handler::{EmitFuture, Emitter, EventStream},

@@ -33,12 +33,12 @@ mod line;
 mod log;
 #[cfg(feature = "test")]
 pub mod log_suite;
-mod wake_queue;
 mod relayed;
 #[cfg(feature = "actix-web")]
 mod response_error;
 mod scratch;
 mod topic;
+mod wake_queue;
 mod window;
 
 pub use self::{
@@ -55,15 +55,15 @@ pub use self::{
     keep_alive::{KeepAlive, SilenceClock},
     log::{
         AppendError, Appended, Batch, ClusterChannel, ClusterMessage, Completion, Entry, Epoch, GAP_EVENT,
-        IdempotencyKey, IdempotencyKeyError, Keep, Limit, Log, LogError, LogFile, LogHealth, LogStats,
-        MemoryLog, MemoryLogBuilder, NotARecord, OnceStats, OnceWindow, OwnId, POSITION_EVENT, Position,
-        Positions, PositionsId, PositionsLine, Record, RecordError, Resume, Retention, Ring, KeptRange, Start,
+        IdempotencyKey, IdempotencyKeyError, Keep, KeptRange, Limit, Log, LogError, LogFile, LogHealth,
+        LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OnceStats, OnceWindow, OwnId, POSITION_EVENT,
+        Position, Positions, PositionsId, PositionsLine, Record, RecordError, Resume, Retention, Ring, Start,
         Watch, Watchers, gap_frame, position_frame,
     },
-    wake_queue::{TopicWaker, WakeQueue},
     relayed::{Relayed, RelayedEvents},
     topic::{IntoTopicName, TopicName, TopicNameError},
-    window::{WindowRead, Window},
+    wake_queue::{TopicWaker, WakeQueue},
+    window::{Window, WindowRead},
 };
 
 #[cfg(doctest)]

@@ -39,7 +39,7 @@ pub use self::{
     position::{Position, Positions, PositionsId, PositionsLine},
     position_event::{POSITION_EVENT, position_frame},
     record::{NotARecord, OwnId, Record, RecordError},
-    resume::{Resume, KeptRange},
+    resume::{KeptRange, Resume},
     retention::{Keep, Retention},
     ring::Ring,
     watch::{Watch, Watchers},

@@ -137,7 +137,9 @@ impl Window {
         let next = self
             .entries
             .partition_point(|entry| entry.sequence() <= position.sequence);
-        self.entries.get(next).map_or(WindowRead::UpToDate, WindowRead::Next)
+        self.entries
+            .get(next)
+            .map_or(WindowRead::UpToDate, WindowRead::Next)
     }
 
     /// All that there is for a reader at `position`; `None` if it has to read from the log.

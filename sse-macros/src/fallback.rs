@@ -10,8 +10,8 @@ use syn::{
 };
 
 use crate::stream::{
-    Args, Function, MAX_ARGUMENTS, borrows, neutralise_emits, ends_in_a_result, expand, failure, function,
-    generated, is_result, lacks_a_value,
+    Args, Function, MAX_ARGUMENTS, borrows, ends_in_a_result, expand, failure, function, generated,
+    is_result, lacks_a_value, neutralise_emits,
 };
 
 /// For a mistake in the body: the body without what `emit!`, `open!`, `emitter!` and `yield` do. It still uses what

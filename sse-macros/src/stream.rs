@@ -33,7 +33,7 @@ use syn::Block;
 
 pub(crate) use self::{
     args::Args,
-    emission::{neutralise_emits, generated},
+    emission::{generated, neutralise_emits},
     ending::{ends_in_a_result, failure, is_result, lacks_a_value},
     expand::{expand, function},
     literal::fault_of_name,
@@ -76,7 +76,11 @@ pub(crate) fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
         }
         Some(body) => {
             let stmts = insert_openings(body);
-            expand(&function, &args, emission::expand_emits(stmts, &expand::emitter()))
+            expand(
+                &function,
+                &args,
+                emission::expand_emits(stmts, &expand::emitter()),
+            )
         }
         // The compiler tells what is wrong, and an editor completes what is unfinished.
         None => expand(

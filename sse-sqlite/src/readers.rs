@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use sse_actix_core::{Batch, Entry, Keep, Limit, LogError, Position, KeptRange, Start};
+use sse_actix_core::{Batch, Entry, Keep, KeptRange, Limit, LogError, Position, Start};
 
 use crate::{
     blocks::{self, Block, BlockKey},
@@ -247,7 +247,9 @@ fn last_deleted(connection: &Connection, older: &Older) -> Result<Option<u64>, C
 
 /// A block of a topic's entries, as far as they are older than what is in memory.
 fn block(connection: &Connection, shared: &Shared, older: &Older, index: u64) -> Result<Block, Cause> {
-    let KeptRange { epoch, contiguous, .. } = older.kept_range;
+    let KeptRange {
+        epoch, contiguous, ..
+    } = older.kept_range;
     let key = BlockKey { epoch, index };
     // Where there are holes, another entry may have been replaced since.
     if contiguous && let Some(block) = shared.blocks.get(key) {

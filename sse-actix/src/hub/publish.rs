@@ -21,7 +21,7 @@ use self::published::Published;
 use super::{
     Hub,
     registry::TopicState,
-    topic_of::{TopicTypeError, TopicToPublish, TypedRecords},
+    topic_of::{TopicToPublish, TopicTypeError, TypedRecords},
 };
 
 /// Where to publish `T`s, as JSON or as the events that they are: one topic of a [`Hub`], made by [`Hub::topic`]. Cheap to make and to clone.
@@ -94,9 +94,7 @@ impl Publisher {
         // Only metrics tell it, and the clock takes its time.
         let began = cfg!(feature = "metrics").then(Instant::now);
         let now = SystemTime::now();
-        let appended = hub
-            .log
-            .append(&self.name, record, &topic.options.retention, now);
+        let appended = hub.log.append(&self.name, record, &topic.options.retention, now);
         let appended = appended
             .await
             .inspect_err(|error| topic.count_not_published(error))?;

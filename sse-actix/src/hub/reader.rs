@@ -18,8 +18,8 @@ use smallvec::SmallVec;
 use sse_actix_core::{Event, EventId, EventName, Frame, position_frame};
 
 use self::{
-    advance::{PASSED_OVER_PER_TURN, ReadStep, ReadFailure},
-    sink::{LimitedBuffer, FrameTarget},
+    advance::{PASSED_OVER_PER_TURN, ReadFailure, ReadStep},
+    sink::{FrameTarget, LimitedBuffer},
 };
 pub(super) use self::{
     sink::SingleFrame,
@@ -28,10 +28,10 @@ pub(super) use self::{
 use super::{
     registry::HubShared,
     stats::Eviction,
-    worker::{Subscriber, ClientPosition, Worker},
+    worker::{ClientPosition, Subscriber, Worker},
 };
 use crate::{
-    server::StreamDriver,
+    server::HandoverOwner,
     stream::{
         buffer::EventBuffer,
         source::{Source, SourceResult},
@@ -180,7 +180,10 @@ impl SubscriptionReader {
             .has_position_to_send()
             .then(|| self.subscriber.id())
             .flatten()?;
-        self.subscriber.known_position.client.set(ClientPosition::UpToDate);
+        self.subscriber
+            .known_position
+            .client
+            .set(ClientPosition::UpToDate);
         frame(&id)
     }
 
@@ -244,7 +247,7 @@ impl Source for SubscriptionReader {
         self.subscriber.note_accepted(bytes);
     }
 
-    fn driver(&self) -> Option<Rc<dyn StreamDriver>> {
+    fn handover_owner(&self) -> Option<Rc<dyn HandoverOwner>> {
         Some(Rc::clone(&self.subscriber) as _)
     }
 

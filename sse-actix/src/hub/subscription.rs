@@ -75,13 +75,13 @@ pub struct Subscription<E = AnyEvent> {
     lifetime: Lifetime,
     options: StreamOptions,
     headers: Option<HeaderMap>,
-    progress: Progress,
+    polled_state: PolledState,
     of: PhantomData<fn(E)>,
 }
 
 /// How far it is, when it is polled as a stream.
 #[derive(Default)]
-struct Progress {
+struct PolledState {
     reader: Option<SubscriptionReader>,
     over: bool,
 }
@@ -120,7 +120,7 @@ impl<E> Subscription<E> {
             },
             options: StreamOptions::new(),
             headers: None,
-            progress: Progress::default(),
+            polled_state: PolledState::default(),
             of: PhantomData,
         }
     }
@@ -164,7 +164,7 @@ impl<E> Subscription<E> {
             lifetime: self.lifetime,
             options: self.options,
             headers: self.headers,
-            progress: self.progress,
+            polled_state: self.polled_state,
             of: PhantomData,
         })
     }

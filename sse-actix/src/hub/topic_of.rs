@@ -246,7 +246,7 @@ pub struct TopicToRead {
 }
 
 pub(super) mod sealed {
-    use super::{AnyEvent, EventsType, IntoTopicName, TopicOf, TopicToRead, TopicToPublish, TopicValue};
+    use super::{AnyEvent, EventsType, IntoTopicName, TopicOf, TopicToPublish, TopicToRead, TopicValue};
 
     pub trait IntoTopic<T: ?Sized> {
         fn into_topic(self) -> TopicToPublish<T>;

@@ -22,14 +22,14 @@ use std::{
 
 use slab::Slab;
 use smallvec::SmallVec;
-use sse_actix_core::{WakeQueue, Position, PositionsLine, Retry, TopicName, Watch};
+use sse_actix_core::{Position, PositionsLine, Retry, TopicName, WakeQueue, Watch};
 use tokio::{
     task::{coop::unconstrained, spawn_local},
     time::Sleep,
 };
 
 pub(super) use self::{
-    subscriber::{Subscriber, ClientPosition, TopicCursor},
+    subscriber::{ClientPosition, Subscriber, TopicCursor},
     topic::READ_RETRY_PAUSE,
 };
 use self::{
@@ -146,7 +146,8 @@ impl Worker {
             self.topics.slots.borrow_mut().insert(topic.name.clone(), slot);
             slot
         });
-        if let (Some(worker_topic), Some(cursor)) = (topics.get_mut(slot), subscriber.cursors.get(topic_index))
+        if let (Some(worker_topic), Some(cursor)) =
+            (topics.get_mut(slot), subscriber.cursors.get(topic_index))
         {
             cursor.topic_slot.set(slot);
             cursor.subscriber_slot.set(Some(
@@ -166,7 +167,9 @@ impl Worker {
         subscriber.poll_state.over.set(true);
         self.unschedule(subscriber);
         for cursor in &subscriber.cursors {
-            let Some(slot) = cursor.subscriber_slot.take() else { continue };
+            let Some(slot) = cursor.subscriber_slot.take() else {
+                continue;
+            };
             let mut topics = self.topics.by_slot.borrow_mut();
             let Some(worker_topic) = topics.get_mut(cursor.topic_slot.get()) else {
                 continue;
@@ -293,14 +296,14 @@ impl Worker {
         }
         // Middleware around their bodies may publish, subscribe or end streams, so nothing is borrowed here.
         self.schedule.cached_millis.set(Some(self.millis()));
-        let driven: SmallVec<[_; SUBSCRIBERS_PER_TURN]> = ready
+        let connections: SmallVec<[_; SUBSCRIBERS_PER_TURN]> = ready
             .iter()
-            .map(|subscriber| subscriber.driven_connection())
+            .map(|subscriber| subscriber.direct_connection())
             .collect();
-        for connection in driven.iter().flatten() {
+        for connection in connections.iter().flatten() {
             let _ = catch_unwind(AssertUnwindSafe(|| connection.prefetch()));
         }
-        for (subscriber, connection) in ready.iter().zip(driven) {
+        for (subscriber, connection) in ready.iter().zip(connections) {
             subscriber.drive_or_wake(connection.as_deref(), self.tick_count());
         }
         self.schedule.cached_millis.set(None);

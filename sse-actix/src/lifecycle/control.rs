@@ -322,15 +322,13 @@ impl StreamControl {
         self.0.waker.register(waker);
     }
 
-    /// Whether it was told already to end because its client has lost its right.
-    pub(crate) fn has_lost_access(&self) -> bool {
-        matches!(self.0.end_request.load(Ordering::Acquire), REAUTHENTICATE | REVOKED)
-    }
-
     /// Whether its client has lost the right to what it was not given yet: it is revoked, or has to authenticate again.
     #[inline]
     pub(crate) fn has_lost_access(&self) -> bool {
-        matches!(self.0.end_request.load(Ordering::Acquire), REVOKED | REAUTHENTICATE)
+        matches!(
+            self.0.end_request.load(Ordering::Acquire),
+            REVOKED | REAUTHENTICATE
+        )
     }
 
     pub(crate) fn end_request(&self) -> EndRequest {

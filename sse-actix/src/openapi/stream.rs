@@ -113,7 +113,12 @@ fn responses(component: &str, others: &[(&str, &str)]) -> BTreeMap<String, RefOr
         .collect()
 }
 
-fn modify<T: DescribeEvents>(document: &mut OpenApi, stream: &str, component: String, library_events: LibraryEvents) {
+fn modify<T: DescribeEvents>(
+    document: &mut OpenApi,
+    stream: &str,
+    component: String,
+    library_events: LibraryEvents,
+) {
     document.openapi = OpenApiVersion::Version32;
     let schemas = &mut document.components.get_or_insert_with(Components::new).schemas;
     let of = any::type_name::<T>();

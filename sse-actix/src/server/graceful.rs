@@ -3,7 +3,7 @@
 //! A signal reaches a stream in three steps: [`serve_until_stopped`] fires the [`Shutdown`]; that tells each registered
 //! stream's `StreamControl` to end and wakes its task; `StreamBody`, polled next, writes its last events and a `retry`.
 //!
-//! Meanwhile [`wait_for_requests`] looks at three numbers, all of [`Activity`]:
+//! Meanwhile [`wait_until_drained`] looks at three numbers, all of [`Activity`]:
 //!
 //! | number | counts up | counts down |
 //! |---|---|---|
@@ -44,11 +44,11 @@ pub(super) async fn serve_until_stopped(
     server: dev::Server,
     stop: StopSettings,
     activity: &Activity,
-    ours: &ServerHandle,
+    our_handle: &ServerHandle,
 ) -> io::Result<()> {
     let handle = server.handle();
     let mut server = pin!(server);
-    let mut forced = pin!(ours.forced());
+    let mut forced = pin!(our_handle.forced());
     let StopSettings {
         shutdown,
         trigger,
@@ -84,7 +84,7 @@ pub(super) async fn serve_until_stopped(
             sleep(ACCEPT_GRACE).await;
             // Sent at once, and carried out while `server` is polled: idle connections on HTTP/1.1 are closed.
             drop(handle.stop(true));
-            wait_for_requests(activity, &shutdown, shutdown_timeout.get()).await;
+            wait_until_drained(activity, &shutdown, shutdown_timeout.get()).await;
         };
         tokio::select! {
             // Every connection was closed in time.
@@ -134,7 +134,7 @@ impl ArmedTrigger {
 
 /// Waits in three phases: for streams (as long as clients take something, and at least half a second), for other requests
 /// (until `shutdown_timeout` is over), and for last bytes on their way (150 ms, or half a second while a socket is full).
-async fn wait_for_requests(activity: &Activity, shutdown: &Shutdown, shutdown_timeout: Duration) {
+async fn wait_until_drained(activity: &Activity, shutdown: &Shutdown, shutdown_timeout: Duration) {
     let start = Instant::now();
     let deadline = |timeout: Duration| start + timeout.min(LONGEST);
     // What was published is delivered as long as the clients take it.
@@ -145,12 +145,12 @@ async fn wait_for_requests(activity: &Activity, shutdown: &Shutdown, shutdown_ti
     // Checked after the streams have had their time, because connections that are still open may send new requests until
     // then.
     let rest = shutdown_timeout.saturating_sub(start.elapsed());
-    if timeout(rest, activity.until_only_streams()).await.is_err() {
+    if timeout(rest, activity.until_only_streams_left()).await.is_err() {
         tracing::warn!(target: "sse_actix", "requests were still under way after {shutdown_timeout:?}");
         shutdown.end_time_to_finish();
     }
     // A socket that is full takes more once a part of it is free, which lasts with a slow client.
-    let patience = if activity.is_blocked() {
+    let patience = if activity.has_full_sockets() {
         STREAM_GRACE
     } else {
         CLOSE_DELAY

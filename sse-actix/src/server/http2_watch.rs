@@ -40,11 +40,11 @@ pub(super) struct AcceptedSocket<'a> {
 
 /// Tells the streams of an HTTP/2 connection when the connection is lost. It lives in the connection's extensions, and
 /// is dropped with them: when the connection has ended and no request of it is alive any more.
-pub(super) struct ConnectionWatch(LossWatch);
+pub(super) struct ConnectionLoss(LossNotifier);
 
 /// By which streams are told.
 #[derive(Clone)]
-pub(super) struct LossWatch(Arc<Shared>);
+pub(super) struct LossNotifier(Arc<Shared>);
 
 struct Shared {
     lost: AtomicBool,
@@ -56,7 +56,7 @@ struct Shared {
     closed: Notify,
 }
 
-impl ConnectionWatch {
+impl ConnectionLoss {
     /// Prepares an accepted connection.
     pub(super) fn prepare(accepted: &AcceptedSocket<'_>, extensions: &mut Extensions) {
         if !accepted.may_be_http2 {
@@ -75,7 +75,7 @@ impl ConnectionWatch {
                 }
             })
             .ok();
-        extensions.insert(Self(LossWatch(Arc::new(Shared {
+        extensions.insert(Self(LossNotifier(Arc::new(Shared {
             lost: AtomicBool::new(false),
             streams: Mutex::default(),
             spare: Mutex::new(spare),
@@ -84,7 +84,7 @@ impl ConnectionWatch {
     }
 
     /// Called with every request: HTTP/1.x needs no watch, and gives the descriptor back.
-    pub(super) fn loss_watch(&self, version: Version) -> Option<LossWatch> {
+    pub(super) fn loss_notifier(&self, version: Version) -> Option<LossNotifier> {
         if version < Version::HTTP_2 {
             drop(self.0.0.spare().take());
             return None;
@@ -93,7 +93,7 @@ impl ConnectionWatch {
     }
 }
 
-impl LossWatch {
+impl LossNotifier {
     /// Tells a stream on this connection when it is lost, until what this returns is dropped.
     pub(super) fn register(&self, control: &StreamControl) -> LossRegistration {
         self.0.watch();
@@ -109,7 +109,7 @@ impl LossWatch {
     }
 }
 
-impl Drop for ConnectionWatch {
+impl Drop for ConnectionLoss {
     fn drop(&mut self) {
         self.0.0.closed.notify_one();
         self.0.0.connection_lost();
@@ -213,8 +213,8 @@ impl Drop for LossRegistration {
     }
 }
 
-impl fmt::Debug for ConnectionWatch {
+impl fmt::Debug for ConnectionLoss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectionWatch").finish_non_exhaustive()
+        f.debug_struct("ConnectionLoss").finish_non_exhaustive()
     }
 }

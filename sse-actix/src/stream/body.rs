@@ -31,7 +31,7 @@ use self::{
 };
 pub(crate) use self::{abort::BodyTransport, guards::StreamGuards};
 use super::{
-    buffer::{EventBuffer, HIGH_WATER, Checkpoint, SLACK},
+    buffer::{Checkpoint, EventBuffer, HIGH_WATER, SLACK},
     options::{DEFAULT_RETRY, InitialRetry, StreamOptions},
     source::Source,
     span::{LoggedEnd, StreamSpan, panic_message},
@@ -139,7 +139,7 @@ impl<S: Source> StreamBody<S> {
 impl<S: Source> MessageBody for StreamBody<S> {
     type Error = Error;
 
-    /// Reads what a poll reads first, for [`DrivenConnection::prefetch`](crate::server::DrivenConnection::prefetch).
+    /// Reads what a poll reads first, for [`DirectConnection::prefetch`](crate::server::DirectConnection::prefetch).
     fn size(&self) -> BodySize {
         black_box((
             self.guards.control.end_request(),
@@ -215,9 +215,10 @@ impl<S: Source> StreamBody<S> {
 
         let mut end_request = this.guards.control.end_request();
         let source_outcome = match end_request {
-            EndRequest::ConnectionLost | EndRequest::Revoked | EndRequest::Reauthenticate | EndRequest::OutOfTime => {
-                None
-            }
+            EndRequest::ConnectionLost
+            | EndRequest::Revoked
+            | EndRequest::Reauthenticate
+            | EndRequest::OutOfTime => None,
             EndRequest::None | EndRequest::End(_) => {
                 let stops_at_head = end_request != EndRequest::None && source.stop_at_current_head();
                 if this.buffer.has_rest() {
@@ -308,7 +309,11 @@ fn opening(options: &StreamOptions, plain: bool, buffer: &EventBuffer) -> Bytes 
 }
 
 /// How large the pieces are in which a large chunk leaves; `None` if it leaves whole.
-fn max_chunk(transport: BodyTransport, chunk_limit: Option<usize>, source: Option<&impl Source>) -> Option<usize> {
+fn max_chunk(
+    transport: BodyTransport,
+    chunk_limit: Option<usize>,
+    source: Option<&impl Source>,
+) -> Option<usize> {
     if source.is_some_and(Source::is_handed_over) {
         return None;
     }

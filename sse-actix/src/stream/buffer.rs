@@ -258,7 +258,9 @@ impl EventBuffer {
         }
         let chunk = pieces.take_only();
         if self.kind.replace(PiecesKind::BeforeBody) == PiecesKind::OfThread
-            && chunk.as_ref().is_none_or(|chunk| chunk.len() <= MAX_REUSED_CAPACITY)
+            && chunk
+                .as_ref()
+                .is_none_or(|chunk| chunk.len() <= MAX_REUSED_CAPACITY)
         {
             THREAD_PIECES.with(|of_thread| of_thread.set(Some(pieces)));
         }

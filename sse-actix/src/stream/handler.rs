@@ -101,7 +101,7 @@ impl fmt::Debug for EventStream {
 
 /// Runs a generator up to its opening.
 ///
-/// `outcome` is [`Outcome::into_result`]. The caller names it, so that a wrong return type gives one error, at that
+/// `into_result` is [`Outcome::into_result`]. The caller names it, so that a wrong return type gives one error, at that
 /// type.
 ///
 /// # Errors
@@ -109,7 +109,7 @@ impl fmt::Debug for EventStream {
 /// The function's own, if it fails before it has opened its stream.
 pub async fn run_until_open<F, R>(
     options: &'static StreamOptions,
-    outcome: fn(R) -> Result<(), Error>,
+    into_result: fn(R) -> Result<(), Error>,
     function: F,
 ) -> Result<EventStream, Error>
 where
@@ -124,13 +124,13 @@ where
     let buffer = Rc::new(EventBuffer::new(options.event.as_ref()));
     let inner = Rc::clone(&buffer);
     let mut generator: Generator =
-        Box::pin(async move { outcome(function(Emitter::new(&inner)).await).map_err(Box::new) });
+        Box::pin(async move { into_result(function(Emitter::new(&inner)).await).map_err(Box::new) });
 
     let handler = any::type_name::<F>();
-    let opening = poll_fn(|cx| {
+    let until_open = poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| generator.poll_fill(&buffer, cx)));
         match polled {
-            Ok(Poll::Ready(outcome)) => Poll::Ready(Some(Ok(outcome))),
+            Ok(Poll::Ready(result)) => Poll::Ready(Some(Ok(result))),
             Ok(Poll::Pending) if buffer.is_open() => Poll::Ready(None),
             Ok(Poll::Pending) => Poll::Pending,
             Err(panic) if buffer.is_open() => Poll::Ready(Some(Err(panic))),
@@ -140,21 +140,21 @@ where
             }
         }
     });
-    let outcome = tokio::select! {
+    let opening = tokio::select! {
         biased;
-        outcome = warn_if_slow(handler, opening) => outcome,
+        opening = warn_if_slow(handler, until_open) => opening,
         () = until_abandoned(context, !plain) => {
             // It opens without events: `respond` then sends a `retry` alone, because the server drains.
             buffer.open();
             Some(Ok(Ok(())))
         }
     };
-    let source: Generator = match outcome {
+    let source: Generator = match opening {
         None => generator,
         // It panicked in the poll that opened the stream. The body polls this, catches the panic, and ends the stream.
         Some(Err(panic)) => Box::pin(async { resume_unwind(panic) }),
         // Finished in the poll that opened it.
-        Some(Ok(outcome)) if buffer.is_open() => Box::pin(ready(outcome)),
+        Some(Ok(result)) if buffer.is_open() => Box::pin(ready(result)),
         Some(Ok(Ok(()))) => return Ok(EventStream(State::NoContent)),
         Some(Ok(Err(error))) => return Err(*error),
     };

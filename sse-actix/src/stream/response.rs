@@ -30,7 +30,7 @@ use crate::{
     extract::is_reconnect_after_end,
     lifecycle::ending::{UNCACHED, no_content},
     lifecycle::{control::StreamControl, shutdown::Shutdown},
-    server::{ConnectionState, OpenStreamGuard, ServerContext, StreamMarker},
+    server::{ConnectionState, MadeStream, OpenStreamGuard, ServerContext, StreamMarker},
 };
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -62,7 +62,8 @@ pub(crate) fn respond<S: Source + 'static>(
     let shutdown = shutdown_for(request, context.as_ref());
     let mut draining = draining(shutdown, context.as_ref());
     if plain && let Some(retry) = draining {
-        let is_older_than_shutdown = |context: &ServerContext| !context.arrived_while_draining && context.shutdown.is_fired();
+        let is_older_than_shutdown =
+            |context: &ServerContext| !context.arrived_while_draining && context.shutdown.is_fired();
         if !context.as_ref().is_some_and(is_older_than_shutdown) {
             return unavailable(StatusCode::SERVICE_UNAVAILABLE, retry);
         }
@@ -77,10 +78,13 @@ pub(crate) fn respond<S: Source + 'static>(
         BoxBody::new(RetryOnlyBody::new(retry, request, context.as_ref()))
     } else {
         let control = StreamControl::of(request);
-        let may_leave = !plain && may_be_handed_over(request, context.as_ref());
-        let driver = may_leave.then(|| source.driver()).flatten();
-        ConnectionState::note_stream(driver.is_some());
-        stream = Some(StreamMarker { driver });
+        let is_candidate = !plain && may_be_handed_over(request, context.as_ref());
+        let owner = is_candidate.then(|| source.handover_owner()).flatten();
+        ConnectionState::note_made_stream(match &owner {
+            Some(_) => MadeStream::MayBeHandedOver,
+            None => MadeStream::Stays,
+        });
+        stream = Some(StreamMarker { owner });
         // A client that cannot resume may get the rest, if the stream has an end.
         let may_finish = plain && source.may_finish();
         let guards = StreamGuards {

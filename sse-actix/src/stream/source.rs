@@ -13,7 +13,7 @@ use futures_core::{Stream, future::LocalBoxFuture};
 use sse_actix_core::{Comment, Emit, Event, EventName, Frame, Json, Message};
 
 use super::buffer::{EventBuffer, HIGH_WATER};
-use crate::server::StreamDriver;
+use crate::server::HandoverOwner;
 
 /// How a source has ended. The error is boxed so that this fits into registers: it is returned at every
 /// poll, and an error is rare.
@@ -67,7 +67,7 @@ pub(crate) trait Source: Unpin {
 
     /// Who can write to its connection from outside of the connection's task, so that the stream may be
     /// [handed over](crate::server).
-    fn driver(&self) -> Option<Rc<dyn StreamDriver>> {
+    fn handover_owner(&self) -> Option<Rc<dyn HandoverOwner>> {
         None
     }
 

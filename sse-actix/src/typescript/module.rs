@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt, fs, path::Path};
 use super::{
     DescribeEvents, TypeScriptError,
     check::{self, HELPERS, IS_OBJECT, MAP},
-    names::{Names, NameOwner, Namespace},
+    names::{NameOwner, Names, Namespace},
     syntax,
 };
 
@@ -132,7 +132,10 @@ impl Module {
             .map(|name| format!("{}: Check", check::is_name(name)));
         let takes = takes.collect::<Vec<_>>().join(", ");
         let is_name = check::is_name(name);
-        let names = [(Namespace::Types, name.to_owned()), (Namespace::Values, is_name.clone())];
+        let names = [
+            (Namespace::Types, name.to_owned()),
+            (Namespace::Values, is_name.clone()),
+        ];
         self.names.take(&NameOwner::Type(name.to_owned()), names)?;
         let check = if parameters.is_empty() {
             format!("const {is_name}: Check = {check};")

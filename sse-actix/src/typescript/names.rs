@@ -107,7 +107,11 @@ impl Names {
             (Namespace::Types, NameOwner::TypeScript, WORDS.to_vec()),
             (Namespace::Values, NameOwner::TypeScript, WORDS.to_vec()),
             (Namespace::Types, NameOwner::Module, vec!["Check"]),
-            (Namespace::Values, NameOwner::Module, helpers.chain(["checked"]).collect()),
+            (
+                Namespace::Values,
+                NameOwner::Module,
+                helpers.chain(["checked"]).collect(),
+            ),
         ];
         let own = own.into_iter().flat_map(|(space, of, names)| {
             names

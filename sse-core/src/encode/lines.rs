@@ -84,7 +84,10 @@ impl<O: LineBuffer> io::Write for Writer<'_, O> {
 }
 
 /// `value` as `data` lines. On failure `out` is as it was.
-pub(crate) fn push_json_lines<T: Serialize + ?Sized>(value: &T, out: &mut impl LineBuffer) -> Result<(), JsonError> {
+pub(crate) fn push_json_lines<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut impl LineBuffer,
+) -> Result<(), JsonError> {
     let start = out.len();
     out.push(b"data: ");
     let text = out.len();

@@ -8,7 +8,7 @@ use std::{
 use compact_str::CompactString;
 
 use super::{
-    Batch, Epoch, Keep, Limit, LogStats, OnceStats, Position, Record, Retention, KeptRange, Start, entry,
+    Batch, Epoch, Keep, KeptRange, Limit, LogStats, OnceStats, Position, Record, Retention, Start, entry,
     entry::Entry,
 };
 

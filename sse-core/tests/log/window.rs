@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::{collection::vec, option, prelude::*};
-use sse_actix_core::{WindowRead, Entry, Keep, Position, Ring, Start, Window};
+use sse_actix_core::{Entry, Keep, Position, Ring, Start, Window, WindowRead};
 
 use crate::{ALL, at, epoch, record};
 
@@ -74,7 +74,10 @@ fn a_reader_gets_what_is_after_it_or_is_sent_to_the_log() {
         epoch: epoch(2),
         sequence: 4,
     };
-    assert!(matches!(window.next_after(other), WindowRead::NotCovered), "another life");
+    assert!(
+        matches!(window.next_after(other), WindowRead::NotCovered),
+        "another life"
+    );
 
     window.clear();
     assert_eq!((window.head(), window.is_empty()), (Some(position(6)), true));

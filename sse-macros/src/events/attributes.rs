@@ -202,7 +202,12 @@ fn is_with(meta: &ParseNestedMeta<'_>) -> bool {
 
 /// Notes attributes of serde on a field by which sending and receiving differ, or which one of the `documents` cannot
 /// see. `is_whole` is a newtype variant's field.
-pub(super) fn check_field(attributes: &[Attribute], is_whole: bool, documents: Documents, errors: &mut Errors) {
+pub(super) fn check_field(
+    attributes: &[Attribute],
+    is_whole: bool,
+    documents: Documents,
+    errors: &mut Errors,
+) {
     let overrides = |name: &str, argument: &str| {
         let mut overrides = false;
         for_each(attributes, name, &mut Errors::default(), |meta, _| {

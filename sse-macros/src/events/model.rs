@@ -5,7 +5,7 @@ use quote::ToTokens as _;
 use syn::{Field, Fields, Generics, ItemEnum, LitStr, Path, Type, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::{
-    attributes::{self, EnumAttributes, VariantAttributes, Documents},
+    attributes::{self, Documents, EnumAttributes, VariantAttributes},
     case,
 };
 use crate::{errors::Errors, stream::fault_of_name};

@@ -104,7 +104,10 @@ fn contains(tokens: TokenStream, kinds: &[Kind]) -> bool {
 /// Whether `tokens` certainly send nothing: neither of the three is written there, and no macro is called
 /// that could expand to one, or that says that the code is unfinished.
 pub(crate) fn cannot_emit(tokens: TokenStream) -> bool {
-    !contains_stream_macro(tokens.clone()) && !calls_a_macro(tokens, &|name| !NON_EMITTING_MACROS.iter().any(|known| name == known))
+    !contains_stream_macro(tokens.clone())
+        && !calls_a_macro(tokens, &|name| {
+            !NON_EMITTING_MACROS.iter().any(|known| name == known)
+        })
 }
 
 /// Whether `tokens` call a macro that is not one of these three, and could expand to one.
@@ -144,7 +147,10 @@ pub(crate) fn for_each(tokens: TokenStream, visit: &mut impl FnMut(&StreamMacroC
 
 /// Replaces every call. A replacement is given its arguments as they are written, and has to
 /// map them itself.
-pub(crate) fn map(tokens: TokenStream, replace: &mut impl FnMut(StreamMacroCall) -> TokenStream) -> TokenStream {
+pub(crate) fn map(
+    tokens: TokenStream,
+    replace: &mut impl FnMut(StreamMacroCall) -> TokenStream,
+) -> TokenStream {
     let mut out = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();
     // After `::` or `$` the name is part of something else.

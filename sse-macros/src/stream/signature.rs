@@ -132,7 +132,8 @@ impl Function {
         if args.finite {
             Some("with `finite`")
         } else {
-            self.needs_plain_marker(args).then_some("with `plain` and `LastEventId`")
+            self.needs_plain_marker(args)
+                .then_some("with `plain` and `LastEventId`")
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use sse_actix_core::{
-    Batch, Entry, Epoch, Keep, Limit, LogStats, Resume, Retention, Ring, KeptRange, Start, TopicName,
+    Batch, Entry, Epoch, Keep, KeptRange, Limit, LogStats, Resume, Retention, Ring, Start, TopicName,
 };
 
 /// What was read from the file, to begin with.
@@ -76,7 +76,9 @@ pub(crate) struct Older {
 
 impl Live {
     pub(super) fn new(loaded: Loaded, retention: &Retention) -> Self {
-        let Loaded { kept_range, begin, .. } = loaded;
+        let Loaded {
+            kept_range, begin, ..
+        } = loaded;
         let mut ring = Ring::new(kept_range.epoch, retention.keeps(), begin, kept_range.contiguous);
         let (set_back_to, set_back_head) = loaded.set_back;
         let mut entries = loaded.entries.into_iter().peekable();
@@ -170,7 +172,9 @@ impl Live {
             _ if self.floor.is_none() => true,
             Start::Head => true,
             Start::Last(events) => events <= self.ring.len(),
-            Start::After(position) => self.kept_range().resume(start) == Resume::From && position.sequence >= begin,
+            Start::After(position) => {
+                self.kept_range().resume(start) == Resume::From && position.sequence >= begin
+            }
             Start::Oldest | Start::Unknown => false,
         }
     }

@@ -81,7 +81,10 @@ impl TagIndex {
                 .filter_map(|(id, admitted)| Some((*id, admitted.control.upgrade()?)));
             controls.extend(known);
         }
-        let untold = controls.values().filter(|control| !control.has_lost_access()).count();
+        let untold = controls
+            .values()
+            .filter(|control| !control.has_lost_access())
+            .count();
         for control in controls.values() {
             control.reauthenticate(soon());
         }

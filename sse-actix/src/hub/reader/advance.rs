@@ -14,13 +14,13 @@ use actix_web::Error;
 use sse_actix_core::{Batch, Entry, EventId, GAP_EVENT, Position, Positions, Start, gap_frame};
 
 use super::{
-    sink::{IdLine, FrameTarget},
+    sink::{FrameTarget, IdLine},
     topic::{AfterReplay, CATCH_UP, ReadPurpose, ReplayState, TopicReader},
 };
 use crate::hub::{
     OnGap,
     subscription::selection::GapSize,
-    worker::{Subscriber, ClientPosition, TopicCursor, Worker},
+    worker::{ClientPosition, Subscriber, TopicCursor, Worker},
 };
 
 /// One poll of a subscription.
@@ -258,7 +258,10 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         let frame = gap_frame(&reader.topic.options.gap_event, id, missed.0);
         self.out.frame(&frame);
         if id.is_some() {
-            self.subscriber.known_position.client.set(ClientPosition::UpToDate);
+            self.subscriber
+                .known_position
+                .client
+                .set(ClientPosition::UpToDate);
         }
     }
 
@@ -318,7 +321,10 @@ impl<S: FrameTarget> ReadStep<'_, S> {
             (false, false) => self.out.entry(entry, IdLine::None),
             (true, false) => {
                 self.out.entry(entry, IdLine::Own);
-                self.subscriber.known_position.client.set(ClientPosition::UpToDate);
+                self.subscriber
+                    .known_position
+                    .client
+                    .set(ClientPosition::UpToDate);
             }
             // This topic's position may be silent, but the id still carries the positions of the other topics.
             (_, true) => {
@@ -326,7 +332,10 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                 line.set(self.subscriber.positions());
                 self.out.entry(entry, IdLine::Positions(&line));
                 if !line.as_bytes().is_empty() {
-                    self.subscriber.known_position.client.set(ClientPosition::UpToDate);
+                    self.subscriber
+                        .known_position
+                        .client
+                        .set(ClientPosition::UpToDate);
                 }
                 self.worker.scratch.set(line);
             }

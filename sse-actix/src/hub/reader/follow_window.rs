@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sse_actix_core::{WindowRead, Position, Start};
+use sse_actix_core::{Position, Start, WindowRead};
 
 use super::{
     advance::ReadStep,

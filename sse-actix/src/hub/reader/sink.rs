@@ -103,7 +103,10 @@ mod tests {
         });
         of_several.set(positions);
         let line = of_several.as_bytes();
-        for (id, line) in [(IdLine::None, b"".as_slice()), (IdLine::Positions(&of_several), line)] {
+        for (id, line) in [
+            (IdLine::None, b"".as_slice()),
+            (IdLine::Positions(&of_several), line),
+        ] {
             let buffer = EventBuffer::new(None);
             buffer.borrow_thread_pieces();
             let mut sink = LimitedBuffer {

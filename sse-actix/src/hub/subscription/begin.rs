@@ -72,8 +72,7 @@ impl<E> Subscription<E> {
             None => std::mem::take(&mut self.tags),
         };
         #[cfg(feature = "rate-limit")]
-        hub
-            .limits
+        hub.limits
             .check_rate(self.request.address)
             .map_err(Refused::LimitExceeded)?;
         let mut permit =

@@ -18,16 +18,16 @@ impl<E> Stream for Subscription<E> {
     type Item = Result<Frame, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Error>>> {
-        if self.progress.over {
+        if self.polled_state.over {
             return Poll::Ready(None);
         }
         let this = &mut *self;
-        let reading = match &mut this.progress.reader {
+        let reading = match &mut this.polled_state.reader {
             Some(reading) => reading,
             None => match this.begin() {
-                Ok(reading) => this.progress.reader.insert(reading),
+                Ok(reading) => this.polled_state.reader.insert(reading),
                 Err(refused) => {
-                    this.progress.over = true;
+                    this.polled_state.over = true;
                     return Poll::Ready(match refused {
                         Refused::NoRuntime => Some(Err(NoRuntime.into())),
                         Refused::WrongType(error) => Some(Err(error.into())),
@@ -48,18 +48,18 @@ impl<E> Stream for Subscription<E> {
         if let Some(control) = &this.request.control
             && control.has_lost_access()
         {
-            this.progress.over = true;
+            this.polled_state.over = true;
             return Poll::Ready(None);
         }
         let is_over = reading.subscriber().is_over();
         match (one.0, polled) {
             (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
             (None, Poll::Ready(Err(error))) => {
-                this.progress.over = true;
+                this.polled_state.over = true;
                 Poll::Ready(Some(Err(*error)))
             }
             (None, _) if is_over => {
-                this.progress.over = true;
+                this.polled_state.over = true;
                 Poll::Ready(None)
             }
             (None, Poll::Pending) => {

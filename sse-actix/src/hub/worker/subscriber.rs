@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     hub::{admission::limits::StreamPermit, presence::PresenceGuard},
     lifecycle::control::StreamControl,
-    server::{DrivenConnection, StreamDriver},
+    server::{DirectConnection, HandoverOwner},
 };
 
 /// A subscription, as its topics know it.
@@ -24,7 +24,7 @@ pub(in crate::hub) struct Subscriber {
     pub(in crate::hub) permit: Cell<Option<StreamPermit>>,
     pub(in crate::hub) presence: Cell<Vec<PresenceGuard>>,
     /// The connection that was handed over, if it was.
-    handed_over: OnceCell<Weak<dyn DrivenConnection>>,
+    handed_over: OnceCell<Weak<dyn DirectConnection>>,
     pub(super) keep_alive: KeepAliveState,
     pub(in crate::hub) known_position: KnownPosition,
     /// Its stream is for clients other than `EventSource`: a gap aborts it.
@@ -140,7 +140,10 @@ impl Subscriber {
 
     /// Where it is, as its client is told.
     pub(in crate::hub) fn positions(&self) -> impl Iterator<Item = Position> {
-        let told = self.cursors.iter().filter(|cursor| !cursor.omitted_from_ids.get());
+        let told = self
+            .cursors
+            .iter()
+            .filter(|cursor| !cursor.omitted_from_ids.get());
         told.filter(|_| self.known_position.unknown_topics.get() == 0)
             .filter_map(|cursor| cursor.position.get())
     }
@@ -160,7 +163,8 @@ impl Subscriber {
 
     /// Whether a keep-alive has to tell its position.
     pub(in crate::hub) fn has_position_to_send(&self) -> bool {
-        self.known_position.client.get() != ClientPosition::UpToDate && self.known_position.sends_position_events.get()
+        self.known_position.client.get() != ClientPosition::UpToDate
+            && self.known_position.sends_position_events.get()
     }
 
     /// Notes that it is polled now.
@@ -201,10 +205,10 @@ impl Subscriber {
     /// Lets it send what it has. If its connection was handed over, this happens now: `StreamConnection` polls the response's
     /// outermost body, which polls `StreamBody`, which polls the `SubscriptionReader`. Otherwise this wakes its task. Call it
     /// when nothing of the worker is borrowed, since middleware's code runs in between.
-    pub(super) fn drive_or_wake(&self, connection: Option<&dyn DrivenConnection>, tick: u32) {
+    pub(super) fn drive_or_wake(&self, connection: Option<&dyn DirectConnection>, tick: u32) {
         self.poll_state.is_waiting.set(false);
         // A panic of what is around its body ends this stream alone.
-        let drive = |connection: &dyn DrivenConnection| catch_unwind(AssertUnwindSafe(|| connection.drive()));
+        let drive = |connection: &dyn DirectConnection| catch_unwind(AssertUnwindSafe(|| connection.drive()));
         let driven = connection.is_some_and(|connection| drive(connection).unwrap_or(false));
         // What is around its body may poll that in another task.
         if !driven || !self.poll_state.is_waiting.get() {
@@ -213,7 +217,7 @@ impl Subscriber {
     }
 
     /// Its connection, if that was handed over.
-    pub(super) fn driven_connection(&self) -> Option<Rc<dyn DrivenConnection>> {
+    pub(super) fn direct_connection(&self) -> Option<Rc<dyn DirectConnection>> {
         self.handed_over.get().and_then(Weak::upgrade)
     }
 
@@ -229,8 +233,8 @@ impl Subscriber {
     }
 }
 
-impl StreamDriver for Subscriber {
-    fn take_over(&self, connection: Weak<dyn DrivenConnection>) {
+impl HandoverOwner for Subscriber {
+    fn take_over(&self, connection: Weak<dyn DirectConnection>) {
         // A stream stays on its connection.
         if self.handed_over.set(connection).is_ok()
             && let Some(mut permit) = self.permit.take()

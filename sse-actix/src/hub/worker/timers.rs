@@ -176,7 +176,7 @@ impl Worker {
             } else if subscriber.poll_state.is_waiting.get() {
                 subscriber.keep_alive.is_due.set(true);
                 subscriber.drive_or_wake(
-                    subscriber.driven_connection().as_deref(),
+                    subscriber.direct_connection().as_deref(),
                     self.schedule.ticks.get(),
                 );
             } else {

@@ -104,11 +104,7 @@ impl WorkerTopic {
         }
         // Every reader has had a turn. One that has not read by now has fallen behind.
         self.window.clear();
-        if waits {
-            TopicTurn::Waits
-        } else {
-            TopicTurn::Done
-        }
+        if waits { TopicTurn::Waits } else { TopicTurn::Done }
     }
 
     /// The readers from `next` on that wait before `head`; where to go on, if there may be more.

@@ -75,17 +75,17 @@ impl Abort {
         let resets = self.transport == BodyTransport::Http10;
         let Some((flush, since)) = &self.flush else {
             let flush = Flush::new(resets);
-            flush.ask(cx);
+            flush.register(cx);
             self.flush = Some((flush, Instant::now()));
             // If no socket of ours has answered by the next poll, none carries this body.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         };
-        let is_in_vain = !flush.is_carried() || resets && since.elapsed() > RESET_PATIENCE;
+        let is_in_vain = !flush.is_our_socket() || resets && since.elapsed() > RESET_PATIENCE;
         if flush.is_done() || is_in_vain {
             return Poll::Ready(());
         }
-        flush.ask(cx);
+        flush.register(cx);
         if resets {
             let mut pause = Box::pin(sleep(RESET_POLL));
             let _ = pause.as_mut().poll(cx);

@@ -63,7 +63,11 @@ pub(super) fn end(
 }
 
 /// As [`end`], where something other than the source ends the stream.
-fn end_from_outside(end_request: EndRequest, guards: &StreamGuards, buffer: &EventBuffer) -> (bool, LoggedEnd) {
+fn end_from_outside(
+    end_request: EndRequest,
+    guards: &StreamGuards,
+    buffer: &EventBuffer,
+) -> (bool, LoggedEnd) {
     match end_request {
         EndRequest::ConnectionLost => {
             // HTTP/2 drops the body quietly when it has something to write and nobody to write to; an
@@ -71,7 +75,9 @@ fn end_from_outside(end_request: EndRequest, guards: &StreamGuards, buffer: &Eve
             buffer.push_uncounted(&COMMENT);
             (false, LoggedEnd::Left)
         }
-        EndRequest::Revoked | EndRequest::Reauthenticate if guards.plain => (true, LoggedEnd::Aborted("revoked")),
+        EndRequest::Revoked | EndRequest::Reauthenticate if guards.plain => {
+            (true, LoggedEnd::Aborted("revoked"))
+        }
         EndRequest::End(Ending::Final) if guards.plain => (true, LoggedEnd::Aborted("ended")),
         _ if guards.plain => {
             let cause = guards.control.cause().map_or("drained", EndCause::as_str);

@@ -4,7 +4,7 @@ use proc_macro2::{Group, TokenStream};
 use quote::{ToTokens as _, quote};
 use syn::{Expr, ExprLit, Lit, Token, parse::Parser as _, punctuated::Punctuated};
 
-use super::{StreamMacroCall, Kind, Suffix, for_each};
+use super::{Kind, StreamMacroCall, Suffix, for_each};
 use crate::errors::Errors;
 
 /// Notes invocations whose arguments are not theirs, or whose `()` is treated as something else.
