@@ -14,7 +14,7 @@ use actix_web::http::{
     header::{self, HeaderName},
 };
 
-use crate::{log_limit::TracingLimit, stream::response::KEEP_ALIVE_INTERVAL};
+use crate::{stream::response::KEEP_ALIVE_INTERVAL, tracing_limit::TracingLimit};
 
 pub use self::{
     allowed_origins::AllowedOrigins,

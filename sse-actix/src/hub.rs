@@ -17,17 +17,17 @@ mod admission;
 mod builder;
 mod error;
 #[cfg(feature = "metrics")]
-mod figures;
-mod follow;
+mod metrics_exporter;
 mod presence;
 mod publish;
 mod reader;
-mod registry;
-#[cfg(feature = "metrics")]
-mod report;
 mod settings;
+mod shared;
 mod stats;
 mod subscription;
+mod topic_events;
+#[cfg(feature = "metrics")]
+mod topic_metrics;
 mod topic_of;
 mod topic_options;
 mod worker;
@@ -41,15 +41,15 @@ pub use self::{
     admission::limits::LimitExceeded,
     builder::HubBuilder,
     error::HubError,
-    follow::{PublishedEvent, TopicEvent, TopicEvents},
     presence::{Presence, PresenceChange, PresenceChanges},
     publish::{PublishError, RawTopic, Topic, once::Once, published::Published},
     stats::{Evictions, HubStats, TopicFault, TopicStats, TurnedAway},
     subscription::{CombineError, ForeignId, Subscription, selection::Snapshot},
+    topic_events::{PublishedEvent, TopicEvent, TopicEvents},
     topic_of::{IntoSubscription, IntoTopic, TopicFamily, TopicOf, TopicTypeError},
     topic_options::{OnGap, TopicOptions},
 };
-use self::{registry::HubHandle, stats::Eviction, subscription::selection::TopicSelection};
+use self::{shared::HubHandle, stats::Eviction, subscription::selection::TopicSelection};
 use crate::lifecycle::control::StreamControl;
 
 /// Topics that are published to from anywhere in the program and read by any number of streams.

@@ -68,7 +68,6 @@ mod cross_origin;
 mod extract;
 mod hub;
 mod lifecycle;
-mod log_limit;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(feature = "openapi")]
@@ -80,6 +79,7 @@ mod shared_event_source;
 mod stream;
 #[cfg(feature = "test")]
 pub mod test;
+mod tracing_limit;
 #[cfg(feature = "typescript")]
 pub mod typescript;
 

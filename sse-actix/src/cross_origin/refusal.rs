@@ -8,7 +8,7 @@ use actix_web::{
 };
 
 use super::{CrossOrigin, Readers, check::Reason};
-use crate::log_limit::TracingLimit;
+use crate::tracing_limit::TracingLimit;
 
 /// Of an origin as it was sent. No browser's is longer; an attacker does not fill the log.
 const SHOWN_BYTES: usize = 200;

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use sse_actix_core::{IntoTopicName, Log, MemoryLog};
 
 #[cfg(feature = "metrics")]
-use super::figures::TopicPatterns;
+use super::topic_metrics::TopicPatterns;
 use super::{
     Hub,
     admission::{
@@ -18,8 +18,8 @@ use super::{
         limits::{LimitSettings, Limits},
     },
     error::HubError,
-    registry::{HubHandle, HubShared},
     settings::Settings,
+    shared::{HubHandle, HubShared},
     topic_options::TopicOptions,
 };
 
@@ -303,7 +303,7 @@ impl HubBuilder {
             }));
         }
         #[cfg(feature = "metrics")]
-        super::report::include(&hub);
+        super::metrics_exporter::include(&hub);
         Ok(Hub(Arc::new(HubHandle(hub))))
     }
 }

@@ -20,7 +20,7 @@ use sse_actix_core::{
 use self::published::Published;
 use super::{
     Hub,
-    registry::TopicState,
+    shared::TopicState,
     topic_of::{TopicToPublish, TopicTypeError, TypedRecords},
 };
 

@@ -1,7 +1,7 @@
 //! A subscription that reads: its reader in each topic, and what one poll does.
 
 mod advance;
-mod follow_window;
+mod deliver;
 mod sink;
 mod topic;
 
@@ -26,7 +26,7 @@ pub(super) use self::{
     topic::{ResumePoint, TopicReader},
 };
 use super::{
-    registry::HubShared,
+    shared::HubShared,
     stats::Eviction,
     worker::{ClientPosition, Subscriber, Worker},
 };

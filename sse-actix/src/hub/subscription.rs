@@ -1,11 +1,11 @@
 mod begin;
 mod error;
+mod filter_and_snapshot;
 mod options;
-mod renewal;
 mod responder;
 pub(super) mod selection;
+mod snapshot_backoff;
 mod stream;
-mod values;
 
 use std::{
     fmt,

@@ -37,7 +37,7 @@ use self::{
     topic::{TopicTurn, WorkerTopic},
 };
 use super::{
-    registry::{HubShared, TopicState},
+    shared::{HubShared, TopicState},
     stats::Eviction,
 };
 use crate::stream::span::panic_message;
@@ -59,7 +59,7 @@ const KEYS_PER_TURN: usize = 1_024;
 /// Readers that have not read the newest entries.
 type ReadySubscribers = SmallVec<[Rc<Subscriber>; SUBSCRIBERS_PER_TURN]>;
 
-/// How often the worker looks for readers that have stalled, and updates the figures.
+/// How often the worker looks for readers that have stalled, and updates the counts.
 const TICK: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {
@@ -181,7 +181,7 @@ impl Worker {
             self.cursors.set(self.cursors.get() - 1);
             let mut gone = None;
             if worker_topic.subscribers.is_empty() {
-                worker_topic.report_figures(self);
+                worker_topic.report_counts(self);
                 self.topics.slots.borrow_mut().remove(&worker_topic.topic.name);
                 gone = topics.try_remove(cursor.topic_slot.get());
             }

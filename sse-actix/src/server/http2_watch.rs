@@ -19,7 +19,7 @@ use socket2::Socket;
 use tokio::{io::Interest, sync::Notify};
 
 use super::os_socket::OsSocket;
-use crate::{lifecycle::control::StreamControl, log_limit::TracingLimit};
+use crate::{lifecycle::control::StreamControl, tracing_limit::TracingLimit};
 
 /// What is set on every accepted socket.
 #[derive(Debug, Clone, Copy)]

@@ -41,7 +41,7 @@ use super::{
     handover::{ConnectionState, HandoverCandidate, HubStream, MadeStream, StreamMarker},
     http2_watch::ConnectionLoss,
 };
-use crate::{extract::header_text::trim_blanks, log_limit::TracingLimit};
+use crate::{extract::header_text::trim_blanks, tracing_limit::TracingLimit};
 
 /// The application, with its requests counted.
 pub(super) struct TrackedFactory<F, B> {

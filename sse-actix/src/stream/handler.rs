@@ -36,8 +36,8 @@ use super::{
     span::panicked_before_the_head,
 };
 use crate::{
-    extract::is_reconnect_after_end, lifecycle::ending::no_content, log_limit::TracingLimit,
-    server::ServerContext,
+    extract::is_reconnect_after_end, lifecycle::ending::no_content, server::ServerContext,
+    tracing_limit::TracingLimit,
 };
 
 /// A handler that has not opened its stream by then keeps a browser in `CONNECTING` without a sign.

@@ -189,7 +189,7 @@ impl Limits {
             counter.fetch_add(1, Ordering::Relaxed);
         }
         #[cfg(feature = "metrics")]
-        crate::hub::figures::turned_away(limit as usize);
+        crate::hub::topic_metrics::turned_away(limit as usize);
         limit
     }
 }

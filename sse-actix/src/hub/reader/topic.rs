@@ -16,7 +16,7 @@ use sse_actix_core::{Batch, Completion, Entry, Event, Keep, Limit, LogError, Pos
 use tokio::time::{Sleep, sleep};
 
 use crate::hub::{
-    registry::TopicState,
+    shared::TopicState,
     subscription::selection::ReadOptions,
     worker::{READ_RETRY_PAUSE, Subscriber, TopicCursor, Worker},
 };

@@ -10,7 +10,7 @@ use actix_web::Error;
 use futures_core::future::LocalBoxFuture;
 use sse_actix_core::{Batch, Entry, Event, EventId, Position, Resume, TopicName};
 
-use super::renewal::SnapshotBackoff;
+use super::snapshot_backoff::SnapshotBackoff;
 use crate::hub::topic_of::{EventsType, TopicToRead};
 
 pub(in crate::hub) struct TopicSelection {

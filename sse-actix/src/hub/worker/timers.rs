@@ -14,7 +14,7 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 use super::{SUBSCRIBERS_PER_TURN, TICK, Worker, subscriber::Subscriber};
-use crate::hub::{registry::HubShared, stats::Eviction};
+use crate::hub::{shared::HubShared, stats::Eviction};
 
 /// How often what nobody asks for any more is deleted: events beyond their age, and addresses that no longer connect. Also
 /// where all readers have left.
@@ -243,7 +243,7 @@ impl Worker {
         let counts_as_reading = BYTES_PER_SECOND.saturating_mul(stall.max(1) as usize);
         let mut stalled = Vec::new();
         for (_, topic) in self.topics.by_slot.borrow().iter() {
-            topic.report_figures(self);
+            topic.report_counts(self);
             for (_, (subscriber, _)) in &topic.subscribers {
                 if subscriber.poll_state.accepted_bytes.get() >= counts_as_reading {
                     subscriber.poll_state.accepted_bytes.set(0);

@@ -17,7 +17,7 @@ use sse_actix_core::{Batch, Completion, Limit, LogError, Position, Resume, Start
 use tokio::time::Sleep;
 
 use super::{ReadySubscribers, SUBSCRIBERS_PER_TURN, Worker, subscriber::Subscriber};
-use crate::hub::registry::{HubShared, TopicState};
+use crate::hub::shared::{HubShared, TopicState};
 
 /// How long to wait after a failed read.
 pub(in crate::hub) const READ_RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -191,8 +191,8 @@ impl WorkerTopic {
         }
     }
 
-    /// Adds what was counted on this thread to the topic's figures.
-    pub(super) fn report_figures(&self, worker: &Worker) {
+    /// Adds this thread's counts to the topic's.
+    pub(super) fn report_counts(&self, worker: &Worker) {
         self.topic
             .counts
             .delivered

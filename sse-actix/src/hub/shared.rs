@@ -21,7 +21,7 @@ use sse_actix_core::{
 
 use self::known_topics::KnownTopics;
 #[cfg(feature = "metrics")]
-use super::figures::PatternFigures;
+use super::topic_metrics::PatternMetrics;
 use super::{
     admission::{limits::Limits, revocation::TagIndex},
     presence::TopicPresence,
@@ -30,7 +30,7 @@ use super::{
     topic_of::{EventsType, TopicTypeError},
     topic_options::TopicOptions,
 };
-use crate::{log_limit::TracingLimit, stream::span::panic_message};
+use crate::{stream::span::panic_message, tracing_limit::TracingLimit};
 
 pub(super) struct HubShared {
     /// Tells this hub from others on a thread.
@@ -80,7 +80,7 @@ pub(super) struct TopicState {
     pub(super) evictions: EvictionCounts,
     pub(super) present: Arc<TopicPresence>,
     #[cfg(feature = "metrics")]
-    pub(super) figures: Arc<PatternFigures>,
+    pub(super) metrics: Arc<PatternMetrics>,
     /// The type that its events have, once it was used with one.
     events_type: OnceLock<EventsType>,
     warnings: Warnings,
@@ -158,7 +158,7 @@ impl HubShared {
             evictions: EvictionCounts::default(),
             present: Arc::new(TopicPresence::new(name, self.log.cluster())),
             #[cfg(feature = "metrics")]
-            figures: self.settings.patterns.figures_for(name),
+            metrics: self.settings.patterns.metrics_for(name),
             events_type: OnceLock::new(),
             warnings: Warnings {
                 read_errors: TracingLimit::new(),
@@ -215,7 +215,7 @@ impl HubShared {
     pub(super) fn count_evictions(&self, reason: Eviction, streams: u64) {
         self.evictions.count_evictions(reason, streams);
         #[cfg(feature = "metrics")]
-        super::figures::count_evictions(reason, streams);
+        super::topic_metrics::count_evictions(reason, streams);
     }
 
     pub(super) fn stats(&self) -> HubStats {
@@ -252,7 +252,7 @@ impl TopicState {
     pub(super) fn count_published(&self, took: Option<Duration>) {
         self.counts.published.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
-        self.figures.published(took);
+        self.metrics.published(took);
         #[cfg(not(feature = "metrics"))]
         let _ = took;
     }
@@ -261,12 +261,12 @@ impl TopicState {
     pub(super) fn count_repeated(&self) {
         self.counts.repeated.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
-        self.figures.repeated();
+        self.metrics.repeated();
     }
 
     pub(super) fn count_not_published(&self, error: &AppendError) {
         #[cfg(feature = "metrics")]
-        self.figures.not_published(error);
+        self.metrics.not_published(error);
         #[cfg(not(feature = "metrics"))]
         let _ = (self, error);
     }
@@ -283,7 +283,7 @@ impl TopicState {
     pub(super) fn count_undecodable(&self, error: &DecodeEventError) {
         self.counts.undecodable.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
-        self.figures.undecodable();
+        self.metrics.undecodable();
         if let Some(left_out) = self.warnings.undecodable.take() {
             tracing::warn!(
                 target: "sse_actix", topic = self.name.as_str(), %error, left_out,
@@ -295,7 +295,7 @@ impl TopicState {
     pub(super) fn count_gap(&self) {
         self.counts.gaps.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
-        self.figures.gap();
+        self.metrics.gap();
     }
 
     /// By how many events the slowest reader is behind, as of the workers' last look.

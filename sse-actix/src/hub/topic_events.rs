@@ -28,7 +28,7 @@ use tokio::{
 
 use super::{
     Hub,
-    registry::TopicState,
+    shared::TopicState,
     subscription::{ForeignId, selection::GapSize},
     worker::READ_RETRY_PAUSE,
 };
