@@ -63,7 +63,6 @@
 //! `stream ended` with its reason, duration, events and bytes (info; error if it failed), and a warning
 //! when a handler keeps a browser waiting for longer than a second.
 
-mod any_event;
 mod cross_origin;
 mod extract;
 mod hub;
@@ -92,7 +91,6 @@ pub use self::server::SslAcceptorBuilder;
 #[cfg(feature = "shared-event-source")]
 pub use self::shared_event_source::shared_event_source;
 pub use self::{
-    any_event::AnyEvent,
     cross_origin::{AllowedOrigins, CookieError, CrossOrigin, Origin, OriginError, SessionCookie},
     extract::{LastEventId, PrefersEventStream, UnknownId},
     hub::{
@@ -113,7 +111,7 @@ pub use self::{
     },
     stream::{
         handler::{EmitFuture, Emitter, EventStream},
-        source::StreamItem,
+        source::{AnyEvent, StreamItem},
         span::{StreamCounts, stream_counts},
         sse::Sse,
     },

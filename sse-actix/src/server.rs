@@ -46,8 +46,8 @@ pub use self::{
     stopping::ShutdownTimeout,
 };
 use self::{
-    http2_watch::SocketOptions,
     listener::Listener,
+    os_socket::SocketOptions,
     settings::{HttpSettings, TlsSettings, Workers},
     stopping::StopSettings,
 };

@@ -2,7 +2,6 @@
 
 mod advance;
 mod deliver;
-mod sink;
 mod topic;
 
 use std::{
@@ -15,14 +14,14 @@ use std::{
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use sse_actix_core::{Event, EventId, EventName, Frame, position_frame};
+use sse_actix_core::{Entry, Event, EventId, EventName, Frame, position_frame};
 
 use self::{
-    advance::{PASSED_OVER_PER_TURN, ReadFailure, ReadStep},
-    sink::{FrameTarget, LimitedBuffer},
+    advance::ReadFailure,
+    deliver::{PASSED_OVER_PER_TURN, ReadStep},
 };
 pub(super) use self::{
-    sink::SingleFrame,
+    deliver::{FrameTarget, IdLine},
     topic::{ResumePoint, TopicReader},
 };
 use super::{
@@ -206,8 +205,8 @@ impl Drop for SubscriptionReader {
 
 impl Source for SubscriptionReader {
     fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<SourceResult> {
-        let mark = self.fill_limit();
-        self.poll(&mut LimitedBuffer { buffer, mark }, cx)
+        let limit = self.fill_limit();
+        self.poll(&mut LimitedBuffer { buffer, limit }, cx)
     }
 
     fn keep_alive_due(&mut self, after: Duration, wrote: bool) -> Option<bool> {
@@ -272,5 +271,88 @@ impl Source for SubscriptionReader {
             }
         }
         true
+    }
+}
+
+/// A stream's buffer, to be filled up to a limit.
+struct LimitedBuffer<'a> {
+    buffer: &'a EventBuffer,
+    limit: usize,
+}
+
+impl FrameTarget for LimitedBuffer<'_> {
+    fn is_full(&self) -> bool {
+        self.buffer.has_at_least(self.limit)
+    }
+
+    fn entry(&mut self, entry: &Entry, id: IdLine<'_>) {
+        match id {
+            IdLine::Own => self.buffer.push_shared(entry.frame()),
+            IdLine::None => self.buffer.push_with_id(b"", entry.body(), entry.frame()),
+            IdLine::Positions(line) => self
+                .buffer
+                .push_with_id(line.as_bytes(), entry.body(), entry.frame()),
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        // What has no other readers is small, and is not worth a chunk of its own.
+        self.buffer.push_with_id(frame, b"", &Bytes::new());
+    }
+
+    fn position(&mut self, frame: &Frame) {
+        self.buffer.push_uncounted(frame);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{iter, time::SystemTime};
+
+    use sse_actix_core::{Epoch, Event, Position, Record, TopicName};
+
+    use super::*;
+
+    fn entry(data: &str) -> Entry {
+        let position = Position {
+            epoch: Epoch::new(&TopicName::from_static("t"), 1),
+            sequence: 7,
+        };
+        let record = Record::event(&Event::data(data), None).unwrap();
+        Entry::new(position, record, SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_large_entry_is_shared_with_any_id() {
+        let (small, large) = (entry("small"), entry(&"x".repeat(20_000)));
+        let mut of_several = PositionsLine::default();
+        let epoch = |topic| Epoch::new(&TopicName::from_static(topic), 1);
+        let positions = ["a", "b"].map(|topic| Position {
+            epoch: epoch(topic),
+            sequence: 7,
+        });
+        of_several.set(positions);
+        let line = of_several.as_bytes();
+        for (id, line) in [
+            (IdLine::None, b"".as_slice()),
+            (IdLine::Positions(&of_several), line),
+        ] {
+            let buffer = EventBuffer::new(None);
+            buffer.borrow_thread_pieces();
+            let mut sink = LimitedBuffer {
+                buffer: &buffer,
+                limit: 1,
+            };
+            sink.entry(&small, IdLine::None);
+            sink.entry(&large, id);
+            sink.frame(&small.to_frame());
+            assert_eq!(buffer.emitted(), 3);
+            let pieces: Vec<_> = iter::from_fn(|| buffer.take()).collect();
+            assert!(pieces.concat() == [small.body(), line, large.body(), small.frame()].concat());
+            let shared = pieces
+                .iter()
+                .filter(|piece| piece.as_ptr() == large.body().as_ptr());
+            assert_eq!(shared.count(), 1);
+        }
     }
 }

@@ -2,7 +2,6 @@ mod begin;
 mod error;
 mod filter_and_snapshot;
 mod options;
-mod responder;
 pub(super) mod selection;
 mod snapshot_backoff;
 mod stream;
@@ -10,28 +9,25 @@ mod stream;
 use std::{
     fmt,
     marker::PhantomData,
-    net::IpAddr,
     rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use actix_web::{
-    Error, HttpRequest,
-    http::{Method, header::HeaderMap},
-};
+use actix_web::{Error, HttpRequest, http::header::HeaderMap};
 use futures_core::future::LocalBoxFuture;
 use sse_actix_core::{Entry, Event, EventId, Positions};
 
 pub use self::error::{CombineError, ForeignId};
 use self::{
+    begin::RequestBinding,
     error::CombineErrorKind,
     selection::{Filter, TakeSnapshot, TopicSelection},
 };
 use super::{Hub, reader::SubscriptionReader};
 use crate::{
-    any_event::AnyEvent, extract::LastEventId, lifecycle::control::StreamControl,
-    stream::options::StreamOptions,
+    extract::LastEventId,
+    stream::{options::StreamOptions, source::AnyEvent},
 };
 
 /// A topic, or several, as a stream: a [`Responder`](actix_web::Responder), or a [`Stream`](futures_core::Stream) of
@@ -86,14 +82,6 @@ struct PolledState {
     over: bool,
 }
 
-/// What is known of the request for it.
-struct RequestBinding {
-    last: Option<LastEventId>,
-    control: Option<StreamControl>,
-    method: Method,
-    address: Option<IpAddr>,
-}
-
 /// How long it may last.
 #[derive(Clone, Copy)]
 struct Lifetime {
@@ -106,12 +94,7 @@ impl<E> Subscription<E> {
         Self {
             hub: hub.clone(),
             selections: vec![selection],
-            request: RequestBinding {
-                last: None,
-                control: None,
-                method: Method::GET,
-                address: None,
-            },
+            request: RequestBinding::none(),
             positions: true,
             tags: Vec::new(),
             lifetime: Lifetime {
@@ -191,12 +174,7 @@ impl<E> Subscription<E> {
     /// the limits of its address.
     pub fn on(mut self, request: &HttpRequest) -> Self {
         let last = self.request.last.take();
-        self.request = RequestBinding {
-            last: Some(last.unwrap_or_else(|| LastEventId::of(request))),
-            control: Some(StreamControl::of(request)),
-            method: request.method().clone(),
-            address: self.hub.0.limits.address_of(request),
-        };
+        self.request = RequestBinding::of(request, last, &self.hub.0.limits);
         self
     }
 

@@ -5,7 +5,7 @@ use std::{any::TypeId, error::Error, fmt, marker::PhantomData};
 use actix_web::ResponseError;
 use sse_actix_core::{IntoTopicName, Record, RecordError, TopicName, TopicNameError, TopicValue};
 
-use crate::any_event::AnyEvent;
+use crate::stream::source::AnyEvent;
 
 /// A topic's name, and the enum that says which events the topic has.
 ///

@@ -11,7 +11,6 @@ use std::{
         Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use actix_web::{dev::Extensions, http::Version, rt::net::TcpStream};
@@ -20,14 +19,6 @@ use tokio::{io::Interest, sync::Notify};
 
 use super::os_socket::OsSocket;
 use crate::{lifecycle::control::StreamControl, tracing_limit::TracingLimit};
-
-/// What is set on every accepted socket.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SocketOptions {
-    pub(super) nodelay: bool,
-    pub(super) user_timeout: Option<Duration>,
-    pub(super) send_buffer: Option<usize>,
-}
 
 /// A connection that has just been accepted.
 pub(super) struct AcceptedSocket<'a> {
@@ -168,36 +159,6 @@ async fn until_peer_has_closed(socket: &TcpStream) {
         let _ = socket.try_io(Interest::READABLE, || {
             Err::<(), _>(io::ErrorKind::WouldBlock.into())
         });
-    }
-}
-
-impl SocketOptions {
-    /// A socket option that cannot be set costs speed or robustness, not the connection.
-    pub(super) fn apply(self, socket: OsSocket<'_>) {
-        let warn = |option: &'static str| {
-            move |error: &io::Error| {
-                static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
-                if let Some(left_out) = LIMIT.take() {
-                    tracing::warn!(target: "sse_actix", %error, option, left_out, "socket option not set");
-                }
-            }
-        };
-        let options = socket.options();
-        if let Some(bytes) = self.send_buffer {
-            let _ = options.set_send_buffer_size(bytes).inspect_err(warn("SO_SNDBUF"));
-        }
-        if socket.tcp().is_none() {
-            return;
-        }
-        let _ = options
-            .set_tcp_nodelay(self.nodelay)
-            .inspect_err(warn("TCP_NODELAY"));
-        #[cfg(target_os = "linux")]
-        if let Some(timeout) = self.user_timeout {
-            let _ = options
-                .set_tcp_user_timeout(Some(timeout))
-                .inspect_err(warn("TCP_USER_TIMEOUT"));
-        }
     }
 }
 

@@ -3,7 +3,6 @@
 
 mod abort;
 mod end;
-mod guards;
 mod timer;
 
 use std::{
@@ -24,19 +23,25 @@ use bytes::Bytes;
 use pin_project_lite::pin_project;
 use sse_actix_core::{EventName, Frame, KeepAlive};
 
+pub(crate) use self::abort::BodyTransport;
 use self::{
     abort::Abort,
     end::{EndPolicy, SourceOutcome, end},
     timer::KeepAliveTimer,
 };
-pub(crate) use self::{abort::BodyTransport, guards::StreamGuards};
 use super::{
     buffer::{Checkpoint, EventBuffer, HIGH_WATER, SLACK},
     options::{DEFAULT_RETRY, InitialRetry, StreamOptions},
     source::Source,
     span::{LoggedEnd, StreamSpan, panic_message},
 };
-use crate::lifecycle::control::{EndCause, EndRequest};
+use crate::{
+    lifecycle::{
+        control::{EndCause, EndRequest, StreamControl},
+        shutdown::Registration,
+    },
+    server::OpenStreamGuard,
+};
 
 pin_project! {
     /// One stream's body.
@@ -78,6 +83,26 @@ pin_project! {
             }
             this.span.close(this.buffer.emitted());
         }
+    }
+}
+
+/// What a stream is tied to, and leaves when it ends.
+pub(crate) struct StreamGuards {
+    pub(crate) control: StreamControl,
+    pub(crate) registration: Option<Registration>,
+    #[expect(dead_code, reason = "held for its drop")]
+    pub(crate) open_stream: Option<OpenStreamGuard>,
+    pub(crate) transport: BodyTransport,
+    /// Whether the stream is for clients other than `EventSource`: only keep-alives of ours are in it, and an end that
+    /// is not its source's own is an abort.
+    pub(crate) plain: bool,
+}
+
+impl StreamGuards {
+    /// Leaves the `Shutdown`. `open_stream` is kept until the last bytes are sent, so that the server still counts
+    /// this as a stream.
+    fn deregister(&mut self) {
+        self.registration = None;
     }
 }
 

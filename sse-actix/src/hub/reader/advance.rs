@@ -1,42 +1,25 @@
-//! One poll of a subscription: each topic a step further, until nothing moves.
+//! One poll of a subscription: each topic a step further, until nothing moves. What a step delivers is in `deliver.rs`.
 
 use std::{
     future::Future,
     mem,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
     time::SystemTime,
-    vec,
 };
 
 use actix_web::Error;
-use sse_actix_core::{Batch, Entry, EventId, GAP_EVENT, Position, Positions, Start, gap_frame};
+use sse_actix_core::{Batch, EventId, GAP_EVENT, Limit, Position, Positions, Start, gap_frame};
 
 use super::{
-    sink::{FrameTarget, IdLine},
-    topic::{AfterReplay, CATCH_UP, ReadPurpose, ReplayState, TopicReader},
+    deliver::{FrameTarget, IdLine, ReadStep},
+    topic::{AfterReplay, ReadPurpose, ReplayState, TopicReader},
 };
 use crate::hub::{
     OnGap,
     subscription::selection::GapSize,
-    worker::{ClientPosition, Subscriber, TopicCursor, Worker},
+    worker::{ClientPosition, TopicCursor},
 };
-
-/// One poll of a subscription.
-pub(super) struct ReadStep<'a, S> {
-    pub(super) worker: &'a Worker,
-    pub(super) subscriber: &'a Subscriber,
-    pub(super) has_several_topics: bool,
-    /// A topic has not answered yet, so nothing is delivered.
-    pub(super) must_hold_back: bool,
-    pub(super) out: &'a mut S,
-    /// How many entries it has passed over in this poll, and not sent.
-    pub(super) passed_over: &'a mut usize,
-}
-
-/// How many entries a reader passes over before others on the thread have a turn.
-pub(super) const PASSED_OVER_PER_TURN: usize = 1_000;
 
 /// Why a poll does not go on.
 pub(super) enum ReadFailure {
@@ -151,7 +134,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
     /// Asks the log.
     pub(super) fn read(&self, reader: &mut TopicReader, start: Start, purpose: ReadPurpose) {
         let log = &self.worker.hub.log;
-        let read = log.read(&reader.topic.name, start, CATCH_UP, SystemTime::now());
+        let read = log.read(&reader.topic.name, start, Limit::DEFAULT, SystemTime::now());
         reader.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
     }
 
@@ -277,68 +260,6 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                 reader.replay = Some(Box::new(ReplayState::AwaitSnapshot(snapshot(id), at)));
             }
             _ => self.read(reader, Start::After(at), ReadPurpose::CatchUp),
-        }
-    }
-
-    /// Gives what the log has returned. Returns whether anything was given, or passed over.
-    pub(super) fn deliver(
-        &mut self,
-        reader: &TopicReader,
-        cursor: &TopicCursor,
-        entries: &mut vec::IntoIter<Arc<Entry>>,
-        end: Position,
-    ) -> bool {
-        let mut position = end;
-        let before = entries.as_slice().len();
-        let mut delivered = 0;
-        while !self.out.is_full()
-            && *self.passed_over < PASSED_OVER_PER_TURN
-            && let Some(entry) = entries.as_slice().first()
-            && reader.stop_at.is_none_or(|stop_at| entry.sequence() <= stop_at)
-            && let Some(entry) = entries.next()
-        {
-            position.sequence = entry.sequence();
-            if reader.shows(&entry, position) {
-                cursor.position.set(Some(position));
-                self.write_entry(&entry, !cursor.omitted_from_ids.get());
-                delivered += 1;
-            } else {
-                *self.passed_over += 1;
-                self.subscriber.move_to(cursor, position);
-            }
-        }
-        reader
-            .topic
-            .counts
-            .delivered
-            .fetch_add(delivered, Ordering::Relaxed);
-        entries.as_slice().len() < before
-    }
-
-    /// Writes an entry as this subscription's readers get it.
-    pub(super) fn write_entry(&mut self, entry: &Entry, with_position: bool) {
-        match (with_position, self.has_several_topics) {
-            (false, false) => self.out.entry(entry, IdLine::None),
-            (true, false) => {
-                self.out.entry(entry, IdLine::Own);
-                self.subscriber
-                    .known_position
-                    .client
-                    .set(ClientPosition::UpToDate);
-            }
-            // This topic's position may be silent, but the id still carries the positions of the other topics.
-            (_, true) => {
-                let mut line = self.worker.scratch.take();
-                line.set(self.subscriber.positions());
-                self.out.entry(entry, IdLine::Positions(&line));
-                if !line.as_bytes().is_empty() {
-                    self.subscriber
-                        .known_position
-                        .client
-                        .set(ClientPosition::UpToDate);
-                }
-                self.worker.scratch.set(line);
-            }
         }
     }
 }

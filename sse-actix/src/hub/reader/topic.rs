@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    num::NonZeroUsize,
     pin::Pin,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
@@ -19,12 +18,6 @@ use crate::hub::{
     shared::TopicState,
     subscription::selection::ReadOptions,
     worker::{READ_RETRY_PAUSE, Subscriber, TopicCursor, Worker},
-};
-
-/// What a reader that has fallen behind takes from the log at once: some portions.
-pub(super) const CATCH_UP: Limit = Limit {
-    events: NonZeroUsize::new(1_000).unwrap(),
-    bytes: 64 * 1024,
 };
 
 pub(in crate::hub) struct TopicReader {
@@ -144,7 +137,7 @@ impl TopicReader {
         worker.register(subscriber, topic_index, &self.topic);
         let (start, purpose) = self.start(resume_point);
         let log = &worker.hub.log;
-        let read = log.read(&self.topic.name, start, CATCH_UP, SystemTime::now());
+        let read = log.read(&self.topic.name, start, Limit::DEFAULT, SystemTime::now());
         self.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
         self.topic.subscribers.fetch_add(1, Ordering::Relaxed);
         cursor.is_counted.set(true);

@@ -7,25 +7,97 @@
 //! 4. A reader that has reached the log's head tells its worker, and from then on follows the worker's window.
 
 use std::{
+    net::IpAddr,
     rc::Rc,
+    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
+
+use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError as _, body::BoxBody, http::Method};
 
 use smallvec::SmallVec;
 use sse_actix_core::Positions;
 use tokio::time::Instant;
 
-use super::{Lifetime, Subscription};
+use super::{Lifetime, Subscription, error::NoRuntime};
 use crate::{
-    extract::LastEventId,
+    extract::{LastEventId, is_reconnect_after_end},
     hub::{
-        admission::limits::{LimitExceeded, StreamPermit},
+        admission::limits::{LimitExceeded, Limits, StreamPermit},
         reader::{ResumePoint, SubscriptionReader, TopicReader},
         stats::Eviction,
         topic_of::TopicTypeError,
         worker::{Subscriber, Worker},
     },
+    lifecycle::{control::StreamControl, ending::no_content},
+    stream::{
+        buffer::EventBuffer,
+        response,
+        source::{Source, SourceResult},
+    },
 };
+
+impl<E> Responder for Subscription<E> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
+        if !self.options.is_plain(request.method()) && is_reconnect_after_end(request) {
+            return no_content();
+        }
+        let buffer = Rc::new(EventBuffer::new(None));
+        let mut this = self.on(request);
+        if request.method() == Method::HEAD {
+            return response::respond(request, &this.options, this.headers.as_ref(), buffer, EmptySource);
+        }
+        match this.begin() {
+            Ok(reading) => {
+                reading.subscriber().set_returned();
+                response::respond(request, &this.options, this.headers.as_ref(), buffer, reading)
+            }
+            Err(Refused::LimitExceeded(limit)) => {
+                tracing::debug!(target: "sse_actix", path = request.path(), "turned away: {limit}");
+                let retry = this.hub.0.limits.retry();
+                let status = limit.status();
+                response::refuse_over_limit(request, &this.options, this.headers.as_ref(), status, retry)
+            }
+            Err(Refused::NoRuntime) => NoRuntime.error_response(),
+            Err(Refused::WrongType(error)) => {
+                tracing::error!(target: "sse_actix", path = request.path(), "{error}");
+                error.error_response()
+            }
+        }
+    }
+}
+
+/// What a subscription knows of the request that its stream answers.
+pub(super) struct RequestBinding {
+    pub(super) last: Option<LastEventId>,
+    pub(super) control: Option<StreamControl>,
+    pub(super) method: Method,
+    address: Option<IpAddr>,
+}
+
+impl RequestBinding {
+    /// Of a subscription that is not bound to a request.
+    pub(super) fn none() -> Self {
+        Self {
+            last: None,
+            control: None,
+            method: Method::GET,
+            address: None,
+        }
+    }
+
+    /// With the id `last`, else the one that the request brings.
+    pub(super) fn of(request: &HttpRequest, last: Option<LastEventId>, limits: &Limits) -> Self {
+        Self {
+            last: Some(last.unwrap_or_else(|| LastEventId::of(request))),
+            control: Some(StreamControl::of(request)),
+            method: request.method().clone(),
+            address: limits.address_of(request),
+        }
+    }
+}
 
 /// Why it does not begin.
 pub(super) enum Refused {
@@ -138,5 +210,14 @@ impl<E> Subscription<E> {
                 None => ResumePoint::NewClient,
             })
             .collect()
+    }
+}
+
+/// The source of an answer without a body.
+struct EmptySource;
+
+impl Source for EmptySource {
+    fn poll_fill(&mut self, _: &EventBuffer, _: &mut Context<'_>) -> Poll<SourceResult> {
+        Poll::Pending
     }
 }

@@ -7,10 +7,13 @@ use std::{
 
 use actix_web::Error;
 use futures_core::Stream;
-use sse_actix_core::Frame;
+use sse_actix_core::{Entry, Frame, PositionsLine};
 
 use super::{Subscription, begin::Refused, error::NoRuntime};
-use crate::{hub::reader::SingleFrame, lifecycle::control::EndCause};
+use crate::{
+    hub::reader::{FrameTarget, IdLine},
+    lifecycle::control::EndCause,
+};
 
 /// Ends when the hub ends it: then the stream that it is [`on`](Subscription::on) ends as well. An `Err` is
 /// a snapshot's failure.
@@ -69,5 +72,26 @@ impl<E> Stream for Subscription<E> {
             }
             (None, Poll::Ready(Ok(()))) => Poll::Ready(None),
         }
+    }
+}
+
+/// Room for one frame.
+struct SingleFrame(Option<Frame>);
+
+impl FrameTarget for SingleFrame {
+    fn is_full(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn entry(&mut self, entry: &Entry, id: IdLine<'_>) {
+        self.0 = Some(match id {
+            IdLine::Own => entry.to_frame(),
+            IdLine::None => entry.to_frame_with(&PositionsLine::default()),
+            IdLine::Positions(line) => entry.to_frame_with(line),
+        });
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        self.0 = Some(frame.clone());
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use sse_actix_core::{Emit, Retry, SseEvents};
 
-use crate::{any_event::AnyEvent, stream::buffer::EventBuffer};
+use crate::stream::{buffer::EventBuffer, source::AnyEvent};
 
 /// Sends the events of a function under [`#[sse_stream]`](macro@crate::sse_stream): what
 /// [`emit!`](crate::emit) uses there, for helper functions.
