@@ -3,7 +3,8 @@
 //! The way of an event:
 //!
 //! 1. [`publish`]: a [`Topic`] encodes it once, as a `Record`, and appends it to the log.
-//! 2. The log (`sse-core/src/log.rs`) gives it its position, and wakes its watchers. Each is the `TopicWaker` of a [`worker`] that has
+//! 2. The log, a `MemoryLog` (`sse-core/src/log/memory.rs`) unless `HubBuilder::log` was given another, gives the event its
+//!    position, and wakes its watchers. Each is the `TopicWaker` of a [`worker`] that has
 //!    subscribers of the topic, on any thread. It puts the topic's slot into the worker's `WakeQueue`.
 //! 3. The worker's task takes the key, reads the new entries into the topic's window, and lets its subscribers go on, 64 at a time:
 //!    it drives those whose connections were handed over, and wakes the tasks of the others.

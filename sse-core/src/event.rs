@@ -1,3 +1,5 @@
+//! An event and a comment as their author builds them, before they are bytes.
+
 use std::{borrow::Cow, fmt};
 
 use serde::Serialize;

@@ -212,6 +212,23 @@ pub struct Batch {
     pub more: bool,
 }
 
+impl Batch {
+    /// Adds entries up to a limit, and at least one.
+    fn fill<'a>(&mut self, entries: impl Iterator<Item = &'a Arc<Entry>>, limit: Limit) {
+        let mut bytes = 0;
+        for entry in entries {
+            bytes += entry.frame().len();
+            let full = self.entries.len() >= limit.events.get() || bytes > limit.bytes;
+            if full && !self.entries.is_empty() {
+                self.more = true;
+                return;
+            }
+            self.end.sequence = entry.sequence();
+            self.entries.push(Arc::clone(entry));
+        }
+    }
+}
+
 /// What is kept of one topic.
 ///
 /// See [`Ring`]'s example.

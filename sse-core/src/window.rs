@@ -1,3 +1,5 @@
+//! A worker's cache of a topic's newest entries.
+
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{Entry, Keep, Position};

@@ -4,15 +4,15 @@
 //!
 //! ```text
 //! async fn feed(topic: Topic) -> Result<(), E> {     async fn feed(topic: Topic) -> Result<EventStream, Error> {
-//!     emit!(value);                                       run(OPTIONS, Outcome::into_result, async move |emitter| {
-//!     Ok(())                                                  emitter.emit(value).await;
-//! }                                                           Ok(())
-//!                                                         }).await
+//!     emit!(value);                                      run_until_open(OPTIONS, into_result, async move |emitter| {
+//!     Ok(())                                                 emitter.emit(value).await;
+//! }                                                          Ok(())
+//!                                                        }).await
 //!                                                     }
 //! ```
 //!
 //! `run_until_open` and `Emitter` are in `sse-actix/src/stream/handler.rs`. [`expand`] makes the function, `emission::expand_emits` replaces
-//! each `emit!`, and everything else here finds mistakes.
+//! each `emit!`, and everything else here finds mistakes. To follow an event at run time, read on in `handler.rs`.
 
 mod args;
 mod arguments;

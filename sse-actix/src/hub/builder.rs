@@ -1,3 +1,5 @@
+//! The settings of a hub. `build` checks them and chooses the log: a `MemoryLog` unless one is given.
+
 use std::{
     collections::HashMap, net::IpAddr, ops::RangeInclusive, str::FromStr, sync::Arc, thread, time::Duration,
 };

@@ -1,3 +1,5 @@
+//! Publishing: a topic encodes a value once, as a [`Record`], and appends it to the hub's log.
+
 pub(super) mod once;
 pub(super) mod published;
 

@@ -1,3 +1,18 @@
+//! A subscription: what a handler wants to read, and how it is read.
+//!
+//! The way of a subscription, from a request to live events:
+//!
+//! 1. `respond_to` ([begin](begin)) binds it to the request. `Subscription::begin` takes a permit from the limits, finds the
+//!    thread's worker, and learns from the client's id where to resume in each topic.
+//! 2. `SubscriptionReader::new` (`reader.rs`) calls `TopicReader::begin` (`reader/topic.rs`) for each topic. The worker registers
+//!    the subscriber with the topic. Then the first read of the log is issued, after the client's position.
+//! 3. `response::respond` gives the reader to a `StreamBody` as its source. Each poll of the body polls the reader, which takes
+//!    each topic a step further (`reader/advance.rs`): it takes the log's answer, a snapshot, or tells a gap.
+//! 4. What a step delivers (`reader/deliver.rs`) goes into the stream's event buffer.
+//! 5. A reader that has reached the log's head tells its worker, and from then on follows the worker's window.
+//!
+//! Polled as a `Stream` inside a handler ([stream](stream)), it begins with its first poll, and steps 3 to 5 yield one frame each.
+
 mod begin;
 mod error;
 mod filter_and_snapshot;

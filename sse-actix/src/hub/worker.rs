@@ -1,5 +1,6 @@
 //! One thread's part in a hub: it learns which topics have grown, takes what is new into its windows, and
-//! wakes its readers.
+//! wakes its readers. Each topic's part is in [topic](topic), each subscriber's in [subscriber](subscriber), and what a worker
+//! does at a time (`Worker::tick_count`, `millis`, `poll_time`) in [timers](timers).
 
 mod subscriber;
 mod timers;

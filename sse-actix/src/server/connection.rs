@@ -108,7 +108,7 @@ where
         } = &mut *self
         {
             let polled = slot.state.with_current(|| dispatcher.as_mut().poll(cx));
-            // An offer stays where it is as long as the socket has not left.
+            // A candidate stays where it is as long as the socket has not left.
             let transport = slot.transport.take();
             let Some((transport, stream)) =
                 transport.and_then(|transport| Some((transport, slot.state.take_pending()?)))

@@ -1,7 +1,13 @@
 //! A server's life: it serves, it is told to stop, it lets go.
 //!
-//! A signal reaches a stream in three steps: [`serve_until_stopped`] fires the [`Shutdown`]; that tells each registered
-//! stream's `StreamControl` to end and wakes its task; `StreamBody`, polled next, writes its last events and a `retry`.
+//! A signal reaches a stream in four steps:
+//!
+//! 1. SIGTERM or SIGINT (`signals.rs`) lets [`serve_until_stopped`] fire the [`Shutdown`].
+//! 2. That asks the `StreamControl` of each stream to end, and wakes its task. `respond` (`stream/response.rs`) has registered it.
+//! 3. `StreamBody::fill`, polled next, lets the source send its last events. A hub's reader sends what was published before
+//!    (`stop_at`), and nothing newer. Then `end` (`stream/body/end.rs`) adds a `retry` line.
+//! 4. After the last byte, actix's dispatcher ends the response. Where the connection was handed over, `StreamConnection` sends the
+//!    last chunk and closes.
 //!
 //! Meanwhile [`wait_until_drained`] looks at three numbers, all of [`Activity`]:
 //!
@@ -29,7 +35,7 @@ use super::{
 use crate::lifecycle::shutdown::Shutdown;
 
 /// How long streams may delay the end while no client takes anything. Clients that read are done in milliseconds, or take
-/// one portion after another.
+/// one chunk after another.
 const STREAM_GRACE: Duration = Duration::from_millis(500);
 
 /// How long a connection that was just accepted has to send its request, which is answered by a `retry` alone. actix
@@ -89,7 +95,8 @@ pub(super) async fn serve_until_stopped(
         tokio::select! {
             // Every connection was closed in time.
             ended = &mut server => ended,
-            // Clients hold connections open, but nothing goes on there. Dropping the server stops its workers.
+            // Clients hold connections open, but nothing goes on there. Returning drops `server`, which stops actix's workers. Then
+            // `run().await` is ready, and `main` ends.
             () = stopped => Ok(()),
             () = forced => Ok(()),
             cause = trigger.next() => {

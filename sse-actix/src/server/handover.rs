@@ -6,8 +6,8 @@
 //! [serves](super::connection) the connection drops it, and a [`StreamConnection`] of ours has the socket and the response's
 //! *outermost* body, with all that middleware has put around the stream.
 //!
-//! One task does all of this, in one poll: the dispatcher polls the body, which has nothing more and is *offered*; the
-//! dispatcher writes and flushes; the socket sees the offer, and ends the dispatcher with an error.
+//! One task does all of this, in one poll: the dispatcher polls the body, which has nothing more and is a *candidate*; the
+//! dispatcher writes and flushes; the socket sees the candidate, and ends the dispatcher with an error.
 //!
 //! [`StreamConnection`]: super::stream_connection::StreamConnection
 
@@ -146,7 +146,7 @@ impl ConnectionState {
         self.pending_handover.borrow().is_some()
     }
 
-    /// The stream that was offered.
+    /// The stream that is to be handed over.
     pub(super) fn take_pending(&self) -> Option<HubStream> {
         self.pending_handover.take()
     }
@@ -278,7 +278,7 @@ pub(super) struct HubStream {
 /// A stream in the dispatcher, until it is handed over.
 pub(super) struct HandoverCandidate {
     connection_state: Rc<ConnectionState>,
-    /// `None` after it was offered: the `ConnectionState` holds it then.
+    /// `None` once it may be handed over: the `ConnectionState` holds it then.
     stream: Option<HubStream>,
 }
 
@@ -290,7 +290,7 @@ impl HandoverCandidate {
         }
     }
 
-    /// Polls the stream's body, and offers it if it has nothing more.
+    /// Polls the stream's body, and lets it be handed over if it has nothing more.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
         let Some(mut stream) = self
             .stream

@@ -2,13 +2,17 @@
 //!
 //! `run.rs` puts a [`TrackedFactory`] around each worker's application. For each request its service inserts the
 //! [`ServerContext`] and takes a [`RequestGuard`]. When the application has answered, [`TrackedCall`] wraps the response's
-//! outermost body, with all that middleware has put around the stream, in a [`TrackedBody`]. So the polls go
+//! outermost body, with all that middleware has put around the stream, in a [`TrackedBody`]. actix's dispatcher polls that body,
+//! and writes its chunks to this library's `Socket`:
 //!
 //! ```text
-//! actix's dispatcher ─▶ TrackedBody ─▶ middleware's bodies ─▶ StreamBody ─▶ Source
+//!                    writes              polls
+//! TcpStream ◀─ Socket ◀─ actix's dispatcher ─▶ TrackedBody ─▶ middleware's bodies ─▶ StreamBody ─▶ Source
+//!              (socket.rs)
 //! ```
 //!
-//! until the stream is handed over; then `StreamConnection` polls the same body without `TrackedBody`.
+//! That is so until the stream is handed over. Then `StreamConnection` polls the same body without `TrackedBody`, and writes to the
+//! `TcpStream` itself.
 
 use std::{
     error::Error,

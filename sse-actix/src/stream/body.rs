@@ -59,9 +59,9 @@ pin_project! {
         policy: EndPolicy,
         #[pin]
         timer: KeepAliveTimer,
-        // The last chunk is to leave alone.
+        // The next poll is pending once, so that actix flushes the last chunk.
         flush_after_chunk: bool,
-        // With the last chunk the source had nothing more.
+        // The source was polled for the last chunk, and was pending.
         source_was_pending: bool,
         // What only few streams need.
         extras: Option<Box<Extras>>,
@@ -231,7 +231,8 @@ impl<S: Source> MessageBody for StreamBody<S> {
 }
 
 impl<S: Source> StreamBody<S> {
-    /// Lets the source push what is ready behind this checkpoint, and ends the stream if it is over. Returns whether it goes on.
+    /// Polls the source and, if it has ended, appends the stream's last bytes. Returns true if the source was polled and is
+    /// pending.
     fn fill(self: Pin<&mut Self>, checkpoint: Checkpoint, cx: &mut Context<'_>) -> bool {
         let this = self.project();
         let Some(source) = this.source else {

@@ -347,7 +347,7 @@ struct Appending<'a> {
 }
 
 impl Appending<'_> {
-    /// Where to append.
+    /// The copied bytes at the end of the pieces, to append to.
     #[inline]
     fn end(&mut self) -> &mut BytesMut {
         let end = self.pieces.get_or_insert_default().end();

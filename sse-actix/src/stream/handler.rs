@@ -2,7 +2,8 @@
 //! handed to the body.
 //!
 //! [`run_until_open`] polls the function until it has opened its stream, and returns an [`EventStream`]. actix calls that one's
-//! `respond_to`, which gives the function to a `StreamBody` as its [`Source`]. From then on the body polls it.
+//! `respond_to`, which gives the function to a `StreamBody` as its [`Source`]. From then on the body polls it. What the function
+//! has emitted up to its opening is in the [`EventBuffer`], which the body gets too.
 //!
 //! It is one future from its first line to its last, so borrows across that boundary keep working. Up
 //! to the opening its errors are HTTP errors; afterwards they end the stream.

@@ -1,3 +1,5 @@
+//! The options of one stream. The arguments of `#[sse_stream]` and the setters of [`Sse`](crate::Sse) set them.
+
 use std::mem;
 
 use actix_web::{Error, http::Method};

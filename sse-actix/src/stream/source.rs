@@ -21,7 +21,7 @@ pub(crate) type SourceResult = Result<(), Box<Error>>;
 
 /// Polled by the body whenever it has room.
 pub(crate) trait Source: Unpin {
-    /// Pushes what is ready, up to the buffer's mark. `Ready` when there will be no more.
+    /// Pushes what is ready, up to its [`fill_limit`](Self::fill_limit). `Ready` when there will be no more.
     ///
     /// `Pending` with a full buffer registers no waker: the body that empties it polls again.
     fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<SourceResult>;

@@ -1,3 +1,5 @@
+//! [`Sse`]: a response whose events come from any `Stream`.
+
 use std::{fmt, rc::Rc};
 
 use actix_web::{

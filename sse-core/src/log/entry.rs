@@ -1,3 +1,5 @@
+//! A record that a log has given its position. The `id` line in front of the encoded event says the position.
+
 use std::{
     fmt, str,
     sync::{

@@ -1,3 +1,5 @@
+//! The log in memory: a [`Ring`] for each topic, and the bounds that all topics share.
+
 mod builder;
 mod keys;
 mod keys_of_forgotten;
@@ -233,6 +235,7 @@ impl Log for MemoryLog {
             if self.bytes() > self.bounds.bytes {
                 self.make_room();
             }
+            // Among the wakers are the `TopicWaker`s of a hub's workers (wake_queue.rs).
             topic.watchers.wake();
         }
         Completion::ready(Ok(appended))

@@ -1,3 +1,5 @@
+//! One topic's entries, from the oldest that retention keeps to the newest: appending, deleting, reading.
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     mem,
@@ -124,7 +126,8 @@ impl Ring {
         self.head = head;
     }
 
-    /// Appends a record with the next sequence. Where the clock was set back, it has the time of the entry before it.
+    /// Appends a record with the next sequence. Where the clock was set back, it has the time of the entry before it. The entry's
+    /// frame begins with its id line, `id: <epoch>-<sequence>`.
     pub fn append(&mut self, record: Record, at: SystemTime) -> Arc<Entry> {
         self.clock_shows(at);
         let position = Position {
@@ -301,6 +304,7 @@ impl Ring {
             sequence: after,
         };
         let mut batch = Batch {
+            // After a position that is kept: `From`. That retention has deleted: `Gap`. Of another epoch, or above the head: `Unknown`.
             resume: kept_range.resume(start),
             start: position,
             entries: Vec::new(),
@@ -380,21 +384,5 @@ impl Ring {
             Entries::LatestPerKey { entries, .. } => entries.keys().nth(skipped - 1).copied(),
         }
         .unwrap_or(self.head)
-    }
-}
-
-impl Batch {
-    fn fill<'a>(&mut self, entries: impl Iterator<Item = &'a Arc<Entry>>, limit: Limit) {
-        let mut bytes = 0;
-        for entry in entries {
-            bytes += entry.frame().len();
-            let full = self.entries.len() >= limit.events.get() || bytes > limit.bytes;
-            if full && !self.entries.is_empty() {
-                self.more = true;
-                return;
-            }
-            self.end.sequence = entry.sequence();
-            self.entries.push(Arc::clone(entry));
-        }
     }
 }

@@ -110,7 +110,8 @@ impl TopicReader {
         }
     }
 
-    /// Registers a subscriber with the topic, and issues its first read.
+    /// Registers a subscriber with the topic, and issues its first read. The stream's first poll takes the answer:
+    /// `StreamBody` polls [`SubscriptionReader`](super::SubscriptionReader), which lets each topic `advance` (`advance.rs`).
     pub(super) fn begin(
         &mut self,
         worker: &Worker,
@@ -133,11 +134,12 @@ impl TopicReader {
         if let Some(options) = &mut self.options {
             options.opened = Some(SystemTime::now());
         }
-        // First it is registered, then it is read: what comes in between is not missed.
+        // First it is registered, so that the log wakes this thread's worker, then it is read: what comes in between is not missed.
         worker.register(subscriber, topic_index, &self.topic);
         let (start, purpose) = self.start(resume_point);
         let log = &worker.hub.log;
         let read = log.read(&self.topic.name, start, Limit::DEFAULT, SystemTime::now());
+        // `ReadStep::advance` polls this read. `None` would mean that this reader follows the window.
         self.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
         self.topic.subscribers.fetch_add(1, Ordering::Relaxed);
         cursor.is_counted.set(true);

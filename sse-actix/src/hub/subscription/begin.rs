@@ -1,10 +1,5 @@
-//! How a subscription begins to read.
-//!
-//! 1. `Subscription::begin` takes a permit from the limits, and finds the thread's worker.
-//! 2. `SubscriptionReader::new` lets each `TopicReader` join: the worker registers the subscriber with the topic, and then the
-//!    first read of the log is issued, after the client's position.
-//! 3. Each poll takes a topic one step further (`reader/advance.rs`): the log's answer, a snapshot, events that were missed.
-//! 4. A reader that has reached the log's head tells its worker, and from then on follows the worker's window.
+//! How a subscription becomes the answer to a request: `respond_to` binds it to the request, [`begin`](Subscription::begin)
+//! lets it read, and `response::respond` makes the response. The way from there is in the header of `subscription.rs`.
 
 use std::{
     net::IpAddr,
@@ -199,6 +194,7 @@ impl<E> Subscription<E> {
             .iter()
             .map(|selection| positions.of(&selection.topic))
             .collect();
+        // An id is a list of positions. Each holds an epoch, by which `of` finds its topic.
         // An id that names none of these topics says nothing. An id that names some of them says that the others are
         // new for this client.
         let is_unknown = unknown || id.is_some() && positions_of_topics.iter().all(Option::is_none);

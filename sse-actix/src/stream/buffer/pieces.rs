@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::{CAPACITY, HIGH_WATER, MAX_REUSED_CAPACITY};
 
 /// A frame of this size or more is shared wherever it stands. A smaller one is copied, unless it is all there is. So what
-/// is copied for one stream is less than the mark and one such frame, however large its events are.
+/// is copied for one stream is less than the limit and one such frame, however large its events are.
 pub(super) const MIN_SHARED_FRAME: usize = HIGH_WATER;
 
 /// What was pushed and not taken.
