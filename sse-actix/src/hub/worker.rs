@@ -240,6 +240,11 @@ impl Worker {
         }
         self.leave(subscriber);
         subscriber.wake(self.now());
+        if matches!(reason, Eviction::Stalled) {
+            subscriber.give_up();
+        } else {
+            self.give_up_unless_read(subscriber);
+        }
     }
 
     fn wake_task(&self) {
