@@ -69,10 +69,11 @@ pub trait Emit: sealed::Sealed {
         1
     }
 
-    /// What [`encode`](Self::encode) would append, where it is encoded already and can be shared instead of copied.
+    /// What [`encode`](Self::encode) would append, where it is encoded already: an id line, which may be empty, and what can be
+    /// shared instead of copied.
     #[doc(hidden)]
     #[inline]
-    fn shared(&self) -> Option<&Bytes> {
+    fn shared(&self) -> Option<(&[u8], &Bytes)> {
         None
     }
 }
