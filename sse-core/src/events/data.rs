@@ -1,5 +1,5 @@
-//! The data of a variant as serde writes it, without the enum around it. So serde's attributes on fields mean what they
-//! always mean.
+//! The data of a variant as serde writes it, without the enum around it. So serde's attributes on fields have their
+//! usual meaning.
 
 use std::fmt::Display;
 
@@ -8,7 +8,7 @@ use serde::{
     ser::{Error as _, Impossible, SerializeStruct, SerializeStructVariant},
 };
 
-/// Serialises the variant's data alone: `null`, the value, or the fields.
+/// Serialises only the variant's data: `null`, the value, or the fields.
 pub(super) struct VariantData<'a, T>(pub(super) &'a T);
 
 impl<T: Serialize> Serialize for VariantData<'_, T> {
@@ -147,7 +147,7 @@ impl<S: Serializer> Serializer for WithoutEnum<S> {
     }
 }
 
-/// The fields of a struct variant, as those of a struct.
+/// The fields of a struct variant, written like the fields of a struct.
 struct Fields<S>(S);
 
 impl<S: SerializeStruct> SerializeStructVariant for Fields<S> {

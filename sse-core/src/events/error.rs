@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 use crate::EventName;
 
-/// A received event is none of an enum's.
+/// A received event does not match any variant of the enum.
 ///
 /// ```
 /// use sse_actix_core::DecodeEventError;
@@ -26,14 +26,14 @@ pub enum DecodeEventError {
     Name {
         /// The name.
         name: String,
-        /// The names that there are.
+        /// The names of the enum's variants.
         known: &'static [EventName],
     },
-    /// Its data is no JSON of what the event of this name has.
+    /// Its data is not JSON of the type that the event of this name has.
     Data {
         /// The name.
         name: String,
-        /// What is wrong with it, and where.
+        /// The error in the data, and its place.
         source: serde_json::Error,
     },
 }

@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 /// Why a string cannot be an [`EventName`](crate::EventName) or an [`EventId`](crate::EventId).
 ///
-/// Names the field, what was wrong with it and the byte offset of the first offence.
+/// It names the field, the fault, and the byte offset of the first fault.
 ///
 /// ```
 /// use sse_actix_core::{EventName, FieldErrorKind};
@@ -30,11 +30,11 @@ pub struct FieldError {
 pub enum FieldErrorKind {
     /// A character that the field must not hold.
     Character(char),
-    /// A blank at the start or the end of an id, which browsers do not send back.
+    /// A space or tab at the start or the end of an id, which browsers do not send back.
     OuterBlank,
     /// An id of more than [`EventId::MAX_LEN`](crate::EventId::MAX_LEN) bytes.
     TooLong,
-    /// An event name that means something else to a browser, or the id that ends a stream for good.
+    /// An event name that means something else to a browser, or the id that ends a stream permanently.
     Reserved,
     /// The name of one of the library's own events.
     Library,
@@ -43,7 +43,7 @@ pub enum FieldErrorKind {
 }
 
 impl FieldError {
-    /// The error of a field that has a fault, at this byte.
+    /// The error for a fault of this field, at this byte.
     pub(super) fn of(field: &'static str, fault: Option<(FieldErrorKind, usize)>) -> Result<(), Self> {
         match fault {
             None => Ok(()),
@@ -61,7 +61,7 @@ impl FieldError {
         self.kind
     }
 
-    /// Where, in bytes from the start of the value.
+    /// The place of the fault, in bytes from the start of the value.
     pub fn offset(&self) -> usize {
         self.offset
     }
