@@ -309,7 +309,7 @@ impl FrameTarget for LimitedBuffer<'_> {
 mod tests {
     use std::{iter, time::SystemTime};
 
-    use sse_actix_core::{Epoch, Event, Position, Record, TopicName};
+    use sse_actix_core::{Epoch, Event, Position, PositionsLine, Record, TopicName};
 
     use super::*;
 

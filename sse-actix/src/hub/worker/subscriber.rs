@@ -84,7 +84,9 @@ pub(in crate::hub) enum ClientPosition {
 
 /// A subscription's place in one topic.
 pub(in crate::hub) struct TopicCursor {
+    /// Where the topic is in the worker's list.
     pub(super) topic_slot: Cell<usize>,
+    /// Where the subscriber is in the topic's list; `None` before it is registered, and after.
     pub(super) subscriber_slot: Cell<Option<usize>>,
     /// It counts among the topic's subscribers.
     pub(in crate::hub) is_counted: Cell<bool>,
