@@ -58,8 +58,8 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no enum of events",
-    label = "no enum of events",
+    message = "`{Self}` is not an enum of events",
+    label = "not an enum of events",
     note = "write `#[derive(Serialize, Deserialize, SseEvents)]` on an enum whose variants are the events"
 )]
 pub trait SseEvents: Serialize + DeserializeOwned {

@@ -128,7 +128,7 @@ fn check_it_can_emit(function: &Function, body: &Block, errors: &mut Errors) {
     if emission::cannot_emit(function.body.stream()) && !ends_in_an_error(body) {
         errors.push(
             function.sig.ident.span(),
-            "this stream sends nothing, and is answered 204 for good: send with `emit!(..)`, or leave out `#[sse_stream]` and return `HttpResponse::NoContent()`",
+            "this function never emits, so every request would be answered 204 and browsers would stop: use `emit!(..)`, or leave out `#[sse_stream]` and return `HttpResponse::NoContent()`",
         );
     }
 }

@@ -46,7 +46,7 @@ impl fmt::Display for HubError {
             Self::EventName(error) => write!(f, "browsers may read any topic, and this {error}"),
             Self::MetricsTopics(pattern) => write!(
                 f,
-                "`{pattern}` is no pattern of topics; write a topic's name, or how names begin and `*`, such as `room:*`"
+                "`{pattern}` is not a pattern of topics; write a topic's name, or how names begin and `*`, such as `room:*`"
             ),
             Self::MaxAge => f.write_str(
                 "an age of less than a second would do nothing but reconnect; give streams a minute or more",

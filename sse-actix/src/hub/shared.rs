@@ -186,7 +186,7 @@ impl HubShared {
                 self.count_evictions(Eviction::Revoked, streams as u64);
                 tracing::warn!(
                     target: "sse_actix", streams,
-                    "what other nodes have revoked is not known; all streams with a tag end, to be allowed anew"
+                    "Redis has lost revocations of other nodes; all streams with a tag end, so that their clients authenticate again"
                 );
             }
             ClusterMessage::Presence(topic) => {
@@ -287,7 +287,7 @@ impl TopicState {
         if let Some(left_out) = self.warnings.undecodable.take() {
             tracing::warn!(
                 target: "sse_actix", topic = self.name.as_str(), %error, left_out,
-                "an event is none of its topic's type, and hidden by filters; another node may be newer"
+                "an event does not fit its topic's type, so filters hide it; perhaps another node runs a newer version"
             );
         }
     }

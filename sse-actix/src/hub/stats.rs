@@ -95,7 +95,7 @@ pub struct TopicStats {
     pub log: Option<LogStats>,
     /// By how many events the slowest reader is behind; up to a second old.
     pub lag: u64,
-    /// Gaps that readers were told of.
+    /// Gap events sent to clients.
     pub gaps: u64,
     /// Its streams that the hub has ended, by reason.
     pub evictions: Evictions,

@@ -336,7 +336,7 @@ impl Worker {
         };
         tracing::error!(
             target: "sse_actix", error = message, readers = readers.len(),
-            "a hub's worker panicked; its streams end, and their clients come back"
+            "a hub's worker panicked; its streams end, and their clients reconnect"
         );
         for subscriber in readers {
             // The log may panic once more. The stream is told to end before that can happen.

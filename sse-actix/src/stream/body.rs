@@ -78,7 +78,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if this.guards.control.cause() == Some(EndCause::Panicked) {
-                let around = "something around the stream's body panicked";
+                let around = "middleware around the stream's body panicked";
                 this.span.end(LoggedEnd::Panicked(around.to_owned()));
             }
             this.span.close(this.buffer.emitted());

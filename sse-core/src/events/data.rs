@@ -22,7 +22,7 @@ struct WithoutEnum<S>(S);
 
 fn not_a_variant<T, E: serde::ser::Error>(what: impl Display) -> Result<T, E> {
     Err(E::custom(format_args!(
-        "an enum of events is serialised as serde derives it, and not as {what}"
+        "an enum of events must be serialised as serde derives it, not as {what}"
     )))
 }
 
@@ -142,7 +142,7 @@ impl<S: Serializer> Serializer for WithoutEnum<S> {
 
     fn collect_str<T: Display + ?Sized>(self, _: &T) -> Result<S::Ok, S::Error> {
         Err(S::Error::custom(
-            "an enum of events is serialised as serde derives it, and not as a text",
+            "an enum of events must be serialised as serde derives it, not as a text",
         ))
     }
 }

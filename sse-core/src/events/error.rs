@@ -17,7 +17,7 @@ use crate::EventName;
 ///
 /// let error = Market::decode("price", "\"high\"").unwrap_err();
 /// assert!(matches!(&error, DecodeEventError::Data { name, .. } if name == "price"));
-/// assert!(error.to_string().starts_with("the data of `price` is not what that event has: invalid type: string"));
+/// assert!(error.to_string().starts_with("the data of `price` does not have the type of that event: invalid type: string"));
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
@@ -65,7 +65,7 @@ impl fmt::Display for DecodeEventError {
                 Ok(())
             }
             Self::Data { name, source } => {
-                write!(f, "the data of `{name}` is not what that event has: {source}")
+                write!(f, "the data of `{name}` does not have the type of that event: {source}")
             }
         }
     }

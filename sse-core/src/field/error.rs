@@ -78,7 +78,7 @@ impl fmt::Display for FieldError {
                     '\0' => ("a NUL", "browsers drop, or drop the whole event for"),
                     _ => (
                         "a control character",
-                        "makes browsers stop for good at their next reconnect",
+                        "makes browsers stop permanently at their next reconnect",
                     ),
                 };
                 write!(
@@ -89,11 +89,11 @@ impl fmt::Display for FieldError {
             }
             FieldErrorKind::OuterBlank => write!(
                 f,
-                "{field} has a leading or trailing blank at byte {offset}, which browsers do not send back; trim it"
+                "{field} has a leading or trailing space or tab at byte {offset}, which browsers do not send back; trim it"
             ),
             FieldErrorKind::TooLong => write!(
                 f,
-                "{field} is longer than {offset} bytes, which is more than servers take in a `Last-Event-ID` header"
+                "{field} is longer than {offset} bytes, which is more than servers accept in a `Last-Event-ID` header"
             ),
             FieldErrorKind::Reserved if *field == "id" => write!(
                 f,
@@ -106,7 +106,7 @@ impl fmt::Display for FieldError {
             ),
             FieldErrorKind::Library => write!(
                 f,
-                "{field} is `sse-end`, `sse-gap` or `sse-position`, which are reserved for what the library itself sends; choose another"
+                "{field} is `sse-end`, `sse-gap` or `sse-position`, which are reserved for the library's own events; choose another"
             ),
             FieldErrorKind::Empty => {
                 write!(f, "{field} is empty, which means `message`; leave it out")

@@ -45,9 +45,9 @@ impl fmt::Display for AppendError {
             Self::NoKey => f.write_str(
                 "the topic keeps the latest event of each key, and the event has none; publish it with a key",
             ),
-            Self::Refused(_) => f.write_str("the log did not take the event"),
+            Self::Refused(_) => f.write_str("the log did not store the event"),
             Self::OutcomeUnknown(_) => {
-                f.write_str("the log may or may not have taken the event: it was lost sight of in between; an event with an idempotency key may be published again")
+                f.write_str("it is unknown whether the log has stored the event: it did not answer; an event with an idempotency key may be published again")
             }
         }
     }

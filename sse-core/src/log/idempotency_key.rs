@@ -61,7 +61,7 @@ pub struct IdempotencyKeyError(Fault);
 impl fmt::Display for IdempotencyKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Fault::Empty => f.write_str("idempotency key is empty; give each event one of its own"),
+            Fault::Empty => f.write_str("idempotency key is empty; give each event its own key"),
             Fault::TooLong(bytes) => write!(
                 f,
                 "idempotency key has {bytes} bytes, and may have {}; shorten it, or use a digest of it",

@@ -269,7 +269,7 @@ pub struct OwnId;
 impl fmt::Display for OwnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "the event has an id of its own, but a topic's ids are positions in its log; leave `.id(..)`, or `#[sse(id)]`, out",
+            "the event has an id of its own, but in a topic the log assigns the ids; leave `.id(..)`, or `#[sse(id)]`, out",
         )
     }
 }
@@ -282,7 +282,7 @@ pub struct NotARecord;
 
 impl fmt::Display for NotARecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not one encoded event without an id; something else writes to this log")
+        f.write_str("not one encoded event without an id; another program writes to this log")
     }
 }
 

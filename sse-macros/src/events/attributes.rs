@@ -160,7 +160,7 @@ impl VariantAttributes {
                 found.with = Some(span(meta));
             }
             let reason = if meta.path.is_ident("other") {
-                "is serde's, for enums that are not of events: write `#[sse(other)] #[serde(skip)] Other(UnknownEvent)`"
+                "is serde's catch-all, which an enum of events cannot have: write `#[sse(other)] #[serde(skip)] Other(UnknownEvent)`"
             } else if meta.path.is_ident("untagged") {
                 "has no meaning in an enum of events, whose names are those of the events: leave it out"
             } else if meta.path.is_ident("alias") {
@@ -246,13 +246,13 @@ pub(super) fn check_field(
         if is_with(meta) && documents.openapi && !openapi {
             errors.push(
                 span(meta),
-                "OpenAPI does not see what this writes: say it with `#[schema(value_type = Type)]` on the field",
+                "OpenAPI does not see the type that this writes: give it with `#[schema(value_type = Type)]` on the field",
             );
         }
         if is_with(meta) && documents.typescript && !typescript {
             errors.push(
                 span(meta),
-                "TypeScript does not see what this writes: say it with `#[ts(type = \"..\")]` on the field",
+                "TypeScript does not see the type that this writes: give it with `#[ts(type = \"..\")]` on the field",
             );
         }
         has_default |= meta.path.is_ident("default");
@@ -267,7 +267,7 @@ pub(super) fn check_field(
     {
         errors.push(
             omits,
-            "what may be left out needs a `default` where it is received: write `#[serde(default, skip_serializing_if = \"..\")]`",
+            "a field that may be left out needs a `default` when it is received: write `#[serde(default, skip_serializing_if = \"..\")]`",
         );
     }
 }

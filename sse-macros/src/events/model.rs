@@ -60,7 +60,7 @@ impl Events {
         if let Some(lifetime) = item.generics.lifetimes().next() {
             errors.push_spanned(
                 lifetime,
-                "an event that was received owns its data, so an enum of events borrows none: write `String` for `&str`",
+                "a received event owns its data, so an enum of events cannot borrow: write `String` for `&str`",
             );
         }
         if of_enum.documents.any()
@@ -68,7 +68,7 @@ impl Events {
         {
             errors.push_spanned(
                 parameter,
-                "an enum with parameters has no one description: write an enum without, or leave out `openapi` and `typescript`",
+                "an enum with parameters has more than one description: write an enum without parameters, or leave out `openapi` and `typescript`",
             );
         }
         if item.variants.is_empty() {
@@ -98,7 +98,7 @@ impl Events {
             if let Some(with) = of_variant.with.filter(|_| of_enum.documents.any()) {
                 errors.push(
                     with,
-                    "OpenAPI and TypeScript do not see what this writes: write it on the field, beside what it writes",
+                    "OpenAPI and TypeScript do not see the type that this writes: write it on the field, and give the type there",
                 );
             }
             let rename_fields = of_variant
@@ -136,7 +136,7 @@ impl Events {
             errors.push(
                 variant.ident.span(),
                 format_args!(
-                    "the catch-all holds the event as it came, and serde does not see it: write `#[sse(other)] #[serde(skip)] {}(UnknownEvent)`",
+                    "the catch-all holds the received event, and serde must skip it: write `#[sse(other)] #[serde(skip)] {}(UnknownEvent)`",
                     variant.ident
                 ),
             );

@@ -72,7 +72,7 @@ const KNOWN: [&str; 11] = [
 ];
 
 /// For an `on_error` of a stream that is for browsers.
-pub(crate) const UNUSED_ON_ERROR: &str = "`on_error` is for plain streams alone, and this one is for browsers, which are told of a failure by `sse-end`: leave out `on_error`, or write `plain`";
+pub(crate) const UNUSED_ON_ERROR: &str = "`on_error` is only for plain streams, and this stream is for browsers, which get `sse-end` when it fails: leave out `on_error`, or write `plain`";
 
 impl Default for Args {
     fn default() -> Self {
@@ -129,11 +129,11 @@ impl Args {
             &[
                 (
                     "finite",
-                    "`finite` and `plain` exclude each other: the end of a plain stream is its end, and no client comes back by itself; leave out `finite`",
+                    "`finite` and `plain` exclude each other: clients of a plain stream do not reconnect by themselves; leave out `finite`",
                 ),
                 (
                     "resume",
-                    "`resume` and `plain` exclude each other: a plain stream that fails is cut off, and no client comes back by itself; leave out `resume`",
+                    "`resume` and `plain` exclude each other: a plain stream that fails is cut off, and its clients do not reconnect by themselves; leave out `resume`",
                 ),
             ]
         } else {
@@ -159,7 +159,7 @@ impl Args {
     ) -> syn::Result<()> {
         if input.peek(LitStr) {
             return Err(input.error(
-                "`#[sse_stream]` takes no path: routing stays actix's, write `#[get(\"/path\")]` above it",
+                "`#[sse_stream]` takes no path: write actix's `#[get(\"/path\")]` above it",
             ));
         }
         let name = input.call(Ident::parse_any)?;
@@ -263,9 +263,9 @@ fn choice(input: ParseStream<'_>, name: &Ident, errors: &mut Errors) -> syn::Res
 
 fn unknown(name: &str) -> String {
     match spelling::nearest(name, KNOWN) {
-        Some(known) => format!("`{name}` is no argument of `#[sse_stream]`; did you mean `{known}`?"),
+        Some(known) => format!("`{name}` is not an argument of `#[sse_stream]`; did you mean `{known}`?"),
         None => format!(
-            "`{name}` is no argument of `#[sse_stream]`; there are `{}`",
+            "`{name}` is not an argument of `#[sse_stream]`; there are `{}`",
             KNOWN.join("`, `")
         ),
     }
@@ -294,7 +294,7 @@ fn on_error(value: Expr) -> syn::Result<Expr> {
     match ungrouped(&value) {
         Expr::Lit(lit) => Err(syn::Error::new(
             lit.span(),
-            "`on_error` is a function from the error to the event that tells it, `fn(&actix_web::Error) -> Event`: write `on_error = path::to::function`",
+            "`on_error` is a function from the error to an event that reports it, `fn(&actix_web::Error) -> Event`: write `on_error = path::to::function`",
         )),
         _ => Ok(value),
     }

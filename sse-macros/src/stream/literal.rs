@@ -53,7 +53,7 @@ fn fault_of_id(id: &str) -> Option<String> {
     }
     let blank = [' ', '\t'];
     (id.starts_with(blank) || id.ends_with(blank)).then(|| {
-        "an id cannot start or end with a blank, which browsers do not send back: trim it".to_owned()
+        "an id cannot start or end with a space or tab, which browsers do not send back: trim it".to_owned()
     })
 }
 

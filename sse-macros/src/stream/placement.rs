@@ -102,13 +102,13 @@ impl Placement<'_> {
                     .to_owned()
             }
             (Place::Task, _) => {
-                format!("`{name}!` cannot stand in a spawned task, which outlives the stream: {INSTEAD_OF_A_TASK}")
+                format!("`{name}!` cannot be used in a spawned task, which outlives the stream: {INSTEAD_OF_A_TASK}")
             }
             (Place::Item, Kind::Emit | Kind::Emitter) => format!(
-                "`{name}!` cannot stand in an item of its own, which has no stream: let the item take an `Emitter`, call `emitter.emit(..).await` in it, and pass it `emitter!()`"
+                "`{name}!` cannot be used in a nested item, which has no stream: let the item take an `Emitter`, call `emitter.emit(..).await` in it, and pass it `emitter!()`"
             ),
             (Place::Item, Kind::Open) => format!(
-                "`{name}!` cannot stand in an item of its own, which has no stream: let the item take an `Emitter`, call `emitter.open()` in it, and pass it `emitter!()`"
+                "`{name}!` cannot be used in a nested item, which has no stream: let the item take an `Emitter`, call `emitter.open()` in it, and pass it `emitter!()`"
             ),
         };
         self.errors.push(name.span(), message);

@@ -74,13 +74,13 @@ impl Function {
     pub(crate) fn check(&self, args: &Args, errors: &mut Errors) -> bool {
         let mut own = Errors::default();
         if let Some(again) = self.attrs.iter().find(|attr| is_sse_stream(attr)) {
-            own.push_spanned(again, "`#[sse_stream]` stands here twice");
+            own.push_spanned(again, "`#[sse_stream]` is written here twice");
         }
         for input in &self.sig.inputs {
             match input {
                 FnArg::Receiver(receiver) => own.push_spanned(
                     receiver,
-                    "a stream has no `self`, which would not outlive the call: take what is needed as `web::Data`",
+                    "a stream cannot take `self`, which would not outlive the call: take the data that you need as `web::Data`",
                 ),
                 FnArg::Typed(typed) => Borrows { errors: &mut own }.visit_type(&typed.ty),
             }
@@ -90,7 +90,7 @@ impl Function {
         {
             own.push_spanned(
                 last,
-                format!("{reason} a handler has at most 15 arguments: the reconnect after the end is told by one more"),
+                format!("{reason} a handler has at most 15 arguments, because the attribute adds a hidden one"),
             );
         }
         if let Some(on_error) = &args.on_error
@@ -232,7 +232,7 @@ impl Borrows<'_> {
     fn refuse(&mut self, borrow: &impl ToTokens) {
         self.errors.push_spanned(
             borrow,
-            "an argument of a stream cannot borrow, since the stream lives on after the call: take an owned value",
+            "an argument of a stream cannot borrow, because the stream lives longer than the call: take an owned value",
         );
     }
 }

@@ -69,7 +69,7 @@ pub(in crate::hub) struct Limits {
 /// ```
 /// use sse_actix::LimitExceeded;
 ///
-/// assert_eq!(LimitExceeded::Streams.to_string(), "the hub has as many streams as it may");
+/// assert_eq!(LimitExceeded::Streams.to_string(), "the hub has reached its limit of streams");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -155,7 +155,7 @@ impl Limits {
             self.no_address.call_once(|| {
                 tracing::warn!(
                     target: "sse_actix",
-                    "a client that came over a unix socket has no address: limits by address do not hold there; if a proxy connects, say `trusted_proxy(\"unix:\")`"
+                    "a client that came over a unix socket has no address: limits by address do not apply to it; if a proxy connects there, set `trusted_proxy(\"unix:\")`"
                 );
             });
         }
@@ -317,10 +317,10 @@ impl<K> Default for Counts<K> {
 impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Streams => "the hub has as many streams as it may",
-            Self::PerTag => "one of the stream's tags has as many streams as it may",
-            Self::PerAddress => "the client's address has as many streams as it may",
-            Self::PerMinute => "the client's address has opened as many streams within a minute as it may",
+            Self::Streams => "the hub has reached its limit of streams",
+            Self::PerTag => "one of the stream's tags has reached its limit of streams",
+            Self::PerAddress => "the client's address has reached its limit of streams",
+            Self::PerMinute => "the client's address has reached its limit of new streams within a minute",
         })
     }
 }

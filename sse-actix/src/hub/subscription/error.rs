@@ -21,7 +21,7 @@ impl fmt::Display for CombineError {
         match &self.0 {
             CombineErrorKind::Many(topics) => write!(
                 f,
-                "{topics} topics on one stream, but the id that resumes them all has room for {}; publish what belongs together on one topic, and filter",
+                "{topics} topics on one stream, but the id that resumes them all has room for {}; publish related events on one topic, and filter",
                 Positions::MAX
             ),
             CombineErrorKind::Twice(topic) => write!(
@@ -29,7 +29,7 @@ impl fmt::Display for CombineError {
                 "topic `{topic}` is on this stream already; subscribe to it once"
             ),
             CombineErrorKind::TwoHubs => f.write_str(
-                "the two subscriptions are of two hubs, but a stream has one; make one hub for the program, and clone it",
+                "the two subscriptions belong to two hubs, but a stream can read only one hub; make one hub for the program, and clone it",
             ),
         }
     }
@@ -61,7 +61,7 @@ impl fmt::Display for ForeignId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "`{}` is no id of {}: pass an id that `publish` has returned for it",
+            "`{}` is not an id of {}: pass an id that `publish` has returned for it",
             self.id, self.topics
         )
     }

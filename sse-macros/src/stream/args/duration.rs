@@ -25,14 +25,14 @@ fn parse(text: &str) -> Result<u64, String> {
         } else if unit.contains(|char: char| char.is_ascii_digit()) {
             format!("a duration has one number and one unit: write \"90s\" for \"1m30s\"; {UNITS}")
         } else {
-            format!("`{}` is no unit of a duration; {UNITS}", unit.trim())
+            format!("`{}` is not a unit of a duration; {UNITS}", unit.trim())
         });
     };
     let Ok(count) = number.parse::<u64>() else {
         return Err(if number.contains('.') {
             "a duration is a whole number: write \"1500ms\" for \"1.5s\"".to_owned()
         } else {
-            format!("`{number}` is no number that a duration could have")
+            format!("`{number}` is not a number that a duration can have")
         });
     };
     if unit != unit_name {

@@ -29,11 +29,11 @@ pub(crate) fn check_arguments(tokens: TokenStream, errors: &mut Errors) {
             ),
             Kind::Emitter if !arguments.stream().is_empty() => errors.push(
                 arguments.span(),
-                "`emitter!()` takes nothing: what it gives sends, as in `helper(emitter!(), value).await`",
+                "`emitter!()` takes no argument: the emitter that it returns sends, as in `helper(emitter!(), value).await`",
             ),
             Kind::Emit if arguments.stream().is_empty() => errors.push_spanned(
                 quote!(#name #arguments),
-                "`emit!` needs what it shall send, such as `emit!(Event::data(\"text\"))` or `emit!(Json(value))`",
+                "`emit!` needs a value to send, such as `emit!(Event::data(\"text\"))` or `emit!(Json(value))`",
             ),
             Kind::Emit if is_format(arguments) => {
                 let written = arguments.span().source_text().filter(|text| !text.contains('\n'));
@@ -53,9 +53,9 @@ pub(crate) fn check_arguments(tokens: TokenStream, errors: &mut Errors) {
             Some(Suffix::Question(question)) => errors.push_spanned(
                 question,
                 if *kind == Kind::Open {
-                    "`open!` gives nothing that could fail: leave out the `?`"
+                    "`open!` cannot fail: leave out the `?`"
                 } else {
-                    "`emit!` gives nothing that could fail: leave out the `?`; if an event cannot be sent, the stream itself fails"
+                    "`emit!` cannot fail: leave out the `?`; if an event cannot be sent, the stream itself fails"
                 },
             ),
             Some(Suffix::Await(_)) if *kind == Kind::Open => {
