@@ -328,7 +328,7 @@ impl TopicState {
         if let Some(left_out) = self.warnings.cut_windows.take() {
             tracing::warn!(
                 target: "sse_actix", topic = self.name.as_str(), ?reach, age = ?window.age(), keys = stats.once.keys, left_out,
-                "idempotency keys are pushed out before their time; a publisher that repeats later publishes twice. \
+                "idempotency keys are forgotten before their time; a publisher that retries later publishes twice. \
                  Raise `max_keys` of the topic's window, or the log's bound, or publish less with keys"
             );
         }

@@ -1,4 +1,4 @@
-//! The attribute's arguments, parsed to what they mean.
+//! The parsed arguments of the attribute.
 
 mod duration;
 mod header;
@@ -15,12 +15,12 @@ pub(crate) use self::header::Header;
 use super::{group::ungrouped, literal};
 use crate::errors::Errors;
 
-/// What stands in the parentheses of `#[sse_stream(..)]`.
+/// The arguments in `#[sse_stream(..)]`.
 pub(crate) struct Args {
     pub(crate) keep_alive: Option<KeepAlive>,
     pub(crate) retry: Option<Retry>,
     pub(crate) names: Option<Names>,
-    /// Whether the stream is for clients other than `EventSource`; by default the method decides.
+    /// True if the stream is for clients other than `EventSource`; `None` if the method decides.
     pub(crate) plain: Option<bool>,
     /// A `fn(&Error) -> Event`.
     pub(crate) on_error: Option<Expr>,
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     pub(crate) resume: bool,
     pub(crate) compress: bool,
     pub(crate) headers: Vec<Header>,
-    /// Where `sse_actix` is found.
+    /// The path of `sse_actix`.
     pub(crate) krate: Path,
 }
 
@@ -44,11 +44,11 @@ pub(crate) enum Retry {
     Const(Expr),
 }
 
-/// Where events have their names from.
+/// The source of the events' names.
 pub(crate) enum Names {
-    /// Those that have none of their own have this.
+    /// The name of events without a name.
     Default(EventName),
-    /// From the enum that says which events there are.
+    /// The enum of the stream's events.
     Events(Box<Type>),
 }
 
@@ -71,7 +71,7 @@ const KNOWN: [&str; 11] = [
     "crate",
 ];
 
-/// For an `on_error` of a stream that is for browsers.
+/// The error for `on_error` on a stream for browsers.
 pub(crate) const UNUSED_ON_ERROR: &str = "`on_error` is only for plain streams, and this stream is for browsers, which get `sse-end` when it fails: leave out `on_error`, or write `plain`";
 
 impl Default for Args {
@@ -92,7 +92,7 @@ impl Default for Args {
 }
 
 impl Args {
-    /// The enum that says which events there are.
+    /// The enum of the stream's events, if there is one.
     pub(crate) fn events(&self) -> Option<&Type> {
         match &self.names {
             Some(Names::Events(events)) => Some(events),
@@ -100,8 +100,8 @@ impl Args {
         }
     }
 
-    /// Every argument that can be taken. What is wrong with the others goes to `errors`, so that the
-    /// function can still be expanded.
+    /// Parses the arguments. Mistakes go to `errors`, so that the function can still be expanded with the valid
+    /// arguments.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut args = Self::default();
         let mut seen: Vec<Ident> = Vec::new();
@@ -122,7 +122,7 @@ impl Args {
         args
     }
 
-    /// Notes arguments that exclude each other, at the second of them.
+    /// Adds an error for arguments that exclude each other, at the second of them.
     fn check_plain(&self, seen: &[Ident], errors: &mut Errors) {
         let Some(plain) = self.plain else { return };
         let excluded: &[(&str, &str)] = if plain {
@@ -204,7 +204,7 @@ impl Args {
     }
 }
 
-/// Notes a name for events that have none, where all of them have one.
+/// Adds an error for a default name if `events` gives all events their names.
 fn check_names(seen: &[Ident], errors: &mut Errors) {
     let of = |known| seen.iter().position(|argument| argument == known);
     if let (Some(event), Some(events)) = (of("event"), of("events"))

@@ -191,7 +191,7 @@ impl There {
             // Where the topic is read, its figures say so.
             tracing::warn!(
                 target: "sse_actix", topic, keys = once.keys, times,
-                "idempotency keys are pushed out before their time; a publisher that repeats later publishes twice. \
+                "idempotency keys are forgotten before their time; a publisher that retries later publishes twice. \
                  Raise `max_keys` of the topic's window, or publish less with keys"
             );
         }

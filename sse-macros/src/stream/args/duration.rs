@@ -1,10 +1,10 @@
-//! Durations as they are written in arguments: a whole number and its unit.
+//! Durations in arguments: a whole number and its unit.
 
 use syn::LitStr;
 
 const UNITS: &str = "units are `ms`, `s`, `m` and `h`";
 
-/// The milliseconds that `literal` stands for.
+/// The value of `literal` in milliseconds.
 pub(super) fn millis(literal: &LitStr) -> syn::Result<u64> {
     parse(&literal.value()).map_err(|message| syn::Error::new(literal.span(), message))
 }
@@ -43,7 +43,7 @@ fn parse(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "this duration is too long to be counted in milliseconds".to_owned())
 }
 
-/// The unit that is meant, in the one way in which it is written, and its milliseconds.
+/// The unit that is meant, in its only valid spelling, and its milliseconds.
 fn unit_of(unit: &str) -> Option<(&'static str, u64)> {
     Some(match unit {
         "ms" | "msec" | "millis" | "millisecond" | "milliseconds" => ("ms", 1),

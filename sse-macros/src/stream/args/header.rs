@@ -1,4 +1,4 @@
-//! `headers = [("name", "value"), ..]`, checked where it stands.
+//! `headers = [("name", "value"), ..]`, checked at compile time.
 
 use syn::{Expr, ExprArray, ExprTuple, Lit, LitStr, spanned::Spanned as _};
 
@@ -14,7 +14,7 @@ pub(crate) struct Header {
 
 const FORM: &str = "headers are written as `headers = [(\"name\", \"value\"), ..]`, with literals";
 
-/// Every header that can be taken; the others become errors.
+/// The valid headers; the others become errors.
 pub(super) fn parse(list: &Expr, errors: &mut Errors) -> Vec<Header> {
     let Expr::Array(ExprArray { elems, .. }) = ungrouped(list) else {
         errors.push(list.span(), FORM);

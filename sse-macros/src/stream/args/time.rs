@@ -5,9 +5,9 @@ use syn::{Expr, Lit, LitStr, UnOp, spanned::Spanned as _};
 use super::{KeepAlive, Retry, duration};
 use crate::stream::group::ungrouped;
 
-/// As `KeepAlive::MIN` and `Retry::MIN` have it.
+/// The same as `KeepAlive::MIN` and `Retry::MIN`.
 const MIN_MILLIS: u64 = 100;
-/// As `Retry::MAX` has it.
+/// The same as `Retry::MAX`.
 const MAX_RETRY_MILLIS: u64 = 0x7FFF_FFFF;
 
 pub(super) fn keep_alive(value: Expr) -> syn::Result<KeepAlive> {

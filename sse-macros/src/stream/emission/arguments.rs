@@ -1,4 +1,4 @@
-//! What `emit!`, `open!` and `emitter!` are given, and what is done with what they give.
+//! The arguments of `emit!`, `open!` and `emitter!`, and the use of their values.
 
 use proc_macro2::{Group, TokenStream};
 use quote::{ToTokens as _, quote};
@@ -7,7 +7,7 @@ use syn::{Expr, ExprLit, Lit, Token, parse::Parser as _, punctuated::Punctuated}
 use super::{Kind, StreamMacroCall, Suffix, for_each};
 use crate::errors::Errors;
 
-/// Notes invocations whose arguments are not theirs, or whose `()` is treated as something else.
+/// Adds errors for calls with wrong arguments, and for a `?` or `.await` on their `()`.
 pub(crate) fn check_arguments(tokens: TokenStream, errors: &mut Errors) {
     for_each(tokens, &mut |call| {
         let StreamMacroCall {
@@ -69,7 +69,7 @@ pub(crate) fn check_arguments(tokens: TokenStream, errors: &mut Errors) {
     });
 }
 
-/// Whether these are a literal with placeholders and what to put into them.
+/// True if these are a format string and its values.
 pub(crate) fn is_format(arguments: &Group) -> bool {
     let values = values(arguments);
     values.len() > 1
@@ -79,7 +79,7 @@ pub(crate) fn is_format(arguments: &Group) -> bool {
         )
 }
 
-/// The arguments, unless they do not parse: that the compiler tells, which knows better why.
+/// The arguments. Empty if they do not parse: the compiler then reports the mistake.
 fn values(arguments: &Group) -> Punctuated<Expr, Token![,]> {
     Punctuated::parse_terminated
         .parse2(arguments.stream())
