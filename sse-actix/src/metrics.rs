@@ -159,11 +159,7 @@ fn describe() {
         Unit::Count,
         "Events that a log has refused, or whose outcome is unknown."
     );
-    describe_counter!(
-        "sse_hub_gaps_total",
-        Unit::Count,
-        "Gap events sent to clients."
-    );
+    describe_counter!("sse_hub_gaps_total", Unit::Count, "Gap events sent to clients.");
     describe_counter!(
         "sse_hub_undecodable_events_total",
         Unit::Count,
@@ -189,11 +185,7 @@ fn describe() {
         Unit::Count,
         "1 while the logs of all hubs can be reached."
     );
-    describe_gauge!(
-        "sse_hub_log_pending_appends",
-        Unit::Count,
-        "Appends in progress."
-    );
+    describe_gauge!("sse_hub_log_pending_appends", Unit::Count, "Appends in progress.");
     describe_counter!(
         "sse_hub_log_interruptions_total",
         Unit::Count,

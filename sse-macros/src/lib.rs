@@ -126,10 +126,10 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// # When the stream opens
-/// 
+///
 /// A page learns that it is connected when the response head arrives, so the head should not wait for an event. The
 /// head is sent the next time the function waits, after the function has reached one of these places:
-/// 
+///
 /// | place | the last code that can still fail with its own status |
 /// |---|---|
 /// | the first `emit!` that runs, also in a helper | its argument |
@@ -137,7 +137,7 @@ use proc_macro::TokenStream;
 /// | a `for` with one written in it | the expression that is iterated |
 /// | another macro with one written in it: `select!`, `join!` | the code before it |
 /// | `open!()`, `open!(time)` | the code before it |
-/// 
+///
 /// If an `open!` is written anywhere in the function, the three places in the middle do not open the stream. Use `open!` to open
 /// the stream before slow work, or to fail with a status inside a loop:
 ///
@@ -320,13 +320,13 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// In these places `emit!` is a compile error:
-/// 
+///
 /// | place | why not | instead |
 /// |---|---|---|
 /// | a closure that is not async | it cannot wait | make it `async` |
 /// | a spawned task | it would outlive the stream | send to a channel that the stream reads |
 /// | a nested item, such as an inner function | it has no stream | take an [emitter](#helper-functions) as an argument |
-/// 
+///
 /// `open!` and `emitter!` do not wait, so they are allowed in any closure.
 ///
 /// # `finite`

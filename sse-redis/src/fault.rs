@@ -94,9 +94,9 @@ impl fmt::Display for Fault {
             Self::Absent(address) => write!(f, "Redis at {address} cannot be reached"),
             Self::Redis(error) => error.fmt(f),
             Self::Refused(error) => error.fmt(f),
-            Self::Unexpected => f.write_str(
-                "a key holds data of another program; give this application its own prefix",
-            ),
+            Self::Unexpected => {
+                f.write_str("a key holds data of another program; give this application its own prefix")
+            }
             Self::Deaf(silence) => write!(
                 f,
                 "this node has not heard its own heartbeat for {} ms",

@@ -136,9 +136,7 @@ async fn a_user_with_few_rights_and_a_database_of_its_own() {
         .unwrap_err();
     assert!(matches!(error, ConnectError::Unusable { .. }), "{error:?}");
     assert!(
-        error
-            .to_string()
-            .contains("give this application its own prefix"),
+        error.to_string().contains("give this application its own prefix"),
         "{error}"
     );
     redis.ask::<()>(cmd("ACL").arg("SETUSER").arg("app").arg("-info"));

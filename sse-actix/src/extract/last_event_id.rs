@@ -205,11 +205,7 @@ pub struct UnknownId {
 
 impl fmt::Display for UnknownId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the client's last event id is not a `{}`",
-            self.wanted
-        )
+        write!(f, "the client's last event id is not a `{}`", self.wanted)
     }
 }
 
@@ -287,9 +283,6 @@ mod tests {
     #[test]
     fn an_id_of_another_form_is_told() {
         let error = header(b"abc").parse::<u64>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the client's last event id is not a `u64`"
-        );
+        assert_eq!(error.to_string(), "the client's last event id is not a `u64`");
     }
 }

@@ -55,7 +55,9 @@ impl fmt::Display for RelayError {
             Self::TooLarge(error) => error.fmt(f),
             Self::Ended { data } => write!(f, "upstream has ended its stream: {data}"),
             Self::Gap { data } => write!(f, "upstream has lost events: {data}"),
-            Self::Unusable(error) => write!(f, "upstream has sent an event that browsers cannot use: {error}"),
+            Self::Unusable(error) => {
+                write!(f, "upstream has sent an event that browsers cannot use: {error}")
+            }
             Self::Map(error) => write!(f, "an event of upstream could not be mapped: {error}"),
         }
     }

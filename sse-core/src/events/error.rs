@@ -65,7 +65,10 @@ impl fmt::Display for DecodeEventError {
                 Ok(())
             }
             Self::Data { name, source } => {
-                write!(f, "the data of `{name}` does not have the type of that event: {source}")
+                write!(
+                    f,
+                    "the data of `{name}` does not have the type of that event: {source}"
+                )
             }
         }
     }

@@ -62,7 +62,9 @@ impl EventId {
                 text: CompactString::const_new(id),
                 for_browsers: true,
             },
-            Some((FieldErrorKind::OuterBlank, _)) => panic!("an id must not start or end with a space or tab"),
+            Some((FieldErrorKind::OuterBlank, _)) => {
+                panic!("an id must not start or end with a space or tab")
+            }
             Some((FieldErrorKind::TooLong, _)) => panic!("an id must not be longer than 1024 bytes"),
             Some((FieldErrorKind::Reserved, _)) => panic!("`sse-end` is reserved for the end of a stream"),
             Some(_) => panic!("an id must hold no control character but TAB"),

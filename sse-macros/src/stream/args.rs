@@ -158,9 +158,9 @@ impl Args {
         errors: &mut Errors,
     ) -> syn::Result<()> {
         if input.peek(LitStr) {
-            return Err(input.error(
-                "`#[sse_stream]` takes no path: write actix's `#[get(\"/path\")]` above it",
-            ));
+            return Err(
+                input.error("`#[sse_stream]` takes no path: write actix's `#[get(\"/path\")]` above it")
+            );
         }
         let name = input.call(Ident::parse_any)?;
         let key = name.to_string();

@@ -89,7 +89,9 @@ impl Function {
         {
             own.push_spanned(
                 last,
-                format!("{reason} a handler has at most 15 arguments, because the attribute adds a hidden one"),
+                format!(
+                    "{reason} a handler has at most 15 arguments, because the attribute adds a hidden one"
+                ),
             );
         }
         if let Some(on_error) = &args.on_error
