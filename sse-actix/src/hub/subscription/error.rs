@@ -1,4 +1,4 @@
-//! Why there is no stream.
+//! The errors of subscriptions.
 
 use std::{error::Error as StdError, fmt};
 
@@ -39,7 +39,7 @@ impl StdError for CombineError {}
 
 impl ResponseError for CombineError {}
 
-/// An id that no event of these topics has: it is of another topic, or not of a topic at all. See
+/// The id belongs to no event of these topics: it is from another topic, or not from a topic at all. See
 /// [`Subscription::after`](crate::Subscription::after)'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignId {
