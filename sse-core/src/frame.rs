@@ -13,11 +13,11 @@ use crate::{
     encode::{push_retry, sealed::Sealed},
 };
 
-/// One complete encoded event: the bytes that go on the wire, up to and including the empty line. Or lines that
-/// mean something by themselves, a comment or a reconnection time, which have no empty line.
+/// One complete encoded event: the bytes that are sent, up to and including the empty line. Or the lines of a comment
+/// or of a reconnection time, which have no empty line.
 ///
-/// Encoded once and cheap to clone: every reader shares the same bytes. There is no way to make one
-/// of bytes that were not encoded here, so a frame cannot break a stream.
+/// Encoded once and cheap to clone: every reader shares the same bytes. A frame cannot be made from bytes that were not
+/// encoded here, so a frame cannot break a stream.
 ///
 /// ```
 /// use sse_actix_core::{Event, Frame};
@@ -28,9 +28,9 @@ use crate::{
 #[derive(Clone)]
 pub struct Frame {
     bytes: Bytes,
-    /// The id line in front of `bytes`, if these are shared with readers that get another one. Most frames have none.
+    /// The id line before `bytes`, if `bytes` are shared with readers that get another id line. Most frames have none.
     own_line: Option<Box<OwnLine>>,
-    /// What a stream for browsers may send.
+    /// True if a stream for browsers may send it.
     for_browsers: bool,
 }
 
@@ -63,7 +63,7 @@ impl Frame {
         Self::encode(None, value)
     }
 
-    /// As [`Frame::new`], with a name for data that has none of its own.
+    /// Like [`Frame::new`]; data without a name gets this one.
     ///
     /// ```
     /// use sse_actix_core::{EventName, Frame};
@@ -75,7 +75,7 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// As [`Frame::new`].
+    /// The same as for [`Frame::new`].
     pub fn named(name: &EventName, value: impl Emit) -> Result<Self, EmitError> {
         let mut frame = Self::encode(Some(name), value)?;
         frame.for_browsers &= name.check_for_browsers().is_ok();
@@ -92,7 +92,7 @@ impl Frame {
         })
     }
 
-    /// A `retry` line alone, which browsers obey without any event being dispatched.
+    /// A single `retry` line. Browsers obey it and dispatch no event.
     ///
     /// ```
     /// # use sse_actix_core::{Frame, Retry};
@@ -104,7 +104,7 @@ impl Frame {
         Self::of(out.freeze())
     }
 
-    /// The event's name; `None` if it has none, which is `message`, or if this is no event.
+    /// The event's name; `None` if it has none, which means `message`, or if this is not an event.
     ///
     /// ```
     /// # use sse_actix_core::{Event, Frame};
@@ -112,7 +112,7 @@ impl Frame {
     /// assert_eq!(Frame::from(Event::data("x")).name(), None);
     /// ```
     pub fn name(&self) -> Option<&str> {
-        // What is encoded here is text, and its data lines come last.
+        // A frame is text, and its data lines come last.
         self.field("event: ")
     }
 
@@ -158,7 +158,7 @@ impl Frame {
         self.whole().clone()
     }
 
-    /// Of bytes that were encoded here.
+    /// Makes a frame of bytes that were encoded in this crate.
     pub(crate) fn of(bytes: Bytes) -> Self {
         Self {
             bytes,

@@ -153,7 +153,7 @@ async fn wait_until_drained(activity: &Activity, shutdown: &Shutdown, shutdown_t
     // then.
     let rest = shutdown_timeout.saturating_sub(start.elapsed());
     if timeout(rest, activity.until_only_streams_left()).await.is_err() {
-        tracing::warn!(target: "sse_actix", "requests were still under way after {shutdown_timeout:?}");
+        tracing::warn!(target: "sse_actix", "requests were still in progress after {shutdown_timeout:?}");
         shutdown.end_time_to_finish();
     }
     // A socket that is full takes more once a part of it is free, which lasts with a slow client.

@@ -241,7 +241,9 @@ fn a_socket_in_use_and_a_file_that_is_none_stay() {
         let error = Server::new(App::new).bind_uds(path).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert!(
-            error.to_string().ends_with(": there is a file that is no socket"),
+            error
+                .to_string()
+                .ends_with(": there is a file that is not a socket"),
             "{error}"
         );
     }
