@@ -78,7 +78,7 @@ pub use self::{
 /// The protocol itself is [actix-cors](https://docs.rs/actix-cors)'s. The standard:
 /// <https://fetch.spec.whatwg.org/#http-cors-protocol>.
 #[derive(Clone)]
-#[must_use = "it does nothing until something is wrapped in it"]
+#[must_use = "it does nothing until it wraps a service"]
 pub struct CrossOrigin {
     readers: Readers,
     own: Vec<Origin>,

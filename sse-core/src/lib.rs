@@ -1,11 +1,10 @@
 //! Server-sent events without I/O.
 //!
-//! A handler means an [`Event`]; its name and id were proven single-line when they were made. It is
-//! encoded once into a [`Frame`], and nothing downstream sees text again. At the far end the
-//! [`Decoder`] turns bytes back into the event that was meant.
+//! A handler makes an [`Event`]; its name and id are validated when they are made. The event is encoded once into a
+//! [`Frame`], and later code handles only bytes. At the other end the [`Decoder`] turns the bytes back into the event.
 //!
-//! Nothing here reads a clock, spawns a task or opens a socket: this crate is the protocol, and
-//! [`sse-actix`](https://docs.rs/sse-actix) puts it on the wire.
+//! This crate is the protocol: it reads no clock, spawns no task and opens no socket.
+//! [`sse-actix`](https://docs.rs/sse-actix) sends the bytes.
 //!
 //! | to | use |
 //! |---|---|
@@ -15,11 +14,11 @@
 //! | decode a stream | [`Decoder`], [`Decoded`], [`Message`], [`DecodeError`] |
 //! | send it on | [`Relayed`], [`RelayedEvents`] |
 //! | keep a silent stream alive | [`KeepAlive`], [`SilenceClock`] |
-//! | keep what a topic published | [`Log`], [`MemoryLog`], [`Retention`], [`Ring`] |
+//! | store the events of topics | [`Log`], [`MemoryLog`], [`Retention`], [`Ring`] |
 //! | append an event once, however often it is published | [`IdempotencyKey`], [`OnceWindow`], [`Appended`] |
-//! | test a log of your own | feature `test`: `log_suite!` |
-//! | read it | [`Position`], [`Resume`], [`Window`], [`WakeQueue`] |
-//! | end one for good | [`end_frame`], [`END_ID`] |
+//! | test your own log | feature `test`: `log_suite!` |
+//! | read a topic | [`Position`], [`Resume`], [`Window`], [`WakeQueue`] |
+//! | end a stream permanently | [`end_frame`], [`END_ID`] |
 
 mod decode;
 mod encode;

@@ -1,4 +1,5 @@
-//! How a worker learns which topics have grown: a topic is queued at most once until the worker has looked.
+//! The queue from which a worker learns which topics have grown. A topic is queued at most once until the worker has
+//! looked.
 
 use std::{
     collections::VecDeque,
@@ -18,11 +19,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-/// What one worker is told by many publishers: which of the things that it watches have changed.
+/// The keys of the topics that have changed, from many publishers to one worker.
 ///
-/// Each has a [`TopicWaker`]. Woken once or a thousand times before the worker looks, it is queued once; woken after
-/// that, it is queued again. So if what has changed can be seen before the waker is woken, and the worker looks
-/// after it has taken the key, no change is missed.
+/// Each topic has a [`TopicWaker`]. If it is woken once or a thousand times before the worker looks, the topic is
+/// queued once; if it is woken after that, the topic is queued again. So no change is missed if (1) the change is
+/// visible before the waker is woken, and (2) the worker takes the key before it looks.
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
@@ -51,7 +52,7 @@ struct Queue {
     worker: Option<Waker>,
 }
 
-/// Wakes one [`WakeQueue`]'s worker for one key: a topic, mostly. See [`WakeQueue`]'s example.
+/// Wakes one [`WakeQueue`]'s worker for one key, usually a topic. See [`WakeQueue`]'s example.
 pub struct TopicWaker {
     queue: Weak<Shared>,
     key: usize,
@@ -59,7 +60,7 @@ pub struct TopicWaker {
 }
 
 impl WakeQueue {
-    /// An empty one.
+    /// An empty queue.
     #[allow(
         clippy::new_without_default,
         reason = "a queue is not a value that has a default"
@@ -79,7 +80,7 @@ impl WakeQueue {
         })
     }
 
-    /// Takes the next key. For one worker: the last that asked is woken.
+    /// Takes the next key. Only one worker may poll: the waker of the last poll is woken.
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<usize> {
         let mut queue = self.0.queue();
         let Some(waker) = queue.woken.pop_front() else {
@@ -92,7 +93,7 @@ impl WakeQueue {
             }
             return Poll::Pending;
         };
-        // Before the worker looks: a change that it does not see queues the key again.
+        // Cleared before the worker looks: a later change queues the key again.
         waker.is_queued.store(false, Ordering::SeqCst);
         Poll::Ready(waker.key)
     }
@@ -117,7 +118,7 @@ impl TopicWaker {
         let worker = {
             let mut queue = shared.queue();
             queue.woken.push_back(Arc::clone(self));
-            // A worker that has keys takes them all before it waits, in one turn or in several.
+            // A worker that has keys takes all of them before it waits, in one turn or in several.
             (queue.woken.len() == 1).then(|| queue.worker.clone()).flatten()
         };
         if let Some(worker) = worker {

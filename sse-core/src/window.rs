@@ -4,10 +4,10 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{Entry, Keep, Position};
 
-/// A worker's own view of the newest entries of one topic: what its readers read without any lock.
+/// A worker's own view of the newest entries of one topic, which its readers read without a lock.
 ///
-/// It holds entries for the time of a fan-out only. A reader whose position is older than the window's start has
-/// fallen behind, and reads the log.
+/// It holds entries only during a fan-out. A reader whose position is older than the window's start has fallen behind,
+/// and reads the log.
 ///
 /// ```
 /// use std::{sync::Arc, time::SystemTime};
@@ -42,28 +42,27 @@ use crate::{Entry, Keep, Position};
 pub struct Window {
     keep: Keep,
     entries: VecDeque<Arc<Entry>>,
-    /// A reader there gets all that is in `entries`.
+    /// A reader at this position gets all `entries`.
     start: Option<Position>,
     head: u64,
 }
 
-/// What a window has for a reader. See [`Window`]'s example.
+/// The window's answer to a reader. See [`Window`]'s example.
 #[derive(Debug)]
 pub enum WindowRead<'a> {
-    /// It does not reach back that far, or is of another life of the log: read from the log.
+    /// The window does not reach back that far, or is of another epoch: read from the log.
     NotCovered,
-    /// Nothing, as yet.
+    /// There is no newer entry yet.
     UpToDate,
-    /// These, one after another.
+    /// The next entry after the position.
     Next(&'a Arc<Entry>),
 }
 
 impl Window {
-    /// How many entries it holds at most: a reader further behind reads from the log, where it gets more at
-    /// once.
+    /// The most entries that it holds. A reader that is further behind reads from the log, where it gets more at once.
     pub const MAX: usize = 256;
 
-    /// An empty window, before anyone reads.
+    /// An empty window, before there are readers.
     pub fn new(keep: Keep) -> Self {
         Self {
             keep,
@@ -73,7 +72,7 @@ impl Window {
         }
     }
 
-    /// Where the next entries are to be read from; `None` while there are no readers.
+    /// The position from which the next entries are read; `None` while there are no readers.
     pub fn head(&self) -> Option<Position> {
         let start = self.start?;
         Some(Position {
@@ -82,20 +81,20 @@ impl Window {
         })
     }
 
-    /// Begins at `position`, with nothing. A window is of no use before its worker has called this: when the first reader has
-    /// reached the log's head, and when a read did not continue the window.
+    /// Begins at `position`, without entries. The worker has to call this before it uses the window: when the first
+    /// reader has reached the newest entry of the log, and when a read did not continue the window.
     pub fn start_at(&mut self, position: Position) {
         self.entries.clear();
         self.start = Some(position);
         self.head = position.sequence;
     }
 
-    /// Ends: the last reader has gone.
+    /// Ends the window, because the last reader has left.
     pub fn close(&mut self) {
         *self = Self::new(self.keep);
     }
 
-    /// Adds entries that follow its head, up to `end`.
+    /// Adds the entries after its newest one, up to `end`.
     pub fn extend(&mut self, entries: impl IntoIterator<Item = Arc<Entry>>, end: u64) {
         for entry in entries {
             if self.keep == Keep::LatestPerKey
@@ -114,7 +113,7 @@ impl Window {
         self.head = end;
     }
 
-    /// Forgets the entries: everyone who was to have them has been woken.
+    /// Removes the entries, because all readers of the fan-out have had a turn.
     pub fn clear(&mut self) {
         self.entries.clear();
         if let Some(start) = &mut self.start {
@@ -122,7 +121,7 @@ impl Window {
         }
     }
 
-    /// What there is for a reader at `position`.
+    /// The next entry for a reader at `position`.
     pub fn next_after(&self, position: Position) -> WindowRead<'_> {
         let Some(start) = self.start else {
             return WindowRead::NotCovered;
@@ -144,7 +143,7 @@ impl Window {
             .map_or(WindowRead::UpToDate, WindowRead::Next)
     }
 
-    /// All that there is for a reader at `position`; `None` if it has to read from the log.
+    /// All entries for a reader at `position`; `None` if the reader has to read from the log.
     pub fn after(&self, position: Position) -> Option<impl Iterator<Item = &Arc<Entry>> + Clone> {
         let start = self.start?;
         let reaches = position.epoch == start.epoch && position.sequence >= start.sequence;
@@ -157,7 +156,7 @@ impl Window {
         self.entries.len()
     }
 
-    /// Whether it holds none.
+    /// True if it holds no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -1,4 +1,4 @@
-//! A subscription that reads: its reader in each topic, and what one poll does.
+//! A subscription that reads: its reader in each topic, and one poll of it.
 
 mod advance;
 mod deliver;
@@ -37,12 +37,12 @@ use crate::{
     },
 };
 
-/// How many bytes a reader takes at once where actix's dispatcher has its connection. With one small event more, and the
-/// framing of HTTP/1.1, they fit the 8 KiB of actix's buffer. That grows for more and does not shrink again: ten thousand
-/// readers that have caught up would keep it.
+/// How many bytes a reader takes at once if actix's dispatcher has its connection. With one more small event, and the
+/// framing of HTTP/1.1, they fit into the 8 KiB of actix's buffer. For more bytes that buffer would grow and never
+/// shrink again, also for ten thousand readers that have caught up.
 const DISPATCHER_LIMIT: usize = 7 * 1024 + 512;
 
-/// The same where the connection was handed over, which keeps no buffer.
+/// The same if the connection was handed over: such a connection keeps no buffer.
 const HANDED_OVER_LIMIT: usize = 32 * 1024;
 
 pub(super) struct SubscriptionReader {
@@ -79,7 +79,7 @@ impl SubscriptionReader {
         this
     }
 
-    /// Gives what is ready to `out`.
+    /// Writes everything that is ready to `out`.
     pub(super) fn poll(&mut self, out: &mut impl FrameTarget, cx: &mut Context<'_>) -> Poll<SourceResult> {
         self.subscriber.mark_polled(self.worker.tick_count());
         self.has_yielded = false;
@@ -90,15 +90,15 @@ impl SubscriptionReader {
         let mut passed_over = 0;
         loop {
             if passed_over >= PASSED_OVER_PER_TURN {
-                // It finds nothing to send for long, so nothing else ends its turn.
+                // It has found nothing to send for many entries, so nothing else ends its turn.
                 self.has_yielded = true;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             let mut moved = false;
             let has_several_topics = self.topics.len() > 1;
-            // Nothing is delivered until each topic has answered once. An id that lacks a topic tells the server, at the
-            // next reconnect, that this topic is new for the client: its missed events would be lost.
+            // Nothing is delivered until the log has answered once for each topic. If an id lacks a topic's position,
+            // the client looks new to that topic at its next reconnect, and the topic's missed events would be lost.
             let must_hold_back = self.topics.iter().any(|reader| !reader.first_read_answered);
             if self.topics.iter().all(|reader| reader.first_read_done) {
                 self.announce_presence();
@@ -142,7 +142,7 @@ impl SubscriptionReader {
         }
     }
 
-    /// Makes its tags present. From now on it receives what is published in reply to that.
+    /// Makes its tags present. From now on it receives events that are published in reply to its join.
     fn announce_presence(&mut self) {
         if self.tags_to_announce.is_empty() {
             return;
@@ -156,8 +156,8 @@ impl SubscriptionReader {
         &self.subscriber
     }
 
-    /// Whether one of its topics tells positions by events of their own; [`position_frame`](Self::position_frame)
-    /// tells those of all.
+    /// True if one of its topics sends position events; [`position_frame`](Self::position_frame) contains the positions
+    /// of all topics.
     pub(super) fn tells_position(&self) -> bool {
         self.position_event().is_some()
     }
@@ -168,7 +168,8 @@ impl SubscriptionReader {
         telling.next().map(|options| &options.position_event)
     }
 
-    /// The event that tells its client the position, which counts as told then. `None` if there is nothing to tell.
+    /// The position event, after which the client counts as knowing the position. `None` if the client knows it
+    /// already.
     fn position_frame(&self) -> Option<Frame> {
         self.take_position(|id| Some(position_frame(self.position_event()?, id)))
     }
@@ -186,7 +187,7 @@ impl SubscriptionReader {
         frame(&id)
     }
 
-    /// The position that is due after so much silence, for a stream that sends its own keep-alives.
+    /// The position event that is due after this silence, for a stream that sends its own keep-alives.
     pub(super) fn due_position(&self, after: Duration) -> Option<Frame> {
         if self.subscriber.has_position_to_send()
             && self.worker.keep_alive_due(&self.subscriber, after, false)
@@ -250,7 +251,7 @@ impl Source for SubscriptionReader {
         Some(Rc::clone(&self.subscriber) as _)
     }
 
-    /// Only its worker can have anything more for it, and would say so.
+    /// Only its worker can have more for it, and the worker would then wake it.
     fn is_idle(&self) -> bool {
         self.subscriber.is_waiting() && self.topics.iter().all(TopicReader::is_live)
     }
@@ -263,7 +264,7 @@ impl Source for SubscriptionReader {
         for reader in &mut self.topics {
             if reader.stop_at.is_none() {
                 let log = &self.worker.hub.log;
-                // A log that is not ours may panic. Then this stream ends where it is, and its client resumes there.
+                // A user's log may panic. Then this stream ends where it is, and its client resumes there.
                 let known = catch_unwind(AssertUnwindSafe(|| log.stats(&reader.topic.name)))
                     .inspect_err(|panic| HubShared::report_log_panic("stats", &**panic))
                     .unwrap_or_default();
@@ -296,7 +297,7 @@ impl FrameTarget for LimitedBuffer<'_> {
     }
 
     fn frame(&mut self, frame: &Frame) {
-        // What has no other readers is small, and is not worth a chunk of its own.
+        // Frames made for one reader (gap, position) are small, so they are copied.
         self.buffer.push_with_id(frame, b"", &Bytes::new());
     }
 
@@ -309,7 +310,7 @@ impl FrameTarget for LimitedBuffer<'_> {
 mod tests {
     use std::{iter, time::SystemTime};
 
-    use sse_actix_core::{Epoch, Event, Position, Record, TopicName};
+    use sse_actix_core::{Epoch, Event, Position, PositionsLine, Record, TopicName};
 
     use super::*;
 

@@ -1,4 +1,4 @@
-//! What a hub was built with.
+//! The settings with which a hub was built.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// How a topic is kept and told.
+    /// The options of a topic.
     pub(super) fn options_for(&self, name: &TopicName) -> &Arc<TopicOptions> {
         let by_prefix = || {
             self.prefixes

@@ -1,4 +1,4 @@
-//! What all workers share.
+//! The state of a hub that all its workers share.
 
 mod known_topics;
 
@@ -33,7 +33,7 @@ use super::{
 use crate::{stream::span::panic_message, tracing_limit::TracingLimit};
 
 pub(super) struct HubShared {
-    /// Tells this hub from others on a thread.
+    /// Identifies this hub among those of a thread.
     pub(super) id: u64,
     pub(super) log: Arc<dyn Log>,
     pub(super) settings: Settings,
@@ -41,17 +41,17 @@ pub(super) struct HubShared {
     pub(super) tags: TagIndex,
     pub(super) evictions: EvictionCounts,
     topics: RwLock<KnownTopics<TopicName, Arc<TopicState>>>,
-    /// How many interruptions of the log were told so far.
+    /// How many interruptions of the log were counted so far.
     #[cfg(feature = "metrics")]
     pub(super) reported_interruptions: AtomicU64,
-    /// The last [`HubHandle`] is gone.
+    /// True once the last [`HubHandle`] is dropped.
     is_closed: AtomicBool,
     /// The workers, which look at `is_closed` when they are woken.
     workers: Watchers,
 }
 
-/// What every [`Hub`](super::Hub) holds. Workers hold the [`HubShared`] alone, so that this is dropped with the last hub:
-/// then workers without readers end, and free the log.
+/// Every [`Hub`](super::Hub) holds this. Workers hold only the [`HubShared`], so that this is dropped with the last
+/// hub: then workers without readers end, and free the log.
 pub(super) struct HubHandle(pub(super) Arc<HubShared>);
 
 impl Deref for HubHandle {
@@ -69,34 +69,34 @@ impl Drop for HubHandle {
     }
 }
 
-/// One topic, as far as this node knows it.
+/// This node's state of one topic.
 pub(super) struct TopicState {
     pub(super) name: TopicName,
     pub(super) options: Arc<TopicOptions>,
     pub(super) subscribers: AtomicUsize,
     pub(super) counts: EventCounts,
-    /// How far the slowest reader of each worker is behind, as of its last look.
+    /// How far the slowest reader of each worker was behind when the worker last looked.
     pub(super) lags: RwLock<HashMap<u64, u64>>,
     pub(super) evictions: EvictionCounts,
     pub(super) present: Arc<TopicPresence>,
     #[cfg(feature = "metrics")]
     pub(super) metrics: Arc<PatternMetrics>,
-    /// The type that its events have, once it was used with one.
+    /// The type of its events, once the topic was used with a type.
     events_type: OnceLock<EventsType>,
     warnings: Warnings,
 }
 
-/// How often the log is told what is wrong with a topic.
+/// Limits how often warnings about a topic are logged.
 #[derive(Debug)]
 struct Warnings {
-    /// Each reader that cannot read says so, twice a second.
+    /// Each reader that cannot read reports an error twice a second.
     read_errors: TracingLimit,
     undecodable: TracingLimit,
-    /// Each publish with a key may find that others were pushed out.
+    /// Each publish with a key may find that keys were forgotten before their time.
     cut_windows: TracingLimit,
 }
 
-/// What became of a topic's events on this node.
+/// Counts of a topic's events on this node.
 #[derive(Debug, Default)]
 pub(super) struct EventCounts {
     published: AtomicU64,
@@ -132,7 +132,7 @@ impl HubShared {
         self.is_closed.load(Ordering::SeqCst)
     }
 
-    /// Wakes a worker when the last hub is gone, until what this returns is dropped.
+    /// Wakes a worker when the last hub is dropped, until the returned watch is dropped.
     pub(super) fn watch_closing(&self, worker: Waker) -> Watch {
         self.workers.add(worker)
     }
@@ -174,7 +174,7 @@ impl HubShared {
         topics.get(name).cloned()
     }
 
-    /// Does what another node tells.
+    /// Handles a message of another node.
     pub(super) fn receive(&self, message: ClusterMessage) {
         match message {
             ClusterMessage::Revoked { tag, within } => {
@@ -186,7 +186,7 @@ impl HubShared {
                 self.count_evictions(Eviction::Revoked, streams as u64);
                 tracing::warn!(
                     target: "sse_actix", streams,
-                    "what other nodes have revoked is not known; all streams with a tag end, to be allowed anew"
+                    "Redis has lost revocations of other nodes; all streams with a tag end, so that their clients authenticate again"
                 );
             }
             ClusterMessage::Presence(topic) => {
@@ -202,7 +202,7 @@ impl HubShared {
         topics.iter().cloned().collect()
     }
 
-    /// Tells that a function of the log has panicked, without which streams go on.
+    /// Logs that a function of the topic log has panicked. Streams continue.
     pub(super) fn report_log_panic(function: &'static str, panic: &(dyn Any + Send)) {
         static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
         if let Some(left_out) = LIMIT.take() {
@@ -248,7 +248,7 @@ impl TopicState {
         Arc::strong_count(self) > 1 || Arc::strong_count(&self.present) > 1
     }
 
-    /// Counts an event that the log has taken, in this time.
+    /// Counts an event that the log has stored, and the time that this took.
     pub(super) fn count_published(&self, took: Option<Duration>) {
         self.counts.published.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
@@ -257,7 +257,7 @@ impl TopicState {
         let _ = took;
     }
 
-    /// Counts an event that the log had already taken.
+    /// Counts an event that the log had already stored.
     pub(super) fn count_repeated(&self) {
         self.counts.repeated.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
@@ -271,7 +271,7 @@ impl TopicState {
         let _ = (self, error);
     }
 
-    /// Notes the type that its events have, if there is one to note.
+    /// Stores the type of its events at the first use; later, compares the type.
     pub(super) fn check_type(&self, events: Option<EventsType>) -> Result<(), TopicTypeError> {
         match events {
             Some(events) => events.check(&self.name, *self.events_type.get_or_init(|| events)),
@@ -279,7 +279,7 @@ impl TopicState {
         }
     }
 
-    /// Counts an event that is none of its type's.
+    /// Counts an event that does not fit the topic's type.
     pub(super) fn count_undecodable(&self, error: &DecodeEventError) {
         self.counts.undecodable.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
@@ -287,7 +287,7 @@ impl TopicState {
         if let Some(left_out) = self.warnings.undecodable.take() {
             tracing::warn!(
                 target: "sse_actix", topic = self.name.as_str(), %error, left_out,
-                "an event is none of its topic's type, and hidden by filters; another node may be newer"
+                "an event does not fit its topic's type, so filters hide it; perhaps another node runs a newer version"
             );
         }
     }
@@ -298,7 +298,7 @@ impl TopicState {
         self.metrics.gap();
     }
 
-    /// By how many events the slowest reader is behind, as of the workers' last look.
+    /// How many events the slowest reader was behind when the workers last looked.
     pub(super) fn lag(&self) -> u64 {
         let lags = self.lags.read().unwrap_or_else(PoisonError::into_inner);
         lags.values().copied().max().unwrap_or(0)
@@ -315,7 +315,7 @@ impl TopicState {
         );
     }
 
-    /// Warns if the log remembers this topic's keys for a shorter time than it is to.
+    /// Logs a warning if the log remembers this topic's keys for a shorter time than its options say.
     pub(super) fn warn_key_window_cut(&self, log: &dyn Log, now: SystemTime) {
         let window = self.options.retention.once_window();
         let Some(stats) = log.stats(&self.name) else {
@@ -328,7 +328,7 @@ impl TopicState {
         if let Some(left_out) = self.warnings.cut_windows.take() {
             tracing::warn!(
                 target: "sse_actix", topic = self.name.as_str(), ?reach, age = ?window.age(), keys = stats.once.keys, left_out,
-                "idempotency keys are pushed out before their time; a publisher that repeats later publishes twice. \
+                "idempotency keys are forgotten before their time; a publisher that retries later publishes twice. \
                  Raise `max_keys` of the topic's window, or the log's bound, or publish less with keys"
             );
         }

@@ -1,17 +1,20 @@
-//! A subscription: what a handler wants to read, and how it is read.
+//! A subscription: the topics that a handler wants to read.
 //!
-//! The way of a subscription, from a request to live events:
+//! The path of a subscription, from a request to live events:
 //!
 //! 1. `respond_to` ([begin](begin)) binds it to the request. `Subscription::begin` takes a permit from the limits, finds the
 //!    thread's worker, and learns from the client's id where to resume in each topic.
 //! 2. `SubscriptionReader::new` (`reader.rs`) calls `TopicReader::begin` (`reader/topic.rs`) for each topic. The worker registers
 //!    the subscriber with the topic. Then the first read of the log is issued, after the client's position.
-//! 3. `response::respond` gives the reader to a `StreamBody` as its source. Each poll of the body polls the reader, which takes
-//!    each topic a step further (`reader/advance.rs`): it takes the log's answer, a snapshot, or tells a gap.
+//! 3. `response::respond` gives the reader to a `StreamBody` as its source. Each poll of the body polls the reader,
+//!    which advances each topic by one step (`reader/advance.rs`): it takes the log's answer, takes a snapshot, or
+//!    sends a gap event.
 //! 4. What a step delivers (`reader/deliver.rs`) goes into the stream's event buffer.
-//! 5. A reader that has reached the log's head tells its worker, and from then on follows the worker's window.
+//! 5. A reader that has reached the log's newest entry notifies its worker, and from then on follows the worker's
+//!    window.
 //!
-//! Polled as a `Stream` inside a handler ([stream](stream)), it begins with its first poll, and steps 3 to 5 yield one frame each.
+//! If a handler polls a subscription as a `Stream` ([stream](stream)), it begins at the first poll, and steps 3 to 5
+//! yield one frame each.
 
 mod begin;
 mod error;
@@ -49,9 +52,10 @@ use crate::{
 /// [`Frame`](crate::Frame)s inside
 /// [`sse_stream`](macro@crate::sse_stream) and elsewhere.
 ///
-/// Made by [`Hub::subscribe`]. One of a [`TopicOf`](crate::TopicOf) has its type, `Subscription<Market>`. Returned from a handler, it resumes by itself after the id that the client
-/// brings. A new client gets what comes from now on, or what [`history`](Self::history) or
-/// [`snapshot`](Subscription::snapshot) say; of a topic that keeps the latest of each key, these.
+/// Made by [`Hub::subscribe`]. One of a [`TopicOf`](crate::TopicOf) has its type, `Subscription<Market>`. If a handler
+/// returns it, it resumes by itself after the id that the client sends. A new client gets the events from now on, or
+/// the events of [`history`](Self::history) or [`snapshot`](Subscription::snapshot); in a topic that keeps the newest
+/// event of each key, it gets these events first.
 ///
 /// ```
 /// use actix_web::{Error, HttpRequest, get, web};
@@ -80,7 +84,7 @@ pub struct Subscription<E = AnyEvent> {
     hub: Hub,
     selections: Vec<TopicSelection>,
     request: RequestBinding,
-    /// Whether its client is told its position by events of their own.
+    /// True if its client gets position events.
     positions: bool,
     tags: Vec<Box<str>>,
     lifetime: Lifetime,
@@ -90,14 +94,14 @@ pub struct Subscription<E = AnyEvent> {
     of: PhantomData<fn(E)>,
 }
 
-/// How far it is, when it is polled as a stream.
+/// Its state, if it is polled as a stream.
 #[derive(Default)]
 struct PolledState {
     reader: Option<SubscriptionReader>,
     over: bool,
 }
 
-/// How long it may last.
+/// The limits of its lifetime.
 #[derive(Clone, Copy)]
 struct Lifetime {
     max_age: Option<Duration>,
@@ -123,8 +127,8 @@ impl<E> Subscription<E> {
         }
     }
 
-    /// Another subscription on the same stream. Each keeps its filter, its history and its snapshot; tags
-    /// and limits in time are put together, and one id resumes all of them. The result has no type of events.
+    /// Adds another subscription to the same stream. Each keeps its filter, its history and its snapshot; tags and time
+    /// limits are combined, and one id resumes all of them. The result has no event type.
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -136,8 +140,8 @@ impl<E> Subscription<E> {
     ///
     /// # Errors
     ///
-    /// [`CombineError`] if there are more topics than [`Positions::MAX`], whose id might not fit into a header, if one of
-    /// them is there twice, or if the other subscription is one of another hub.
+    /// [`CombineError`] if there are more topics than [`Positions::MAX`], because their id might not fit into a header;
+    /// if a topic occurs twice; or if the other subscription belongs to another hub.
     pub fn and<O>(mut self, other: Subscription<O>) -> Result<Subscription, CombineError> {
         if !Arc::ptr_eq(&self.hub.0, &other.hub.0) {
             return Err(CombineError(CombineErrorKind::TwoHubs));
@@ -167,7 +171,7 @@ impl<E> Subscription<E> {
         })
     }
 
-    /// Goes on after this id instead of the one that the request brings.
+    /// Continues after this id instead of the request's id.
     ///
     /// ```
     /// use actix_web::web;
@@ -184,17 +188,16 @@ impl<E> Subscription<E> {
         self
     }
 
-    /// Binds this subscription to the stream of `request`, when you poll it inside a handler instead of
-    /// returning it. It goes on after the id that the request brings, has the stream's tags, and counts towards
-    /// the limits of its address.
+    /// Binds this subscription to the stream of `request`, when you poll it inside a handler instead of returning it.
+    /// It continues after the request's id, has the stream's tags, and counts in the limits of its address.
     pub fn on(mut self, request: &HttpRequest) -> Self {
         let last = self.request.last.take();
         self.request = RequestBinding::of(request, last, &self.hub.0.limits);
         self
     }
 
-    /// Only the events whose name `shows` says yes to; `None` is an event without one. Otherwise as
-    /// [`filter`](Subscription::filter).
+    /// Sends only the events for whose name `shows` returns true; `None` stands for an event without a name. Otherwise
+    /// like [`filter`](Subscription::filter).
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -223,9 +226,9 @@ impl<E> Subscription<E> {
 
     /// Hides everything published before `time`, whatever id the client sends. Of several times, the latest counts.
     ///
-    /// Events carry the time at which the log took them, to the millisecond, so `time` counts to the millisecond too. What
-    /// is published while the stream is open is not older than a `time` that has passed when it opens, whatever the clock
-    /// does meanwhile.
+    /// Events carry the time at which the log stored them, to the millisecond, so `time` counts to the millisecond,
+    /// too. If `time` has passed when the stream opens, events that are published while the stream is open are never
+    /// hidden, even if the clock is set back meanwhile.
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -247,7 +250,7 @@ impl<E> Subscription<E> {
         self
     }
 
-    /// As [`since`](Self::since), by place: nothing up to and with the event of this id, which
+    /// Like [`since`](Self::since), but by position: hides all events up to and including the event with this id, which
     /// [`Topic::publish`](crate::Topic::publish) has returned. Of several, the latest counts.
     ///
     /// ```
@@ -261,7 +264,7 @@ impl<E> Subscription<E> {
     ///
     /// # Errors
     ///
-    /// [`ForeignId`] if the id is of none of the topics so far: it would hide nothing.
+    /// [`ForeignId`] if the id belongs to none of the topics so far: it would hide nothing.
     pub fn after(mut self, id: &EventId) -> Result<Self, ForeignId> {
         let positions = Positions::parse(id.as_str());
         let mut is_foreign = true;
@@ -297,8 +300,8 @@ impl<E> Subscription<E> {
         self
     }
 
-    /// Tags its stream, as [`Hub::admit`] does, from when it begins: for presence and limits. For
-    /// revocation, admit the request before you check its credential. See [`Presence`](crate::Presence)'s example.
+    /// Tags its stream, like [`Hub::admit`], but only once the stream begins: for presence and limits. For revocation,
+    /// admit the request before you check its credential. See [`Presence`](crate::Presence)'s example.
     pub fn tag(mut self, tag: impl Into<Box<str>>) -> Self {
         self.tags.push(tag.into());
         self
@@ -323,7 +326,7 @@ impl<E> Subscription<E> {
         self
     }
 
-    /// Ends the stream at a random time between 80 % and 100 % of this age; its client comes back. Default:
+    /// Ends the stream at a random time between 80 % and 100 % of this age; its client reconnects. Default:
     /// [`HubBuilder::max_age`](crate::HubBuilder::max_age).
     pub fn max_age(mut self, age: Duration) -> Self {
         self.lifetime.max_age = Some(age);

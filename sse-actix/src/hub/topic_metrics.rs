@@ -1,4 +1,4 @@
-//! What hubs count for metrics, for as long as the process lives.
+//! Counts of hubs for metrics. They live as long as the process.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use sse_actix_core::{AppendError, TopicName};
 
 use super::stats::Eviction;
 
-/// What is told of the topics of one pattern, for as long as the process lives.
+/// The counts of the topics of one pattern. They live as long as the process.
 pub(super) struct PatternMetrics {
     pub(super) pattern: String,
     pub(super) published: AtomicU64,
@@ -32,12 +32,12 @@ static PATTERNS: Mutex<BTreeMap<String, Arc<PatternMetrics>>> = Mutex::new(BTree
 pub(super) static EVICTIONS: [AtomicU64; Eviction::COUNT] = [const { AtomicU64::new(0) }; Eviction::COUNT];
 pub(super) static TURNED_AWAY: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
-/// Which topics are told by a name of their own.
+/// The patterns of topics that metrics report separately.
 #[derive(Debug, Default)]
 pub(super) struct TopicPatterns(Vec<String>);
 
 impl TopicPatterns {
-    /// `None` if it is no pattern: a topic's name, or the beginning of one and `*`.
+    /// Returns `None` if the text is not a pattern: a topic's name, or the beginning of one and `*`.
     pub(super) fn add(&mut self, pattern: String) -> Option<()> {
         let start = pattern.strip_suffix('*').unwrap_or(&pattern);
         if pattern.is_empty() || start.contains('*') {
@@ -50,7 +50,7 @@ impl TopicPatterns {
         Some(())
     }
 
-    /// Where a topic counts.
+    /// The counts to which a topic belongs.
     pub(super) fn metrics_for(&self, topic: &TopicName) -> Arc<PatternMetrics> {
         let topic = topic.as_str();
         let is_of = |pattern: &&String| match pattern.strip_suffix('*') {

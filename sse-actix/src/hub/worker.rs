@@ -1,6 +1,7 @@
-//! One thread's part in a hub: it learns which topics have grown, takes what is new into its windows, and
-//! wakes its readers. Each topic's part is in [topic](topic), each subscriber's in [subscriber](subscriber), and what a worker
-//! does at a time (`Worker::tick_count`, `millis`, `poll_time`) in [timers](timers).
+//! The part of a hub on one thread. It learns which topics have grown, and reads new entries into its windows. Then it
+//! wakes its readers or, if connections were handed over, writes to them. [topic](topic) has the state of a topic,
+//! [subscriber](subscriber) of a subscriber, and [timers](timers) the work at set times (`Worker::tick_count`,
+//! `millis`, `poll_time`).
 
 mod subscriber;
 mod timers;
@@ -51,7 +52,7 @@ thread_local! {
 /// readers get its next event in the same write.
 const SUBSCRIBERS_PER_TURN: usize = 64;
 
-/// The key that is queued when the last hub is gone. No topic has this slot.
+/// The key that is queued when the last hub is dropped. No topic has this slot.
 const CLOSING: usize = usize::MAX;
 
 /// How many keys the worker takes from its queue before it looks at topics and timers.
@@ -78,17 +79,17 @@ pub(super) struct Worker {
     pub(super) scratch: Cell<PositionsLine>,
 }
 
-/// The topics that are read on this thread.
+/// The topics that have readers on this thread.
 #[derive(Default)]
 struct Topics {
     by_slot: RefCell<Slab<WorkerTopic>>,
     slots: RefCell<HashMap<TopicName, usize>>,
-    /// Those that have something to do.
+    /// The slots of topics with work to do.
     active: RefCell<VecDeque<usize>>,
 }
 
 impl Worker {
-    /// This thread's worker of a hub; `None` where no task can be spawned on this thread.
+    /// This thread's worker of a hub; `None` if no task can be spawned on this thread.
     pub(super) fn of(hub: &Arc<HubShared>) -> Option<Rc<Self>> {
         let known = WORKERS.with_borrow(|workers| workers.get(&hub.id).cloned());
         known.or_else(|| Self::start(hub))
@@ -115,7 +116,8 @@ impl Worker {
         let registration = WorkerRegistration(Rc::clone(&worker));
         let task = async move {
             let mut timer = Box::pin(tokio::time::sleep(TICK));
-            // The task yields by itself. With tokio's budget for a task, sockets would refuse writes once that is used up.
+            // The task yields by itself. With tokio's budget for a task, sockets would refuse writes once the budget is
+            // used up.
             unconstrained(poll_fn(|cx| {
                 let poll = AssertUnwindSafe(|| registration.0.poll_task(timer.as_mut(), cx));
                 catch_unwind(poll).unwrap_or_else(|panic| {
@@ -125,7 +127,7 @@ impl Worker {
             }))
             .await;
         };
-        // It panics where a task of a multi-threaded runtime polls a subscription by hand.
+        // `spawn_local` panics if a task of a multi-threaded runtime polls a subscription.
         catch_unwind(AssertUnwindSafe(|| spawn_local(task))).ok()?;
         Some(worker)
     }
@@ -163,7 +165,7 @@ impl Worker {
         }
     }
 
-    /// Removes a subscriber from all its topics, and gives back its permit and presence.
+    /// Removes a subscriber from all its topics, and frees its permit and presence.
     pub(super) fn deregister(&self, subscriber: &Subscriber) {
         subscriber.poll_state.over.set(true);
         self.unschedule(subscriber);
@@ -186,7 +188,7 @@ impl Worker {
                 self.topics.slots.borrow_mut().remove(&worker_topic.topic.name);
                 gone = topics.try_remove(cursor.topic_slot.get());
             }
-            // Dropping them may run any code, so nothing is borrowed then.
+            // Dropping them may run user code, so nothing is borrowed then.
             drop(topics);
             drop((removed, gone));
         }
@@ -207,25 +209,25 @@ impl Worker {
         topics.get(cursor.topic_slot.get()).map(look)
     }
 
-    /// A reader has read up to the head: from there on the window knows what is new.
+    /// Called when a reader has reached the newest entry of the log: from there on the window has the new entries.
     pub(super) fn reader_reached_head(&self, cursor: &TopicCursor, position: Position) {
         let mut topics = self.topics.by_slot.borrow_mut();
         let slot = cursor.topic_slot.get();
         if let Some(worker_topic) = topics.get_mut(slot)
-            // A window of an old epoch begins anew, too. Otherwise this reader would always be behind it.
+            // Also restart a window of another epoch: compared with it, this reader would always count as behind.
             && worker_topic.window.head().is_none_or(|head| head.epoch != position.epoch)
         {
             // Readers of the earlier epoch must be woken, to notice the change.
             worker_topic.next_to_wake = worker_topic.window.head().map(|_| 0);
             worker_topic.window.start_at(position);
-            // It may have grown since it was read.
+            // The topic may have grown since the read.
             worker_topic.has_new_entries = true;
             self.activate(worker_topic, slot);
             self.wake_task();
         }
     }
 
-    /// Ends a subscriber's stream so that its client comes back, and frees what it holds at once, even if it is never
+    /// Ends a subscriber's stream so that its client reconnects, and frees its resources at once, even if it is never
     /// polled again.
     pub(super) fn evict(&self, subscriber: &Rc<Subscriber>, reason: Eviction) {
         if subscriber.poll_state.over.get() {
@@ -238,12 +240,17 @@ impl Worker {
             });
         }
         if let Some(control) = &subscriber.control {
-            // Random, so that clients do not come back all at once.
+            // A random time, so that clients do not reconnect all at once.
             let retry = Duration::from_millis(fastrand::u64(1_000..=5_000));
             control.end_with_retry(Retry::from(retry), reason.cause());
         }
         self.deregister(subscriber);
         subscriber.wake(self.tick_count());
+        if matches!(reason, Eviction::Stalled) {
+            subscriber.give_up();
+        } else {
+            self.give_up_unless_read(subscriber);
+        }
     }
 
     fn wake_task(&self) {
@@ -318,8 +325,8 @@ impl Worker {
         Poll::Pending
     }
 
-    /// Ends its readers: a log or a waker that is not ours has panicked, and nobody would wake them any more. Their clients
-    /// come back, to a new worker.
+    /// Ends its readers, because a user's log or waker has panicked and nothing would wake them any more. Their clients
+    /// reconnect and get a new worker.
     fn fail(&self, message: &str) {
         #[cfg(feature = "metrics")]
         crate::metrics::WORKER_PANICS.fetch_add(1, Ordering::Relaxed);
@@ -336,7 +343,7 @@ impl Worker {
         };
         tracing::error!(
             target: "sse_actix", error = message, readers = readers.len(),
-            "a hub's worker panicked; its streams end, and their clients come back"
+            "a hub's worker panicked; its streams end, and their clients reconnect"
         );
         for subscriber in readers {
             // The log may panic once more. The stream is told to end before that can happen.
@@ -360,8 +367,8 @@ impl Worker {
     }
 }
 
-/// Whether this thread runs tasks of its own: it is one of an actix system, or a task of a `LocalSet` is being polled, as on
-/// the threads of an actix server under `#[tokio::main]`.
+/// True if local tasks can be spawned on this thread: it belongs to an actix system, or a task of a `LocalSet` is being
+/// polled, as on the threads of an actix server under `#[tokio::main]`.
 fn may_spawn() -> bool {
     actix_web::rt::System::try_current().is_some() || tokio::task::try_id().is_some()
 }

@@ -1,4 +1,4 @@
-//! The outside handle of one stream.
+//! The handle by which other code ends one stream.
 
 use std::{
     any::Any,
@@ -46,12 +46,12 @@ pub struct StreamControl(Arc<State>);
 struct State {
     id: u64,
     end_request: AtomicU8,
-    /// After how many milliseconds the client is to come back; 0 where nobody said.
+    /// The reconnection time in milliseconds; 0 if none was set.
     retry: AtomicU32,
     /// A [`EndCause`], for the log.
     cause: AtomicU8,
     waker: AtomicWaker,
-    // A list, since most streams have no tag, and the others one or two.
+    // A list, because most streams have no tag, and the others one or two.
     tags: Mutex<Option<Box<Tag>>>,
 }
 
@@ -72,18 +72,18 @@ impl Drop for Tag {
     }
 }
 
-/// What a stream finds in its control when it is polled.
+/// The end that a stream's control asks of its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndRequest {
     None,
     End(Ending),
     /// Ends at once, dropping undelivered events. The client reconnects and must authenticate again.
     Reauthenticate,
-    /// Ends at once and for good, dropping undelivered events.
+    /// Ends at once and permanently, dropping undelivered events.
     Revoked,
-    /// It was plain, and given time to finish while the server shuts down; that time is over.
+    /// A plain stream had time to finish while the server shuts down; that time is over.
     OutOfTime,
-    /// The connection is gone: nothing that is still written can arrive.
+    /// The connection is lost: no more bytes can reach the client.
     ConnectionLost,
 }
 
@@ -96,7 +96,7 @@ const REVOKED: u8 = 4;
 const OUT_OF_TIME: u8 = 5;
 const CONNECTION_LOST: u8 = 6;
 
-/// Why something other than its source ended a stream, where that is known.
+/// Why something other than its source ended a stream, if that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum EndCause {
@@ -105,9 +105,9 @@ pub(crate) enum EndCause {
     Aged,
     Expired,
     Revoked,
-    /// It is beyond a limit.
+    /// The request exceeded a limit.
     TurnedAway,
-    /// Something around its body panicked.
+    /// A middleware body around it panicked.
     Panicked,
     /// The hub's worker panicked.
     WorkerFailed,
@@ -125,7 +125,7 @@ impl EndCause {
         Self::TurnedAway,
     ];
 
-    /// As the log names it.
+    /// Its text in the log.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Overtaken => "overtaken",
@@ -140,7 +140,7 @@ impl EndCause {
     }
 }
 
-/// A control that does not keep the stream's tags.
+/// A weak reference to a control: it does not keep the stream's tags alive.
 #[derive(Clone)]
 pub(crate) struct WeakControl(Weak<State>);
 
@@ -172,7 +172,7 @@ impl StreamControl {
         })
     }
 
-    /// A number that is this stream's alone in this process; the log has it too.
+    /// A number that identifies this stream in this process; log lines contain it, too.
     pub fn id(&self) -> u64 {
         self.0.id
     }
@@ -182,7 +182,7 @@ impl StreamControl {
         self.add_tag(tag.into(), None);
     }
 
-    /// Whether it carries this tag.
+    /// True if it carries this tag.
     pub fn has_tag(&self, tag: &str) -> bool {
         let tags = self.0.tags.lock().unwrap_or_else(PoisonError::into_inner);
         iter::successors(tags.as_deref(), |known| known.next.as_deref()).any(|known| *known.name == *tag)
@@ -200,7 +200,7 @@ impl StreamControl {
         names
     }
 
-    /// Adds a tag, with something that is dropped with the stream.
+    /// Adds a tag, with a guard that is dropped with the stream.
     pub(crate) fn add_tag(&self, name: Box<str>, guard: Option<Box<dyn Any + Send + Sync>>) {
         let mut tags = self.0.tags.lock().unwrap_or_else(PoisonError::into_inner);
         let next = tags.take();
@@ -211,7 +211,7 @@ impl StreamControl {
         }));
     }
 
-    /// Ends the stream, once it has delivered what it was given. Once final, it stays final.
+    /// Ends the stream after it has delivered its pending events. Once final, it stays final.
     ///
     /// ```
     /// use actix_web::{App, test::{TestRequest, init_service}, web};
@@ -249,7 +249,7 @@ impl StreamControl {
         }))
     }
 
-    /// Ends the stream for good, and without what it was given: its client has lost the right to it.
+    /// Ends the stream permanently, dropping undelivered events: its client has lost access.
     pub(crate) fn revoke(&self) {
         self.request_end(REVOKED);
     }
@@ -261,30 +261,30 @@ impl StreamControl {
         self.request_end(REAUTHENTICATE);
     }
 
-    /// Ends the stream; its client comes back after `retry`.
+    /// Ends the stream; its client reconnects after `retry`.
     pub(crate) fn end_with_retry(&self, retry: Retry, cause: EndCause) {
         self.0.cause.store(cause as u8, Ordering::Release);
         self.0.retry.store(retry.as_millis(), Ordering::Release);
         self.request_end(RECONNECT);
     }
 
-    /// Aborts a plain stream that was given time to finish.
+    /// Aborts a plain stream whose time to finish is over.
     pub(crate) fn run_out_of_time(&self) {
         self.request_end(OUT_OF_TIME);
     }
 
-    /// Something around the stream's body panicked, so that this is not polled again.
+    /// Notes that a middleware body around the stream panicked; the stream's own body is not polled again.
     pub(crate) fn panicked(&self) {
         self.0.cause.store(EndCause::Panicked as u8, Ordering::Release);
     }
 
-    /// Why something other than its source ends it, where that is known.
+    /// Why something other than its source ends it, if that is known.
     pub(crate) fn cause(&self) -> Option<EndCause> {
         let cause = self.0.cause.load(Ordering::Acquire);
         EndCause::ALL.into_iter().find(|known| *known as u8 == cause)
     }
 
-    /// After how long the client is to come back, where somebody said.
+    /// The reconnection time, if one was set.
     pub(crate) fn retry(&self) -> Option<Retry> {
         match self.0.retry.load(Ordering::Acquire) {
             0 => None,
@@ -322,7 +322,7 @@ impl StreamControl {
         self.0.waker.register(waker);
     }
 
-    /// Whether its client has lost the right to what it was not given yet: it is revoked, or has to authenticate again.
+    /// True if its client has lost access to undelivered events: it was revoked, or has to authenticate again.
     #[inline]
     pub(crate) fn has_lost_access(&self) -> bool {
         matches!(

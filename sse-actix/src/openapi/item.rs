@@ -50,7 +50,9 @@ fn own_events(library_events: LibraryEvents) -> Vec<ObjectBuilder> {
     let gap = || {
         let missed = ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
-            .description(Some("How many events were missed; null if that is not known."));
+            .description(Some(
+                "How many events were missed; null if the number is unknown.",
+            ));
         let data = ObjectBuilder::new().property("missed", missed).required("missed");
         event(named([GAP_EVENT.as_str()]), json(data), text(), false).title(Some(GAP_EVENT.as_str()))
     };

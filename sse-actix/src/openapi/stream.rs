@@ -73,12 +73,12 @@ streams! {
     /// assert_eq!(statuses, ["200", "204", "500"]);
     /// ```
     BrowserStream: "BrowserEvent", LibraryEvents::End, [
-        "204" "The stream is over for good: an EventSource does not come back.",
+        "204" "The stream has ended permanently: an EventSource does not come back.",
         "500" "The handler has failed before the stream began."
     ];
     /// A [`Subscription<T>`](crate::Subscription) that browsers read. See [`BrowserStream`]'s example.
     TopicStream: "TopicEvent", LibraryEvents::EndAndPositions, [
-        "204" "The stream is over for good: an EventSource does not come back.",
+        "204" "The stream has ended permanently: an EventSource does not come back.",
         "500" "The topic has other events in this hub."
     ];
     /// A stream for clients other than `EventSource`. See [`BrowserStream`]'s example.

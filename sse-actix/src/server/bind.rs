@@ -37,7 +37,7 @@ impl<F> Server<F> {
         self.bind_as(addrs, &ListenerProtocol::Http1)
     }
 
-    /// Listens for HTTP/1.1 and, from clients that know beforehand that it is protocol, HTTP/2 without
+    /// Listens for HTTP/1.1 and, from clients that know beforehand that it is spoken, HTTP/2 without
     /// TLS. Browsers speak HTTP/2 over TLS alone: see [`bind_rustls_0_23`](Self::bind_rustls_0_23).
     ///
     /// ```

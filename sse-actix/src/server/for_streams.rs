@@ -156,7 +156,7 @@ async fn next_signal() -> &'static str {
     match Signals::new() {
         Ok(mut signals) => signals.next().await,
         Err(error) => {
-            tracing::error!(target: "sse_actix", %error, "signals cannot be heard");
+            tracing::error!(target: "sse_actix", %error, "signals cannot be received");
             pending().await
         }
     }

@@ -47,6 +47,9 @@ pub(crate) trait DirectConnection {
     /// own task goes on when it is woken.
     fn drive(&self) -> bool;
 
+    /// Its client does not read: if something of it waits for that client, it is dropped, and the connection ends.
+    fn give_up(&self);
+
     /// Reads what [`drive`](Self::drive) will read first. That is spread over memory. A worker prefetches several connections
     /// before it drives the first, so that the processor loads their memory at once.
     fn prefetch(&self);

@@ -1,7 +1,7 @@
 //! A connection on HTTP/1.1 that carries one stream of a hub, to its end.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     error::Error,
     io::{self, IoSlice, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -40,6 +40,8 @@ const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
 /// the waker of the connection's task, so whatever the body waits for wakes that task.
 pub(super) struct StreamConnection<T> {
     inner: RefCell<Inner<T>>,
+    /// Nothing waits any longer for its client to take it.
+    is_given_up: Cell<bool>,
     /// Its task's.
     waker: RefCell<Waker>,
 }
@@ -104,6 +106,7 @@ impl<T: Transport> StreamConnection<T> {
                     HalfClose::MeansLeft
                 },
             }),
+            is_given_up: Cell::new(false),
             waker: RefCell::new(waker.clone()),
         });
         let connection: Weak<Self> = Rc::downgrade(&this);
@@ -120,7 +123,8 @@ impl<T: Transport> StreamConnection<T> {
         let Ok(mut inner) = self.inner.try_borrow_mut() else {
             return Poll::Pending;
         };
-        if inner.has_left(cx) {
+        if inner.has_left(cx) || self.is_given_up.get() && inner.unsent.is_some() {
+            inner.unsent = None;
             inner.stage = Stage::Over;
             return Poll::Ready(());
         }
@@ -140,6 +144,11 @@ impl<T: Transport> DirectConnection for StreamConnection<T> {
             return true;
         }
         inner.is_idle()
+    }
+
+    fn give_up(&self) {
+        self.is_given_up.set(true);
+        self.waker.borrow().wake_by_ref();
     }
 
     fn prefetch(&self) {
@@ -343,7 +352,7 @@ fn poll_body(stream: &mut HubStream, cx: &mut Context<'_>) -> Poll<Option<Result
     let body = Pin::new(&mut stream.body);
     catch_unwind(AssertUnwindSafe(|| body.poll_next(cx))).unwrap_or_else(|_| {
         stream.owner.panicked();
-        Poll::Ready(Some(Err("what is around its body panicked".into())))
+        Poll::Ready(Some(Err("middleware around its body panicked".into())))
     })
 }
 

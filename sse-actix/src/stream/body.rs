@@ -78,7 +78,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if this.guards.control.cause() == Some(EndCause::Panicked) {
-                let around = "something around the stream's body panicked";
+                let around = "middleware around the stream's body panicked";
                 this.span.end(LoggedEnd::Panicked(around.to_owned()));
             }
             this.span.close(this.buffer.emitted());
@@ -185,7 +185,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
             .is_some_and(|known| known.will_wake(cx.waker()))
         {
             source_was_pending = false;
-            // Before the end state is read: a change in between then wakes this task.
+            // Before the end request is read: a change in between then wakes this task.
             self.guards.control.register(cx.waker());
             let this = self.as_mut().project();
             *this.last_waker = Some(cx.waker().clone());
@@ -198,7 +198,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
             return Poll::Pending;
         }
 
-        // After each chunk the body is polled again, max often for nothing. An end that was asked for since then is still
+        // After each chunk the body is polled again, most often for nothing. An end that was asked for since then is still
         // seen.
         let is_idle = source_was_pending
             && self.guards.control.end_request() == EndRequest::None

@@ -25,7 +25,7 @@ use self::{
 /// so that one chunk never makes it grow: a buffer that has grown past it is not shrunk again.
 pub(crate) const HIGH_WATER: usize = 16 * 1024;
 
-/// What may come on top of a checkpoint: one more ordinary event, or several relayed ones.
+/// What may come on top of a limit: one more ordinary event, or several relayed ones.
 pub(crate) const SLACK: usize = 4 * 1024 + 64;
 
 /// A buffer that has to grow is copied.
@@ -121,7 +121,13 @@ impl EventBuffer {
             self.note_unfit_for_browsers(error)?;
         }
         let events = value.events();
-        if let Some(frame) = value.shared().filter(|frame| frame.len() >= MIN_SHARED_FRAME) {
+        if let Some((line, frame)) = value
+            .shared()
+            .filter(|(_, frame)| frame.len() >= MIN_SHARED_FRAME)
+        {
+            if !line.is_empty() {
+                self.push_uncounted(line);
+            }
             self.push_frame(frame, events);
             self.opened.set(true);
             return Ok(());

@@ -179,7 +179,7 @@ async fn warn_if_slow<T>(handler: &str, opening: impl Future<Output = T>) -> T {
             target: "sse_actix",
             handler,
             left_out,
-            "no head after {SLOW_OPENING:?}: the browser waits without a sign; call `open!()` before slow work"
+            "no head after {SLOW_OPENING:?}: the browser does not know yet that it is connected; call `open!()` before slow work"
         );
     }
     opening.await

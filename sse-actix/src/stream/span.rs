@@ -36,7 +36,7 @@ pub(crate) enum LoggedEnd {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamCounts {
-    /// Streams whose head has left.
+    /// Streams whose response head was sent.
     pub opened: u64,
     /// The function returned, or the `Stream` ended.
     pub finished: u64,
@@ -155,7 +155,7 @@ pub(crate) fn panicked_before_the_head(handler: &str, panic: &(dyn Any + Send)) 
     count(&PANICKED_BEFORE_HEAD);
     let message = panic_message(panic);
     tracing::error!(
-        target: "sse_actix", handler, reason = "panicked", error = message, "stream ended before its head"
+        target: "sse_actix", handler, reason = "panicked", error = message, "stream ended before it opened"
     );
 }
 

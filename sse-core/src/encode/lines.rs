@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::JsonError;
 use crate::{EventName, Retry, line::split_line};
 
-/// One event with this name and `value` as its data. On failure `out` is as it was.
+/// Appends one event with this name and `value` as its data. On failure `out` is unchanged.
 pub(crate) fn push_json_event<T: Serialize + ?Sized>(
     name: Option<&EventName>,
     value: &T,
@@ -25,7 +25,7 @@ pub(crate) fn push_json_event<T: Serialize + ?Sized>(
     Ok(())
 }
 
-/// What lines are appended to: a stream's buffer, or an event's lines.
+/// A buffer to which lines are appended: a stream's buffer, or an event's lines.
 pub(crate) trait LineBuffer {
     fn push(&mut self, bytes: &[u8]);
     fn len(&self) -> usize;
@@ -83,7 +83,7 @@ impl<O: LineBuffer> io::Write for Writer<'_, O> {
     }
 }
 
-/// `value` as `data` lines. On failure `out` is as it was.
+/// Appends `value` as `data` lines. On failure `out` is unchanged.
 pub(crate) fn push_json_lines<T: Serialize + ?Sized>(
     value: &T,
     out: &mut impl LineBuffer,
@@ -95,7 +95,7 @@ pub(crate) fn push_json_lines<T: Serialize + ?Sized>(
         out.truncate(start);
         return Err(JsonError(error));
     }
-    // serde_json writes no line break, but a `RawValue` may bring some along.
+    // serde_json writes no line break, but a `RawValue` may contain some.
     if memchr2(b'\n', b'\r', out.bytes_from(text)).is_some() {
         let raw = out.bytes_from(text).to_vec();
         out.truncate(start);
@@ -106,7 +106,8 @@ pub(crate) fn push_json_lines<T: Serialize + ?Sized>(
     Ok(())
 }
 
-/// `text` as lines that each start with `prefix`, which ends in a colon and a space. An empty line has no space.
+/// Appends Appends `text` as lines that each start with `prefix`, which ends in a colon and a space. An empty line has
+/// no space.
 #[inline]
 pub(crate) fn push_text_lines<const N: usize>(prefix: &[u8; N], mut text: &[u8], out: &mut impl LineBuffer) {
     loop {

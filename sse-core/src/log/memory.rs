@@ -25,10 +25,14 @@ use crate::TopicName;
 
 /// A log in this process's memory: it ends with the process, and completes everything at once.
 ///
-/// Bounded four times: each topic by its [`Retention`]; all together by
-/// [`max_bytes`](MemoryLogBuilder::max_bytes), above which the largest topics drop their oldest events; and by
-/// [`max_topics`](MemoryLogBuilder::max_topics), above which topics without readers are forgotten; and the idempotency keys of all topics by
-/// [`max_key_bytes`](MemoryLogBuilder::max_key_bytes).
+/// It has four bounds:
+///
+/// - each topic has its [`Retention`];
+/// - all topics together have [`max_bytes`](MemoryLogBuilder::max_bytes), above which the largest topics delete their
+///   oldest events;
+/// - the number of topics has [`max_topics`](MemoryLogBuilder::max_topics), above which topics without readers are
+///   forgotten;
+/// - the idempotency keys of all topics have [`max_key_bytes`](MemoryLogBuilder::max_key_bytes).
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -68,7 +72,7 @@ struct TopicData {
     ring: Ring,
     retention: Retention,
     last_used: SystemTime,
-    /// Not there before the first record with a key, so that topics without any pay nothing for it.
+    /// Made at the first record with a key, so that topics without keys pay nothing for it.
     keys: Option<Box<RememberedKeys>>,
 }
 
@@ -78,7 +82,7 @@ impl MemoryLog {
         Self::builder().build()
     }
 
-    /// To set other bounds.
+    /// Builds a log with other bounds.
     ///
     /// See [`MemoryLogBuilder`]'s example.
     pub fn builder() -> MemoryLogBuilder {
@@ -96,28 +100,28 @@ impl MemoryLog {
         }
     }
 
-    /// Bytes of memory that the entries of all topics take, about.
+    /// The approximate memory of all topics' entries, in bytes.
     ///
     /// See [`MemoryLogBuilder`]'s example.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Bytes of memory that the idempotency keys of all topics take, about.
+    /// The approximate memory of all topics' idempotency keys, in bytes.
     ///
     /// See [`MemoryLogBuilder`]'s example.
     pub fn key_bytes(&self) -> usize {
         self.key_bytes.load(Ordering::Relaxed)
     }
 
-    /// How many topics it knows.
+    /// The number of topics that it knows.
     ///
     /// See [`MemoryLogBuilder`]'s example.
     pub fn topics(&self) -> usize {
         self.read_topics(TopicTable::len)
     }
 
-    /// The topic, made if it is new. `publishes` says that something is about to be appended to it.
+    /// The topic; it is made if it is new. `publishes` is true if the caller is about to append to it.
     fn topic(&self, name: &TopicName, publishes: bool, now: SystemTime) -> Arc<Topic> {
         if let Some(topic) = self.read_topics(|topics| topics.get(name).cloned()) {
             return topic;
@@ -128,7 +132,7 @@ impl MemoryLog {
         }
         let forgotten = topics.make_room(self.bounds.topics);
         self.bytes.fetch_sub(forgotten.bytes, Ordering::Relaxed);
-        // Two lives of one topic differ by when they began, and two logs by their random state.
+        // Two lives of one topic differ by their counter, and two logs by their random state.
         let life = self.next_life.fetch_add(1, Ordering::Relaxed);
         let epoch = Epoch::new(name, self.random.hash_one((name, life)));
         let topic = Arc::new(Topic::new(epoch, now));
@@ -144,7 +148,7 @@ impl MemoryLog {
         read(&self.topics.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes the oldest entries from the topics that take most, down to seven eighths of the bound.
+    /// Deletes the oldest entries of the largest topics, until 7/8 of the bound is used.
     fn make_room(&self) {
         let mut topics = self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>());
         topics.sort_by_cached_key(|topic| topic.kept().ring.bytes());
@@ -166,8 +170,8 @@ impl MemoryLog {
         }
     }
 
-    /// Forgets keys, down to seven eighths of the bound: those of topics that are forgotten, then the oldest keys of the
-    /// topics that have most.
+    /// Forgets keys until 7/8 of the bound is used: first keys of forgotten topics, then the oldest keys of the topics
+    /// with the most keys.
     fn make_room_for_keys(&self) {
         let goal = self.bounds.key_bytes / 8 * 7;
         self.change_keys_of_forgotten(|keys| keys.push_out(self.key_bytes().saturating_sub(goal)));
@@ -186,14 +190,14 @@ impl MemoryLog {
         }
     }
 
-    /// Forgets keys of topics that are forgotten, as many bytes as this returns.
+    /// Runs `forget` on the keys of forgotten topics, and subtracts the bytes that it returns from the total.
     fn change_keys_of_forgotten(&self, forget: impl FnOnce(&mut KeysOfForgotten) -> usize) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         let freed = forget(&mut topics.keys_of_forgotten);
         self.key_bytes.fetch_sub(freed, Ordering::Relaxed);
     }
 
-    /// Changes what is kept of a topic, and keeps the sums.
+    /// Changes a topic's data under its lock, and updates the totals.
     fn update<T>(&self, topic: &Topic, change: impl FnOnce(&mut TopicData) -> T) -> T {
         let mut kept = topic.kept();
         let (before, keys_before) = (kept.ring.bytes(), kept.key_bytes());

@@ -14,9 +14,9 @@ use super::{
     entry::Entry,
 };
 
-/// The entries of one topic, as far as they are kept: each once, however many readers there are.
+/// The kept entries of one topic: each is stored once, for any number of readers.
 ///
-/// For those who implement a [`Log`](crate::Log). It holds no lock and no waker.
+/// Use it to implement a [`Log`](crate::Log). It holds no lock and no waker.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -56,7 +56,7 @@ pub struct Ring {
     deletions: u64,
     bytes: usize,
     contiguous: bool,
-    /// The time of the newest entry, which may be gone.
+    /// The time of the newest entry, which may have been deleted.
     newest_time: SystemTime,
 }
 
@@ -70,10 +70,10 @@ enum Entries {
 }
 
 impl Ring {
-    /// An empty one.
+    /// An empty ring.
     ///
-    /// `last_deleted` is the sequence after which it begins; `contiguous` says whether what is pushed has sequences
-    /// without holes. Where the newest of each key is kept, each that is replaced makes a hole.
+    /// `last_deleted` is the sequence after which it begins. `contiguous` is true if the pushed entries have sequences
+    /// without holes. If only the newest event of each key is kept, each replaced event makes a hole.
     pub fn new(epoch: Epoch, keep: Keep, last_deleted: u64, contiguous: bool) -> Self {
         Self {
             epoch,
@@ -93,7 +93,7 @@ impl Ring {
         }
     }
 
-    /// Keeps something else from now on, and of what there is.
+    /// Changes which events are kept, also among the present entries.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -126,8 +126,8 @@ impl Ring {
         self.head = head;
     }
 
-    /// Appends a record with the next sequence. Where the clock was set back, it has the time of the entry before it. The entry's
-    /// frame begins with its id line, `id: <epoch>-<sequence>`.
+    /// Appends a record with the next sequence. If the clock was set back, it gets the time of the entry before it. The
+    /// entry's frame begins with its id line, `id: <epoch>-<sequence>`.
     pub fn append(&mut self, record: Record, at: SystemTime) -> Arc<Entry> {
         self.clock_shows(at);
         let position = Position {
@@ -139,7 +139,7 @@ impl Ring {
         entry
     }
 
-    /// Appends an entry whose sequence was given elsewhere. One that is not beyond the head is left out.
+    /// Appends an entry that already has a sequence. An entry that is not newer than the newest one is ignored.
     pub fn push(&mut self, entry: Arc<Entry>) {
         if entry.sequence() <= self.head {
             return;
@@ -153,7 +153,7 @@ impl Ring {
                 let sequence = entry.sequence();
                 let key = entry.key().map(CompactString::from);
                 entries.insert(sequence, entry);
-                // What a newer entry replaces is not missed, so sequences no longer say how many are.
+                // A replaced entry is not a missed event, so sequences no longer give the number of missed events.
                 let replaced = key.and_then(|key| by_key.insert(key, sequence));
                 if let Some(replaced) = replaced.and_then(|replaced| entries.remove(&replaced)) {
                     self.bytes -= replaced.weight();
@@ -163,8 +163,8 @@ impl Ring {
         }
     }
 
-    /// Puts entries before the oldest kept one, where a log that keeps every event has them; `last_deleted` is the
-    /// sequence after which they begin. They have to join what is kept without a hole.
+    /// Puts entries before the oldest kept one, for a log that keeps every event. `last_deleted` is the sequence after
+    /// which they begin. There must be no hole between them and the kept entries.
     ///
     /// ```
     /// use std::{sync::Arc, time::SystemTime};
@@ -195,7 +195,7 @@ impl Ring {
         }
     }
 
-    /// The log goes on in another epoch, with greater sequences. Entries keep the ids that they have.
+    /// Continues in another epoch, with greater sequences. The entries keep their ids.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -212,12 +212,12 @@ impl Ring {
         self.epoch = epoch;
     }
 
-    /// The head has moved on without an entry.
+    /// Advances the newest sequence without an entry.
     pub fn advance(&mut self, head: u64) {
         self.head = self.head.max(head);
     }
 
-    /// Whether the entry with this sequence is kept.
+    /// True if the entry with this sequence is kept.
     pub fn contains(&self, sequence: u64) -> bool {
         match &self.entries {
             Entries::Every(entries) => entries
@@ -227,8 +227,7 @@ impl Ring {
         }
     }
 
-    /// How many events a reader still has to read that has read up to a sequence, those that are gone included where
-    /// they can be counted.
+    /// How many events a reader at this sequence still has to read, including deleted events if they can be counted.
     pub fn behind(&self, sequence: u64) -> u64 {
         if self.contiguous {
             self.head.saturating_sub(sequence)
@@ -260,8 +259,8 @@ impl Ring {
         }
     }
 
-    /// Whatever is kept was appended by now. An entry that has a later time is from before the clock was set back: it
-    /// would stay until the clock comes there again, and all after it.
+    /// Lowers the append times of the entries to `now`. An entry with a later time is from before the clock was set
+    /// back: it, and all later entries, would stay until the clock reaches that time again.
     fn clock_shows(&self, now: SystemTime) {
         fn note<'a>(newest_first: impl Iterator<Item = &'a Arc<Entry>>, now: u64) {
             let later = newest_first.take_while(|entry| entry.latest_append_time() > now);
@@ -292,7 +291,7 @@ impl Ring {
         Some(entry.weight())
     }
 
-    /// Reads, in a time that hardly depends on how much is kept.
+    /// Reads, in a time that hardly depends on the number of kept entries.
     pub fn read(&self, start: Start, limit: Limit) -> Batch {
         let kept_range = self.kept_range();
         let after = match start {
@@ -326,7 +325,7 @@ impl Ring {
         batch
     }
 
-    /// What a resume decision needs.
+    /// The range of kept sequences.
     pub fn kept_range(&self) -> KeptRange {
         KeptRange {
             epoch: self.epoch,
@@ -336,7 +335,7 @@ impl Ring {
         }
     }
 
-    /// How much there is. A ring knows nothing of idempotency keys.
+    /// Statistics of the topic, without idempotency keys.
     pub fn stats(&self) -> LogStats {
         LogStats {
             epoch: self.epoch,
@@ -357,12 +356,12 @@ impl Ring {
         }
     }
 
-    /// Whether there is none.
+    /// True if there is no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Bytes of memory that the entries take, about.
+    /// The approximate memory of the entries, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }

@@ -1,4 +1,4 @@
-//! What `#[sse(..)]` and `#[serde(..)]` say on an enum of events, its variants and their fields.
+//! The attributes `#[sse(..)]` and `#[serde(..)]` on an enum of events, its variants and their fields.
 
 use proc_macro2::Span;
 use syn::{
@@ -22,11 +22,11 @@ impl Documents {
     }
 }
 
-/// On the enum.
+/// Attributes of the enum.
 pub(super) struct EnumAttributes {
-    /// Where `sse_actix` is found.
+    /// The path of `sse_actix`.
     pub(super) krate: Path,
-    /// For clients other than `EventSource`: names may be `open` and `error`.
+    /// True for clients other than `EventSource`: names may be `open` and `error`.
     pub(super) plain: bool,
     pub(super) documents: Documents,
     pub(super) rename_all: Option<String>,
@@ -35,20 +35,20 @@ pub(super) struct EnumAttributes {
     pub(super) denies_unknown_fields: bool,
 }
 
-/// On a variant.
+/// Attributes of a variant.
 #[derive(Default)]
 pub(super) struct VariantAttributes {
-    /// By `#[sse(name = "..")]`.
+    /// The name in `#[sse(name = "..")]`.
     pub(super) name: Option<LitStr>,
-    /// By `#[serde(rename = "..")]`.
+    /// The name in `#[serde(rename = "..")]`.
     pub(super) rename: Option<LitStr>,
     /// The catch-all.
     pub(super) other: Option<Span>,
-    /// serde leaves it out.
+    /// `#[serde(skip)]`.
     pub(super) skip: Option<Span>,
     /// For its fields.
     pub(super) rename_fields: Option<LitStr>,
-    /// By what its data is serialised instead of its type.
+    /// The attribute that serialises its data in another way than its type does.
     pub(super) with: Option<Span>,
 }
 
@@ -160,7 +160,7 @@ impl VariantAttributes {
                 found.with = Some(span(meta));
             }
             let reason = if meta.path.is_ident("other") {
-                "is serde's, for enums that are not of events: write `#[sse(other)] #[serde(skip)] Other(UnknownEvent)`"
+                "is serde's catch-all, which an enum of events cannot have: write `#[sse(other)] #[serde(skip)] Other(UnknownEvent)`"
             } else if meta.path.is_ident("untagged") {
                 "has no meaning in an enum of events, whose names are those of the events: leave it out"
             } else if meta.path.is_ident("alias") {
@@ -176,7 +176,7 @@ impl VariantAttributes {
     }
 }
 
-/// Whether a field is the id. Notes what it cannot be given.
+/// True if a field is the id. Adds errors for other arguments.
 pub(super) fn is_id(attributes: &[Attribute], errors: &mut Errors) -> bool {
     let mut is_id = false;
     for_each(attributes, "sse", errors, |meta, errors| {
@@ -193,15 +193,15 @@ pub(super) fn is_id(attributes: &[Attribute], errors: &mut Errors) -> bool {
     is_id
 }
 
-/// Whether what is written is not what the type says.
+/// True if the attribute changes the serialised type.
 fn is_with(meta: &ParseNestedMeta<'_>) -> bool {
     ["with", "serialize_with", "deserialize_with"]
         .iter()
         .any(|name| meta.path.is_ident(name))
 }
 
-/// Notes attributes of serde on a field by which sending and receiving differ, or which one of the `documents` cannot
-/// see. `is_whole` is a newtype variant's field.
+/// Adds errors for serde's attributes on a field that make sending and receiving differ, or that one of the `documents`
+/// cannot see. `is_whole` is true for a newtype variant's field.
 pub(super) fn check_field(
     attributes: &[Attribute],
     is_whole: bool,
@@ -246,13 +246,13 @@ pub(super) fn check_field(
         if is_with(meta) && documents.openapi && !openapi {
             errors.push(
                 span(meta),
-                "OpenAPI does not see what this writes: say it with `#[schema(value_type = Type)]` on the field",
+                "OpenAPI does not see the type that this writes: give it with `#[schema(value_type = Type)]` on the field",
             );
         }
         if is_with(meta) && documents.typescript && !typescript {
             errors.push(
                 span(meta),
-                "TypeScript does not see what this writes: say it with `#[ts(type = \"..\")]` on the field",
+                "TypeScript does not see the type that this writes: give it with `#[ts(type = \"..\")]` on the field",
             );
         }
         has_default |= meta.path.is_ident("default");
@@ -267,12 +267,12 @@ pub(super) fn check_field(
     {
         errors.push(
             omits,
-            "what may be left out needs a `default` where it is received: write `#[serde(default, skip_serializing_if = \"..\")]`",
+            "a field that may be left out needs a `default` when it is received: write `#[serde(default, skip_serializing_if = \"..\")]`",
         );
     }
 }
 
-/// Gives every argument of every `#[name(..)]`.
+/// Calls a function with every argument of every `#[name(..)]`.
 fn for_each(
     attributes: &[Attribute],
     name: &str,
@@ -287,7 +287,7 @@ fn for_each(
     }
 }
 
-/// The text that an argument is given.
+/// The text value of an argument.
 fn text(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<Option<LitStr>> {
     if meta.input.peek(Paren) {
         refuse(
@@ -310,7 +310,7 @@ fn span(meta: &ParseNestedMeta<'_>) -> Span {
     syn::spanned::Spanned::span(&meta.path)
 }
 
-/// Passes over what belongs to an argument.
+/// Skips the value of an argument.
 fn skip_value(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
     if meta.input.peek(Token![=]) {
         meta.value()?.parse::<Expr>()?;

@@ -1,4 +1,4 @@
-//! An enum of events, as far as it is one.
+//! The model of an enum of events, without the parts that have mistakes.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens as _;
@@ -14,7 +14,7 @@ pub(super) struct Events {
     pub(super) krate: Path,
     pub(super) ident: Ident,
     pub(super) generics: Generics,
-    /// For clients other than `EventSource`.
+    /// True for clients other than `EventSource`.
     pub(super) plain: bool,
     /// Which documents describe it.
     pub(super) documents: Documents,
@@ -30,7 +30,7 @@ pub(super) struct Variant {
     pub(super) fields: Fields,
     /// serde's rule for the names of its fields.
     pub(super) rename_fields: Option<LitStr>,
-    /// Its name on the wire.
+    /// The event's name.
     pub(super) name: String,
     /// The field that is its id.
     pub(super) id: Option<IdField>,
@@ -44,7 +44,7 @@ pub(super) struct IdField {
 }
 
 impl Events {
-    /// What is wrong with it goes to `errors`.
+    /// Makes the model, and adds mistakes to `errors`.
     pub(super) fn new(item: &ItemEnum, errors: &mut Errors) -> Self {
         let of_enum = EnumAttributes::parse(&item.attrs, errors);
         let mut events = Self {
@@ -60,7 +60,7 @@ impl Events {
         if let Some(lifetime) = item.generics.lifetimes().next() {
             errors.push_spanned(
                 lifetime,
-                "an event that was received owns its data, so an enum of events borrows none: write `String` for `&str`",
+                "a received event owns its data, so an enum of events cannot borrow: write `String` for `&str`",
             );
         }
         if of_enum.documents.any()
@@ -68,7 +68,7 @@ impl Events {
         {
             errors.push_spanned(
                 parameter,
-                "an enum with parameters has no one description: write an enum without, or leave out `openapi` and `typescript`",
+                "an enum with parameters has more than one description: write an enum without parameters, or leave out `openapi` and `typescript`",
             );
         }
         if item.variants.is_empty() {
@@ -98,7 +98,7 @@ impl Events {
             if let Some(with) = of_variant.with.filter(|_| of_enum.documents.any()) {
                 errors.push(
                     with,
-                    "OpenAPI and TypeScript do not see what this writes: write it on the field, beside what it writes",
+                    "OpenAPI and TypeScript do not see the type that this writes: write it on the field, and give the type there",
                 );
             }
             let rename_fields = of_variant
@@ -136,7 +136,7 @@ impl Events {
             errors.push(
                 variant.ident.span(),
                 format_args!(
-                    "the catch-all holds the event as it came, and serde does not see it: write `#[sse(other)] #[serde(skip)] {}(UnknownEvent)`",
+                    "the catch-all holds the received event, and serde must skip it: write `#[sse(other)] #[serde(skip)] {}(UnknownEvent)`",
                     variant.ident
                 ),
             );
@@ -166,7 +166,7 @@ impl Events {
     }
 }
 
-/// An event's name, and where it is written.
+/// An event's name, and the place where it is written.
 fn name_of(ident: &Ident, of_enum: &EnumAttributes, of_variant: VariantAttributes) -> (String, Span) {
     if let Some(name) = of_variant.name.or(of_variant.rename) {
         return (name.value(), name.span());
@@ -179,7 +179,7 @@ fn name_of(ident: &Ident, of_enum: &EnumAttributes, of_variant: VariantAttribute
     (renamed.unwrap_or(variant), ident.span())
 }
 
-/// Notes what a variant's fields cannot be. Returns the field that is its id.
+/// Adds errors for the fields of a variant. Returns the field that is its id.
 fn check_fields(variant: &syn::Variant, documents: Documents, errors: &mut Errors) -> Option<IdField> {
     let is_whole = match &variant.fields {
         Fields::Unit => return None,

@@ -1,5 +1,5 @@
-//! `emit!(..)`, `open!()` and `emitter!()` as tokens: found wherever they are written, also among the tokens
-//! of other macros (`select!`, `join!`), which nobody but those macros can parse.
+//! `emit!(..)`, `open!()` and `emitter!()` as tokens: found wherever they are written, also among the tokens of other
+//! macros (`select!`, `join!`), which only those macros can parse.
 
 mod arguments;
 
@@ -13,7 +13,7 @@ pub(crate) struct StreamMacroCall {
     pub(crate) name: Ident,
     pub(crate) kind: Kind,
     pub(crate) arguments: Group,
-    /// A `?` or `.await` right behind it, where its value is `()`.
+    /// A `?` or `.await` directly after it, if its value is `()`.
     pub(crate) suffix: Option<Suffix>,
 }
 
@@ -24,7 +24,7 @@ pub(crate) enum Kind {
     Emitter,
 }
 
-/// What treats the `()` of an `emit!` or `open!` as something else.
+/// Code that treats the `()` of an `emit!` or `open!` as another type.
 pub(crate) enum Suffix {
     Question(TokenStream),
     Await(TokenStream),
@@ -44,7 +44,7 @@ impl Kind {
     }
 }
 
-/// Macros of the standard library that expand to no `emit!`.
+/// Macros of the standard library that never expand to an `emit!`.
 const NON_EMITTING_MACROS: [&str; 30] = [
     "assert",
     "assert_eq",
@@ -78,17 +78,17 @@ const NON_EMITTING_MACROS: [&str; 30] = [
     "writeln",
 ];
 
-/// Whether an `emit!` or `emitter!` is written in `tokens`, at any depth.
+/// True if `tokens` contain an `emit!` or `emitter!`, at any depth.
 pub(crate) fn emits(tokens: TokenStream) -> bool {
     contains(tokens, &[Kind::Emit, Kind::Emitter])
 }
 
-/// Whether an `open!` is written in `tokens`, at any depth.
+/// True if `tokens` contain an `open!`, at any depth.
 pub(crate) fn opens(tokens: TokenStream) -> bool {
     contains(tokens, &[Kind::Open])
 }
 
-/// Whether one of the three is written in `tokens`, at any depth.
+/// True if `tokens` contain one of the three macros, at any depth.
 pub(crate) fn contains_stream_macro(tokens: TokenStream) -> bool {
     contains(tokens, &[Kind::Emit, Kind::Open, Kind::Emitter])
 }
@@ -101,8 +101,8 @@ fn contains(tokens: TokenStream, kinds: &[Kind]) -> bool {
     found
 }
 
-/// Whether `tokens` certainly send nothing: neither of the three is written there, and no macro is called
-/// that could expand to one, or that says that the code is unfinished.
+/// True if `tokens` contain none of `emit!`, `open!`, `emitter!`, and call no macro that could expand to one (`todo!`
+/// counts as such a macro).
 pub(crate) fn cannot_emit(tokens: TokenStream) -> bool {
     !contains_stream_macro(tokens.clone())
         && !calls_a_macro(tokens, &|name| {
@@ -110,7 +110,7 @@ pub(crate) fn cannot_emit(tokens: TokenStream) -> bool {
         })
 }
 
-/// Whether `tokens` call a macro that is not one of these three, and could expand to one.
+/// True if `tokens` call a macro that is not one of these three, but could expand to one.
 pub(crate) fn has_other_macros(tokens: TokenStream) -> bool {
     calls_a_macro(tokens, &|_| true)
 }
@@ -145,15 +145,15 @@ pub(crate) fn for_each(tokens: TokenStream, visit: &mut impl FnMut(&StreamMacroC
     });
 }
 
-/// Replaces every call. A replacement is given its arguments as they are written, and has to
-/// map them itself.
+/// Replaces every call. The function that makes a replacement gets the arguments as they are written, and has to map
+/// them itself.
 pub(crate) fn map(
     tokens: TokenStream,
     replace: &mut impl FnMut(StreamMacroCall) -> TokenStream,
 ) -> TokenStream {
     let mut out = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();
-    // After `::` or `$` the name is part of something else.
+    // After `::` or `$` the name is part of a path or a macro variable.
     let mut qualified = false;
     let mut half_path = false;
     while let Some(token) = tokens.next() {
@@ -203,7 +203,7 @@ pub(crate) fn map(
     out
 }
 
-/// Takes a `?` or `.await`, if that comes next.
+/// Takes a `?` or `.await`, if it comes next.
 fn suffix(tokens: &mut (impl Iterator<Item = TokenTree> + Clone)) -> Option<Suffix> {
     let mut ahead = tokens.clone();
     let first = ahead.next();
@@ -242,7 +242,7 @@ pub(crate) fn expand_emits(tokens: TokenStream, emitter: &Ident) -> TokenStream 
             Kind::Emit => quote_spanned!(span=> #emitter.#name #value.await),
         };
         let call = match (kind, arguments.delimiter()) {
-            // `emit! { .. }` needs no semicolon after it, so its replacement must not either.
+            // `emit! { .. }` needs no semicolon after it, so its replacement must not need one.
             (Kind::Emit, Delimiter::Brace) => quote_spanned!(span=> { #call }),
             _ => call,
         };
@@ -251,9 +251,8 @@ pub(crate) fn expand_emits(tokens: TokenStream, emitter: &Ident) -> TokenStream 
     })
 }
 
-/// Turns every call into something that merely evaluates its argument: well-typed wherever it
-/// stands, so that a function with an error elsewhere brings no second one. `emitter` is the type that `emitter!()`
-/// has.
+/// Turns every call into code that only evaluates its argument. It is well-typed everywhere, so that a function with an
+/// error in another place causes no second error. `emitter` is the type of `emitter!()`.
 pub(crate) fn neutralise_emits(tokens: TokenStream, emitter: &TokenStream) -> TokenStream {
     map(tokens, &mut |call| {
         let span = generated(call.name.span());
@@ -272,8 +271,8 @@ pub(crate) fn neutralise_emits(tokens: TokenStream, emitter: &TokenStream) -> To
     })
 }
 
-/// Where `span` is, for tokens that are not the user's: lints leave them alone, and their local
-/// variables cannot be confused with the user's.
+/// A span at the place of `span` for generated tokens: lints ignore them, and their local variables cannot be confused
+/// with the user's.
 pub(crate) fn generated(span: Span) -> Span {
     Span::mixed_site().located_at(span)
 }
@@ -303,7 +302,7 @@ mod tests {
                 quote!(join!(f(emitter!(), 1), g(emitter![]));),
                 quote!(join!(f(e, 1), g(e));),
             ),
-            // In a body that cannot be parsed, the compiler tells what is wrong.
+            // In a body that cannot be parsed, the compiler reports the mistake.
             (
                 quote!(emit!(x)?; open!().await; y?),
                 quote!(e.emit(x).await?; e.open().await; y?),

@@ -1,4 +1,5 @@
-//! One poll of a subscription: each topic a step further, until nothing moves. What a step delivers is in `deliver.rs`.
+//! One poll of a subscription: advance each topic by one step, until no topic can advance. `deliver.rs` has the
+//! delivery of a step.
 
 use std::{
     future::Future,
@@ -21,14 +22,14 @@ use crate::hub::{
     worker::{ClientPosition, TopicCursor},
 };
 
-/// Why a poll does not go on.
+/// The reason why a reader cannot continue.
 pub(super) enum ReadFailure {
     Failed(Box<Error>),
     Overtaken,
 }
 
 impl<S: FrameTarget> ReadStep<'_, S> {
-    /// Takes a topic one step further. Returns whether it moved; if not, its task is woken when it can.
+    /// Advances a topic by one step. Returns true if it advanced; if not, its task is woken when it can.
     pub(super) fn advance(
         &mut self,
         reader: &mut TopicReader,
@@ -105,7 +106,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                     && let Some(entry) = entries.next()
                 {
                     if entries.as_slice().is_empty() {
-                        // Only the last brings the id: a client that has lost the rest starts again.
+                        // Only the last event has the id: a client that loses the connection before it starts again.
                         cursor.position.set(Some(*at));
                         cursor.omitted_from_ids.set(!reader.topic.options.replays);
                         self.write_entry(&entry, true);
@@ -131,14 +132,14 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         Ok(false)
     }
 
-    /// Asks the log.
+    /// Issues a read of the log.
     pub(super) fn read(&self, reader: &mut TopicReader, start: Start, purpose: ReadPurpose) {
         let log = &self.worker.hub.log;
         let read = log.read(&reader.topic.name, start, Limit::DEFAULT, SystemTime::now());
         reader.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
     }
 
-    /// The log has answered a read.
+    /// Takes the log's answer to a read.
     fn take_batch(
         &mut self,
         reader: &mut TopicReader,
@@ -188,7 +189,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                 };
                 if let Some(missed) = missed {
                     if self.subscriber.plain.get() {
-                        // Its client cannot resume, so the answer must not look whole.
+                        // The client of a plain stream cannot resume, so the answer must not look complete.
                         if reader.topic.options.gap_event != GAP_EVENT {
                             self.tell_gap(reader, missed, None);
                         }
@@ -204,14 +205,14 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                             if !may_take_snapshot {
                                 options.backoff.request();
                             }
-                            // Without an id: a client that loses the snapshot is told again.
+                            // Without an id: a client that loses the snapshot gets the gap event again.
                             self.tell_gap(reader, missed, None);
                             if may_take_snapshot {
                                 self.read(reader, Start::Head, ReadPurpose::SnapshotPosition);
                                 return Ok(());
                             }
-                            // Meanwhile it gets what is kept, without ids of this topic: a client that comes back
-                            // before the snapshot gets that then.
+                            // Until the snapshot may be taken, the reader gets the kept events without this topic's
+                            // position in their ids. So a client that reconnects before then gets the snapshot.
                             cursor.omitted_from_ids.set(true);
                             self.subscriber.move_to(cursor, batch.start);
                         }
@@ -248,7 +249,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         }
     }
 
-    /// Asks for the state of the topic at its head.
+    /// Requests the application's snapshot of the topic at its newest entry.
     fn take_snapshot(&self, reader: &mut TopicReader, at: Position) {
         let id = Positions::id([at]).to_event_id();
         let snapshot = reader.options.as_mut().and_then(|options| {

@@ -1,4 +1,5 @@
-//! What a reader delivers: what the log has returned, and, once it has replayed everything, what its worker's window has.
+//! A reader's deliveries: the entries that the log has returned, and, once all are replayed, the entries of its
+//! worker's window.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -10,41 +11,41 @@ use sse_actix_core::{Entry, Frame, Position, PositionsLine, Start, WindowRead};
 use super::topic::{ReadPurpose, TopicReader};
 use crate::hub::worker::{ClientPosition, Subscriber, TopicCursor, Worker};
 
-/// Where frames go.
+/// The target to which a reader writes frames.
 pub(in crate::hub) trait FrameTarget {
     fn is_full(&self) -> bool;
     fn entry(&mut self, entry: &Entry, id: IdLine<'_>);
     fn frame(&mut self, frame: &Frame);
-    /// Not counted: it was not published.
+    /// Writes a frame that is not counted, because it was not published.
     fn position(&mut self, frame: &Frame) {
         self.frame(frame);
     }
 }
 
-/// The id line of an entry, as one reader gets it.
+/// The id line of an entry for one reader.
 pub(in crate::hub) enum IdLine<'a> {
     Own,
     None,
     Positions(&'a PositionsLine),
 }
 
-/// One poll of a subscription. `advance.rs` takes each of its topics a step further.
+/// One poll of a subscription. `advance.rs` advances each of its topics by one step.
 pub(super) struct ReadStep<'a, S> {
     pub(super) worker: &'a Worker,
     pub(super) subscriber: &'a Subscriber,
     pub(super) has_several_topics: bool,
-    /// A topic has not answered yet, so nothing is delivered.
+    /// True while the log has not answered for each topic, so nothing is delivered.
     pub(super) must_hold_back: bool,
     pub(super) out: &'a mut S,
-    /// How many entries it has passed over in this poll, and not sent.
+    /// How many entries it has hidden in this poll.
     pub(super) passed_over: &'a mut usize,
 }
 
-/// How many entries a reader passes over before others on the thread have a turn.
+/// How many entries a reader may hide in one poll before other tasks on the thread get a turn.
 pub(super) const PASSED_OVER_PER_TURN: usize = 1_000;
 
 impl<S: FrameTarget> ReadStep<'_, S> {
-    /// Gives what the log has returned. Returns whether anything was given, or passed over.
+    /// Delivers the entries that the log has returned. Returns true if an entry was delivered or hidden.
     pub(super) fn deliver(
         &mut self,
         reader: &TopicReader,
@@ -79,7 +80,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         entries.as_slice().len() < before
     }
 
-    /// Writes an entry as this subscription's readers get it.
+    /// Writes an entry in the form for this subscription.
     pub(super) fn write_entry(&mut self, entry: &Entry, with_position: bool) {
         match (with_position, self.has_several_topics) {
             (false, false) => self.out.entry(entry, IdLine::None),
@@ -90,7 +91,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                     .client
                     .set(ClientPosition::UpToDate);
             }
-            // This topic's position may be silent, but the id still carries the positions of the other topics.
+            // This topic's position may be left out, but the id still carries the positions of the other topics.
             (_, true) => {
                 let mut line = self.worker.scratch.take();
                 line.set(self.subscriber.positions());
@@ -106,16 +107,17 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         }
     }
 
-    /// Reads from the window. Returns whether it moved.
+    /// Reads from the window. Returns true if the cursor advanced.
     pub(super) fn follow(&mut self, reader: &mut TopicReader, cursor: &TopicCursor) -> bool {
         let Some(mut position) = cursor.position.get() else {
             return false;
         };
         let worker = self.worker;
-        // While draining, the window may not know yet of what was published before. So the log is asked.
+        // When the stream is being ended, events from before the shutdown may not be in the window yet, so read the
+        // log.
         let draining = reader.stop_at.is_some();
         if reader.options.is_some() {
-            // Its filters may do anything, so they do not run while the window is borrowed.
+            // A user's filters may call anything, so they do not run while the window is borrowed.
             let mut next = None;
             let behind = worker.with_topic(cursor, |topic| match topic.window.next_after(position) {
                 WindowRead::Next(entry) => {
@@ -159,7 +161,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         moved
     }
 
-    /// Asks the log for what the window does not have. Returns whether there may be any.
+    /// Reads from the log what the window does not have. Returns true if there may be such entries.
     fn fall_behind(&self, reader: &mut TopicReader, position: Position) -> bool {
         if reader.stop_at.is_some_and(|stop_at| position.sequence >= stop_at) {
             return false;

@@ -1,4 +1,4 @@
-//! A reader in one topic: from where it reads, and what it does before it follows the window.
+//! A reader in one topic: its start, and its work before it follows the window.
 
 use std::{
     collections::VecDeque,
@@ -25,20 +25,21 @@ pub(in crate::hub) struct TopicReader {
     pub(super) options: Option<Box<ReadOptions>>,
     /// Work left before this reader can follow the window. `None` once it follows.
     pub(super) replay: Option<Box<ReplayState>>,
-    /// Where it stops, while draining.
+    /// The sequence at which it stops, during a drain.
     pub(super) stop_at: Option<u64>,
-    /// Its first read has succeeded.
+    /// True once its first read has succeeded.
     pub(super) first_read_done: bool,
-    /// Its first read has succeeded or failed. Nothing is delivered before that holds for each topic of the stream.
+    /// True once its first read has succeeded or failed. Nothing is delivered before this is true for each topic of the
+    /// stream.
     pub(super) first_read_answered: bool,
     /// The client sent an id without a usable position for this topic, and no read has answered yet.
     pub(super) has_unknown_id: bool,
 }
 
 pub(super) enum ReplayState {
-    /// It waits for the log, which it has asked to read from this start.
+    /// It waits for a read of the log from this start.
     Read(Completion<Result<Batch, LogError>>, Start, ReadPurpose),
-    /// The log could not be read. After this time it asks again.
+    /// The log could not be read. After this time it reads again.
     Pause(Pin<Box<Sleep>>, Start, ReadPurpose),
     /// It delivers what the log has returned, up to this position.
     Deliver(vec::IntoIter<Arc<Entry>>, Position, AfterReplay),
@@ -48,7 +49,7 @@ pub(super) enum ReplayState {
     DeliverSnapshot(vec::IntoIter<Entry>, Position),
 }
 
-/// What a read of the log is for.
+/// The purpose of a read of the log.
 pub(super) enum ReadPurpose {
     /// To deliver the entries: at the beginning, or after the reader has fallen behind the window.
     CatchUp,
@@ -58,12 +59,12 @@ pub(super) enum ReadPurpose {
     History(usize, VecDeque<Arc<Entry>>),
 }
 
-/// What comes after a delivery.
+/// The work after a delivery.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AfterReplay {
     /// There is more in the log.
     ReadMore,
-    /// It has reached the head.
+    /// It has reached the newest entry.
     FollowWindow,
 }
 
@@ -80,7 +81,7 @@ impl TopicReader {
         }
     }
 
-    /// Where reading begins for a client with this resume point.
+    /// The start for a client with this resume point.
     fn start(&self, resume_point: ResumePoint) -> (Start, ReadPurpose) {
         match resume_point {
             _ if !self.topic.options.replays => (Start::Head, ReadPurpose::CatchUp),
@@ -134,7 +135,7 @@ impl TopicReader {
         if let Some(options) = &mut self.options {
             options.opened = Some(SystemTime::now());
         }
-        // First it is registered, so that the log wakes this thread's worker, then it is read: what comes in between is not missed.
+        // First register, so that the log wakes this thread's worker; then read. So no event in between is missed.
         worker.register(subscriber, topic_index, &self.topic);
         let (start, purpose) = self.start(resume_point);
         let log = &worker.hub.log;
@@ -145,7 +146,7 @@ impl TopicReader {
         cursor.is_counted.set(true);
     }
 
-    /// What a reader may see of a snapshot.
+    /// The events of a snapshot that this reader may see.
     pub(super) fn visible(&self, at: Position, events: &[Event]) -> Result<Vec<Entry>, Error> {
         let name = self.topic.options.event.as_ref();
         let now = SystemTime::now();
@@ -160,14 +161,14 @@ impl TopicReader {
         Ok(entries)
     }
 
-    /// Leaves the log alone for a while.
+    /// Waits before the next read of the log.
     pub(super) fn pause(&mut self, error: &LogError, start: Start, purpose: ReadPurpose) {
         self.topic.warn_read_error(error);
         let pause = Box::pin(sleep(READ_RETRY_PAUSE));
         self.replay = Some(Box::new(ReplayState::Pause(pause, start, purpose)));
     }
 
-    /// Whether nothing but its worker can have more for it: it waits for no log, no snapshot and no time.
+    /// True if only its worker can have more for it: it does not wait for the log, a snapshot or a timer.
     pub(super) fn is_live(&self) -> bool {
         let owes_snapshot = |options: &ReadOptions| options.backoff.is_pending();
         self.replay.is_none() && !self.options.as_deref().is_some_and(owes_snapshot)
@@ -180,7 +181,7 @@ impl TopicReader {
     }
 }
 
-/// What the id that a client has sent says of one topic.
+/// What the client's `Last-Event-ID` says about one topic.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::hub) enum ResumePoint {
     /// Nothing: the client is new to this topic.

@@ -1,5 +1,6 @@
-//! How a subscription becomes the answer to a request: `respond_to` binds it to the request, [`begin`](Subscription::begin)
-//! lets it read, and `response::respond` makes the response. The way from there is in the header of `subscription.rs`.
+//! How a subscription becomes the answer to a request: `respond_to` binds it to the request,
+//! [`begin`](Subscription::begin) lets it read, and `response::respond` makes the response. The next steps are in the
+//! header of `subscription.rs`.
 
 use std::{
     net::IpAddr,
@@ -64,7 +65,7 @@ impl<E> Responder for Subscription<E> {
     }
 }
 
-/// What a subscription knows of the request that its stream answers.
+/// The parts of a request that a subscription needs.
 pub(super) struct RequestBinding {
     pub(super) last: Option<LastEventId>,
     pub(super) control: Option<StreamControl>,
@@ -73,7 +74,7 @@ pub(super) struct RequestBinding {
 }
 
 impl RequestBinding {
-    /// Of a subscription that is not bound to a request.
+    /// For a subscription that is not bound to a request.
     pub(super) fn none() -> Self {
         Self {
             last: None,
@@ -83,7 +84,7 @@ impl RequestBinding {
         }
     }
 
-    /// With the id `last`, else the one that the request brings.
+    /// Uses the id `last` if there is one, else the request's id.
     pub(super) fn of(request: &HttpRequest, last: Option<LastEventId>, limits: &Limits) -> Self {
         Self {
             last: Some(last.unwrap_or_else(|| LastEventId::of(request))),
@@ -94,7 +95,7 @@ impl RequestBinding {
     }
 }
 
-/// Why it does not begin.
+/// The reason why it does not begin.
 pub(super) enum Refused {
     LimitExceeded(LimitExceeded),
     NoRuntime,
@@ -105,7 +106,7 @@ pub(super) enum Refused {
 struct AlreadyExpired;
 
 impl Lifetime {
-    /// When the stream ends, and why, if it ends at a time that the clock can say.
+    /// The time at which the stream ends, and the reason, if the clock can represent that time.
     fn ends_at(self) -> Result<Option<(Instant, Eviction)>, AlreadyExpired> {
         let now = Instant::now();
         let after = |left: Duration, reason| Some((now.checked_add(left)?, reason));
@@ -178,13 +179,13 @@ impl<E> Subscription<E> {
         match self.lifetime.ends_at() {
             Ok(None) => {}
             Ok(Some((at, reason))) => worker.end_at(&subscriber, at, reason),
-            // Before anything is sent.
+            // It is evicted before anything is sent.
             Err(AlreadyExpired) => worker.evict(&subscriber, Eviction::Expired),
         }
         Ok(reading)
     }
 
-    /// What the client has of each topic.
+    /// The client's resume point in each topic.
     fn resume_points(&self) -> Vec<ResumePoint> {
         let id = self.request.last.as_ref().and_then(LastEventId::as_str);
         let unknown = self.request.last.as_ref().is_some_and(LastEventId::is_unknown);
@@ -194,9 +195,9 @@ impl<E> Subscription<E> {
             .iter()
             .map(|selection| positions.of(&selection.topic))
             .collect();
-        // An id is a list of positions. Each holds an epoch, by which `of` finds its topic.
-        // An id that names none of these topics says nothing. An id that names some of them says that the others are
-        // new for this client.
+        // An id is a list of positions. `of` finds a topic's position by the epoch. An id without a position in any of
+        // these topics is unknown, and the client gets a gap event. If an id has positions in some topics, the client
+        // is new to the others.
         let is_unknown = unknown || id.is_some() && positions_of_topics.iter().all(Option::is_none);
         positions_of_topics
             .into_iter()
@@ -209,7 +210,7 @@ impl<E> Subscription<E> {
     }
 }
 
-/// The source of an answer without a body.
+/// The source of a stream that ends at once.
 struct EmptySource;
 
 impl Source for EmptySource {

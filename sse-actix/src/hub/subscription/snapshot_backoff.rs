@@ -1,20 +1,20 @@
-//! When a topic's snapshot may be taken again.
+//! Decides when a topic's snapshot may be taken again.
 
 use std::{fmt, future::Future as _, pin::Pin, task::Context, time::Duration};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How long a reader waits at least before it takes another snapshot.
+/// The shortest wait of a reader before its next snapshot.
 const SHORTEST: Duration = Duration::from_millis(500);
 
-/// And at most.
+/// The longest wait.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Spaces a reader's snapshots. Where retention is shorter than a snapshot takes, the log has deleted events after each one
-/// again. A reader that took one snapshot after another would never show a live event.
+/// Spaces out a reader's snapshots. If retention is shorter than the time that a snapshot takes, the log has deleted
+/// events again after each snapshot. A reader that took one snapshot after another would never send a live event.
 #[derive(Default)]
 pub(in crate::hub) struct SnapshotBackoff {
-    /// Not before this time, which is so long after the last snapshot.
+    /// The earliest time of the next snapshot, and the wait after the last one.
     next: Option<(Instant, Duration)>,
     /// Events are missing since the last snapshot, and the reader waits for the next.
     pending: Option<Pin<Box<Sleep>>>,

@@ -15,8 +15,8 @@ use crate::{
     lifecycle::control::EndCause,
 };
 
-/// Ends when the hub ends it: then the stream that it is [`on`](Subscription::on) ends as well. An `Err` is
-/// a snapshot's failure.
+/// Ends when the hub ends it. Then the stream to which [`on`](Subscription::on) has bound it ends as well. An `Err` is
+/// the failure of a snapshot.
 impl<E> Stream for Subscription<E> {
     type Item = Result<Frame, Error>;
 
@@ -47,7 +47,7 @@ impl<E> Stream for Subscription<E> {
         };
         let mut one = SingleFrame(None);
         let polled = reading.poll(&mut one, cx);
-        // Only after the read, what was read may be given: none of it was published after a revocation.
+        // Check after the read: if there is no revocation now, nothing that was read was published after one.
         if let Some(control) = &this.request.control
             && control.has_lost_access()
         {

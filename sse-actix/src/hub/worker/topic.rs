@@ -1,4 +1,4 @@
-//! A topic on one thread: what is new in it, and who reads it there.
+//! A topic on one thread: its window, and its subscribers there.
 
 use std::{
     cell::Cell,
@@ -35,9 +35,9 @@ pub(in crate::hub) struct WorkerTopic {
     #[expect(dead_code, reason = "held for its drop")]
     watch: Watch,
     log_read: LogRead,
-    /// The log has more than the window.
+    /// True if the log has more entries than the window.
     pub(super) has_new_entries: bool,
-    /// The next reader to be woken; `None` when all have been.
+    /// The slot of the next reader to wake; `None` when all have been woken.
     pub(super) next_to_wake: Option<usize>,
     /// Readers were woken, and get one turn before the window is cleared.
     woke_readers: bool,
@@ -57,7 +57,7 @@ pub(super) enum TopicTurn {
     Done,
     /// It waits for the log.
     Waits,
-    /// It goes on with the next turn.
+    /// It continues in the next turn.
     Again,
 }
 
@@ -93,7 +93,8 @@ impl WorkerTopic {
             self.next_to_wake = self.find_ready(next, head, ready);
             self.woke_readers = true;
         }
-        // Until a reader has reached the head, it is not known from where to read.
+        // The window starts where the first reader reaches the newest entry; before that there is nothing to read into
+        // it.
         let reads_on = self.has_new_entries && !waits && self.window.head().is_some();
         if self.next_to_wake.is_some() || reads_on {
             return TopicTurn::Again;
@@ -107,7 +108,7 @@ impl WorkerTopic {
         if waits { TopicTurn::Waits } else { TopicTurn::Done }
     }
 
-    /// The readers from `next` on that wait before `head`; where to go on, if there may be more.
+    /// The readers from `next` on that wait before `head`, and the slot at which to continue, if there may be more.
     fn find_ready(&self, mut next: usize, head: Position, ready: &mut ReadySubscribers) -> Option<usize> {
         // A slot may be empty; there are never more slots than there were readers at once.
         while next < self.subscribers.capacity() && ready.len() < SUBSCRIBERS_PER_TURN {
@@ -122,7 +123,7 @@ impl WorkerTopic {
         (next < self.subscribers.capacity()).then_some(next)
     }
 
-    /// Reads what is new. Returns whether it waits for the log.
+    /// Reads the new entries. Returns true if it waits for the log.
     fn poll_log_read(&mut self, worker: &Worker, cx: &mut Context<'_>) -> bool {
         loop {
             match &mut self.log_read {
@@ -162,7 +163,7 @@ impl WorkerTopic {
     fn apply_batch(&mut self, batch: Result<Batch, LogError>, after: Position, cx: &mut Context<'_>) -> bool {
         match batch {
             Ok(batch) => {
-                // Another epoch has continued this one: the same readers go on with other ids.
+                // The log continued in a new epoch: readers continue without a gap, under new ids.
                 let is_renamed = batch.resume == Resume::From && batch.start != after;
                 if batch.resume != Resume::From || is_renamed && self.window.head() == Some(after) {
                     // The batch does not continue the window. Each reader reads the log itself, and learns of its gap.
@@ -207,7 +208,7 @@ impl WorkerTopic {
         let slowest = positions
             .filter(|position| epoch.is_none_or(|epoch| epoch == position.epoch))
             .min_by_key(|position| position.sequence);
-        // A log that is not ours may panic. That costs a figure, and no stream.
+        // A user's log may panic. Then one count is missing, and no stream ends.
         let behind = |slowest| {
             let asked = AssertUnwindSafe(|| worker.hub.log.behind(&self.topic.name, slowest));
             catch_unwind(asked)

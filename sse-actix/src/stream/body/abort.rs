@@ -97,7 +97,7 @@ impl Abort {
 
 impl fmt::Display for Aborted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the stream was aborted, so that its client does not take it for whole")
+        f.write_str("the stream was aborted, so that its client does not treat it as complete")
     }
 }
 

@@ -110,6 +110,6 @@ fn retry_at_end(guards: &StreamGuards) -> Retry {
 /// Pushes what an author shows of an error.
 fn push_error_event(on_error: OnError, error: &Error, buffer: &EventBuffer) {
     if catch_unwind(AssertUnwindSafe(|| buffer.push(on_error(error)))).is_err() {
-        tracing::error!(target: "sse_actix", "`on_error` panicked: the client is not told of the failure");
+        tracing::error!(target: "sse_actix", "`on_error` panicked: the client gets no event about the failure");
     }
 }
