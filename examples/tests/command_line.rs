@@ -70,7 +70,7 @@ fn a_redis_that_is_not_there() {
     assert_eq!(status, 1);
     assert_eq!(
         message,
-        "error: Redis at 127.0.0.1:1/0 does not answer, or does not let in\n"
+        "error: Redis at 127.0.0.1:1/0 does not answer, or refuses the login\n"
     );
 
     let nowhere = tempfile::tempdir().unwrap();

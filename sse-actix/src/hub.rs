@@ -1,33 +1,34 @@
 //! Topics: published from anywhere, read by streams, resumed without loss.
 //!
-//! The way of an event:
+//! The path of an event:
 //!
 //! 1. [`publish`]: a [`Topic`] encodes it once, as a `Record`, and appends it to the log.
-//! 2. The log (`sse-core/src/log.rs`) gives it its position, and wakes its watchers. Each is the `Bell` of a [`worker`] that has
-//!    subscribers of the topic, on any thread. A bell leaves the topic's key in the worker's `Mailbox`.
-//! 3. The worker's task takes the key, reads the new entries into the topic's window, and lets its subscribers go on, 64 at a time:
-//!    it drives those whose connections were handed over, and wakes the tasks of the others.
-//! 4. Each polls its [`reader`], which has a cursor in each topic and pulls: from the window, or from the log if it has
-//!    fallen behind. What it pulls goes into the stream's event buffer.
+//! 2. The log, a `MemoryLog` (`sse-core/src/log/memory.rs`) unless `HubBuilder::log` was given another, gives the event its
+//!    position, and wakes its watchers. Each is the `TopicWaker` of a [`worker`] that has
+//!    subscribers of the topic, on any thread. It puts the topic's slot into the worker's `WakeQueue`.
+//! 3. The worker's task takes the slot from the queue, reads the new entries into the topic's window, and serves its
+//!    subscribers, 64 at a time: it drives those whose connections were handed over, and wakes the tasks of the others.
+//! 4. Each subscriber polls its [`reader`], which has a cursor in each topic and reads: from the window, or from the
+//!    log if it has fallen behind. It writes the entries into the stream's event buffer.
 //!
-//! A client that comes back takes another way to step 4: its [`subscription`] begins to read after the position that
-//! the client's id tells.
+//! A client that comes back reaches step 4 in another way: its [`subscription`] begins to read after the position in
+//! the client's id.
 
 mod admission;
 mod builder;
 mod error;
 #[cfg(feature = "metrics")]
-mod figures;
-mod follow;
+mod metrics_exporter;
 mod presence;
 mod publish;
 mod reader;
-mod registry;
-#[cfg(feature = "metrics")]
-mod report;
 mod settings;
+mod shared;
 mod stats;
 mod subscription;
+mod topic_events;
+#[cfg(feature = "metrics")]
+mod topic_metrics;
 mod topic_of;
 mod topic_options;
 mod worker;
@@ -41,25 +42,25 @@ pub use self::{
     admission::limits::LimitExceeded,
     builder::HubBuilder,
     error::HubError,
-    follow::{PublishedEvent, TopicEvent, TopicEvents},
     presence::{Presence, PresenceChange, PresenceChanges},
     publish::{PublishError, RawTopic, Topic, once::Once, published::Published},
     stats::{Evictions, HubStats, TopicFault, TopicStats, TurnedAway},
     subscription::{CombineError, ForeignId, Subscription, selection::Snapshot},
+    topic_events::{PublishedEvent, TopicEvent, TopicEvents},
     topic_of::{IntoSubscription, IntoTopic, TopicFamily, TopicOf, TopicTypeError},
     topic_options::{OnGap, TopicOptions},
 };
-use self::{registry::HubHandle, stats::Eviction, subscription::selection::TopicSelection};
+use self::{shared::HubHandle, stats::Eviction, subscription::selection::TopicSelection};
 use crate::lifecycle::control::StreamControl;
 
 /// Topics that are published to from anywhere in the program and read by any number of streams.
 ///
-/// Everyone who is connected, was connected, or comes back receives every event once and in order, or is
-/// told how many it has missed. A reader is never waited for: it has a position in the topic's log and pulls,
-/// so a slow one hurts only itself.
+/// Every subscriber receives each event once and in order, even after it reconnects. If events were deleted before it
+/// received them, it gets their number. A publisher never waits for a subscriber: each has a position in the topic's
+/// log and reads by itself, so a slow subscriber costs only itself.
 ///
-/// Made once, before the server, and cloned into the application factory, which runs once a worker: a hub
-/// made in there would be another for each.
+/// Make one hub before the server, and clone it into the application factory. The factory runs once per worker, so a
+/// hub made inside it would be a separate hub for each worker.
 ///
 /// ```
 /// use actix_web::{App, get, post, web};
@@ -104,22 +105,23 @@ impl Hub {
         Self::builder().build()
     }
 
-    /// A hub with other settings. See [`HubBuilder`]'s example.
+    /// Builds a hub with other settings. See [`HubBuilder`]'s example.
     pub fn builder() -> HubBuilder {
         HubBuilder::new()
     }
 
-    /// A topic whose events are values as JSON, or, of a [`TopicOf`], those of its enum.
+    /// A topic whose events are values as JSON, or, for a [`TopicOf`], the events of its enum.
     ///
     /// # Panics
     ///
-    /// If given a literal that is no topic name; see [`TopicName`](crate::TopicName) for the fallible way.
+    /// If the literal is not a valid topic name; see [`TopicName`](crate::TopicName) for constructors that return an
+    /// error instead.
     #[track_caller]
     pub fn topic<T: ?Sized>(&self, topic: impl IntoTopic<T>) -> Topic<T> {
         Topic::new(self, topic.into_topic())
     }
 
-    /// A topic whose events are [`Event`](crate::Event)s as they are, without an id of their own. See [`RawTopic`]'s example.
+    /// A topic to which [`Event`](crate::Event)s without an id are published unchanged. See [`RawTopic`]'s example.
     ///
     /// # Panics
     ///
@@ -129,7 +131,8 @@ impl Hub {
         RawTopic::new(self, name.into_topic_name())
     }
 
-    /// A subscription to a topic: returned from a handler, it is the stream. That of a [`TopicOf`] has its type.
+    /// A subscription to a topic: return it from a handler, and it is the stream. A subscription to a [`TopicOf`] has
+    /// its type.
     ///
     /// # Panics
     ///
@@ -140,8 +143,8 @@ impl Hub {
     }
 
     /// A topic's events for the rest of the program: from now on, unless [`TopicEvents::after`] or
-    /// [`TopicEvents::from_oldest`] say otherwise; with a log behind a network, from when that first
-    /// answers. It needs no request and no runtime, and may go to any thread. See [`TopicEvents`]'s example.
+    /// [`TopicEvents::from_oldest`] set another start. With a log on a server, it begins when the log first answers. It
+    /// needs no request and no runtime, and may be sent to any thread. See [`TopicEvents`]'s example.
     ///
     /// # Panics
     ///
@@ -177,14 +180,14 @@ impl Hub {
         self.0.tags.admit(&StreamControl::of(request), tag.into());
     }
 
-    /// Permanently ends every stream that carries this tag, including admitted ones that have not begun, and returns their
-    /// number. Nothing more of any topic is sent on them. Their clients' reconnects are answered 204. Requests that are
-    /// admitted later are not affected.
+    /// Permanently ends every stream that carries this tag, including admitted ones that have not begun, and returns
+    /// their number. Nothing more of any topic is sent on them. If their clients reconnect, the answer is 204. Requests
+    /// that are admitted later are not affected.
     ///
-    /// Where nodes share a log, the others are told, and do the same within a second; a node that cannot reach the
-    /// log does it once it can, and delivers nothing new before. If another node cannot tell whether a
-    /// stream was admitted before or after the revocation, it asks the client to reconnect and authenticate again. The
-    /// returned number covers this node only.
+    /// If nodes share a log, the other nodes do the same within a second. A node that cannot reach the log does it once
+    /// it can, and delivers nothing new before. If another node does not know whether a stream was admitted before or
+    /// after the revocation, it ends the stream so that the client reconnects and authenticates again. The returned
+    /// number covers this node only.
     ///
     /// ```
     /// use actix_web::test::TestRequest;
@@ -199,18 +202,19 @@ impl Hub {
     pub fn revoke(&self, tag: &str) -> usize {
         let revoked = self.0.tags.revoke(tag);
         if let Some(cluster) = self.0.log.cluster() {
-            // The log tells the others, whether or not anybody waits for it.
+            // The log notifies the other nodes, even if no code awaits the completion.
             drop(cluster.revoke(tag));
         }
         self.0.count_evictions(Eviction::Revoked, revoked as u64);
         revoked
     }
 
-    /// Does the same as [`revoke`](Self::revoke), and completes when the log has the revocation. After that, no node delivers to
-    /// such a stream what is published later, whichever node publishes it. With a log in memory it completes at once.
+    /// Does the same as [`revoke`](Self::revoke), and completes when the log has the revocation. After that, no node
+    /// delivers later events to such a stream, whichever node publishes them. With a log in memory it completes at
+    /// once.
     ///
-    /// While the log is out of reach it waits. The revocation is told as soon as the log is back, also where this future is
-    /// dropped before.
+    /// While the log cannot be reached, this waits. The other nodes get the revocation as soon as the log is back, even
+    /// if this future is dropped before.
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -223,7 +227,7 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`LogError`] if the log ends before it has the revocation. Streams on this node have ended all the same.
+    /// [`LogError`] if the log ends before it has the revocation. The streams on this node have ended anyway.
     pub async fn revoke_everywhere(&self, tag: &str) -> Result<usize, LogError> {
         let revoked = self.0.tags.revoke(tag);
         self.0.count_evictions(Eviction::Revoked, revoked as u64);
@@ -243,9 +247,9 @@ impl Hub {
         Presence::new(Arc::clone(&self.0.topic(&topic.into_topic_name()).present))
     }
 
-    /// Whether the log can be reached: for a readiness probe. With a log in memory always. Streams are served while it
-    /// cannot. A log that can be reached and is full takes no events: see [`LogHealth::accepting`](crate::LogHealth::accepting)
-    /// in [`stats`](Self::stats).
+    /// True if the log can be reached; use it for a readiness probe. Always true with a log in memory. While the log
+    /// cannot be reached, streams are still served. A log that is full can be reached, but accepts no events: see
+    /// [`LogHealth::accepting`](crate::LogHealth::accepting) in [`stats`](Self::stats).
     ///
     /// ```
     /// use actix_web::{HttpResponse, get, web};
@@ -263,7 +267,7 @@ impl Hub {
         self.0.log.health().reachable
     }
 
-    /// What happens at present. See [`HubStats`]'s example.
+    /// The hub's current counts. See [`HubStats`]'s example.
     pub fn stats(&self) -> HubStats {
         self.0.stats()
     }

@@ -23,20 +23,20 @@
 //! # }
 //! ```
 //!
-//! The way of an event: a handler means an [`Event`], whose name and id were proven harmless when they
-//! were made. `emit!` encodes it, once, into the stream's buffer; the body hands actix whatever is ready,
-//! as one chunk, and a keep-alive when there has been silence. A browser that comes back brings the id of
-//! the last event it has seen, as [`LastEventId`].
+//! The path of an event: a handler makes an [`Event`], whose name and id are checked when they are made. `emit!`
+//! encodes it once, into the stream's buffer. The body hands actix everything that is ready as one chunk, and a
+//! keep-alive after some silence. A browser that reconnects sends the id of its last event, which a handler gets as
+//! [`LastEventId`].
 //!
 //! | to | use |
 //! |---|---|
 //! | write a stream | [`sse_stream`](macro@sse_stream), [`Emitter`] |
-//! | send a stream that you have | [`Sse`], [`StreamItem`] |
-//! | say in an enum which events a stream has | [`SseEvents`](macro@SseEvents), [`DecodeEventError`], [`UnknownEvent`] |
+//! | send an existing `Stream` | [`Sse`], [`StreamItem`] |
+//! | list a stream's events in an enum | [`SseEvents`](macro@SseEvents), [`DecodeEventError`], [`UnknownEvent`] |
 //! | make events | [`Event`], [`Json`], [`EventName`], [`EventId`], [`Retry`], [`Frame`] |
 //! | resume | [`LastEventId`] |
-//! | serve | [`for_streams`], [`watching`], [`Server`], [`RunningServer`], [`ServerHandle`], [`inherited_sockets`] |
-//! | be read by pages of other origins | [`CrossOrigin`], [`AllowedOrigins`], [`Origin`], [`SessionCookie`] |
+//! | serve | [`for_streams`], [`connection_hook`], [`Server`], [`RunningServer`], [`ServerHandle`], [`inherited_sockets`] |
+//! | let pages of other origins read | [`CrossOrigin`], [`AllowedOrigins`], [`Origin`], [`SessionCookie`] |
 //! | publish to many | [`Hub`], [`Topic`], [`RawTopic`], [`Subscription`], [`TopicOptions`], [`TopicOf`], [`TopicFamily`] |
 //! | read a topic elsewhere in the program | [`Hub::follow`], [`TopicEvents`] |
 //! | end streams | [`Shutdown`], [`StreamControl`], [`Ending`], [`StreamError`] |
@@ -52,23 +52,21 @@
 //! | `rustls` | no | `Server::bind_rustls_0_23`: HTTPS, without which browsers do not speak HTTP/2 |
 //! | `openssl` | no | `Server::bind_openssl`: the same with OpenSSL, whose library and headers must be installed |
 //! | `shared-event-source` | no | a JavaScript module by which all tabs share one stream: `shared_event_source` |
-//! | `metrics` | no | figures for monitoring, on the `metrics` facade: `metrics` |
+//! | `metrics` | no | metrics for monitoring, on the `metrics` facade: `metrics` |
 //! | `rate-limit` | no | a limit on how often an address may connect: `HubBuilder::max_connects_per_minute` |
-//! | `openapi` | no | OpenAPI 3.2 documents of streams whose events are those of an enum: `openapi` |
+//! | `openapi` | no | OpenAPI 3.2 documents of streams with an enum of events: `openapi` |
 //! | `typescript` | no | TypeScript for pages from such an enum: `typescript` |
-//! | `awc` | no | `upstream_connector`, by which awc reports an upstream that was cut |
+//! | `awc` | no | `upstream_connector`, with which awc reports an upstream that was cut |
 //! | `test` | no | the test kit |
 //!
-//! What streams tell the log goes to [`tracing`] under the target `sse_actix`: `stream opened` (debug),
-//! `stream ended` with its reason, duration, events and bytes (info; error if it failed), and a warning
-//! when a handler keeps a browser waiting for longer than a second.
+//! Streams log to [`tracing`] under the target `sse_actix`: `stream opened` (debug), `stream ended` with its reason,
+//! duration, events and bytes (info; error if it failed), and a warning when a handler keeps a browser waiting for
+//! longer than a second.
 
-mod any_event;
 mod cross_origin;
 mod extract;
 mod hub;
 mod lifecycle;
-mod log_limit;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(feature = "openapi")]
@@ -80,6 +78,7 @@ mod shared_event_source;
 mod stream;
 #[cfg(feature = "test")]
 pub mod test;
+mod tracing_limit;
 #[cfg(feature = "typescript")]
 pub mod typescript;
 
@@ -92,7 +91,6 @@ pub use self::server::SslAcceptorBuilder;
 #[cfg(feature = "shared-event-source")]
 pub use self::shared_event_source::shared_event_source;
 pub use self::{
-    any_event::AnyEvent,
     cross_origin::{AllowedOrigins, CookieError, CrossOrigin, Origin, OriginError, SessionCookie},
     extract::{LastEventId, PrefersEventStream, UnknownId},
     hub::{
@@ -108,12 +106,12 @@ pub use self::{
     },
     relay::{Relay, RelayError, Replacement, Unusable},
     server::{
-        InheritedSocket, RunningServer, Server, ServerHandle, ShutdownTimeout, for_streams,
-        inherited_sockets, watching,
+        InheritedSocket, RunningServer, Server, ServerHandle, ShutdownTimeout, connection_hook, for_streams,
+        inherited_sockets,
     },
     stream::{
         handler::{EmitFuture, Emitter, EventStream},
-        source::StreamItem,
+        source::{AnyEvent, StreamItem},
         span::{StreamCounts, stream_counts},
         sse::Sse,
     },
@@ -121,7 +119,7 @@ pub use self::{
 pub use sse_actix_core::*;
 pub use sse_actix_macros::{SseEvents, sse_stream};
 
-/// What `#[sse_stream]` expands to. Not for use by hand: it changes without notice.
+/// The items that the expanded code of `#[sse_stream]` uses. Do not use it by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use actix_web::{Error, HttpRequest};
@@ -136,7 +134,7 @@ pub mod __private {
     pub use crate::{
         extract::IsPlain,
         stream::{
-            handler::{EventStream, Outcome, ended, run, typed},
+            handler::{EventStream, Outcome, reconnects_after_end, run_until_open, typed},
             options::StreamOptions,
         },
     };

@@ -100,7 +100,7 @@ pub(crate) fn on_report(reporter: Reporter) {
             }
         });
         if let Err(error) = begun {
-            tracing::error!(target: "sse_actix", %error, "no thread for metrics: call `sse_actix::metrics::report` by hand");
+            tracing::error!(target: "sse_actix", %error, "the thread for metrics could not be started: call `sse_actix::metrics::report` yourself");
         }
     });
 }
@@ -116,7 +116,7 @@ fn describe() {
     describe_counter!(
         "sse_streams_opened_total",
         Unit::Count,
-        "Streams whose head has left."
+        "Streams whose response head was sent."
     );
     describe_counter!(
         "sse_streams_ended_total",
@@ -142,12 +142,12 @@ fn describe() {
     describe_counter!(
         "sse_hub_published_events_total",
         Unit::Count,
-        "Events that a log has taken."
+        "Events that a log has stored."
     );
     describe_counter!(
         "sse_hub_repeated_publishes_total",
         Unit::Count,
-        "Publishes with a key that the log had."
+        "Publishes with an idempotency key that the log already had."
     );
     describe_histogram!(
         "sse_hub_publish_duration_seconds",
@@ -157,22 +157,18 @@ fn describe() {
     describe_counter!(
         "sse_hub_publish_failures_total",
         Unit::Count,
-        "Events that a log has not taken, or may not have."
+        "Events that a log has refused, or whose outcome is unknown."
     );
-    describe_counter!(
-        "sse_hub_gaps_total",
-        Unit::Count,
-        "Gaps that readers were told of."
-    );
+    describe_counter!("sse_hub_gaps_total", Unit::Count, "Gap events sent to clients.");
     describe_counter!(
         "sse_hub_undecodable_events_total",
         Unit::Count,
-        "Events that a typed filter has hidden because they are none of its type's."
+        "Events that a typed filter has hidden because it could not decode them."
     );
     describe_gauge!(
         "sse_hub_lag_events",
         Unit::Count,
-        "Events by which the slowest reader is behind."
+        "How many events the slowest subscriber is behind."
     );
     describe_counter!(
         "sse_hub_evictions_total",
@@ -189,11 +185,7 @@ fn describe() {
         Unit::Count,
         "1 while the logs of all hubs can be reached."
     );
-    describe_gauge!(
-        "sse_hub_log_pending_appends",
-        Unit::Count,
-        "Appends that are on their way."
-    );
+    describe_gauge!("sse_hub_log_pending_appends", Unit::Count, "Appends in progress.");
     describe_counter!(
         "sse_hub_log_interruptions_total",
         Unit::Count,

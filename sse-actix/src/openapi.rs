@@ -88,7 +88,7 @@ use crate::SseEvents;
 /// assert_eq!((Market::NAME, Market::events().len()), ("Market", 2));
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "OpenAPI is not told of `{Self}`",
+    message = "`{Self}` has no OpenAPI description",
     note = "write `#[sse(openapi)]` on the enum"
 )]
 pub trait DescribeEvents: SseEvents {

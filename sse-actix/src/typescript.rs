@@ -71,7 +71,7 @@ use crate::SseEvents;
 /// assert_eq!((Market::NAME, Market::events().len()), ("Market", 2));
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "TypeScript is not told of `{Self}`",
+    message = "`{Self}` has no TypeScript description",
     note = "write `#[sse(typescript)]` on the enum"
 )]
 pub trait DescribeEvents: SseEvents {

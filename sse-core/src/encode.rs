@@ -1,4 +1,7 @@
-//! The one place where events become bytes: the [`Emit`] trait and the writers behind it.
+//! The [`Emit`] trait, which turns values into bytes, and the [writers of lines](lines) that its implementations use.
+//!
+//! Text and [`Json`] are encoded here. `Event` and `Comment` implement it in `event.rs`, an enum of events in `events.rs`, an encoded
+//! `Frame` in `frame.rs`, and a decoded `Message` in `relayed.rs`.
 //!
 //! Field order, the space after the colon and the empty line that dispatches follow the standard's
 //! [event stream format](https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
@@ -13,12 +16,13 @@ use serde::Serialize;
 
 pub use self::error::{EmitError, JsonError};
 pub(crate) use self::lines::{
-    Out, push_field, push_json_event, push_json_lines, push_name, push_retry, push_text_lines,
+    LineBuffer, push_field, push_json_event, push_json_lines, push_name, push_retry, push_text_lines,
 };
 use crate::field::{EventName, FieldError};
 
-/// What can be sent on a stream: an [`Event`](crate::Event), a [`Comment`](crate::Comment), a [`Frame`](crate::Frame), text (an event with that
-/// data), [`Json`] of any `Serialize`, or a decoded [`Message`](crate::Message), which is sent on as it came.
+/// What can be sent on a stream: an [`Event`](crate::Event), a [`Comment`](crate::Comment), a [`Frame`](crate::Frame),
+/// text (an event with that data), [`Json`] of any `Serialize`, or a decoded [`Message`](crate::Message), which is sent
+/// on unchanged.
 ///
 /// Sealed, because an implementation could write bytes that inject events.
 ///
@@ -40,16 +44,16 @@ use crate::field::{EventName, FieldError};
     note = "for other text write `Event::data(text)`"
 )]
 pub trait Emit: sealed::Sealed {
-    /// Appends one complete frame to `out`. `default_name` is used where there is data without a
-    /// name of its own; frames, comments and messages are left as they are.
+    /// Appends one complete frame to `out`. Data without a name gets `default_name`; frames, comments and messages stay
+    /// unchanged.
     ///
     /// # Errors
     ///
-    /// [`EmitError`], only from [`Json`] and [`Message`](crate::Message); `out` is then as it was.
+    /// [`EmitError`], only from [`Json`] and [`Message`](crate::Message); `out` is then unchanged.
     fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError>;
 
-    /// Whether a stream for browsers may send it: not with a name or an id that
-    /// [`EventName::not_for_browsers`] or [`EventId::not_for_browsers`](crate::EventId::not_for_browsers) alone allows.
+    /// Checks that a stream for browsers may send it: it has no name or id that only [`EventName::not_for_browsers`] or
+    /// [`EventId::not_for_browsers`](crate::EventId::not_for_browsers) allows.
     ///
     /// # Errors
     ///
@@ -59,17 +63,18 @@ pub trait Emit: sealed::Sealed {
         Ok(())
     }
 
-    /// How many events it is counted as.
+    /// The number of events in it.
     #[doc(hidden)]
     #[inline]
     fn events(&self) -> u64 {
         1
     }
 
-    /// What [`encode`](Self::encode) would append, where it is encoded already and can be shared instead of copied.
+    /// The bytes that [`encode`](Self::encode) would append, if they exist already: an id line, which may be empty, and bytes that
+    /// can be shared instead of copied.
     #[doc(hidden)]
     #[inline]
-    fn shared(&self) -> Option<&Bytes> {
+    fn shared(&self) -> Option<(&[u8], &Bytes)> {
         None
     }
 }

@@ -1,4 +1,4 @@
-//! How a stream says that it is over for good.
+//! The event by which a stream ends permanently.
 
 use bytes::BytesMut;
 
@@ -27,7 +27,7 @@ pub fn end_frame(reason: &str, message: Option<&str>) -> Frame {
     }
     let event = Event::data(serde_json::Value::Object(data).to_string());
     let mut out = BytesMut::new();
-    // By hand, since no `EventName` and no `EventId` can be made of these.
+    // Written by hand, because these texts are not valid as an `EventName` or an `EventId`.
     push_field(b"event: ", END_EVENT.as_bytes(), &mut out);
     push_field(b"id: ", END_ID.as_bytes(), &mut out);
     out.extend_from_slice(&event.parts().lines);

@@ -1,3 +1,5 @@
+//! An event and a comment, as their author builds them before they are encoded.
+
 use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
@@ -6,14 +8,14 @@ use crate::{
     Emit, EmitError, EventId, EventName, FieldError, IntoEventId, IntoEventName, JsonError, Retry, SseEvents,
     encode::{self, push_field, push_name, push_retry, push_text_lines, sealed::Sealed},
     events::push_data_lines,
-    scratch::{Parts, Scratch},
+    scratch::{Parts, PooledParts},
 };
 use bytes::BytesMut;
 
-/// An event as it is meant, before it is bytes.
+/// An event, before it is encoded.
 ///
-/// Built by chaining; its name and id are proven when they are made, its data may be any text, so
-/// there is nothing left that could fail or inject when it is encoded. Its parts are those of the
+/// Built by chaining. Its name and id are checked when they are made, and its data may be any text, so encoding cannot
+/// fail, and no text can inject a field. Its parts are those of the
 /// [standard](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation).
 ///
 /// ```
@@ -34,12 +36,12 @@ use bytes::BytesMut;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 #[must_use = "an event does nothing until it is emitted"]
-pub struct Event(Scratch);
+pub struct Event(PooledParts);
 
 impl Event {
-    /// An event with this text as its data. A browser calls `onmessage`, unless it is given a name.
+    /// An event with this text as its data. A browser calls `onmessage`, unless the event has a name.
     pub fn data(text: impl AsRef<str>) -> Self {
-        let mut scratch = Scratch::take();
+        let mut scratch = PooledParts::take();
         push_text_lines(
             b"data: ",
             text.as_ref().as_bytes(),
@@ -55,7 +57,7 @@ impl Event {
     /// [`JsonError`] if the value cannot be JSON: a map whose keys are not strings, or a `Serialize`
     /// that fails.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
-        let mut scratch = Scratch::take();
+        let mut scratch = PooledParts::take();
         encode::push_json_lines(value, &mut scratch.parts_mut().lines)?;
         Ok(Self(scratch))
     }
@@ -77,9 +79,9 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// [`EmitError`] if its data cannot be JSON, or if the field that is its id is a text that no id can be.
+    /// [`EmitError`] if its data cannot be JSON, or if the text of its id field is not a valid id.
     pub fn of<T: SseEvents>(event: &T) -> Result<Self, EmitError> {
-        let mut scratch = Scratch::take();
+        let mut scratch = PooledParts::take();
         let parts = scratch.parts_mut();
         push_data_lines(event, &mut parts.lines)?;
         parts.id = event.event_id()?;
@@ -87,7 +89,7 @@ impl Event {
         Ok(Self(scratch))
     }
 
-    /// A comment, which browsers skip and people who look at the stream see.
+    /// A comment. Browsers skip it; people who look at the raw stream see it.
     ///
     /// See [`Comment`]'s example.
     pub fn comment(text: impl Into<Cow<'static, str>>) -> Comment {
@@ -97,11 +99,11 @@ impl Event {
         }
     }
 
-    /// The name: the listener that the browser calls. Default: none, which is `message`.
+    /// The name, which decides the listener that the browser calls. Default: none, which is `message`.
     ///
     /// # Panics
     ///
-    /// If given a literal that is no event name; see [`EventName`] for the fallible way.
+    /// If the literal is not a valid event name; see [`EventName`] for constructors that return an error instead.
     #[inline]
     #[track_caller]
     pub fn event(mut self, name: impl IntoEventName) -> Self {
@@ -109,12 +111,12 @@ impl Event {
         self
     }
 
-    /// The id that the browser brings back when it reconnects after this event. Default: none, which
-    /// leaves the browser's last event id as it was.
+    /// The id that the browser sends when it reconnects after this event. Default: none, which does not change the
+    /// browser's last event id.
     ///
     /// # Panics
     ///
-    /// If given a literal that is no id; see [`EventId`](crate::EventId) for the fallible way.
+    /// If the literal is not a valid id; see [`EventId`](crate::EventId) for constructors that return an error instead.
     #[inline]
     #[track_caller]
     pub fn id(mut self, id: impl IntoEventId) -> Self {
@@ -123,8 +125,8 @@ impl Event {
     }
 
     /// How long the browser waits before it reconnects, from now on. A `Duration` shorter than
-    /// [`Retry::MIN`], 100 ms, is sent as 100 ms, `Duration::ZERO` too; one longer than [`Retry::MAX`], about
-    /// 25 days, as that. [`Retry::new`] refuses both.
+    /// [`Retry::MIN`], 100 ms, is sent as 100 ms, `Duration::ZERO` too; one longer than [`Retry::MAX`], about 25 days,
+    /// is sent as `Retry::MAX`. [`Retry::new`] refuses both.
     ///
     /// ```
     /// use std::time::Duration;
@@ -138,7 +140,7 @@ impl Event {
         self
     }
 
-    /// The name this event was given, if any.
+    /// The event's name, if it has one.
     ///
     /// ```
     /// use sse_actix_core::Event;
@@ -173,8 +175,8 @@ impl fmt::Debug for Event {
     }
 }
 
-/// Lines that browsers skip: see [`Event::comment`]. May carry a `retry`, but neither id nor name:
-/// without data, browsers disagree about what those do.
+/// Lines that browsers skip: see [`Event::comment`]. A comment may have a `retry`, but neither id nor name, because
+/// browsers disagree about these without data.
 ///
 /// ```
 /// use std::time::Duration;
@@ -240,8 +242,8 @@ impl Emit for Event {
     }
 }
 
-/// Without an empty line: only data is dispatched, and clients that dispatch at every empty line would see an
-/// event where there is none.
+/// Has no empty line at its end: a comment is not dispatched, and clients that dispatch at every empty line would see
+/// an event where there is none.
 impl Emit for Comment {
     fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
         push_text_lines(b": ", self.text.as_bytes(), out);

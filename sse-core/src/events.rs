@@ -1,4 +1,4 @@
-//! Enums of events: one type says what a stream can say, and each of its variants is an event's name and data.
+//! Enums of events: one type lists the events of a stream, and each of its variants is an event's name and data.
 
 mod data;
 mod error;
@@ -17,13 +17,13 @@ pub use self::{
 };
 use crate::{
     Emit, EmitError, EventId, EventName, FieldError, JsonError, Message,
-    encode::{Out, push_field, push_json_lines, push_name, push_text_lines, sealed::Sealed},
+    encode::{LineBuffer, push_field, push_json_lines, push_name, push_text_lines, sealed::Sealed},
 };
 
-/// An enum that says which events a stream has: each variant is an event, its name and its data as JSON.
+/// An enum that lists the events of a stream: each variant is an event, with its name and its data as JSON.
 ///
-/// Derived with `#[derive(SseEvents)]`, beside serde's `Serialize` and `Deserialize`. A value of such an enum can be
-/// emitted, and a received event can be turned back into one.
+/// Derive it with `#[derive(SseEvents)]`, together with serde's `Serialize` and `Deserialize`. A value of such an enum
+/// can be emitted, and a received event can be turned back into one.
 ///
 /// ```
 /// use sse_actix_core::{Frame, Message, SseEvents};
@@ -62,8 +62,8 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no enum of events",
-    label = "no enum of events",
+    message = "`{Self}` is not an enum of events",
+    label = "not an enum of events",
     note = "write `#[derive(Serialize, Deserialize, SseEvents)]` on an enum whose variants are the events"
 )]
 pub trait SseEvents: Serialize + DeserializeOwned {
@@ -73,23 +73,23 @@ pub trait SseEvents: Serialize + DeserializeOwned {
     /// This event's name.
     fn event_name(&self) -> &EventName;
 
-    /// This event's id: that of the field with `#[sse(id)]`. Default: none.
+    /// This event's id, from the field with `#[sse(id)]`. Default: none.
     ///
     /// # Errors
     ///
-    /// [`FieldError`] if the field is a text that no id can be.
+    /// [`FieldError`] if the field's text is not a valid id.
     fn event_id(&self) -> Result<Option<EventId>, FieldError> {
         Ok(None)
     }
 
-    /// The event that this is, if it is one whose name is not known.
+    /// The event in the catch-all, if this is the catch-all.
     #[doc(hidden)]
     #[inline]
     fn as_unknown(&self) -> Option<&UnknownEvent> {
         None
     }
 
-    /// An event whose name is not known; `None` if the enum has no catch-all.
+    /// Wraps an event whose name is unknown; `None` if the enum has no catch-all.
     #[doc(hidden)]
     fn from_unknown(event: UnknownEvent) -> Option<Self> {
         drop(event);
@@ -100,7 +100,7 @@ pub trait SseEvents: Serialize + DeserializeOwned {
     ///
     /// # Errors
     ///
-    /// [`DecodeEventError`] if no variant has this name and there is no catch-all, or if the data is no JSON of the
+    /// [`DecodeEventError`] if no variant has this name and there is no catch-all, or if the data is not JSON of the
     /// variant's type.
     fn decode(name: &str, data: &str) -> Result<Self, DecodeEventError> {
         match Self::NAMES.iter().position(|known| known.as_str() == name) {
@@ -115,17 +115,17 @@ pub trait SseEvents: Serialize + DeserializeOwned {
     ///
     /// # Errors
     ///
-    /// As [`decode`](Self::decode).
+    /// The same as for [`decode`](Self::decode).
     fn from_message(message: &Message) -> Result<Self, DecodeEventError> {
         Self::decode(&message.event, &message.data)
     }
 }
 
-/// An enum of events that a topic can have. Its events have no ids of their own, and browsers can listen to all of their
+/// An enum of events that can be published to a topic. Its events have no ids, and browsers can listen to all of their
 /// names.
 ///
-/// `#[derive(SseEvents)]` implements it where no field has `#[sse(id)]` and the enum has no `#[sse(plain)]`. By hand, as for an
-/// enum whose `SseEvents` is written by hand; an event that has an id all the same cannot be published:
+/// `#[derive(SseEvents)]` implements it if no field has `#[sse(id)]` and the enum has no `#[sse(plain)]`. If you write
+/// `SseEvents` by hand, implement this trait by hand, too. An event with an id still cannot be published:
 ///
 /// ```
 /// use sse_actix_core::{EventName, Record, SseEvents, TopicValue};
@@ -145,7 +145,7 @@ pub trait SseEvents: Serialize + DeserializeOwned {
 ///
 /// impl TopicValue for Market {}
 ///
-/// assert_eq!(Record::of_event(&Market::Closed)?.body().as_ref(), b"event: closed\ndata: null\n\n");
+/// assert_eq!(Record::from_value(&Market::Closed)?.body().as_ref(), b"event: closed\ndata: null\n\n");
 /// # Ok::<(), sse_actix_core::RecordError>(())
 /// ```
 #[diagnostic::on_unimplemented(
@@ -174,7 +174,7 @@ impl<T: SseEvents> Emit for T {
     }
 }
 
-/// Appends one event. On failure `out` is as it was.
+/// Appends one event. On failure `out` is unchanged.
 pub(crate) fn encode_event<T: SseEvents>(event: &T, out: &mut BytesMut) -> Result<(), EmitError> {
     let id = event.event_id()?;
     let start = out.len();
@@ -190,8 +190,8 @@ pub(crate) fn encode_event<T: SseEvents>(event: &T, out: &mut BytesMut) -> Resul
     Ok(())
 }
 
-/// The data as lines. On failure `out` is as it was.
-pub(crate) fn push_data_lines<T: SseEvents>(event: &T, out: &mut impl Out) -> Result<(), JsonError> {
+/// Appends the data as lines. On failure `out` is unchanged.
+pub(crate) fn push_data_lines<T: SseEvents>(event: &T, out: &mut impl LineBuffer) -> Result<(), JsonError> {
     match event.as_unknown() {
         Some(unknown) => {
             push_text_lines(b"data: ", unknown.data.as_bytes(), out);

@@ -1,5 +1,5 @@
-//! Values of the single-line fields, proven harmless when they are made: [`EventName`], [`EventId`]
-//! and [`Retry`]; and [`FieldError`], which says what was wrong and where.
+//! Values of the single-line fields, which are checked when they are made: [`EventName`], [`EventId`] and [`Retry`];
+//! and [`FieldError`], which says what was wrong and where.
 
 mod error;
 mod id;

@@ -2,13 +2,12 @@ use std::time::{Duration, Instant};
 
 use crate::{Event, EventName, Frame};
 
-/// What is sent on a stream that has been silent, and after how long.
+/// Keep-alives: what a stream sends after some silence, and after how much silence.
 ///
-/// Two readers need it. Proxies and mobile networks drop connections that carry nothing, as the
-/// standard's [authoring notes](https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes)
-/// say; and a server notices that a client has gone only when it writes. So it is on by default, a
-/// comment after 15 s ([`KeepAlive::DEFAULT`]), and counts *silence*: a stream that sends events
-/// sends no keep-alive.
+/// There are two reasons for keep-alives. Proxies and mobile networks drop connections without traffic, as the
+/// standard's [authoring notes](https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes) say.
+/// And a server notices that a client has left only when it writes. So keep-alives are on by default, with a comment
+/// after 15 s ([`KeepAlive::DEFAULT`]). They count *silence*: a stream that sends events sends no keep-alive.
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,16 +33,16 @@ impl KeepAlive {
     /// A comment after 15 s of silence.
     pub const DEFAULT: Self = Self::comment(Duration::from_secs(15));
 
-    /// No keep-alive. The server then notices a client that has gone only when it next writes. And a reader of
-    /// topics that is shown nothing, because of a filter or its rights, is not told how its position moves on:
-    /// when it comes back after retention has deleted what was hidden from it, it is told of a gap.
+    /// No keep-alive. The server then notices that a client has left only at its next write. And if a filter or `since`
+    /// hides all events from a client, the client does not learn how its position advances: if it comes back after
+    /// retention has deleted the hidden events, it gets a gap event.
     pub const OFF: Self = Self {
         after: None,
         name: None,
     };
 
-    /// The shortest silence that is taken: 100 ms. Anything shorter is taken as this, since a stream
-    /// of nothing but keep-alives would keep a core busy.
+    /// The shortest silence: 100 ms. A shorter time counts as 100 ms, because a stream that sends keep-alives all the
+    /// time would keep a core busy.
     pub const MIN: Duration = Duration::from_millis(100);
 
     /// A comment (`:`), which browsers skip, after this much silence, at least [`KeepAlive::MIN`].
@@ -63,7 +62,7 @@ impl KeepAlive {
         }
     }
 
-    /// After how much silence; `None` when off.
+    /// The silence after which a keep-alive is sent; `None` when off.
     pub const fn after(&self) -> Option<Duration> {
         self.after
     }
@@ -73,7 +72,7 @@ impl KeepAlive {
         self.name.as_ref()
     }
 
-    /// What is sent; `None` when off.
+    /// The frame that is sent; `None` when off.
     pub fn frame(&self) -> Option<Frame> {
         self.after?;
         Some(match &self.name {
@@ -99,17 +98,17 @@ const fn at_least_min(after: Duration) -> Duration {
 
 /// The silence of one stream, measured with a clock that is passed in.
 ///
-/// The code that drives it keeps one timer for [`Silence::deadline`] and asks [`Silence::check`] only when
-/// that fires: a write merely notes the time, and no timer is re-armed per event.
+/// The caller keeps one timer for [`SilenceClock::deadline`] and calls [`SilenceClock::check`] only when the timer
+/// fires. A write only stores the time; no timer is re-armed for each event.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
-/// use sse_actix_core::Silence;
+/// use sse_actix_core::SilenceClock;
 ///
 /// let start = Instant::now();
-/// let mut silence = Silence::new(Duration::from_secs(15), start);
+/// let mut silence = SilenceClock::new(Duration::from_secs(15), start);
 /// assert_eq!(silence.deadline(), start + silence.after());
-/// silence.wrote(start + Duration::from_secs(10));
+/// silence.note_write(start + Duration::from_secs(10));
 ///
 /// // The timer of the first deadline fires, but there was a write in between.
 /// let fired = silence.check(start + Duration::from_secs(15));
@@ -117,14 +116,14 @@ const fn at_least_min(after: Duration) -> Duration {
 /// assert_eq!(silence.check(start + Duration::from_secs(25)), Ok(()));
 /// ```
 #[derive(Debug, Clone)]
-pub struct Silence {
+pub struct SilenceClock {
     since: Instant,
     // Half the size of a `Duration`: every idle stream has one.
     after_millis: u32,
 }
 
-impl Silence {
-    /// Silence of at most `after`, counted from `now`; in milliseconds, and 49 days at most.
+impl SilenceClock {
+    /// Measures silence from `now`. A keep-alive is due after `after`, in milliseconds, and 49 days at most.
     pub fn new(after: Duration, now: Instant) -> Self {
         Self {
             since: now,
@@ -132,17 +131,17 @@ impl Silence {
         }
     }
 
-    /// Of how much silence.
+    /// The silence after which a keep-alive is due.
     pub fn after(&self) -> Duration {
         Duration::from_millis(self.after_millis.into())
     }
 
-    /// Something was written.
-    pub fn wrote(&mut self, now: Instant) {
+    /// Notes that something was written.
+    pub fn note_write(&mut self, now: Instant) {
         self.since = now;
     }
 
-    /// When a keep-alive falls due if nothing is written until then.
+    /// The time at which a keep-alive is due if nothing is written until then.
     pub fn deadline(&self) -> Instant {
         self.since + self.after()
     }
@@ -151,7 +150,7 @@ impl Silence {
     ///
     /// # Errors
     ///
-    /// If it is not, the time to ask again.
+    /// The time of the next check, if it is not due.
     pub fn check(&self, now: Instant) -> Result<(), Instant> {
         let deadline = self.deadline();
         if now >= deadline { Ok(()) } else { Err(deadline) }

@@ -1,11 +1,10 @@
 //! Server-sent events without I/O.
 //!
-//! A handler means an [`Event`]; its name and id were proven single-line when they were made. It is
-//! encoded once into a [`Frame`], and nothing downstream sees text again. At the far end the
-//! [`Decoder`] turns bytes back into the event that was meant.
+//! A handler makes an [`Event`]; its name and id are validated when they are made. The event is encoded once into a
+//! [`Frame`], and later code handles only bytes. At the other end the [`Decoder`] turns the bytes back into the event.
 //!
-//! Nothing here reads a clock, spawns a task or opens a socket: this crate is the protocol, and
-//! [`sse-actix`](https://docs.rs/sse-actix) puts it on the wire.
+//! This crate is the protocol: it reads no clock, spawns no task and opens no socket.
+//! [`sse-actix`](https://docs.rs/sse-actix) sends the bytes.
 //!
 //! | to | use |
 //! |---|---|
@@ -14,12 +13,12 @@
 //! | encode them | [`Frame`], [`Emit`] |
 //! | decode a stream | [`Decoder`], [`Decoded`], [`Message`], [`DecodeError`] |
 //! | send it on | [`Relayed`], [`RelayedEvents`] |
-//! | keep a silent stream alive | [`KeepAlive`], [`Silence`] |
-//! | keep what a topic published | [`Log`], [`MemoryLog`], [`Retention`], [`Ring`] |
+//! | keep a silent stream alive | [`KeepAlive`], [`SilenceClock`] |
+//! | store the events of topics | [`Log`], [`MemoryLog`], [`Retention`], [`Ring`] |
 //! | append an event once, however often it is published | [`IdempotencyKey`], [`OnceWindow`], [`Appended`] |
-//! | test a log of your own | feature `test`: `log_suite!` |
-//! | read it | [`Position`], [`Resume`], [`Window`], [`Mailbox`] |
-//! | end one for good | [`end_frame`], [`END_ID`] |
+//! | test your own log | feature `test`: `log_suite!` |
+//! | read a topic | [`Position`], [`Resume`], [`Window`], [`WakeQueue`] |
+//! | end a stream permanently | [`end_frame`], [`END_ID`] |
 
 mod decode;
 mod encode;
@@ -33,12 +32,12 @@ mod line;
 mod log;
 #[cfg(feature = "test")]
 pub mod log_suite;
-mod mailbox;
 mod relayed;
 #[cfg(feature = "actix-web")]
 mod response_error;
 mod scratch;
 mod topic;
+mod wake_queue;
 mod window;
 
 pub use self::{
@@ -52,18 +51,18 @@ pub use self::{
         RetryError,
     },
     frame::Frame,
-    keep_alive::{KeepAlive, Silence},
+    keep_alive::{KeepAlive, SilenceClock},
     log::{
         AppendError, Appended, Batch, ClusterChannel, ClusterMessage, Completion, Entry, Epoch, GAP_EVENT,
-        IdempotencyKey, IdempotencyKeyError, Keep, Limit, Log, LogError, LogFile, LogHealth, LogStats,
-        MemoryLog, MemoryLogBuilder, NotARecord, OnceStats, OnceWindow, OwnId, POSITION_EVENT, Position,
-        Positions, PositionsId, PositionsLine, Record, RecordError, Resume, Retention, Ring, Span, Start,
+        IdempotencyKey, IdempotencyKeyError, Keep, KeptRange, Limit, Log, LogError, LogFile, LogHealth,
+        LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OnceStats, OnceWindow, OwnId, POSITION_EVENT,
+        Position, Positions, PositionsId, PositionsLine, Record, RecordError, Resume, Retention, Ring, Start,
         Watch, Watchers, gap_frame, position_frame,
     },
-    mailbox::{Bell, Mailbox},
     relayed::{Relayed, RelayedEvents},
     topic::{IntoTopicName, TopicName, TopicNameError},
-    window::{Ahead, Window},
+    wake_queue::{TopicWaker, WakeQueue},
+    window::{Window, WindowRead},
 };
 
 #[cfg(doctest)]

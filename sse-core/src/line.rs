@@ -7,8 +7,8 @@ use memchr::memchr2;
 
 /// Splits `bytes` at its first line break: the line without it, and what follows it.
 ///
-/// `None` when there is no break. A CR at the very end counts as a break of its own; code that
-/// reads from a network must know whether an LF may still follow.
+/// `None` when there is no break. A CR at the very end counts as a line break; code that reads from a network must know
+/// whether an LF may still follow.
 #[expect(
     clippy::inline_always,
     reason = "measured: a tenth of the time to decode small events"
@@ -24,10 +24,10 @@ pub(crate) fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((line, rest))
 }
 
-/// Where the first LF or CR is.
+/// The place of the first LF or CR.
 ///
-/// Most lines are a name, an id or nothing at all. For these a call to `memchr2` costs several times
-/// what the search does, so the first sixteen bytes are looked at here.
+/// Most lines are a name, an id or empty. For these a call to `memchr2` costs several times as much as the search
+/// itself, so the first sixteen bytes are searched here.
 #[expect(
     clippy::inline_always,
     reason = "measured: a tenth of the time to decode small events"
@@ -54,7 +54,8 @@ pub(crate) fn find_break(bytes: &[u8]) -> Option<usize> {
 fn find_in_word(word: [u8; 8]) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     let word = u64::from_le_bytes(word);
-    // The lowest byte that is zero gets its high bit set; those above it may too, for nothing.
+    // The lowest byte that is zero gets its high bit set. Bytes above it may get theirs set, too, but only the lowest
+    // counts.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
     let found = zeros(word ^ (ONES * u64::from(b'\n'))) | zeros(word ^ (ONES * u64::from(b'\r')));
     (found != 0).then_some(found.trailing_zeros() as usize / 8)

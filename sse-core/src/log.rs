@@ -39,44 +39,44 @@ pub use self::{
     position::{Position, Positions, PositionsId, PositionsLine},
     position_event::{POSITION_EVENT, position_frame},
     record::{NotARecord, OwnId, Record, RecordError},
-    resume::{Resume, Span},
+    resume::{KeptRange, Resume},
     retention::{Keep, Retention},
     ring::Ring,
     watch::{Watch, Watchers},
 };
 use crate::TopicName;
 
-/// Where topics' events are kept: in memory ([`MemoryLog`]), in a file, or behind a network.
+/// Stores the events of topics: in memory ([`MemoryLog`]), in a file, or on a server.
 ///
 /// # What a log promises
 ///
 /// - **One order.** [`append`](Self::append) gives every record of a topic a sequence that is greater than
 ///   all before it, whatever thread it is called from. Every reader reads in that order. Sequences begin at 1
-///   or later; they need not be without holes ([`Span::dense`]).
+///   or later; they need not be without holes ([`KeptRange::contiguous`]).
 /// - **Read after write.** Once an append has completed, every read that begins later finds the entry, unless
 ///   retention has deleted it.
-/// - **No hole in silence.** A read that cannot return everything after its start says so, in
-///   [`Batch::resume`], and never returns a part as if it were the whole.
+/// - **No silent gap.** A read that cannot return everything after its start says so, in [`Batch::resume`], and never
+///   returns an incomplete result as if it were complete.
 /// - **Watchers are woken.** After an append is visible to readers, every waker that is registered for the
-///   topic is woken, as often as it grows and for as long as its [`Watch`] lives. It may be woken for nothing.
+/// topic is woken, each time the topic grows, as long as its [`Watch`] lives. It may be woken for nothing.
 ///   So code that registers first and then reads misses nothing. Before the first read after it was registered, a waker
 ///   need not be woken.
 /// - **No waiting for readers.** An append waits for no reader, and holds no lock while it wakes.
 /// - **Failure.** A read that fails has changed nothing and may be repeated. An append that fails has either
 ///   not happened ([`AppendError::Refused`]) or may have ([`AppendError::OutcomeUnknown`]), and is never
 ///   repeated by the log.
-/// - **Once for each key.** Of records of a topic with the same [`IdempotencyKey`], one is appended within the topic's
-///   [`OnceWindow`](Retention::once_window): the first, also where the others differ, and also where several are appended
-///   at the same time, on whatever thread or node. The others complete with its position and [`Appended::repeated`].
-///   What a log remembers of a key does not depend on whether the event is still kept. It is atomic with the append:
-///   a key is remembered if and only if its record was appended. A log that remembers no keys refuses each record that
-///   has one.
+/// - **Once for each key.** Of a topic's records with the same [`IdempotencyKey`], only the first is appended within
+///   the topic's [`OnceWindow`](Retention::once_window), even if the others differ, and even if several are appended at
+///   the same time, on any thread or node. The others complete with its position and [`Appended::repeated`]. A log
+///   remembers a key even if the event is deleted. Remembering is atomic with the append: a key is remembered if and
+///   only if its record was appended. A log that remembers no keys refuses each record with a key.
 ///
-/// Both may complete at once or later: see [`Completion`]. The clock is passed in, as `now`.
+/// Appends and reads may complete at once or later: see [`Completion`]. The caller passes the time in, as `now`.
 ///
 /// [`MemoryLog`]'s example appends and reads. [`Ring`] and [`Watchers`] do most of what an implementation needs.
 pub trait Log: fmt::Debug + Send + Sync + 'static {
-    /// Appends a record to a topic, unless its [`IdempotencyKey`] was appended before, and says where it is.
+    /// Appends a record to a topic, unless its [`IdempotencyKey`] was appended before, and returns the record's
+    /// position.
     fn append(
         &self,
         topic: &TopicName,
@@ -97,41 +97,41 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
     /// Registers a waker that is woken after each append to the topic.
     fn watch(&self, topic: &TopicName, waker: Waker, now: SystemTime) -> Watch;
 
-    /// What is kept of a topic, as far as it is known here without asking; `None` if nothing is.
+    /// Statistics of a topic, as far as this process knows them without a request; `None` if it knows nothing.
     fn stats(&self, topic: &TopicName) -> Option<LogStats>;
 
-    /// Tells how a topic is kept, before this process first watches or reads it. A log on several nodes needs this on
-    /// nodes that only read; a log in memory learns it from appends.
+    /// Passes a topic's retention to the log, before this process first watches or reads the topic. A log on several
+    /// nodes needs this on nodes that only read; a log in memory learns it from appends.
     fn prepare(&self, topic: &TopicName, retention: &Retention) {
         let _ = (topic, retention);
     }
 
-    /// How many events a reader at this position is behind the head, as far as it is known here without
-    /// asking. A log whose sequences have holes says it itself: what is provided counts sequences.
+    /// How many events a reader at this position is behind the newest one, as far as this process knows it without a
+    /// request. The default counts sequences, so a log whose sequences have holes has to implement it.
     fn behind(&self, topic: &TopicName, position: Position) -> u64 {
         self.stats(topic)
             .filter(|stats| stats.epoch == position.epoch)
             .map_or(0, |stats| stats.head.saturating_sub(position.sequence))
     }
 
-    /// Why a topic cannot be read, or what of it could not be read; `None` if nothing is wrong, as far as it is known here without
-    /// asking.
+    /// The reason why a topic, or a part of it, cannot be read; `None` if there is no fault, as far as this process
+    /// knows without a request.
     fn fault(&self, topic: &TopicName) -> Option<String> {
         let _ = topic;
         None
     }
 
-    /// Whether the log can be reached, and how it has been so far.
+    /// Whether the log can be reached, and counts since its start.
     fn health(&self) -> LogHealth {
         LogHealth::default()
     }
 
-    /// How the hubs on this log reach each other; `None` if there is only one.
+    /// The channel between the hubs on this log; `None` if there is only one hub.
     fn cluster(&self) -> Option<Arc<dyn ClusterChannel>> {
         None
     }
 
-    /// Deletes what is too old. Called now and then.
+    /// Deletes what is too old. Hubs call it every few seconds.
     fn maintain(&self, now: SystemTime) {
         let _ = now;
     }
@@ -158,9 +158,9 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// After everything that is there.
+    /// After the newest entry.
     Head,
-    /// So many entries before the head, or as many as there are.
+    /// With the last `n` entries, or with all if there are fewer.
     Last(usize),
     /// With the oldest entry kept.
     Oldest,
@@ -170,7 +170,7 @@ pub enum Start {
     Unknown,
 }
 
-/// How much one read returns at most.
+/// The most that one read returns.
 ///
 /// ```
 /// use std::num::NonZeroUsize;
@@ -200,24 +200,41 @@ impl Limit {
 /// See [`MemoryLog`]'s example.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// How it could start.
+    /// How this read relates to what the reader had: it continues, there is a gap, or the position is unknown.
     pub resume: Resume,
-    /// Where the reader is before it has these.
+    /// The reader's position before these entries.
     pub start: Position,
-    /// What there is, in order.
+    /// The entries, in order.
     pub entries: Vec<Arc<Entry>>,
-    /// Where the reader is once it has these.
+    /// The reader's position after these entries.
     pub end: Position,
-    /// Whether there was more than the limit.
+    /// True if there was more than the limit.
     pub more: bool,
 }
 
-/// What is kept of one topic.
+impl Batch {
+    /// Adds entries up to a limit, and at least one.
+    fn fill<'a>(&mut self, entries: impl Iterator<Item = &'a Arc<Entry>>, limit: Limit) {
+        let mut bytes = 0;
+        for entry in entries {
+            bytes += entry.frame().len();
+            let full = self.entries.len() >= limit.events.get() || bytes > limit.bytes;
+            if full && !self.entries.is_empty() {
+                self.more = true;
+                return;
+            }
+            self.end.sequence = entry.sequence();
+            self.entries.push(Arc::clone(entry));
+        }
+    }
+}
+
+/// Statistics of one topic.
 ///
 /// See [`Ring`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogStats {
-    /// Which life of the log.
+    /// The current epoch.
     pub epoch: Epoch,
     /// The newest entry's sequence; 0 if there was none.
     pub head: u64,
@@ -233,7 +250,7 @@ pub struct LogStats {
     pub once: OnceStats,
 }
 
-/// Whether a log can be reached. The default is that of a log in memory: always.
+/// Whether a log can be reached. By default it always can, as with a log in memory.
 ///
 /// ```
 /// use sse_actix_core::LogHealth;
@@ -245,15 +262,16 @@ pub struct LogStats {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogHealth {
-    /// Whether events that others have appended arrive here at present. If not, streams stay open and wait.
+    /// True if events that other nodes append arrive here now. If not, streams stay open and wait.
     pub reachable: bool,
-    /// Whether it takes events at present. It may refuse all of them while reading goes on, because its memory is full, say.
+    /// True if the log accepts events now. It may refuse all events while reading continues, for example because its
+    /// memory is full.
     pub accepting: bool,
-    /// How often the connection to it was lost.
+    /// How often the connection to the log was lost.
     pub interruptions: u64,
-    /// Appends that are on their way.
+    /// Appends in progress.
     pub pending: usize,
-    /// The file that the log is kept in; `None` if it is in none.
+    /// The file of the log; `None` if it has no file.
     pub file: Option<LogFile>,
 }
 
@@ -288,7 +306,7 @@ pub struct LogFile {
 }
 
 impl LogFile {
-    /// Nothing is known of the file yet. See [`LogFile`]'s example.
+    /// All values are zero. See [`LogFile`]'s example.
     pub const fn new() -> Self {
         Self {
             bytes: 0,
@@ -303,7 +321,7 @@ impl LogFile {
 }
 
 impl LogHealth {
-    /// The health of a log whose connection was lost so often, and which has so many appends on their way.
+    /// The health of a log with this number of interruptions and of appends in progress.
     pub const fn new(reachable: bool, interruptions: u64, pending: usize) -> Self {
         Self {
             reachable,
@@ -314,7 +332,7 @@ impl LogHealth {
         }
     }
 
-    /// The same, and whether the log takes events. Default: yes.
+    /// Sets whether the log accepts events. Default: yes.
     ///
     /// ```
     /// use sse_actix_core::LogHealth;
@@ -328,7 +346,7 @@ impl LogHealth {
         self
     }
 
-    /// The same, of a log that is kept in this file. See [`LogFile`]'s example.
+    /// Sets the file of the log. See [`LogFile`]'s example.
     #[must_use]
     pub const fn in_file(mut self, file: LogFile) -> Self {
         self.file = Some(file);

@@ -1,9 +1,9 @@
-//! What [`Log`] promises, as tests for a log of your own (feature `test`).
+//! The promises of [`Log`] as tests for your own log (feature `test`).
 //!
-//! Write a [`LogFactory`] that makes the log, and name it in [`log_suite!`](crate::log_suite!), which makes a `#[test]` of
-//! each promise. The suite reads no clock and needs no runtime: the factory says what time it is and lets time pass, and
-//! the first argument of the macro is a function that runs a future to its end, such as a runtime's `block_on`. All logs
-//! of this library pass it.
+//! Write a [`LogFactory`] that makes the log, and name it in [`log_suite!`](crate::log_suite!), which makes a `#[test]`
+//! of each promise. The suite reads no clock and needs no runtime: the factory says what time it is and lets time pass,
+//! and the first argument of the macro is a function that runs a future to its end, such as a runtime's `block_on`. All
+//! logs of this library pass the suite.
 //!
 //! ```
 //! use std::{
@@ -71,32 +71,32 @@ pub trait LogFactory {
     /// The log.
     type Log: Log;
 
-    /// The shortest time by which the suite lets an event be older than another, or than its topic keeps it. For a log with a clock
-    /// of its own, choose so much that the test does not take long. Default: a second.
+    /// The time step of the suite: by at least this time, an event is older than another, or older than its topic keeps
+    /// it. For a log that reads its own clock, choose a time that is short enough to wait for. Default: a second.
     const TICK: Duration = Duration::from_secs(1);
 
-    /// Whether retention, and the window of idempotency keys, take what is beyond a bound with the next append or read. A
-    /// log that cleans up now and then may keep more for a while. Default: it is.
+    /// True if retention, and the window of idempotency keys, remove what is beyond a bound at the next append or read.
+    /// A log that cleans up only now and then may keep more for a while. Default: `true`.
     const IS_EXACT: bool = true;
 
-    /// Whether the log remembers idempotency keys. One that does not has to refuse each record that has one. Default: it
-    /// does.
+    /// True if the log remembers idempotency keys. Otherwise it has to refuse each record with a key. Default: `true`.
     const REMEMBERS_KEYS: bool = true;
 
     /// How often random steps are compared with the model. Default: 100.
     const MODEL_RUNS: usize = 100;
 
-    /// A new log, in which there is nothing. It has nothing in common with those that were opened before.
+    /// A new, empty log. It shares nothing with the logs that were opened before.
     fn open(&self) -> impl Future<Output = Self::Log>;
 
-    /// The time, which is passed to the log. It stands still but for [`pass`](Self::pass), unless the log reads a clock itself.
+    /// The time that is passed to the log. It changes only by [`pass`](Self::pass), unless the log reads a clock
+    /// itself.
     fn now(&self) -> SystemTime;
 
     /// Lets time pass.
     fn pass(&self, time: Duration) -> impl Future<Output = ()>;
 
-    /// Lets the log do what it does by itself, for a moment. The suite calls this up to a thousand times while it waits for
-    /// something that a log promises to do, such as waking a watcher. Default: nothing.
+    /// Gives the log time for its own work, for a moment. The suite calls this up to a thousand times while it waits
+    /// for something that a log promises to do, such as waking a watcher. Default: does nothing.
     fn rest(&self) -> impl Future<Output = ()> {
         ready(())
     }
@@ -104,8 +104,8 @@ pub trait LogFactory {
 
 /// Makes a `#[test]` of each promise of [`Log`](crate::Log), for the logs of a [`LogFactory`](crate::log_suite::LogFactory).
 ///
-/// The first argument is the path of a function that runs a future to its end, the second an expression that makes the
-/// factory, for each test another. See [`log_suite`](mod@crate::log_suite)'s example.
+/// The first argument is the path of a function that runs a future to its end. The second is an expression that makes a
+/// new factory for each test. See [`log_suite`](mod@crate::log_suite)'s example.
 #[macro_export]
 macro_rules! log_suite {
     ($block_on:path, $factory:expr $(,)?) => {

@@ -1,4 +1,4 @@
-//! What a relay sends on.
+//! The items that a relay sends on.
 
 mod events;
 
@@ -11,7 +11,7 @@ use crate::{
     encode::{push_retry, push_text_lines, sealed::Sealed},
 };
 
-/// A part of a stream that is sent on: what another server sent, or what was put in its place.
+/// An item of a relayed stream: an item of the other server, or an item that replaces it.
 ///
 /// ```
 /// use sse_actix_core::{Frame, Message, Relayed};
@@ -104,7 +104,7 @@ impl Emit for Relayed {
     }
 
     #[inline]
-    fn shared(&self) -> Option<&Bytes> {
+    fn shared(&self) -> Option<(&[u8], &Bytes)> {
         match self {
             Self::Frame(frame) => Emit::shared(frame),
             _ => None,

@@ -1,8 +1,8 @@
-//! Lets `?` turn this crate's errors into actix's, in a handler. Only the crate that owns a type can
-//! say so; everything else that concerns HTTP is in `sse-actix`.
+//! Lets `?` turn this crate's errors into actix's errors, in a handler. Only the crate that owns a type can implement
+//! this; everything else about HTTP is in `sse-actix`.
 //!
-//! Each is a 500: a value that is no event is the server's mistake, wherever it came from. An idempotency key is what a
-//! client has chosen, so a wrong one is a 400.
+//! Each error is a 500: a value that cannot be an event is the server's mistake, wherever it came from. A client has
+//! chosen the idempotency key, so an invalid key is a 400.
 
 use actix_web::{ResponseError, http::StatusCode};
 

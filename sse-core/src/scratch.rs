@@ -1,11 +1,11 @@
-//! Memory that events are built in, kept for the next one on the same thread: building an event
-//! allocates nothing in the steady state, and moving one moves a pointer.
+//! Memory in which events are built. It is kept for the next event on the same thread: building an event allocates
+//! nothing in the steady state, and moving an event moves a pointer.
 
 use std::cell::RefCell;
 
 use crate::{EventId, EventName, Retry};
 
-/// More would only be held by a thread that keeps that many unsent events at once.
+/// A thread needs more only if it has that many unsent events at once.
 const KEPT: usize = 8;
 /// One huge event must not pin its size for ever.
 const KEPT_CAPACITY: usize = 64 * 1024;
@@ -15,7 +15,7 @@ thread_local! {
     static FREE: RefCell<Vec<Box<Parts>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What an event consists of.
+/// The parts of an event.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Parts {
     pub(crate) name: Option<EventName>,
@@ -25,13 +25,13 @@ pub(crate) struct Parts {
     pub(crate) lines: Vec<u8>,
 }
 
-/// The parts of one event, in memory that goes back to its thread's stock when dropped.
+/// The parts of one event, in memory that returns to its thread's stock when it is dropped.
 ///
 /// `None` only while it is being dropped.
 #[derive(PartialEq, Eq)]
-pub(crate) struct Scratch(Option<Box<Parts>>);
+pub(crate) struct PooledParts(Option<Box<Parts>>);
 
-impl Scratch {
+impl PooledParts {
     pub(crate) fn take() -> Self {
         // Fails only while the thread is being torn down.
         let kept = FREE.try_with(|free| free.borrow_mut().pop());
@@ -55,7 +55,7 @@ impl Scratch {
     }
 }
 
-impl Clone for Scratch {
+impl Clone for PooledParts {
     fn clone(&self) -> Self {
         let mut clone = Self::take();
         clone.parts_mut().clone_from(self.parts());
@@ -63,7 +63,7 @@ impl Clone for Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for PooledParts {
     fn drop(&mut self) {
         let Some(mut parts) = self.0.take() else { return };
         if parts.lines.capacity() <= KEPT_CAPACITY {

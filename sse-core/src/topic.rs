@@ -4,9 +4,9 @@ use compact_str::CompactString;
 
 /// The name of a topic. What is published under it reaches its subscribers.
 ///
-/// Proven when it is made: not empty, at most [`TopicName::MAX_LEN`] bytes, no control character. A
-/// literal is checked by [`TopicName::from_static`] (at compile time in a `const`), a string made at run
-/// time by `TryFrom`, which is fallible.
+/// Checked when it is made: not empty, at most [`TopicName::MAX_LEN`] bytes, no control character.
+/// [`TopicName::from_static`] checks a literal (at compile time in a `const`), and `TryFrom` checks a string made at
+/// run time and returns an error.
 ///
 /// ```
 /// use sse_actix_core::TopicName;
@@ -32,8 +32,8 @@ impl TopicName {
     ///
     /// # Panics
     ///
-    /// If the literal is no topic name. For a string made at run time use `TopicName::try_from(text)`,
-    /// which is fallible.
+    /// If the literal is not a valid topic name. For a string made at run time use `TopicName::try_from(text)`, which
+    /// returns an error instead.
     #[track_caller]
     #[allow(clippy::panic, reason = "a literal constructor; the fallible twin is TryFrom")]
     pub const fn from_static(name: &'static str) -> Self {
@@ -154,10 +154,10 @@ impl fmt::Debug for TopicName {
     }
 }
 
-/// What takes the place of a topic's name: a [`TopicName`], or a literal.
+/// The types that are accepted as a topic's name: a [`TopicName`], or a literal.
 ///
-/// Implemented for these alone. A literal that is no topic name panics where it stands; strings made at
-/// run time go through `TopicName::try_from`.
+/// Implemented only for these. A literal that is not a valid topic name panics when the line runs. For strings made at
+/// run time use `TopicName::try_from`.
 ///
 /// ```
 /// use sse_actix_core::{IntoTopicName, TopicName};

@@ -1,15 +1,17 @@
+//! A worker's cache of a topic's newest entries.
+
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{Entry, Keep, Position};
 
-/// A worker's own view of the newest entries of one topic: what its readers read without any lock.
+/// A worker's own view of the newest entries of one topic, which its readers read without a lock.
 ///
-/// It holds entries for the time of a fan-out only. A reader whose position is older than the window's start has
-/// fallen behind, and reads the log.
+/// It holds entries only during a fan-out. A reader whose position is older than the window's start has fallen behind,
+/// and reads the log.
 ///
 /// ```
 /// use std::{sync::Arc, time::SystemTime};
-/// use sse_actix_core::{Ahead, Entry, Epoch, Event, Keep, Position, Record, TopicName, Window};
+/// use sse_actix_core::{WindowRead, Entry, Epoch, Event, Keep, Position, Record, TopicName, Window};
 ///
 /// let epoch = Epoch::new(&TopicName::from_static("prices"), 1);
 /// let at = |sequence| Position { epoch, sequence };
@@ -20,48 +22,47 @@ use crate::{Entry, Keep, Position};
 ///
 /// // The first reader is at the log's head.
 /// let mut window = Window::new(Keep::Every);
-/// window.begin(at(7));
-/// assert!(window.is_empty() && matches!(window.ahead(at(7)), Ahead::Nothing));
+/// window.start_at(at(7));
+/// assert!(window.is_empty() && matches!(window.next_after(at(7)), WindowRead::UpToDate));
 ///
 /// // The topic has grown by two. Another reader is further back than the window.
 /// window.extend([entry(8), entry(9)], 9);
-/// assert!(matches!(window.ahead(at(7)), Ahead::Next(next) if next.sequence() == 8));
-/// assert!(matches!(window.ahead(at(3)), Ahead::Behind));
+/// assert!(matches!(window.next_after(at(7)), WindowRead::Next(next) if next.sequence() == 8));
+/// assert!(matches!(window.next_after(at(3)), WindowRead::NotCovered));
 /// assert_eq!(window.after(at(8)).unwrap().count(), 1);
 /// assert_eq!((window.len(), window.head()), (2, Some(at(9))));
 ///
 /// // Everyone has been woken. Then the last reader goes.
 /// window.clear();
-/// assert!(matches!(window.ahead(at(8)), Ahead::Behind));
-/// window.end();
+/// assert!(matches!(window.next_after(at(8)), WindowRead::NotCovered));
+/// window.close();
 /// assert_eq!(window.head(), None);
 /// ```
 #[derive(Debug)]
 pub struct Window {
     keep: Keep,
     entries: VecDeque<Arc<Entry>>,
-    /// A reader there gets all that is in `entries`.
+    /// A reader at this position gets all `entries`.
     start: Option<Position>,
     head: u64,
 }
 
-/// What a window has for a reader. See [`Window`]'s example.
+/// The window's answer to a reader. See [`Window`]'s example.
 #[derive(Debug)]
-pub enum Ahead<'a> {
-    /// It does not reach back that far, or is of another life of the log: read from the log.
-    Behind,
-    /// Nothing, as yet.
-    Nothing,
-    /// These, one after another.
+pub enum WindowRead<'a> {
+    /// The window does not reach back that far, or is of another epoch: read from the log.
+    NotCovered,
+    /// There is no newer entry yet.
+    UpToDate,
+    /// The next entry after the position.
     Next(&'a Arc<Entry>),
 }
 
 impl Window {
-    /// How many entries it holds at most: a reader further behind reads from the log, where it gets more at
-    /// once.
+    /// The most entries that it holds. A reader that is further behind reads from the log, where it gets more at once.
     pub const MAX: usize = 256;
 
-    /// An empty window, before anyone reads.
+    /// An empty window, before there are readers.
     pub fn new(keep: Keep) -> Self {
         Self {
             keep,
@@ -71,7 +72,7 @@ impl Window {
         }
     }
 
-    /// Where the next entries are to be read from; `None` while there are no readers.
+    /// The position from which the next entries are read; `None` while there are no readers.
     pub fn head(&self) -> Option<Position> {
         let start = self.start?;
         Some(Position {
@@ -80,20 +81,20 @@ impl Window {
         })
     }
 
-    /// Begins at `position`, with nothing. A window is of no use before its worker has called this: when the first reader has
-    /// reached the log's head, and when a read did not continue the window.
-    pub fn begin(&mut self, position: Position) {
+    /// Begins at `position`, without entries. The worker has to call this before it uses the window: when the first
+    /// reader has reached the newest entry of the log, and when a read did not continue the window.
+    pub fn start_at(&mut self, position: Position) {
         self.entries.clear();
         self.start = Some(position);
         self.head = position.sequence;
     }
 
-    /// Ends: the last reader has gone.
-    pub fn end(&mut self) {
+    /// Ends the window, because the last reader has left.
+    pub fn close(&mut self) {
         *self = Self::new(self.keep);
     }
 
-    /// Adds entries that follow its head, up to `end`.
+    /// Adds the entries after its newest one, up to `end`.
     pub fn extend(&mut self, entries: impl IntoIterator<Item = Arc<Entry>>, end: u64) {
         for entry in entries {
             if self.keep == Keep::LatestPerKey
@@ -112,7 +113,7 @@ impl Window {
         self.head = end;
     }
 
-    /// Forgets the entries: everyone who was to have them has been woken.
+    /// Removes the entries, because all readers of the fan-out have had a turn.
     pub fn clear(&mut self) {
         self.entries.clear();
         if let Some(start) = &mut self.start {
@@ -120,27 +121,29 @@ impl Window {
         }
     }
 
-    /// What there is for a reader at `position`.
-    pub fn ahead(&self, position: Position) -> Ahead<'_> {
+    /// The next entry for a reader at `position`.
+    pub fn next_after(&self, position: Position) -> WindowRead<'_> {
         let Some(start) = self.start else {
-            return Ahead::Behind;
+            return WindowRead::NotCovered;
         };
         if position.epoch != start.epoch {
-            return Ahead::Behind;
+            return WindowRead::NotCovered;
         }
         if position.sequence >= self.head {
-            return Ahead::Nothing;
+            return WindowRead::UpToDate;
         }
         if position.sequence < start.sequence {
-            return Ahead::Behind;
+            return WindowRead::NotCovered;
         }
         let next = self
             .entries
             .partition_point(|entry| entry.sequence() <= position.sequence);
-        self.entries.get(next).map_or(Ahead::Nothing, Ahead::Next)
+        self.entries
+            .get(next)
+            .map_or(WindowRead::UpToDate, WindowRead::Next)
     }
 
-    /// All that there is for a reader at `position`; `None` if it has to read from the log.
+    /// All entries for a reader at `position`; `None` if the reader has to read from the log.
     pub fn after(&self, position: Position) -> Option<impl Iterator<Item = &Arc<Entry>> + Clone> {
         let start = self.start?;
         let reaches = position.epoch == start.epoch && position.sequence >= start.sequence;
@@ -153,7 +156,7 @@ impl Window {
         self.entries.len()
     }
 
-    /// Whether it holds none.
+    /// True if it holds no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -1,7 +1,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 
-/// Everything that is wrong, so that it is all told at once.
+/// Collects all mistakes, so that the compiler reports all of them at once.
 #[derive(Debug, Default)]
 pub(crate) struct Errors(Option<syn::Error>);
 
@@ -10,7 +10,7 @@ impl Errors {
         self.add(syn::Error::new(span, message));
     }
 
-    /// At all of `tokens`.
+    /// Adds an error at all of `tokens`.
     pub(crate) fn push_spanned(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
         self.add(syn::Error::new_spanned(tokens, message));
     }
@@ -28,7 +28,7 @@ impl Errors {
         }
     }
 
-    /// The value, or `None` and the error noted.
+    /// The value, or `None` after the error was added.
     pub(crate) fn take<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.add(error)).ok()
     }
@@ -37,7 +37,7 @@ impl Errors {
         self.0.is_none()
     }
 
-    /// A `compile_error!` each, at its place.
+    /// One `compile_error!` for each, at its place.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.0.map(|error| error.to_compile_error()).unwrap_or_default()
     }

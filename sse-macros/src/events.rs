@@ -12,7 +12,7 @@ use syn::ItemEnum;
 use self::model::Events;
 use crate::errors::Errors;
 
-/// The whole of the derive, over tokens that need no compiler around them.
+/// Entry point of the derive on `proc_macro2` tokens, so that unit tests can call it.
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let Ok(item) = syn::parse2::<ItemEnum>(item.clone()) else {

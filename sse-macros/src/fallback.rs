@@ -1,5 +1,5 @@
-//! What a function with a mistake in it expands to: as much of it as is well-typed, so that the mistake
-//! is all that is told.
+//! The expansion of a function with a mistake: as much of it as is well-typed, so that the compiler reports only the
+//! mistake.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -10,14 +10,14 @@ use syn::{
 };
 
 use crate::stream::{
-    Args, Function, MAX_ARGUMENTS, borrows, disconnect, ends_in_a_result, expand, failure, function,
-    generated, is_result, lacks_a_value,
+    Args, Function, MAX_ARGUMENTS, borrows, ends_in_a_result, expand, failure, function, generated,
+    is_result, lacks_a_value, neutralise_emits,
 };
 
-/// For a mistake in the body: the body without what `emit!`, `open!`, `emitter!` and `yield` do. It still uses what
-/// it uses, so that no import or variable becomes superfluous.
+/// For a mistake in the body: the body without the effect of `emit!`, `open!`, `emitter!` and `yield`. It still uses
+/// the same imports and variables, so that the compiler does not report them as unused.
 ///
-/// The `errors` stand in it, where they keep the compiler from telling of borrows as well.
+/// The `errors` are inside the body, where they keep the compiler from reporting borrow errors as well.
 pub(crate) fn without_emissions(
     mut function: Function,
     args: &Args,
@@ -36,13 +36,13 @@ pub(crate) fn without_emissions(
         && let Some(Stmt::Expr(last, semicolon)) = body.stmts.last_mut()
         && is_result(last)
     {
-        // `Ok(());`, which has nothing wrong with it but the semicolon.
+        // `Ok(());`, whose only mistake is the semicolon.
         *semicolon = None;
         lacks_a_value = false;
     }
     let stmts = body.stmts.iter().map(ToTokens::to_token_stream).collect();
     let (krate, events) = (&args.krate, args.events().into_iter());
-    let stmts = disconnect(stmts, &quote!(#krate::Emitter<'static #(, #events)*>));
+    let stmts = neutralise_emits(stmts, &quote!(#krate::Emitter<'static #(, #events)*>));
     let body = if lacks_a_value {
         quote_spanned!(Span::mixed_site()=> { #errors #stmts } ::core::unreachable!())
     } else {
@@ -51,7 +51,7 @@ pub(crate) fn without_emissions(
     expand(&function, args, body)
 }
 
-/// For a mistake in the signature: one that actix takes for a handler.
+/// For a mistake in the signature: a function that actix accepts as a handler.
 pub(crate) fn without_body(item: &Function, args: &Args) -> TokenStream {
     let arguments = item
         .sig
@@ -71,13 +71,13 @@ pub(crate) fn without_body(item: &Function, args: &Args) -> TokenStream {
             }
         });
     let arguments: Vec<_> = arguments
-        .take(MAX_ARGUMENTS - usize::from(item.hides_argument(args).is_some()))
+        .take(MAX_ARGUMENTS - usize::from(item.hidden_argument_reason(args).is_some()))
         .collect();
     let body = quote_spanned!(Span::mixed_site()=> ::core::unreachable!());
     function(item, args, arguments.into_iter(), &body)
 }
 
-/// Leaves of each `yield` what it would have sent.
+/// Replaces each `yield` by its argument.
 struct WithoutYield;
 
 impl VisitMut for WithoutYield {

@@ -1,5 +1,5 @@
-//! The `#[sse_stream]` attribute and the `SseEvents` derive of [`sse-actix`](https://docs.rs/sse-actix), which re-exports
-//! them. Depend on that; what they expand to needs it, and changes with it.
+//! The `#[sse_stream]` attribute and the `SseEvents` derive of [`sse-actix`](https://docs.rs/sse-actix), which
+//! re-exports them. Depend on `sse-actix`: the expanded code needs it, and changes with it.
 
 mod errors;
 mod events;
@@ -10,8 +10,7 @@ use proc_macro::TokenStream;
 
 /// Turns an async function into a handler that answers with a stream of server-sent events.
 ///
-/// The function stays what it is, an async function whose arguments are extractors, and sends with
-/// `emit!`:
+/// The function is still an async function whose arguments are extractors. It sends events with `emit!`:
 ///
 /// ```
 /// use actix_web::{App, Error, get, test, web::Path};
@@ -37,25 +36,25 @@ use proc_macro::TokenStream;
 /// # }
 /// ```
 ///
-/// It returns `()`, or `Result<(), E>` with any `E` that actix can answer with (`ResponseError`, or
-/// `actix_web::Error` itself). Its arguments own what they hold; they live as long as the stream, used or
-/// not, and are dropped when it ends or its client has left. The future need not be `Send`.
+/// It returns `()`, or `Result<(), E>` with any `E` that actix can answer with (`ResponseError`, or `actix_web::Error`
+/// itself). Its arguments own their data. Used or not, they live as long as the stream, and are dropped when it ends or
+/// its client leaves. The future need not be `Send`.
 ///
 /// # `emit!`, `open!` and `emitter!`
 ///
-/// | written | does |
+/// | macro | effect |
 /// |---|---|
 /// | `emit!(value)` | sends one event and waits for room |
-/// | `open!()` | lets the head leave: [see below](#when-the-head-leaves) |
+/// | `open!()` | opens the stream, so that its response head is sent: [see below](#when-the-stream-opens) |
 /// | `open!(time)` | the same, with this reconnection time instead of [`retry`](#arguments)'s; a `Duration` or a `Retry`, computed at run time |
-/// | `emitter!()` | gives the `Emitter`, which a [helper function](#helper-functions) sends with |
+/// | `emitter!()` | returns the `Emitter`, with which a [helper function](#helper-functions) sends |
 ///
-/// `emit!` and `open!` are expressions of type `()`, and cannot fail. A value is an `Event`, text (an event with
-/// that data), `Json(value)`, a `Frame` that was encoded before, or a `Comment`. A value that cannot be
-/// serialised ends the stream as an error does.
+/// `emit!` and `open!` are expressions of type `()`, and cannot fail. A value is an `Event`, text (an event with that
+/// data), `Json(value)`, a `Frame` that was encoded before, or a `Comment`. A value that cannot be serialised ends the
+/// stream like an error.
 ///
-/// All three names are the function's own in it: a macro of yours by that name is reached by its path. A
-/// function that uses none of them, and calls no macro that could, sends nothing: it does not compile.
+/// Inside the function, these three names mean these macros. Call your own macro of such a name by its path. A function
+/// that uses none of the three, and calls no macro that could expand to one, never emits: it does not compile.
 ///
 /// # Helper functions
 ///
@@ -90,15 +89,15 @@ use proc_macro::TokenStream;
 /// # }
 /// ```
 ///
-/// The attribute's [`event`](#arguments) names what a helper sends, too. The emitter cannot outlive the stream, so
-/// it cannot go into a spawned task.
+/// The attribute's [`event`](#arguments) also names the events that a helper sends. The emitter cannot outlive the
+/// stream, so it cannot go into a spawned task.
 ///
 /// # Two phases
 ///
-/// Until the head has left, `?` and `return Err(..)` are ordinary HTTP errors with their own status, and
-/// `Ok(())` without an event is 204, which tells an `EventSource` to stay away. Afterwards the status is
-/// 200, whatever happens: an error is logged, the events before it are delivered, and the client is told
-/// not to come back, unless [`resume`](#arguments) is given.
+/// Before the stream opens, `?` and `return Err(..)` are ordinary HTTP errors with their own status, and `Ok(())`
+/// without an event is 204, which stops an `EventSource`. After the opening the status is always
+/// 200. An error is then logged, the events before it are delivered, and the client gets an `sse-end` event, after
+///      which it does not reconnect. With [`resume`](#arguments), the client may reconnect.
 ///
 /// ```
 /// use actix_web::{App, Error, error::ErrorNotFound, test, web};
@@ -126,21 +125,21 @@ use proc_macro::TokenStream;
 /// # }
 /// ```
 ///
-/// # When the head leaves
+/// # When the stream opens
 ///
-/// A page is told that it is connected when the head arrives, so it should not wait for an event. The
-/// head leaves the next time the function waits, after it has come to
+/// A page learns that it is connected when the response head arrives, so the head should not wait for an event. The
+/// head is sent the next time the function waits, after the function has reached one of these places:
 ///
-/// | place | the last that can still fail with a status of its own |
+/// | place | the last code that can still fail with its own status |
 /// |---|---|
-/// | the first `emit!` that runs, also a helper's | its argument |
-/// | a `loop` or `while` with an `emit!` or `emitter!` written in it | what stands before the loop; not its condition |
+/// | the first `emit!` that runs, also in a helper | its argument |
+/// | a `loop` or `while` with an `emit!` or `emitter!` written in it | the code before the loop; not its condition |
 /// | a `for` with one written in it | the expression that is iterated |
-/// | another macro with one written in it: `select!`, `join!` | what stands before it |
-/// | `open!()`, `open!(time)` | what stands before it |
+/// | another macro with one written in it: `select!`, `join!` | the code before it |
+/// | `open!()`, `open!(time)` | the code before it |
 ///
-/// An `open!` written anywhere in the function switches the three places in the middle off. Use it to open
-/// before a slow beginning, or to fail from inside of a loop with a status:
+/// If an `open!` is written anywhere in the function, the three places in the middle do not open the stream. Use `open!` to open
+/// the stream before slow work, or to fail with a status inside a loop:
 ///
 /// ```
 /// # use actix_web::{App, Error, error::ErrorGone, test, web};
@@ -166,11 +165,11 @@ use proc_macro::TokenStream;
 /// # }
 /// ```
 ///
-/// What matters is what is written in the function: an `emit!` that comes out of a helper macro sends, and
-/// opens when it runs, but a loop around that helper macro is not seen to emit. Nor is a loop that uses an
-/// emitter that was taken before it, as `let emitter = emitter!();`.
+/// Only the code written in the function counts. An `emit!` inside a helper macro sends, and opens the stream when it
+/// runs, but a loop around that helper macro does not open the stream. Neither does a loop that uses an emitter from
+/// before the loop, such as `let emitter = emitter!();`.
 ///
-/// `open!(time)` tells a reconnection time that is known at run time alone:
+/// `open!(time)` sends a reconnection time that is known only at run time:
 ///
 /// ```
 /// use std::time::Duration;
@@ -196,20 +195,20 @@ use proc_macro::TokenStream;
 ///
 /// | argument | value | default |
 /// |---|---|---|
-/// | `keep_alive` | what is sent after how much silence: a duration for a comment, `"off"`, or a const expression of type `KeepAlive`; at least `"100ms"` | `"15s"` |
+/// | `keep_alive` | the silence after which a keep-alive is sent: a duration for a comment, `"off"`, or a const expression of type `KeepAlive`; at least `"100ms"` | `"15s"` |
 /// | `retry` | how long a browser waits before it reconnects: a duration, a const expression of type `Retry`, or `"off"`, which sends no `retry` line; `"100ms"` to 2,147,483,647 ms (about 25 days). At run time: `open!(time)` | `"3s"`; none on a plain stream |
-/// | `event` | the name of data that has none of its own: text, or a const expression of type `EventName` | none: `message` |
-/// | `events` | the enum that says which events there are, which derives [`SseEvents`](derive@SseEvents): `emit!` then takes a value of it and nothing else. Excludes `event` | anything can be emitted |
-/// | `plain` | whether the stream is for clients other than `EventSource`: `plain` or `plain = true`, `plain = false`: [below](#plain-streams) | the method decides: GET and HEAD are a browser's, any other is plain |
-/// | `on_error` | what a plain stream sends when it fails after its head: a const expression of type `fn(&actix_web::Error) -> Event` | nothing |
-/// | `finite` | when the function has ended, so has the stream, for good: [below](#finite) | the client reconnects |
-/// | `resume` | when the function has failed, the client may come back and resume | it is told not to |
+/// | `event` | the name of events without a name: text, or a const expression of type `EventName` | none: `message` |
+/// | `events` | the enum of the stream's events, which derives [`SseEvents`](derive@SseEvents): `emit!` then accepts only its values. Excludes `event` | anything can be emitted |
+/// | `plain` | whether the stream is for clients other than `EventSource`: `plain` or `plain = true`, `plain = false`: [below](#plain-streams) | the method decides: GET and HEAD are for browsers, any other method is plain |
+/// | `on_error` | the event that a plain stream sends when it fails after its opening: a const expression of type `fn(&actix_web::Error) -> Event` | nothing |
+/// | `finite` | when the function has ended, the stream has ended permanently: [below](#finite) | the client reconnects |
+/// | `resume` | when the function has failed, the client may reconnect and resume | the client does not reconnect |
 /// | `compress` | actix's `Compress` may compress the stream | it may not |
-/// | `headers` | further headers, `[("name", "value"), ..]`; not those that are the stream's, the connection's, or the CORS middleware's | none |
+/// | `headers` | additional headers, `[("name", "value"), ..]`; not the headers that belong to the stream, the connection, or the CORS middleware | none |
 /// | `crate` | the path of `sse_actix`, if it is reached through another crate | `::sse_actix` |
 ///
-/// A duration is a whole number and a unit: `ms`, `s`, `m` or `h`. All of it is checked when the crate is,
-/// `cargo check` included.
+/// A duration is a whole number and a unit: `ms`, `s`, `m` or `h`. The compiler checks all arguments, also in `cargo
+/// check`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -242,11 +241,11 @@ use proc_macro::TokenStream;
 ///
 /// # Plain streams
 ///
-/// A plain stream is for clients other than `EventSource`, such as the SDKs of language models. It sends what
-/// its function emits, and keep-alive comments: no `retry` that was not asked for, no `sse-end`. If it fails
-/// after its head, it sends the event that `on_error` makes of the error, if any, and is cut off, so that no
-/// client takes half an answer for a whole one. Its end is its end: `finite` and `resume` exclude `plain`, and
-/// change nothing where the method makes a stream plain. `on_error` excludes `plain = false`.
+/// A plain stream is for clients other than `EventSource`, such as the SDKs of language models. It sends only the
+/// events that its function emits, and keep-alive comments: no `sse-end`, and no `retry` unless you set one. If it
+/// fails after its opening, it sends the event that `on_error` makes of the error, if any, and is cut off, so that the
+/// client does not treat half an answer as complete. Its client does not reconnect: `finite` and `resume` exclude
+/// `plain`, and have no effect if the method makes a stream plain. `on_error` excludes `plain = false`.
 ///
 /// ```
 /// use actix_web::{App, Error, error::ErrorBadGateway, test::{TestRequest, init_service}, web};
@@ -276,8 +275,8 @@ use proc_macro::TokenStream;
 ///
 /// An event name or id that is written as a literal in the function is checked when it compiles, in
 /// `Event::data(..).event("name").id("id")` and in `EventName::from_static("name")`. So is
-/// `EventName::not_for_browsers(..)`, which is refused where the attribute can see that browsers read the stream:
-/// with `plain = false`, or with `#[get]` below it. Elsewhere the stream fails when such an event is emitted.
+/// `EventName::not_for_browsers(..)`, which is a compile error if the attribute can see that browsers read the stream:
+/// with `plain = false`, or with `#[get]` below it. Otherwise the stream fails when such an event is emitted.
 ///
 /// ```compile_fail
 /// # use sse_actix::{Event, sse_stream};
@@ -289,16 +288,14 @@ use proc_macro::TokenStream;
 ///
 /// # Backpressure and cancellation
 ///
-/// An event is encoded where it is emitted, into the stream's one buffer. `emit!` is ready at once until
-/// 16 KiB wait for the client; then it waits for the client to read. What is ready together leaves as one
-/// chunk.
+/// `emit!` encodes an event directly into the stream's buffer. It is ready at once until 16 KiB wait for the client;
+/// then it waits until the client has read. Events that are ready together are sent as one chunk.
 ///
-/// It is cancel-safe: an `emit!` that is dropped before it is ready, as a branch of `select!` may be, has
-/// sent nothing, and one that is ready has sent exactly one event. Its argument is evaluated first, and
-/// temporaries in it live until it is ready, as in any `f(..).await`: take a value out of a lock before
-/// you emit it.
+/// It is cancel-safe: an `emit!` that is dropped before it is ready, for example as a branch of `select!`, has sent
+/// nothing, and one that is ready has sent exactly one event. Its argument is evaluated first, and temporaries in it
+/// live until it is ready, as in any `f(..).await`: take a value out of a lock before you emit it.
 ///
-/// # Where `emit!` can stand
+/// # Where `emit!` is allowed
 ///
 /// Anywhere in the function's own async code, which includes async blocks and async closures that run as
 /// a part of it:
@@ -322,18 +319,23 @@ use proc_macro::TokenStream;
 /// # }
 /// ```
 ///
-/// Not in a closure that is not async, which could not wait; not in a spawned task, which would outlive the
-/// stream: let it send to a channel that the stream reads; not in an item of its own, which has no stream: let
-/// it take an [emitter](#helper-functions). Each is an error at that `emit!`. `open!` and `emitter!` do not wait,
-/// so they can stand in any closure.
+/// In these places `emit!` is a compile error:
+///
+/// | place | why not | instead |
+/// |---|---|---|
+/// | a closure that is not async | it cannot wait | make it `async` |
+/// | a spawned task | it would outlive the stream | send to a channel that the stream reads |
+/// | a nested item, such as an inner function | it has no stream | take an [emitter](#helper-functions) as an argument |
+///
+/// `open!` and `emitter!` do not wait, so they are allowed in any closure.
 ///
 /// # `finite`
 ///
-/// An `EventSource` reconnects after every end. With `finite` the last event of a function that has
-/// finished has the name and the id `sse-end`; the reconnect brings that id back and is answered 204, which
-/// stops the browser for good. The attribute adds one last argument of type `HttpRequest` for this, looks at
-/// it before any of the function runs, and drops it. So it leaves room for 15 arguments instead of 16, and
-/// code that calls the function directly passes a request last.
+/// An `EventSource` reconnects after every end. With `finite`, a function that has finished sends a last event with the
+/// name and the id `sse-end`. The browser sends that id when it reconnects, and the server answers 204, which stops the
+/// browser permanently. For this, the attribute adds a last argument of type `HttpRequest`, which it reads before the
+/// function runs, and then drops. So the function may have 15 arguments instead of 16, and code that calls the function
+/// directly passes a request as the last argument.
 ///
 /// ```
 /// use actix_web::{App, test, web};
@@ -361,21 +363,21 @@ use proc_macro::TokenStream;
 ///
 /// | attribute | where |
 /// |---|---|
-/// | `#[get]` and its like, `#[route]` | above or below; above, actix asks for a written return type, `-> ()` at least |
+/// | `#[get]` and similar, `#[route]` | above or below; above, actix needs an explicit return type, at least `-> ()` |
 /// | `#[routes]` | above |
 /// | `#[scope]` | on the module around it |
-/// | `#[tracing::instrument]` | above: its span then lasts as long as the stream; below, it ends with the prologue |
+/// | `#[tracing::instrument]` | above: its span then lasts as long as the stream; below, the span ends when the stream opens |
 /// | lints, docs, `#[cfg]` | anywhere |
 ///
-/// Without an attribute the function is routed like any handler: `web::get().to(feed)`, with generic
-/// arguments `web::get().to(feed::<T>)`. It may stand in an `impl` block, without `self`. What it returns is
+/// Without a route attribute the function is routed like any handler: `web::get().to(feed)`, with generic arguments
+/// `web::get().to(feed::<T>)`. It may be in an `impl` block, without `self`. The expanded function returns
 /// `Result<EventStream, actix_web::Error>`, an answer that a test can read.
 #[proc_macro_attribute]
 pub fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
     stream::sse_stream(args.into(), item.into()).into()
 }
 
-/// Says with an enum which events a stream has. A variant is an event: its name and its data as JSON.
+/// Makes an enum the list of a stream's events. Each variant is an event, with its name and its data as JSON.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};

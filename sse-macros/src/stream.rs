@@ -4,15 +4,15 @@
 //!
 //! ```text
 //! async fn feed(topic: Topic) -> Result<(), E> {     async fn feed(topic: Topic) -> Result<EventStream, Error> {
-//!     emit!(value);                                       run(OPTIONS, Outcome::into_result, async move |emitter| {
-//!     Ok(())                                                  emitter.emit(value).await;
-//! }                                                           Ok(())
-//!                                                         }).await
+//!     emit!(value);                                      run_until_open(OPTIONS, into_result, async move |emitter| {
+//!     Ok(())                                                 emitter.emit(value).await;
+//! }                                                          Ok(())
+//!                                                        }).await
 //!                                                     }
 //! ```
 //!
-//! `run` and `Emitter` are in `sse-actix/src/stream/handler.rs`. [`expand`] makes the function, `emission::connect` replaces
-//! each `emit!`, and everything else here finds mistakes.
+//! `run_until_open` and `Emitter` are in `sse-actix/src/stream/handler.rs`. [`expand`] makes the function, `emission::expand_emits` replaces
+//! each `emit!`, and everything else here finds mistakes. To follow an event at run time, read on in `handler.rs`.
 
 mod args;
 mod arguments;
@@ -33,7 +33,7 @@ use syn::Block;
 
 pub(crate) use self::{
     args::Args,
-    emission::{disconnect, generated},
+    emission::{generated, neutralise_emits},
     ending::{ends_in_a_result, failure, is_result, lacks_a_value},
     expand::{expand, function},
     literal::fault_of_name,
@@ -42,7 +42,7 @@ pub(crate) use self::{
 use self::{ending::ends_in_an_error, text::OwnedTexts};
 use crate::{errors::Errors, fallback};
 
-/// The whole of the attribute, over tokens that need no compiler around them.
+/// Entry point of the attribute on `proc_macro2` tokens, so that unit tests can call it.
 pub(crate) fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let args = Args::parse(args, &mut errors);
@@ -61,7 +61,7 @@ pub(crate) fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
         if fits {
             check_outcome(&function, body, &mut inside);
             if inside.is_empty() {
-                check_silence(&function, body, &mut errors);
+                check_it_can_emit(&function, body, &mut errors);
             }
         }
     }
@@ -75,20 +75,24 @@ pub(crate) fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
             fallback::without_emissions(function, &args, body, &inside.into_tokens())
         }
         Some(body) => {
-            let stmts = opened(body);
-            expand(&function, &args, emission::connect(stmts, &expand::emitter()))
+            let stmts = insert_openings(body);
+            expand(
+                &function,
+                &args,
+                emission::expand_emits(stmts, &expand::emitter()),
+            )
         }
-        // The compiler tells what is wrong, and an editor completes what is unfinished.
+        // The compiler reports the mistake, and an editor can complete unfinished code.
         None => expand(
             &function,
             &args,
-            emission::connect(function.body.stream(), &expand::emitter()),
+            emission::expand_emits(function.body.stream(), &expand::emitter()),
         ),
     };
     [errors.into_tokens(), expanded].into_iter().collect()
 }
 
-/// Notes what a body cannot hold.
+/// Adds errors for code that a body cannot contain.
 fn check(function: &Function, args: &Args, body: &Block, errors: &mut Errors) {
     emission::check_arguments(function.body.stream(), errors);
     placement::check(body, errors);
@@ -97,7 +101,7 @@ fn check(function: &Function, args: &Args, body: &Block, errors: &mut Errors) {
     literal::check(body, function.is_for_browsers(args), &texts, errors);
 }
 
-/// Notes a body that ends in something else than the function returns.
+/// Adds an error if the body's last value does not fit the return type.
 fn check_outcome(function: &Function, body: &Block, errors: &mut Errors) {
     if function.returns_a_result() && lacks_a_value(body) {
         let last = body.stmts.last().map(ToTokens::to_token_stream);
@@ -119,18 +123,19 @@ fn check_outcome(function: &Function, body: &Block, errors: &mut Errors) {
     }
 }
 
-/// Notes a function that cannot send anything.
-fn check_silence(function: &Function, body: &Block, errors: &mut Errors) {
-    if emission::is_silent(function.body.stream()) && !ends_in_an_error(body) {
+/// Adds an error if the function cannot emit.
+fn check_it_can_emit(function: &Function, body: &Block, errors: &mut Errors) {
+    if emission::cannot_emit(function.body.stream()) && !ends_in_an_error(body) {
         errors.push(
             function.sig.ident.span(),
-            "this stream sends nothing, and is answered 204 for good: send with `emit!(..)`, or leave out `#[sse_stream]` and return `HttpResponse::NoContent()`",
+            "this function never emits, so every request would be answered 204 and browsers would stop: use `emit!(..)`, or leave out `#[sse_stream]` and return `HttpResponse::NoContent()`",
         );
     }
 }
 
-/// The statements of `body`, which open the stream where it waits, unless they say themselves when.
-fn opened(mut body: Block) -> TokenStream {
+/// The statements of `body`. Unless the function contains `open!`, an opening is inserted before each place where it
+/// would wait while emitting.
+fn insert_openings(mut body: Block) -> TokenStream {
     if !emission::opens(body.to_token_stream()) {
         opening::insert(&mut body, &expand::emitter());
     }

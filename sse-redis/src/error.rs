@@ -82,21 +82,21 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Address(why) => write!(
                 f,
-                "the address of Redis makes no sense ({why}); write `redis://host:6379/0`, `rediss://user:password@host:6380/0` for TLS, or `redis+sentinel://host:26379,host:26379/service/0`"
+                "the address of Redis is not valid ({why}); write `redis://host:6379/0`, `rediss://user:password@host:6380/0` for TLS, or `redis+sentinel://host:26379,host:26379/service/0`"
             ),
             Self::Setting { name, instead } => write!(f, "`{name}` cannot be zero; write {instead}"),
             Self::Prefix(prefix) => write!(
                 f,
                 "`{prefix}` cannot be a prefix of keys; write 1 to 64 letters, digits, `-`, `_` and `.`"
             ),
-            Self::Unreachable { address, .. } => write!(f, "Redis at {address} does not answer, or does not let in"),
+            Self::Unreachable { address, .. } => write!(f, "Redis at {address} does not answer, or refuses the login"),
             Self::Unusable { address, .. } => write!(
                 f,
-                "the keys of Redis at {address} that begin with the prefix cannot be used; give this application a prefix of its own, and its user the rights to it"
+                "the keys of Redis at {address} that begin with the prefix cannot be used; give this application its own prefix, and its user the rights to it"
             ),
             Self::Version(version) => write!(f, "Redis {version} is too old; 6.2 or later is needed, or Valkey"),
             Self::Cluster => f.write_str(
-                "Redis Cluster is not supported yet; use one primary, with replicas if it has to survive: `redis://host:6379`",
+                "Redis Cluster is not supported yet; use one primary, with replicas if the data has to survive: `redis://host:6379`",
             ),
             Self::Sentinel => f.write_str(
                 "this is a Redis Sentinel, which holds no events; write `redis+sentinel://host:26379/service`, with the name of the service that it watches",

@@ -91,12 +91,12 @@ impl From<Unexpected> for Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Absent(address) => write!(f, "Redis at {address} is out of reach"),
+            Self::Absent(address) => write!(f, "Redis at {address} cannot be reached"),
             Self::Redis(error) => error.fmt(f),
             Self::Refused(error) => error.fmt(f),
-            Self::Unexpected => f.write_str(
-                "a key holds something that was not written by sse-actix; give this application a prefix of its own",
-            ),
+            Self::Unexpected => {
+                f.write_str("a key holds data of another program; give this application its own prefix")
+            }
             Self::Deaf(silence) => write!(
                 f,
                 "this node has not heard its own heartbeat for {} ms",

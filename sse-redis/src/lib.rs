@@ -49,6 +49,7 @@ mod topic;
 mod value;
 
 pub use self::{
+    append::APPEND_SCRIPT,
     error::ConnectError,
     log::{RedisLog, RedisLogBuilder},
 };

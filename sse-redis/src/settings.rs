@@ -48,22 +48,22 @@ impl Settings {
             (
                 "connect_timeout",
                 self.connect_timeout.is_zero(),
-                "how long it may take, such as 2 s",
+                "a time limit, such as 2 s",
             ),
             (
                 "response_timeout",
                 self.response_timeout.is_zero(),
-                "how long it may take, such as 2 s",
+                "a time limit, such as 2 s",
             ),
             (
                 "check_interval",
                 self.check_interval.is_zero(),
-                "how often it is due, such as every 10 s",
+                "an interval, such as 10 s",
             ),
             (
                 "max_pending",
                 self.max_pending == 0,
-                "how many events may wait, such as 10,000",
+                "a number of events, such as 10,000",
             ),
         ] {
             if is_zero {

@@ -131,7 +131,7 @@ impl Shared {
             self.health.interruptions.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 target: "sse_actix", redis = %self.settings.address, why = %why,
-                "Redis is out of reach; streams stay open, and nothing is published"
+                "Redis cannot be reached; streams stay open, and nothing is published"
             );
         } else if let Some(times) = self.faults.count("connect") {
             tracing::debug!(target: "sse_actix", fault = %why, times, "Redis does not answer");
@@ -145,7 +145,7 @@ impl Shared {
         {
             tracing::info!(
                 target: "sse_actix", redis = %self.settings.address,
-                "Redis is back; topics are read on from where they were"
+                "Redis is back; reading continues where it was"
             );
         }
     }
@@ -156,10 +156,10 @@ impl Shared {
         match (known.as_deref(), refusal) {
             (None, Some(why)) => tracing::warn!(
                 target: "sse_actix", redis = %self.settings.address, why,
-                "Redis takes no events; topics are read on"
+                "Redis accepts no events; reading continues"
             ),
             (Some(_), None) => tracing::info!(
-                target: "sse_actix", redis = %self.settings.address, "Redis takes events again"
+                target: "sse_actix", redis = %self.settings.address, "Redis accepts events again"
             ),
             _ => {}
         }
@@ -237,7 +237,7 @@ pub(crate) struct Busy;
 impl fmt::Display for Busy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "as much is on its way to Redis as may be at once; publish slower, or raise `max_pending`",
+            "the limit of events that wait for Redis is reached; publish more slowly, or raise `max_pending`",
         )
     }
 }

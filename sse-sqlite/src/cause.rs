@@ -52,11 +52,11 @@ impl fmt::Display for Cause {
                 "the file uses {used} bytes, and `max_file_bytes` is {limit}; raise it, or keep less"
             ),
             Self::DiskFull => f.write_str("the disk is full; make room"),
-            Self::OutOfSequences => f.write_str("the topic has had 2^40 events, which is all it can have"),
+            Self::OutOfSequences => f.write_str("the topic has had 2^40 events, which is the maximum"),
             Self::OutOfTopics => {
-                f.write_str("the file holds 8,388,607 topics, which is all it can; lower `topic_ttl`")
+                f.write_str("the file holds 8,388,607 topics, which is the maximum; lower `topic_ttl`")
             }
-            Self::Foreign(what) => write!(f, "{what}; something else writes to this file"),
+            Self::Foreign(what) => write!(f, "{what}; another program writes to this file"),
             Self::Sqlite(_) => f.write_str("SQLite failed"),
         }
     }

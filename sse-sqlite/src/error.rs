@@ -14,7 +14,7 @@ use rusqlite::ffi;
 /// assert!(matches!(error, OpenError::Foreign { .. }));
 /// assert_eq!(
 ///     error.to_string(),
-///     format!("{} is no SQLite database, not a log of sse-actix; give the log a file of its own", path.display()),
+///     format!("{} is not an SQLite database, not a log of sse-actix; give the log its own file", path.display()),
 /// );
 /// assert_eq!(std::fs::read_to_string(&path)?, "Dear Ada, ..");
 /// # Ok::<(), std::io::Error>(())
@@ -105,7 +105,7 @@ impl fmt::Display for OpenError {
             }
             Self::Foreign { path, what } => write!(
                 f,
-                "{} is {what}, not a log of sse-actix; give the log a file of its own",
+                "{} is {what}, not a log of sse-actix; give the log its own file",
                 path.display()
             ),
             Self::Newer { path, found, known } => write!(
@@ -120,7 +120,7 @@ impl fmt::Display for OpenError {
             ),
             Self::NetworkFileSystem { path, kind } => write!(
                 f,
-                "{} is on {kind}, where SQLite's write-ahead log does not work; use a disk of this machine",
+                "{} is on {kind}, where SQLite's write-ahead log does not work; use a local disk",
                 path.display()
             ),
             Self::Io { path, .. } | Self::Sqlite { path, .. } => {

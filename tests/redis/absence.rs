@@ -35,7 +35,7 @@ async fn a_redis_that_dies_and_comes_back_has_lost_and_repeated_nothing() {
     let cause = error.source().unwrap().to_string();
     assert_eq!(
         cause,
-        format!("Redis at 127.0.0.1:{}/0 is out of reach", redis.port())
+        format!("Redis at 127.0.0.1:{}/0 cannot be reached", redis.port())
     );
     // Who comes back meanwhile gets what the node still knows.
     let mut meanwhile = Reader::back(serving[0].addr(), "/", &ids[1]).await;
@@ -121,7 +121,7 @@ async fn only_so_much_is_on_its_way() {
     let error = hub.topic("n").publish(&1).await.unwrap_err();
     let cause = error.source().unwrap().to_string();
     assert!(
-        cause.starts_with("as much is on its way to Redis as may be at once"),
+        cause.starts_with("the limit of events that wait for Redis is reached"),
         "{cause}"
     );
     redis.thaw();

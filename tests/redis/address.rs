@@ -96,8 +96,8 @@ async fn what_is_logged_of_an_absence_says_where_and_why_and_nothing_secret() {
         .map(|(level, fields)| (*level, fields.get("message")))
         .collect();
     let [lost, back] = [
-        "Redis is out of reach; streams stay open, and nothing is published",
-        "Redis is back; topics are read on from where they were",
+        "Redis cannot be reached; streams stay open, and nothing is published",
+        "Redis is back; reading continues where it was",
     ];
     assert_eq!(of_redis, [(Level::WARN, lost), (Level::INFO, back)]);
     assert_eq!(hub.stats().log.interruptions, 1);
@@ -136,9 +136,7 @@ async fn a_user_with_few_rights_and_a_database_of_its_own() {
         .unwrap_err();
     assert!(matches!(error, ConnectError::Unusable { .. }), "{error:?}");
     assert!(
-        error
-            .to_string()
-            .contains("give this application a prefix of its own"),
+        error.to_string().contains("give this application its own prefix"),
         "{error}"
     );
     redis.ask::<()>(cmd("ACL").arg("SETUSER").arg("app").arg("-info"));

@@ -175,10 +175,10 @@ async fn what_others_write_is_not_sent() {
 
     redis.ask::<()>(cmd("SET").arg("sse:topic:{263}:m").arg("a string"));
     let error = hub.raw("m").publish(Event::data("2")).await.unwrap_err();
-    assert_eq!(error.to_string(), "the log did not take the event");
+    assert_eq!(error.to_string(), "the log did not store the event");
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(
-        cause.contains("delete the key, or give this application a prefix of its own"),
+        cause.contains("delete the key, or give this application its own prefix"),
         "{cause}"
     );
 }

@@ -97,7 +97,7 @@ async fn a_failed_sync_leaves_the_outcome_unknown_and_nothing_in_doubt_is_acknow
     assert_eq!(
         (
             status,
-            answer.starts_with("the log may or may not have taken the event")
+            answer.starts_with("it is unknown whether the log has stored the event")
         ),
         (504, true),
         "{answer}"

@@ -73,7 +73,7 @@ async fn a_database_of_another_application_is_refused() {
     );
 
     fs::write(&path, "a letter, which is no database at all ".repeat(100)).unwrap();
-    assert!(refused(&path).to_string().contains("no SQLite database"));
+    assert!(refused(&path).to_string().contains("not an SQLite database"));
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn a_damaged_file_is_refused() {
 
     fs::remove_file(&path).unwrap();
     fs::write(folder.path().join("events.db-wal"), b"left alone").unwrap();
-    assert!(refused(&path).to_string().contains("the file is not"));
+    assert!(refused(&path).to_string().contains("the file does not"));
 }
 
 /// Damage where opening does not look is found when it is read, and never taken for an empty topic.

@@ -204,7 +204,7 @@ async fn a_panic_is_an_error_before_the_head_and_after() {
     .await;
     for ((level, fields), (message, error)) in logged.iter().zip([
         ("stream ended", "after two events"),
-        ("stream ended before its head", "before the head"),
+        ("stream ended before it opened", "before the head"),
     ]) {
         assert_eq!(*level, Level::ERROR);
         assert_eq!((fields.get("message"), fields.get("error")), (message, error));

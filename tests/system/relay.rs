@@ -84,7 +84,7 @@ async fn read(method: Method, items: impl Stream<Item: StreamItem> + 'static) ->
     }
 }
 
-const UNFINISHED: &str = "upstream ended before the event or the answer that it had begun was finished";
+const UNFINISHED: &str = "upstream ended in the middle of an event, or before its last event";
 
 #[tokio::test]
 async fn events_ids_and_comments_are_sent_on_however_they_arrive() {

@@ -129,7 +129,7 @@ fn what_is_none_of_the_events_is_an_error_that_says_what_was_wrong() {
         (
             "price",
             "no JSON",
-            "the data of `price` is not what that event has: expected ident at line 1",
+            "the data of `price` does not have the type of that event: expected ident at line 1",
         ),
         ("price", "", "EOF while parsing"),
         ("price", "null", "invalid type: null"),

@@ -89,7 +89,7 @@ fn a_name_that_is_the_language_s_or_the_module_s_own_is_an_error() {
         assert_eq!(
             added.unwrap_err(),
             format!(
-                "the module would have two things called `{name}`: one is of the enum `{of}`, and one is {whose}'s own; \
+                "the module would have two items called `{name}`: one is of the enum `{of}`, and one is {whose}'s own; \
                  give the enum another name"
             )
         );
@@ -102,7 +102,7 @@ fn a_name_that_is_the_language_s_or_the_module_s_own_is_an_error() {
         assert_eq!(
             added.unwrap_err(),
             format!(
-                "the module would have two things called `{name}`: one is of the type `{name}`, and one is {whose}'s own; \
+                "the module would have two items called `{name}`: one is of the type `{name}`, and one is {whose}'s own; \
                  write `#[ts(rename = \"..\")]` on the type"
             )
         );

@@ -139,7 +139,7 @@ fn what_cannot_be_checked_and_two_types_of_one_name_are_errors() {
     );
     let error = module().events::<Shop>().unwrap_err().to_string();
     assert!(
-        error.starts_with("the module would have two things called `Price`: one is of the type `Price`"),
+        error.starts_with("the module would have two items called `Price`: one is of the type `Price`"),
         "{error}"
     );
 }

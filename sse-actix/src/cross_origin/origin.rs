@@ -195,21 +195,21 @@ impl fmt::Display for OriginError {
         let given = self.given.escape_debug();
         match &self.fault {
             Fault::Nobody => f.write_str(
-                "no origin is allowed: name those whose pages may read, or use `CrossOrigin::nobody()` to say so",
+                "no origin is allowed: name the origins whose pages may read, or use `CrossOrigin::nobody()` to say so",
             ),
             Fault::Everyone => f.write_str(
                 "`*` would let every site read with its visitors' cookies: name origins, or use \
                  `CrossOrigin::anyone()`, which takes no credentials",
             ),
             Fault::Null => f.write_str(
-                "`null` is the origin of every sandboxed frame, whoever wrote it: serve the page from an origin of its own",
+                "`null` is the origin of every sandboxed frame, so it identifies no page: serve the page from its own origin",
             ),
             Fault::NoUrl => write!(f, "`{given}` is not an origin; write one like `https://example.com`"),
             Fault::Part(wrong, None) => write!(f, "`{given}` is not an origin: it {wrong}"),
             Fault::Part(wrong, Some(instead)) => {
                 write!(f, "`{given}` is not an origin: it {wrong}; write `{instead}`")
             }
-            Fault::Pattern => write!(f, "`{given}` is a pattern, where one origin is asked for"),
+            Fault::Pattern => write!(f, "`{given}` is a pattern, but here one origin is needed"),
             Fault::Asterisk => write!(
                 f,
                 "in `{given}` the `*` must be the whole first label, with the rest of the host behind a dot: \

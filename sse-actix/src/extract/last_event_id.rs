@@ -1,3 +1,5 @@
+//! The extractor for the id after which a returning client resumes.
+
 use std::{
     any,
     borrow::Cow,
@@ -71,7 +73,7 @@ impl LastEventId {
     /// assert_eq!(last.parse(), Ok(Some(42)));
     ///
     /// let error = last.parse::<bool>().unwrap_err();
-    /// assert_eq!(error.to_string(), "the last event id that the client brought is no `bool`");
+    /// assert_eq!(error.to_string(), "the client's last event id is not a `bool`");
     /// # Ok(()) }
     /// ```
     pub fn as_str(&self) -> Option<&str> {
@@ -181,7 +183,7 @@ struct Ended;
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the stream has ended for good")
+        f.write_str("the stream has ended permanently")
     }
 }
 
@@ -203,11 +205,7 @@ pub struct UnknownId {
 
 impl fmt::Display for UnknownId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the last event id that the client brought is no `{}`",
-            self.wanted
-        )
+        write!(f, "the client's last event id is not a `{}`", self.wanted)
     }
 }
 
@@ -285,9 +283,6 @@ mod tests {
     #[test]
     fn an_id_of_another_form_is_told() {
         let error = header(b"abc").parse::<u64>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the last event id that the client brought is no `u64`"
-        );
+        assert_eq!(error.to_string(), "the client's last event id is not a `u64`");
     }
 }

@@ -60,7 +60,7 @@ impl PrefersEventStream {
     pub fn over(alternative: &'static str) -> Self {
         match alternative.parse() {
             Ok(alternative) => Self::over_type(alternative),
-            Err(error) => panic!("`{alternative}` is no media type: {error}"),
+            Err(error) => panic!("`{alternative}` is not a media type: {error}"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Who may have a stream: limits, the addresses that they count by, and revocation by tags.
+//! Decides which requests may have a stream: limits, the addresses that they count by, and revocation by tags.
 
 pub(super) mod client_address;
 pub(super) mod limits;

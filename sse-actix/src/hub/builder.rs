@@ -1,3 +1,5 @@
+//! The settings of a hub. `build` checks them and chooses the log: a `MemoryLog` unless one is given.
+
 use std::{
     collections::HashMap, net::IpAddr, ops::RangeInclusive, str::FromStr, sync::Arc, thread, time::Duration,
 };
@@ -10,7 +12,7 @@ use ipnet::IpNet;
 use sse_actix_core::{IntoTopicName, Log, MemoryLog};
 
 #[cfg(feature = "metrics")]
-use super::figures::TopicPatterns;
+use super::topic_metrics::TopicPatterns;
 use super::{
     Hub,
     admission::{
@@ -18,8 +20,8 @@ use super::{
         limits::{LimitSettings, Limits},
     },
     error::HubError,
-    registry::{HubHandle, HubShared},
     settings::Settings,
+    shared::{HubHandle, HubShared},
     topic_options::TopicOptions,
 };
 
@@ -75,13 +77,13 @@ impl HubBuilder {
         }
     }
 
-    /// Where events are kept. Default: a [`MemoryLog`].
+    /// The log that stores events. Default: a [`MemoryLog`].
     pub fn log(mut self, log: impl Log) -> Self {
         self.log = Some(Arc::new(log));
         self
     }
 
-    /// How one topic is kept and told.
+    /// Retention, event names and gap behaviour of one topic.
     ///
     /// # Panics
     ///
@@ -101,7 +103,7 @@ impl HubBuilder {
         self
     }
 
-    /// How all other topics are kept and told. Default: [`TopicOptions::log`].
+    /// Retention, event names and gap behaviour of all other topics. Default: [`TopicOptions::log`].
     pub fn topics(mut self, options: TopicOptions) -> Self {
         self.settings.default = Arc::new(options);
         self
@@ -114,9 +116,9 @@ impl HubBuilder {
         self
     }
 
-    /// How long a client may leave events unread. After that its permit and its presence are given back, and its
-    /// stream ends when the client reads again. A client that takes 2 KiB a second of a large event reads. To the second.
-    /// Default: 30 s.
+    /// How long a client may leave events unread. After that its permit and its presence are freed, and its stream ends
+    /// when the client reads again. A client that takes at least 2 KiB/s of a large event counts as reading. Precise to
+    /// one second. Default: 30 s.
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.settings.stall_timeout = timeout;
         self
@@ -153,14 +155,14 @@ impl HubBuilder {
         self
     }
 
-    /// How many streams one address may have, or one network of IPv6 (/64). Default: no limit. The address
-    /// is the socket's, unless that is a [trusted proxy](Self::trusted_proxy).
+    /// How many streams one address may have, or one network of IPv6 (/64). Default: no limit. The address is that of
+    /// the socket, unless the peer is a [trusted proxy](Self::trusted_proxy).
     pub fn max_streams_per_address(mut self, streams: usize) -> Self {
         self.limits.per_address = Some(streams);
         self
     }
 
-    /// How many streams one address may open in a minute, be they new or reconnects. Default: no limit.
+    /// How many streams one address may open in a minute, new ones and reconnects together. Default: no limit.
     ///
     /// ```
     /// use std::num::NonZeroU32;
@@ -175,12 +177,12 @@ impl HubBuilder {
         self
     }
 
-    /// A proxy that is believed when it says, in [one header](Self::client_address_header), whose request it passes on: an
-    /// address, a network such as `10.0.0.0/8`, or `unix:` for all peers of a unix socket. Default: none, and no
-    /// header is believed. May be called several times.
+    /// A proxy that is trusted to write the client's address into [one header](Self::client_address_header). Give an
+    /// address, a network such as `10.0.0.0/8`, or `unix:` for all peers of a unix socket. Default: none, and no header
+    /// is trusted. May be called several times.
     ///
-    /// Who connects over a [unix socket](crate::Server::bind_uds) has no address. Without `unix:` limits by address do not
-    /// hold there, and the log warns once.
+    /// A client that connects over a [unix socket](crate::Server::bind_uds) has no address. Without `unix:`, limits by
+    /// address do not apply to it, and a warning is logged once.
     ///
     /// ```
     /// let hub = sse_actix::Hub::builder()
@@ -194,9 +196,9 @@ impl HubBuilder {
         self
     }
 
-    /// The one header in which the [trusted proxies](Self::trusted_proxy) say whose request they pass on. Default:
-    /// `X-Forwarded-For`. `Forwarded` is read as [RFC 7239](https://www.rfc-editor.org/rfc/rfc7239) says, any other as a list
-    /// of addresses, of which the last that is no trusted proxy counts.
+    /// The header in which the [trusted proxies](Self::trusted_proxy) write the client's address. Default:
+    /// `X-Forwarded-For`. `Forwarded` is read as [RFC 7239](https://www.rfc-editor.org/rfc/rfc7239) says, any other
+    /// header as a list of addresses. The last address that is not a trusted proxy counts.
     ///
     /// Other headers are ignored. A client can write into every header that the proxy does not set. So name the header that
     /// your proxy sets.
@@ -216,16 +218,15 @@ impl HubBuilder {
         self
     }
 
-    /// After how long the clients come back that are turned away: a random time of this range each.
-    /// Default: 30 s to 60 s.
+    /// The reconnection time of refused clients: for each, a random time in this range. Default: 30 s to 60 s.
     pub fn overload_retry(mut self, range: RangeInclusive<Duration>) -> Self {
         self.limits.retry = range;
         self
     }
 
-    /// Topics that [metrics](crate::metrics) tell by this pattern, in the label `topic`: a name, or the beginning of names and
-    /// `*`. May be called several times. A name goes before all patterns, a longer pattern before a shorter one. Default:
-    /// none; all topics are told as `other`.
+    /// Topics that [metrics](crate::metrics) report under this pattern, in the label `topic`: a name, or the beginning
+    /// of names and `*`. May be called several times. An exact name wins over all patterns, and a longer pattern over a
+    /// shorter one. Default: none; all topics are reported as `other`.
     ///
     /// ```
     /// let hub = sse_actix::Hub::builder().metrics_topics("prices").metrics_topics("room:*").build()?;
@@ -242,9 +243,9 @@ impl HubBuilder {
     ///
     /// # Errors
     ///
-    /// [`HubError`], if this is a worker's thread, or a setting makes no sense.
+    /// [`HubError`], if this is a worker's thread, or a setting is not valid.
     pub fn build(mut self) -> Result<Hub, HubError> {
-        // How actix names the threads on which it runs factories and handlers.
+        // actix's name for the threads on which it runs factories and handlers.
         let thread = thread::current();
         if thread.name().is_some_and(|name| {
             name.starts_with("actix-server worker")
@@ -293,9 +294,9 @@ impl HubBuilder {
         };
         let limits = Limits::new(self.limits, proxies);
         let cluster = log.cluster();
-        let state = Arc::new(HubShared::new(log, self.settings, limits));
+        let hub = Arc::new(HubShared::new(log, self.settings, limits));
         if let Some(cluster) = cluster {
-            let hub = Arc::downgrade(&state);
+            let hub = Arc::downgrade(&hub);
             cluster.listen(Box::new(move |message| {
                 if let Some(hub) = hub.upgrade() {
                     hub.receive(message);
@@ -303,8 +304,8 @@ impl HubBuilder {
             }));
         }
         #[cfg(feature = "metrics")]
-        super::report::include(&state);
-        Ok(Hub(Arc::new(HubHandle(state))))
+        super::metrics_exporter::include(&hub);
+        Ok(Hub(Arc::new(HubHandle(hub))))
     }
 }
 

@@ -2,7 +2,7 @@ use std::{error::Error, fmt, io, time::Duration};
 
 use sse_actix_core::FieldError;
 
-/// Why a hub was not built.
+/// The reason why a hub was not built.
 ///
 /// ```
 /// let error = sse_actix::Hub::builder().trusted_proxy("10.0.0").build().unwrap_err();
@@ -14,8 +14,8 @@ use sse_actix_core::FieldError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HubError {
-    /// This is a worker's thread: the application factory runs there once for each, and each would have a
-    /// hub of its own.
+    /// This is a worker's thread: the application factory runs there once for each worker, so each worker would have
+    /// its own hub.
     OnWorker,
     /// A trusted proxy is neither an address nor a network.
     NoNetwork(String),
@@ -25,7 +25,7 @@ pub enum HubError {
     MaxAge,
     /// An `EventSource` cannot listen to the name of a topic's events.
     EventName(FieldError),
-    /// A pattern of topics for metrics that is none.
+    /// The text is not a pattern of topics for metrics.
     MetricsTopics(String),
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for HubError {
             Self::EventName(error) => write!(f, "browsers may read any topic, and this {error}"),
             Self::MetricsTopics(pattern) => write!(
                 f,
-                "`{pattern}` is no pattern of topics; write a topic's name, or how names begin and `*`, such as `room:*`"
+                "`{pattern}` is not a pattern of topics; write a topic's name, or how names begin and `*`, such as `room:*`"
             ),
             Self::MaxAge => f.write_str(
                 "an age of less than a second would do nothing but reconnect; give streams a minute or more",

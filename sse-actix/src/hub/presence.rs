@@ -13,7 +13,7 @@ use futures_util::task::AtomicWaker;
 use sse_actix_core::{ClusterChannel, TopicName, Watch, Watchers};
 use std::task::Wake;
 
-/// The tags of a topic's open streams on this node, each with how many streams it has.
+/// The tags of a topic's open streams on this node, each with the number of its streams.
 pub(super) struct TopicPresence {
     topic: TopicName,
     tags: Mutex<BTreeMap<Arc<str>, usize>>,
@@ -49,8 +49,8 @@ impl TopicPresence {
         tags
     }
 
-    /// Counts a stream with these tags, until what this returns is dropped.
-    pub(super) fn join(self: &Arc<Self>, tags: &[Arc<str>]) -> PresenceGuard {
+    /// Counts a stream with these tags, until the returned guard is dropped.
+    pub(super) fn enter(self: &Arc<Self>, tags: &[Arc<str>]) -> PresenceGuard {
         let mut changed = false;
         {
             let mut present = self.lock();
@@ -90,7 +90,8 @@ impl TopicPresence {
         }
     }
 
-    /// Tells the other nodes. Under the lock, so that they hear it in order; it only notes it.
+    /// Reports the change to the other nodes. Called under the lock, so that they get changes in order; the log only
+    /// notes it here.
     fn tell(&self, tag: &str, streams: usize) {
         if let Some(cluster) = &self.cluster {
             cluster.present(&self.topic, tag, streams);
@@ -103,7 +104,7 @@ impl TopicPresence {
     }
 }
 
-/// One stream's part in a topic's presence.
+/// Counts one stream in a topic's presence, until this is dropped.
 pub(super) struct PresenceGuard {
     present: Arc<TopicPresence>,
     tags: Vec<Arc<str>>,
@@ -213,7 +214,7 @@ impl Stream for PresenceChanges {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PresenceChange>> {
         if self.ready.is_empty() {
-            // Before the look, so that a change in between wakes.
+            // Registered before it looks, so that a change in between wakes the task.
             self.task.0.register(cx.waker());
             let present: BTreeSet<_> = self.present.everywhere().into_keys().collect();
             let joined = present.difference(&self.known).cloned();

@@ -1,3 +1,5 @@
+//! Publishing: a topic encodes a value once, as a [`Record`], and appends it to the hub's log.
+
 pub(super) mod once;
 pub(super) mod published;
 
@@ -20,19 +22,19 @@ use sse_actix_core::{
 use self::published::Published;
 use super::{
     Hub,
-    registry::TopicState,
-    topic_of::{TopicTypeError, TopicUse, TypedRecords},
+    shared::TopicState,
+    topic_of::{TopicToPublish, TopicTypeError, TypedRecords},
 };
 
-/// Where to publish `T`s, as JSON or as the events that they are: one topic of a [`Hub`], made by [`Hub::topic`]. Cheap to make and to clone.
-/// See [`Topic::publish`]'s example.
+/// One topic of a [`Hub`], to publish values of type `T`, as JSON or as events of an enum. Made by [`Hub::topic`].
+/// Cheap to make and to clone. See [`Topic::publish`]'s example.
 pub struct Topic<T: ?Sized> {
     publisher: Publisher,
-    events: Option<TypedRecords<T>>,
+    records: Option<TypedRecords<T>>,
 }
 
-/// Where to publish [`Event`]s as they are, without an id of their own: one topic of a [`Hub`], made by
-/// [`Hub::raw`]. Cheap to make and to clone.
+/// One topic of a [`Hub`], to publish [`Event`]s without an id, unchanged. Made by [`Hub::raw`]. Cheap to make and to
+/// clone.
 ///
 /// ```
 /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -68,7 +70,7 @@ impl Publisher {
         self.hub.0.topic(&self.name)
     }
 
-    /// As [`append`](Self::append); this thread sleeps until the log has answered.
+    /// Like [`append`](Self::append), but this thread sleeps until the log has answered.
     fn append_blocking(&self, record: Record) -> Result<Published, PublishError> {
         /// Wakes a thread that is parked.
         struct Parked(Thread);
@@ -88,15 +90,13 @@ impl Publisher {
     }
 
     async fn append(&self, record: Record) -> Result<Published, PublishError> {
-        let state = &self.hub.0;
-        let topic = state.topic(&self.name);
+        let hub = &self.hub.0;
+        let topic = hub.topic(&self.name);
         let has_key = record.idempotency_key().is_some();
-        // Only metrics tell it, and the clock takes its time.
+        // Only metrics need this time, and reading the clock takes time, too.
         let began = cfg!(feature = "metrics").then(Instant::now);
         let now = SystemTime::now();
-        let appended = state
-            .log
-            .append(&self.name, record, &topic.options.retention, now);
+        let appended = hub.log.append(&self.name, record, &topic.options.retention, now);
         let appended = appended
             .await
             .inspect_err(|error| topic.count_not_published(error))?;
@@ -105,11 +105,11 @@ impl Publisher {
         } else {
             topic.count_published(began.map(|began| began.elapsed()));
             if has_key {
-                topic.log_cut_window(&*state.log, now);
+                topic.warn_key_window_cut(&*hub.log, now);
             }
         }
         Ok(Published {
-            // A position always makes an id.
+            // Never `None`: one position always fits into an id.
             id: Positions::id([appended.position])
                 .to_event_id()
                 .unwrap_or(EventId::from_static("")),
@@ -119,10 +119,10 @@ impl Publisher {
 }
 
 impl<T: ?Sized> Topic<T> {
-    pub(super) fn new(hub: &Hub, topic: TopicUse<T>) -> Self {
+    pub(super) fn new(hub: &Hub, topic: TopicToPublish<T>) -> Self {
         Self {
             publisher: Publisher::new(hub, topic.name),
-            events: topic.events,
+            records: topic.records,
         }
     }
 
@@ -151,7 +151,7 @@ impl<T: Serialize + ?Sized> Topic<T> {
     ///
     /// # Errors
     ///
-    /// [`PublishError`], if it is no JSON, or the log has not taken it, or may not have.
+    /// [`PublishError`], if the value cannot be JSON, if the log has refused it, or if the outcome is unknown.
     pub async fn publish(&self, value: &T) -> Result<EventId, PublishError> {
         Ok(self.publisher.append(self.record(value)?).await?.id)
     }
@@ -178,9 +178,9 @@ impl<T: Serialize + ?Sized> Topic<T> {
         Ok(self.publisher.append(self.record(value)?.key(key)).await?.id)
     }
 
-    /// As [`publish`](Self::publish), from code that is not async: this thread waits until the log has it, for as long as
-    /// [`Log`](crate::Log) takes. With a log in memory it does not wait. In async code, use [`publish`](Self::publish):
-    /// the other tasks of the thread would wait too.
+    /// Like [`publish`](Self::publish), for code that is not async: this thread waits until the [`Log`](crate::Log) has
+    /// stored the event. With a log in memory it does not wait. In async code, use [`publish`](Self::publish):
+    /// otherwise the other tasks of the thread would wait, too.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -210,11 +210,11 @@ impl<T: Serialize + ?Sized> Topic<T> {
 
     fn record(&self, value: &T) -> Result<Record, PublishError> {
         let topic = self.publisher.topic();
-        let record = match &self.events {
+        let record = match &self.records {
             None => Record::json(value, topic.options.event.as_ref()),
-            Some(events) => {
-                topic.check_type(Some(events.of)).map_err(PublishError::Type)?;
-                (events.record)(value)
+            Some(records) => {
+                topic.check_type(Some(records.of)).map_err(PublishError::Type)?;
+                (records.record)(value)
             }
         };
         Ok(record?)
@@ -235,12 +235,12 @@ impl RawTopic {
     ///
     /// # Errors
     ///
-    /// [`PublishError`], if it has an id of its own, or the log has not taken it, or may not have.
+    /// [`PublishError`], if the event has an id, if the log has refused it, or if the outcome is unknown.
     pub async fn publish(&self, event: Event) -> Result<EventId, PublishError> {
         Ok(self.0.append(self.record(&event)?).await?.id)
     }
 
-    /// As [`publish`](Self::publish), for the newest state of `key`.
+    /// Like [`publish`](Self::publish), for the newest state of `key`.
     ///
     /// # Errors
     ///
@@ -249,7 +249,7 @@ impl RawTopic {
         Ok(self.0.append(self.record(&event)?.key(key)).await?.id)
     }
 
-    /// As [`publish`](Self::publish), from code that is not async, like [`Topic::publish_blocking`].
+    /// Like [`publish`](Self::publish), for code that is not async; see [`Topic::publish_blocking`].
     ///
     /// # Errors
     ///
@@ -259,7 +259,7 @@ impl RawTopic {
         Ok(self.0.append_blocking(self.record(&event)?)?.id)
     }
 
-    /// As [`publish_keyed`](Self::publish_keyed), from code that is not async, like [`Topic::publish_blocking`].
+    /// Like [`publish_keyed`](Self::publish_keyed), for code that is not async; see [`Topic::publish_blocking`].
     ///
     /// # Errors
     ///
@@ -278,7 +278,7 @@ impl<T: ?Sized> Clone for Topic<T> {
     fn clone(&self) -> Self {
         Self {
             publisher: self.publisher.clone(),
-            events: self.events,
+            records: self.records,
         }
     }
 }
@@ -295,7 +295,7 @@ impl fmt::Debug for RawTopic {
     }
 }
 
-/// Why an event was not published, or may not have been.
+/// The reason why an event was not published, or may not have been.
 ///
 /// ```
 /// # #[actix_web::main] async fn main() -> Result<(), sse_actix::HubError> {
@@ -310,14 +310,14 @@ impl fmt::Debug for RawTopic {
 pub enum PublishError {
     /// The value cannot be JSON.
     Json(JsonError),
-    /// The event has an id of its own.
+    /// The event has an id.
     OwnId(OwnId),
     /// An `EventSource` cannot listen to the event's name.
     Name(FieldError),
     /// The topic has the events of another type.
     Type(TopicTypeError),
-    /// The log has not taken it, or may not have: after [`AppendError::OutcomeUnknown`] publish it again
-    /// [with the same key](Topic::once), and it is there once.
+    /// The log has refused the event, or the outcome is unknown. After [`AppendError::OutcomeUnknown`], publish it
+    /// again [with the same key](Topic::once): then it is stored once.
     Append(AppendError),
 }
 

@@ -1,4 +1,4 @@
-//! What a hub was built with.
+//! The settings with which a hub was built.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -14,11 +14,11 @@ pub(super) struct Settings {
     pub(super) max_age: Option<Duration>,
     pub(super) stall_timeout: Duration,
     #[cfg(feature = "metrics")]
-    pub(super) patterns: super::figures::TopicPatterns,
+    pub(super) patterns: super::topic_metrics::TopicPatterns,
 }
 
 impl Settings {
-    /// How a topic is kept and told.
+    /// The options of a topic.
     pub(super) fn options_for(&self, name: &TopicName) -> &Arc<TopicOptions> {
         let by_prefix = || {
             self.prefixes

@@ -1,10 +1,12 @@
+//! The counts that [`Hub::stats`](crate::Hub::stats) returns, and the reasons for which a hub ends a stream: [`Eviction`].
+
 use std::time::Duration;
 
 use sse_actix_core::{LogHealth, LogStats, TopicName};
 
-use crate::lifecycle::control::Cause;
+use crate::lifecycle::control::EndCause;
 
-/// What a hub does at present, as [`Hub::stats`](crate::Hub::stats) returns it.
+/// The current counts of a hub, returned by [`Hub::stats`](crate::Hub::stats).
 ///
 /// ```
 /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,28 +28,29 @@ use crate::lifecycle::control::Cause;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HubStats {
-    /// Whether the log can be reached.
+    /// The health of the log.
     pub log: LogHealth,
-    /// Streams that read. With a log in memory, what is published once a stream is counted here reaches it; with any
-    /// log, that holds for [presence](crate::Presence).
+    /// Streams that read. With a log in memory, a stream that is counted here receives everything that is published
+    /// from then on. With any log, the same is true for a stream in [presence](crate::Presence).
     pub streams: usize,
-    /// How many of them have their connections [handed over](crate::Server::direct_fan_out) to the hub. The others are on
-    /// HTTP/2, plain, made for a function under `#[sse_stream]`, or on a server that hands nothing over.
+    /// How many of these streams have their connections [handed over](crate::Server::direct_fan_out) to the hub. The
+    /// others are on HTTP/2, are plain, belong to a function under `#[sse_stream]`, or are on a server that hands no
+    /// connections over.
     pub handed_over: usize,
-    /// Requests that were turned away, by limit.
+    /// Requests that were refused, by limit.
     pub turned_away: TurnedAway,
     /// Streams that the hub has ended, by reason.
     pub evictions: Evictions,
-    /// Events that filters of a [`TopicOf`](crate::TopicOf) have hidden because they are none of its type's, each counted once: of the
-    /// topics below.
+    /// Events of the topics below that filters of a [`TopicOf`](crate::TopicOf) have hidden because they could not
+    /// decode them. Each event is counted once.
     pub undecodable: u64,
     /// Each topic that is or was used on this node.
     pub topics: Vec<TopicStats>,
-    /// Topics that the log cannot read, or of which it could not read something. With a log in memory there are none.
+    /// Topics that the log cannot read, completely or in part. With a log in memory there are none.
     pub faults: Vec<TopicFault>,
 }
 
-/// Why a topic cannot be read, or what of it could not be read the last time.
+/// The reason why a topic, or a part of it, cannot be read.
 ///
 /// ```
 /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -59,20 +62,20 @@ pub struct HubStats {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicFault {
-    /// Which topic.
+    /// The topic.
     pub topic: TopicName,
-    /// Why, in the log's words.
+    /// The reason, in the log's words.
     pub cause: String,
 }
 
 impl HubStats {
-    /// The figures of one topic.
+    /// The counts of one topic.
     pub fn topic(&self, name: &str) -> Option<&TopicStats> {
         self.topics.iter().find(|topic| topic.name.as_str() == name)
     }
 }
 
-/// One topic's figures. See [`HubStats`]'s example.
+/// The counts of one topic. See [`HubStats`]'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicStats {
@@ -80,30 +83,32 @@ pub struct TopicStats {
     pub name: TopicName,
     /// Streams that read it.
     pub subscribers: usize,
-    /// Events published here. One that is published again with the same [key](crate::Topic::once) is counted once.
+    /// Events published on this node. An event that is published again with the same [key](crate::Topic::once) is
+    /// counted once.
     pub published: u64,
-    /// How often an event was published again here, with a key that the log had.
+    /// How often an event was published again on this node, with a key that the log already had.
     pub repeated: u64,
-    /// How far back its window of [idempotency keys](crate::Topic::once) reaches: as far as its time, unless another bound
-    /// cuts it.
+    /// How far back its window of [idempotency keys](crate::Topic::once) reaches: for the window's age, unless another
+    /// bound makes it shorter.
     pub once_reach: Duration,
-    /// Events handed to streams here; up to a second old.
+    /// Events handed to streams on this node; up to a second old.
     pub delivered: u64,
-    /// What the log keeps of it, the oldest kept event among it; `None` if nothing was ever kept.
+    /// The log's statistics of the topic, with the oldest kept event; `None` if nothing was ever kept.
     pub log: Option<LogStats>,
-    /// By how many events the slowest reader is behind; up to a second old.
+    /// How many events the slowest subscriber is behind; up to a second old.
     pub lag: u64,
-    /// Gaps that readers were told of.
+    /// Gap events sent to clients.
     pub gaps: u64,
     /// Its streams that the hub has ended, by reason.
     pub evictions: Evictions,
 }
 
-/// Why streams were ended by the hub. A stream that reads several topics counts for each. See [`HubStats`]'s example.
+/// Streams that the hub has ended, by reason. A stream that reads several topics counts for each. See [`HubStats`]'s
+/// example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evictions {
-    /// Overtaken by retention, where [`OnGap::End`](crate::OnGap::End) says so.
+    /// Retention has deleted events that they had not read yet, and the topic has [`OnGap::End`](crate::OnGap::End).
     pub overtaken: u64,
     /// Did not read for longer than [`stall_timeout`](crate::HubBuilder::stall_timeout).
     pub stalled: u64,
@@ -113,7 +118,7 @@ pub struct Evictions {
     pub expired: u64,
     /// Ended by [`revoke`](crate::Hub::revoke); counted for the hub alone.
     pub revoked: u64,
-    /// A panic ended the hub's worker on their thread: in a log, or in a waker, that is not the library's.
+    /// A panic in a user's log or waker has ended the hub's worker on their thread.
     pub failed: u64,
 }
 
@@ -154,15 +159,15 @@ impl Eviction {
         Self::Failed,
     ];
 
-    /// As the stream's log names it.
-    pub(super) fn cause(self) -> Cause {
+    /// The cause that is logged for the stream.
+    pub(super) fn cause(self) -> EndCause {
         match self {
-            Self::Overtaken => Cause::Overtaken,
-            Self::Stalled => Cause::Stalled,
-            Self::Aged => Cause::Aged,
-            Self::Expired => Cause::Expired,
-            Self::Revoked => Cause::Revoked,
-            Self::Failed => Cause::WorkerFailed,
+            Self::Overtaken => EndCause::Overtaken,
+            Self::Stalled => EndCause::Stalled,
+            Self::Aged => EndCause::Aged,
+            Self::Expired => EndCause::Expired,
+            Self::Revoked => EndCause::Revoked,
+            Self::Failed => EndCause::WorkerFailed,
         }
     }
 }

@@ -1,46 +1,61 @@
+//! A subscription: the topics that a handler wants to read.
+//!
+//! The path of a subscription, from a request to live events:
+//!
+//! 1. `respond_to` ([begin](begin)) binds it to the request. `Subscription::begin` takes a permit from the limits, finds the
+//!    thread's worker, and learns from the client's id where to resume in each topic.
+//! 2. `SubscriptionReader::new` (`reader.rs`) calls `TopicReader::begin` (`reader/topic.rs`) for each topic. The worker registers
+//!    the subscriber with the topic. Then the first read of the log is issued, after the client's position.
+//! 3. `response::respond` gives the reader to a `StreamBody` as its source. Each poll of the body polls the reader,
+//!    which advances each topic by one step (`reader/advance.rs`): it takes the log's answer, takes a snapshot, or
+//!    sends a gap event.
+//! 4. What a step delivers (`reader/deliver.rs`) goes into the stream's event buffer.
+//! 5. A reader that has reached the log's newest entry notifies its worker, and from then on follows the worker's
+//!    window.
+//!
+//! If a handler polls a subscription as a `Stream` ([stream](stream)), it begins at the first poll, and steps 3 to 5
+//! yield one frame each.
+
 mod begin;
 mod error;
+mod filter_and_snapshot;
 mod options;
-mod renewal;
-mod responder;
 pub(super) mod selection;
+mod snapshot_backoff;
 mod stream;
-mod values;
 
 use std::{
     fmt,
     marker::PhantomData,
-    net::IpAddr,
     rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use actix_web::{
-    Error, HttpRequest,
-    http::{Method, header::HeaderMap},
-};
+use actix_web::{Error, HttpRequest, http::header::HeaderMap};
 use futures_core::future::LocalBoxFuture;
 use sse_actix_core::{Entry, Event, EventId, Positions};
 
 pub use self::error::{CombineError, ForeignId};
 use self::{
+    begin::RequestBinding,
     error::CombineErrorKind,
     selection::{Filter, TakeSnapshot, TopicSelection},
 };
 use super::{Hub, reader::SubscriptionReader};
 use crate::{
-    any_event::AnyEvent, extract::LastEventId, lifecycle::control::StreamControl,
-    stream::options::StreamOptions,
+    extract::LastEventId,
+    stream::{options::StreamOptions, source::AnyEvent},
 };
 
 /// A topic, or several, as a stream: a [`Responder`](actix_web::Responder), or a [`Stream`](futures_core::Stream) of
 /// [`Frame`](crate::Frame)s inside
 /// [`sse_stream`](macro@crate::sse_stream) and elsewhere.
 ///
-/// Made by [`Hub::subscribe`]. One of a [`TopicOf`](crate::TopicOf) has its type, `Subscription<Market>`. Returned from a handler, it resumes by itself after the id that the client
-/// brings. A new client gets what comes from now on, or what [`history`](Self::history) or
-/// [`snapshot`](Subscription::snapshot) say; of a topic that keeps the latest of each key, these.
+/// Made by [`Hub::subscribe`]. One of a [`TopicOf`](crate::TopicOf) has its type, `Subscription<Market>`. If a handler
+/// returns it, it resumes by itself after the id that the client sends. A new client gets the events from now on, or
+/// the events of [`history`](Self::history) or [`snapshot`](Subscription::snapshot); in a topic that keeps the newest
+/// event of each key, it gets these events first.
 ///
 /// ```
 /// use actix_web::{Error, HttpRequest, get, web};
@@ -69,32 +84,24 @@ pub struct Subscription<E = AnyEvent> {
     hub: Hub,
     selections: Vec<TopicSelection>,
     request: RequestBinding,
-    /// Whether its client is told its position by events of their own.
+    /// True if its client gets position events.
     positions: bool,
     tags: Vec<Box<str>>,
     lifetime: Lifetime,
     options: StreamOptions,
     headers: Option<HeaderMap>,
-    progress: Progress,
+    polled_state: PolledState,
     of: PhantomData<fn(E)>,
 }
 
-/// How far it is, when it is polled as a stream.
+/// Its state, if it is polled as a stream.
 #[derive(Default)]
-struct Progress {
+struct PolledState {
     reader: Option<SubscriptionReader>,
     over: bool,
 }
 
-/// What is known of the request for it.
-struct RequestBinding {
-    last: Option<LastEventId>,
-    control: Option<StreamControl>,
-    method: Method,
-    address: Option<IpAddr>,
-}
-
-/// How long it may last.
+/// The limits of its lifetime.
 #[derive(Clone, Copy)]
 struct Lifetime {
     max_age: Option<Duration>,
@@ -106,12 +113,7 @@ impl<E> Subscription<E> {
         Self {
             hub: hub.clone(),
             selections: vec![selection],
-            request: RequestBinding {
-                last: None,
-                control: None,
-                method: Method::GET,
-                address: None,
-            },
+            request: RequestBinding::none(),
             positions: true,
             tags: Vec::new(),
             lifetime: Lifetime {
@@ -120,13 +122,13 @@ impl<E> Subscription<E> {
             },
             options: StreamOptions::new(),
             headers: None,
-            progress: Progress::default(),
+            polled_state: PolledState::default(),
             of: PhantomData,
         }
     }
 
-    /// Another subscription on the same stream. Each keeps its filter, its history and its snapshot; tags
-    /// and limits in time are put together, and one id resumes all of them. The result has no type of events.
+    /// Adds another subscription to the same stream. Each keeps its filter, its history and its snapshot; tags and time
+    /// limits are combined, and one id resumes all of them. The result has no event type.
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -138,8 +140,8 @@ impl<E> Subscription<E> {
     ///
     /// # Errors
     ///
-    /// [`CombineError`] if there are more topics than [`Positions::MAX`], whose id might not fit into a header, if one of
-    /// them is there twice, or if the other subscription is one of another hub.
+    /// [`CombineError`] if there are more topics than [`Positions::MAX`], because their id might not fit into a header;
+    /// if a topic occurs twice; or if the other subscription belongs to another hub.
     pub fn and<O>(mut self, other: Subscription<O>) -> Result<Subscription, CombineError> {
         if !Arc::ptr_eq(&self.hub.0, &other.hub.0) {
             return Err(CombineError(CombineErrorKind::TwoHubs));
@@ -164,12 +166,12 @@ impl<E> Subscription<E> {
             lifetime: self.lifetime,
             options: self.options,
             headers: self.headers,
-            progress: self.progress,
+            polled_state: self.polled_state,
             of: PhantomData,
         })
     }
 
-    /// Goes on after this id instead of the one that the request brings.
+    /// Continues after this id instead of the request's id.
     ///
     /// ```
     /// use actix_web::web;
@@ -186,22 +188,16 @@ impl<E> Subscription<E> {
         self
     }
 
-    /// Binds this subscription to the stream of `request`, when you poll it inside a handler instead of
-    /// returning it. It goes on after the id that the request brings, has the stream's tags, and counts towards
-    /// the limits of its address.
+    /// Binds this subscription to the stream of `request`, when you poll it inside a handler instead of returning it.
+    /// It continues after the request's id, has the stream's tags, and counts in the limits of its address.
     pub fn on(mut self, request: &HttpRequest) -> Self {
         let last = self.request.last.take();
-        self.request = RequestBinding {
-            last: Some(last.unwrap_or_else(|| LastEventId::of(request))),
-            control: Some(StreamControl::of(request)),
-            method: request.method().clone(),
-            address: self.hub.0.limits.address_of(request),
-        };
+        self.request = RequestBinding::of(request, last, &self.hub.0.limits);
         self
     }
 
-    /// Only the events whose name `shows` says yes to; `None` is an event without one. Otherwise as
-    /// [`filter`](Subscription::filter).
+    /// Sends only the events for whose name `shows` returns true; `None` stands for an event without a name. Otherwise
+    /// like [`filter`](Subscription::filter).
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -230,9 +226,9 @@ impl<E> Subscription<E> {
 
     /// Hides everything published before `time`, whatever id the client sends. Of several times, the latest counts.
     ///
-    /// Events carry the time at which the log took them, to the millisecond, so `time` counts to the millisecond too. What
-    /// is published while the stream is open is not older than a `time` that has passed when it opens, whatever the clock
-    /// does meanwhile.
+    /// Events carry the time at which the log stored them, to the millisecond, so `time` counts to the millisecond,
+    /// too. If `time` has passed when the stream opens, events that are published while the stream is open are never
+    /// hidden, even if the clock is set back meanwhile.
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -254,7 +250,7 @@ impl<E> Subscription<E> {
         self
     }
 
-    /// As [`since`](Self::since), by place: nothing up to and with the event of this id, which
+    /// Like [`since`](Self::since), but by position: hides all events up to and including the event with this id, which
     /// [`Topic::publish`](crate::Topic::publish) has returned. Of several, the latest counts.
     ///
     /// ```
@@ -268,7 +264,7 @@ impl<E> Subscription<E> {
     ///
     /// # Errors
     ///
-    /// [`ForeignId`] if the id is of none of the topics so far: it would hide nothing.
+    /// [`ForeignId`] if the id belongs to none of the topics so far: it would hide nothing.
     pub fn after(mut self, id: &EventId) -> Result<Self, ForeignId> {
         let positions = Positions::parse(id.as_str());
         let mut is_foreign = true;
@@ -304,8 +300,8 @@ impl<E> Subscription<E> {
         self
     }
 
-    /// Tags its stream, as [`Hub::admit`] does, from when it begins: for presence and limits. For
-    /// revocation, admit the request before you check its credential. See [`Presence`](crate::Presence)'s example.
+    /// Tags its stream, like [`Hub::admit`], but only once the stream begins: for presence and limits. For revocation,
+    /// admit the request before you check its credential. See [`Presence`](crate::Presence)'s example.
     pub fn tag(mut self, tag: impl Into<Box<str>>) -> Self {
         self.tags.push(tag.into());
         self
@@ -330,7 +326,7 @@ impl<E> Subscription<E> {
         self
     }
 
-    /// Ends the stream at a random time between 80 % and 100 % of this age; its client comes back. Default:
+    /// Ends the stream at a random time between 80 % and 100 % of this age; its client reconnects. Default:
     /// [`HubBuilder::max_age`](crate::HubBuilder::max_age).
     pub fn max_age(mut self, age: Duration) -> Self {
         self.lifetime.max_age = Some(age);

@@ -5,12 +5,12 @@ use std::{any::TypeId, error::Error, fmt, marker::PhantomData};
 use actix_web::ResponseError;
 use sse_actix_core::{IntoTopicName, Record, RecordError, TopicName, TopicNameError, TopicValue};
 
-use crate::any_event::AnyEvent;
+use crate::stream::source::AnyEvent;
 
-/// A topic's name, and the enum that says which events the topic has.
+/// A topic's name, with the enum of its events.
 ///
-/// Taken by [`Hub::topic`](crate::Hub::topic) and [`Hub::subscribe`](crate::Hub::subscribe), so that both have the type.
-/// Within one hub, a name has one type: the second one is an error of what uses it. A name as text has no type, and is not
+/// [`Hub::topic`](crate::Hub::topic) and [`Hub::subscribe`](crate::Hub::subscribe) take it, so that both have the type.
+/// Within one hub, a name has one type: using it with a second type is an error. A name as text has no type, and is not
 /// checked.
 ///
 /// ```
@@ -47,7 +47,7 @@ impl<T: TopicValue> TopicOf<T> {
     ///
     /// # Panics
     ///
-    /// If the literal is no topic name. For a string made at run time use [`TopicOf::new`].
+    /// If the literal is not a valid topic name. For a string made at run time use [`TopicOf::new`].
     #[track_caller]
     pub const fn from_static(name: &'static str) -> Self {
         Self {
@@ -78,12 +78,12 @@ impl<T: TopicValue> TopicOf<T> {
         &self.name
     }
 
-    fn use_for_publishing(self) -> TopicUse<T> {
-        TopicUse {
+    fn use_for_publishing(self) -> TopicToPublish<T> {
+        TopicToPublish {
             name: self.name,
-            events: Some(TypedRecords {
+            records: Some(TypedRecords {
                 of: EventsType::of::<T>(),
-                record: Record::of_event,
+                record: Record::from_value,
             }),
         }
     }
@@ -116,10 +116,10 @@ impl<T: TopicValue> TopicFamily<T> {
     ///
     /// # Panics
     ///
-    /// If no topic's name can begin so.
+    /// If no valid topic name can begin like this.
     #[track_caller]
     pub const fn from_static(prefix: &'static str) -> Self {
-        // What a name can be, the beginning of one can be as well.
+        // Every valid name is also a valid beginning of a name.
         std::mem::forget(TopicName::from_static(prefix));
         Self {
             prefix,
@@ -131,18 +131,18 @@ impl<T: TopicValue> TopicFamily<T> {
     ///
     /// # Errors
     ///
-    /// [`TopicNameError`] if that is no topic's name.
+    /// [`TopicNameError`] if that is not a valid topic name.
     pub fn of(&self, member: impl fmt::Display) -> Result<TopicOf<T>, TopicNameError> {
         TopicName::try_from(format!("{}{member}", self.prefix)).map(TopicOf::new)
     }
 
-    /// How the names begin, for [`HubBuilder::topics_with_prefix`](crate::HubBuilder::topics_with_prefix).
+    /// The beginning of the names, for [`HubBuilder::topics_with_prefix`](crate::HubBuilder::topics_with_prefix).
     pub const fn prefix(&self) -> &'static str {
         self.prefix
     }
 }
 
-/// A type of events, as it is compared and told.
+/// A type of events, to compare it and to name it in errors.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EventsType {
     id: TypeId,
@@ -157,7 +157,7 @@ impl EventsType {
         }
     }
 
-    /// Whether it is the type that `topic` has.
+    /// Checks that it is the type of `topic`.
     pub(super) fn check(self, topic: &TopicName, known: Self) -> Result<(), TopicTypeError> {
         if self.id == known.id {
             return Ok(());
@@ -208,7 +208,7 @@ impl Error for TopicTypeError {}
 
 impl ResponseError for TopicTypeError {}
 
-/// What [`Hub::topic`](crate::Hub::topic) takes: a [`TopicOf`], a [`TopicName`], or a literal. See
+/// The types that [`Hub::topic`](crate::Hub::topic) accepts: a [`TopicOf`], a [`TopicName`], or a literal. See
 /// [`TopicOf`]'s example.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not proven to be a topic of `{T}`",
@@ -218,64 +218,64 @@ pub trait IntoTopic<T: ?Sized>: sealed::IntoTopic<T> {}
 
 impl<T: ?Sized, N: sealed::IntoTopic<T>> IntoTopic<T> for N {}
 
-/// What [`Hub::subscribe`](crate::Hub::subscribe) takes: a [`TopicOf`], a [`TopicName`], or a literal. See
+/// The types that [`Hub::subscribe`](crate::Hub::subscribe) accepts: a [`TopicOf`], a [`TopicName`], or a literal. See
 /// [`TopicOf`]'s example.
 pub trait IntoSubscription: sealed::IntoSubscription {}
 
 impl<N: sealed::IntoSubscription> IntoSubscription for N {}
 
-/// A topic that is to be published to.
+/// A topic's name and event type, for publishing.
 #[doc(hidden)]
-pub struct TopicUse<T: ?Sized> {
+pub struct TopicToPublish<T: ?Sized> {
     pub(super) name: TopicName,
-    pub(super) events: Option<TypedRecords<T>>,
+    pub(super) records: Option<TypedRecords<T>>,
 }
 
-/// How a topic's events are encoded.
+/// Encodes the events of a topic.
 pub(super) struct TypedRecords<T: ?Sized> {
     pub(super) of: EventsType,
     pub(super) record: fn(&T) -> Result<Record, RecordError>,
 }
 
-/// A topic that is to be read.
+/// A topic's name and event type, for reading.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct TopicToRead {
     pub(super) name: TopicName,
-    pub(super) events: Option<EventsType>,
+    pub(super) event_type: Option<EventsType>,
 }
 
 pub(super) mod sealed {
-    use super::{AnyEvent, EventsType, IntoTopicName, TopicOf, TopicToRead, TopicUse, TopicValue};
+    use super::{AnyEvent, EventsType, IntoTopicName, TopicOf, TopicToPublish, TopicToRead, TopicValue};
 
     pub trait IntoTopic<T: ?Sized> {
-        fn into_topic(self) -> TopicUse<T>;
+        fn into_topic(self) -> TopicToPublish<T>;
     }
 
     impl<T: ?Sized, N: IntoTopicName> IntoTopic<T> for N {
         #[track_caller]
-        fn into_topic(self) -> TopicUse<T> {
-            TopicUse {
+        fn into_topic(self) -> TopicToPublish<T> {
+            TopicToPublish {
                 name: self.into_topic_name(),
-                events: None,
+                records: None,
             }
         }
     }
 
     impl<T: TopicValue> IntoTopic<T> for TopicOf<T> {
-        fn into_topic(self) -> TopicUse<T> {
+        fn into_topic(self) -> TopicToPublish<T> {
             self.use_for_publishing()
         }
     }
 
     impl<T: TopicValue> IntoTopic<T> for &TopicOf<T> {
-        fn into_topic(self) -> TopicUse<T> {
+        fn into_topic(self) -> TopicToPublish<T> {
             self.clone().use_for_publishing()
         }
     }
 
     pub trait IntoSubscription {
-        /// What [`Subscription`](crate::Subscription) is told of.
+        /// The event type of the [`Subscription`](crate::Subscription).
         type Events;
 
         fn into_topic_to_read(self) -> TopicToRead;
@@ -288,7 +288,7 @@ pub(super) mod sealed {
         fn into_topic_to_read(self) -> TopicToRead {
             TopicToRead {
                 name: self.into_topic_name(),
-                events: None,
+                event_type: None,
             }
         }
     }
@@ -299,7 +299,7 @@ pub(super) mod sealed {
         fn into_topic_to_read(self) -> TopicToRead {
             TopicToRead {
                 name: self.name,
-                events: Some(EventsType::of::<T>()),
+                event_type: Some(EventsType::of::<T>()),
             }
         }
     }
@@ -342,8 +342,8 @@ impl<T> fmt::Debug for TopicFamily<T> {
     }
 }
 
-impl<T: ?Sized> fmt::Debug for TopicUse<T> {
+impl<T: ?Sized> fmt::Debug for TopicToPublish<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TopicUse").field(&self.name).finish()
+        f.debug_tuple("TopicToPublish").field(&self.name).finish()
     }
 }

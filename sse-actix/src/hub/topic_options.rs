@@ -6,10 +6,10 @@ use sse_actix_core::{EventName, GAP_EVENT, IntoEventName, Keep, OnceWindow, POSI
 
 use super::error::HubError;
 
-/// How a topic is kept, and what its readers are told.
+/// Retention, event names and gap behaviour of a topic.
 ///
-/// Three modes: [`log`](Self::log) keeps every event, [`latest`](Self::latest) the newest of each key,
-/// [`transient`](Self::transient) none for those who come back.
+/// There are three modes: [`log`](Self::log) keeps every event, [`latest`](Self::latest) keeps the newest event of each
+/// key, [`transient`](Self::transient) keeps no events for clients that reconnect.
 ///
 /// ```
 /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -48,18 +48,19 @@ pub struct TopicOptions {
     pub(super) position_event: EventName,
 }
 
-/// What happens to a reader that cannot be given everything. See [`TopicOptions`]'s example.
+/// What happens to a client that misses deleted events. See [`TopicOptions`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnGap {
-    /// It receives an `sse-gap` event, and what is kept.
+    /// It receives an `sse-gap` event, and then the events that are kept.
     Tell,
-    /// If it was overtaken while it was connected, its stream ends, and it comes back, to be told then.
+    /// If retention deletes unread events while the client is connected, its stream ends. The client reconnects and
+    /// gets the gap event then.
     End,
 }
 
 impl TopicOptions {
-    /// Every event is kept, and a reader that comes back receives all it has missed. Bounded by count,
-    /// bytes and age, see [`Retention`]. The default mode.
+    /// Every event is kept, and a client that comes back receives all events that it has missed. Bounded by count,
+    /// bytes and age, see [`Retention`]. This is the default mode.
     pub const fn log() -> Self {
         Self {
             retention: Retention::new(),
@@ -72,7 +73,7 @@ impl TopicOptions {
         }
     }
 
-    /// The newest event of each key is kept: a new, late or slow reader receives these. Published with
+    /// The newest event of each key is kept: a new, returning or slow client receives these. Publish with
     /// [`Topic::publish_keyed`](crate::Topic::publish_keyed).
     pub const fn latest() -> Self {
         let mut options = Self::log();
@@ -83,8 +84,8 @@ impl TopicOptions {
         options
     }
 
-    /// Events are not replayed. A reconnecting client continues with the next event and gets no gap notice.
-    /// Events have no id. A slow reader is still given what it has not read, within 1,000 events and a minute.
+    /// Events are not replayed. A reconnecting client continues with the next event and gets no gap event. Events have
+    /// no id. A slow client still gets the events that it has not read, within 1,000 events and a minute.
     pub const fn transient() -> Self {
         let mut options = Self::log();
         options.replays = false;
@@ -107,14 +108,14 @@ impl TopicOptions {
         self
     }
 
-    /// How old they may become. Default: an hour; of [`latest`](Self::latest), a day.
+    /// How old they may become. Default: an hour; with [`latest`](Self::latest), a day.
     pub const fn max_age(mut self, age: Duration) -> Self {
         self.retention = self.retention.max_age(age);
         self
     }
 
-    /// For how long the keys of events that are published [once](crate::Topic::once) are remembered, whatever becomes of the
-    /// events. Default: ten minutes, and 100,000 keys.
+    /// How long the idempotency keys of events that are published [once](crate::Topic::once) are remembered, even if
+    /// the events are deleted. Default: ten minutes, and 100,000 keys.
     ///
     /// ```
     /// use std::time::Duration;
@@ -130,7 +131,7 @@ impl TopicOptions {
         self
     }
 
-    /// The name of events that have none of their own. Default: none, which is `message`.
+    /// The name of events without a name. Default: none, which means `message`.
     ///
     /// # Panics
     ///
@@ -141,13 +142,13 @@ impl TopicOptions {
         self
     }
 
-    /// What happens to a reader that was overtaken by retention. Default: it is told.
+    /// What happens to a client that misses deleted events. Default: [`OnGap::Tell`].
     pub const fn on_gap(mut self, on_gap: OnGap) -> Self {
         self.on_gap = on_gap;
         self
     }
 
-    /// The name of the event that tells of a gap. Default: `sse-gap`.
+    /// The name of the gap event. Default: `sse-gap`.
     ///
     /// # Panics
     ///
@@ -158,14 +159,14 @@ impl TopicOptions {
         self
     }
 
-    /// Whether readers are told where they are by an event of its own, where no other event tells it. Default:
-    /// they are. See [`Subscription::positions`](crate::Subscription::positions).
+    /// Sets whether clients get position events when no other event gives them their position. Default: true. See
+    /// [`Subscription::positions`](crate::Subscription::positions).
     pub const fn positions(mut self, told: bool) -> Self {
         self.positions = told;
         self
     }
 
-    /// The name of that event. Default: `sse-position`.
+    /// The name of the position event. Default: `sse-position`.
     ///
     /// # Panics
     ///
@@ -176,9 +177,9 @@ impl TopicOptions {
         self
     }
 
-    /// Whether browsers can listen to the names.
+    /// Checks that browsers can listen to the names.
     pub(super) fn check(&self) -> Result<(), HubError> {
-        // By its text: a name that only the library makes is none for what is published.
+        // Checks the text: a name of the library's own events is not allowed for published events.
         let event = self.event.as_ref().map(EventName::as_str);
         event
             .map_or(Ok(()), |name| EventName::try_from(name).map(drop))

@@ -1,4 +1,4 @@
-//! The outside handle of one stream.
+//! The handle by which other code ends one stream.
 
 use std::{
     any::Any,
@@ -45,13 +45,13 @@ pub struct StreamControl(Arc<State>);
 
 struct State {
     id: u64,
-    ending: AtomicU8,
-    /// After how many milliseconds the client is to come back; 0 where nobody said.
+    end_request: AtomicU8,
+    /// The reconnection time in milliseconds; 0 if none was set.
     retry: AtomicU32,
-    /// A [`Cause`], for the log.
+    /// A [`EndCause`], for the log.
     cause: AtomicU8,
     waker: AtomicWaker,
-    // A list, since most streams have no tag, and the others one or two.
+    // A list, because most streams have no tag, and the others one or two.
     tags: Mutex<Option<Box<Tag>>>,
 }
 
@@ -72,23 +72,23 @@ impl Drop for Tag {
     }
 }
 
-/// What a stream finds in its control when it is polled.
+/// The end that a stream's control asks of its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EndState {
-    Running,
+pub(crate) enum EndRequest {
+    None,
     End(Ending),
     /// Ends at once, dropping undelivered events. The client reconnects and must authenticate again.
     Reauthenticate,
-    /// Ends at once and for good, dropping undelivered events.
+    /// Ends at once and permanently, dropping undelivered events.
     Revoked,
-    /// It was plain, and given time to finish while the server shuts down; that time is over.
+    /// A plain stream had time to finish while the server shuts down; that time is over.
     OutOfTime,
-    /// The connection is gone: nothing that is still written can arrive.
+    /// The connection is lost: no more bytes can reach the client.
     ConnectionLost,
 }
 
 // In order of priority: a larger value replaces a smaller one, never the other way (`fetch_max`).
-const RUNNING: u8 = 0;
+const NONE: u8 = 0;
 const RECONNECT: u8 = 1;
 const REAUTHENTICATE: u8 = 2;
 const FINAL: u8 = 3;
@@ -96,24 +96,24 @@ const REVOKED: u8 = 4;
 const OUT_OF_TIME: u8 = 5;
 const CONNECTION_LOST: u8 = 6;
 
-/// Why a hub has sent a stream away.
+/// Why something other than its source ended a stream, if that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Cause {
+pub(crate) enum EndCause {
     Overtaken = 1,
     Stalled,
     Aged,
     Expired,
     Revoked,
-    /// It is beyond a limit.
+    /// The request exceeded a limit.
     TurnedAway,
-    /// Something around its body panicked.
+    /// A middleware body around it panicked.
     Panicked,
     /// The hub's worker panicked.
     WorkerFailed,
 }
 
-impl Cause {
+impl EndCause {
     const ALL: [Self; 8] = [
         Self::Panicked,
         Self::WorkerFailed,
@@ -125,7 +125,7 @@ impl Cause {
         Self::TurnedAway,
     ];
 
-    /// As the log names it.
+    /// Its text in the log.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Overtaken => "overtaken",
@@ -140,7 +140,7 @@ impl Cause {
     }
 }
 
-/// A control that does not keep the stream's tags.
+/// A weak reference to a control: it does not keep the stream's tags alive.
 #[derive(Clone)]
 pub(crate) struct WeakControl(Weak<State>);
 
@@ -172,7 +172,7 @@ impl StreamControl {
         })
     }
 
-    /// A number that is this stream's alone in this process; the log has it too.
+    /// A number that identifies this stream in this process; log lines contain it, too.
     pub fn id(&self) -> u64 {
         self.0.id
     }
@@ -182,7 +182,7 @@ impl StreamControl {
         self.add_tag(tag.into(), None);
     }
 
-    /// Whether it carries this tag.
+    /// True if it carries this tag.
     pub fn has_tag(&self, tag: &str) -> bool {
         let tags = self.0.tags.lock().unwrap_or_else(PoisonError::into_inner);
         iter::successors(tags.as_deref(), |known| known.next.as_deref()).any(|known| *known.name == *tag)
@@ -200,7 +200,7 @@ impl StreamControl {
         names
     }
 
-    /// Adds a tag, with something that is dropped with the stream.
+    /// Adds a tag, with a guard that is dropped with the stream.
     pub(crate) fn add_tag(&self, name: Box<str>, guard: Option<Box<dyn Any + Send + Sync>>) {
         let mut tags = self.0.tags.lock().unwrap_or_else(PoisonError::into_inner);
         let next = tags.take();
@@ -211,7 +211,7 @@ impl StreamControl {
         }));
     }
 
-    /// Ends the stream, once it has delivered what it was given. Once final, it stays final.
+    /// Ends the stream after it has delivered its pending events. Once final, it stays final.
     ///
     /// ```
     /// use actix_web::{App, test::{TestRequest, init_service}, web};
@@ -231,7 +231,7 @@ impl StreamControl {
     /// # }
     /// ```
     pub fn end(&self, ending: Ending) {
-        self.set_end_state(match ending {
+        self.request_end(match ending {
             Ending::Reconnect => RECONNECT,
             Ending::Final => FINAL,
         });
@@ -241,7 +241,7 @@ impl StreamControl {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(Arc::new(State {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            ending: AtomicU8::new(RUNNING),
+            end_request: AtomicU8::new(NONE),
             retry: AtomicU32::new(0),
             cause: AtomicU8::new(0),
             waker: AtomicWaker::new(),
@@ -249,42 +249,42 @@ impl StreamControl {
         }))
     }
 
-    /// Ends the stream for good, and without what it was given: its client has lost the right to it.
+    /// Ends the stream permanently, dropping undelivered events: its client has lost access.
     pub(crate) fn revoke(&self) {
-        self.set_end_state(REVOKED);
+        self.request_end(REVOKED);
     }
 
     /// Ends the stream at once, dropping undelivered events. The client reconnects after `retry` and must authenticate
     /// again.
     pub(crate) fn reauthenticate(&self, retry: Retry) {
         self.0.retry.store(retry.as_millis(), Ordering::Release);
-        self.set_end_state(REAUTHENTICATE);
+        self.request_end(REAUTHENTICATE);
     }
 
-    /// Ends the stream; its client comes back after `retry`.
-    pub(crate) fn send_away(&self, retry: Retry, cause: Cause) {
+    /// Ends the stream; its client reconnects after `retry`.
+    pub(crate) fn end_with_retry(&self, retry: Retry, cause: EndCause) {
         self.0.cause.store(cause as u8, Ordering::Release);
         self.0.retry.store(retry.as_millis(), Ordering::Release);
-        self.set_end_state(RECONNECT);
+        self.request_end(RECONNECT);
     }
 
-    /// Aborts a plain stream that was given time to finish.
+    /// Aborts a plain stream whose time to finish is over.
     pub(crate) fn run_out_of_time(&self) {
-        self.set_end_state(OUT_OF_TIME);
+        self.request_end(OUT_OF_TIME);
     }
 
-    /// Something around the stream's body panicked, so that this is not polled again.
+    /// Notes that a middleware body around the stream panicked; the stream's own body is not polled again.
     pub(crate) fn panicked(&self) {
-        self.0.cause.store(Cause::Panicked as u8, Ordering::Release);
+        self.0.cause.store(EndCause::Panicked as u8, Ordering::Release);
     }
 
-    /// Why a hub has sent it away, if one has.
-    pub(crate) fn cause(&self) -> Option<Cause> {
+    /// Why something other than its source ends it, if that is known.
+    pub(crate) fn cause(&self) -> Option<EndCause> {
         let cause = self.0.cause.load(Ordering::Acquire);
-        Cause::ALL.into_iter().find(|known| *known as u8 == cause)
+        EndCause::ALL.into_iter().find(|known| *known as u8 == cause)
     }
 
-    /// After how long the client is to come back, where somebody said.
+    /// The reconnection time, if one was set.
     pub(crate) fn retry(&self) -> Option<Retry> {
         match self.0.retry.load(Ordering::Acquire) {
             0 => None,
@@ -297,11 +297,11 @@ impl StreamControl {
     }
 
     pub(crate) fn connection_lost(&self) {
-        self.set_end_state(CONNECTION_LOST);
+        self.request_end(CONNECTION_LOST);
     }
 
-    fn set_end_state(&self, end_state: u8) {
-        self.0.ending.fetch_max(end_state, Ordering::Release);
+    fn request_end(&self, end_request: u8) {
+        self.0.end_request.fetch_max(end_request, Ordering::Release);
         self.0.waker.wake();
     }
 
@@ -309,39 +309,37 @@ impl StreamControl {
     pub(crate) async fn until_ended(&self) {
         poll_fn(|cx| {
             self.register(cx.waker());
-            match self.end_state() {
-                EndState::Running => Poll::Pending,
+            match self.end_request() {
+                EndRequest::None => Poll::Pending,
                 _ => Poll::Ready(()),
             }
         })
         .await;
     }
 
-    /// Registers the task to wake. Call it before [`end_state`](Self::end_state), so that no change is missed.
+    /// Registers the task to wake. Call it before [`end_request`](Self::end_request), so that no change is missed.
     pub(crate) fn register(&self, waker: &Waker) {
         self.0.waker.register(waker);
     }
 
-    /// Whether it was told already to end because its client has lost its right.
-    pub(crate) fn is_revoked(&self) -> bool {
-        matches!(self.0.ending.load(Ordering::Acquire), REAUTHENTICATE | REVOKED)
-    }
-
-    /// Whether its client has lost the right to what it was not given yet: it is revoked, or has to authenticate again.
+    /// True if its client has lost access to undelivered events: it was revoked, or has to authenticate again.
     #[inline]
-    pub(crate) fn drops_undelivered(&self) -> bool {
-        matches!(self.0.ending.load(Ordering::Acquire), REVOKED | REAUTHENTICATE)
+    pub(crate) fn has_lost_access(&self) -> bool {
+        matches!(
+            self.0.end_request.load(Ordering::Acquire),
+            REVOKED | REAUTHENTICATE
+        )
     }
 
-    pub(crate) fn end_state(&self) -> EndState {
-        match self.0.ending.load(Ordering::Acquire) {
-            RUNNING => EndState::Running,
-            RECONNECT => EndState::End(Ending::Reconnect),
-            REAUTHENTICATE => EndState::Reauthenticate,
-            FINAL => EndState::End(Ending::Final),
-            REVOKED => EndState::Revoked,
-            OUT_OF_TIME => EndState::OutOfTime,
-            _ => EndState::ConnectionLost,
+    pub(crate) fn end_request(&self) -> EndRequest {
+        match self.0.end_request.load(Ordering::Acquire) {
+            NONE => EndRequest::None,
+            RECONNECT => EndRequest::End(Ending::Reconnect),
+            REAUTHENTICATE => EndRequest::Reauthenticate,
+            FINAL => EndRequest::End(Ending::Final),
+            REVOKED => EndRequest::Revoked,
+            OUT_OF_TIME => EndRequest::OutOfTime,
+            _ => EndRequest::ConnectionLost,
         }
     }
 }
@@ -359,7 +357,7 @@ impl fmt::Debug for StreamControl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamControl")
             .field("id", &self.0.id)
-            .field("end_state", &self.end_state())
+            .field("end_request", &self.end_request())
             .finish_non_exhaustive()
     }
 }

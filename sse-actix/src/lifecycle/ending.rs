@@ -1,4 +1,4 @@
-//! Why and how a stream ends.
+//! The endings of a stream, and errors with a text for the client.
 
 use std::{borrow::Cow, error::Error, fmt};
 
@@ -11,22 +11,21 @@ use actix_web::{
     },
 };
 
-/// What the client is told when a stream is ended from outside. An `EventSource` reconnects after every end, so
-/// this decides what happens then. See [`StreamControl::end`](crate::StreamControl::end)'s example.
+/// What the client does when a stream is ended from outside. An `EventSource` reconnects after every end; this decides
+/// how the server answers then. See [`StreamControl::end`](crate::StreamControl::end)'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// A `retry` line with jitter, then the end: the client comes back after that time and resumes.
+    /// Sends a `retry` line with jitter, then ends: the client reconnects after that time and resumes.
     Reconnect,
-    /// An `sse-end` event with the reserved id, then the end: the client's next reconnect is answered
-    /// 204, and it stays away.
+    /// Sends an `sse-end` event with the reserved id, then ends: the server answers the client's next reconnect with
+    /// 204, and the client stops.
     Final,
 }
 
 /// An error whose message is sent to the client.
 ///
-/// After the head, an error's own text stays in the log, since it was written for the server's
-/// operator. This one's is shown: as `message` of the `sse-end` event, or, before the head, as the
-/// body of a 500.
+/// After the opening, the text of another error is only logged, because it was written for the server's operator. The
+/// text of this error is sent: as `message` of the `sse-end` event, or, before the opening, as the body of a 500.
 ///
 /// ```
 /// use sse_actix::StreamError;
@@ -69,10 +68,10 @@ impl ResponseError for StreamError {
     }
 }
 
-/// `no-transform` asks proxies not to compress, which would hold events back.
+/// `no-transform` asks proxies not to compress, because that would delay events.
 pub(crate) const UNCACHED: HeaderValue = HeaderValue::from_static("no-store, no-transform");
 
-/// Stops an `EventSource` for good, and is not an error status.
+/// Stops an `EventSource` permanently, and is not an error status.
 pub(crate) fn no_content() -> HttpResponse<BoxBody> {
     let mut response = HttpResponse::new(StatusCode::NO_CONTENT);
     response.headers_mut().insert(header::CACHE_CONTROL, UNCACHED);

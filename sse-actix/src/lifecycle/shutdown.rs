@@ -1,4 +1,4 @@
-//! Ending streams from outside: all of them, those with a tag, or one.
+//! Ends streams from outside: all streams, those with a tag, or one.
 
 use std::{
     collections::HashMap,
@@ -22,10 +22,9 @@ use super::{control::StreamControl, ending::Ending};
 /// SIGTERM and SIGINT, and gives it to every stream it serves. [`for_streams`](crate::for_streams) does the same for
 /// actix's `HttpServer`. Elsewhere, put one into `App::app_data`, created *outside* the app factory, and fire it by hand.
 ///
-/// When it fires, every open stream delivers the events it was given, tells its client to come back
-/// after a time with jitter, so that a restart is not followed by a stampede, and ends, within
-/// milliseconds. Streams for browsers that are opened later are answered the same way at once, never with a 5xx,
-/// which would stop an `EventSource` for good. Plain ones are answered 503.
+/// When it fires, every open stream delivers its pending events, sends a `retry` with jitter, so that clients do not
+/// all reconnect at once, and ends, within milliseconds. A stream for browsers that is opened later gets the same
+/// answer at once, never a 5xx, which would stop an `EventSource` permanently. A plain stream gets 503.
 ///
 /// ```
 /// use actix_web::{App, test, test::TestRequest, web};
@@ -67,18 +66,18 @@ struct Inner {
 #[derive(Clone)]
 struct Registered {
     control: StreamControl,
-    /// Its client cannot resume, so it gets time to finish.
+    /// True if the client cannot resume, so the stream gets time to finish.
     may_finish: bool,
 }
 
 impl Shutdown {
-    /// A handle whose streams tell their clients to come back after 1 to 5 seconds.
+    /// A handle whose streams end with a `retry` of 1 to 5 seconds.
     pub fn new() -> Self {
         Self::with_retry(Duration::from_secs(1)..=Duration::from_secs(5))
     }
 
-    /// A handle with another range for the `retry` that streams end with; each takes a random time
-    /// within it. Times outside of what a [`Retry`] may be are taken as its bounds.
+    /// A handle with another range for the `retry` that streams end with; each takes a random time within it. Times
+    /// outside of the bounds of [`Retry`] count as these bounds.
     ///
     /// ```
     /// use std::time::Duration;
@@ -105,12 +104,12 @@ impl Shutdown {
         }))
     }
 
-    /// Ends every open stream, and every one that is opened from now on, so that its client
-    /// reconnects. Firing twice is firing once.
+    /// Ends every open stream, and every stream that is opened from now on, so that its client reconnects. A second
+    /// call has no effect.
     ///
-    /// A [plain](crate::Sse::plain) stream, which no client can resume, may finish; [`Server`](crate::Server)
-    /// gives it [`shutdown_timeout`](crate::Server::shutdown_timeout). A plain [`Subscription`](crate::Subscription),
-    /// which has no end, is aborted.
+    /// A [plain](crate::Sse::plain) stream, which no client can resume, may finish; [`Server`](crate::Server) gives it
+    /// [`shutdown_timeout`](crate::Server::shutdown_timeout). A plain [`Subscription`](crate::Subscription), which
+    /// never ends by itself, is aborted.
     pub fn fire(&self) {
         self.0.fired.store(true, Ordering::SeqCst);
         self.0.firing.notify_waiters();
@@ -121,7 +120,7 @@ impl Shutdown {
         }
     }
 
-    /// Aborts the streams that were given time to finish and have not.
+    /// Aborts the streams that had time to finish and have not finished.
     pub(crate) fn end_time_to_finish(&self) {
         for stream in self.registered_streams() {
             if stream.may_finish {
@@ -130,7 +129,7 @@ impl Shutdown {
         }
     }
 
-    /// Waits until the streams have ended that a shutdown ends.
+    /// Waits until all streams that a shutdown ends have ended.
     pub(crate) async fn until_ended(&self) {
         loop {
             let ended = self.0.ended.notified();
@@ -143,7 +142,7 @@ impl Shutdown {
         }
     }
 
-    /// Whether it has fired.
+    /// True if it has fired.
     pub fn is_fired(&self) -> bool {
         self.0.fired.load(Ordering::SeqCst)
     }
@@ -159,8 +158,8 @@ impl Shutdown {
         }
     }
 
-    /// Ends every open stream that carries this tag (see [`StreamControl::tag`]), and says how many.
-    /// Streams that are opened later are not concerned.
+    /// Ends every open stream that carries this tag (see [`StreamControl::tag`]), and returns their number. Streams
+    /// that are opened later are not affected.
     pub fn end_tagged(&self, tag: &str, ending: Ending) -> usize {
         let mut ended = 0;
         for Registered { control, .. } in self.registered_streams() {
@@ -177,7 +176,7 @@ impl Shutdown {
         self.streams().len()
     }
 
-    /// A time to come back after, different for each caller.
+    /// A random reconnection time, different for each caller.
     pub(crate) fn jittered_retry(&self) -> Retry {
         let bounds = &self.0.retry;
         let (low, high) = (
@@ -187,7 +186,7 @@ impl Shutdown {
         Retry::from(Duration::from_millis(fastrand::u32(low..=high.max(low)).into()))
     }
 
-    /// Registers a stream; one that comes after the firing is ended at once.
+    /// Registers a stream; a stream that comes after the firing is ended at once.
     pub(crate) fn register(&self, stream: &StreamControl, may_finish: bool) -> Registration {
         let key = self.0.next.fetch_add(1, Ordering::Relaxed);
         let registered = Registered {
@@ -248,7 +247,8 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let stream = self.shutdown.streams().remove(&self.key);
         drop(stream);
-        // Nobody waits before: this is many times a second.
+        // Skip the notification unless the shutdown has fired: streams end many times a second, and only a shutdown
+        // waits.
         if self.shutdown.is_fired() {
             self.shutdown.0.ended.notify_waiters();
         }

@@ -10,14 +10,14 @@ use super::{DescribeEvents, EventDescription};
 
 /// What a stream may send beside the events of its enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beside {
-    Nothing,
+pub(super) enum LibraryEvents {
+    None,
     End,
     EndAndPositions,
 }
 
 /// The schema of any event of a stream.
-pub(super) fn schema<T: DescribeEvents>(beside: Beside) -> Schema {
+pub(super) fn schema<T: DescribeEvents>(library_events: LibraryEvents) -> Schema {
     let mut one_of = OneOfBuilder::new();
     let events = T::events();
     let mut names: Vec<_> = events.iter().map(|event| event.name.to_owned()).collect();
@@ -25,9 +25,9 @@ pub(super) fn schema<T: DescribeEvents>(beside: Beside) -> Schema {
         name, has_id, data, ..
     } in events
     {
-        one_of = one_of.item(event(named([name]), json(data), text(), has_id));
+        one_of = one_of.item(event(named([name]), json(data), text(), has_id).title(Some(name)));
     }
-    for own in own_events(beside) {
+    for own in own_events(library_events) {
         one_of = one_of.item(own);
     }
     names.extend([END_EVENT, GAP_EVENT.as_str(), POSITION_EVENT.as_str()].map(str::to_owned));
@@ -38,30 +38,32 @@ pub(super) fn schema<T: DescribeEvents>(beside: Beside) -> Schema {
 }
 
 /// The library's own events.
-fn own_events(beside: Beside) -> Vec<ObjectBuilder> {
+fn own_events(library_events: LibraryEvents) -> Vec<ObjectBuilder> {
     let end = || {
         let data = ObjectBuilder::new()
             .property("reason", text())
             .property("message", text())
             .required("reason");
         let id = text().enum_values(Some([END_ID]));
-        event(named([END_EVENT]), json(data), id, true)
+        event(named([END_EVENT]), json(data), id, true).title(Some(END_EVENT))
     };
     let gap = || {
         let missed = ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
-            .description(Some("How many events were missed; null if that is not known."));
+            .description(Some(
+                "How many events were missed; null if the number is unknown.",
+            ));
         let data = ObjectBuilder::new().property("missed", missed).required("missed");
-        event(named([GAP_EVENT.as_str()]), json(data), text(), false)
+        event(named([GAP_EVENT.as_str()]), json(data), text(), false).title(Some(GAP_EVENT.as_str()))
     };
     let position = || {
         let data = json(ObjectBuilder::new());
-        event(named([POSITION_EVENT.as_str()]), data, text(), true)
+        event(named([POSITION_EVENT.as_str()]), data, text(), true).title(Some(POSITION_EVENT.as_str()))
     };
-    match beside {
-        Beside::Nothing => Vec::new(),
-        Beside::End => vec![end()],
-        Beside::EndAndPositions => vec![end(), gap(), position()],
+    match library_events {
+        LibraryEvents::None => Vec::new(),
+        LibraryEvents::End => vec![end()],
+        LibraryEvents::EndAndPositions => vec![end(), gap(), position()],
     }
 }
 

@@ -18,7 +18,7 @@ impl IntoParams for LastEventId {
             .parameter_in(ParameterIn::Header)
             .required(Required::False)
             .description(Some(
-                "The id of the last event that the client has. The stream goes on after it. An EventSource sends it by itself.",
+                "The id of the last event that the client has. The stream continues after it. An EventSource sends it by itself.",
             ))
             .schema(Some(id));
         vec![parameter.build()]

@@ -10,7 +10,7 @@ use sse_actix_core::{ByteString, DecodeError, FieldError};
 /// use sse_actix::RelayError;
 ///
 /// let error = RelayError::Unfinished;
-/// assert_eq!(error.to_string(), "upstream ended before the event or the answer that it had begun was finished");
+/// assert_eq!(error.to_string(), "upstream ended in the middle of an event, or before its last event");
 /// assert_eq!(error.status_code(), 502);
 /// ```
 #[derive(Debug)]
@@ -42,9 +42,9 @@ pub enum RelayError {
 impl fmt::Display for RelayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Upstream(error) => write!(f, "upstream broke off: {error}"),
+            Self::Upstream(error) => write!(f, "the connection to upstream failed: {error}"),
             Self::Unfinished => {
-                f.write_str("upstream ended before the event or the answer that it had begun was finished")
+                f.write_str("upstream ended in the middle of an event, or before its last event")
             }
             Self::TooLarge(DecodeError::EventTooLarge { limit }) => {
                 write!(f, "upstream has sent an event of more than {limit} bytes")
@@ -55,7 +55,9 @@ impl fmt::Display for RelayError {
             Self::TooLarge(error) => error.fmt(f),
             Self::Ended { data } => write!(f, "upstream has ended its stream: {data}"),
             Self::Gap { data } => write!(f, "upstream has lost events: {data}"),
-            Self::Unusable(error) => write!(f, "upstream has sent what browsers cannot use: {error}"),
+            Self::Unusable(error) => {
+                write!(f, "upstream has sent an event that browsers cannot use: {error}")
+            }
             Self::Map(error) => write!(f, "an event of upstream could not be mapped: {error}"),
         }
     }

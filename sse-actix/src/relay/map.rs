@@ -37,7 +37,7 @@ use super::{
 /// # }).unwrap();
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be put in an event's place",
+    message = "`{Self}` cannot replace an event",
     note = "return the `Message`, an `Event`, or `Option`, `Vec` or `Result` of these"
 )]
 pub trait Replacement: sealed::Sealed {

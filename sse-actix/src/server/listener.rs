@@ -18,7 +18,7 @@ use std::os::unix::net::UnixListener;
 pub(super) enum Listener {
     Tcp {
         socket: TcpListener,
-        spoken: ListenerProtocol,
+        protocol: ListenerProtocol,
         origin: SocketOrigin,
     },
     /// HTTP/1.1, as actix.

@@ -36,7 +36,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         return Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
-            "there is a file that is no socket",
+            "there is a file that is not a socket",
         ));
     }
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;

@@ -86,7 +86,7 @@ fn decode<T: SseEvents>(message: &Message) -> T {
         Ok(event) => event,
         Err(DecodeEventError::Name { .. }) if message.event == GAP_EVENT.as_str() => {
             panic!(
-                "the stream tells of a gap, {}: read it as a `TestStream`",
+                "the stream has a gap event, {}: read it as a `TestStream`",
                 message.data
             )
         }

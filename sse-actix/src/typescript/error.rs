@@ -65,11 +65,11 @@ impl fmt::Display for TypeScriptError {
                 write,
             } => write!(
                 f,
-                "the module would have two things called `{name}`: one is {of}, and one is {other}; {write}"
+                "the module would have two items called `{name}`: one is {of}, and one is {other}; {write}"
             ),
             Self::Drift { file, line, command } => write!(
                 f,
-                "{} is not what the Rust types say, from line {line} on: write it anew with `{command}`",
+                "{} differs from the Rust types, from line {line} on: write it again with `{command}`",
                 file.display()
             ),
             Self::Io { file, source } => write!(f, "{}: {source}", file.display()),

@@ -158,7 +158,7 @@ impl Input<'_> {
             return Ok(Type::Literal(text));
         }
         let minus = if self.takes("-") { "-" } else { "" };
-        let word = self.word().ok_or("something is no type")?;
+        let word = self.word().ok_or("a type is missing")?;
         if word.starts_with(|char: char| char.is_ascii_digit()) {
             let fraction = if self.takes(".") { self.word() } else { None };
             let fraction = fraction.map(|digits| format!(".{digits}")).unwrap_or_default();

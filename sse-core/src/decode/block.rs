@@ -1,4 +1,4 @@
-//! What the lines of one event mean, as in
+//! The meaning of the lines of one event, as in
 //! [interpreting an event stream](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation).
 
 use std::{mem, time::Duration};
@@ -16,7 +16,7 @@ use super::{
 
 const DEFAULT_NAME: ByteString = ByteString::from_static("message");
 
-/// The buffers of the event that is being received, and what outlives it.
+/// The buffers of the event that is being received, and the values that stay for the next events.
 pub(super) struct Block {
     data: Data,
     /// None if it is empty.
@@ -27,7 +27,7 @@ pub(super) struct Block {
     /// Bytes of the lines so far, as [`max_event_size`](crate::Decoder::max_event_size) counts them;
     /// 0 if there is nothing in the three above.
     size: usize,
-    /// It was too large; the rest of it means nothing.
+    /// The event was too large; the rest of its lines have no effect.
     discarded: bool,
 
     names: Names,
@@ -102,25 +102,25 @@ impl Block {
         self.discarded || self.name.is_some() || self.id.is_some() || self.data.is_some()
     }
 
-    /// Whether the next event has none but its own lines, and no id unless it brings one.
+    /// True between two events of a stream without ids.
     #[inline]
     pub(super) fn is_between_events_without_ids(&self) -> bool {
         self.size == 0 && !self.discarded && self.last_id.as_str().is_empty()
     }
 
-    /// Whether neither an empty line nor a comment would come to anything now.
+    /// True if neither an empty line nor a comment would have an effect now.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.size == 0 && !self.discarded && !self.comments
     }
 
-    /// How long the next line may get at least, whatever it is.
+    /// The length that the next line may reach in any case.
     #[inline]
     pub(super) fn room(&self) -> usize {
         self.limit.saturating_sub(self.size)
     }
 
-    /// Takes a line that has ended.
+    /// Handles a complete line.
     #[inline]
     pub(super) fn line(&mut self, mut line: Line<'_>) -> Option<Result<Decoded, DecodeError>> {
         if let Line::Whole {
@@ -148,8 +148,8 @@ impl Block {
         item
     }
 
-    /// The event that ends with this line and the empty one after it, where that is its only data: most events are
-    /// such, and this takes two thirds of the time.
+    /// The event that ends with this line and the empty line after it, if the line is its only data. Most events are
+    /// like this, and this path takes two thirds of the time.
     #[inline]
     fn only_data(&mut self, chunk: &Bytes, line: &[u8]) -> Option<Message> {
         let (Field::Data, value) = parse(line)? else {
@@ -163,7 +163,7 @@ impl Block {
         Some(self.message(Text::shared(chunk, value).into_text()))
     }
 
-    /// Looks at a line that has not ended, in two pieces of which the first was looked at before.
+    /// Looks at a line that has not ended yet, in two pieces. The first piece was looked at before.
     #[inline]
     pub(super) fn tail(&mut self, held: &[u8], rest: &[u8]) -> Tail {
         let len = held.len() + rest.len();
@@ -180,7 +180,7 @@ impl Block {
         Tail::Wanted
     }
 
-    /// Makes all that is kept independent of the chunk it came in.
+    /// Copies the kept values, so that they no longer share the received chunk.
     #[inline]
     pub(super) fn let_go(&mut self) {
         if self.size > 0 {
@@ -268,7 +268,7 @@ impl Block {
         None
     }
 
-    /// Whether a line that starts like this can mean anything.
+    /// True if a line that starts like this can have an effect.
     fn may_matter(&self, held: &[u8], rest: &[u8]) -> bool {
         let mut start = held.iter().chain(rest);
         let name: &[u8] = match start.next() {
@@ -290,7 +290,7 @@ impl Block {
     }
 }
 
-/// The field and its value; `None` for a name that means nothing.
+/// The field and its value; `None` for an unknown field name.
 #[inline]
 fn parse(line: &[u8]) -> Option<(Field, &[u8])> {
     let (field, after) = match line {
@@ -308,8 +308,7 @@ fn parse(line: &[u8]) -> Option<(Field, &[u8])> {
     }
 }
 
-/// A `retry` value: digits and nothing else, at least one. More than a `u64` holds is taken as the
-/// most that it holds.
+/// A `retry` value: digits and nothing else, at least one. A number above `u64::MAX` counts as `u64::MAX`.
 fn milliseconds(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
         return None;

@@ -9,8 +9,8 @@ use bytestring::ByteString;
 
 use super::text::Text;
 
-/// From here on a buffer is handed over with the message, if it is at least half full. Anything shorter
-/// is copied out of it, which costs less than a new buffer and leaves no slack with the message.
+/// A buffer of at least this size becomes the message's memory, if it is at least half full. Shorter data is copied out
+/// of the buffer: this costs less than a new buffer, and the message holds no unused memory.
 const HANDED_OVER: usize = 4 * 1024;
 /// A larger buffer is not kept for the next event.
 pub(super) const KEPT_CAPACITY: usize = 64 * 1024;
@@ -27,10 +27,10 @@ pub(super) fn empty(buffer: &mut Vec<u8>) {
 #[derive(Default)]
 pub(super) struct Data {
     lines: Lines,
-    /// What was joined: from `start` on.
+    /// The joined data, from `start` on.
     joined: Vec<u8>,
     start: usize,
-    /// How long it was when it was last handed over, up to [`KEPT_CAPACITY`].
+    /// The buffer's length when it last became a message's memory, up to [`KEPT_CAPACITY`].
     usual: usize,
 }
 
@@ -53,7 +53,7 @@ impl Data {
         }
     }
 
-    /// A value that starts at `start` in `held`. Whatever is there afterwards is of no more use.
+    /// Appends the value that starts at `start` in `held`. The content of `held` is unspecified afterwards.
     pub(super) fn push_held(&mut self, held: &mut Vec<u8>, start: usize) {
         if let Lines::None = self.lines {
             mem::swap(&mut self.joined, held);
@@ -64,7 +64,7 @@ impl Data {
         }
     }
 
-    /// Makes it independent of the chunk it came in.
+    /// Copies the data, so that it no longer shares the received chunk.
     #[inline]
     pub(super) fn let_go(&mut self) {
         if let Lines::One(_) = self.lines {

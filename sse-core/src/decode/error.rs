@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 /// Something larger than [`max_event_size`](crate::Decoder::max_event_size) was discarded.
 ///
-/// The decoder stays usable. Nothing else can be wrong with an event stream: any bytes are one.
+/// The decoder stays usable. There is no other error, because any bytes are a valid event stream.
 ///
 /// ```
 /// use sse_actix_core::DecodeError;
@@ -15,9 +15,9 @@ use std::{error::Error, fmt};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// An event. Everything up to and including its empty line is skipped, and its id does not become
-    /// the last event id, since it was not delivered. A `retry` line before the one that was too much
-    /// has had its effect.
+    /// An event. All its lines, up to and including its empty line, are skipped, and its id does not become the last
+    /// event id, because the event was not delivered. A `retry` line of the event has already taken effect if it came
+    /// before the limit was reached.
     EventTooLarge {
         /// The limit, in bytes.
         limit: usize,

@@ -8,14 +8,14 @@ use bytes::Bytes;
 use super::{data::KEPT_CAPACITY, text::Text};
 use crate::line::{find_break, split_line};
 
-/// With one byte more than this, which is `event` or `retry`, it is certain what a line is.
+/// The length of the longest field names, `event` and `retry`. One more byte shows which field a line has.
 pub(super) const LONGEST_NAME: usize = 5;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
-/// In a larger chunk, to search for the end of a line twice would cost more than it gains.
+/// In a larger chunk, searching for the end of a line twice would cost more than it saves.
 const SMALL_CHUNK: usize = 4 * 1024;
 
-/// The most bytes of several events that are given at once.
+/// The most bytes that one item with several events may have.
 const UNCHANGED: usize = 4 * 1024;
 
 /// The received bytes that have not become lines yet.
@@ -25,24 +25,23 @@ pub(super) struct Lines {
     at: usize,
     /// Chunks that were fed before `chunk` was used up.
     queue: VecDeque<Bytes>,
-    /// The start of a line whose end is in a later chunk. It holds no line break, and is not searched for
-    /// one again.
+    /// The start of a line whose end is in a later chunk. It holds no line break, and is not searched again.
     held: Vec<u8>,
     /// How long such lines get, up to [`KEPT_CAPACITY`].
     usual: usize,
     place: Place,
 }
 
-/// What the next byte continues.
+/// The state before the next byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// The stream, of whose byte order mark this much has come.
+    /// At the start of the stream, after this many bytes of a byte order mark.
     Stream(usize),
-    /// A line, whose start is in `held`.
+    /// In a line whose start is in `held`.
     Line,
-    /// A line that ended in CR. An LF belongs to the same line break.
+    /// After a CR at the end of a line. An LF belongs to the same line break.
     AfterCr,
-    /// A line that is not needed.
+    /// In a line that is skipped.
     Skipped,
 }
 
@@ -90,9 +89,9 @@ impl Lines {
         }
     }
 
-    /// Takes a chunk. Two kinds are dealt with at once, since many streams bring little else and this
-    /// costs half as much: one of whole comments and empty lines while `idle`, and a small one that goes
-    /// on with a held line, which may get as long as `room`.
+    /// Takes a chunk. Two kinds of chunks are handled at once, because many streams have few others and this costs half
+    /// as much: a chunk with only complete comments and empty lines, while `idle`; and a small chunk that continues a
+    /// held line, which may become `room` bytes long.
     #[inline]
     pub(super) fn feed(&mut self, chunk: Bytes, idle: bool, room: usize) {
         if !self.chunk.is_empty() {
@@ -115,7 +114,7 @@ impl Lines {
         self.chunk = chunk;
     }
 
-    /// Whether all that was fed is used up.
+    /// True if all chunks that were fed are used up.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.chunk.is_empty()
@@ -178,8 +177,8 @@ impl Lines {
         (events > 0).then(|| (self.chunk.slice(start..self.at), events))
     }
 
-    /// Passes over empty lines and comments. Nothing would come of them one by one either, where there is
-    /// no event to end and nobody wants comments; but this takes half the time.
+    /// Skips empty lines and comments. Reading them one by one would have the same result if there is no unfinished
+    /// event and comments are not wanted, but would take twice the time.
     #[inline]
     pub(super) fn pass_over_comments(&mut self) {
         if self.place == Place::Line && self.held.is_empty() {
@@ -207,14 +206,14 @@ impl Lines {
         self.at = self.chunk.len();
     }
 
-    /// Drops the [`tail`](Self::tail) and all that follows of its line.
+    /// Drops the [`tail`](Self::tail) and the rest of its line.
     pub(super) fn skip(&mut self) {
         self.held = Vec::new();
         self.at = self.chunk.len();
         self.place = Place::Skipped;
     }
 
-    /// Lets go of the chunk, which is used up, and goes on to the next one. `false` if there is none.
+    /// Releases the chunk, which is used up, and continues with the next one. `false` if there is none.
     #[inline]
     pub(super) fn next_chunk(&mut self) -> bool {
         self.at = 0;
@@ -236,7 +235,7 @@ impl Lines {
         self.queue.iter().map(Bytes::len).sum::<usize>() + self.chunk.len() - self.at
     }
 
-    /// Comes to where a line starts or goes on, if the chunk reaches there.
+    /// Moves to the place where a line starts or continues, if the chunk reaches that far.
     fn arrive(&mut self) {
         while let Some(first) = self.chunk.get(self.at) {
             match self.place {
@@ -270,7 +269,7 @@ fn line_before_empty_one(bytes: &[u8]) -> Option<&[u8]> {
     after.starts_with(b"\n\n").then_some(line)
 }
 
-/// The line that starts at `at`, where the next one starts, and what that place is.
+/// The line that starts at `at`, the start of the next line, and the state there.
 #[inline]
 fn cut(chunk: &[u8], at: usize) -> Option<(&[u8], usize, Place)> {
     let (line, after) = split_line(chunk.get(at..)?)?;
@@ -281,14 +280,14 @@ fn cut(chunk: &[u8], at: usize) -> Option<(&[u8], usize, Place)> {
     Some((line, chunk.len() - after.len(), place))
 }
 
-/// What follows the empty lines and whole comments that `bytes` starts with.
+/// The rest of `bytes` after its leading empty lines and complete comments.
 #[inline]
 fn after_comments(mut bytes: &[u8]) -> &[u8] {
     loop {
         bytes = match bytes {
             [b'\n', after @ ..] | [b':', b'\n', after @ ..] => after,
-            // If it ended in a CR whose LF is in the next chunk, that looks like an empty line, which is
-            // as good.
+            // If the last line ended in a CR whose LF is in the next chunk, the LF looks like an empty line, which has
+            // the same effect.
             [b':', ..] => match split_line(bytes) {
                 Some((_, after)) => after,
                 None => return bytes,

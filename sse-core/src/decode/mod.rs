@@ -1,4 +1,4 @@
-//! Bytes back into events: the [`Decoder`].
+//! Turns bytes back into events: the [`Decoder`].
 //!
 //! `lines` cuts chunks into lines, `block` gives the lines of one event their meaning, `data` and
 //! `text` hold values without copying them where that is possible.
@@ -20,7 +20,7 @@ use self::{
     lines::Lines,
 };
 
-/// What an event begins with that is one line of data.
+/// The beginning of an event with one line of data.
 const DATA: &[u8] = b"data: ";
 
 /// Turns the bytes of an event stream, however they are cut, back into events.
@@ -42,28 +42,28 @@ const DATA: &[u8] = b"data: ";
 /// assert_eq!(decoder.next(), None);
 /// ```
 ///
-/// It follows the standard's [parsing](https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream)
-/// and [interpretation](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation):
-/// one leading byte order mark is dropped, malformed UTF-8 becomes U+FFFD, an id persists until the
-/// next, is reset by an empty one and is ignored when it holds NUL, and an event that the stream's end
-/// cuts off is never given.
+/// It follows the standard's
+/// [parsing](https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream) and
+/// [interpretation](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation): one
+/// leading byte order mark is dropped, malformed UTF-8 becomes U+FFFD, an id persists until the next, is reset by an
+/// empty one and is ignored when it holds NUL, and an event that the end of the stream cuts off is never returned.
 ///
 /// # Cost
 ///
-/// Time is linear in the bytes, whatever their split. Data and an id that lie in one chunk share its
-/// memory, so a message keeps its chunk alive; the decoder itself lets go of a chunk before it asks
-/// for the next. What it holds is bounded by [`max_event_size`](Self::max_event_size).
+/// Time is linear in the bytes, whatever their split. Data and an id that lie in one chunk share its memory, so a
+/// message keeps its chunk alive. The decoder itself releases a chunk before it asks for the next. Its memory is
+/// bounded by [`max_event_size`](Self::max_event_size).
 ///
 /// # Reconnecting
 ///
-/// Ask with [`last_event_id`](Self::last_event_id) as the `Last-Event-ID` header after
-/// [`retry`](Self::retry), and call [`reconnect`](Self::reconnect) before the first new chunk.
+/// Wait for [`retry`](Self::retry), send [`last_event_id`](Self::last_event_id) as the `Last-Event-ID` header, and call
+/// [`reconnect`](Self::reconnect) before the first new chunk.
 pub struct Decoder {
     lines: Lines,
     block: Block,
 }
 
-/// What a stream brings.
+/// An item of a stream.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -109,7 +109,7 @@ pub struct Message {
 }
 
 impl Decoder {
-    /// How large an event may be unless told otherwise: 16 MiB.
+    /// The default of [`max_event_size`](Decoder::max_event_size): 16 MiB.
     pub const DEFAULT_MAX_EVENT_SIZE: usize = 16 * 1024 * 1024;
 
     /// A decoder for a stream from its beginning.
@@ -120,8 +120,8 @@ impl Decoder {
         }
     }
 
-    /// A decoder for a stream that was asked for with this `Last-Event-ID`. As in browsers, events
-    /// have this id until the stream gives another.
+    /// A decoder for a stream that was requested with this `Last-Event-ID`. As in browsers, events have this id until
+    /// the stream sends another.
     ///
     /// ```
     /// # use sse_actix_core::{Decoded, Decoder};
@@ -139,9 +139,9 @@ impl Decoder {
     /// The most bytes that the `data`, `event`, `id` and `retry` lines of one event may take on the
     /// wire, each line break counted as one. Default: [`Self::DEFAULT_MAX_EVENT_SIZE`].
     ///
-    /// A larger event is an error, once, and the next event after it is decoded as ever. The same
-    /// limit goes for each single comment, if they are asked for. The decoder never holds more than a
-    /// small multiple of it: buffers double when they grow, and the last event id and name are kept.
+    /// A larger event is one error, and the next event after it is decoded normally. The same limit applies to each
+    /// comment, if comments are wanted. The decoder never holds more than a small multiple of this limit: buffers
+    /// double when they grow, and the last event id and name are kept.
     ///
     /// ```
     /// # use sse_actix_core::{DecodeError, Decoded, Decoder};
@@ -157,7 +157,7 @@ impl Decoder {
         self
     }
 
-    /// Whether comments are given too. Default: no.
+    /// Also returns comments. Default: no.
     ///
     /// ```
     /// # use sse_actix_core::{Decoded, Decoder};
@@ -174,17 +174,16 @@ impl Decoder {
     /// Takes the next bytes of the stream: `Bytes`, or anything that becomes them without a copy.
     /// Borrowed ones are copied with [`Bytes::copy_from_slice`].
     ///
-    /// Iterate until `None` before the next chunk. What was not asked for by then is not lost, but
-    /// queued without a bound.
+    /// Iterate until `None` before you feed the next chunk. Otherwise the items are not lost, but the chunks are queued
+    /// without a bound.
     #[inline]
     pub fn feed(&mut self, chunk: impl Into<Bytes>) {
         self.lines
             .feed(chunk.into(), self.block.is_idle(), self.block.room());
     }
 
-    /// Prepares for the bytes of a new connection: what is unfinished or was not asked for is
-    /// discarded, a byte order mark may lead again. The last event id, the reconnection time and the
-    /// settings stay.
+    /// Prepares for the bytes of a new connection: an unfinished event and unread chunks are discarded, and the stream
+    /// may begin with a byte order mark again. The last event id, the reconnection time and the settings stay.
     ///
     /// ```
     /// # use sse_actix_core::{Decoded, Decoder};
@@ -203,7 +202,7 @@ impl Decoder {
         self.block.discard();
     }
 
-    /// What was received of whole events that each are [`DATA`], a line and an empty line, and how many these are.
+    /// The received events that each are [`DATA`], the rest of one line and an empty line; and their number.
     #[inline]
     pub(crate) fn next_events_of_one_line(&mut self) -> Option<(Bytes, u64)> {
         if !self.block.is_between_events_without_ids() {
@@ -213,9 +212,9 @@ impl Decoder {
     }
 
     /// The last event id, to be sent as
-    /// [`Last-Event-ID`](https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header)
-    /// on reconnection unless it is empty. It changes where an event's empty line is reached, even if
-    /// the event had no data and was not given.
+    /// [`Last-Event-ID`](https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header) on
+    /// reconnection unless it is empty. It changes at the empty line of an event, even if the event had no data and was
+    /// not returned.
     ///
     /// ```
     /// # use sse_actix_core::Decoder;
@@ -228,11 +227,11 @@ impl Decoder {
         self.block.last_event_id()
     }
 
-    /// Whether the stream would end in the middle of something if it ended here: a line without its line break, or
-    /// lines of an event without the empty line after them. To be asked when iterating has given `None`.
+    /// True if the stream would be incomplete if it ended here: there is a line without its line break, or there are
+    /// lines of an event without the empty line after them. Call it after iterating has returned `None`.
     ///
-    /// A server that closes its connection cleanly there has not sent all that it meant to send. Comments and `retry`
-    /// lines need no empty line.
+    /// A server that closes its connection cleanly at such a place has not sent everything. Comments and `retry` lines
+    /// need no empty line.
     ///
     /// ```
     /// # use sse_actix_core::Decoder;
@@ -255,7 +254,7 @@ impl Decoder {
 
     /// The reconnection time that the stream last asked for; `None` if it never did.
     ///
-    /// Only digits count; a number of more milliseconds than a `u64` holds is taken as that many.
+    /// Only digits count; a number above `u64::MAX` counts as `u64::MAX`.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -276,7 +275,7 @@ impl Default for Decoder {
     }
 }
 
-/// Gives what the bytes fed so far bring. `None` is not the end: more may come after the next
+/// Returns the items of the bytes fed so far. `None` is not the end: there may be more after the next
 /// [`feed`](Decoder::feed).
 ///
 /// ```
@@ -294,7 +293,7 @@ impl Default for Decoder {
 /// # Ok::<(), DecodeError>(())
 /// ```
 impl Iterator for Decoder {
-    /// [`DecodeError`] tells of an event that was discarded; decoding goes on after it.
+    /// [`DecodeError`] reports an event that was discarded; decoding continues after it.
     type Item = Result<Decoded, DecodeError>;
 
     #[inline]
@@ -335,7 +334,7 @@ impl Decoder {
     }
 }
 
-/// Not the bytes themselves, which may be many.
+/// Prints their number, not the bytes themselves, which may be many.
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder")

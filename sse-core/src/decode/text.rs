@@ -1,5 +1,5 @@
-//! Values as text: shared with a chunk where they are valid UTF-8, copied where they are not or must
-//! outlive it.
+//! Values as text. A value shares the memory of its chunk if it is valid UTF-8. Otherwise, or if it must outlive the
+//! chunk, it is copied.
 
 use std::mem;
 
@@ -39,7 +39,7 @@ impl Text {
         }
     }
 
-    /// Makes it independent of the chunk it came in.
+    /// Copies the text, so that it no longer shares the received chunk.
     #[inline]
     pub(super) fn let_go(&mut self) {
         if mem::take(&mut self.shared) {
@@ -69,7 +69,7 @@ impl From<ByteString> for Text {
 #[derive(Default)]
 pub(super) struct LastId {
     id: CompactString,
-    /// The same for events without an id of their own, from the first of these on.
+    /// The same id, shared by events without their own id, from the first of these on.
     again: Option<ByteString>,
 }
 
@@ -96,8 +96,7 @@ impl LastId {
     }
 }
 
-/// Event names. A stream has few and repeats them, so the one that came last is kept and shared with
-/// all events that have it.
+/// Event names. A stream has few and repeats them, so the last one is kept, and all events with this name share it.
 #[derive(Default)]
 pub(super) struct Names {
     last: ByteString,
@@ -132,7 +131,7 @@ mod tests {
             (b"\xE2\x82", "\u{FFFD}"),
             (b"\xE2\x82\xE2\x82\xAC", "\u{FFFD}\u{20AC}"),
             (b"\xF0\x9F\x92", "\u{FFFD}"),
-            // A surrogate, an overlong form and a number beyond Unicode: no part of a character each.
+            // A surrogate, an overlong form and a number beyond Unicode: none of them is part of a character.
             (b"\xED\xA0\x80", "\u{FFFD}\u{FFFD}\u{FFFD}"),
             (b"\xC0\xAF", "\u{FFFD}\u{FFFD}"),
             (b"\xF4\x90\x80\x80", "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}"),

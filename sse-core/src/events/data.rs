@@ -1,5 +1,5 @@
-//! The data of a variant as serde writes it, without the enum around it. So serde's attributes on fields mean what they
-//! always mean.
+//! The data of a variant as serde writes it, without the enum around it. So serde's attributes on fields have their
+//! usual meaning.
 
 use std::fmt::Display;
 
@@ -8,7 +8,7 @@ use serde::{
     ser::{Error as _, Impossible, SerializeStruct, SerializeStructVariant},
 };
 
-/// Serialises the variant's data alone: `null`, the value, or the fields.
+/// Serialises only the variant's data: `null`, the value, or the fields.
 pub(super) struct VariantData<'a, T>(pub(super) &'a T);
 
 impl<T: Serialize> Serialize for VariantData<'_, T> {
@@ -22,7 +22,7 @@ struct WithoutEnum<S>(S);
 
 fn not_a_variant<T, E: serde::ser::Error>(what: impl Display) -> Result<T, E> {
     Err(E::custom(format_args!(
-        "an enum of events is serialised as serde derives it, and not as {what}"
+        "an enum of events must be serialised as serde derives it, not as {what}"
     )))
 }
 
@@ -142,12 +142,12 @@ impl<S: Serializer> Serializer for WithoutEnum<S> {
 
     fn collect_str<T: Display + ?Sized>(self, _: &T) -> Result<S::Ok, S::Error> {
         Err(S::Error::custom(
-            "an enum of events is serialised as serde derives it, and not as a text",
+            "an enum of events must be serialised as serde derives it, not as a text",
         ))
     }
 }
 
-/// The fields of a struct variant, as those of a struct.
+/// The fields of a struct variant, written like the fields of a struct.
 struct Fields<S>(S);
 
 impl<S: SerializeStruct> SerializeStructVariant for Fields<S> {

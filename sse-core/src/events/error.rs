@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 use crate::EventName;
 
-/// A received event is none of an enum's.
+/// A received event does not match any variant of the enum.
 ///
 /// ```
 /// use sse_actix_core::DecodeEventError;
@@ -17,7 +17,7 @@ use crate::EventName;
 ///
 /// let error = Market::decode("price", "\"high\"").unwrap_err();
 /// assert!(matches!(&error, DecodeEventError::Data { name, .. } if name == "price"));
-/// assert!(error.to_string().starts_with("the data of `price` is not what that event has: invalid type: string"));
+/// assert!(error.to_string().starts_with("the data of `price` does not have the type of that event: invalid type: string"));
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
@@ -26,14 +26,14 @@ pub enum DecodeEventError {
     Name {
         /// The name.
         name: String,
-        /// The names that there are.
+        /// The names of the enum's variants.
         known: &'static [EventName],
     },
-    /// Its data is no JSON of what the event of this name has.
+    /// Its data is not JSON of the type that the event of this name has.
     Data {
         /// The name.
         name: String,
-        /// What is wrong with it, and where.
+        /// The error in the data, and its place.
         source: serde_json::Error,
     },
 }
@@ -65,7 +65,10 @@ impl fmt::Display for DecodeEventError {
                 Ok(())
             }
             Self::Data { name, source } => {
-                write!(f, "the data of `{name}` is not what that event has: {source}")
+                write!(
+                    f,
+                    "the data of `{name}` does not have the type of that event: {source}"
+                )
             }
         }
     }

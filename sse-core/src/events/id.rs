@@ -1,7 +1,7 @@
 use crate::{EventId, FieldError};
 
-/// What a field with `#[sse(id)]` can be: an integer, a text, an [`EventId`], or an `Option` of these, of which `None` is no
-/// id.
+/// The types that a field with `#[sse(id)]` can have: an integer, a text, an [`EventId`], or an `Option` of these,
+/// where `None` means that there is no id.
 ///
 /// ```
 /// use sse_actix_core::{EventId, IdField};
@@ -16,14 +16,14 @@ use crate::{EventId, FieldError};
     label = "not an integer, a `String`, an `EventId`, nor an `Option` of these"
 )]
 pub trait IdField {
-    /// Whether there may be no id, as with an `Option`. Default: `false`.
+    /// True if there may be no id, as with an `Option`. Default: `false`.
     const IS_OPTIONAL: bool = false;
 
     /// The id, if there is one.
     ///
     /// # Errors
     ///
-    /// [`FieldError`] if it is a text that no id can be.
+    /// [`FieldError`] if the text is not a valid id.
     fn to_event_id(&self) -> Result<Option<EventId>, FieldError>;
 }
 

@@ -1,7 +1,7 @@
 use crate::EventName;
 
-/// An event whose name no variant has: what an enum's catch-all, `#[sse(other)]`, holds. It is sent on as it came, but
-/// for its id.
+/// An event whose name no variant has. An enum's catch-all, `#[sse(other)]`, holds it. It is sent on unchanged, but
+/// without its id.
 ///
 /// ```
 /// use sse_actix_core::{EventName, UnknownEvent};

@@ -1,4 +1,4 @@
-//! A variant from its number and its data, through the enum's own `Deserialize`.
+//! Makes a variant from its number and its data, through the enum's own `Deserialize`.
 
 use serde::{
     Deserialize as _, Deserializer,
@@ -79,7 +79,7 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        // As a map, since serde_json takes a sequence for a struct too.
+        // As a map, because serde_json also accepts a sequence for a struct.
         self.json.deserialize_map(visitor)
     }
 }

@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 /// Why a string cannot be an [`EventName`](crate::EventName) or an [`EventId`](crate::EventId).
 ///
-/// Names the field, what was wrong with it and the byte offset of the first offence.
+/// It names the field, the fault, and the byte offset of the first fault.
 ///
 /// ```
 /// use sse_actix_core::{EventName, FieldErrorKind};
@@ -30,11 +30,11 @@ pub struct FieldError {
 pub enum FieldErrorKind {
     /// A character that the field must not hold.
     Character(char),
-    /// A blank at the start or the end of an id, which browsers do not send back.
+    /// A space or tab at the start or the end of an id, which browsers do not send back.
     OuterBlank,
     /// An id of more than [`EventId::MAX_LEN`](crate::EventId::MAX_LEN) bytes.
     TooLong,
-    /// An event name that means something else to a browser, or the id that ends a stream for good.
+    /// An event name that means something else to a browser, or the id that ends a stream permanently.
     Reserved,
     /// The name of one of the library's own events.
     Library,
@@ -43,7 +43,7 @@ pub enum FieldErrorKind {
 }
 
 impl FieldError {
-    /// The error of a field that has a fault, at this byte.
+    /// The error for a fault of this field, at this byte.
     pub(super) fn of(field: &'static str, fault: Option<(FieldErrorKind, usize)>) -> Result<(), Self> {
         match fault {
             None => Ok(()),
@@ -61,7 +61,7 @@ impl FieldError {
         self.kind
     }
 
-    /// Where, in bytes from the start of the value.
+    /// The place of the fault, in bytes from the start of the value.
     pub fn offset(&self) -> usize {
         self.offset
     }
@@ -78,7 +78,7 @@ impl fmt::Display for FieldError {
                     '\0' => ("a NUL", "browsers drop, or drop the whole event for"),
                     _ => (
                         "a control character",
-                        "makes browsers stop for good at their next reconnect",
+                        "makes browsers stop permanently at their next reconnect",
                     ),
                 };
                 write!(
@@ -89,11 +89,11 @@ impl fmt::Display for FieldError {
             }
             FieldErrorKind::OuterBlank => write!(
                 f,
-                "{field} has a leading or trailing blank at byte {offset}, which browsers do not send back; trim it"
+                "{field} has a leading or trailing space or tab at byte {offset}, which browsers do not send back; trim it"
             ),
             FieldErrorKind::TooLong => write!(
                 f,
-                "{field} is longer than {offset} bytes, which is more than servers take in a `Last-Event-ID` header"
+                "{field} is longer than {offset} bytes, which is more than servers accept in a `Last-Event-ID` header"
             ),
             FieldErrorKind::Reserved if *field == "id" => write!(
                 f,
@@ -106,7 +106,7 @@ impl fmt::Display for FieldError {
             ),
             FieldErrorKind::Library => write!(
                 f,
-                "{field} is `sse-end`, `sse-gap` or `sse-position`, which are reserved for what the library itself sends; choose another"
+                "{field} is `sse-end`, `sse-gap` or `sse-position`, which are reserved for the library's own events; choose another"
             ),
             FieldErrorKind::Empty => {
                 write!(f, "{field} is empty, which means `message`; leave it out")

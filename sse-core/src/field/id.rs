@@ -11,14 +11,18 @@ use super::{
 /// [`Last-Event-ID`](https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header)
 /// when it reconnects.
 ///
-/// Proven when it is made, so that it survives the way to the browser and back: no control character
-/// but TAB (the standard forbids CR, LF and NUL; with any other, browsers close the source for good
-/// at their next reconnect), no leading or trailing blank (they are trimmed on the way back), at most
-/// [`EventId::MAX_LEN`] bytes, and not the id that ends a stream for good. The empty id is allowed:
-/// it resets the browser's last event id.
+/// Checked when it is made, so that the browser can send it back unchanged:
 ///
-/// Integers become ids infallibly. [`EventId::from_static`] checks a literal, `TryFrom` a string that is
-/// made at run time. [`EventId::not_for_browsers`] takes ids that only other clients can use.
+/// - no control character but TAB (the standard forbids CR, LF and NUL; with any other, browsers close the source
+///   permanently at their next reconnect);
+/// - no leading or trailing space or tab (browsers trim them);
+/// - at most [`EventId::MAX_LEN`] bytes;
+/// - not the id that ends a stream permanently.
+///
+/// The empty id is allowed: it resets the browser's last event id.
+///
+/// Every integer is a valid id. [`EventId::from_static`] checks a literal, `TryFrom` a string that is made at run time.
+/// [`EventId::not_for_browsers`] accepts ids that only other clients can use.
 ///
 /// ```
 /// use sse_actix_core::{EventId, FieldErrorKind};
@@ -29,21 +33,21 @@ use super::{
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId {
     text: CompactString,
-    /// Browsers send it back as it is.
+    /// True if browsers send it back unchanged.
     for_browsers: bool,
 }
 
 impl EventId {
-    /// The most bytes an id may have: it comes back as a request header, and servers and proxies
-    /// refuse requests whose headers are much longer, which stops an `EventSource` for good.
+    /// The most bytes an id may have: it comes back as a request header, and servers and proxies refuse requests whose
+    /// headers are much longer, which stops an `EventSource` permanently.
     pub const MAX_LEN: usize = 1024;
 
     /// An id from a literal. In a `const` the check happens at compile time.
     ///
     /// # Panics
     ///
-    /// If the literal is no id. For a string made at run time use `EventId::try_from(text)`, which
-    /// is fallible.
+    /// If the literal is not a valid id. For a string made at run time use `EventId::try_from(text)`, which returns an
+    /// error instead.
     ///
     /// ```compile_fail
     /// # use sse_actix_core::EventId;
@@ -58,18 +62,20 @@ impl EventId {
                 text: CompactString::const_new(id),
                 for_browsers: true,
             },
-            Some((FieldErrorKind::OuterBlank, _)) => panic!("an id must not start or end with a blank"),
+            Some((FieldErrorKind::OuterBlank, _)) => {
+                panic!("an id must not start or end with a space or tab")
+            }
             Some((FieldErrorKind::TooLong, _)) => panic!("an id must not be longer than 1024 bytes"),
             Some((FieldErrorKind::Reserved, _)) => panic!("`sse-end` is reserved for the end of a stream"),
             Some(_) => panic!("an id must hold no control character but TAB"),
         }
     }
 
-    /// An id for clients other than `EventSource`, such as one that another server has given to its events.
+    /// An id for clients other than `EventSource`, such as an id that another server has given to its event.
     ///
-    /// Gives up what [`EventId`] otherwise promises: that the id comes back as it was sent. So a stream for
-    /// browsers fails when it is asked to send one that is not legal as an `EventId`; a plain stream sends
-    /// it. Any text that is one line and holds no NUL will do.
+    /// An [`EventId`] normally promises that browsers send the id back unchanged. This constructor does not. So a
+    /// stream for browsers fails if it has to send such an id that is not legal as an `EventId`; a plain stream sends
+    /// it. Any text of one line without NUL is allowed.
     ///
     /// ```
     /// use sse_actix_core::{Event, EventId, Frame};
@@ -111,8 +117,8 @@ impl EventId {
         &self.text
     }
 
-    /// Whether a stream for browsers may send it: all but some of those made by
-    /// [`not_for_browsers`](Self::not_for_browsers).
+    /// Checks that a stream for browsers may send it. Only ids made by [`not_for_browsers`](Self::not_for_browsers) can
+    /// fail.
     ///
     /// ```
     /// use sse_actix_core::EventId;
@@ -135,7 +141,7 @@ impl EventId {
     }
 }
 
-/// The first offence: its kind and byte offset. One definition for literals and run-time strings.
+/// The first fault: its kind and byte offset. One definition for literals and run-time strings.
 #[inline]
 const fn fault(id: &[u8]) -> Option<(FieldErrorKind, usize)> {
     if id.len() > EventId::MAX_LEN {
@@ -230,8 +236,8 @@ impl fmt::Debug for EventId {
 
 /// What [`Event::id`](crate::Event::id) takes: an [`EventId`], any integer, or a literal.
 ///
-/// Implemented for these alone. A literal that is no id panics where it stands; strings made at run
-/// time go through `EventId::try_from`.
+/// Implemented only for these. A literal that is not a valid id panics when the line runs. For strings made at run time
+/// use `EventId::try_from`.
 ///
 /// ```
 /// use sse_actix_core::{Event, EventId};

@@ -12,8 +12,8 @@ use crate::line::find_break;
 /// `error`, which would reach `onopen` and `onerror` of every page. The names of the library's own
 /// events (`sse-end`, `sse-gap`, `sse-position`) are reserved. An event without a name is a `message`.
 ///
-/// [`EventName::from_static`] checks a literal (at compile time in a `const`), `TryFrom` a string that
-/// is made at run time. [`EventName::not_for_browsers`] takes names that only other clients can use.
+/// [`EventName::from_static`] checks a literal (at compile time in a `const`), `TryFrom` a string that is made at run
+/// time. [`EventName::not_for_browsers`] accepts names that only other clients can use.
 ///
 /// ```
 /// use sse_actix_core::{Event, EventName, Frame};
@@ -28,7 +28,7 @@ use crate::line::find_break;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventName {
     text: CompactString,
-    /// An `EventSource` can listen to it.
+    /// True if an `EventSource` can listen to it.
     for_browsers: bool,
 }
 
@@ -37,8 +37,8 @@ impl EventName {
     ///
     /// # Panics
     ///
-    /// If the literal is no event name. For a string made at run time use
-    /// `EventName::try_from(text)`, which is fallible.
+    /// If the literal is not a valid event name. For a string made at run time use `EventName::try_from(text)`, which
+    /// returns an error instead.
     ///
     /// ```compile_fail
     /// # use sse_actix_core::EventName;
@@ -66,9 +66,9 @@ impl EventName {
     /// A name for clients other than `EventSource`, such as the SDKs of language models, whose servers
     /// send `event: error`.
     ///
-    /// Gives up what [`EventName`] otherwise promises: a browser cannot listen to such an event, or takes
-    /// it for something else. So a stream for browsers fails when it is asked to send one that is not
-    /// legal as an `EventName`; a plain stream sends it. Any text that is one line and not empty will do.
+    /// An [`EventName`] normally promises that a browser can listen to the event. This constructor does not: a browser
+    /// may also treat the event as something else. So a stream for browsers fails if it has to send such a name that is
+    /// not legal as an `EventName`; a plain stream sends it. Any text of one line that is not empty is allowed.
     ///
     /// ```
     /// use sse_actix_core::{Event, EventName, Frame};
@@ -91,7 +91,7 @@ impl EventName {
         })
     }
 
-    /// A literal that `#[derive(SseEvents)]` has checked, for an enum that also other clients than browsers may read.
+    /// A literal that `#[derive(SseEvents)]` has checked, for an enum of events for clients other than browsers.
     #[doc(hidden)]
     #[allow(
         clippy::panic,
@@ -126,7 +126,7 @@ impl EventName {
         check(name)
     }
 
-    /// A name of the library's own events, which users' names cannot be by accident.
+    /// A name of the library's own events. A user's name cannot have the same text.
     pub(crate) const fn own(name: &'static str) -> Self {
         Self {
             text: CompactString::const_new(name),
@@ -140,8 +140,8 @@ impl EventName {
         &self.text
     }
 
-    /// Whether a stream for browsers may send it: all but some of those made by
-    /// [`not_for_browsers`](Self::not_for_browsers).
+    /// Checks that a stream for browsers may send it. Only names made by [`not_for_browsers`](Self::not_for_browsers)
+    /// can fail.
     ///
     /// ```
     /// use sse_actix_core::EventName;
@@ -164,7 +164,7 @@ impl EventName {
     }
 }
 
-/// The first offence: its kind and byte offset. One definition for literals and run-time strings.
+/// The first fault: its kind and byte offset. One definition for literals and run-time strings.
 #[inline]
 const fn fault(name: &[u8]) -> Option<(FieldErrorKind, usize)> {
     match name {
@@ -245,8 +245,8 @@ impl fmt::Debug for EventName {
 
 /// What [`Event::event`](crate::Event::event) takes: an [`EventName`], or a literal.
 ///
-/// Implemented for these alone. A literal that is no event name panics where it stands; strings made
-/// at run time go through `EventName::try_from`.
+/// Implemented only for these. A literal that is not a valid event name panics when the line runs. For strings made at
+/// run time use `EventName::try_from`.
 ///
 /// ```
 /// use sse_actix_core::{Event, EventName};

@@ -4,8 +4,8 @@ use std::{error::Error, fmt, time::Duration};
 /// [`retry`](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation)
 /// field. Whole milliseconds on the wire; fractions are cut off.
 ///
-/// Lies between [`Retry::MIN`] and [`Retry::MAX`] by construction. `Retry::new` refuses what lies
-/// outside; `From<Duration>` takes the nearest that is allowed.
+/// It is always between [`Retry::MIN`] and [`Retry::MAX`]. `Retry::new` refuses other times; `From<Duration>` takes the
+/// nearest allowed time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,8 +20,7 @@ use std::{error::Error, fmt, time::Duration};
 pub struct Retry(u32);
 
 impl Retry {
-    /// 100 ms. With `retry: 1`, a browser asks several hundred times a second when a stream ends at
-    /// once.
+    /// 100 ms. With `retry: 1`, a browser reconnects several hundred times a second if a stream ends at once.
     pub const MIN: Self = Self(100);
 
     /// 2^31 - 1 ms, about 25 days. Larger values wrap around to half a second in Firefox.
@@ -55,7 +54,7 @@ impl Retry {
         Self(millis)
     }
 
-    /// The time in milliseconds, as it stands on the wire.
+    /// The time in milliseconds, as it is sent.
     pub const fn as_millis(self) -> u32 {
         self.0
     }
@@ -77,7 +76,7 @@ impl From<Retry> for Duration {
     }
 }
 
-/// A reconnection time that no browser should be given.
+/// A reconnection time that is too short or too long for browsers.
 ///
 /// ```
 /// use std::time::Duration;

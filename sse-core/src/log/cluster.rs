@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use super::{Completion, LogError};
 use crate::TopicName;
 
-/// What the hubs of several nodes on one log tell each other besides events: revocations, and who is there.
+/// Messages between the hubs of several nodes on one log, besides events: revocations and presence.
 ///
 /// ```
 /// use std::{collections::BTreeMap, sync::{Arc, Mutex}, time::Duration};
@@ -35,37 +35,38 @@ use crate::TopicName;
 /// assert_eq!(*pair.0.lock().unwrap(), ["session:1"]);
 /// ```
 pub trait ClusterChannel: fmt::Debug + Send + Sync {
-    /// Tells the other nodes that streams with this tag end for good. What cannot be told yet is told as soon as
-    /// it can be, whether or not the completion is awaited.
+    /// Ends streams with this tag permanently on the other nodes. If the message cannot be sent now, it is sent as soon
+    /// as possible, even if the caller does not await the completion.
     ///
-    /// Once it has completed, no node delivers to such a stream what is published later: a node hears of the revocation before
-    /// that, or hears nothing.
+    /// Once this has completed, no node delivers later events to such a stream: a node receives the revocation before
+    /// these events, or it receives neither.
     fn revoke(&self, tag: &str) -> Completion<Result<(), LogError>>;
 
-    /// Tells the other nodes how many streams of a topic carry this tag here, whenever that changes.
+    /// Sends the other nodes the number of streams of a topic that carry this tag here. Called whenever the number
+    /// changes.
     fn present(&self, topic: &TopicName, tag: &str, streams: usize);
 
-    /// How many streams of a topic carry which tags on the other nodes.
+    /// The tags of a topic's streams on the other nodes, with the number of streams for each.
     fn elsewhere(&self, topic: &TopicName) -> BTreeMap<Arc<str>, usize>;
 
-    /// Registers a function that is called with each message of another node, on a thread of the log's.
+    /// Registers a function that is called with each message of another node, on a thread of the log.
     fn listen(&self, on_message: Box<dyn Fn(ClusterMessage) + Send + Sync>);
 }
 
-/// What another node has told.
+/// A message of another node.
 ///
 /// See [`ClusterChannel`]'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClusterMessage {
-    /// Streams with this tag end for good, unless they are of a later log-in.
+    /// Streams with this tag end permanently, unless they belong to a later log-in.
     Revoked {
         /// The tag.
         tag: String,
-        /// It was revoked no longer ago than this. Streams that were admitted longer ago end for good; of others
-        /// it is unknown whether they came before or after, so their clients must authenticate again.
+        /// The revocation is not older than this. Streams that were admitted longer ago end permanently. Other streams
+        /// may have been admitted before or after it, so their clients must authenticate again.
         within: Duration,
     },
-    /// Something was revoked, but what is not known any more.
+    /// There was a revocation, but its tag has been lost.
     RevokedUnknown,
     /// The presence of this topic has changed on another node.
     Presence(TopicName),

@@ -5,8 +5,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A result that is there at once, or comes later: a log in memory completes at once and allocates
-/// nothing for it, one behind a network later.
+/// A result that is ready at once, or comes later. A log in memory completes at once and allocates nothing for it; a
+/// log on a server completes later.
 ///
 /// ```
 /// use sse_actix_core::Completion;
@@ -25,21 +25,21 @@ enum State<T> {
 }
 
 impl<T> Completion<T> {
-    /// It has completed.
+    /// Already completed, with this result.
     pub fn ready(result: T) -> Self {
         Self(State::Ready(Some(result)))
     }
 
-    /// It completes when `future` does.
+    /// Completes when `future` does.
     pub fn later(future: impl Future<Output = T> + Send + 'static) -> Self {
         Self(State::Later(Box::pin(future)))
     }
 
-    /// The result, if it was there at once.
+    /// The result, if it was ready at once.
     ///
     /// # Errors
     ///
-    /// The completion itself, to be awaited, if it was not.
+    /// The completion itself, to be awaited, if it was not ready.
     pub fn into_ready(self) -> Result<T, Self> {
         match self.0 {
             State::Ready(Some(result)) => Ok(result),

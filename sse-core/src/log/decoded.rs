@@ -1,17 +1,17 @@
 use std::{any::Any, sync::OnceLock};
 
-/// What an entry was decoded as: one value of each type, made once for all readers.
+/// The decoded values of an entry: one for each type, made once for all readers.
 #[derive(Default)]
 pub(super) struct Decoded(OnceLock<Box<Known>>);
 
 struct Known {
     value: Box<dyn Any + Send + Sync>,
-    /// Of the types that were asked for later.
+    /// The values of types that were requested later.
     others: Decoded,
 }
 
 impl Decoded {
-    /// The `V`, made if there is none yet.
+    /// The value of type `V`; it is made if there is none yet.
     pub(super) fn get_or_make<V: Send + Sync + 'static>(&self, mut make: impl FnMut() -> V) -> &V {
         let mut place = self;
         loop {

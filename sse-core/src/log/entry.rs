@@ -1,3 +1,5 @@
+//! A record to which a log has given a position. The `id` line before the encoded event contains the position.
+
 use std::{
     fmt, str,
     sync::{
@@ -19,7 +21,7 @@ use super::{
 };
 use crate::{DecodeEventError, Frame, TopicValue};
 
-/// A record at its place in a log: the frame that every reader shares.
+/// A record with its position in a log, and the frame that every reader shares.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -41,8 +43,8 @@ use crate::{DecodeEventError, Frame, TopicValue};
 pub struct Entry {
     sequence: u64,
     millis: u64,
-    /// The latest time at which it can have been appended, by its log's clock. Lowered where the clock was set back since.
-    appended_by: AtomicU64,
+    /// The latest time at which it can have been appended, by its log's clock. Lowered if the clock was set back since.
+    latest_append_time: AtomicU64,
     frame: Bytes,
     /// Where the `id` line ends.
     body_at: usize,
@@ -63,7 +65,7 @@ impl Entry {
         Self {
             sequence: position.sequence,
             millis: millis(at),
-            appended_by: AtomicU64::new(millis(at)),
+            latest_append_time: AtomicU64::new(millis(at)),
             frame: frame.into(),
             body_at,
             key,
@@ -71,12 +73,12 @@ impl Entry {
         }
     }
 
-    /// Where it is.
+    /// Its sequence.
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
 
-    /// The epoch in which it was appended, which its id says. A log may have gone on in another epoch since.
+    /// The epoch in which it was appended, from its id. The log may have continued in another epoch since.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -100,7 +102,7 @@ impl Entry {
         self
     }
 
-    /// When it was appended, to the millisecond. Of two entries of a topic, the later never has the earlier time: where
+    /// When it was appended, to the millisecond. Of two entries of a topic, the later one never has an earlier time: if
     /// the clock is set back, an entry has the time of the one before it.
     pub fn at(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.millis)
@@ -111,7 +113,7 @@ impl Entry {
         &self.frame
     }
 
-    /// The complete frame as one to emit.
+    /// The complete frame, to be emitted.
     pub fn to_frame(&self) -> Frame {
         Frame::of(self.frame.clone())
     }
@@ -139,7 +141,7 @@ impl Entry {
     /// assert_eq!(entry.to_frame_with(&line).as_ref(), format!("{id}data: x\n\n").as_bytes());
     /// ```
     ///
-    /// It takes no bytes, so nobody can forge an event:
+    /// It accepts no bytes, so no code can forge an event:
     ///
     /// ```compile_fail,E0308
     /// fn forge(entry: &sse_actix_core::Entry) -> sse_actix_core::Frame {
@@ -147,11 +149,11 @@ impl Entry {
     /// }
     /// ```
     pub fn to_frame_with(&self, id_line: &PositionsLine) -> Frame {
-        let line = id_line.as_bytes();
-        if line.is_empty() {
-            return Frame::of(self.frame.slice(self.body_at..));
+        let body = self.frame.slice(self.body_at..);
+        match id_line.as_bytes() {
+            b"" => Frame::of(body),
+            line => Frame::with_line(line, body),
         }
-        Frame::of([line, self.body()].concat().into())
     }
 
     /// The frame without its id line.
@@ -159,7 +161,7 @@ impl Entry {
         self.frame.get(self.body_at..).unwrap_or_default()
     }
 
-    /// The key whose newest state it is, in a topic that keeps the latest of each key.
+    /// The key of which it is the newest event, in a topic that keeps the newest event of each key.
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
@@ -170,19 +172,19 @@ impl Entry {
         body.strip_prefix("event: ")?.split('\n').next()
     }
 
-    /// The event's data, as a browser puts it together.
+    /// The event's data, as a browser joins it.
     pub fn data(&self) -> String {
         data_of(self.body())
     }
 
-    /// The data as a `T`, decoded once for all readers; `None` if it is no JSON of a `T`.
+    /// The data as a `T`, decoded once for all readers; `None` if it is not JSON of a `T`.
     pub fn value<T: DeserializeOwned + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let decode = || serde_json::from_str::<T>(&self.data()).ok().map(Arc::new);
         self.decoded.get_or_make(decode).clone()
     }
 
-    /// Whether this is an event of `T`'s that `shows` says yes to. It is decoded once for all readers; where it cannot be,
-    /// `undecodable` is told, once.
+    /// True if this is an event of `T` for which `shows` returns true. The entry is decoded once for all readers; if it
+    /// cannot be decoded, `undecodable` is called once.
     ///
     /// ```
     /// # use std::time::SystemTime;
@@ -194,7 +196,7 @@ impl Entry {
     /// # }
     /// # impl TopicValue for Market {}
     /// # let (log, topic, now) = (MemoryLog::new(), TopicName::from_static("a"), SystemTime::UNIX_EPOCH);
-    /// # let record = Record::of_event(&Market::Price(12.5)).unwrap();
+    /// # let record = Record::from_value(&Market::Price(12.5)).unwrap();
     /// # log.append(&topic, record, &Retention::new(), now).into_ready().unwrap().unwrap();
     /// # let read = log.read(&topic, Start::Oldest, Limit::DEFAULT, now).into_ready().unwrap().unwrap();
     /// # let entry = &read.entries[0];
@@ -205,7 +207,7 @@ impl Entry {
         shows: impl FnOnce(&T) -> bool,
         undecodable: impl FnOnce(&DecodeEventError),
     ) -> bool {
-        /// Tells an event of an enum from a value whose JSON is that of the enum.
+        /// Distinguishes, by its type, an event of an enum from a value that is decoded as the same Rust type.
         struct OfEnum<T>(Option<T>);
         let mut undecodable = Some(undecodable);
         let decode = || {
@@ -219,7 +221,8 @@ impl Entry {
         event.as_ref().is_some_and(shows)
     }
 
-    /// How many bytes of memory a record takes once it is appended, about: what a [`Retention`](crate::Retention) bounds.
+    /// The approximate memory of a record once it is appended, in bytes; [`Retention`](crate::Retention) bounds the
+    /// sum.
     ///
     /// ```
     /// use sse_actix_core::{Entry, Event, Record};
@@ -231,19 +234,19 @@ impl Entry {
         size_of::<Self>() + 64 + record.len()
     }
 
-    /// How much memory it takes, about.
+    /// Its approximate memory in bytes.
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>() + self.frame.len() + self.key.as_ref().map_or(0, CompactString::len)
     }
 
-    /// By when it was appended, in milliseconds: what its age is counted from.
-    pub(crate) fn appended_by(&self) -> u64 {
-        self.appended_by.load(Ordering::Relaxed)
+    /// The latest time of its append, in milliseconds. Its age counts from this time.
+    pub(crate) fn latest_append_time(&self) -> u64 {
+        self.latest_append_time.load(Ordering::Relaxed)
     }
 
-    /// The clock says no more than this, and the entry is there.
-    pub(crate) fn was_appended_by(&self, millis: u64) {
-        self.appended_by.store(millis, Ordering::Relaxed);
+    /// Lowers the append time to the clock's current time, if the clock was set back.
+    pub(crate) fn lower_append_time(&self, millis: u64) {
+        self.latest_append_time.store(millis, Ordering::Relaxed);
     }
 }
 

@@ -11,11 +11,12 @@ const DIGEST_LEN: usize = 7;
 const LIFE_BITS: u32 = 45;
 pub(super) const LEN: usize = 16;
 
-/// The identity of one life of a topic's log. A log that was lost and created again has another.
+/// The identity of one life of a topic's log. A log that was lost and created again has another epoch.
 ///
-/// Of its 16 characters the first 7 are a digest of the topic's name, by which a position can be told from one of another
-/// topic; the other 9 are the life, which is also the key of the digest. So nobody can choose two names with the same
-/// digest before their topics exist, and where two have it by chance, they differ in their next life.
+/// It has 16 characters. The first 7 are a digest of the topic's name, which distinguishes its positions from those of
+/// another topic. The other 9 are a number for the life, which is also the key of the digest. So a client cannot choose
+/// two names with the same digest before their topics exist. If two names have the same digest by chance, they differ
+/// in their next life.
 ///
 /// ```
 /// use sse_actix_core::{Epoch, TopicName};
@@ -30,8 +31,8 @@ pub(super) const LEN: usize = 16;
 pub struct Epoch([u8; LEN]);
 
 impl Epoch {
-    /// The epoch of a topic's log whose life is told from others by `life`, of which 45 bits count: a
-    /// random number that no client chooses.
+    /// The epoch of a topic's log in the life that `life` identifies. `life` is a random number that no client chooses;
+    /// its lowest 45 bits count.
     pub fn new(topic: &TopicName, life: u64) -> Self {
         let life = life & ((1 << LIFE_BITS) - 1);
         let mut text = [b'0'; LEN];
@@ -41,7 +42,7 @@ impl Epoch {
         Self(text)
     }
 
-    /// The epoch that has this text; `None` if none can.
+    /// Parses the text of an epoch; `None` if the text is not an epoch.
     pub fn parse(text: &str) -> Option<Self> {
         let text: [u8; LEN] = text.as_bytes().try_into().ok()?;
         text.iter()
@@ -58,14 +59,14 @@ impl Epoch {
         &self.0
     }
 
-    /// Whether this is an epoch of that topic's log, in this life or an earlier one.
+    /// True if this is an epoch of that topic's log, of this life or of an earlier one.
     pub fn is_of(&self, topic: &TopicName) -> bool {
         let (_, life) = self.0.split_at(DIGEST_LEN);
         *self == Self::new(topic, number(life))
     }
 }
 
-/// The lowest bits of `number`, five a digit, the lowest first.
+/// Writes the lowest bits of `number`, five bits for each digit, the lowest first.
 fn fill(text: &mut [u8], mut number: u64) {
     for digit in text {
         *digit = DIGITS.get((number & 31) as usize).copied().unwrap_or_default();
@@ -84,7 +85,7 @@ fn number(text: &[u8]) -> u64 {
     })
 }
 
-/// SipHash-2-4, which is the same on every machine and in every version.
+/// SipHash-2-4, which gives the same result on every machine and in every version.
 fn digest(topic: &TopicName, life: u64) -> u64 {
     SipHasher24::new_with_keys(life, 0).hash(topic.as_str().as_bytes())
 }

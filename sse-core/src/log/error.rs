@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 type Source = Box<dyn Error + Send + Sync>;
 
-/// Why a record was not appended, or may not have been.
+/// The reason why a record was not appended, or may not have been appended.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -25,13 +25,13 @@ pub enum AppendError {
         /// Bytes that the topic may keep.
         limit: usize,
     },
-    /// The topic keeps the latest of each key, and the record has none; nothing was appended.
+    /// The topic keeps the newest event of each key, and the record has no key; nothing was appended.
     NoKey,
     /// The log refused, or could not be reached; nothing was appended.
     Refused(Source),
-    /// The log could not be heard of any more while it appended: it may have, or not. Append the record again with the same
-    /// [`IdempotencyKey`](crate::IdempotencyKey) until the outcome is known: it is there once then. Without a key it may be
-    /// there twice.
+    /// The log did not answer, so it may have appended the record or not. Append the record again with the same
+    /// [`IdempotencyKey`](crate::IdempotencyKey) until the outcome is known: then it is stored once. Without a key it
+    /// may be stored twice.
     OutcomeUnknown(Source),
 }
 
@@ -45,9 +45,9 @@ impl fmt::Display for AppendError {
             Self::NoKey => f.write_str(
                 "the topic keeps the latest event of each key, and the event has none; publish it with a key",
             ),
-            Self::Refused(_) => f.write_str("the log did not take the event"),
+            Self::Refused(_) => f.write_str("the log did not store the event"),
             Self::OutcomeUnknown(_) => {
-                f.write_str("the log may or may not have taken the event: it was lost sight of in between; an event with an idempotency key may be published again")
+                f.write_str("it is unknown whether the log has stored the event: it did not answer; an event with an idempotency key may be published again")
             }
         }
     }
@@ -62,7 +62,7 @@ impl Error for AppendError {
     }
 }
 
-/// A log could not be read. It may be tried again.
+/// A log could not be read. The caller may try again.
 ///
 /// ```
 /// use std::error::Error;

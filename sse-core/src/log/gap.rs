@@ -1,10 +1,10 @@
 use crate::{Event, EventId, EventName, Frame};
 
-/// The name of the event that tells of a gap, unless it is given another.
+/// The default name of the gap event.
 pub const GAP_EVENT: EventName = EventName::own("sse-gap");
 
-/// The event that tells a reader how many events it has missed, or, with `None`, that this is not known.
-/// Its id is the position that it goes on from, so that a reconnect is not told again.
+/// The gap event, which says how many events a client has missed; `None` if the number is unknown. Its id is the
+/// position at which the client continues, so that the client does not get it again after a reconnect.
 ///
 /// ```
 /// use sse_actix_core::{EventId, GAP_EVENT, gap_frame};

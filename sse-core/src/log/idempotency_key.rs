@@ -1,13 +1,13 @@
 use std::{borrow::Borrow, error::Error, fmt, str::FromStr, sync::Arc};
 
-/// Tells an event that is published again from a new one: a log appends a key once within its
+/// Distinguishes an event that is published again from a new one: a log appends a key once within its
 /// [window](crate::OnceWindow). A publisher chooses one for each event, such as an order's number or a random UUID.
 ///
-/// It has nothing to do with the key of [`Record::key`](crate::Record::key), which says of what an event is the newest
-/// state.
+/// Do not confuse it with the key of [`Record::key`](crate::Record::key), which names the thing whose newest state the
+/// event is.
 ///
-/// Proven when it is made: not empty, at most [`IdempotencyKey::MAX_LEN`] bytes, no control character. Cloning it copies
-/// no text.
+/// Checked when it is made: not empty, at most [`IdempotencyKey::MAX_LEN`] bytes, no control character. Cloning it
+/// copies no text.
 ///
 /// ```
 /// use sse_actix_core::IdempotencyKey;
@@ -54,14 +54,14 @@ fn check(key: &str) -> Result<(), IdempotencyKeyError> {
 
 /// Why a string cannot be an [`IdempotencyKey`]. See [`IdempotencyKey`]'s example.
 ///
-/// As an error of a handler it is answered 400, since such a key is what a client has sent.
+/// If a handler returns this error, the answer is 400, because a client has sent the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKeyError(Fault);
 
 impl fmt::Display for IdempotencyKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Fault::Empty => f.write_str("idempotency key is empty; give each event one of its own"),
+            Fault::Empty => f.write_str("idempotency key is empty; give each event its own key"),
             Fault::TooLong(bytes) => write!(
                 f,
                 "idempotency key has {bytes} bytes, and may have {}; shorten it, or use a digest of it",

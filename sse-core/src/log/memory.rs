@@ -1,3 +1,5 @@
+//! The log in memory: a [`Ring`] for each topic, and the bounds that all topics share.
+
 mod builder;
 mod keys;
 mod keys_of_forgotten;
@@ -23,10 +25,14 @@ use crate::TopicName;
 
 /// A log in this process's memory: it ends with the process, and completes everything at once.
 ///
-/// Bounded four times: each topic by its [`Retention`]; all together by
-/// [`max_bytes`](MemoryLogBuilder::max_bytes), above which the largest topics drop their oldest events; and by
-/// [`max_topics`](MemoryLogBuilder::max_topics), above which topics without readers are forgotten; and the idempotency keys of all topics by
-/// [`max_key_bytes`](MemoryLogBuilder::max_key_bytes).
+/// It has four bounds:
+///
+/// - each topic has its [`Retention`];
+/// - all topics together have [`max_bytes`](MemoryLogBuilder::max_bytes), above which the largest topics delete their
+///   oldest events;
+/// - the number of topics has [`max_topics`](MemoryLogBuilder::max_topics), above which topics without readers are
+///   forgotten;
+/// - the idempotency keys of all topics have [`max_key_bytes`](MemoryLogBuilder::max_key_bytes).
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -51,22 +57,22 @@ pub struct MemoryLog {
     bytes: AtomicUsize,
     key_bytes: AtomicUsize,
     bounds: MemoryLogBuilder,
-    lives: AtomicU64,
+    next_life: AtomicU64,
     random: RandomState,
 }
 
 #[derive(Debug)]
 struct Topic {
-    kept: Mutex<Kept>,
+    kept: Mutex<TopicData>,
     watchers: Watchers,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct TopicData {
     ring: Ring,
     retention: Retention,
-    touched: SystemTime,
-    /// Not there before the first record with a key, so that topics without any pay nothing for it.
+    last_used: SystemTime,
+    /// Made at the first record with a key, so that topics without keys pay nothing for it.
     keys: Option<Box<RememberedKeys>>,
 }
 
@@ -76,7 +82,7 @@ impl MemoryLog {
         Self::builder().build()
     }
 
-    /// To set other bounds.
+    /// Builds a log with other bounds.
     ///
     /// See [`MemoryLogBuilder`]'s example.
     pub fn builder() -> MemoryLogBuilder {
@@ -89,33 +95,33 @@ impl MemoryLog {
             bytes: AtomicUsize::new(0),
             key_bytes: AtomicUsize::new(0),
             bounds,
-            lives: AtomicU64::new(0),
+            next_life: AtomicU64::new(0),
             random: RandomState::new(),
         }
     }
 
-    /// Bytes of memory that the entries of all topics take, about.
+    /// The approximate memory of all topics' entries, in bytes.
     ///
     /// See [`MemoryLogBuilder`]'s example.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Bytes of memory that the idempotency keys of all topics take, about.
+    /// The approximate memory of all topics' idempotency keys, in bytes.
     ///
     /// See [`MemoryLogBuilder`]'s example.
     pub fn key_bytes(&self) -> usize {
         self.key_bytes.load(Ordering::Relaxed)
     }
 
-    /// How many topics it knows.
+    /// The number of topics that it knows.
     ///
     /// See [`MemoryLogBuilder`]'s example.
     pub fn topics(&self) -> usize {
         self.read_topics(TopicTable::len)
     }
 
-    /// The topic, made if it is new. `publishes` says that something is about to be appended to it.
+    /// The topic; it is made if it is new. `publishes` is true if the caller is about to append to it.
     fn topic(&self, name: &TopicName, publishes: bool, now: SystemTime) -> Arc<Topic> {
         if let Some(topic) = self.read_topics(|topics| topics.get(name).cloned()) {
             return topic;
@@ -126,8 +132,8 @@ impl MemoryLog {
         }
         let forgotten = topics.make_room(self.bounds.topics);
         self.bytes.fetch_sub(forgotten.bytes, Ordering::Relaxed);
-        // Two lives of one topic differ by when they began, and two logs by their random state.
-        let life = self.lives.fetch_add(1, Ordering::Relaxed);
+        // Two lives of one topic differ by their counter, and two logs by their random state.
+        let life = self.next_life.fetch_add(1, Ordering::Relaxed);
         let epoch = Epoch::new(name, self.random.hash_one((name, life)));
         let topic = Arc::new(Topic::new(epoch, now));
         if let Some((keys, bytes)) = topics.keys_of_forgotten.take(name) {
@@ -142,14 +148,14 @@ impl MemoryLog {
         read(&self.topics.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes the oldest entries from the topics that take most, down to seven eighths of the bound.
+    /// Deletes the oldest entries of the largest topics, until 7/8 of the bound is used.
     fn make_room(&self) {
         let mut topics = self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>());
         topics.sort_by_cached_key(|topic| topic.kept().ring.bytes());
         let goal = self.bounds.bytes / 8 * 7;
         for topic in topics.iter().rev() {
             let half = topic.kept().ring.bytes() / 2;
-            self.change(topic, |kept| {
+            self.update(topic, |kept| {
                 let mut left = self.bytes().saturating_sub(goal);
                 while left > 0 && kept.ring.bytes() > half {
                     match kept.ring.delete_oldest() {
@@ -164,8 +170,8 @@ impl MemoryLog {
         }
     }
 
-    /// Forgets keys, down to seven eighths of the bound: those of topics that are forgotten, then the oldest keys of the
-    /// topics that have most.
+    /// Forgets keys until 7/8 of the bound is used: first keys of forgotten topics, then the oldest keys of the topics
+    /// with the most keys.
     fn make_room_for_keys(&self) {
         let goal = self.bounds.key_bytes / 8 * 7;
         self.change_keys_of_forgotten(|keys| keys.push_out(self.key_bytes().saturating_sub(goal)));
@@ -176,7 +182,7 @@ impl MemoryLog {
             if excess == 0 {
                 return;
             }
-            self.change(topic, |kept| {
+            self.update(topic, |kept| {
                 if let Some(keys) = &mut kept.keys {
                     keys.push_out(excess.min(keys.bytes().div_ceil(2)));
                 }
@@ -184,15 +190,15 @@ impl MemoryLog {
         }
     }
 
-    /// Forgets keys of topics that are forgotten, as many bytes as this returns.
+    /// Runs `forget` on the keys of forgotten topics, and subtracts the bytes that it returns from the total.
     fn change_keys_of_forgotten(&self, forget: impl FnOnce(&mut KeysOfForgotten) -> usize) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         let freed = forget(&mut topics.keys_of_forgotten);
         self.key_bytes.fetch_sub(freed, Ordering::Relaxed);
     }
 
-    /// Changes what is kept of a topic, and keeps the sums.
-    fn change<T>(&self, topic: &Topic, change: impl FnOnce(&mut Kept) -> T) -> T {
+    /// Changes a topic's data under its lock, and updates the totals.
+    fn update<T>(&self, topic: &Topic, change: impl FnOnce(&mut TopicData) -> T) -> T {
         let mut kept = topic.kept();
         let (before, keys_before) = (kept.ring.bytes(), kept.key_bytes());
         let changed = change(&mut kept);
@@ -225,7 +231,7 @@ impl Log for MemoryLog {
             return Completion::ready(Err(AppendError::NoKey));
         }
         let topic = self.topic(name, true, now);
-        let appended = self.change(&topic, |kept| kept.append(record, retention, now));
+        let appended = self.update(&topic, |kept| kept.append(record, retention, now));
         if !appended.repeated {
             if self.key_bytes() > self.bounds.key_bytes {
                 self.make_room_for_keys();
@@ -233,6 +239,7 @@ impl Log for MemoryLog {
             if self.bytes() > self.bounds.bytes {
                 self.make_room();
             }
+            // Among the wakers are the `TopicWaker`s of a hub's workers (wake_queue.rs).
             topic.watchers.wake();
         }
         Completion::ready(Ok(appended))
@@ -246,7 +253,7 @@ impl Log for MemoryLog {
         now: SystemTime,
     ) -> Completion<Result<Batch, LogError>> {
         let topic = self.topic(name, false, now);
-        let batch = self.change(&topic, |kept| {
+        let batch = self.update(&topic, |kept| {
             kept.ring.trim(&kept.retention, now);
             kept.ring.read(start, limit)
         });
@@ -274,7 +281,7 @@ impl Log for MemoryLog {
             return 0;
         };
         let kept = topic.kept();
-        if kept.ring.span().epoch == position.epoch {
+        if kept.ring.kept_range().epoch == position.epoch {
             kept.ring.behind(position.sequence)
         } else {
             0
@@ -283,7 +290,7 @@ impl Log for MemoryLog {
 
     fn maintain(&self, now: SystemTime) {
         for topic in self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>()) {
-            self.change(&topic, |kept| {
+            self.update(&topic, |kept| {
                 kept.ring.trim(&kept.retention, now);
                 kept.forget_old_keys(now);
             });
@@ -297,23 +304,23 @@ impl Log for MemoryLog {
 impl Topic {
     fn new(epoch: Epoch, now: SystemTime) -> Self {
         Self {
-            kept: Mutex::new(Kept {
+            kept: Mutex::new(TopicData {
                 ring: Ring::new(epoch, Keep::Every, 0, true),
                 retention: Retention::new(),
-                touched: now,
+                last_used: now,
                 keys: None,
             }),
             watchers: Watchers::default(),
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, TopicData> {
         // No code that could panic runs under this lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl TopicData {
     fn key_bytes(&self) -> usize {
         self.keys.as_ref().map_or(0, |keys| keys.bytes())
     }
@@ -332,7 +339,7 @@ impl Kept {
             self.ring.keep(retention.keeps());
             self.retention = retention.clone();
         }
-        self.touched = now;
+        self.last_used = now;
         let window = retention.once_window();
         let key = record.idempotency_key().cloned();
         if let (Some(key), Some(keys)) = (&key, &mut self.keys)
@@ -346,7 +353,7 @@ impl Kept {
         let entry = self.ring.append(record, now);
         self.ring.trim(retention, now);
         let position = Position {
-            epoch: self.ring.span().epoch,
+            epoch: self.ring.kept_range().epoch,
             sequence: entry.sequence(),
         };
         if let Some(key) = key {

@@ -2,19 +2,19 @@ use std::time::{Duration, SystemTime};
 
 use super::Position;
 
-/// What a log has done with a record. See [`Record::once`](crate::Record::once)'s example.
+/// The result of an append. See [`Record::once`](crate::Record::once)'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
-    /// Where the record is; of a repeated one, where the first with its key was appended.
+    /// The record's position; for a repetition, the position of the first record with its key.
     pub position: Position,
-    /// Whether a record with the same [`IdempotencyKey`](crate::IdempotencyKey) had been appended within the
-    /// [window](OnceWindow). Then nothing was appended, and the first record stands, also where this one differs.
+    /// True if a record with the same [`IdempotencyKey`](crate::IdempotencyKey) had been appended within the
+    /// [window](OnceWindow). Then nothing was appended, and the first record is kept, even if this one differs.
     pub repeated: bool,
 }
 
-/// For how long a topic's log remembers the [`IdempotencyKey`](crate::IdempotencyKey)s of what was appended: whichever
-/// bound is reached first takes the oldest. Independent of how long the events are kept. A key that is not remembered
-/// counts as new.
+/// How long a topic's log remembers the [`IdempotencyKey`](crate::IdempotencyKey)s of appended records. Whichever bound
+/// is reached first makes it forget the oldest key. This does not depend on how long the events are kept. A key that is
+/// not remembered counts as new.
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,20 +41,20 @@ impl OnceWindow {
         }
     }
 
-    /// For how long a key is remembered, counted from when it was first appended: a repetition does not prolong it.
-    /// Longer than publishers go on repeating. Default: ten minutes.
+    /// How long a key is remembered, counted from its first append: a repetition does not prolong the time. Choose more
+    /// than the time during which publishers retry. Default: ten minutes.
     pub const fn max_age(mut self, age: Duration) -> Self {
         self.age = age;
         self
     }
 
-    /// How many keys of a topic are remembered, the newest, and at least one. Default: 100,000.
+    /// How many keys of a topic are remembered: the newest ones, and at least one. Default: 100,000.
     pub const fn max_keys(mut self, keys: usize) -> Self {
         self.keys = if keys == 0 { 1 } else { keys };
         self
     }
 
-    /// For how long a key is remembered.
+    /// How long a key is remembered.
     pub const fn age(&self) -> Duration {
         self.age
     }
@@ -71,21 +71,22 @@ impl Default for OnceWindow {
     }
 }
 
-/// What is remembered of a topic's [`IdempotencyKey`](crate::IdempotencyKey)s, as far as it is known here. All zero where
-/// none was used. See [`reach`](Self::reach)'s example.
+/// Statistics of a topic's [`IdempotencyKey`](crate::IdempotencyKey)s, as far as this process knows them. All zero if
+/// no key was used. See [`reach`](Self::reach)'s example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OnceStats {
     /// Keys that are remembered.
     pub keys: usize,
-    /// Memory they take, about.
+    /// Their approximate memory in bytes.
     pub bytes: usize,
-    /// When the newest key was appended that a bound other than [`age`](OnceWindow::age) has pushed out: the window
-    /// reaches back no further. `None` if there was none.
+    /// The append time of the newest key that another bound than [`age`](OnceWindow::age) has made the log forget: all
+    /// later keys within the window are remembered. `None` if there was no such key.
     pub cut_at: Option<SystemTime>,
 }
 
 impl OnceStats {
-    /// How far back the window reaches: as far as its age says, or less if another bound has pushed a key out since then.
+    /// How far back all keys are remembered: for the window's age, or less if another bound has made the log forget a
+    /// key.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};

@@ -1,10 +1,11 @@
+//! The position of an event in its topic, `<epoch>-<sequence>`, and the event ids that hold one position or several.
+
 use std::{fmt, str};
 
 use super::epoch::{self, Epoch};
 use crate::{EventId, TopicName};
 
-/// A place in a topic's log: right after the event with this sequence. As an event's id on the wire it is
-/// `<epoch>-<sequence>`.
+/// A place in a topic's log: directly after the event with this sequence. As an event's id it is `<epoch>-<sequence>`.
 ///
 /// ```
 /// use sse_actix_core::{Epoch, Position, TopicName};
@@ -16,14 +17,14 @@ use crate::{EventId, TopicName};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
-    /// Which life of which log.
+    /// The epoch of the topic's log.
     pub epoch: Epoch,
-    /// The event after which this is; 0 is before the first.
+    /// The sequence of the event before this position; 0 is before the first event.
     pub sequence: u64,
 }
 
 impl Position {
-    /// The position that has this text; `None` if none can.
+    /// Parses the text of a position; `None` if the text is not a position.
     pub fn parse(text: &str) -> Option<Self> {
         let (epoch, sequence) = text.split_once('-')?;
         let digits = !sequence.is_empty() && sequence.bytes().all(|byte| byte.is_ascii_digit());
@@ -47,9 +48,9 @@ impl fmt::Display for Position {
     }
 }
 
-/// What a `Last-Event-ID` says: the positions of one topic or of several, joined by commas.
+/// The content of a `Last-Event-ID`: the positions of one topic or of several, joined by commas.
 ///
-/// Whatever the text is, it can be read; what makes no sense holds no position.
+/// Any text can be parsed; parts that are not positions are left out.
 ///
 /// ```
 /// use sse_actix_core::{Epoch, Position, Positions, TopicName};
@@ -67,14 +68,14 @@ impl fmt::Display for Position {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Positions(Vec<Position>);
 
-/// The longest text of one position, and its comma.
+/// The length of the longest text of one position, with its comma.
 const LONGEST: usize = epoch::LEN + 1 + 20 + 1;
 
 impl Positions {
     /// How many topics' positions always fit into one id: 26.
     pub const MAX: usize = (EventId::MAX_LEN + 1) / LONGEST;
 
-    /// Reads an id; what is no position in it is left out.
+    /// Parses an id; parts that are not positions are left out.
     pub fn parse(id: &str) -> Self {
         Self(
             id.split(',')
@@ -84,7 +85,7 @@ impl Positions {
         )
     }
 
-    /// Whether there is none.
+    /// True if there is no position.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -97,14 +98,14 @@ impl Positions {
             .copied()
     }
 
-    /// The id that says all of these positions; those beyond [`Positions::MAX`] are left out.
+    /// The id that contains all of these positions; those beyond [`Positions::MAX`] are left out.
     pub fn id(positions: impl IntoIterator<Item = Position>) -> PositionsId {
         let mut text = Vec::with_capacity(LONGEST);
         Self::write(positions, &mut text);
         PositionsId(text)
     }
 
-    /// Appends the id that says all of these positions, as [`id`](Self::id).
+    /// Appends the id that contains all of these positions, like [`id`](Self::id).
     pub(crate) fn write(positions: impl IntoIterator<Item = Position>, out: &mut Vec<u8>) {
         let mut first = true;
         for position in positions.into_iter().take(Self::MAX) {
@@ -127,7 +128,7 @@ impl PositionsId {
         &self.0
     }
 
-    /// As an event's id; `None` if it is of no position. See [`Positions`]'s example.
+    /// As an event's id; `None` if it has no position. See [`Positions`]'s example.
     pub fn to_event_id(&self) -> Option<EventId> {
         let text = str::from_utf8(&self.0).ok().filter(|text| !text.is_empty())?;
         EventId::try_from(text).ok()
@@ -140,8 +141,8 @@ impl fmt::Display for PositionsId {
     }
 }
 
-/// The `id` line that says positions, or no line: what an entry has in place of its own line for a reader of several
-/// topics. Made of nothing but positions, so it is one line.
+/// An `id` line with positions, or no line. It replaces an entry's own id line for a reader of several topics. It is
+/// made only of positions, so it is one line.
 ///
 /// ```
 /// use sse_actix_core::{Epoch, Position, PositionsLine, TopicName};
@@ -158,7 +159,7 @@ impl fmt::Display for PositionsId {
 pub struct PositionsLine(Vec<u8>);
 
 impl PositionsLine {
-    /// Says these positions from now on, in the memory that it has. Without any, there is no line.
+    /// Replaces the positions, and reuses the memory. Without positions there is no line.
     pub fn set(&mut self, positions: impl IntoIterator<Item = Position>) {
         const FIELD: &[u8] = b"id: ";
         self.0.clear();

@@ -1,13 +1,12 @@
 use crate::{Event, EventId, EventName, Frame};
 
-/// The name of the event that tells a reader its position, unless it is given another. Pages that do not
-/// listen to it do not notice it.
+/// The default name of the position event. Pages that do not listen to it do not notice it.
 pub const POSITION_EVENT: EventName = EventName::own("sse-position");
 
-/// The event that tells a reader its position where no other event does: before the first one, or when the
-/// position has moved past events that are not for this reader.
+/// The position event. It gives a client its position when no other event does: before the first event, or when the
+/// position has advanced past events that are hidden from this client.
 ///
-/// It has data, since browsers disagree about what an id without data does
+/// It has data, because browsers disagree about an id without data
 /// ([interpretation](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation)).
 ///
 /// ```

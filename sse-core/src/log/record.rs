@@ -10,8 +10,7 @@ use crate::{
     events::encode_event,
 };
 
-/// What is appended to a log: one encoded event without an `id` line, which the log adds once it knows
-/// the position.
+/// One encoded event that is appended to a log. It has no `id` line; the log adds that line once it knows the position.
 ///
 /// ```
 /// use sse_actix_core::{Event, Record};
@@ -35,12 +34,12 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record of `event`, or with `name` if it has none of its own.
+    /// A record of `event`. If the event has no name, it gets `name`.
     ///
     /// # Errors
     ///
-    /// [`RecordError`] if the event has an id, since in a log ids are positions, or if an `EventSource` cannot listen to
-    /// the name, since browsers may read any topic.
+    /// [`RecordError`] if the event has an id, because in a log ids are positions, or if an `EventSource` cannot listen
+    /// to the name, because browsers may read any topic.
     pub fn event(event: &Event, name: Option<&EventName>) -> Result<Self, RecordError> {
         if event.parts().id.is_some() {
             return Err(OwnId.into());
@@ -68,10 +67,10 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// [`RecordError`] if it has an id, since in a log ids are positions, if its data cannot be JSON, or if it is an
+    /// [`RecordError`] if it has an id, because in a log ids are positions, if its data cannot be JSON, or if it is an
     /// [`UnknownEvent`](crate::UnknownEvent) with a name that an `EventSource` cannot listen to.
-    pub fn of_event<T: TopicValue>(event: &T) -> Result<Self, RecordError> {
-        // A text that no id can be is an id of its own all the same.
+    pub fn from_value<T: TopicValue>(event: &T) -> Result<Self, RecordError> {
+        // An invalid text in the id field counts as an id, too.
         if !matches!(event.event_id(), Ok(None)) {
             return Err(OwnId.into());
         }
@@ -81,8 +80,7 @@ impl Record {
         Ok(Self::of(body.freeze()))
     }
 
-    /// A record of bytes that [`body`](Self::body) once returned, such as a log on another machine gives
-    /// back.
+    /// A record of bytes that [`body`](Self::body) has returned before, such as bytes from a log on another machine.
     ///
     /// ```
     /// use sse_actix_core::{NotARecord, Record};
@@ -94,9 +92,9 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// [`NotARecord`] if they could be anything else than one event that a record can be made of: the `event` line with
-    /// a name that browsers can listen to, the `retry` line with a time that [`Retry`] can be, the `data` lines, and the empty
-    /// line. The first two may be left out.
+    /// [`NotARecord`] if the bytes are not exactly one event of this form: an `event` line with a name that browsers
+    /// can listen to, a `retry` line with a time that [`Retry`] accepts, the `data` lines, and the empty line. The
+    /// first two may be missing.
     pub fn from_body(body: Bytes) -> Result<Self, NotARecord> {
         if is_event(&body) {
             Ok(Self::of(body))
@@ -105,20 +103,20 @@ impl Record {
         }
     }
 
-    /// Names what this is the newest state of. A topic that keeps the latest of each key deletes the earlier ones of
-    /// this key.
+    /// Names the thing whose newest state this is. A topic that keeps the newest event of each key deletes the earlier
+    /// events of this key.
     #[must_use]
     pub fn key(mut self, key: impl Into<CompactString>) -> Self {
         self.key = Some(key.into());
         self
     }
 
-    /// The key, if it was given one.
+    /// The key, if it has one.
     pub fn key_str(&self) -> Option<&str> {
         self.key.as_deref()
     }
 
-    /// Says that this is appended once, however often records with the same key are: see [`Log`](crate::Log).
+    /// Sets the idempotency key: of all records with the same key, the log appends only one. See [`Log`](crate::Log).
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -141,7 +139,7 @@ impl Record {
         self
     }
 
-    /// The idempotency key, if it was given one.
+    /// The idempotency key, if it has one.
     pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
         self.idempotency_key.as_ref()
     }
@@ -171,11 +169,12 @@ impl Record {
 
 /// Browsers may read any topic.
 fn check_name(name: Option<&EventName>) -> Result<(), FieldError> {
-    // By its text, as a record is checked that comes back from a log: names that only the library makes are none either.
+    // Checks the text, as for a record that comes back from a log. So the names of the library's own events are
+    // refused, too.
     name.map_or(Ok(()), |name| EventName::check(name.as_str()))
 }
 
-/// Whether these are the lines of one event as it is encoded, without an id.
+/// True if these are the lines of one encoded event without an id.
 fn is_event(body: &[u8]) -> bool {
     let Some(text) = str::from_utf8(body)
         .ok()
@@ -208,7 +207,7 @@ fn is_retry(value: &str) -> bool {
 /// An event cannot be appended to a log. See [`Record`]'s example.
 #[derive(Debug)]
 pub enum RecordError {
-    /// It has an id of its own.
+    /// It has an id.
     OwnId(OwnId),
     /// An `EventSource` cannot listen to its name.
     Name(FieldError),
@@ -263,14 +262,14 @@ impl From<EmitError> for RecordError {
     }
 }
 
-/// An event that was to be appended to a log has an id of its own. See [`Record`]'s example.
+/// An event that should be appended to a log has an id. See [`Record`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnId;
 
 impl fmt::Display for OwnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "the event has an id of its own, but a topic's ids are positions in its log; leave `.id(..)`, or `#[sse(id)]`, out",
+            "the event has an id of its own, but in a topic the log assigns the ids; leave `.id(..)`, or `#[sse(id)]`, out",
         )
     }
 }
@@ -283,7 +282,7 @@ pub struct NotARecord;
 
 impl fmt::Display for NotARecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not one encoded event without an id; something else writes to this log")
+        f.write_str("not one encoded event without an id; another program writes to this log")
     }
 }
 

@@ -1,54 +1,56 @@
 use super::{Epoch, Position, Start};
 
-/// How a reader can start, decided by the log. Never an error: an id that makes no sense is a decision too.
-/// See [`Span`]'s example.
+/// The log's answer to a start. It is never an error: for an id that makes no sense, the answer is `Unknown`. See
+/// [`KeptRange`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
-    /// With what comes from now on, or with as much before it as was asked for.
+    /// A new reader starts with the events from now on, and with as many earlier events as it requested.
     Live,
-    /// With everything after the position it was at.
+    /// The reader continues with everything after its position.
     From,
-    /// With the oldest entry kept: so many after its position are gone, or, with `None`, an unknown number.
+    /// The reader starts with the oldest kept entry. `missed` entries after its position were deleted; `None` if the
+    /// number is unknown.
     Gap {
-        /// How many.
+        /// The number of deleted entries.
         missed: Option<u64>,
     },
-    /// With the oldest entry kept: its position is of another life of the log, of its future, or of nothing.
+    /// The reader starts with the oldest kept entry. Its position is of another life of the log, is later than the
+    /// newest entry, or is not valid.
     Unknown,
 }
 
-/// What a log still has of a topic: all that a resume decision needs.
+/// The range of sequences that a log still has of a topic. The answer to a start needs only this.
 ///
 /// ```
-/// use sse_actix_core::{Epoch, Position, Resume, Span, Start, TopicName};
+/// use sse_actix_core::{Epoch, Position, Resume, KeptRange, Start, TopicName};
 ///
 /// let topic = TopicName::from_static("prices");
 /// let epoch = Epoch::new(&topic, 1);
-/// let span = Span { epoch, last_deleted: 4, head: 9, dense: true };
-/// let after = |sequence| span.resume(Start::After(Position { epoch, sequence }));
+/// let range = KeptRange { epoch, last_deleted: 4, head: 9, contiguous: true };
+/// let after = |sequence| range.resume(Start::After(Position { epoch, sequence }));
 ///
 /// assert_eq!(after(6), Resume::From);
 /// assert_eq!(after(9), Resume::From);
 /// assert_eq!(after(1), Resume::Gap { missed: Some(3) });
 /// assert_eq!(after(10), Resume::Unknown);
 ///
-/// assert_eq!(span.after(Start::Oldest), 4);
-/// assert_eq!(span.after(Start::Head), 9);
+/// assert_eq!(range.after(Start::Oldest), 4);
+/// assert_eq!(range.after(Start::Head), 9);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// Which life of the log.
+pub struct KeptRange {
+    /// The current epoch.
     pub epoch: Epoch,
-    /// The newest sequence that retention has deleted; 0 if none. Everything after it is there.
+    /// The newest sequence that retention has deleted; 0 if none. All later entries are kept.
     pub last_deleted: u64,
     /// The newest sequence; 0 if there was none.
     pub head: u64,
-    /// Whether sequences are without holes, so that what was missed can be counted.
-    pub dense: bool,
+    /// True if sequences have no holes, so that missed events can be counted.
+    pub contiguous: bool,
 }
 
-impl Span {
-    /// How a reader with this start can start.
+impl KeptRange {
+    /// The answer to this start.
     pub fn resume(&self, start: Start) -> Resume {
         match start {
             Start::Head | Start::Last(_) | Start::Oldest => Resume::Live,
@@ -58,7 +60,7 @@ impl Span {
                     Resume::Unknown
                 } else if sequence < self.last_deleted {
                     Resume::Gap {
-                        missed: self.dense.then_some(self.last_deleted - sequence),
+                        missed: self.contiguous.then_some(self.last_deleted - sequence),
                     }
                 } else {
                     Resume::From
@@ -67,7 +69,7 @@ impl Span {
         }
     }
 
-    /// The sequence after which a reader with this start reads. For [`Start::Last`] see the log.
+    /// The sequence after which a reader with this start reads. The log itself handles [`Start::Last`].
     pub fn after(&self, start: Start) -> u64 {
         match (start, self.resume(start)) {
             (Start::Head, _) => self.head,

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::OnceWindow;
 
-/// For how long a topic's events are kept: the bound that is reached first deletes the oldest.
+/// How many of a topic's events are kept, and for how long: the bound that is reached first deletes the oldest event.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,7 +25,7 @@ pub struct Retention {
     once_window: OnceWindow,
 }
 
-/// What of a topic is kept. See [`Retention`]'s example.
+/// Which events of a topic are kept. See [`Retention`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// Every event.
@@ -46,19 +46,19 @@ impl Retention {
         }
     }
 
-    /// What is kept. Default: every event.
+    /// Which events are kept. Default: every event.
     pub const fn keep(mut self, keep: Keep) -> Self {
         self.keep = keep;
         self
     }
 
-    /// How many events are kept at most, and at least one. Default: 10,000.
+    /// The most events that are kept; at least one. Default: 10,000.
     pub const fn max_events(mut self, events: usize) -> Self {
         self.events = if events == 0 { 1 } else { events };
         self
     }
 
-    /// How many bytes of memory they may take. Default: 4 MiB. An event that takes more by itself is refused.
+    /// The most bytes of memory that the events may take. Default: 4 MiB. A single event that takes more is refused.
     pub const fn max_bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;
         self
@@ -70,24 +70,24 @@ impl Retention {
         self
     }
 
-    /// For how long idempotency keys are remembered, whatever becomes of their events. Default: ten minutes, and 100,000
+    /// How long idempotency keys are remembered, even if their events are deleted. Default: ten minutes, and 100,000
     /// keys. See [`OnceWindow`]'s example.
     pub const fn once_within(mut self, window: OnceWindow) -> Self {
         self.once_window = window;
         self
     }
 
-    /// What is kept.
+    /// Which events are kept.
     pub const fn keeps(&self) -> Keep {
         self.keep
     }
 
-    /// How many events are kept at most.
+    /// The most events that are kept.
     pub const fn events(&self) -> usize {
         self.events
     }
 
-    /// How many bytes they may take.
+    /// The most bytes that they may take.
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -97,7 +97,7 @@ impl Retention {
         self.age
     }
 
-    /// For how long idempotency keys are remembered. See [`OnceWindow`]'s example.
+    /// How long idempotency keys are remembered. See [`OnceWindow`]'s example.
     pub const fn once_window(&self) -> OnceWindow {
         self.once_window
     }

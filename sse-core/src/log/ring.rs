@@ -1,3 +1,5 @@
+//! One topic's entries, from the oldest that retention keeps to the newest: appending, deleting, reading.
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     mem,
@@ -8,13 +10,13 @@ use std::{
 use compact_str::CompactString;
 
 use super::{
-    Batch, Epoch, Keep, Limit, LogStats, OnceStats, Position, Record, Retention, Span, Start, entry,
+    Batch, Epoch, Keep, KeptRange, Limit, LogStats, OnceStats, Position, Record, Retention, Start, entry,
     entry::Entry,
 };
 
-/// The entries of one topic, as far as they are kept: each once, however many readers there are.
+/// The kept entries of one topic: each is stored once, for any number of readers.
 ///
-/// For those who implement a [`Log`](crate::Log). It holds no lock and no waker.
+/// Use it to implement a [`Log`](crate::Log). It holds no lock and no waker.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -41,7 +43,7 @@ use super::{
 /// assert_eq!((ring.behind(1), ring.count_after(1)), (3, 2));
 ///
 /// assert!(ring.delete_oldest().is_some());
-/// assert_eq!(ring.span().last_deleted, 3);
+/// assert_eq!(ring.kept_range().last_deleted, 3);
 /// # Ok::<(), sse_actix_core::RecordError>(())
 /// ```
 #[derive(Debug)]
@@ -53,8 +55,8 @@ pub struct Ring {
     last_deleted: u64,
     deletions: u64,
     bytes: usize,
-    dense: bool,
-    /// The time of the newest entry, which may be gone.
+    contiguous: bool,
+    /// The time of the newest entry, which may have been deleted.
     newest_time: SystemTime,
 }
 
@@ -68,11 +70,11 @@ enum Entries {
 }
 
 impl Ring {
-    /// An empty one.
+    /// An empty ring.
     ///
-    /// `last_deleted` is the sequence after which it begins; `dense` says whether what is pushed has sequences
-    /// without holes. Where the newest of each key is kept, each that is replaced makes a hole.
-    pub fn new(epoch: Epoch, keep: Keep, last_deleted: u64, dense: bool) -> Self {
+    /// `last_deleted` is the sequence after which it begins. `contiguous` is true if the pushed entries have sequences
+    /// without holes. If only the newest event of each key is kept, each replaced event makes a hole.
+    pub fn new(epoch: Epoch, keep: Keep, last_deleted: u64, contiguous: bool) -> Self {
         Self {
             epoch,
             entries: match keep {
@@ -86,12 +88,12 @@ impl Ring {
             last_deleted,
             deletions: 0,
             bytes: 0,
-            dense,
+            contiguous,
             newest_time: SystemTime::UNIX_EPOCH,
         }
     }
 
-    /// Keeps something else from now on, and of what there is.
+    /// Changes which events are kept, also among the present entries.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -114,7 +116,7 @@ impl Ring {
             _ => return,
         };
         let head = self.head;
-        let empty = Self::new(self.epoch, keep, self.last_deleted, self.dense);
+        let empty = Self::new(self.epoch, keep, self.last_deleted, self.contiguous);
         let before = mem::replace(self, empty);
         self.deletions = before.deletions;
         self.newest_time = before.newest_time;
@@ -124,7 +126,8 @@ impl Ring {
         self.head = head;
     }
 
-    /// Appends a record with the next sequence. Where the clock was set back, it has the time of the entry before it.
+    /// Appends a record with the next sequence. If the clock was set back, it gets the time of the entry before it. The
+    /// entry's frame begins with its id line, `id: <epoch>-<sequence>`.
     pub fn append(&mut self, record: Record, at: SystemTime) -> Arc<Entry> {
         self.clock_shows(at);
         let position = Position {
@@ -136,7 +139,7 @@ impl Ring {
         entry
     }
 
-    /// Appends an entry whose sequence was given elsewhere. One that is not beyond the head is left out.
+    /// Appends an entry that already has a sequence. An entry that is not newer than the newest one is ignored.
     pub fn push(&mut self, entry: Arc<Entry>) {
         if entry.sequence() <= self.head {
             return;
@@ -150,18 +153,18 @@ impl Ring {
                 let sequence = entry.sequence();
                 let key = entry.key().map(CompactString::from);
                 entries.insert(sequence, entry);
-                // What a newer entry replaces is not missed, so sequences no longer say how many are.
+                // A replaced entry is not a missed event, so sequences no longer give the number of missed events.
                 let replaced = key.and_then(|key| by_key.insert(key, sequence));
                 if let Some(replaced) = replaced.and_then(|replaced| entries.remove(&replaced)) {
                     self.bytes -= replaced.weight();
-                    self.dense = false;
+                    self.contiguous = false;
                 }
             }
         }
     }
 
-    /// Puts entries before the oldest kept one, where a log that keeps every event has them; `last_deleted` is the
-    /// sequence after which they begin. They have to join what is kept without a hole.
+    /// Puts entries before the oldest kept one, for a log that keeps every event. `last_deleted` is the sequence after
+    /// which they begin. There must be no hole between them and the kept entries.
     ///
     /// ```
     /// use std::{sync::Arc, time::SystemTime};
@@ -176,10 +179,10 @@ impl Ring {
     /// let mut ring = Ring::new(epoch, Keep::Every, 20, false);
     /// ring.push(entry(30));
     /// ring.prepend(vec![entry(11), entry(20)], 10);
-    /// assert_eq!((ring.len(), ring.span().last_deleted), (3, 10));
+    /// assert_eq!((ring.len(), ring.kept_range().last_deleted), (3, 10));
     ///
     /// ring.advance(40);
-    /// assert_eq!(ring.span().head, 40);
+    /// assert_eq!(ring.kept_range().head, 40);
     /// ```
     pub fn prepend(&mut self, older: Vec<Arc<Entry>>, last_deleted: u64) {
         let Entries::Every(entries) = &mut self.entries else {
@@ -192,7 +195,7 @@ impl Ring {
         }
     }
 
-    /// The log goes on in another epoch, with greater sequences. Entries keep the ids that they have.
+    /// Continues in another epoch, with greater sequences. The entries keep their ids.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -202,19 +205,19 @@ impl Ring {
     /// let mut ring = Ring::new(one, Keep::Every, 0, false);
     /// let entry = ring.append(Record::event(&Event::data("1"), None)?, SystemTime::UNIX_EPOCH);
     /// ring.continue_as(two);
-    /// assert_eq!((ring.span().epoch, entry.epoch()), (two, Some(one)));
+    /// assert_eq!((ring.kept_range().epoch, entry.epoch()), (two, Some(one)));
     /// # Ok::<(), sse_actix_core::RecordError>(())
     /// ```
     pub fn continue_as(&mut self, epoch: Epoch) {
         self.epoch = epoch;
     }
 
-    /// The head has moved on without an entry.
+    /// Advances the newest sequence without an entry.
     pub fn advance(&mut self, head: u64) {
         self.head = self.head.max(head);
     }
 
-    /// Whether the entry with this sequence is kept.
+    /// True if the entry with this sequence is kept.
     pub fn contains(&self, sequence: u64) -> bool {
         match &self.entries {
             Entries::Every(entries) => entries
@@ -224,10 +227,9 @@ impl Ring {
         }
     }
 
-    /// How many events a reader still has to read that has read up to a sequence, those that are gone included where
-    /// they can be counted.
+    /// How many events a reader at this sequence still has to read, including deleted events if they can be counted.
     pub fn behind(&self, sequence: u64) -> u64 {
-        if self.dense {
+        if self.contiguous {
             self.head.saturating_sub(sequence)
         } else {
             self.count_after(sequence) as u64
@@ -251,18 +253,18 @@ impl Ring {
         while self.oldest().is_some_and(|oldest| {
             self.len() > retention.events()
                 || self.bytes > retention.bytes()
-                || oldest.appended_by() < youngest
+                || oldest.latest_append_time() < youngest
         }) {
             self.delete_oldest();
         }
     }
 
-    /// Whatever is kept was appended by now. An entry that has a later time is from before the clock was set back: it
-    /// would stay until the clock comes there again, and all after it.
+    /// Lowers the append times of the entries to `now`. An entry with a later time is from before the clock was set
+    /// back: it, and all later entries, would stay until the clock reaches that time again.
     fn clock_shows(&self, now: SystemTime) {
         fn note<'a>(newest_first: impl Iterator<Item = &'a Arc<Entry>>, now: u64) {
-            let later = newest_first.take_while(|entry| entry.appended_by() > now);
-            later.for_each(|entry| entry.was_appended_by(now));
+            let later = newest_first.take_while(|entry| entry.latest_append_time() > now);
+            later.for_each(|entry| entry.lower_append_time(now));
         }
         let now = entry::millis(now);
         match &self.entries {
@@ -289,19 +291,20 @@ impl Ring {
         Some(entry.weight())
     }
 
-    /// Reads, in a time that hardly depends on how much is kept.
+    /// Reads, in a time that hardly depends on the number of kept entries.
     pub fn read(&self, start: Start, limit: Limit) -> Batch {
-        let span = self.span();
+        let kept_range = self.kept_range();
         let after = match start {
             Start::Last(events) => self.before_last(events),
-            other => span.after(other),
+            other => kept_range.after(other),
         };
         let position = Position {
             epoch: self.epoch,
             sequence: after,
         };
         let mut batch = Batch {
-            resume: span.resume(start),
+            // After a position that is kept: `From`. That retention has deleted: `Gap`. Of another epoch, or above the head: `Unknown`.
+            resume: kept_range.resume(start),
             start: position,
             entries: Vec::new(),
             end: position,
@@ -322,17 +325,17 @@ impl Ring {
         batch
     }
 
-    /// What a resume decision needs.
-    pub fn span(&self) -> Span {
-        Span {
+    /// The range of kept sequences.
+    pub fn kept_range(&self) -> KeptRange {
+        KeptRange {
             epoch: self.epoch,
             last_deleted: self.last_deleted,
             head: self.head,
-            dense: self.dense,
+            contiguous: self.contiguous,
         }
     }
 
-    /// How much there is. A ring knows nothing of idempotency keys.
+    /// Statistics of the topic, without idempotency keys.
     pub fn stats(&self) -> LogStats {
         LogStats {
             epoch: self.epoch,
@@ -353,12 +356,12 @@ impl Ring {
         }
     }
 
-    /// Whether there is none.
+    /// True if there is no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Bytes of memory that the entries take, about.
+    /// The approximate memory of the entries, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -380,21 +383,5 @@ impl Ring {
             Entries::LatestPerKey { entries, .. } => entries.keys().nth(skipped - 1).copied(),
         }
         .unwrap_or(self.head)
-    }
-}
-
-impl Batch {
-    fn fill<'a>(&mut self, entries: impl Iterator<Item = &'a Arc<Entry>>, limit: Limit) {
-        let mut bytes = 0;
-        for entry in entries {
-            bytes += entry.frame().len();
-            let full = self.entries.len() >= limit.events.get() || bytes > limit.bytes;
-            if full && !self.entries.is_empty() {
-                self.more = true;
-                return;
-            }
-            self.end.sequence = entry.sequence();
-            self.entries.push(Arc::clone(entry));
-        }
     }
 }

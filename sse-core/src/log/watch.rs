@@ -8,7 +8,7 @@ use std::{
     task::Waker,
 };
 
-/// The wakers of a topic, woken when it grows. For those who implement a [`Log`](crate::Log).
+/// The wakers of a topic, which are woken when the topic grows. Use it to implement a [`Log`](crate::Log).
 ///
 /// ```
 /// use std::task::Waker;
@@ -28,12 +28,12 @@ pub struct Watchers(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     next: AtomicU64,
-    // Copied when it changes, which is seldom, so that waking holds no lock.
+    // Copied when it changes, which is rare, so that waking holds no lock.
     wakers: Mutex<Arc<HashMap<u64, Waker>>>,
 }
 
 impl Watchers {
-    /// Registers a waker until what this returns is dropped.
+    /// Registers a waker until the returned value is dropped.
     pub fn add(&self, waker: Waker) -> Watch {
         let key = self.0.next.fetch_add(1, Ordering::Relaxed);
         Arc::make_mut(&mut self.0.wakers()).insert(key, waker);
@@ -43,7 +43,7 @@ impl Watchers {
         }
     }
 
-    /// Wakes all. To be called after what they look for can be seen.
+    /// Wakes all wakers. Call it after the new entry is visible to readers.
     pub fn wake(&self) {
         let wakers = Arc::clone(&self.0.wakers());
         for waker in wakers.values() {
@@ -51,7 +51,7 @@ impl Watchers {
         }
     }
 
-    /// Whether there is no waker.
+    /// True if there is no waker.
     pub fn is_empty(&self) -> bool {
         self.0.wakers().is_empty()
     }
@@ -81,7 +81,7 @@ pub struct Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let waker = Arc::make_mut(&mut self.watchers.0.wakers()).remove(&self.key);
-        // Not under the lock: what it wakes may own anything.
+        // Dropped outside of the lock, because a waker may own anything.
         drop(waker);
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     encode::{push_field, push_text_lines, sealed::Sealed},
 };
 
-/// One event of another server, or several that nobody has looked at, to be sent on.
+/// One event of another server, or several that were not decoded one by one, to be sent on.
 ///
 /// ```
 /// use sse_actix_core::{Frame, Message, Relayed, RelayedEvents};
@@ -22,11 +22,11 @@ pub struct RelayedEvents(Form);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Form {
-    /// As they are on the wire: each is one line of data and nothing else, and their stream has no ids.
+    /// The bytes as they were received: each event has only one line of data, and their stream has no ids.
     Unchanged { bytes: Bytes, events: u64 },
     Decoded {
         message: Message,
-        /// Whether its last event id is sent with it.
+        /// True if its last event id is sent with it.
         sends_id: bool,
     },
 }
@@ -38,8 +38,8 @@ impl RelayedEvents {
         Self(Form::Unchanged { bytes, events })
     }
 
-    /// A message whose last event id the client has already: a message holds the last id of its stream, which need
-    /// not be its own.
+    /// A message whose last event id the client already has. A message holds the last id of its stream, which may be
+    /// from an earlier event.
     #[inline]
     pub fn without_id(message: Message) -> Self {
         Self(Form::Decoded {
@@ -48,7 +48,7 @@ impl RelayedEvents {
         })
     }
 
-    /// A message whose last event id is new to the client: also where it is empty, which resets it.
+    /// A message whose last event id is new to the client. An empty id resets the client's id.
     ///
     /// ```
     /// use sse_actix_core::{Frame, Message, Relayed, RelayedEvents};
@@ -110,7 +110,7 @@ impl RelayedEvents {
         }
     }
 
-    /// As [`Message`]; the events by which another `sse-actix` server tells of a gap or a position are for browsers.
+    /// Like [`Message`]; the gap and position events of another `sse-actix` server are allowed for browsers.
     #[inline]
     pub(super) fn check_for_browsers(&self) -> Result<(), FieldError> {
         let Form::Decoded { message, sends_id } = &self.0 else {
@@ -129,10 +129,10 @@ impl RelayedEvents {
 }
 
 impl Decoder {
-    /// The next events, as they are on the wire, as long as each is one line of data whose end is here already, and
-    /// the stream has given no id. At most 4 KiB of them, or one event. `None` where iterating tells what comes next.
+    /// The next events as they were received, as long as each is one complete line of data, and the stream has sent no
+    /// id. At most 4 KiB, or one event. `None` if the caller has to iterate instead.
     ///
-    /// To send events on without a look at each takes a third of the time.
+    /// Sending events on without decoding each takes a third of the time.
     ///
     /// ```
     /// use sse_actix_core::{Decoder, Frame, Relayed};
@@ -165,7 +165,7 @@ impl From<Message> for RelayedEvents {
 impl Sealed for Message {}
 impl Sealed for &Message {}
 
-/// As it came: with its name, unless that is `message`, its last event id, unless that is empty, and its data.
+/// Encoded unchanged: with its name, unless that is `message`, its last event id, unless that is empty, and its data.
 impl Emit for &Message {
     fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
         encode_message(self, !self.last_event_id.is_empty(), out)
@@ -192,7 +192,7 @@ impl Emit for Message {
     }
 }
 
-/// Names and ids are checked again, since a message may have been changed on its way.
+/// Names and ids are checked again, because code may have changed the message.
 #[inline]
 fn encode_message(message: &Message, sends_id: bool, out: &mut BytesMut) -> Result<(), EmitError> {
     let Message {

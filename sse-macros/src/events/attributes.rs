@@ -1,4 +1,4 @@
-//! What `#[sse(..)]` and `#[serde(..)]` say on an enum of events, its variants and their fields.
+//! The attributes `#[sse(..)]` and `#[serde(..)]` on an enum of events, its variants and their fields.
 
 use proc_macro2::{Span, TokenStream};
 use syn::{Attribute, Expr, LitStr, Path, Token, meta::ParseNestedMeta, parse_quote, token::Paren};
@@ -8,53 +8,53 @@ use crate::errors::Errors;
 
 /// Which documents describe the events.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Wanted {
+pub(super) struct Documents {
     pub(super) openapi: bool,
     pub(super) typescript: bool,
 }
 
-impl Wanted {
+impl Documents {
     pub(super) fn any(self) -> bool {
         self.openapi || self.typescript
     }
 }
 
-/// On the enum.
-pub(super) struct OfEnum {
-    /// Where `sse_actix` is found.
+/// Attributes of the enum.
+pub(super) struct EnumAttributes {
+    /// The path of `sse_actix`.
     pub(super) krate: Path,
-    /// For clients other than `EventSource`: names may be `open` and `error`.
+    /// True for clients other than `EventSource`: names may be `open` and `error`.
     pub(super) plain: bool,
-    pub(super) wanted: Wanted,
+    pub(super) documents: Documents,
     pub(super) rename_all: Option<String>,
     /// For the fields of all variants.
     pub(super) rename_fields: Option<LitStr>,
     pub(super) denies_unknown_fields: bool,
 }
 
-/// On a variant.
+/// Attributes of a variant.
 #[derive(Default)]
-pub(super) struct OfVariant {
-    /// By `#[sse(name = "..")]`.
+pub(super) struct VariantAttributes {
+    /// The name in `#[sse(name = "..")]`.
     pub(super) name: Option<LitStr>,
-    /// By `#[serde(rename = "..")]`.
+    /// The name in `#[serde(rename = "..")]`.
     pub(super) rename: Option<LitStr>,
     /// The catch-all.
     pub(super) other: Option<Span>,
-    /// serde leaves it out.
+    /// `#[serde(skip)]`.
     pub(super) skip: Option<Span>,
     /// For its fields.
     pub(super) rename_fields: Option<LitStr>,
-    /// By what its data is serialised instead of its type.
+    /// The attribute that serialises its data in another way than its type does.
     pub(super) with: Option<Span>,
 }
 
-impl OfEnum {
+impl EnumAttributes {
     pub(super) fn parse(attributes: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self {
             krate: parse_quote!(::sse_actix),
             plain: false,
-            wanted: Wanted::default(),
+            documents: Documents::default(),
             rename_all: None,
             rename_fields: None,
             denies_unknown_fields: false,
@@ -70,9 +70,9 @@ impl OfEnum {
             if meta.path.is_ident("plain") {
                 found.plain = true;
             } else if meta.path.is_ident("openapi") {
-                found.wanted.openapi = true;
+                found.documents.openapi = true;
             } else if meta.path.is_ident("typescript") {
-                found.wanted.typescript = true;
+                found.documents.typescript = true;
             } else if meta.path.is_ident("crate") {
                 found.krate = meta.value()?.call(Path::parse_mod_style)?;
             } else {
@@ -130,7 +130,7 @@ impl OfEnum {
     }
 }
 
-impl OfVariant {
+impl VariantAttributes {
     pub(super) fn parse(attributes: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::default();
         for_each(attributes, "sse", errors, |meta, errors| {
@@ -166,7 +166,7 @@ impl OfVariant {
                 found.with = Some(span(meta));
             }
             let reason = if meta.path.is_ident("other") {
-                "is serde's, for enums that are not of events: write `#[sse(other)] #[serde(skip)] Other(UnknownEvent)`"
+                "is serde's catch-all, which an enum of events cannot have: write `#[sse(other)] #[serde(skip)] Other(UnknownEvent)`"
             } else if meta.path.is_ident("untagged") {
                 "has no meaning in an enum of events, whose names are those of the events: leave it out"
             } else if meta.path.is_ident("alias") {
@@ -182,7 +182,7 @@ impl OfVariant {
     }
 }
 
-/// Whether a field is the id. Notes what it cannot be given.
+/// True if a field is the id. Adds errors for other arguments.
 pub(super) fn is_id(attributes: &[Attribute], errors: &mut Errors) -> bool {
     let mut is_id = false;
     for_each(attributes, "sse", errors, |meta, errors| {
@@ -202,16 +202,21 @@ pub(super) fn is_id(attributes: &[Attribute], errors: &mut Errors) -> bool {
     is_id
 }
 
-/// Whether what is written is not what the type says.
+/// True if the attribute changes the serialised type.
 fn is_with(meta: &ParseNestedMeta<'_>) -> bool {
     ["with", "serialize_with", "deserialize_with"]
         .iter()
         .any(|name| meta.path.is_ident(name))
 }
 
-/// Notes attributes of serde on a field by which sending and receiving differ, or which a document that is `wanted` cannot
-/// see. `is_whole` is a newtype variant's field.
-pub(super) fn check_field(attributes: &[Attribute], is_whole: bool, wanted: Wanted, errors: &mut Errors) {
+/// Adds errors for serde's attributes on a field that make sending and receiving differ, or that one of the `documents`
+/// cannot see. `is_whole` is true for a newtype variant's field.
+pub(super) fn check_field(
+    attributes: &[Attribute],
+    is_whole: bool,
+    documents: Documents,
+    errors: &mut Errors,
+) {
     let overrides = |name: &str, argument: &str| {
         let mut overrides = false;
         for_each(attributes, name, &mut Errors::default(), |meta, _| {
@@ -247,16 +252,16 @@ pub(super) fn check_field(attributes: &[Attribute], is_whole: bool, wanted: Want
                 "has no meaning in an event, which is sent and received: write `skip`, or leave it out",
             );
         }
-        if is_with(meta) && wanted.openapi && !openapi {
+        if is_with(meta) && documents.openapi && !openapi {
             errors.push(
                 span(meta),
-                "OpenAPI does not see what this writes: say it with `#[schema(value_type = Type)]` on the field",
+                "OpenAPI does not see the type that this writes: give it with `#[schema(value_type = Type)]` on the field",
             );
         }
-        if is_with(meta) && wanted.typescript && !typescript {
+        if is_with(meta) && documents.typescript && !typescript {
             errors.push(
                 span(meta),
-                "TypeScript does not see what this writes: say it with `#[ts(type = \"..\")]` on the field",
+                "TypeScript does not see the type that this writes: give it with `#[ts(type = \"..\")]` on the field",
             );
         }
         has_default |= meta.path.is_ident("default");
@@ -266,17 +271,17 @@ pub(super) fn check_field(attributes: &[Attribute], is_whole: bool, wanted: Want
         skip_value(meta)
     });
     if let Some(omits) = omits
-        && wanted.any()
+        && documents.any()
         && !has_default
     {
         errors.push(
             omits,
-            "what may be left out needs a `default` where it is received: write `#[serde(default, skip_serializing_if = \"..\")]`",
+            "a field that may be left out needs a `default` when it is received: write `#[serde(default, skip_serializing_if = \"..\")]`",
         );
     }
 }
 
-/// Gives every argument of every `#[name(..)]`.
+/// Calls a function with every argument of every `#[name(..)]`.
 fn for_each(
     attributes: &[Attribute],
     name: &str,
@@ -291,7 +296,7 @@ fn for_each(
     }
 }
 
-/// The text that an argument is given.
+/// The text value of an argument.
 fn text(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<Option<LitStr>> {
     if meta.input.peek(Paren) {
         refuse(
@@ -320,7 +325,7 @@ fn span(meta: &ParseNestedMeta<'_>) -> Span {
     syn::spanned::Spanned::span(&meta.path)
 }
 
-/// Passes over what belongs to an argument.
+/// Skips the value of an argument.
 fn skip_value(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
     if meta.input.peek(Token![=]) {
         meta.value()?.parse::<Expr>()?;

@@ -12,7 +12,7 @@ pub(super) const RULES: [&str; 8] = [
     "SCREAMING-KEBAB-CASE",
 ];
 
-/// A variant's name by this rule; `None` if it is none.
+/// A variant's name by this rule; `None` if there is no such rule.
 pub(super) fn rename(variant: &str, rule: &str) -> Option<String> {
     Some(match rule {
         "PascalCase" => variant.to_owned(),
@@ -31,7 +31,7 @@ pub(super) fn rename(variant: &str, rule: &str) -> Option<String> {
     })
 }
 
-/// In small letters, with a separator in front of each that was large.
+/// The name in lower case, with a separator before each letter that was upper case.
 fn words(variant: &str, separator: char) -> String {
     let mut words = String::new();
     for (at, char) in variant.char_indices() {
@@ -40,7 +40,7 @@ fn words(variant: &str, separator: char) -> String {
         }
         words.push(char.to_ascii_lowercase());
     }
-    // As serde has it: underscores in the variant's own name count as well.
+    // Like serde: underscores in the variant's own name stay.
     if separator == '-' {
         words.replace('_', "-")
     } else {

@@ -1,18 +1,18 @@
-//! What OpenAPI and TypeScript are told of an enum of events: each variant's data as a struct of its own, which their derives
-//! describe.
+//! Describes an enum of events for OpenAPI and TypeScript: each variant's data becomes a separate struct, which the
+//! derives of utoipa and ts-rs describe.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::{Attribute, Fields};
 
 use super::{
-    attributes::Wanted,
+    attributes::Documents,
     model::{Events, IdField, Variant},
 };
 
-/// The `impl`s that were asked for.
+/// The requested `impl`s.
 pub(super) fn described(events: &Events) -> TokenStream {
-    let Wanted { openapi, typescript } = events.wanted;
+    let Documents { openapi, typescript } = events.documents;
     let openapi = openapi.then(|| describe(events, &OPENAPI));
     let typescript = typescript.then(|| describe(events, &TYPESCRIPT));
     quote!(#openapi #typescript)
@@ -55,7 +55,7 @@ fn describe(events: &Events, document: &Document) -> TokenStream {
         } else {
             quote!(#krate::#module::Null)
         };
-        // One whose id is an `Option`, whatever that is called, may have none.
+        // An event whose id is an `Option`, even under another name, may have no id.
         let has_id = variant.id.as_ref().map_or_else(
             || quote!(false),
             |IdField { ty, .. }| quote_spanned!(Span::mixed_site()=> !<#ty as #krate::IdField>::IS_OPTIONAL),
@@ -65,7 +65,7 @@ fn describe(events: &Events, document: &Document) -> TokenStream {
         );
     }
     let (name, is_open) = (ident.to_string(), events.other.is_some());
-    // In a constant, since a module would hide the names that the fields' types have.
+    // In a constant, because a module would hide the names of the fields' types.
     quote_spanned! {Span::mixed_site()=>
         const _: () = {
             use #krate::__private::{#library, serde};
@@ -84,7 +84,7 @@ fn describe(events: &Events, document: &Document) -> TokenStream {
     }
 }
 
-/// A struct with the data of a variant; `None` if that is `null`.
+/// A struct with the data of a variant; `None` if the data is `null`.
 fn data_struct(events: &Events, document: &Document, variant: &Variant) -> Option<(syn::Ident, TokenStream)> {
     let Variant {
         fields,

@@ -6,7 +6,7 @@ use syn::{Generics, parse_quote_spanned};
 
 use super::model::{CatchAll, Events, IdField, Variant};
 
-/// The trait, and that a topic can have it unless it cannot.
+/// The `impl` of `SseEvents`, and of `TopicValue` if the enum can be published to a topic.
 pub(super) fn events(events: &Events) -> TokenStream {
     let Events { krate, ident, .. } = events;
     let generics = bounded(events);
@@ -59,7 +59,7 @@ pub(super) fn events(events: &Events) -> TokenStream {
     }
 }
 
-/// For an enum with a mistake in it: so much that its uses are well-typed.
+/// For an enum with a mistake: as much as its uses need to be well-typed.
 pub(super) fn without_names(events: &Events) -> TokenStream {
     let Events { krate, ident, .. } = events;
     let generics = bounded(events);
@@ -79,7 +79,7 @@ pub(super) fn without_names(events: &Events) -> TokenStream {
     }
 }
 
-/// What the trait asks for, where the enum has parameters.
+/// The bounds that the trait needs, if the enum has parameters.
 fn bounded(events: &Events) -> Generics {
     let mut generics = events.generics.clone();
     if generics.type_params().next().is_some() {

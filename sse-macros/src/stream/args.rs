@@ -1,4 +1,4 @@
-//! The attribute's arguments, parsed to what they mean.
+//! The parsed arguments of the attribute.
 
 mod duration;
 mod header;
@@ -15,12 +15,12 @@ pub(crate) use self::header::Header;
 use super::{group::ungrouped, literal};
 use crate::errors::Errors;
 
-/// What stands in the parentheses of `#[sse_stream(..)]`.
+/// The arguments in `#[sse_stream(..)]`.
 pub(crate) struct Args {
     pub(crate) keep_alive: Option<KeepAlive>,
     pub(crate) retry: Option<Retry>,
     pub(crate) names: Option<Names>,
-    /// Whether the stream is for clients other than `EventSource`; by default the method decides.
+    /// True if the stream is for clients other than `EventSource`; `None` if the method decides.
     pub(crate) plain: Option<bool>,
     /// A `fn(&Error) -> Event`.
     pub(crate) on_error: Option<Expr>,
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     pub(crate) resume: bool,
     pub(crate) compress: bool,
     pub(crate) headers: Vec<Header>,
-    /// Where `sse_actix` is found.
+    /// The path of `sse_actix`.
     pub(crate) krate: Path,
 }
 
@@ -44,11 +44,11 @@ pub(crate) enum Retry {
     Const(Expr),
 }
 
-/// Where events have their names from.
+/// The source of the events' names.
 pub(crate) enum Names {
-    /// Those that have none of their own have this.
+    /// The name of events without a name.
     Default(EventName),
-    /// From the enum that says which events there are.
+    /// The enum of the stream's events.
     Events(Box<Type>),
 }
 
@@ -71,8 +71,8 @@ const KNOWN: [&str; 11] = [
     "crate",
 ];
 
-/// For an `on_error` of a stream that is for browsers.
-pub(crate) const UNUSED_ON_ERROR: &str = "`on_error` is for plain streams alone, and this one is for browsers, which are told of a failure by `sse-end`: leave out `on_error`, or write `plain`";
+/// The error for `on_error` on a stream for browsers.
+pub(crate) const UNUSED_ON_ERROR: &str = "`on_error` is only for plain streams, and this stream is for browsers, which get `sse-end` when it fails: leave out `on_error`, or write `plain`";
 
 impl Default for Args {
     fn default() -> Self {
@@ -92,7 +92,7 @@ impl Default for Args {
 }
 
 impl Args {
-    /// The enum that says which events there are.
+    /// The enum of the stream's events, if there is one.
     pub(crate) fn events(&self) -> Option<&Type> {
         match &self.names {
             Some(Names::Events(events)) => Some(events),
@@ -100,8 +100,8 @@ impl Args {
         }
     }
 
-    /// Every argument that can be taken. What is wrong with the others goes to `errors`, so that the
-    /// function can still be expanded.
+    /// Parses the arguments. Mistakes go to `errors`, so that the function can still be expanded with the valid
+    /// arguments.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut args = Self::default();
         let mut seen: Vec<Ident> = Vec::new();
@@ -122,18 +122,18 @@ impl Args {
         args
     }
 
-    /// Notes arguments that exclude each other, at the second of them.
+    /// Adds an error for arguments that exclude each other, at the second of them.
     fn check_plain(&self, seen: &[Ident], errors: &mut Errors) {
         let Some(plain) = self.plain else { return };
         let excluded: &[(&str, &str)] = if plain {
             &[
                 (
                     "finite",
-                    "`finite` and `plain` exclude each other: the end of a plain stream is its end, and no client comes back by itself; leave out `finite`",
+                    "`finite` and `plain` exclude each other: clients of a plain stream do not reconnect by themselves; leave out `finite`",
                 ),
                 (
                     "resume",
-                    "`resume` and `plain` exclude each other: a plain stream that fails is cut off, and no client comes back by itself; leave out `resume`",
+                    "`resume` and `plain` exclude each other: a plain stream that fails is cut off, and its clients do not reconnect by themselves; leave out `resume`",
                 ),
             ]
         } else {
@@ -158,9 +158,9 @@ impl Args {
         errors: &mut Errors,
     ) -> syn::Result<()> {
         if input.peek(LitStr) {
-            return Err(input.error(
-                "`#[sse_stream]` takes no path: routing stays actix's, write `#[get(\"/path\")]` above it",
-            ));
+            return Err(
+                input.error("`#[sse_stream]` takes no path: write actix's `#[get(\"/path\")]` above it")
+            );
         }
         let name = input.call(Ident::parse_any)?;
         let key = name.to_string();
@@ -204,7 +204,7 @@ impl Args {
     }
 }
 
-/// Notes a name for events that have none, where all of them have one.
+/// Adds an error for a default name if `events` gives all events their names.
 fn check_names(seen: &[Ident], errors: &mut Errors) {
     let of = |known| seen.iter().position(|argument| argument == known);
     if let (Some(event), Some(events)) = (of("event"), of("events"))
@@ -263,9 +263,9 @@ fn choice(input: ParseStream<'_>, name: &Ident, errors: &mut Errors) -> syn::Res
 
 fn unknown(name: &str) -> String {
     match spelling::nearest(name, KNOWN) {
-        Some(known) => format!("`{name}` is no argument of `#[sse_stream]`; did you mean `{known}`?"),
+        Some(known) => format!("`{name}` is not an argument of `#[sse_stream]`; did you mean `{known}`?"),
         None => format!(
-            "`{name}` is no argument of `#[sse_stream]`; there are `{}`",
+            "`{name}` is not an argument of `#[sse_stream]`; there are `{}`",
             KNOWN.join("`, `")
         ),
     }
@@ -294,7 +294,7 @@ fn on_error(value: Expr) -> syn::Result<Expr> {
     match ungrouped(&value) {
         Expr::Lit(lit) => Err(syn::Error::new(
             lit.span(),
-            "`on_error` is a function from the error to the event that tells it, `fn(&actix_web::Error) -> Event`: write `on_error = path::to::function`",
+            "`on_error` is a function from the error to an event that reports it, `fn(&actix_web::Error) -> Event`: write `on_error = path::to::function`",
         )),
         _ => Ok(value),
     }

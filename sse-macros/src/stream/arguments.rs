@@ -1,4 +1,4 @@
-//! The arguments, which live as long as the stream: each is bound again inside of it.
+//! The function's arguments. Each is bound again inside the stream, so that it lives as long as the stream.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -6,12 +6,12 @@ use syn::{Attribute, Pat, PatType, spanned::Spanned as _};
 
 use super::emission::generated;
 
-/// One argument, taken apart.
+/// One argument and its two bindings.
 pub(crate) struct Argument {
-    /// As the function takes it: by a plain name.
+    /// The argument of the expanded function: a plain name.
     pub(crate) outer: TokenStream,
-    /// The statements that move it into the stream and bind it there as it is written, also if nothing
-    /// is bound by it: a guard in an argument that is not used is dropped when the stream ends.
+    /// The statements that move it into the stream and bind it there with the written pattern, even if the pattern
+    /// binds nothing: an unused guard in an argument is dropped only when the stream ends.
     pub(crate) rebinding: TokenStream,
 }
 
@@ -19,7 +19,7 @@ impl Argument {
     pub(crate) fn new((index, typed): (usize, &PatType)) -> Self {
         let PatType { attrs, pat, ty, .. } = typed;
         let plain = plain_name(pat);
-        // Outside it keeps its name, for documentation, unless that could be one of ours.
+        // The outer argument keeps its name, for documentation, unless the name could be a generated one.
         let name = match plain.map(ToString::to_string) {
             Some(name) if !name.starts_with("__") => Ident::new(&name, generated(pat.span())),
             _ => format_ident!("__argument_{index}", span = Span::mixed_site()),
@@ -34,7 +34,7 @@ impl Argument {
         let rebinding = match &**pat {
             Pat::Wild(_) => quote_spanned!(Span::mixed_site()=> #(#inside)* let #name = #name;),
             pat if plain.is_some_and(|plain| plain.to_string().starts_with('_')) => {
-                // An argument is never told so, but a variable is.
+                // The compiler warns about this for a variable, but not for an argument.
                 quote_spanned! {Span::mixed_site()=>
                     #(#inside)*
                     #[allow(clippy::no_effect_underscore_binding, reason = "it holds an argument")]
@@ -51,7 +51,7 @@ impl Argument {
     }
 }
 
-/// The name, if the pattern is no more than that.
+/// The name, if the pattern is only a name.
 fn plain_name(pat: &Pat) -> Option<&Ident> {
     match pat {
         Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => Some(&pat.ident),
@@ -63,7 +63,7 @@ fn is_cfg(attr: &Attribute) -> bool {
     attr.path().is_ident("cfg") || attr.path().is_ident("cfg_attr")
 }
 
-/// Lints of an argument speak of its binding, which is inside.
+/// Lint attributes of an argument apply to its binding, which is inside the stream.
 fn is_lint(attr: &Attribute) -> bool {
     ["allow", "warn", "deny", "expect", "forbid"]
         .iter()

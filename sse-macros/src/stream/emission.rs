@@ -1,5 +1,5 @@
-//! `emit!(..)`, `open!()` and `emitter!()` as tokens: found wherever they are written, also among the tokens
-//! of other macros (`select!`, `join!`), which nobody but those macros can parse.
+//! `emit!(..)`, `open!()` and `emitter!()` as tokens: found wherever they are written, also among the tokens of other
+//! macros (`select!`, `join!`), which only those macros can parse.
 
 mod arguments;
 
@@ -9,11 +9,11 @@ use quote::{quote, quote_spanned};
 pub(crate) use self::arguments::{check_arguments, is_format};
 
 /// One `emit!(..)`, `open!(..)` or `emitter!()`.
-pub(crate) struct Invocation {
+pub(crate) struct StreamMacroCall {
     pub(crate) name: Ident,
     pub(crate) kind: Kind,
     pub(crate) arguments: Group,
-    /// A `?` or `.await` right behind it, where its value is `()`.
+    /// A `?` or `.await` directly after it, if its value is `()`.
     pub(crate) suffix: Option<Suffix>,
 }
 
@@ -24,7 +24,7 @@ pub(crate) enum Kind {
     Emitter,
 }
 
-/// What treats the `()` of an `emit!` or `open!` as something else.
+/// Code that treats the `()` of an `emit!` or `open!` as another type.
 pub(crate) enum Suffix {
     Question(TokenStream),
     Await(TokenStream),
@@ -44,8 +44,8 @@ impl Kind {
     }
 }
 
-/// Macros of the standard library that expand to no `emit!`.
-const SILENT: [&str; 30] = [
+/// Macros of the standard library that never expand to an `emit!`.
+const NON_EMITTING_MACROS: [&str; 30] = [
     "assert",
     "assert_eq",
     "assert_matches",
@@ -78,36 +78,39 @@ const SILENT: [&str; 30] = [
     "writeln",
 ];
 
-/// Whether an `emit!` or `emitter!` is written in `tokens`, at any depth.
+/// True if `tokens` contain an `emit!` or `emitter!`, at any depth.
 pub(crate) fn emits(tokens: TokenStream) -> bool {
     contains(tokens, &[Kind::Emit, Kind::Emitter])
 }
 
-/// Whether an `open!` is written in `tokens`, at any depth.
+/// True if `tokens` contain an `open!`, at any depth.
 pub(crate) fn opens(tokens: TokenStream) -> bool {
     contains(tokens, &[Kind::Open])
 }
 
-/// Whether one of the three is written in `tokens`, at any depth.
-pub(crate) fn has_ours(tokens: TokenStream) -> bool {
+/// True if `tokens` contain one of the three macros, at any depth.
+pub(crate) fn contains_stream_macro(tokens: TokenStream) -> bool {
     contains(tokens, &[Kind::Emit, Kind::Open, Kind::Emitter])
 }
 
 fn contains(tokens: TokenStream, kinds: &[Kind]) -> bool {
     let mut found = false;
-    for_each(tokens, &mut |invocation| {
-        found |= kinds.contains(&invocation.kind);
+    for_each(tokens, &mut |call| {
+        found |= kinds.contains(&call.kind);
     });
     found
 }
 
-/// Whether `tokens` certainly send nothing: neither of the three is written there, and no macro is called
-/// that could expand to one, or that says that the code is unfinished.
-pub(crate) fn is_silent(tokens: TokenStream) -> bool {
-    !has_ours(tokens.clone()) && !calls_a_macro(tokens, &|name| !SILENT.iter().any(|silent| name == silent))
+/// True if `tokens` contain none of `emit!`, `open!`, `emitter!`, and call no macro that could expand to one (`todo!`
+/// counts as such a macro).
+pub(crate) fn cannot_emit(tokens: TokenStream) -> bool {
+    !contains_stream_macro(tokens.clone())
+        && !calls_a_macro(tokens, &|name| {
+            !NON_EMITTING_MACROS.iter().any(|known| name == known)
+        })
 }
 
-/// Whether `tokens` call a macro that is not one of these three, and could expand to one.
+/// True if `tokens` call a macro that is not one of these three, but could expand to one.
 pub(crate) fn has_other_macros(tokens: TokenStream) -> bool {
     calls_a_macro(tokens, &|_| true)
 }
@@ -115,7 +118,7 @@ pub(crate) fn has_other_macros(tokens: TokenStream) -> bool {
 /// Whether `tokens` call a macro that is not one of ours, and whose name is `such`.
 fn calls_a_macro(tokens: TokenStream, such: &impl Fn(&Ident) -> bool) -> bool {
     let mut previous = [None, None];
-    map(tokens, &mut |invocation| invocation.arguments.stream())
+    map(tokens, &mut |call| call.arguments.stream())
         .into_iter()
         .any(|token| {
             let found = match (&token, &previous) {
@@ -134,20 +137,23 @@ fn calls_a_macro(tokens: TokenStream, such: &impl Fn(&Ident) -> bool) -> bool {
         })
 }
 
-pub(crate) fn for_each(tokens: TokenStream, visit: &mut impl FnMut(&Invocation)) {
-    map(tokens, &mut |invocation| {
-        visit(&invocation);
-        for_each(invocation.arguments.stream(), visit);
+pub(crate) fn for_each(tokens: TokenStream, visit: &mut impl FnMut(&StreamMacroCall)) {
+    map(tokens, &mut |call| {
+        visit(&call);
+        for_each(call.arguments.stream(), visit);
         TokenStream::new()
     });
 }
 
-/// Replaces every invocation. A replacement is given its arguments as they are written, and has to
-/// map them itself.
-pub(crate) fn map(tokens: TokenStream, replace: &mut impl FnMut(Invocation) -> TokenStream) -> TokenStream {
+/// Replaces every call. The function that makes a replacement gets the arguments as they are written, and has to map
+/// them itself.
+pub(crate) fn map(
+    tokens: TokenStream,
+    replace: &mut impl FnMut(StreamMacroCall) -> TokenStream,
+) -> TokenStream {
     let mut out = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();
-    // After `::` or `$` the name is part of something else.
+    // After `::` or `$` the name is part of a path or a macro variable.
     let mut qualified = false;
     let mut half_path = false;
     while let Some(token) = tokens.next() {
@@ -172,7 +178,7 @@ pub(crate) fn map(tokens: TokenStream, replace: &mut impl FnMut(Invocation) -> T
                             Kind::Emit | Kind::Open => suffix(&mut tokens),
                             Kind::Emitter => None,
                         };
-                        out.extend(replace(Invocation {
+                        out.extend(replace(StreamMacroCall {
                             name,
                             kind,
                             arguments,
@@ -197,7 +203,7 @@ pub(crate) fn map(tokens: TokenStream, replace: &mut impl FnMut(Invocation) -> T
     out
 }
 
-/// Takes a `?` or `.await`, if that comes next.
+/// Takes a `?` or `.await`, if it comes next.
 fn suffix(tokens: &mut (impl Iterator<Item = TokenTree> + Clone)) -> Option<Suffix> {
     let mut ahead = tokens.clone();
     let first = ahead.next();
@@ -216,18 +222,18 @@ fn is_punct(token: Option<&TokenTree>, char: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == char)
 }
 
-/// Turns every invocation into a use of `emitter`, an identifier that user code cannot name.
-pub(crate) fn connect(tokens: TokenStream, emitter: &Ident) -> TokenStream {
-    map(tokens, &mut |invocation| {
-        let Invocation {
+/// Turns every call into a use of `emitter`, an identifier that user code cannot name.
+pub(crate) fn expand_emits(tokens: TokenStream, emitter: &Ident) -> TokenStream {
+    map(tokens, &mut |call| {
+        let StreamMacroCall {
             name,
             kind,
             arguments,
             suffix,
-        } = invocation;
+        } = call;
         let span = generated(name.span());
         let emitter = Ident::new(&emitter.to_string(), span);
-        let mut value = Group::new(Delimiter::Parenthesis, connect(arguments.stream(), &emitter));
+        let mut value = Group::new(Delimiter::Parenthesis, expand_emits(arguments.stream(), &emitter));
         value.set_span(arguments.span());
         let call = match kind {
             Kind::Emitter => quote_spanned!(span=> #emitter),
@@ -236,7 +242,7 @@ pub(crate) fn connect(tokens: TokenStream, emitter: &Ident) -> TokenStream {
             Kind::Emit => quote_spanned!(span=> #emitter.#name #value.await),
         };
         let call = match (kind, arguments.delimiter()) {
-            // `emit! { .. }` needs no semicolon after it, so its replacement must not either.
+            // `emit! { .. }` needs no semicolon after it, so its replacement must not need one.
             (Kind::Emit, Delimiter::Brace) => quote_spanned!(span=> { #call }),
             _ => call,
         };
@@ -245,29 +251,28 @@ pub(crate) fn connect(tokens: TokenStream, emitter: &Ident) -> TokenStream {
     })
 }
 
-/// Turns every invocation into something that merely evaluates its argument: well-typed wherever it
-/// stands, so that a function with an error elsewhere brings no second one. `emitter` is the type that `emitter!()`
-/// has.
-pub(crate) fn disconnect(tokens: TokenStream, emitter: &TokenStream) -> TokenStream {
-    map(tokens, &mut |invocation| {
-        let span = generated(invocation.name.span());
-        if invocation.kind == Kind::Emitter {
+/// Turns every call into code that only evaluates its argument. It is well-typed everywhere, so that a function with an
+/// error in another place causes no second error. `emitter` is the type of `emitter!()`.
+pub(crate) fn neutralise_emits(tokens: TokenStream, emitter: &TokenStream) -> TokenStream {
+    map(tokens, &mut |call| {
+        let span = generated(call.name.span());
+        if call.kind == Kind::Emitter {
             return quote_spanned! {span=>
                 ::core::option::Option::<#emitter>::None.unwrap()
             };
         }
         let mut value = Group::new(
             Delimiter::Parenthesis,
-            disconnect(invocation.arguments.stream(), emitter),
+            neutralise_emits(call.arguments.stream(), emitter),
         );
-        value.set_span(generated(invocation.arguments.span()));
-        let format = is_format(&invocation.arguments).then(|| quote_spanned!(span=> ::std::format!));
+        value.set_span(generated(call.arguments.span()));
+        let format = is_format(&call.arguments).then(|| quote_spanned!(span=> ::std::format!));
         quote_spanned!(span=> { let _ = #format #value; })
     })
 }
 
-/// Where `span` is, for tokens that are not the user's: lints leave them alone, and their local
-/// variables cannot be confused with the user's.
+/// A span at the place of `span` for generated tokens: lints ignore them, and their local variables cannot be confused
+/// with the user's.
 pub(crate) fn generated(span: Span) -> Span {
     Span::mixed_site().located_at(span)
 }
@@ -279,7 +284,7 @@ mod tests {
     use super::*;
 
     fn connected(tokens: TokenStream) -> String {
-        connect(tokens, &format_ident!("e")).to_string()
+        expand_emits(tokens, &format_ident!("e")).to_string()
     }
 
     #[test]
@@ -297,7 +302,7 @@ mod tests {
                 quote!(join!(f(emitter!(), 1), g(emitter![]));),
                 quote!(join!(f(e, 1), g(e));),
             ),
-            // In a body that cannot be parsed, the compiler tells what is wrong.
+            // In a body that cannot be parsed, the compiler reports the mistake.
             (
                 quote!(emit!(x)?; open!().await; y?),
                 quote!(e.emit(x).await?; e.open().await; y?),
@@ -374,7 +379,7 @@ mod tests {
             quote!(Ok(())),
             quote!(println!("{}", std::format!("x")); sleep(x).await;),
         ] {
-            assert!(is_silent(tokens.clone()), "{tokens}");
+            assert!(cannot_emit(tokens.clone()), "{tokens}");
         }
         for tokens in [
             quote!(emit!(x)),
@@ -387,7 +392,7 @@ mod tests {
             quote!(todo!()),
             quote!(sse_actix::emit!(x)),
         ] {
-            assert!(!is_silent(tokens.clone()), "{tokens}");
+            assert!(!cannot_emit(tokens.clone()), "{tokens}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a body that has to end in a value does, and whether one that must not does.
+//! Checks whether a body ends in a value, as its return type needs.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -8,16 +8,16 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::{foreign, placement::ours};
+use super::{foreign, placement::stream_macro};
 
-/// Macros after which nothing runs.
+/// Macros that never return.
 const DIVERGING: [&str; 5] = ["bail", "panic", "todo", "unimplemented", "unreachable"];
 
-/// Whether `body` certainly ends in nothing, where the function returns a `Result`.
+/// True if `body` certainly ends without a value, although the function returns a `Result`.
 ///
-/// Only what is certain counts: a call may be of a function that never returns, and a macro may expand
-/// to anything. Those are left to the compiler. An awaited call is taken to return: most bodies that
-/// lack their end wait there, and one that never returns can stand without its semicolon.
+/// Only certain cases count: a called function may never return, and a macro may expand to anything. The compiler
+/// checks those. An awaited call counts as returning: most bodies that lack their last line wait there, and a call that
+/// never returns can be written without its semicolon.
 pub(crate) fn lacks_a_value(body: &Block) -> bool {
     let Some((last, before)) = body.stmts.split_last() else {
         return true;
@@ -28,12 +28,12 @@ pub(crate) fn lacks_a_value(body: &Block) -> bool {
     match last {
         Stmt::Local(_) => !never_passed(last),
         Stmt::Item(_) => true,
-        Stmt::Macro(stmt) => ours(&stmt.mac).is_some(),
+        Stmt::Macro(stmt) => stream_macro(&stmt.mac).is_some(),
         Stmt::Expr(expr, semicolon) => is_nothing(expr) || (semicolon.is_some() && is_thrown_away(expr)),
     }
 }
 
-/// What in `body` needs a return type: a `?`, or a result that it returns.
+/// The code in `body` that needs a return type: a `?`, or a returned result.
 pub(crate) fn failure(body: &Block) -> Option<TokenStream> {
     let mut failures = Failures(None);
     failures.visit_block(body);
@@ -44,12 +44,12 @@ pub(crate) fn failure(body: &Block) -> Option<TokenStream> {
     })
 }
 
-/// Whether the last expression is an `Ok(..)` or `Err(..)`.
+/// True if the last expression is an `Ok(..)` or `Err(..)`.
 pub(crate) fn ends_in_a_result(body: &Block) -> bool {
     matches!(body.stmts.last(), Some(Stmt::Expr(expr, None)) if is_result(expr))
 }
 
-/// Whether the last expression is, or returns, an `Err(..)`.
+/// True if the last expression is, or returns, an `Err(..)`.
 pub(crate) fn ends_in_an_error(body: &Block) -> bool {
     let Some(Stmt::Expr(expr, _)) = body.stmts.last() else {
         return false;
@@ -70,8 +70,8 @@ struct Failures(Option<TokenStream>);
 impl<'ast> Visit<'ast> for Failures {
     fn visit_expr_try(&mut self, expr: &'ast ExprTry) {
         visit::visit_expr_try(self, expr);
-        // That of `emit!(..)?` is told for itself.
-        if !matches!(&*expr.expr, Expr::Macro(expr) if ours(&expr.mac).is_some()) {
+        // A `?` after `emit!(..)` gets its own error.
+        if !matches!(&*expr.expr, Expr::Macro(expr) if stream_macro(&expr.mac).is_some()) {
             let question = &expr.question_token;
             self.0.get_or_insert_with(|| quote!(#question));
         }
@@ -85,19 +85,19 @@ impl<'ast> Visit<'ast> for Failures {
     }
 
     fn visit_macro(&mut self, mac: &'ast Macro) {
-        // What a `?` means in other macros is theirs.
-        if ours(mac).is_some() {
+        // Other macros may give a `?` another meaning.
+        if stream_macro(mac).is_some() {
             foreign::visit(self, mac.tokens.clone());
         }
     }
 
-    // These return for themselves.
+    // A `return` inside these returns from them.
     fn visit_expr_closure(&mut self, _: &'ast ExprClosure) {}
     fn visit_expr_async(&mut self, _: &'ast ExprAsync) {}
     fn visit_item(&mut self, _: &'ast Item) {}
 }
 
-/// Whether `expr` is `Ok(..)` or `Err(..)`.
+/// True if `expr` is `Ok(..)` or `Err(..)`.
 pub(crate) fn is_result(expr: &Expr) -> bool {
     match expr {
         Expr::Call(call) => {
@@ -107,18 +107,18 @@ pub(crate) fn is_result(expr: &Expr) -> bool {
     }
 }
 
-/// What is `()` whether or not a semicolon follows.
+/// True if `expr` is `()` whether or not a semicolon follows.
 fn is_nothing(expr: &Expr) -> bool {
     match expr {
         Expr::ForLoop(_) | Expr::While(_) | Expr::Assign(_) => true,
         Expr::Loop(expr) => Breaks::of(expr).without_value,
         Expr::If(ExprIf { else_branch, .. }) => else_branch.is_none(),
-        Expr::Macro(expr) => ours(&expr.mac).is_some(),
+        Expr::Macro(expr) => stream_macro(&expr.mac).is_some(),
         _ => false,
     }
 }
 
-/// What returns, so that a semicolon after it throws its value away.
+/// True if `expr` returns, so that a semicolon after it discards its value.
 fn is_thrown_away(expr: &Expr) -> bool {
     match expr {
         Expr::Await(_) | Expr::Binary(_) | Expr::Try(_) => true,
@@ -151,10 +151,10 @@ fn is_diverging(mac: &Macro) -> bool {
         .is_some_and(|segment| DIVERGING.iter().any(|name| segment.ident == name))
 }
 
-/// How a `loop` is left other than by returning.
+/// Finds the ways out of a `loop` other than returning.
 struct Breaks<'a> {
     label: Option<&'a Lifetime>,
-    /// Loops between here and the one that is asked about.
+    /// The number of loops between here and the loop in question.
     depth: usize,
     any: bool,
     without_value: bool,

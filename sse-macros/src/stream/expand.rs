@@ -1,4 +1,4 @@
-//! The function that takes the place of the annotated one.
+//! The function that replaces the annotated one.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -17,7 +17,7 @@ pub(crate) fn emitter() -> Ident {
     Ident::new("__emitter", Span::mixed_site())
 }
 
-/// An async function that runs `body`, whose `emit!`s are connected to the [`emitter`].
+/// An async function that runs `body`, whose `emit!`s use the [`emitter`].
 pub(crate) fn expand(function: &Function, args: &Args, body: TokenStream) -> TokenStream {
     let krate = &args.krate;
     let (emitter, outcome, options) = (emitter(), function.outcome(), options(args));
@@ -25,7 +25,7 @@ pub(crate) fn expand(function: &Function, args: &Args, body: TokenStream) -> Tok
     let rebindings = arguments.iter().map(|argument| &argument.rebinding);
     let helpers = emission::has_other_macros(body.clone()).then(|| helper_macros(&emitter));
     let mut user = Group::new(Delimiter::Brace, body);
-    // Where a missing value is told.
+    // The span at which the compiler reports a missing return value.
     user.set_span(generated(function.end));
 
     let typed = args.events().map(|events| {
@@ -33,18 +33,20 @@ pub(crate) fn expand(function: &Function, args: &Args, body: TokenStream) -> Tok
         let typed = quote_spanned!(span=> #krate::__private::typed::<#events>);
         quote_spanned!(Span::mixed_site()=> let #emitter = #typed(#emitter);)
     });
-    let ended = args.finite.then(|| {
+    let no_content = args.finite.then(|| {
         quote_spanned! {Span::mixed_site()=>
-            if #krate::__private::ended(&__request, __options) {
-                return ::core::result::Result::Ok(#krate::__private::EventStream::ended());
+            if #krate::__private::reconnects_after_end(&__request, __options) {
+                return ::core::result::Result::Ok(#krate::__private::EventStream::no_content());
             }
             ::core::mem::drop(__request);
         }
     });
+    // The `return` before the user's code never runs. It tells the compiler the type of the body, even if the body itself
+    // never returns.
     let body = quote_spanned! {Span::mixed_site()=>
         let __options = #options;
-        #ended
-        #krate::__private::run(
+        #no_content
+        #krate::__private::run_until_open(
             __options,
             <#outcome as #krate::__private::Outcome>::into_result,
             async move |#emitter: #krate::Emitter<'_>| -> #outcome {
@@ -67,7 +69,7 @@ pub(crate) fn expand(function: &Function, args: &Args, body: TokenStream) -> Tok
     )
 }
 
-/// The function as it is written, but for its arguments, what it returns, and its body.
+/// The function as it is written, except for its arguments, its return type and its body.
 pub(crate) fn function(
     function: &Function,
     args: &Args,
@@ -91,10 +93,10 @@ pub(crate) fn function(
         .then(|| quote_spanned!(Span::mixed_site()=> __request: #krate::__private::HttpRequest));
     // First, because actix runs extractors in order: `LastEventId` then finds the mark of `IsPlain`.
     let plain = function
-        .tells_plain(args)
+        .needs_plain_marker(args)
         .then(|| quote_spanned!(Span::mixed_site()=> _: #krate::__private::IsPlain));
-    // The limit is on what is written, and these are not.
-    let lints = function.hides_argument(args).map(|_| {
+    // The lint counts written arguments, and these are generated.
+    let lints = function.hidden_argument_reason(args).map(|_| {
         quote_spanned!(Span::mixed_site()=> #[allow(clippy::too_many_arguments, reason = "one is hidden")])
     });
     let arguments = plain
@@ -113,7 +115,7 @@ pub(crate) fn function(
     }
 }
 
-/// A static, so that `cargo check` evaluates what the arguments say: `const { .. }` it leaves alone.
+/// A static, so that `cargo check` evaluates the arguments. It does not evaluate `const { .. }`.
 fn options(args: &Args) -> TokenStream {
     let krate = &args.krate;
     let mut setters = TokenStream::new();
@@ -175,13 +177,12 @@ fn options(args: &Args) -> TokenStream {
     }
 }
 
-/// `expr` where a `ty` is expected, so that a mismatch is told at the expression and nowhere else.
+/// Puts `expr` where a `ty` is expected, so that the compiler reports a mismatch only at the expression.
 fn typed(ty: &TokenStream, expr: &syn::Expr) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> { const __VALUE: #ty = #expr; __VALUE })
 }
 
-/// What an `emit!`, `open!` or `emitter!` resolves to that is not written in the function but comes out of a
-/// helper macro.
+/// The macros to which an `emit!`, `open!` or `emitter!` resolves that a helper macro has expanded to.
 fn helper_macros(emitter: &Ident) -> TokenStream {
     let [emit, open, get] = ["emit", "open", "emitter"].map(|name| Ident::new(name, Span::call_site()));
     quote_spanned! {Span::mixed_site()=>

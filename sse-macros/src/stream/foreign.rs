@@ -1,10 +1,10 @@
-//! The tokens of other macros, visited as far as they can be understood.
+//! Visits the tokens of other macros, as far as they can be parsed.
 
 use proc_macro2::{Spacing, TokenStream, TokenTree};
 use syn::{Block, Expr, Token, parse::Parser as _, punctuated::Punctuated, visit::Visit};
 
-/// Visits `tokens` as expressions or statements, if that is what they are, else part by part. Returns what
-/// could not be parsed.
+/// Visits `tokens` as expressions or statements if they parse as such, else part by part. Returns the parts that could
+/// not be parsed.
 pub(crate) fn visit(visitor: &mut impl for<'ast> Visit<'ast>, tokens: TokenStream) -> TokenStream {
     if let Ok(exprs) = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(tokens.clone()) {
         exprs.iter().for_each(|expr| visitor.visit_expr(expr));
@@ -24,8 +24,8 @@ pub(crate) fn visit(visitor: &mut impl for<'ast> Visit<'ast>, tokens: TokenStrea
     }
 }
 
-/// Split at each `,`, `=` and `=>`, which is how `select!` and its like separate patterns, futures and
-/// handlers.
+/// Splits at each `,`, `=` and `=>`, because `select!` and similar macros separate patterns, futures and handlers in
+/// this way.
 fn parts(tokens: TokenStream) -> Vec<TokenStream> {
     let mut parts = vec![TokenStream::new()];
     let mut tokens = tokens.into_iter().peekable();

@@ -1,4 +1,4 @@
-//! Groups without a sign of their own, which other macros leave around what they were given.
+//! Groups with invisible delimiters, which other macros leave around their arguments.
 
 use syn::Expr;
 

@@ -1,5 +1,4 @@
-//! Names and ids of events as they are written in the body: what no event can have is refused when it
-//! compiles.
+//! Literal names and ids of events in the body: invalid ones are compile errors.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -11,12 +10,12 @@ use syn::{
 use super::{foreign, group::ungrouped, text::OwnedTexts};
 use crate::errors::Errors;
 
-/// Names that the library gives to events of its own.
+/// Names of the library's own events.
 const RESERVED: [&str; 3] = ["sse-end", "sse-gap", "sse-position"];
-/// As `EventId::MAX_LEN` has it.
+/// The same as `EventId::MAX_LEN`.
 const MAX_ID_LEN: usize = 1024;
 
-/// Why no event can have this name, and what to write.
+/// The reason why no event can have this name, and what to write instead.
 pub(crate) fn fault_of_name(name: &str) -> Option<String> {
     Some(match name {
         "" => "an event name cannot be empty, which means `message`: leave it out".to_owned(),
@@ -33,7 +32,7 @@ pub(crate) fn fault_of_name(name: &str) -> Option<String> {
     })
 }
 
-/// Why no event can have this id, and what to write.
+/// The reason why no event can have this id, and what to write instead.
 fn fault_of_id(id: &str) -> Option<String> {
     if id.len() > MAX_ID_LEN {
         return Some(format!(
@@ -53,11 +52,11 @@ fn fault_of_id(id: &str) -> Option<String> {
     }
     let blank = [' ', '\t'];
     (id.starts_with(blank) || id.ends_with(blank)).then(|| {
-        "an id cannot start or end with a blank, which browsers do not send back: trim it".to_owned()
+        "an id cannot start or end with a space or tab, which browsers do not send back: trim it".to_owned()
     })
 }
 
-/// Notes names and ids in `body` that no event can have; where the stream is `for_browsers`, also those that
+/// Adds errors for names and ids in `body` that no event can have. If the stream is `for_browsers`, also for those that
 /// browsers cannot use. `texts` are the variables that hold text made at run time.
 pub(super) fn check(body: &Block, for_browsers: bool, texts: &OwnedTexts, errors: &mut Errors) {
     Literals {
@@ -108,9 +107,9 @@ impl Field {
         }
     }
 
-    /// For text of which the compiler would only tell that it does not live long enough.
+    /// The error for text of which the compiler would only report that it does not live long enough.
     fn fault_of_text(self, text: &Expr) -> String {
-        // Of its operators, as in `&*text`, none stands between two values.
+        // Its operators, as in `&*text`, are never between two values.
         let written = text.to_token_stream().to_string();
         let written = written.replace("& ", "&").replace("* ", "*");
         match self {
@@ -191,7 +190,7 @@ impl<'ast> Visit<'ast> for Literals<'_> {
     fn visit_item_static(&mut self, _: &'ast ItemStatic) {}
 }
 
-/// Whether `expr` is a chain of calls that starts with one of `Event`'s constructors.
+/// True if `expr` is a chain of calls that starts with one of `Event`'s constructors.
 fn starts_at_event(mut expr: &Expr) -> bool {
     loop {
         expr = match expr {
@@ -200,7 +199,7 @@ fn starts_at_event(mut expr: &Expr) -> bool {
             Expr::Await(awaited) => &awaited.base,
             Expr::Paren(inner) => &inner.expr,
             Expr::Group(inner) => &inner.expr,
-            // Ours has no `new`, but other libraries' have.
+            // This library's `Event` has no `new`, but types of other libraries do.
             Expr::Call(call) => {
                 return associated(&call.func)
                     .is_some_and(|(of, function)| of == "Event" && function != "new");

@@ -1,7 +1,7 @@
-//! When the head leaves without being told: on entry to a loop or to another macro that emits.
+//! Opens the stream without an `open!`: on entry to a loop, or to another macro, that emits.
 //!
-//! A loop waits for what it emits, so without this a browser would stay in `CONNECTING` until the first
-//! event. What stands before the loop can still fail with a status of its own.
+//! A loop waits before it emits, so without this a browser would stay in `CONNECTING` until the first event. The code
+//! before the loop can still fail with its own status.
 
 use proc_macro2::{Ident, Span};
 use quote::{ToTokens, quote_spanned};
@@ -14,7 +14,7 @@ use syn::{
 
 use super::{
     emission::{self, generated},
-    placement::ours,
+    placement::stream_macro,
 };
 
 /// Opens the stream at every such place of `body` that is not inside another one.
@@ -33,7 +33,7 @@ impl Opening<'_> {
         Ident::new(&self.emitter.to_string(), generated(span))
     }
 
-    /// The statement that opens, subject to the same conditional compilation as what it stands before.
+    /// The statement that opens the stream, with the same conditional compilation as the statement after it.
     fn statement(&self, span: Span, attrs: &[Attribute]) -> Stmt {
         let emitter = self.emitter(span);
         let cfgs = attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
@@ -47,15 +47,15 @@ impl Opening<'_> {
     }
 
     fn emits_elsewhere(&self, mac: &Macro) -> bool {
-        !self.open && ours(mac).is_none() && emission::emits(mac.tokens.clone())
+        !self.open && stream_macro(mac).is_none() && emission::emits(mac.tokens.clone())
     }
 
     fn is_emitting_while(&self, expr: &Expr) -> bool {
         !self.open && matches!(expr, Expr::While(_)) && emission::emits(expr.to_token_stream())
     }
 
-    /// Where to open before `stmt`, if it has to be done there: in the middle of an expression there is
-    /// no place that keeps its temporaries alive.
+    /// The opening before `stmt`, if it has to be there: in the middle of an expression there is no place that keeps
+    /// its temporaries alive.
     fn before(&self, stmt: &Stmt) -> Option<Stmt> {
         let (mac, attrs) = match stmt {
             Stmt::Expr(
@@ -104,8 +104,7 @@ impl VisitMut for Opening<'_> {
                 self.opened(|this| visit_mut::visit_expr_mut(this, expr));
                 *expr = parse_quote_spanned!(generated(expr.span())=> { #open #expr });
             }
-            // A tuple, and not a block, since a macro's temporaries (`pin!`) live as long as the
-            // statement that it stands in.
+            // A tuple, not a block, because a macro's temporaries (`pin!`) live as long as the statement around it.
             Expr::Macro(ExprMacro { mac, .. }) if self.emits_elsewhere(mac) => {
                 let span = generated(mac.path.span());
                 let emitter = self.emitter(span);
@@ -117,8 +116,8 @@ impl VisitMut for Opening<'_> {
 
     fn visit_arm_mut(&mut self, arm: &mut Arm) {
         self.visit_pat_mut(&mut arm.pat);
-        // An arm has no temporaries that would outlive it, and a tuple would make a macro that never
-        // returns a value return one.
+        // An arm has no temporaries that would outlive it, and a tuple would give a value to a macro that never returns
+        // one.
         if let Expr::Macro(ExprMacro { mac, .. }) = &*arm.body
             && self.emits_elsewhere(mac)
         {

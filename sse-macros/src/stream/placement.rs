@@ -1,5 +1,5 @@
-//! Where `emit!`, `open!` and `emitter!` cannot stand: they belong to the function that the stream is, and
-//! wait in it.
+//! Finds `emit!`, `open!` and `emitter!` in places where they are not allowed: they belong to the function of the
+//! stream, and `emit!` waits in it.
 
 use proc_macro2::TokenStream;
 use syn::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::errors::Errors;
 
-/// Functions that start a task of its own, which outlives the request.
+/// Functions that start a separate task, which outlives the request.
 const SPAWNING: [&str; 8] = [
     "spawn",
     "spawn_blocking",
@@ -28,7 +28,7 @@ const SPAWNING: [&str; 8] = [
 const INSTEAD_OF_A_TASK: &str =
     "run it in place with `join!` or `select!`, or let the task send to a channel that the stream reads";
 
-/// Notes every `emit!`, `open!`, `emitter!` and `yield` of `body` that stands where it cannot.
+/// Adds an error for every `emit!`, `open!`, `emitter!` and `yield` of `body` in a place where it is not allowed.
 pub(crate) fn check(body: &Block, errors: &mut Errors) {
     let mut visitor = Placement {
         errors,
@@ -46,20 +46,21 @@ enum Place {
     Stream,
     /// In a closure that is not async.
     Closure,
-    /// In a task of its own.
+    /// In a separate task.
     Task,
-    /// In an item that is merely written inside the function.
+    /// In an item that is nested in the function.
     Item,
 }
 
 struct Placement<'e> {
     errors: &'e mut Errors,
     place: Place,
-    /// Among the arguments of a function that spawns: the next async block or closure is a task.
+    /// True among the arguments of a function that spawns: the next async block or closure is a task.
     spawning: bool,
-    /// Inside another macro, which may give `yield` a meaning.
+    /// True inside another macro, which may give `yield` a meaning.
     foreign: bool,
-    /// Names that closures around here bind. What a scope hands to its closure spawns inside that scope.
+    /// Parameters of the closures around this place. A scope passes to its closure a value that spawns inside the
+    /// scope.
     closure_parameters: Vec<Ident>,
 }
 
@@ -71,7 +72,7 @@ impl Placement<'_> {
         (self.place, self.spawning) = before;
     }
 
-    /// The place of async code that stands here.
+    /// The place of async code at this point.
     fn async_place(&self) -> Place {
         match self.place {
             Place::Stream | Place::Closure if self.spawning => Place::Task,
@@ -92,7 +93,7 @@ impl Placement<'_> {
 
     fn invocation(&mut self, name: &Ident, kind: Kind) {
         let message = match (self.place, kind) {
-            // The future that the emitter is handed to would be the task's.
+            // The future that gets the emitter would belong to the task.
             (Place::Stream | Place::Closure, Kind::Emitter) if self.spawning => format!(
                 "`{name}!` cannot go into a spawned task, which outlives the stream: {INSTEAD_OF_A_TASK}"
             ),
@@ -102,21 +103,21 @@ impl Placement<'_> {
                     .to_owned()
             }
             (Place::Task, _) => {
-                format!("`{name}!` cannot stand in a spawned task, which outlives the stream: {INSTEAD_OF_A_TASK}")
+                format!("`{name}!` cannot be used in a spawned task, which outlives the stream: {INSTEAD_OF_A_TASK}")
             }
             (Place::Item, Kind::Emit | Kind::Emitter) => format!(
-                "`{name}!` cannot stand in an item of its own, which has no stream: let the item take an `Emitter`, call `emitter.emit(..).await` in it, and pass it `emitter!()`"
+                "`{name}!` cannot be used in a nested item, which has no stream: let the item take an `Emitter`, call `emitter.emit(..).await` in it, and pass it `emitter!()`"
             ),
             (Place::Item, Kind::Open) => format!(
-                "`{name}!` cannot stand in an item of its own, which has no stream: let the item take an `Emitter`, call `emitter.open()` in it, and pass it `emitter!()`"
+                "`{name}!` cannot be used in a nested item, which has no stream: let the item take an `Emitter`, call `emitter.open()` in it, and pass it `emitter!()`"
             ),
         };
         self.errors.push(name.span(), message);
     }
 
-    /// The tokens of a macro, as far as they can be understood.
+    /// Visits the tokens of a macro, as far as they can be parsed.
     fn tokens(&mut self, tokens: TokenStream) {
-        if !emission::has_ours(tokens.clone()) {
+        if !emission::contains_stream_macro(tokens.clone()) {
             return;
         }
         let unclear = foreign::visit(self, tokens);
@@ -191,7 +192,7 @@ impl<'ast> Visit<'ast> for Placement<'_> {
 
     fn visit_stmt(&mut self, stmt: &'ast Stmt) {
         match stmt {
-            // Helper macros expand where they are used, and are told by the compiler there.
+            // Helper macros expand where they are used, and the compiler reports mistakes there.
             Stmt::Item(Item::Macro(_)) => {}
             Stmt::Item(item) => self.within(Place::Item, |this| visit::visit_item(this, item)),
             other => visit::visit_stmt(self, other),
@@ -199,18 +200,18 @@ impl<'ast> Visit<'ast> for Placement<'_> {
     }
 
     fn visit_macro(&mut self, mac: &'ast Macro) {
-        if let Some((name, kind)) = ours(mac) {
+        if let Some((name, kind)) = stream_macro(mac) {
             self.invocation(name, kind);
         }
         let before = self.foreign;
-        self.foreign |= ours(mac).is_none();
+        self.foreign |= stream_macro(mac).is_none();
         self.tokens(mac.tokens.clone());
         self.foreign = before;
     }
 }
 
-/// The `emit!`, `open!` or `emitter!` that this macro is, if it is one.
-pub(crate) fn ours(mac: &Macro) -> Option<(&Ident, Kind)> {
+/// The name and the macro, if it is an `emit!`, `open!` or `emitter!`.
+pub(crate) fn stream_macro(mac: &Macro) -> Option<(&Ident, Kind)> {
     let name = mac.path.get_ident()?;
     Some((name, Kind::of(name)?))
 }

@@ -1,4 +1,4 @@
-//! The annotated function: what of it a stream can have.
+//! The annotated function, and the checks of its signature.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -14,7 +14,7 @@ use syn::{
 use super::args::{Args, UNUSED_ON_ERROR};
 use crate::errors::Errors;
 
-/// actix has a handler for that many arguments.
+/// The most arguments that actix accepts in a handler.
 pub(crate) const MAX_ARGUMENTS: usize = 16;
 
 /// actix's attributes for methods other than GET.
@@ -22,8 +22,7 @@ const OTHER_ROUTES: [&str; 8] = [
     "connect", "delete", "options", "patch", "post", "put", "route", "trace",
 ];
 
-/// The function as it is written. Its body is left as tokens, so that a body that is not finished, as
-/// in an editor, still expands to something.
+/// The function as it is written. Its body stays tokens, so that an unfinished body, as in an editor, still expands.
 pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
@@ -61,7 +60,7 @@ impl Parse for Function {
     }
 }
 
-/// An attribute at the top of a body belongs to the function, and cannot stay where other code goes first.
+/// An inner attribute of a body belongs to the function, and cannot stay where other code comes before it.
 fn outer(attr: Attribute) -> Attribute {
     Attribute {
         style: AttrStyle::Outer,
@@ -70,27 +69,29 @@ fn outer(attr: Attribute) -> Attribute {
 }
 
 impl Function {
-    /// Notes what a stream cannot have. Returns whether the signature can be expanded as it stands.
+    /// Adds errors for what a stream cannot have. Returns true if the signature can be expanded as it is.
     pub(crate) fn check(&self, args: &Args, errors: &mut Errors) -> bool {
         let mut own = Errors::default();
         if let Some(again) = self.attrs.iter().find(|attr| is_sse_stream(attr)) {
-            own.push_spanned(again, "`#[sse_stream]` stands here twice");
+            own.push_spanned(again, "`#[sse_stream]` is written here twice");
         }
         for input in &self.sig.inputs {
             match input {
                 FnArg::Receiver(receiver) => own.push_spanned(
                     receiver,
-                    "a stream has no `self`, which would not outlive the call: take what is needed as `web::Data`",
+                    "a stream cannot take `self`, which would not outlive the call: take the data that you need as `web::Data`",
                 ),
                 FnArg::Typed(typed) => Borrows { errors: &mut own }.visit_type(&typed.ty),
             }
         }
-        if let Some(reason) = self.hides_argument(args)
+        if let Some(reason) = self.hidden_argument_reason(args)
             && let Some(last) = self.sig.inputs.iter().nth(MAX_ARGUMENTS - 1)
         {
             own.push_spanned(
                 last,
-                format!("{reason} a handler has at most 15 arguments: the reconnect after the end is told by one more"),
+                format!(
+                    "{reason} a handler has at most 15 arguments, because the attribute adds a hidden one"
+                ),
             );
         }
         if let Some(on_error) = &args.on_error
@@ -127,22 +128,23 @@ impl Function {
         })
     }
 
-    /// Why the function that takes its place has one argument more, if it has.
-    pub(crate) fn hides_argument(&self, args: &Args) -> Option<&'static str> {
+    /// The reason why the expanded function has a hidden argument, if it has one.
+    pub(crate) fn hidden_argument_reason(&self, args: &Args) -> Option<&'static str> {
         if args.finite {
             Some("with `finite`")
         } else {
-            self.tells_plain(args).then_some("with `plain` and `LastEventId`")
+            self.needs_plain_marker(args)
+                .then_some("with `plain` and `LastEventId`")
         }
     }
 
-    /// Whether a `LastEventId` has to be told that the stream is plain.
-    pub(crate) fn tells_plain(&self, args: &Args) -> bool {
+    /// True if `LastEventId` needs the hidden argument that marks the stream as plain.
+    pub(crate) fn needs_plain_marker(&self, args: &Args) -> bool {
         let takes_id = |argument: &PatType| has_ident(argument.ty.to_token_stream(), "LastEventId");
         args.plain == Some(true) && self.arguments().any(takes_id)
     }
 
-    /// What the body evaluates to.
+    /// The type of the body.
     pub(crate) fn outcome(&self) -> Type {
         match &self.sig.output {
             ReturnType::Default => parse_quote_spanned!(Span::mixed_site() => ()),
@@ -150,7 +152,7 @@ impl Function {
         }
     }
 
-    /// Whether the body has no value.
+    /// True if the body has no value.
     pub(crate) fn returns_nothing(&self) -> bool {
         match &self.sig.output {
             ReturnType::Default => true,
@@ -158,8 +160,8 @@ impl Function {
         }
     }
 
-    /// Whether only browsers read the stream, as far as it can be seen: `plain = false` says so, or it answers
-    /// GET alone. An attribute above this one is not seen.
+    /// True if, as far as visible here, only browsers read the stream: it has `plain = false`, or answers only GET. An
+    /// attribute above this one is not visible.
     pub(crate) fn is_for_browsers(&self, args: &Args) -> bool {
         let has = |routes: &[&str]| {
             self.attrs.iter().any(|attr| {
@@ -173,7 +175,7 @@ impl Function {
         }
     }
 
-    /// Whether the body must end in `Ok(())`. Under any other name, the type may be an alias of `()`.
+    /// True if the body must end in `Ok(())`. A type with another name may be an alias of `()`.
     pub(crate) fn returns_a_result(&self) -> bool {
         let ReturnType::Type(_, ty) = &self.sig.output else {
             return false;
@@ -195,7 +197,7 @@ pub(crate) fn is_sse_stream(attr: &Attribute) -> bool {
         .is_some_and(|segment| segment.ident == "sse_stream")
 }
 
-/// What cannot be told from the tokens, an alias for one, is left to the `Outcome` trait.
+/// The `Outcome` trait checks types that the tokens do not show, such as an alias.
 fn may_be_outcome(ty: &Type) -> bool {
     match peeled(ty) {
         Type::Path(_) | Type::Macro(_) => true,
@@ -215,14 +217,14 @@ fn peeled(ty: &Type) -> &Type {
     }
 }
 
-/// Whether a type borrows for less than `'static`.
+/// True if a type borrows for less than `'static`.
 pub(crate) fn borrows(ty: &Type) -> bool {
     let mut errors = Errors::default();
     Borrows { errors: &mut errors }.visit_type(ty);
     !errors.is_empty()
 }
 
-/// Finds what a type borrows for less than `'static`.
+/// Finds the parts of a type that borrow for less than `'static`.
 struct Borrows<'e> {
     errors: &'e mut Errors,
 }
@@ -231,7 +233,7 @@ impl Borrows<'_> {
     fn refuse(&mut self, borrow: &impl ToTokens) {
         self.errors.push_spanned(
             borrow,
-            "an argument of a stream cannot borrow, since the stream lives on after the call: take an owned value",
+            "an argument of a stream cannot borrow, because the stream lives longer than the call: take an owned value",
         );
     }
 }

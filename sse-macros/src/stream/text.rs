@@ -1,7 +1,7 @@
 //! Variables that certainly hold text made at run time.
 //!
-//! An event's name and id take `&'static str` and no other text. Of text that lives shorter the compiler would
-//! only tell that it does not live long enough.
+//! An event's name and id accept only `&'static str`. For other text the compiler would only report that it does not
+//! live long enough.
 
 use std::collections::HashMap;
 
@@ -13,12 +13,12 @@ use syn::{
 
 use super::{foreign, group::ungrouped};
 
-/// What lends a `&str` of the `String` in it.
+/// Types that lend a `&str` of the `String` in them.
 const WRAPPERS: [&str; 9] = [
     "Arc", "Box", "Data", "Form", "Header", "Json", "Path", "Query", "Rc",
 ];
 
-/// How often each name is bound in the function, and whether to a `String`.
+/// For each name, how often the function binds it, and whether it is a `String`.
 #[derive(Debug, Default)]
 pub(super) struct OwnedTexts(HashMap<String, Binding>);
 
@@ -29,7 +29,7 @@ struct Binding {
 }
 
 impl OwnedTexts {
-    /// Those among a function's arguments and the variables of its body.
+    /// Collects a function's arguments and the variables of its body.
     pub(super) fn of(arguments: &[&PatType], body: &Block) -> Self {
         let mut texts = Self::default();
         for typed in arguments {
@@ -42,7 +42,8 @@ impl OwnedTexts {
         texts
     }
 
-    /// Whether `expr` borrows from one of them. A name that is bound twice may be another one's.
+    /// True if `expr` borrows from one of them. A name that is bound twice is ignored, because it may be another
+    /// variable.
     pub(super) fn lends(&self, expr: &Expr) -> bool {
         match ungrouped(expr) {
             Expr::MethodCall(ExprMethodCall {

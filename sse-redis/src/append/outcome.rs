@@ -109,7 +109,7 @@ impl Outcome {
                 let topic = group.topic.as_str();
                 refusal::note(shared, why);
                 if let Some(times) = shared.faults.count(&format!("append {topic}")) {
-                    tracing::warn!(target: "sse_actix", topic, cause = %why, times, "a topic takes no events");
+                    tracing::warn!(target: "sse_actix", topic, cause = %why, times, "a topic accepts no events");
                 }
                 Vec::new()
             }
@@ -179,7 +179,7 @@ impl There {
         {
             tracing::error!(
                 target: "sse_actix", topic, cause = %why, times,
-                "an event is not announced to the nodes; they find it within 10 s"
+                "the notice of an event could not be published; the nodes find the event within 10 s"
             );
         }
         let Some(once) = self.once else { return };
@@ -191,7 +191,7 @@ impl There {
             // Where the topic is read, its figures say so.
             tracing::warn!(
                 target: "sse_actix", topic, keys = once.keys, times,
-                "idempotency keys are pushed out before their time; a publisher that repeats later publishes twice. \
+                "idempotency keys are forgotten before their time; a publisher that retries later publishes twice. \
                  Raise `max_keys` of the topic's window, or publish less with keys"
             );
         }

@@ -19,7 +19,7 @@ pub(super) fn note(shared: &Shared, why: &str) {
 pub(super) fn explain(why: &str) -> String {
     match code(why) {
         "WRONGTYPE" => format!(
-            "something else than sse-actix has written to the topic's key ({why}); delete the key, or give this application a prefix of its own"
+            "another program has written to the topic's key ({why}); delete the key, or give this application its own prefix"
         ),
         "NEWER" => format!("{why}; update this node"),
         _ => why.to_owned(),

@@ -39,7 +39,7 @@ pub(super) async fn run(this: Rc<CatchUp>) {
             // None is held through the pause below, or it could not be forgotten.
             let group: Vec<_> = group.iter().filter_map(Weak::upgrade).collect();
             if let Err(fault) = compare(&this, &session, &group).await {
-                tracing::debug!(target: "sse_actix", %fault, "heads could not be compared");
+                tracing::debug!(target: "sse_actix", %fault, "newest entries could not be compared");
                 this.heads.pause().await;
             }
             drop(group);

@@ -36,7 +36,7 @@ pub(super) async fn run(this: Rc<CatchUp>) {
         match perform(&this, &session, &jobs).await {
             Ok(()) => {}
             Err(fault) => {
-                tracing::debug!(target: "sse_actix", %fault, "a page of a topic did not come");
+                tracing::debug!(target: "sse_actix", %fault, "a page of a topic could not be read");
                 for (_, _, topic) in &jobs {
                     this.work(topic);
                 }
@@ -103,7 +103,7 @@ impl CatchUp {
             && let Some(times) = self.shared.faults.count(&format!("entry {}", topic.name))
         {
             tracing::error!(
-                target: "sse_actix", topic = topic.name.as_str(), cause, times, "an entry is left out"
+                target: "sse_actix", topic = topic.name.as_str(), cause, times, "an entry is skipped"
             );
         }
     }

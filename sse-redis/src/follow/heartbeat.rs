@@ -116,7 +116,7 @@ fn note_right(this: &Follower, error: &ServerError, call: &str) {
     if let Some(times) = this.shared.faults.count(call) {
         tracing::warn!(
             target: "sse_actix", %error, times,
-            "whether Redis takes events is only known once one is published"
+            "the node learns only by publishing an event whether Redis accepts events"
         );
     }
 }

@@ -49,7 +49,7 @@ fn take(shared: &Shared, session: u64, nudges: &Nudges, channel: &str, message: 
             if let Some(times) = shared.faults.count(&format!("notice {}", topic.name)) {
                 tracing::error!(
                     target: "sse_actix", topic = topic.name.as_str(), times,
-                    "something else than sse-actix publishes on a topic's channel"
+                    "another program publishes on a topic's channel"
                 );
             }
             return;

@@ -107,7 +107,7 @@ fn note(this: &Follower, topic: &Topic, fault: &Fault) {
     if let Some(times) = this.shared.faults.count(&format!("subscribe {}", topic.name)) {
         tracing::error!(
             target: "sse_actix", topic = topic.name.as_str(), %fault, times,
-            "a topic's notices cannot be heard; its events come with a delay of up to 10 s"
+            "a topic's notices cannot be received; its events arrive up to 10 s late"
         );
     }
 }

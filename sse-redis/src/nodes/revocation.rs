@@ -322,7 +322,7 @@ impl Revocations {
                     if let Some(times) = this.faults.count("revoke") {
                         tracing::warn!(
                             target: "sse_actix", %fault, times,
-                            "the other nodes are not told yet what was revoked"
+                            "a revocation could not be sent to the other nodes yet"
                         );
                     }
                     for (tag, revoked) in next {

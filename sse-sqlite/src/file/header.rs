@@ -30,7 +30,7 @@ impl Header {
         let mut file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return if has_wal {
-                    Err(damaged(path, "its write-ahead log is there, and the file is not"))
+                    Err(damaged(path, "its write-ahead log exists, but the file does not"))
                 } else {
                     Ok(None)
                 };
@@ -56,7 +56,7 @@ impl Header {
             what,
         };
         if !self.bytes.starts_with(b"SQLite format 3\0") {
-            return Err(foreign("no SQLite database"));
+            return Err(foreign("not an SQLite database"));
         }
         if self.number(68) != application {
             return Err(foreign("a database of another application"));

@@ -214,6 +214,6 @@ async fn as_many_as_there_may_be_are_resumed_by_one_header() {
 async fn subscriptions_of_two_hubs_share_no_stream() {
     let [one, other] = [Hub::new().unwrap(), Hub::new().unwrap()];
     let error = one.subscribe("a").and(other.subscribe("b")).unwrap_err();
-    assert!(error.to_string().contains("are of two hubs"), "{error}");
+    assert!(error.to_string().contains("belong to two hubs"), "{error}");
     assert!(one.subscribe("a").and(one.clone().subscribe("b")).is_ok());
 }

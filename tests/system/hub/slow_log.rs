@@ -272,7 +272,7 @@ async fn streams_stay_open_while_the_log_cannot_be_read() {
         matches!(error, PublishError::Append(AppendError::Refused(_))),
         "{error}"
     );
-    assert_eq!(error.to_string(), "the log did not take the event");
+    assert_eq!(error.to_string(), "the log did not store the event");
     let source = std::error::Error::source(&error).map(ToString::to_string);
     assert_eq!(source.as_deref(), Some("no way"));
     // Another node publishes.

@@ -1,4 +1,4 @@
-//! Whose request it is, as far as addresses tell.
+//! Finds the address of the client that has sent a request.
 
 use std::{
     iter,
@@ -13,8 +13,8 @@ use ipnet::IpNet;
 
 use crate::extract::header_text::{split_pair, trim_blanks};
 
-/// The address that limits count by: a whole /64 of IPv6, since one customer has that many. `None` if the client came over
-/// a unix socket, and nobody is trusted there.
+/// The address that limits count by: a whole /64 of IPv6, because one customer has that many addresses. `None` if the
+/// client came over a unix socket, and unix sockets are not trusted.
 pub(in crate::hub) fn address_of(request: &HttpRequest, proxies: &TrustedProxies) -> Option<IpAddr> {
     let mut address = match request.peer_addr() {
         Some(peer) => plain(peer.ip()),
@@ -23,7 +23,7 @@ pub(in crate::hub) fn address_of(request: &HttpRequest, proxies: &TrustedProxies
     };
     if address == THE_UNIX_SOCKET || proxies.contain(address) {
         // Each proxy appends the address of its client. So the last address that is not a trusted proxy is the
-        // client's. The client may have written those before it.
+        // client's. The client itself may have written the addresses before it.
         for hop in hops(request, &proxies.header).into_iter().rev() {
             let Some(hop) = hop else { break };
             address = hop;
@@ -41,10 +41,10 @@ pub(in crate::hub) const UNIX_SOCKETS: &str = "unix:";
 /// Stands for a proxy behind a unix socket, which has no address. No client has this one.
 const THE_UNIX_SOCKET: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
-/// The proxies that say whose request it is, and where they say it.
+/// The trusted proxies, and the header in which they write the client's address.
 pub(in crate::hub) struct TrustedProxies {
     pub(in crate::hub) networks: Vec<IpNet>,
-    /// Whether all peers of a unix socket are trusted.
+    /// True if all peers of a unix socket are trusted.
     pub(in crate::hub) unix_sockets: bool,
     pub(in crate::hub) header: HeaderName,
 }
@@ -55,11 +55,12 @@ impl TrustedProxies {
     }
 }
 
-/// The addresses in the header that the proxies set. Another header is not looked at: a proxy passes on what a client has
-/// written there. `None` for a hop that is no address.
+/// The addresses in the header that the proxies set. Other headers are ignored, because a proxy passes on what a client
+/// has written there. `None` for a hop that is not an address.
 fn hops(request: &HttpRequest, name: &HeaderName) -> Vec<Option<IpAddr>> {
     let values = request.headers().get_all(name);
-    // Bytes: the client may have begun the line with what is no text, and the proxy's own entry still ends it.
+    // As bytes: the client may have begun the line with bytes that are not text, and the proxy's own entry still ends
+    // it.
     let values = values.map(HeaderValue::as_bytes);
     if *name != header::FORWARDED {
         return values
@@ -75,8 +76,8 @@ fn hops(request: &HttpRequest, name: &HeaderName) -> Vec<Option<IpAddr>> {
     hops.map(forwarded_for).collect()
 }
 
-/// The parts of a text, from the last one on. A separator within quotes separates nothing. Only the end of a line is the
-/// proxy's own, so quotes are counted from there: the client may have left one open before it.
+/// The parts of a text, beginning with the last. A separator within quotes does not separate. The proxy has written
+/// only the end of a line, so quotes are counted from there: the client may have left a quote open before it.
 fn rsplit_unquoted(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(text);
     iter::from_fn(move || {
@@ -123,7 +124,7 @@ fn parse(text: &[u8]) -> Option<IpAddr> {
     text.parse().ok().or_else(bracketed).or_else(with_port).map(plain)
 }
 
-/// An IPv4 address that came as IPv6 is itself.
+/// Turns an IPv4 address in the form of IPv6 into IPv4.
 fn plain(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }

@@ -50,13 +50,13 @@ impl Default for LimitSettings {
 pub(in crate::hub) struct Limits {
     settings: LimitSettings,
     proxies: TrustedProxies,
-    /// Somebody has no address.
+    /// Whether the warning about a client without an address was logged.
     no_address: Once,
     #[cfg(feature = "rate-limit")]
     rate: ConnectRate,
-    /// Permits that are taken.
+    /// The number of permits in use.
     permits: AtomicUsize,
-    /// The streams that have begun to read.
+    /// The number of streams that have begun to read.
     streams: AtomicUsize,
     handed_over: AtomicUsize,
     addresses: Counts<IpAddr>,
@@ -64,12 +64,12 @@ pub(in crate::hub) struct Limits {
     turned_away: [AtomicU64; 4],
 }
 
-/// The limit that a request is beyond.
+/// The limit that a request exceeds.
 ///
 /// ```
 /// use sse_actix::LimitExceeded;
 ///
-/// assert_eq!(LimitExceeded::Streams.to_string(), "the hub has as many streams as it may");
+/// assert_eq!(LimitExceeded::Streams.to_string(), "the hub has reached its limit of streams");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -89,7 +89,7 @@ impl LimitExceeded {
     pub(in crate::hub) const ALL: [Self; 4] =
         [Self::Streams, Self::PerTag, Self::PerAddress, Self::PerMinute];
 
-    /// As metrics name it.
+    /// Its name in metrics.
     #[cfg(feature = "metrics")]
     pub(in crate::hub) const fn as_str(self) -> &'static str {
         match self {
@@ -100,7 +100,7 @@ impl LimitExceeded {
         }
     }
 
-    /// What a client is answered that is no `EventSource`.
+    /// The status for a client other than `EventSource`.
     pub(in crate::hub) fn status(self) -> StatusCode {
         match self {
             Self::Streams => StatusCode::SERVICE_UNAVAILABLE,
@@ -144,7 +144,8 @@ impl Limits {
         }
     }
 
-    /// The address that a request counts for. The first that has none is told of, where a limit asks for it.
+    /// The address by which a request counts. The first request without an address is logged, if a limit needs the
+    /// address.
     pub(in crate::hub) fn address_of(&self, request: &HttpRequest) -> Option<IpAddr> {
         let address = address_of(request, &self.proxies);
         #[cfg(feature = "rate-limit")]
@@ -155,27 +156,27 @@ impl Limits {
             self.no_address.call_once(|| {
                 tracing::warn!(
                     target: "sse_actix",
-                    "a client that came over a unix socket has no address: limits by address do not hold there; if a proxy connects, say `trusted_proxy(\"unix:\")`"
+                    "a client that came over a unix socket has no address: limits by address do not apply to it; if a proxy connects there, set `trusted_proxy(\"unix:\")`"
                 );
             });
         }
         address
     }
 
-    /// After how long who is turned away comes back.
+    /// The reconnection time for a refused client.
     pub(in crate::hub) fn retry(&self) -> Retry {
         let [low, high] =
             [self.settings.retry.start(), self.settings.retry.end()].map(|end| Retry::from(*end).as_millis());
         Retry::from(Duration::from_millis(fastrand::u32(low..=high.max(low)).into()))
     }
 
-    /// Forgets addresses that were not seen for long.
+    /// Forgets addresses that have not connected for a long time.
     #[cfg(feature = "rate-limit")]
     pub(in crate::hub) fn maintain(&self) {
         self.rate.forget_old();
     }
 
-    /// Whether an address comes too fast. Asked once a request.
+    /// Checks whether an address connects too often. Called once for each request.
     #[cfg(feature = "rate-limit")]
     pub(in crate::hub) fn check_rate(&self, address: Option<IpAddr>) -> Result<(), LimitExceeded> {
         match address {
@@ -189,20 +190,20 @@ impl Limits {
             counter.fetch_add(1, Ordering::Relaxed);
         }
         #[cfg(feature = "metrics")]
-        crate::hub::figures::turned_away(limit as usize);
+        crate::hub::topic_metrics::turned_away(limit as usize);
         limit
     }
 }
 
-/// What a stream occupies, given back when dropped.
+/// A stream's place in the limits, which is freed when this is dropped.
 pub(in crate::hub) struct StreamPermit {
     limits: Arc<Limits>,
-    held: Option<Box<CountedKeys>>,
-    reads: bool,
+    counted_keys: Option<Box<CountedKeys>>,
+    is_counted_as_reader: bool,
     handed_over: bool,
 }
 
-/// What is counted by key; most streams have nothing of it.
+/// The keys by which a stream is counted; most streams have none.
 #[derive(Default)]
 struct CountedKeys {
     address: Option<IpAddr>,
@@ -217,11 +218,11 @@ impl StreamPermit {
         tags: &[Box<str>],
     ) -> Result<Self, LimitExceeded> {
         let permits = limits.permits.fetch_add(1, Ordering::AcqRel);
-        // From here on what was taken is given back by dropping.
+        // From here on, dropping the permit gives everything back.
         let mut permit = Self {
             limits: Arc::clone(limits),
-            held: None,
-            reads: false,
+            counted_keys: None,
+            is_counted_as_reader: false,
             handed_over: false,
         };
         if limits.settings.streams.is_some_and(|most| permits >= most) {
@@ -231,14 +232,14 @@ impl StreamPermit {
             if !limits.addresses.take(&address, most) {
                 return Err(limits.refuse(LimitExceeded::PerAddress));
             }
-            permit.held.get_or_insert_default().address = Some(address);
+            permit.counted_keys.get_or_insert_default().address = Some(address);
         }
         if let Some(most) = limits.settings.per_tag {
             for tag in tags {
                 if !limits.tags.take(tag, most) {
                     return Err(limits.refuse(LimitExceeded::PerTag));
                 }
-                permit.held.get_or_insert_default().tags.push(tag.clone());
+                permit.counted_keys.get_or_insert_default().tags.push(tag.clone());
             }
         }
         Ok(permit)
@@ -247,8 +248,8 @@ impl StreamPermit {
 
 impl StreamPermit {
     /// Its stream has begun to read.
-    pub(in crate::hub) fn begin_to_read(&mut self) {
-        self.reads = true;
+    pub(in crate::hub) fn count_as_reader(&mut self) {
+        self.is_counted_as_reader = true;
         self.limits.streams.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -263,24 +264,24 @@ impl Drop for StreamPermit {
     fn drop(&mut self) {
         let limits = &self.limits;
         limits.permits.fetch_sub(1, Ordering::AcqRel);
-        if self.reads {
+        if self.is_counted_as_reader {
             limits.streams.fetch_sub(1, Ordering::AcqRel);
         }
         if self.handed_over {
             limits.handed_over.fetch_sub(1, Ordering::Relaxed);
         }
-        if let Some(held) = self.held.take() {
-            if let Some(address) = &held.address {
+        if let Some(counted) = self.counted_keys.take() {
+            if let Some(address) = &counted.address {
                 limits.addresses.give_back(address);
             }
-            for tag in &held.tags {
+            for tag in &counted.tags {
                 limits.tags.give_back(tag);
             }
         }
     }
 }
 
-/// How many there are of each key.
+/// A count for each key.
 struct Counts<K>(Mutex<HashMap<K, usize>>);
 
 impl<K: Eq + Hash + Clone> Counts<K> {
@@ -317,10 +318,10 @@ impl<K> Default for Counts<K> {
 impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Streams => "the hub has as many streams as it may",
-            Self::PerTag => "one of the stream's tags has as many streams as it may",
-            Self::PerAddress => "the client's address has as many streams as it may",
-            Self::PerMinute => "the client's address has opened as many streams within a minute as it may",
+            Self::Streams => "the hub has reached its limit of streams",
+            Self::PerTag => "one of the stream's tags has reached its limit of streams",
+            Self::PerAddress => "the client's address has reached its limit of streams",
+            Self::PerMinute => "the client's address has reached its limit of new streams within a minute",
         })
     }
 }

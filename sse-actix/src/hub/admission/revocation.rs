@@ -1,4 +1,4 @@
-//! Which streams carry which tag, be they open or only admitted.
+//! The streams of each tag, open or only admitted.
 
 use std::{
     collections::HashMap,
@@ -44,7 +44,7 @@ impl TagIndex {
         control.add_tag(tag, Some(Box::new(admission)));
     }
 
-    /// Ends for good every stream with this tag.
+    /// Permanently ends every stream with this tag.
     pub(in crate::hub) fn revoke(&self, tag: &str) -> usize {
         let streams = self.of_tag(tag);
         for (control, _) in &streams {
@@ -53,13 +53,14 @@ impl TagIndex {
         streams.len()
     }
 
-    /// Ends every stream with this tag: for good those that were admitted longer ago than this; the others may be
-    /// of a later log-in, so they come back. Returns how many there are that were not told yet: a node that is not sure tells twice.
+    /// Ends every stream with this tag. Streams that were admitted longer ago than this end permanently; the others may
+    /// belong to a later log-in, so their clients reconnect. Returns the number of streams that had not been ended
+    /// before: a node that is not sure sends a revocation twice.
     pub(in crate::hub) fn revoke_older(&self, tag: &str, within: Duration) -> usize {
         let streams = self.of_tag(tag);
         let untold = streams
             .iter()
-            .filter(|(control, _)| !control.is_revoked())
+            .filter(|(control, _)| !control.has_lost_access())
             .count();
         for (control, at) in &streams {
             if at.elapsed() > within {
@@ -71,8 +72,8 @@ impl TagIndex {
         untold
     }
 
-    /// Ends every stream that carries a tag. The clients reconnect and must authenticate again. Returns how many there are that
-    /// were not told yet.
+    /// Ends every stream that carries a tag. The clients reconnect and must authenticate again. Returns the number of
+    /// streams that had not been ended before.
     pub(in crate::hub) fn reauthenticate_all(&self) -> usize {
         let mut controls = HashMap::new();
         for of_tag in self.lock().values() {
@@ -81,15 +82,18 @@ impl TagIndex {
                 .filter_map(|(id, admitted)| Some((*id, admitted.control.upgrade()?)));
             controls.extend(known);
         }
-        let untold = controls.values().filter(|control| !control.is_revoked()).count();
+        let untold = controls
+            .values()
+            .filter(|control| !control.has_lost_access())
+            .count();
         for control in controls.values() {
             control.reauthenticate(soon());
         }
         untold
     }
 
-    /// Upgraded under the lock, to be ended without it: that wakes tasks, and the last control that goes takes
-    /// the lock.
+    /// The controls are upgraded under the lock, but ended without it: ending wakes tasks, and dropping the last
+    /// control takes the lock.
     fn of_tag(&self, tag: &str) -> Vec<(StreamControl, Instant)> {
         let tags = self.lock();
         let of_tag = tags.get(tag).into_iter().flat_map(HashMap::values);
@@ -104,7 +108,7 @@ impl TagIndex {
     }
 }
 
-/// Not all at once.
+/// A random time, so that not all clients reconnect at once.
 fn soon() -> Retry {
     Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000)))
 }

@@ -3,8 +3,8 @@ use sse_actix_core::{Event, IdempotencyKey};
 
 use super::{PublishError, RawTopic, Topic, published::Published};
 
-/// A topic, and the key of the one event that is published through it: however often that is done, the event is
-/// there once. Made by [`Topic::once`] and [`RawTopic::once`]. Cheap to make and to clone.
+/// A topic, and the idempotency key of the event that is published through it. The event is stored once, however often
+/// you publish it. Made by [`Topic::once`] and [`RawTopic::once`]. Cheap to make and to clone.
 ///
 /// ```
 /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,9 +27,9 @@ pub struct Once<P> {
 }
 
 impl<T: ?Sized> Topic<T> {
-    /// To publish an event once, although it may have to be published again because its outcome is not known: after
+    /// Publishes an event so that it is stored once, even if you publish it again because its outcome is unknown: after
     /// [`AppendError::OutcomeUnknown`](crate::AppendError::OutcomeUnknown), after a crash, or when a client repeats a
-    /// request. Each event has a key of its own.
+    /// request. Each event needs its own key.
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,7 +46,7 @@ impl<T: ?Sized> Topic<T> {
     /// # Ok(()) }
     /// ```
     ///
-    /// A key is remembered for ten minutes, unless 100,000 newer keys of the topic push it out before; see
+    /// A key is remembered for ten minutes, unless the topic gets 100,000 newer keys before; see
     /// [`TopicOptions::once_within`](crate::TopicOptions::once_within). A key that is not remembered counts as new.
     pub fn once(&self, key: &IdempotencyKey) -> Once<Self> {
         Once {
@@ -57,7 +57,7 @@ impl<T: ?Sized> Topic<T> {
 }
 
 impl RawTopic {
-    /// To publish an event once, like [`Topic::once`]. See [`Once`]'s example.
+    /// Publishes an event so that it is stored once, like [`Topic::once`]. See [`Once`]'s example.
     pub fn once(&self, key: &IdempotencyKey) -> Once<Self> {
         Once {
             topic: self.clone(),
@@ -67,7 +67,7 @@ impl RawTopic {
 }
 
 impl<T: Serialize + ?Sized> Once<Topic<T>> {
-    /// As [`Topic::publish`], unless an event with this idempotency key was published before.
+    /// Like [`Topic::publish`], unless an event with this idempotency key was published before.
     ///
     /// # Errors
     ///
@@ -77,8 +77,8 @@ impl<T: Serialize + ?Sized> Once<Topic<T>> {
         self.topic.publisher.append(record).await
     }
 
-    /// As [`Topic::publish_keyed`], unless an event with this idempotency key was published before. The key that is given
-    /// here says of what the value is the newest state; it has nothing to do with the idempotency key.
+    /// Like [`Topic::publish_keyed`], unless an event with this idempotency key was published before. `key` names the
+    /// thing whose newest state the value is; do not confuse it with the idempotency key.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl<T: Serialize + ?Sized> Once<Topic<T>> {
         self.topic.publisher.append(record).await
     }
 
-    /// As [`Topic::publish_blocking`], unless an event with this idempotency key was published before.
+    /// Like [`Topic::publish_blocking`], unless an event with this idempotency key was published before.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl<T: Serialize + ?Sized> Once<Topic<T>> {
 }
 
 impl Once<RawTopic> {
-    /// As [`RawTopic::publish`], unless an event with this idempotency key was published before.
+    /// Like [`RawTopic::publish`], unless an event with this idempotency key was published before.
     ///
     /// # Errors
     ///
@@ -120,8 +120,8 @@ impl Once<RawTopic> {
         self.topic.0.append(record).await
     }
 
-    /// As [`RawTopic::publish_keyed`], unless an event with this idempotency key was published before. The key that is
-    /// given here says of what the event is the newest state; it has nothing to do with the idempotency key.
+    /// Like [`RawTopic::publish_keyed`], unless an event with this idempotency key was published before. `key` names
+    /// the thing whose newest state the event is; do not confuse it with the idempotency key.
     ///
     /// # Errors
     ///
@@ -131,7 +131,7 @@ impl Once<RawTopic> {
         self.topic.0.append(record).await
     }
 
-    /// As [`RawTopic::publish_blocking`], unless an event with this idempotency key was published before.
+    /// Like [`RawTopic::publish_blocking`], unless an event with this idempotency key was published before.
     ///
     /// # Errors
     ///

@@ -1,8 +1,7 @@
-//! A reader in one topic: from where it reads, and what it does before it follows the window.
+//! A reader in one topic: its start, and its work before it follows the window.
 
 use std::{
     collections::VecDeque,
-    num::NonZeroUsize,
     pin::Pin,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
@@ -16,15 +15,9 @@ use sse_actix_core::{Batch, Completion, Entry, Event, Keep, Limit, LogError, Pos
 use tokio::time::{Sleep, sleep};
 
 use crate::hub::{
-    registry::TopicState,
+    shared::TopicState,
     subscription::selection::ReadOptions,
     worker::{READ_RETRY_PAUSE, Subscriber, TopicCursor, Worker},
-};
-
-/// What a reader that has fallen behind takes from the log at once: some portions.
-pub(super) const CATCH_UP: Limit = Limit {
-    events: NonZeroUsize::new(1_000).unwrap(),
-    bytes: 64 * 1024,
 };
 
 pub(in crate::hub) struct TopicReader {
@@ -32,20 +25,21 @@ pub(in crate::hub) struct TopicReader {
     pub(super) options: Option<Box<ReadOptions>>,
     /// Work left before this reader can follow the window. `None` once it follows.
     pub(super) replay: Option<Box<ReplayState>>,
-    /// Where it stops, while draining.
+    /// The sequence at which it stops, during a drain.
     pub(super) stop_at: Option<u64>,
-    /// Its first read has succeeded.
-    pub(super) begun: bool,
-    /// Its first read has succeeded or failed. Nothing is delivered before that holds for each topic of the stream.
-    pub(super) answered: bool,
+    /// True once its first read has succeeded.
+    pub(super) first_read_done: bool,
+    /// True once its first read has succeeded or failed. Nothing is delivered before this is true for each topic of the
+    /// stream.
+    pub(super) first_read_answered: bool,
     /// The client sent an id without a usable position for this topic, and no read has answered yet.
     pub(super) has_unknown_id: bool,
 }
 
 pub(super) enum ReplayState {
-    /// It waits for the log, which it has asked to read from this start.
+    /// It waits for a read of the log from this start.
     Read(Completion<Result<Batch, LogError>>, Start, ReadPurpose),
-    /// The log could not be read. After this time it asks again.
+    /// The log could not be read. After this time it reads again.
     Pause(Pin<Box<Sleep>>, Start, ReadPurpose),
     /// It delivers what the log has returned, up to this position.
     Deliver(vec::IntoIter<Arc<Entry>>, Position, AfterReplay),
@@ -55,7 +49,7 @@ pub(super) enum ReplayState {
     DeliverSnapshot(vec::IntoIter<Entry>, Position),
 }
 
-/// What a read of the log is for.
+/// The purpose of a read of the log.
 pub(super) enum ReadPurpose {
     /// To deliver the entries: at the beginning, or after the reader has fallen behind the window.
     CatchUp,
@@ -65,13 +59,13 @@ pub(super) enum ReadPurpose {
     History(usize, VecDeque<Arc<Entry>>),
 }
 
-/// What comes after a delivery.
+/// The work after a delivery.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AfterReplay {
     /// There is more in the log.
-    Read,
-    /// It has reached the head.
-    Live,
+    ReadMore,
+    /// It has reached the newest entry.
+    FollowWindow,
 }
 
 impl TopicReader {
@@ -81,13 +75,13 @@ impl TopicReader {
             options,
             replay: None,
             stop_at: None,
-            begun: false,
-            answered: false,
+            first_read_done: false,
+            first_read_answered: false,
             has_unknown_id: false,
         }
     }
 
-    /// Where reading begins for a client with this resume point.
+    /// The start for a client with this resume point.
     fn start(&self, resume_point: ResumePoint) -> (Start, ReadPurpose) {
         match resume_point {
             _ if !self.topic.options.replays => (Start::Head, ReadPurpose::CatchUp),
@@ -117,8 +111,9 @@ impl TopicReader {
         }
     }
 
-    /// Registers a subscriber with the topic, and issues its first read.
-    pub(super) fn join(
+    /// Registers a subscriber with the topic, and issues its first read. The stream's first poll takes the answer:
+    /// `StreamBody` polls [`SubscriptionReader`](super::SubscriptionReader), which lets each topic `advance` (`advance.rs`).
+    pub(super) fn begin(
         &mut self,
         worker: &Worker,
         subscriber: &Rc<Subscriber>,
@@ -131,7 +126,7 @@ impl TopicReader {
             // Kept in the ids of other topics' events until this one has begun.
             cursor.position.set(Some(position).filter(|_| replays));
         }
-        cursor.silent.set(!replays);
+        cursor.omitted_from_ids.set(!replays);
         if matches!(resume_point, ResumePoint::Unknown) && replays {
             self.has_unknown_id = true;
             let unknown = &subscriber.known_position.unknown_topics;
@@ -140,17 +135,18 @@ impl TopicReader {
         if let Some(options) = &mut self.options {
             options.opened = Some(SystemTime::now());
         }
-        // First it is registered, then it is read: what comes in between is not missed.
-        worker.join(subscriber, topic_index, &self.topic);
+        // First register, so that the log wakes this thread's worker; then read. So no event in between is missed.
+        worker.register(subscriber, topic_index, &self.topic);
         let (start, purpose) = self.start(resume_point);
         let log = &worker.hub.log;
-        let read = log.read(&self.topic.name, start, CATCH_UP, SystemTime::now());
+        let read = log.read(&self.topic.name, start, Limit::DEFAULT, SystemTime::now());
+        // `ReadStep::advance` polls this read. `None` would mean that this reader follows the window.
         self.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
         self.topic.subscribers.fetch_add(1, Ordering::Relaxed);
         cursor.is_counted.set(true);
     }
 
-    /// What a reader may see of a snapshot.
+    /// The events of a snapshot that this reader may see.
     pub(super) fn visible(&self, at: Position, events: &[Event]) -> Result<Vec<Entry>, Error> {
         let name = self.topic.options.event.as_ref();
         let now = SystemTime::now();
@@ -165,16 +161,16 @@ impl TopicReader {
         Ok(entries)
     }
 
-    /// Leaves the log alone for a while.
+    /// Waits before the next read of the log.
     pub(super) fn pause(&mut self, error: &LogError, start: Start, purpose: ReadPurpose) {
-        self.topic.log_read_error(error);
+        self.topic.warn_read_error(error);
         let pause = Box::pin(sleep(READ_RETRY_PAUSE));
         self.replay = Some(Box::new(ReplayState::Pause(pause, start, purpose)));
     }
 
-    /// Whether nothing but its worker can have more for it: it waits for no log, no snapshot and no time.
-    pub(super) fn waits_for_worker(&self) -> bool {
-        let owes_snapshot = |options: &ReadOptions| options.renewal.is_owed();
+    /// True if only its worker can have more for it: it does not wait for the log, a snapshot or a timer.
+    pub(super) fn is_live(&self) -> bool {
+        let owes_snapshot = |options: &ReadOptions| options.backoff.is_pending();
         self.replay.is_none() && !self.options.as_deref().is_some_and(owes_snapshot)
     }
 
@@ -185,7 +181,7 @@ impl TopicReader {
     }
 }
 
-/// What the id that a client has sent says of one topic.
+/// What the client's `Last-Event-ID` says about one topic.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::hub) enum ResumePoint {
     /// Nothing: the client is new to this topic.

@@ -1,4 +1,4 @@
-//! Why there is no stream.
+//! The errors of subscriptions.
 
 use std::{error::Error as StdError, fmt};
 
@@ -21,7 +21,7 @@ impl fmt::Display for CombineError {
         match &self.0 {
             CombineErrorKind::Many(topics) => write!(
                 f,
-                "{topics} topics on one stream, but the id that resumes them all has room for {}; publish what belongs together on one topic, and filter",
+                "{topics} topics on one stream, but the id that resumes them all has room for {}; publish related events on one topic, and filter",
                 Positions::MAX
             ),
             CombineErrorKind::Twice(topic) => write!(
@@ -29,7 +29,7 @@ impl fmt::Display for CombineError {
                 "topic `{topic}` is on this stream already; subscribe to it once"
             ),
             CombineErrorKind::TwoHubs => f.write_str(
-                "the two subscriptions are of two hubs, but a stream has one; make one hub for the program, and clone it",
+                "the two subscriptions belong to two hubs, but a stream can read only one hub; make one hub for the program, and clone it",
             ),
         }
     }
@@ -39,7 +39,7 @@ impl StdError for CombineError {}
 
 impl ResponseError for CombineError {}
 
-/// An id that no event of these topics has: it is of another topic, or not of a topic at all. See
+/// The id belongs to no event of these topics: it is from another topic, or not from a topic at all. See
 /// [`Subscription::after`](crate::Subscription::after)'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignId {
@@ -61,7 +61,7 @@ impl fmt::Display for ForeignId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "`{}` is no id of {}: pass an id that `publish` has returned for it",
+            "`{}` is not an id of {}: pass an id that `publish` has returned for it",
             self.id, self.topics
         )
     }

@@ -1,10 +1,10 @@
-//! Options of a subscription's stream, as [`Sse`](crate::Sse) has them.
+//! Options of a subscription's stream, the same as those of [`Sse`](crate::Sse).
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use sse_actix_core::{KeepAlive, Retry};
 
 use super::Subscription;
-use crate::stream::options::Reconnection;
+use crate::stream::options::InitialRetry;
 
 /// Options of the stream.
 ///
@@ -44,29 +44,29 @@ impl<E> Subscription<E> {
 
     /// As [`Sse::retry`](crate::Sse::retry).
     pub fn retry(mut self, retry: impl Into<Retry>) -> Self {
-        self.options.retry = Reconnection::Chosen(retry.into());
+        self.options.retry = InitialRetry::Chosen(retry.into());
         self
     }
 
     /// As [`Sse::no_retry`](crate::Sse::no_retry).
     pub fn no_retry(mut self) -> Self {
-        self.options.retry = Reconnection::Off;
+        self.options.retry = InitialRetry::Off;
         self
     }
 
-    /// As [`Sse::plain`](crate::Sse::plain). A plain subscription tells no position and no gap: it is aborted where
-    /// events are lost, after the gap's event if [that was given a name](crate::TopicOptions::gap_event), and
-    /// at once by a shutdown, since it has no end of its own. Beyond a limit of the hub it is answered 429 or, for
+    /// Like [`Sse::plain`](crate::Sse::plain). A plain subscription sends no position and no gap event. If events are
+    /// lost, it is aborted, after a gap event if [that was given a name](crate::TopicOptions::gap_event). A shutdown
+    /// aborts it at once, because it never ends by itself. Above a limit of the hub, the answer is 429 or, for
     /// [`max_streams`](crate::HubBuilder::max_streams), 503, with `Retry-After`.
     pub fn plain(mut self, plain: bool) -> Self {
         self.options = self.options.plain(plain);
         self
     }
 
-    /// Whether the client is told where it is by an event of its own, [`sse-position`](crate::POSITION_EVENT),
-    /// where no other event does: once at the beginning, and with the next keep-alive after events were published
-    /// that it is not shown. Without it, a client that loses its connection before its first event misses what is
-    /// published until it is back. Default: it is told. See also
+    /// Sets whether the client gets position events, [`sse-position`](crate::POSITION_EVENT), when no other event gives
+    /// it its position: once at the beginning, and with the next keep-alive after hidden events were published. Without
+    /// it, a client that loses its connection before its first event misses the events that are published until it is
+    /// back. Default: true. See also
     /// [`TopicOptions::positions`](crate::TopicOptions::positions).
     pub fn positions(mut self, told: bool) -> Self {
         self.positions = told;

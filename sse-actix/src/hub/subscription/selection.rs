@@ -1,4 +1,4 @@
-//! One topic's part in a subscription: what of it is read, and what comes first.
+//! One topic of a subscription, with its filters, history and snapshot.
 
 use std::{
     fmt,
@@ -10,28 +10,28 @@ use actix_web::Error;
 use futures_core::future::LocalBoxFuture;
 use sse_actix_core::{Batch, Entry, Event, EventId, Position, Resume, TopicName};
 
-use super::renewal::Renewal;
+use super::snapshot_backoff::SnapshotBackoff;
 use crate::hub::topic_of::{EventsType, TopicToRead};
 
 pub(in crate::hub) struct TopicSelection {
     pub(in crate::hub) topic: TopicName,
-    /// The type that its events have.
-    pub(in crate::hub) events: Option<EventsType>,
+    /// The type of its events.
+    pub(in crate::hub) event_type: Option<EventsType>,
     pub(in crate::hub) options: Option<Box<ReadOptions>>,
 }
 
-/// What is asked for beyond everything from now on; most parts have none.
+/// Options beyond "all events from now on"; most topics have none.
 #[derive(Default)]
 pub(in crate::hub) struct ReadOptions {
-    /// All of them say yes to what is shown.
+    /// An event is sent only if all filters return true.
     pub(in crate::hub) filters: Vec<Filter>,
     pub(in crate::hub) since: Option<SystemTime>,
-    /// The latest of each epoch.
+    /// The latest position of each epoch.
     pub(in crate::hub) after: Vec<Position>,
     pub(in crate::hub) history: Option<usize>,
     pub(in crate::hub) snapshot: Option<TakeSnapshot>,
-    pub(in crate::hub) renewal: Renewal,
-    /// When it began to read.
+    pub(in crate::hub) backoff: SnapshotBackoff,
+    /// The time at which it began to read.
     pub(in crate::hub) opened: Option<SystemTime>,
 }
 
@@ -44,7 +44,7 @@ impl TopicSelection {
     pub(in crate::hub) fn new(topic: TopicToRead) -> Self {
         Self {
             topic: topic.name,
-            events: topic.events,
+            event_type: topic.event_type,
             options: None,
         }
     }
@@ -55,7 +55,7 @@ impl TopicSelection {
 }
 
 impl ReadOptions {
-    /// Hides all events up to this one; what is hidden already stays so.
+    /// Hides all events up to this one; events that are already hidden stay hidden.
     pub(in crate::hub) fn hide_up_to(&mut self, position: Position) {
         match self.after.iter_mut().find(|after| after.epoch == position.epoch) {
             Some(after) => after.sequence = after.sequence.max(position.sequence),
@@ -63,15 +63,15 @@ impl ReadOptions {
         }
     }
 
-    /// Hides what was published before `time`, to the millisecond: an entry's time has no more.
+    /// Hides events from before `time`, to the millisecond, which is the precision of an entry's time.
     pub(in crate::hub) fn hide_before(&mut self, time: SystemTime) {
         let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let rest = Duration::from_nanos(u64::from(since_epoch.subsec_nanos()) % 1_000_000);
         self.since = self.since.max(time.checked_sub(rest));
     }
 
-    /// Its reader has all that was published before it opened. The rest is newer than a `since` that had passed then, also
-    /// where the clock is set back.
+    /// Its reader has received everything that was published before it opened. Later events are newer than a `since`
+    /// that had passed then, even if the clock is set back.
     pub(in crate::hub) fn becomes_live(&mut self) {
         let opened = self.opened;
         self.since = self
@@ -79,16 +79,16 @@ impl ReadOptions {
             .filter(|since| opened.is_none_or(|opened| *since > opened));
     }
 
-    /// Up to where the epoch of `position` is hidden.
+    /// The position up to which events of `position`'s epoch are hidden.
     fn after_in(&self, position: Position) -> Option<Position> {
         let same_epoch = |after: &&Position| after.epoch == position.epoch;
         self.after.iter().find(same_epoch).copied()
     }
 
-    /// Whether a reader may see an entry.
+    /// True if a reader may see an entry.
     pub(in crate::hub) fn shows(&self, entry: &Entry, position: Position) -> bool {
         let in_time = self.since.is_none_or(|since| entry.at() >= since);
-        // A log that has gone on in another epoch still has entries of the one before.
+        // A log that has continued in another epoch still has entries of the epoch before.
         let in_place = self.after.is_empty() || {
             let epoch = entry.epoch().unwrap_or(position.epoch);
             let after = self.after_in(Position { epoch, ..position });
@@ -101,13 +101,13 @@ impl ReadOptions {
         self.filters.iter().all(|filter| filter(entry))
     }
 
-    /// What a reader that was at `from` is told of a gap: nothing of what it has no right to see.
+    /// The gap for a reader that was at `from`. It reveals nothing that the reader may not see.
     pub(in crate::hub) fn gap(&self, batch: &Batch, from: Option<Position>) -> Option<GapSize> {
         let Resume::Gap { mut missed } = batch.resume else {
             return GapSize::of(batch.resume);
         };
         let until = batch.start;
-        // Nothing that came after this is gone, and all before it is none of its business.
+        // The limit lies inside what is kept, so nothing that this reader may see has been deleted.
         if let (Some(since), Some(oldest)) = (self.since, batch.entries.first())
             && oldest.at() < since
         {
@@ -127,12 +127,12 @@ impl ReadOptions {
     }
 }
 
-/// How many events a reader has missed; `None` if it is not known.
+/// The number of events that a reader has missed; `None` if the number is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::hub) struct GapSize(pub(in crate::hub) Option<u64>);
 
 impl GapSize {
-    /// What a reader is told that may see everything.
+    /// The gap for a reader that may see everything.
     pub(in crate::hub) fn of(resume: Resume) -> Option<Self> {
         match resume {
             Resume::Live | Resume::From => None,
@@ -148,15 +148,15 @@ impl fmt::Debug for TopicSelection {
     }
 }
 
-/// What a function given to [`Subscription::snapshot`](crate::Subscription::snapshot) may return: an
-/// [`Event`], some or many of them, or a `Result` of these. See
+/// The types that a function for [`Subscription::snapshot`](crate::Subscription::snapshot) may return: an [`Event`], an
+/// `Option` or `Vec` of them, or a `Result` of these. See
 /// [`Subscription::snapshot`](crate::Subscription::snapshot)'s example.
 pub trait Snapshot {
-    /// The snapshot's events, none of which has an id of its own.
+    /// The snapshot's events; none of them has an id.
     ///
     /// # Errors
     ///
-    /// The stream's failure.
+    /// An error, with which the stream fails.
     fn into_events(self) -> Result<Vec<Event>, Error>;
 }
 

@@ -1,4 +1,4 @@
-//! What a worker does at a time: it ends streams, sends keep-alives, and looks for stalled readers once a second.
+//! The work of a worker at set times: it ends streams, sends keep-alives, and looks for stalled readers once a second.
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,25 +14,26 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 use super::{SUBSCRIBERS_PER_TURN, TICK, Worker, subscriber::Subscriber};
-use crate::hub::{registry::HubShared, stats::Eviction};
+use crate::hub::{shared::HubShared, stats::Eviction};
 
-/// How often what nobody asks for any more is deleted: events beyond their age, and addresses that no longer connect. Also
-/// where all readers have left.
+/// How often old data is deleted: events beyond their age, and addresses that no longer connect. Also when all readers
+/// have left.
 const MAINTENANCE: Duration = Duration::from_secs(10);
 
-/// How many bytes of a large event a client takes for each second of `stall_timeout`, or it does not read: one that takes a byte now
-/// and then would keep the event in memory, and its place in the limits, for ever.
+/// How many bytes of a large event a client has to take for each second of `stall_timeout`, to count as reading.
+/// Otherwise a client that takes a byte now and then would keep the event in memory, and its place in the limits, for
+/// ever.
 const BYTES_PER_SECOND: usize = 2 * 1024;
 
-/// What is due, and when.
+/// The schedule of a worker: deadlines and keep-alives.
 pub(super) struct Schedule {
     began: Instant,
     next_tick: Cell<Instant>,
     next_maintenance: Cell<Instant>,
-    /// Seconds, about, since it began.
+    /// Approximate seconds since it began.
     ticks: Cell<u32>,
     /// Milliseconds since `began`, while readers are driven: the clock is read once for many.
-    pub(super) now: Cell<Option<u64>>,
+    pub(super) cached_millis: Cell<Option<u64>>,
     deadlines: RefCell<Deadlines>,
     /// Subscribers whose keep-alive may be due, by time in milliseconds.
     keep_alives: RefCell<BTreeMap<u64, Vec<Weak<Subscriber>>>>,
@@ -49,7 +50,7 @@ impl Schedule {
             next_tick: Cell::new(began + TICK),
             next_maintenance: Cell::new(began + MAINTENANCE),
             ticks: Cell::new(0),
-            now: Cell::new(None),
+            cached_millis: Cell::new(None),
             deadlines: RefCell::default(),
             keep_alives: RefCell::default(),
         }
@@ -57,7 +58,7 @@ impl Schedule {
 }
 
 impl Worker {
-    /// Ends a subscriber at a time, for a reason.
+    /// Schedules the end of a subscriber at a time, with a reason.
     pub(in crate::hub) fn end_at(&self, subscriber: &Rc<Subscriber>, at: Instant, reason: Eviction) {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let key = (at, NEXT.fetch_add(1, Ordering::Relaxed));
@@ -69,8 +70,8 @@ impl Worker {
         self.wake_task();
     }
 
-    /// Removes a subscriber's deadline and its next keep-alive, which may be far off. What waits there would keep the
-    /// subscriber's memory until then.
+    /// Removes a subscriber's deadline and its next keep-alive, which may be far off. Until then, the entries would
+    /// keep the subscriber's memory.
     pub(super) fn unschedule(&self, subscriber: &Subscriber) {
         if let Some(key) = subscriber.poll_state.deadline.take() {
             self.schedule.deadlines.borrow_mut().remove(&key);
@@ -94,7 +95,7 @@ impl Worker {
         }
     }
 
-    /// Does what is due. Returns whether there is more.
+    /// Does the work that is due. Returns true if there is more.
     pub(super) fn poll_time(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> bool {
         loop {
             let now = Instant::now();
@@ -125,7 +126,7 @@ impl Worker {
         }
     }
 
-    /// Ends those whose deadline has come. Returns whether there are more of them.
+    /// Ends streams whose deadline has passed. Returns true if there are more of them.
     fn end_due(&self, now: Instant) -> bool {
         let mut due = Vec::new();
         {
@@ -139,16 +140,40 @@ impl Worker {
         }
         let more = due.len() >= SUBSCRIBERS_PER_TURN;
         for (subscriber, reason) in due {
-            if let Some(subscriber) = subscriber.upgrade() {
+            let Some(subscriber) = subscriber.upgrade() else {
+                continue;
+            };
+            subscriber.poll_state.deadline.set(None);
+            if !subscriber.is_over() {
                 self.evict(&subscriber, reason);
+            } else if subscriber.poll_state.accepted_bytes.get() >= self.counts_as_reading() {
+                self.give_up_unless_read(&subscriber);
+            } else {
+                subscriber.give_up();
             }
         }
         more
     }
 
-    /// Keeps those alive whose silence has lasted for long enough. Returns whether there are more of them.
+    /// Sets a deadline for the rest of the last event of a stream that has ended. The client has to take it at the speed that counts as
+    /// reading.
+    pub(super) fn give_up_unless_read(&self, subscriber: &Rc<Subscriber>) {
+        let until = Instant::now().checked_add(self.hub.settings.stall_timeout);
+        if let Some(until) = until.filter(|_| subscriber.is_handed_over()) {
+            subscriber.poll_state.accepted_bytes.set(0);
+            self.end_at(subscriber, until, Eviction::Stalled);
+        }
+    }
+
+    /// The number of bytes that a client has to take within `stall_timeout`.
+    fn counts_as_reading(&self) -> usize {
+        let seconds = usize::try_from(self.hub.settings.stall_timeout.as_secs()).unwrap_or(usize::MAX);
+        BYTES_PER_SECOND.saturating_mul(seconds.max(1))
+    }
+
+    /// Sends the keep-alives that are due. Returns true if there are more of them.
     fn send_due_keep_alives(&self) -> bool {
-        let now = self.clock();
+        let now = self.millis();
         let mut due = Vec::new();
         {
             let mut keep_alives = self.schedule.keep_alives.borrow_mut();
@@ -169,14 +194,14 @@ impl Worker {
         for subscriber in due.iter().filter_map(Weak::upgrade) {
             subscriber.keep_alive.scheduled.set(None);
             let silent_until =
-                subscriber.keep_alive.wrote.get() + u64::from(subscriber.keep_alive.silence.get());
+                subscriber.keep_alive.last_write.get() + u64::from(subscriber.keep_alive.silence.get());
             if subscriber.is_over() {
             } else if subscriber.rounded(silent_until) > now {
                 self.keep_alive_at(&subscriber, silent_until);
             } else if subscriber.poll_state.is_waiting.get() {
                 subscriber.keep_alive.is_due.set(true);
                 subscriber.drive_or_wake(
-                    subscriber.driven_connection().as_deref(),
+                    subscriber.direct_connection().as_deref(),
                     self.schedule.ticks.get(),
                 );
             } else {
@@ -187,7 +212,7 @@ impl Worker {
         more
     }
 
-    /// Whether a subscriber's keep-alive is due. The first call schedules the later ones.
+    /// True if a subscriber's keep-alive is due. The first call schedules the keep-alives.
     pub(in crate::hub) fn keep_alive_due(
         &self,
         subscriber: &Rc<Subscriber>,
@@ -203,13 +228,13 @@ impl Worker {
         if wrote || is_due || first {
             subscriber
                 .keep_alive
-                .wrote
-                .set(self.schedule.now.get().unwrap_or_else(|| self.clock()));
+                .last_write
+                .set(self.schedule.cached_millis.get().unwrap_or_else(|| self.millis()));
         }
         if is_due || first {
             self.keep_alive_at(
                 subscriber,
-                subscriber.keep_alive.wrote.get() + u64::from(subscriber.keep_alive.silence.get()),
+                subscriber.keep_alive.last_write.get() + u64::from(subscriber.keep_alive.silence.get()),
             );
         }
         is_due && !wrote
@@ -233,23 +258,23 @@ impl Worker {
     }
 
     /// Milliseconds since it began.
-    pub(super) fn clock(&self) -> u64 {
+    pub(super) fn millis(&self) -> u64 {
         u64::try_from(self.schedule.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn tick(&self) {
         self.schedule.ticks.set(self.schedule.ticks.get() + 1);
         let stall = u32::try_from(self.hub.settings.stall_timeout.as_secs()).unwrap_or(u32::MAX);
-        let counts_as_reading = BYTES_PER_SECOND.saturating_mul(stall.max(1) as usize);
+        let counts_as_reading = self.counts_as_reading();
         let mut stalled = Vec::new();
-        for (_, topic) in self.topics.by_key.borrow().iter() {
-            topic.report_figures(self);
+        for (_, topic) in self.topics.by_slot.borrow().iter() {
+            topic.report_counts(self);
             for (_, (subscriber, _)) in &topic.subscribers {
-                if subscriber.poll_state.taken.get() >= counts_as_reading {
-                    subscriber.poll_state.taken.set(0);
+                if subscriber.poll_state.accepted_bytes.get() >= counts_as_reading {
+                    subscriber.poll_state.accepted_bytes.set(0);
                     subscriber.poll_state.last_active.set(self.schedule.ticks.get());
                 }
-                if subscriber.poll_state.is_answer.get()
+                if subscriber.poll_state.is_response.get()
                     && !subscriber.poll_state.is_waiting.get()
                     && self
                         .schedule
@@ -267,18 +292,18 @@ impl Worker {
         }
     }
 
-    /// A log that is not ours may panic: its streams go on without.
+    /// A user's log may panic: the streams continue without its maintenance.
     fn maintain(&self) {
         let log = &self.hub.log;
         let maintained = catch_unwind(AssertUnwindSafe(|| log.maintain(SystemTime::now())));
         if let Err(panic) = maintained {
-            HubShared::log_panicked("maintain", &*panic);
+            HubShared::report_log_panic("maintain", &*panic);
         }
         #[cfg(feature = "rate-limit")]
         self.hub.limits.maintain();
     }
 
-    pub(in crate::hub) fn now(&self) -> u32 {
+    pub(in crate::hub) fn tick_count(&self) -> u32 {
         self.schedule.ticks.get()
     }
 }

@@ -1,4 +1,4 @@
-//! A topic on one thread: what is new in it, and who reads it there.
+//! A topic on one thread: its window, and its subscribers there.
 
 use std::{
     cell::Cell,
@@ -16,8 +16,8 @@ use slab::Slab;
 use sse_actix_core::{Batch, Completion, Limit, LogError, Position, Resume, Start, Watch, Window};
 use tokio::time::Sleep;
 
-use super::{DueSubscribers, SUBSCRIBERS_PER_TURN, Worker, subscriber::Subscriber};
-use crate::hub::registry::{HubShared, TopicState};
+use super::{ReadySubscribers, SUBSCRIBERS_PER_TURN, Worker, subscriber::Subscriber};
+use crate::hub::shared::{HubShared, TopicState};
 
 /// How long to wait after a failed read.
 pub(in crate::hub) const READ_RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -34,17 +34,17 @@ pub(in crate::hub) struct WorkerTopic {
     pub(super) subscribers: Slab<(Rc<Subscriber>, usize)>,
     #[expect(dead_code, reason = "held for its drop")]
     watch: Watch,
-    read_log: ReadLog,
-    /// The log has more than the window.
+    log_read: LogRead,
+    /// True if the log has more entries than the window.
     pub(super) has_new_entries: bool,
-    /// The next reader to be woken; `None` when all have been.
+    /// The slot of the next reader to wake; `None` when all have been woken.
     pub(super) next_to_wake: Option<usize>,
     /// Readers were woken, and get one turn before the window is cleared.
     woke_readers: bool,
     pub(super) is_queued: bool,
 }
 
-enum ReadLog {
+enum LogRead {
     Idle,
     /// After this position.
     Reading(Completion<Result<Batch, LogError>>, Position),
@@ -52,12 +52,12 @@ enum ReadLog {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StepResult {
+pub(super) enum TopicTurn {
     /// Nothing more to do.
     Done,
     /// It waits for the log.
     Waits,
-    /// It goes on with the next turn.
+    /// It continues in the next turn.
     Again,
 }
 
@@ -69,7 +69,7 @@ impl WorkerTopic {
             delivered: Cell::new(0),
             subscribers: Slab::new(),
             watch,
-            read_log: ReadLog::Idle,
+            log_read: LogRead::Idle,
             has_new_entries: false,
             next_to_wake: None,
             woke_readers: false,
@@ -77,60 +77,57 @@ impl WorkerTopic {
         }
     }
 
-    /// Reads new entries into the window, and adds to `due` the readers that wait for them.
-    pub(super) fn step(
+    /// Reads new entries into the window, and adds to `ready` the readers that wait for them.
+    pub(super) fn take_turn(
         &mut self,
         worker: &Worker,
-        due: &mut DueSubscribers,
+        ready: &mut ReadySubscribers,
         cx: &mut Context<'_>,
-    ) -> StepResult {
-        let waits = self.read_log(worker, cx);
+    ) -> TopicTurn {
+        let waits = self.poll_log_read(worker, cx);
         while let Some(next) = self.next_to_wake {
-            if due.len() >= SUBSCRIBERS_PER_TURN {
-                return StepResult::Again;
+            if ready.len() >= SUBSCRIBERS_PER_TURN {
+                return TopicTurn::Again;
             }
             let Some(head) = self.window.head() else { break };
-            self.next_to_wake = self.find_due(next, head, due);
+            self.next_to_wake = self.find_ready(next, head, ready);
             self.woke_readers = true;
         }
-        // Until a reader has reached the head, it is not known from where to read.
+        // The window starts where the first reader reaches the newest entry; before that there is nothing to read into
+        // it.
         let reads_on = self.has_new_entries && !waits && self.window.head().is_some();
         if self.next_to_wake.is_some() || reads_on {
-            return StepResult::Again;
+            return TopicTurn::Again;
         }
         if self.woke_readers {
             self.woke_readers = false;
-            return StepResult::Again;
+            return TopicTurn::Again;
         }
         // Every reader has had a turn. One that has not read by now has fallen behind.
         self.window.clear();
-        if waits {
-            StepResult::Waits
-        } else {
-            StepResult::Done
-        }
+        if waits { TopicTurn::Waits } else { TopicTurn::Done }
     }
 
-    /// The readers from `next` on that wait before `head`; where to go on, if there may be more.
-    fn find_due(&self, mut next: usize, head: Position, due: &mut DueSubscribers) -> Option<usize> {
+    /// The readers from `next` on that wait before `head`, and the slot at which to continue, if there may be more.
+    fn find_ready(&self, mut next: usize, head: Position, ready: &mut ReadySubscribers) -> Option<usize> {
         // A slot may be empty; there are never more slots than there were readers at once.
-        while next < self.subscribers.capacity() && due.len() < SUBSCRIBERS_PER_TURN {
+        while next < self.subscribers.capacity() && ready.len() < SUBSCRIBERS_PER_TURN {
             if let Some((subscriber, topic_index)) = self.subscribers.get(next)
                 && let Some(cursor) = subscriber.cursors.get(*topic_index)
                 && subscriber.waits_before(cursor, head)
             {
-                due.push(Rc::clone(subscriber));
+                ready.push(Rc::clone(subscriber));
             }
             next += 1;
         }
         (next < self.subscribers.capacity()).then_some(next)
     }
 
-    /// Reads what is new. Returns whether it waits for the log.
-    fn read_log(&mut self, worker: &Worker, cx: &mut Context<'_>) -> bool {
+    /// Reads the new entries. Returns true if it waits for the log.
+    fn poll_log_read(&mut self, worker: &Worker, cx: &mut Context<'_>) -> bool {
         loop {
-            match &mut self.read_log {
-                ReadLog::Idle => {
+            match &mut self.log_read {
+                LogRead::Idle => {
                     let Some(head) = self.window.head().filter(|_| self.has_new_entries) else {
                         return false;
                     };
@@ -141,36 +138,36 @@ impl WorkerTopic {
                         .log
                         .read(&self.topic.name, start, WINDOW_READ, SystemTime::now());
                     match read.into_ready() {
-                        Ok(batch) => return self.take(batch, head, cx),
-                        Err(later) => self.read_log = ReadLog::Reading(later, head),
+                        Ok(batch) => return self.apply_batch(batch, head, cx),
+                        Err(later) => self.log_read = LogRead::Reading(later, head),
                     }
                 }
-                ReadLog::Reading(reading, after) => {
+                LogRead::Reading(reading, after) => {
                     let after = *after;
                     let Poll::Ready(batch) = Pin::new(reading).poll(cx) else {
                         return true;
                     };
-                    self.read_log = ReadLog::Idle;
-                    return self.take(batch, after, cx);
+                    self.log_read = LogRead::Idle;
+                    return self.apply_batch(batch, after, cx);
                 }
-                ReadLog::Pausing(pause) => {
+                LogRead::Pausing(pause) => {
                     if pause.as_mut().poll(cx).is_pending() {
                         return true;
                     }
-                    self.read_log = ReadLog::Idle;
+                    self.log_read = LogRead::Idle;
                 }
             }
         }
     }
 
-    fn take(&mut self, batch: Result<Batch, LogError>, after: Position, cx: &mut Context<'_>) -> bool {
+    fn apply_batch(&mut self, batch: Result<Batch, LogError>, after: Position, cx: &mut Context<'_>) -> bool {
         match batch {
             Ok(batch) => {
-                // Another epoch has continued this one: the same readers go on with other ids.
+                // The log continued in a new epoch: readers continue without a gap, under new ids.
                 let is_renamed = batch.resume == Resume::From && batch.start != after;
                 if batch.resume != Resume::From || is_renamed && self.window.head() == Some(after) {
                     // The batch does not continue the window. Each reader reads the log itself, and learns of its gap.
-                    self.window.begin(batch.start);
+                    self.window.start_at(batch.start);
                 } else if self.window.head() != Some(batch.start) {
                     // Meanwhile a reader has found another epoch of the log, and the window begins there.
                     self.has_new_entries = true;
@@ -185,20 +182,20 @@ impl WorkerTopic {
                 false
             }
             Err(error) => {
-                self.topic.log_read_error(&error);
+                self.topic.warn_read_error(&error);
                 self.has_new_entries = true;
                 let mut pause = Box::pin(tokio::time::sleep(READ_RETRY_PAUSE));
                 let waits = pause.as_mut().poll(cx).is_pending();
-                self.read_log = ReadLog::Pausing(pause);
+                self.log_read = LogRead::Pausing(pause);
                 waits
             }
         }
     }
 
-    /// Adds what was counted on this thread to the topic's figures.
-    pub(super) fn report_figures(&self, worker: &Worker) {
+    /// Adds this thread's counts to the topic's.
+    pub(super) fn report_counts(&self, worker: &Worker) {
         self.topic
-            .events
+            .counts
             .delivered
             .fetch_add(self.delivered.take(), Ordering::Relaxed);
         let positions = self
@@ -211,11 +208,11 @@ impl WorkerTopic {
         let slowest = positions
             .filter(|position| epoch.is_none_or(|epoch| epoch == position.epoch))
             .min_by_key(|position| position.sequence);
-        // A log that is not ours may panic. That costs a figure, and no stream.
+        // A user's log may panic. Then one count is missing, and no stream ends.
         let behind = |slowest| {
             let asked = AssertUnwindSafe(|| worker.hub.log.behind(&self.topic.name, slowest));
             catch_unwind(asked)
-                .inspect_err(|panic| HubShared::log_panicked("behind", &**panic))
+                .inspect_err(|panic| HubShared::report_log_panic("behind", &**panic))
                 .ok()
         };
         let lag = slowest.and_then(behind);

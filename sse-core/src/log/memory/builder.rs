@@ -1,4 +1,4 @@
-//! How much a log in memory may take.
+//! The bounds of a log in memory.
 
 use super::MemoryLog;
 
@@ -32,30 +32,30 @@ impl MemoryLogBuilder {
         }
     }
 
-    /// Bytes of memory that the entries of all topics may take, about. Default: 256 MiB.
+    /// The approximate limit of memory for the entries of all topics, in bytes. Default: 256 MiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;
         self
     }
 
-    /// How many topics it knows at most. Default: 100,000.
+    /// The most topics that it knows. Default: 100,000.
     ///
-    /// At the bound, each new topic makes it forget one that has no readers: one of which nothing is kept, or else the
-    /// one that has been silent for longest of the 16 that it looks at. Each time it looks at others, so that it comes
-    /// round to all. What was kept of a forgotten topic is gone, and clients that come back to it are told of a gap.
+    /// At the bound, each new topic makes the log forget a topic without readers. It looks at 16 topics: it forgets an
+    /// empty one, or else the one that has been silent for longest. Each time it looks at other topics, until it has
+    /// looked at all. The events of a forgotten topic are gone, and clients that come back to it get a gap event.
     ///
-    /// A topic that has readers is not forgotten, whatever the bound. If all 16 have readers, none is forgotten for the
-    /// moment, so where nearly all topics have readers there may be a fifteenth more than the bound says.
+    /// A topic with readers is never forgotten. If all 16 have readers, none is forgotten at that moment, so if nearly
+    /// all topics have readers, there may be 1/15 more topics than the bound.
     pub fn max_topics(mut self, topics: usize) -> Self {
         self.topics = topics;
         self
     }
 
-    /// Bytes of memory that the idempotency keys of all topics may take, about. Default: 64 MiB, which is more than 300,000
-    /// keys of 40 bytes.
+    /// The approximate limit of memory for the idempotency keys of all topics, in bytes. Default: 64 MiB, which is more
+    /// than 300,000 keys of 40 bytes.
     ///
-    /// Above it, the topics with the most keys forget their oldest ones, before the time of their
-    /// [window](crate::OnceWindow): [`OnceStats::cut_at`](crate::OnceStats::cut_at) says since when keys are complete.
+    /// Above it, the topics with the most keys forget their oldest keys, before the end of their
+    /// [window](crate::OnceWindow). All keys since [`OnceStats::cut_at`](crate::OnceStats::cut_at) are remembered.
     pub fn max_key_bytes(mut self, bytes: usize) -> Self {
         self.key_bytes = bytes;
         self

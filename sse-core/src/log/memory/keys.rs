@@ -1,4 +1,4 @@
-//! The idempotency keys of what was appended to a topic.
+//! The idempotency keys of a topic's records.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,7 +7,7 @@ use std::{
 
 use crate::{IdempotencyKey, OnceStats, OnceWindow, Position};
 
-/// The keys of one topic, as far as they are remembered.
+/// The remembered keys of one topic.
 #[derive(Debug, Default)]
 pub(super) struct RememberedKeys {
     positions: HashMap<IdempotencyKey, Position>,
@@ -17,14 +17,14 @@ pub(super) struct RememberedKeys {
     cut_at: Option<SystemTime>,
 }
 
-/// Memory for one key beside its text, about: its places in the map, of which up to half are free, and in the queue, and the
-/// counts of its text.
+/// Approximate memory for one key besides its text: its places in the map, of which up to half are free, and in the
+/// queue, and the reference counts of its text.
 const PER_KEY: usize = 160;
-/// Memory for the keys of one topic, however few, about.
+/// Approximate memory for the keys of one topic, even if there are few.
 const PER_TOPIC: usize = 512;
 
 impl RememberedKeys {
-    /// None, where others of this topic were pushed out before their time.
+    /// No keys, after keys of this topic were forgotten before their time.
     pub(super) fn cut_at(at: SystemTime) -> Self {
         Self {
             cut_at: Some(at),
@@ -32,7 +32,7 @@ impl RememberedKeys {
         }
     }
 
-    /// Where the record with this key was appended, within the window.
+    /// The position of the record with this key, if the key is within the window.
     pub(super) fn find(
         &mut self,
         key: &IdempotencyKey,
@@ -59,7 +59,8 @@ impl RememberedKeys {
 
     /// Forgets what is outside the window.
     pub(super) fn forget_old(&mut self, window: OnceWindow, now: SystemTime) {
-        // A later time is from before the clock was set back: it would stay until the clock comes there again.
+        // A time in the future is from before the clock was set back. Such a key would stay until the clock reaches
+        // that time again.
         let later = self.by_age.iter_mut().rev().take_while(|(_, at)| *at > now);
         later.for_each(|(_, at)| *at = now);
         self.cut_at = self.cut_at.map(|at| at.min(now));
@@ -75,12 +76,12 @@ impl RememberedKeys {
         }
     }
 
-    /// Whether it is as if no key had ever been used.
+    /// True if the state is the same as if no key had ever been used.
     pub(super) fn is_over(&self, window: OnceWindow, now: SystemTime) -> bool {
         self.by_age.is_empty() && self.cut_at.is_none_or(|at| is_outside(window, at, now))
     }
 
-    /// Forgets the oldest keys although their time has not passed, so many bytes of them or a little more.
+    /// Forgets the oldest keys before their time, until at least `bytes` bytes are freed.
     pub(super) fn push_out(&mut self, bytes: usize) {
         let goal = self.bytes.saturating_sub(bytes);
         while self.bytes > goal {
@@ -99,7 +100,7 @@ impl RememberedKeys {
         Some(at)
     }
 
-    /// When the newest was appended.
+    /// The time at which the newest key was appended.
     pub(super) fn newest(&self) -> Option<SystemTime> {
         self.by_age.back().map(|(_, at)| *at).max(self.cut_at)
     }

@@ -1,4 +1,5 @@
-//! The idempotency keys of topics that are forgotten: a key is remembered for its time, whatever becomes of its topic.
+//! The idempotency keys of forgotten topics: a key is remembered until its time is over, even if its topic is
+//! forgotten.
 
 use std::{collections::HashMap, time::SystemTime};
 
@@ -8,7 +9,8 @@ use crate::{OnceWindow, TopicName};
 #[derive(Debug, Default)]
 pub(super) struct KeysOfForgotten {
     by_topic: HashMap<TopicName, (Box<RememberedKeys>, OnceWindow)>,
-    /// When the newest key was appended that was pushed out, and in which window: it may have been of any topic.
+    /// The append time of the newest key that was forgotten before its time, and its window. The key may belong to any
+    /// topic.
     cut: Option<(SystemTime, OnceWindow)>,
 }
 
@@ -17,7 +19,7 @@ impl KeysOfForgotten {
         self.by_topic.insert(topic, (keys, window));
     }
 
-    /// The keys of a topic that is there again, and how many bytes they take more than before.
+    /// The keys of a topic that exists again, and how many more bytes they take than before.
     pub(super) fn take(&mut self, topic: &TopicName) -> Option<(Box<RememberedKeys>, usize)> {
         if let Some((keys, _)) = self.by_topic.remove(topic) {
             return Some((keys, 0));
@@ -28,7 +30,7 @@ impl KeysOfForgotten {
         Some((keys, bytes))
     }
 
-    /// Forgets what is outside its window, and says how many bytes that freed.
+    /// Forgets keys outside their window, and returns the number of bytes that this freed.
     pub(super) fn forget_old(&mut self, now: SystemTime) -> usize {
         let mut freed = 0;
         self.by_topic.retain(|_, (keys, window)| {
@@ -44,8 +46,8 @@ impl KeysOfForgotten {
         freed
     }
 
-    /// Forgets so many bytes of them, or a little more, those of topics first that were published to longest ago. Says how many
-    /// bytes that freed.
+    /// Forgets keys until at least `bytes` bytes are freed. The topics whose last publish is longest ago come first.
+    /// Returns the number of bytes that this freed.
     pub(super) fn push_out(&mut self, bytes: usize) -> usize {
         let mut by_age: Vec<_> = self
             .by_topic

@@ -1,4 +1,4 @@
-//! Which topics a log in memory knows, and which of them it forgets.
+//! The topics that a log in memory knows, and the choice of topics to forget.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,24 +9,24 @@ use std::{
 use super::{Topic, keys_of_forgotten::KeysOfForgotten};
 use crate::TopicName;
 
-/// How many topics are looked at for a new one, where there are too many: to look at all would stop everybody.
+/// How many topics are looked at for each new topic when there are too many. Looking at all would stop all publishers.
 const LOOKS: usize = 16;
 
 /// All topics. Each name is in one of the queues, once.
 #[derive(Debug, Default)]
 pub(super) struct TopicTable {
     by_name: HashMap<TopicName, Arc<Topic>>,
-    /// Those that were made to be read, until they are looked at: nothing may ever be published to them.
+    /// Topics that were made by a reader, until they are looked at. Perhaps nothing will ever be published to them.
     unpublished: VecDeque<TopicName>,
-    /// All others. The one to look at next is at the front.
+    /// All other topics. The next one to look at is at the front.
     others: VecDeque<TopicName>,
     pub(super) keys_of_forgotten: KeysOfForgotten,
 }
 
-/// What making room for a new topic took.
+/// The result of making room for a new topic.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Forgotten {
-    /// Bytes that were kept of the topics that are forgotten.
+    /// The bytes of the forgotten topics' entries.
     pub(super) bytes: usize,
     pub(super) looked_at: usize,
 }
@@ -44,7 +44,7 @@ impl TopicTable {
         self.by_name.values()
     }
 
-    /// Adds a topic that is not known yet. `publishes` says that something is about to be published to it.
+    /// Adds a topic that is not known yet. `publishes` is true if the caller is about to publish to it.
     pub(super) fn insert(&mut self, name: &TopicName, topic: Arc<Topic>, publishes: bool) {
         self.by_name.insert(name.clone(), topic);
         let queue = if publishes {
@@ -55,9 +55,9 @@ impl TopicTable {
         queue.push_back(name.clone());
     }
 
-    /// Makes room for one more among `most`: looks at some topics, and forgets one without readers. It is one that is
-    /// empty, or else, of those looked at, the one that has been silent for longest. More than one is forgotten only
-    /// where the number had grown above `most`, because topics were being read.
+    /// Makes room for one more topic, if there are `most`: looks at some topics, and forgets one without readers. This
+    /// is an empty topic, or else the one that has been silent for longest. More than one topic is forgotten only if
+    /// their number had grown above `most`, because topics had readers.
     pub(super) fn make_room(&mut self, most: usize) -> Forgotten {
         let mut forgotten = Forgotten::default();
         let excess = (self.len() + 1).saturating_sub(most);
@@ -93,7 +93,7 @@ impl TopicTable {
         forgotten
     }
 
-    /// From both queues in turn: all of one may be in use.
+    /// Takes from both queues in turn, because all topics of one may be in use.
     fn next_name(&mut self, turn: usize) -> Option<TopicName> {
         let (first, second) = if turn.is_multiple_of(2) {
             (&mut self.unpublished, &mut self.others)
@@ -104,24 +104,25 @@ impl TopicTable {
     }
 }
 
-/// What is forgotten first is the least.
+/// The order of forgetting: the smallest rank is forgotten first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     has_events: bool,
-    touched: SystemTime,
+    last_used: SystemTime,
 }
 
 impl Topic {
-    /// How soon it is forgotten; `None` while it is being used.
+    /// Its rank; `None` while it is in use.
     fn forgettable(self: &Arc<Self>) -> Option<Rank> {
-        // Code that holds it is about to append to it or to watch it, and would use a topic that is gone.
+        // Code that holds the topic is about to append to it or to watch it, and would then use a topic that is not in
+        // the table any more.
         if Arc::strong_count(self) > 1 || !self.watchers.is_empty() {
             return None;
         }
         let kept = self.kept();
         Some(Rank {
             has_events: !kept.ring.is_empty(),
-            touched: kept.touched,
+            last_used: kept.last_used,
         })
     }
 }
@@ -215,7 +216,7 @@ mod tests {
         // It is being used, so it stays.
         let used = table.get(&name(0)).cloned();
         // It was used later than the others.
-        table.get(&name(1)).unwrap().kept().touched = at(1_000);
+        table.get(&name(1)).unwrap().kept().last_used = at(1_000);
         // Sixteen are looked at each time, so the next is the stalest of the next sixteen.
         for gone in [30, 2, 16, 3] {
             assert!(table.get(&name(gone)).is_some());

@@ -1,10 +1,10 @@
-//! Durations as they are written in arguments: a whole number and its unit.
+//! Durations in arguments: a whole number and its unit.
 
 use syn::LitStr;
 
 const UNITS: &str = "units are `ms`, `s`, `m` and `h`";
 
-/// The milliseconds that `literal` stands for.
+/// The value of `literal` in milliseconds.
 pub(super) fn millis(literal: &LitStr) -> syn::Result<u64> {
     parse(&literal.value()).map_err(|message| syn::Error::new(literal.span(), message))
 }
@@ -25,14 +25,14 @@ fn parse(text: &str) -> Result<u64, String> {
         } else if unit.contains(|char: char| char.is_ascii_digit()) {
             format!("a duration has one number and one unit: write \"90s\" for \"1m30s\"; {UNITS}")
         } else {
-            format!("`{}` is no unit of a duration; {UNITS}", unit.trim())
+            format!("`{}` is not a unit of a duration; {UNITS}", unit.trim())
         });
     };
     let Ok(count) = number.parse::<u64>() else {
         return Err(if number.contains('.') {
             "a duration is a whole number: write \"1500ms\" for \"1.5s\"".to_owned()
         } else {
-            format!("`{number}` is no number that a duration could have")
+            format!("`{number}` is not a number that a duration can have")
         });
     };
     if unit != unit_name {
@@ -43,7 +43,7 @@ fn parse(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "this duration is too long to be counted in milliseconds".to_owned())
 }
 
-/// The unit that is meant, in the one way in which it is written, and its milliseconds.
+/// The unit that is meant, in its only valid spelling, and its milliseconds.
 fn unit_of(unit: &str) -> Option<(&'static str, u64)> {
     Some(match unit {
         "ms" | "msec" | "millis" | "millisecond" | "milliseconds" => ("ms", 1),

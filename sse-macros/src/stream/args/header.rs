@@ -1,4 +1,4 @@
-//! `headers = [("name", "value"), ..]`, checked where it stands.
+//! `headers = [("name", "value"), ..]`, checked at compile time.
 
 use syn::{Expr, ExprArray, ExprTuple, Lit, LitStr, spanned::Spanned as _};
 
@@ -14,7 +14,7 @@ pub(crate) struct Header {
 
 const FORM: &str = "headers are written as `headers = [(\"name\", \"value\"), ..]`, with literals";
 
-/// Every header that can be taken; the others become errors.
+/// The valid headers; the others become errors.
 pub(super) fn parse(list: &Expr, errors: &mut Errors) -> Vec<Header> {
     let Expr::Array(ExprArray { elems, .. }) = ungrouped(list) else {
         errors.push(list.span(), FORM);
@@ -62,12 +62,12 @@ fn fault_of_name(name: &str) -> Option<String> {
     // RFC 9110, section 5.1: a field name is a token.
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
-        return Some(format!("`{}` is no header name", name.escape_debug()));
+        return Some(format!("`{}` is not a valid header name", name.escape_debug()));
     }
     let why = match name {
-        "content-type" => "without `text/event-stream` it is no stream to a browser",
-        "cache-control" => "a cached or transformed stream would not arrive as it is sent",
-        "x-accel-buffering" => "without it nginx holds events back",
+        "content-type" => "without `text/event-stream` a browser does not accept the stream",
+        "cache-control" => "a cached or transformed stream would not arrive unchanged",
+        "x-accel-buffering" => "without it nginx delays events",
         "content-encoding" => "it keeps compressors away from the stream; write `compress` to let them in",
         "content-length" | "transfer-encoding" => "a stream has no length and is framed by the server",
         "connection" | "keep-alive" | "proxy-connection" | "upgrade" | "te" | "trailer" => {
@@ -89,7 +89,7 @@ fn fault_of_value(value: &str) -> Option<String> {
             "a header's value cannot hold {char:?}: only visible ASCII, space and tab"
         )),
         None if value.starts_with([' ', '\t']) || value.ends_with([' ', '\t']) => {
-            Some("a header's value cannot start or end with a blank: recipients trim it".to_owned())
+            Some("a header's value cannot start or end with a space or tab: recipients trim it".to_owned())
         }
         None => None,
     }

@@ -1,6 +1,6 @@
-//! Which argument was meant by a name that is none.
+//! Finds the argument that a misspelled name probably means.
 
-/// The candidate that is the fewest edits away from `name`, if that is near enough to have been meant.
+/// The candidate with the fewest edits from `name`, if it is near enough.
 pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     candidates

@@ -128,9 +128,15 @@ fn each_mistake_is_told_with_what_to_write() {
         (quote!(headers = ("a", "b")), "headers are written as"),
         (quote!(headers = [("a", "b", "c")]), "headers are written as"),
         (quote!(headers = [("a", VALUE)]), "headers are written as"),
-        (quote!(headers = [("a b", "c")]), "`a b` is no header name"),
+        (
+            quote!(headers = [("a b", "c")]),
+            "`a b` is not a valid header name",
+        ),
         (quote!(headers = [("a", "b\nc")]), "cannot hold '\\n'"),
-        (quote!(headers = [("a", " b")]), "start or end with a blank"),
+        (
+            quote!(headers = [("a", " b")]),
+            "start or end with a space or tab",
+        ),
         (
             quote!(headers = [("Content-Type", "text/plain")]),
             "`content-type` cannot be set here",

@@ -5,9 +5,9 @@ use syn::{Expr, Lit, LitStr, UnOp, spanned::Spanned as _};
 use super::{KeepAlive, Retry, duration};
 use crate::stream::group::ungrouped;
 
-/// As `KeepAlive::MIN` and `Retry::MIN` have it.
+/// The same as `KeepAlive::MIN` and `Retry::MIN`.
 const MIN_MILLIS: u64 = 100;
-/// As `Retry::MAX` has it.
+/// The same as `Retry::MAX`.
 const MAX_RETRY_MILLIS: u64 = 0x7FFF_FFFF;
 
 pub(super) fn keep_alive(value: Expr) -> syn::Result<KeepAlive> {
@@ -38,7 +38,7 @@ pub(super) fn retry(value: Expr) -> syn::Result<Retry> {
         Ok(fits) if (MIN_MILLIS..=MAX_RETRY_MILLIS).contains(&millis) => Ok(Retry::Millis(fits)),
         _ => Err(syn::Error::new(
             literal.span(),
-            "a retry time lies between \"100ms\" and \"2147483647ms\" (about 25 days): browsers storm with less and wrap around with more; to send none write \"off\"",
+            "a retry time lies between \"100ms\" and \"2147483647ms\" (about 25 days): with less, browsers would reconnect in a tight loop, and with more, the number overflows in Firefox; to send none write \"off\"",
         )),
     }
 }

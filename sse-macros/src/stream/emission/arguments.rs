@@ -1,21 +1,21 @@
-//! What `emit!`, `open!` and `emitter!` are given, and what is done with what they give.
+//! The arguments of `emit!`, `open!` and `emitter!`, and the use of their values.
 
 use proc_macro2::{Group, TokenStream};
 use quote::{ToTokens as _, quote};
 use syn::{Expr, ExprLit, Lit, Token, parse::Parser as _, punctuated::Punctuated};
 
-use super::{Invocation, Kind, Suffix, for_each};
+use super::{Kind, StreamMacroCall, Suffix, for_each};
 use crate::errors::Errors;
 
-/// Notes invocations whose arguments are not theirs, or whose `()` is treated as something else.
+/// Adds errors for calls with wrong arguments, and for a `?` or `.await` on their `()`.
 pub(crate) fn check_arguments(tokens: TokenStream, errors: &mut Errors) {
-    for_each(tokens, &mut |invocation| {
-        let Invocation {
+    for_each(tokens, &mut |call| {
+        let StreamMacroCall {
             name,
             kind,
             arguments,
             suffix,
-        } = invocation;
+        } = call;
         let values = values(arguments);
         let second = values.iter().nth(1);
         match kind {
@@ -29,11 +29,11 @@ pub(crate) fn check_arguments(tokens: TokenStream, errors: &mut Errors) {
             ),
             Kind::Emitter if !arguments.stream().is_empty() => errors.push(
                 arguments.span(),
-                "`emitter!()` takes nothing: what it gives sends, as in `helper(emitter!(), value).await`",
+                "`emitter!()` takes no argument: the emitter that it returns sends, as in `helper(emitter!(), value).await`",
             ),
             Kind::Emit if arguments.stream().is_empty() => errors.push_spanned(
                 quote!(#name #arguments),
-                "`emit!` needs what it shall send, such as `emit!(Event::data(\"text\"))` or `emit!(Json(value))`",
+                "`emit!` needs a value to send, such as `emit!(Event::data(\"text\"))` or `emit!(Json(value))`",
             ),
             Kind::Emit if is_format(arguments) => {
                 let written = arguments.span().source_text().filter(|text| !text.contains('\n'));
@@ -53,9 +53,9 @@ pub(crate) fn check_arguments(tokens: TokenStream, errors: &mut Errors) {
             Some(Suffix::Question(question)) => errors.push_spanned(
                 question,
                 if *kind == Kind::Open {
-                    "`open!` gives nothing that could fail: leave out the `?`"
+                    "`open!` cannot fail: leave out the `?`"
                 } else {
-                    "`emit!` gives nothing that could fail: leave out the `?`; if an event cannot be sent, the stream itself fails"
+                    "`emit!` cannot fail: leave out the `?`; if an event cannot be sent, the stream itself fails"
                 },
             ),
             Some(Suffix::Await(_)) if *kind == Kind::Open => {
@@ -69,7 +69,7 @@ pub(crate) fn check_arguments(tokens: TokenStream, errors: &mut Errors) {
     });
 }
 
-/// Whether these are a literal with placeholders and what to put into them.
+/// True if these are a format string and its values.
 pub(crate) fn is_format(arguments: &Group) -> bool {
     let values = values(arguments);
     values.len() > 1
@@ -79,7 +79,7 @@ pub(crate) fn is_format(arguments: &Group) -> bool {
         )
 }
 
-/// The arguments, unless they do not parse: that the compiler tells, which knows better why.
+/// The arguments. Empty if they do not parse: the compiler then reports the mistake.
 fn values(arguments: &Group) -> Punctuated<Expr, Token![,]> {
     Punctuated::parse_terminated
         .parse2(arguments.stream())

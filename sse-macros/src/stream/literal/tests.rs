@@ -49,11 +49,11 @@ fn what_no_event_can_have_is_told() {
         (quote!(emit!(Event::data(x).id("a\u{7F}"));), "at byte 1"),
         (
             quote!(emit!(Event::data(x).id(" a"));),
-            "start or end with a blank",
+            "start or end with a space or tab",
         ),
         (
             quote!(emit!(Event::data(x).id("a\t"));),
-            "start or end with a blank",
+            "start or end with a space or tab",
         ),
         (quote!(emit!(Event::data(x).id("sse-end"));), "the library's own"),
         // Wherever it stands.

@@ -1,4 +1,4 @@
-//! What all workers share.
+//! The state of a hub that all its workers share.
 
 mod known_topics;
 
@@ -21,7 +21,7 @@ use sse_actix_core::{
 
 use self::known_topics::KnownTopics;
 #[cfg(feature = "metrics")]
-use super::figures::PatternFigures;
+use super::topic_metrics::PatternMetrics;
 use super::{
     admission::{limits::Limits, revocation::TagIndex},
     presence::TopicPresence,
@@ -30,28 +30,28 @@ use super::{
     topic_of::{EventsType, TopicTypeError},
     topic_options::TopicOptions,
 };
-use crate::{log_limit::LogLimit, stream::span::panic_message};
+use crate::{stream::span::panic_message, tracing_limit::TracingLimit};
 
 pub(super) struct HubShared {
-    /// Tells this hub from others on a thread.
+    /// Identifies this hub among those of a thread.
     pub(super) id: u64,
     pub(super) log: Arc<dyn Log>,
     pub(super) settings: Settings,
     pub(super) limits: Arc<Limits>,
     pub(super) tags: TagIndex,
-    pub(super) counters: Counters,
+    pub(super) evictions: EvictionCounts,
     topics: RwLock<KnownTopics<TopicName, Arc<TopicState>>>,
-    /// How many interruptions of the log were told so far.
+    /// How many interruptions of the log were counted so far.
     #[cfg(feature = "metrics")]
     pub(super) reported_interruptions: AtomicU64,
-    /// The last [`HubHandle`] is gone.
+    /// True once the last [`HubHandle`] is dropped.
     is_closed: AtomicBool,
     /// The workers, which look at `is_closed` when they are woken.
     workers: Watchers,
 }
 
-/// What every [`Hub`](super::Hub) holds. Workers hold the [`HubShared`] alone, so that this is dropped with the last hub:
-/// then workers without readers end, and free the log.
+/// Every [`Hub`](super::Hub) holds this. Workers hold only the [`HubShared`], so that this is dropped with the last
+/// hub: then workers without readers end, and free the log.
 pub(super) struct HubHandle(pub(super) Arc<HubShared>);
 
 impl Deref for HubHandle {
@@ -69,34 +69,34 @@ impl Drop for HubHandle {
     }
 }
 
-/// One topic, as far as this node knows it.
+/// This node's state of one topic.
 pub(super) struct TopicState {
     pub(super) name: TopicName,
     pub(super) options: Arc<TopicOptions>,
     pub(super) subscribers: AtomicUsize,
-    pub(super) events: EventCounts,
-    /// How far the slowest reader of each worker is behind, as of its last look.
+    pub(super) counts: EventCounts,
+    /// How far the slowest reader of each worker was behind when the worker last looked.
     pub(super) lags: RwLock<HashMap<u64, u64>>,
-    pub(super) counters: Counters,
+    pub(super) evictions: EvictionCounts,
     pub(super) present: Arc<TopicPresence>,
     #[cfg(feature = "metrics")]
-    pub(super) figures: Arc<PatternFigures>,
-    /// The type that its events have, once it was used with one.
+    pub(super) metrics: Arc<PatternMetrics>,
+    /// The type of its events, once the topic was used with a type.
     events_type: OnceLock<EventsType>,
     warnings: Warnings,
 }
 
-/// How often the log is told what is wrong with a topic.
+/// Limits how often warnings about a topic are logged.
 #[derive(Debug)]
 struct Warnings {
-    /// Each reader that cannot read says so, twice a second.
-    read_errors: LogLimit,
-    undecodable: LogLimit,
-    /// Each publish with a key may find that others were pushed out.
-    cut_windows: LogLimit,
+    /// Each reader that cannot read reports an error twice a second.
+    read_errors: TracingLimit,
+    undecodable: TracingLimit,
+    /// Each publish with a key may find that keys were forgotten before their time.
+    cut_windows: TracingLimit,
 }
 
-/// What became of a topic's events on this node.
+/// Counts of a topic's events on this node.
 #[derive(Debug, Default)]
 pub(super) struct EventCounts {
     published: AtomicU64,
@@ -108,7 +108,7 @@ pub(super) struct EventCounts {
 
 /// Streams that were ended, by reason.
 #[derive(Debug, Default)]
-pub(super) struct Counters([AtomicU64; Eviction::COUNT]);
+pub(super) struct EvictionCounts([AtomicU64; Eviction::COUNT]);
 
 impl HubShared {
     pub(super) fn new(log: Arc<dyn Log>, settings: Settings, limits: Limits) -> Self {
@@ -119,7 +119,7 @@ impl HubShared {
             settings,
             limits: Arc::new(limits),
             tags: TagIndex::default(),
-            counters: Counters::default(),
+            evictions: EvictionCounts::default(),
             topics: RwLock::default(),
             #[cfg(feature = "metrics")]
             reported_interruptions: AtomicU64::new(0),
@@ -132,7 +132,7 @@ impl HubShared {
         self.is_closed.load(Ordering::SeqCst)
     }
 
-    /// Wakes a worker when the last hub is gone, until what this returns is dropped.
+    /// Wakes a worker when the last hub is dropped, until the returned watch is dropped.
     pub(super) fn watch_closing(&self, worker: Waker) -> Watch {
         self.workers.add(worker)
     }
@@ -153,17 +153,17 @@ impl HubShared {
             name: name.clone(),
             options: Arc::clone(self.settings.options_for(name)),
             subscribers: AtomicUsize::new(0),
-            events: EventCounts::default(),
+            counts: EventCounts::default(),
             lags: RwLock::default(),
-            counters: Counters::default(),
+            evictions: EvictionCounts::default(),
             present: Arc::new(TopicPresence::new(name, self.log.cluster())),
             #[cfg(feature = "metrics")]
-            figures: self.settings.patterns.figures_for(name),
+            metrics: self.settings.patterns.metrics_for(name),
             events_type: OnceLock::new(),
             warnings: Warnings {
-                read_errors: LogLimit::new(),
-                undecodable: LogLimit::once_in(Duration::from_secs(60)),
-                cut_windows: LogLimit::new(),
+                read_errors: TracingLimit::new(),
+                undecodable: TracingLimit::once_in(Duration::from_secs(60)),
+                cut_windows: TracingLimit::new(),
             },
         }
     }
@@ -174,7 +174,7 @@ impl HubShared {
         topics.get(name).cloned()
     }
 
-    /// Does what another node tells.
+    /// Handles a message of another node.
     pub(super) fn receive(&self, message: ClusterMessage) {
         match message {
             ClusterMessage::Revoked { tag, within } => {
@@ -186,7 +186,7 @@ impl HubShared {
                 self.count_evictions(Eviction::Revoked, streams as u64);
                 tracing::warn!(
                     target: "sse_actix", streams,
-                    "what other nodes have revoked is not known; all streams with a tag end, to be allowed anew"
+                    "Redis has lost revocations of other nodes; all streams with a tag end, so that their clients authenticate again"
                 );
             }
             ClusterMessage::Presence(topic) => {
@@ -202,9 +202,9 @@ impl HubShared {
         topics.iter().cloned().collect()
     }
 
-    /// Tells that a function of the log has panicked, without which streams go on.
-    pub(super) fn log_panicked(function: &'static str, panic: &(dyn Any + Send)) {
-        static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+    /// Logs that a function of the topic log has panicked. Streams continue.
+    pub(super) fn report_log_panic(function: &'static str, panic: &(dyn Any + Send)) {
+        static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
         if let Some(left_out) = LIMIT.take() {
             let error = panic_message(panic);
             tracing::error!(target: "sse_actix", function, error, left_out, "a hub's log panicked");
@@ -213,9 +213,9 @@ impl HubShared {
 
     /// Counts streams that the hub has ended.
     pub(super) fn count_evictions(&self, reason: Eviction, streams: u64) {
-        self.counters.count_evictions(reason, streams);
+        self.evictions.count_evictions(reason, streams);
         #[cfg(feature = "metrics")]
-        super::figures::count_evictions(reason, streams);
+        super::topic_metrics::count_evictions(reason, streams);
     }
 
     pub(super) fn stats(&self) -> HubStats {
@@ -225,10 +225,10 @@ impl HubShared {
             streams: self.limits.streams(),
             handed_over: self.limits.handed_over(),
             turned_away: self.limits.turned_away(),
-            evictions: self.counters.evictions(),
+            evictions: self.evictions.evictions(),
             undecodable: topics
                 .iter()
-                .map(|topic| topic.events.undecodable.load(Ordering::Relaxed))
+                .map(|topic| topic.counts.undecodable.load(Ordering::Relaxed))
                 .sum(),
             faults: topics.iter().filter_map(|topic| topic.fault(self)).collect(),
             topics: topics.iter().map(|topic| topic.stats(self)).collect(),
@@ -248,30 +248,30 @@ impl TopicState {
         Arc::strong_count(self) > 1 || Arc::strong_count(&self.present) > 1
     }
 
-    /// Counts an event that the log has taken, in this time.
+    /// Counts an event that the log has stored, and the time that this took.
     pub(super) fn count_published(&self, took: Option<Duration>) {
-        self.events.published.fetch_add(1, Ordering::Relaxed);
+        self.counts.published.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
-        self.figures.published(took);
+        self.metrics.published(took);
         #[cfg(not(feature = "metrics"))]
         let _ = took;
     }
 
-    /// Counts an event that the log had already taken.
+    /// Counts an event that the log had already stored.
     pub(super) fn count_repeated(&self) {
-        self.events.repeated.fetch_add(1, Ordering::Relaxed);
+        self.counts.repeated.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
-        self.figures.repeated();
+        self.metrics.repeated();
     }
 
     pub(super) fn count_not_published(&self, error: &AppendError) {
         #[cfg(feature = "metrics")]
-        self.figures.not_published(error);
+        self.metrics.not_published(error);
         #[cfg(not(feature = "metrics"))]
         let _ = (self, error);
     }
 
-    /// Notes the type that its events have, if there is one to note.
+    /// Stores the type of its events at the first use; later, compares the type.
     pub(super) fn check_type(&self, events: Option<EventsType>) -> Result<(), TopicTypeError> {
         match events {
             Some(events) => events.check(&self.name, *self.events_type.get_or_init(|| events)),
@@ -279,32 +279,32 @@ impl TopicState {
         }
     }
 
-    /// Counts an event that is none of its type's.
+    /// Counts an event that does not fit the topic's type.
     pub(super) fn count_undecodable(&self, error: &DecodeEventError) {
-        self.events.undecodable.fetch_add(1, Ordering::Relaxed);
+        self.counts.undecodable.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
-        self.figures.undecodable();
+        self.metrics.undecodable();
         if let Some(left_out) = self.warnings.undecodable.take() {
             tracing::warn!(
                 target: "sse_actix", topic = self.name.as_str(), %error, left_out,
-                "an event is none of its topic's type, and hidden by filters; another node may be newer"
+                "an event does not fit its topic's type, so filters hide it; perhaps another node runs a newer version"
             );
         }
     }
 
     pub(super) fn count_gap(&self) {
-        self.events.gaps.fetch_add(1, Ordering::Relaxed);
+        self.counts.gaps.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
-        self.figures.gap();
+        self.metrics.gap();
     }
 
-    /// By how many events the slowest reader is behind, as of the workers' last look.
+    /// How many events the slowest reader was behind when the workers last looked.
     pub(super) fn lag(&self) -> u64 {
         let lags = self.lags.read().unwrap_or_else(PoisonError::into_inner);
         lags.values().copied().max().unwrap_or(0)
     }
 
-    pub(super) fn log_read_error(&self, error: &LogError) {
+    pub(super) fn warn_read_error(&self, error: &LogError) {
         let Some(left_out) = self.warnings.read_errors.take() else {
             return;
         };
@@ -315,8 +315,8 @@ impl TopicState {
         );
     }
 
-    /// Warns if the log remembers this topic's keys for a shorter time than it is to.
-    pub(super) fn log_cut_window(&self, log: &dyn Log, now: SystemTime) {
+    /// Logs a warning if the log remembers this topic's keys for a shorter time than its options say.
+    pub(super) fn warn_key_window_cut(&self, log: &dyn Log, now: SystemTime) {
         let window = self.options.retention.once_window();
         let Some(stats) = log.stats(&self.name) else {
             return;
@@ -328,7 +328,7 @@ impl TopicState {
         if let Some(left_out) = self.warnings.cut_windows.take() {
             tracing::warn!(
                 target: "sse_actix", topic = self.name.as_str(), ?reach, age = ?window.age(), keys = stats.once.keys, left_out,
-                "idempotency keys are pushed out before their time; a publisher that repeats later publishes twice. \
+                "idempotency keys are forgotten before their time; a publisher that retries later publishes twice. \
                  Raise `max_keys` of the topic's window, or the log's bound, or publish less with keys"
             );
         }
@@ -340,19 +340,19 @@ impl TopicState {
         TopicStats {
             name: self.name.clone(),
             subscribers: self.subscribers.load(Ordering::Relaxed),
-            published: self.events.published.load(Ordering::Relaxed),
-            repeated: self.events.repeated.load(Ordering::Relaxed),
-            delivered: self.events.delivered.load(Ordering::Relaxed),
+            published: self.counts.published.load(Ordering::Relaxed),
+            repeated: self.counts.repeated.load(Ordering::Relaxed),
+            delivered: self.counts.delivered.load(Ordering::Relaxed),
             log,
             once_reach: once.reach(self.options.retention.once_window(), SystemTime::now()),
             lag: self.lag(),
-            gaps: self.events.gaps.load(Ordering::Relaxed),
-            evictions: self.counters.evictions(),
+            gaps: self.counts.gaps.load(Ordering::Relaxed),
+            evictions: self.evictions.evictions(),
         }
     }
 }
 
-impl Counters {
+impl EvictionCounts {
     pub(super) fn count_evictions(&self, reason: Eviction, streams: u64) {
         if let Some(counter) = self.0.get(reason as usize) {
             counter.fetch_add(streams, Ordering::Relaxed);

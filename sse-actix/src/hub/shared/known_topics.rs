@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, hash::Hash};
 
-/// Up to this number of topics, those that are not in use stay.
+/// Up to this number of topics, unused topics stay.
 const MANY: usize = 10_000;
 
 /// Topics by name. Names may come from users and need not last, so unused topics are removed when there are many.
@@ -34,8 +34,8 @@ impl<N: Hash + Eq, T> KnownTopics<N, T> {
         self.by_name.entry(name).or_insert_with(make)
     }
 
-    /// Removes unused topics, and returns how many it looked at: all, but only when their number has doubled since it
-    /// looked last, so that it is two for each that was added.
+    /// Removes unused topics, and returns how many topics it looked at. It looks at all topics, but only when their
+    /// number has doubled since the last time: so about two for each new topic.
     fn remove_unused(&mut self, is_used: impl Fn(&T) -> bool) -> usize {
         let looked_at = self.by_name.len();
         if looked_at < self.look_at {

@@ -1,4 +1,4 @@
-//! A topic's events for the rest of the program: a stream that may go to any thread.
+//! A topic's events for the rest of the program: a stream that may be sent to any thread.
 
 use std::{
     fmt,
@@ -28,7 +28,7 @@ use tokio::{
 
 use super::{
     Hub,
-    registry::TopicState,
+    shared::TopicState,
     subscription::{ForeignId, selection::GapSize},
     worker::READ_RETRY_PAUSE,
 };
@@ -36,8 +36,9 @@ use super::{
 /// A topic's events for the rest of the program, made by [`Hub::follow`]: a [`Stream`] that is `Send`, so it may be read in
 /// any task of any runtime.
 ///
-/// It gets every event once and in order, or is told how many are gone. It reads from the log, so nobody waits for a
-/// slow one. It never ends; drop it to stop. While the log cannot be read, it waits.
+/// It gets every event once and in order; if events were deleted before it read them, it gets a [gap](TopicEvent::Gap).
+/// It reads from the log, so no publisher waits for a slow reader. It never ends; drop it to stop. While the log cannot
+/// be read, it waits.
 ///
 /// ```
 /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -59,7 +60,7 @@ use super::{
 /// ```
 #[must_use = "a topic is read by polling the stream"]
 pub struct TopicEvents {
-    // Its options say how the log keeps the topic.
+    // Holds the topic's options, which the log needs.
     topic: Arc<TopicState>,
     hub: Hub,
     growth: Arc<Growth>,
@@ -74,24 +75,24 @@ enum FollowState {
     Read(Completion<Result<Batch, LogError>>, Start),
     /// The log could not be read.
     Pause(Pin<Box<Sleep>>, Start),
-    /// It has all that there was, or cannot read, and goes on from there when its task is woken.
+    /// It has read everything, or cannot read, and continues from here when its task is woken.
     Wait(Start),
 }
 
-/// What a topic has. See [`TopicEvents`]'s example.
+/// An item of [`TopicEvents`]. See [`TopicEvents`]'s example.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum TopicEvent {
     /// An event.
     Published(PublishedEvent),
-    /// Events that this stream has not had and that retention has deleted.
+    /// Events that retention has deleted before this stream received them.
     Gap {
-        /// How many; `None` if it is not known.
+        /// Their number; `None` if it is unknown.
         missed: Option<u64>,
     },
 }
 
-/// An event that a topic has.
+/// An event of a topic.
 ///
 /// ```
 /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -140,7 +141,7 @@ impl TopicEvents {
         let (topic, log) = (hub.0.topic(name), &hub.0.log);
         let growth = Arc::new(Growth::default());
         log.prepare(name, &topic.options.retention);
-        // First it is registered, then it is read: what comes in between is not missed.
+        // First register, then read, so that no event in between is missed.
         let watch = log.watch(name, Waker::from(Arc::clone(&growth)), SystemTime::now());
         Self {
             state: read(hub, name, start),
@@ -158,8 +159,8 @@ impl TopicEvents {
         &self.topic.name
     }
 
-    /// Goes on after the event of this id, which [`Topic::publish`](crate::Topic::publish) or
-    /// [`PublishedEvent::id`] has returned, and not with what is published from now on.
+    /// Begins after the event with this id, which [`Topic::publish`](crate::Topic::publish) or [`PublishedEvent::id`]
+    /// has returned, instead of with the events from now on.
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -186,8 +187,7 @@ impl TopicEvents {
         Ok(self)
     }
 
-    /// Begins with the oldest event that is kept, and not with what is published from now on.
-    /// See [`PublishedEvent`]'s example.
+    /// Begins with the oldest kept event, instead of with the events from now on. See [`PublishedEvent`]'s example.
     pub fn from_oldest(mut self) -> Self {
         self.state = read(&self.hub, &self.topic.name, Start::Oldest);
         self
@@ -240,7 +240,7 @@ impl Stream for TopicEvents {
                         }
                     }
                     Err(error) => {
-                        this.topic.log_read_error(&error);
+                        this.topic.warn_read_error(&error);
                         this.state = pause(&this.growth, *start);
                     }
                 },
@@ -267,7 +267,7 @@ impl PublishedEvent {
             epoch: self.epoch,
             sequence: self.entry.sequence(),
         };
-        // A position always makes an id.
+        // Never `None`: one position always fits into an id.
         Positions::id([position])
             .to_event_id()
             .unwrap_or(EventId::from_static(""))
@@ -278,31 +278,31 @@ impl PublishedEvent {
         self.entry.name()
     }
 
-    /// Its data, as a browser puts it together.
+    /// Its data, as a browser joins it.
     pub fn data(&self) -> String {
         self.entry.data()
     }
 
-    /// Its data as a `T`; `None` if it is no JSON of a `T`. Decoded once for all that ask for the same type.
+    /// Its data as a `T`; `None` if it is not JSON of a `T`. Decoded once for all callers that need the same type.
     pub fn value<T: DeserializeOwned + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.entry.value()
     }
 
-    /// The event of this enum that it is.
+    /// The event as a value of this enum.
     ///
     /// # Errors
     ///
-    /// [`DecodeEventError`] if it is none of the enum's.
+    /// [`DecodeEventError`] if it does not match any variant of the enum.
     pub fn event<T: SseEvents>(&self) -> Result<T, DecodeEventError> {
         T::decode(self.entry.name().unwrap_or("message"), &self.entry.data())
     }
 
-    /// What it is the newest state of, in a topic that keeps the [latest](crate::TopicOptions::latest).
+    /// The key of which it is the newest event, in a topic that keeps the [latest](crate::TopicOptions::latest).
     pub fn key(&self) -> Option<&str> {
         self.entry.key()
     }
 
-    /// When the log has taken it, to the millisecond.
+    /// The time at which the log has stored it, to the millisecond.
     pub fn published_at(&self) -> SystemTime {
         self.entry.at()
     }

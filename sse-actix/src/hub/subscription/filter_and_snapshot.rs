@@ -1,4 +1,4 @@
-//! What of a topic's events is shown, by their values, and what comes before them.
+//! Filters by the values of events, and snapshots.
 
 use std::rc::Rc;
 
@@ -9,13 +9,13 @@ use sse_actix_core::{Event, EventId, TopicValue};
 use super::{Subscription, selection::Snapshot};
 
 impl Subscription {
-    /// Only the events whose value `shows` says yes to; it sees the value, not the text. What is no JSON of a
-    /// `T` is not shown. Applies to what is live, replayed, and in a [`snapshot`](Self::snapshot), and to the
-    /// topics so far; several filters must all say yes.
+    /// Sends only the events for whose value `shows` returns true; `shows` gets the value, not the text. An event that
+    /// is not JSON of a `T` is hidden. The filter applies to live events, to replayed events, and to those of a
+    /// [`snapshot`](Self::snapshot), in the topics so far. If there are several filters, all must return true.
     ///
-    /// A client is not shown the events that are hidden from it, but its position moves past them: with the next
-    /// keep-alive it is told so ([`positions`](Self::positions)). If it comes back when retention has taken events
-    /// after the position that it knows, it is told of a gap of unknown size, even if none of them was for it.
+    /// A client's position advances past events that are hidden from it: the next keep-alive carries the new position
+    /// ([`positions`](Self::positions)). If the client comes back after retention has deleted events after its
+    /// position, it gets a gap event of unknown size, even if all deleted events were hidden from it.
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,11 +38,12 @@ impl Subscription {
         self.filter_entries(move |entry| entry.value::<T>().is_some_and(|value| shows(&value)))
     }
 
-    /// A new client, and one that has missed something, first gets the state that `take` returns, and then
-    /// every event after `at`, the id that `take` is given. Instead of [`history`](Self::history).
+    /// A new client, and a client with a gap, first gets the state that `take` returns, and then every event after
+    /// `at`, the id that is passed to `take`. Replaces [`history`](Self::history).
     ///
-    /// The state may already contain events that come after `at`, since it is taken later: these repeat, so
-    /// what pages do with an event should be the same when done twice. It is never older than `at`.
+    /// The state is taken later than `at`, so it may already contain some of the events after `at`, which the client
+    /// gets again. So write the page so that an event that arrives twice has the same effect as once. The state is
+    /// never older than `at`.
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -73,9 +74,9 @@ impl Subscription {
 }
 
 impl<T: TopicValue> Subscription<T> {
-    /// As [`filter`](Subscription::filter) of a topic without a type. An event that is none of the enum's, such as a new one that
-    /// another node publishes during a deploy, is not shown. It is counted
-    /// ([`HubStats::undecodable`](crate::HubStats::undecodable)), and the log tells of it at most once a minute.
+    /// Like [`filter`](Subscription::filter) of a topic without a type. An event that does not fit the enum, such as a
+    /// new event from another node during a deploy, is hidden. It is counted
+    /// ([`HubStats::undecodable`](crate::HubStats::undecodable)), and a warning is logged at most once a minute.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -88,7 +89,7 @@ impl<T: TopicValue> Subscription<T> {
     /// # Ok(()) }
     /// ```
     pub fn filter(self, shows: impl Fn(&T) -> bool + 'static) -> Self {
-        // One with a type is of one topic.
+        // A subscription with a type has one topic.
         let topic = self
             .selections
             .first()
@@ -102,8 +103,8 @@ impl<T: TopicValue> Subscription<T> {
         })
     }
 
-    /// As [`snapshot`](Subscription::snapshot) of a topic without a type, with events of the same enum: a `Vec` of them, or
-    /// an `Option`.
+    /// Like [`snapshot`](Subscription::snapshot) of a topic without a type, with events of the same enum: a `Vec` or an
+    /// `Option` of them.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
