@@ -1,4 +1,4 @@
-//! What a node knows of one topic.
+//! A node's knowledge of one topic.
 
 mod chain;
 mod live;
