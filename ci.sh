@@ -151,6 +151,7 @@ if ! { command -v chromium && command -v chromedriver; } >/dev/null; then
 else
     step "the npm package" npm/test.sh
 fi
+step "the page of the market is what its sources give" examples/src/bin/market/page/check.sh
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --all-features -- -D warnings
 step "tests, fuzz targets for 10 s each" "${tests[@]}" -E "${without[*]}"

@@ -14,7 +14,12 @@ use std::{
 use h2::client::Builder;
 use http::Method;
 use serde_json::Value;
-use sse_tests::{child::Child, http2::Http2, patience::within, wire::Wire};
+use sse_tests::{
+    child::Child,
+    http2::Http2,
+    patience::{until, within},
+    wire::Wire,
+};
 use tokio::{io::AsyncWriteExt as _, net::TcpSocket, time::sleep};
 
 const TOPICS: &str = env!("CARGO_BIN_EXE_topics");
@@ -100,4 +105,69 @@ async fn on_http2() {
     }
     assert!(began.elapsed() >= 3 * PATIENCE, "it was not slow");
     assert_eq!(streams(addr).await, [1, 0, 0]);
+}
+
+/// Takes a byte now and then, until the server has given it up. It never takes the whole event, nor goes away by itself.
+async fn takes_a_byte_now_and_then(request: &str, handed_over: u64) {
+    let child = Child::start(TOPICS, &["2", "60"]).await;
+    let addr = child.addr();
+    let descriptors = || {
+        let folder = format!("/proc/{}/fd", child.id());
+        std::fs::read_dir(folder).unwrap().count()
+    };
+    // All that a server opens with its first connection is there.
+    assert_eq!(streams(addr).await, [0, 0, 0]);
+    let before = descriptors();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(1).unwrap();
+    let mut client = within("a connection", socket.connect(addr)).await.unwrap();
+    let head = format!("{request} HTTP/1.1\r\nHost: test\r\n\r\n");
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut wire = Wire::over(client);
+    wire.head().await;
+    until("its stream", async || streams(addr).await == [1, handed_over, 0]).await;
+    publish(addr).await;
+    let mut received = 0;
+    until("it to be given up", async || {
+        received += wire.some(1).await;
+        sleep(PATIENCE / 40).await;
+        streams(addr).await == [0, 0, 1]
+    })
+    .await;
+    if handed_over == 1 {
+        // The event is not kept for it, nor the connection.
+        until("its connection to be closed", async || descriptors() <= before).await;
+        let (rest, _) = wire.rest().await;
+        received += rest.len();
+        assert!(received < SIZE, "{received} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_now_and_then_is_no_reading() {
+    takes_a_byte_now_and_then("GET /large", 1).await;
+}
+
+#[tokio::test]
+async fn a_byte_now_and_then_is_no_reading_in_actixs_dispatcher() {
+    takes_a_byte_now_and_then("POST /large", 0).await;
+}
+
+/// Its window is a byte, and so is each frame.
+#[tokio::test]
+async fn a_byte_now_and_then_is_no_reading_on_http2() {
+    let child = Child::start(TOPICS, &["2", "60"]).await;
+    let addr = child.addr();
+    let mut client = Http2::with(addr, Builder::new().initial_window_size(1)).await;
+    let (answer, _body) = client.request(Method::GET, "/large", true).await;
+    let mut body = within("a head", answer).await.unwrap().into_body();
+    until("its stream", async || streams(addr).await == [1, 0, 0]).await;
+    publish(addr).await;
+    until("it to be given up", async || {
+        let frame = within("a frame", body.data()).await.unwrap().unwrap();
+        body.flow_control().release_capacity(frame.len()).unwrap();
+        sleep(PATIENCE / 40).await;
+        streams(addr).await == [0, 0, 1]
+    })
+    .await;
 }

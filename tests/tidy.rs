@@ -13,6 +13,7 @@ mod tidy {
     mod fields;
     mod length;
     mod links;
+    mod mistakes;
     mod names;
     mod paths;
     mod reasons;

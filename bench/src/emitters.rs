@@ -201,7 +201,8 @@ fn lab(
 }
 
 impl Pace {
-    async fn keep(self) {
+    /// Lets the reader in between two events, as this pace says.
+    pub async fn keep(self) {
         match self {
             Self::Pouring => {}
             Self::Yielding => Pause(false).await,

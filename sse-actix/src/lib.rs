@@ -124,7 +124,7 @@ pub use sse_actix_macros::{SseEvents, sse_stream};
 pub mod __private {
     pub use actix_web::{Error, HttpRequest};
     pub use serde::{self, Serialize, de::DeserializeOwned};
-    pub use sse_actix_core::{EventName, KeepAlive, Retry};
+    pub use sse_actix_core::{CatchAll, EventName, KeepAlive, Retry};
 
     #[cfg(feature = "typescript")]
     pub use ts_rs;

@@ -72,6 +72,15 @@ mod tests {
     }
 
     #[test]
+    fn one_line_a_minute_if_it_is_asked_for() {
+        let limit = LogLimit::once_in(Duration::from_secs(60));
+        let at = |millis| limit.take_at(Duration::from_millis(millis));
+        assert_eq!((at(0), at(59_999)), (Some(0), None));
+        assert_eq!((at(60_000), at(119_999)), (Some(1), None));
+        assert_eq!(at(120_000), Some(1));
+    }
+
+    #[test]
     fn none_is_counted_twice_and_none_is_forgotten() {
         let limit = TracingLimit::new();
         thread::scope(|scope| {

@@ -70,10 +70,11 @@ pub trait Emit: sealed::Sealed {
         1
     }
 
-    /// The bytes that [`encode`](Self::encode) would append, if they exist already and can be shared instead of copied.
+    /// The bytes that [`encode`](Self::encode) would append, if they exist already: an id line, which may be empty, and bytes that
+    /// can be shared instead of copied.
     #[doc(hidden)]
     #[inline]
-    fn shared(&self) -> Option<&Bytes> {
+    fn shared(&self) -> Option<(&[u8], &Bytes)> {
         None
     }
 }

@@ -10,7 +10,11 @@ use bytes::BytesMut;
 use serde::{Serialize, de::DeserializeOwned};
 
 use self::{data::VariantData, variant::decode_variant};
-pub use self::{error::DecodeEventError, id::IdField, unknown::UnknownEvent};
+pub use self::{
+    error::DecodeEventError,
+    id::IdField,
+    unknown::{CatchAll, UnknownEvent},
+};
 use crate::{
     Emit, EmitError, EventId, EventName, FieldError, JsonError, Message,
     encode::{LineBuffer, push_field, push_json_lines, push_name, push_text_lines, sealed::Sealed},

@@ -1,4 +1,10 @@
-use std::{fmt, ops::Deref};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    ops::Deref,
+    str,
+    sync::OnceLock,
+};
 
 use bytes::{Bytes, BytesMut};
 
@@ -19,11 +25,24 @@ use crate::{
 /// let frame = Frame::from(Event::data("hello").event("greeting"));
 /// assert_eq!(frame.as_ref(), b"event: greeting\ndata: hello\n\n");
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct Frame {
     bytes: Bytes,
+    /// The id line before `bytes`, if `bytes` are shared with readers that get another id line. Most frames have none.
+    own_line: Option<Box<OwnLine>>,
     /// True if a stream for browsers may send it.
     for_browsers: bool,
+}
+
+/// The rest of an event that is larger is not copied for a reader's own id line.
+const MIN_SHARED: usize = 8 * 1024;
+
+/// An id line that stands in front of bytes that others share.
+#[derive(Clone)]
+struct OwnLine {
+    line: Bytes,
+    /// Both in one piece, once somebody has asked for that.
+    whole: OnceLock<Bytes>,
 }
 
 impl Frame {
@@ -68,8 +87,8 @@ impl Frame {
         let mut bytes = BytesMut::new();
         value.encode(name, &mut bytes)?;
         Ok(Self {
-            bytes: bytes.freeze(),
             for_browsers,
+            ..Self::of(bytes.freeze())
         })
     }
 
@@ -98,9 +117,28 @@ impl Frame {
     }
 
     fn field(&self, prefix: &str) -> Option<&str> {
-        let text = std::str::from_utf8(&self.bytes).ok()?;
-        let mut fields = text.split('\n').take_while(|line| !line.starts_with("data"));
-        fields.find_map(|line| line.strip_prefix(prefix))
+        let (line, bytes) = self.parts();
+        let fields = |part| {
+            let text = str::from_utf8(part).ok()?;
+            let mut fields = text.split('\n').take_while(|line| !line.starts_with("data"));
+            fields.find_map(|line| line.strip_prefix(prefix))
+        };
+        fields(line).or_else(|| fields(bytes))
+    }
+
+    /// What is its own, which is most often nothing, and what it shares.
+    fn parts(&self) -> (&[u8], &Bytes) {
+        let line = self.own_line.as_ref().map_or(&b""[..], |own| &own.line);
+        (line, &self.bytes)
+    }
+
+    fn whole(&self) -> &Bytes {
+        match &self.own_line {
+            Some(own) => own
+                .whole
+                .get_or_init(|| [&own.line[..], &self.bytes].concat().into()),
+            None => &self.bytes,
+        }
     }
 
     pub(crate) fn check_for_browsers(&self) -> Result<(), FieldError> {
@@ -114,16 +152,33 @@ impl Frame {
             .map_or(Ok(()), |id| EventId::try_from(id).map(drop))
     }
 
-    /// The bytes, sharing the allocation.
+    /// The bytes, sharing the allocation. A large event of a stream of several topics is copied here, since its id line is
+    /// the reader's own. Emitted, it is not.
     pub fn into_bytes(self) -> Bytes {
-        self.bytes
+        self.whole().clone()
     }
 
     /// Makes a frame of bytes that were encoded in this crate.
     pub(crate) fn of(bytes: Bytes) -> Self {
         Self {
             bytes,
+            own_line: None,
             for_browsers: true,
+        }
+    }
+
+    /// Of an id line and the rest of an event, which stays shared if it is large. Both were encoded here.
+    pub(crate) fn with_line(line: &[u8], bytes: Bytes) -> Self {
+        if bytes.len() < MIN_SHARED {
+            return Self::of([line, &bytes].concat().into());
+        }
+        let own = OwnLine {
+            line: Bytes::copy_from_slice(line),
+            whole: OnceLock::new(),
+        };
+        Self {
+            own_line: Some(Box::new(own)),
+            ..Self::of(bytes)
         }
     }
 
@@ -153,7 +208,7 @@ impl From<Comment> for Frame {
 
 impl AsRef<[u8]> for Frame {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes
+        self.whole()
     }
 }
 
@@ -161,14 +216,28 @@ impl Deref for Frame {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.bytes
+        self.whole()
+    }
+}
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other && self.for_browsers == other.for_browsers
+    }
+}
+
+impl Eq for Frame {}
+
+impl Hash for Frame {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
     }
 }
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Frame")
-            .field(&String::from_utf8_lossy(&self.bytes))
+            .field(&String::from_utf8_lossy(self))
             .finish()
     }
 }
@@ -187,14 +256,16 @@ impl Emit for Frame {
     }
 
     #[inline]
-    fn shared(&self) -> Option<&Bytes> {
-        Some(&self.bytes)
+    fn shared(&self) -> Option<(&[u8], &Bytes)> {
+        Some(self.parts())
     }
 }
 
 impl Emit for &Frame {
     fn encode(self, _: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError> {
-        out.extend_from_slice(self.as_ref());
+        let (line, bytes) = self.parts();
+        out.extend_from_slice(line);
+        out.extend_from_slice(bytes);
         Ok(())
     }
 
@@ -204,7 +275,29 @@ impl Emit for &Frame {
     }
 
     #[inline]
-    fn shared(&self) -> Option<&Bytes> {
-        Some(&self.bytes)
+    fn shared(&self) -> Option<(&[u8], &Bytes)> {
+        Some(self.parts())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_event_behind_a_line_of_its_own_is_shared_and_reads_as_one() {
+        let event = Event::data("x".repeat(MIN_SHARED)).event("tick");
+        let shared = Frame::from(event).into_bytes();
+        let frame = Frame::with_line(b"id: 1,2\n", shared.clone());
+        let (line, bytes) = frame.shared().unwrap();
+        assert_eq!((line, bytes.as_ptr()), (&b"id: 1,2\n"[..], shared.as_ptr()));
+        let whole = [b"id: 1,2\n", &shared[..]].concat();
+        assert_eq!(*frame, *whole);
+        assert_eq!(frame, Frame::of(whole.clone().into()));
+        assert_eq!((frame.name(), frame.field("id: ")), (Some("tick"), Some("1,2")));
+        let mut out = BytesMut::new();
+        frame.clone().encode(None, &mut out).unwrap();
+        assert_eq!(out, whole);
+        assert_eq!(frame.into_bytes(), whole);
     }
 }

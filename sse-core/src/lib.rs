@@ -45,7 +45,7 @@ pub use self::{
     encode::{Emit, EmitError, Json, JsonError},
     end::end_frame,
     event::{Comment, Event},
-    events::{DecodeEventError, IdField, SseEvents, TopicValue, UnknownEvent},
+    events::{CatchAll, DecodeEventError, IdField, SseEvents, TopicValue, UnknownEvent},
     field::{
         END_EVENT, END_ID, EventId, EventName, FieldError, FieldErrorKind, IntoEventId, IntoEventName, Retry,
         RetryError,

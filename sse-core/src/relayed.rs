@@ -104,7 +104,7 @@ impl Emit for Relayed {
     }
 
     #[inline]
-    fn shared(&self) -> Option<&Bytes> {
+    fn shared(&self) -> Option<(&[u8], &Bytes)> {
         match self {
             Self::Frame(frame) => Emit::shared(frame),
             _ => None,

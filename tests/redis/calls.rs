@@ -8,7 +8,7 @@ use sse_actix::{
     test::{TestStream, respond},
 };
 use sse_actix_redis::RedisLog;
-use sse_tests::redis::Redis;
+use sse_tests::{patience::PATIENCE, redis::Redis};
 use tokio::time::sleep;
 
 use sse_tests::hub::count;
@@ -16,6 +16,7 @@ use sse_tests::hub::count;
 /// A node that looks after silent topics less often than these tests last.
 async fn node(redis: &Redis) -> Hub {
     let log = RedisLog::builder(&redis.url()).check_interval(Duration::from_secs(3_600));
+    let log = log.response_timeout(PATIENCE);
     let log = log.connect().await.unwrap();
     Hub::builder().log(log).build().unwrap()
 }

@@ -4,6 +4,7 @@ use std::{thread, time::Duration};
 
 use sse_actix::{Hub, TopicOptions};
 use sse_tests::{
+    patience::PATIENCE,
     redis::Redis,
     turmoil::{Mode, Plan, Source, TOPIC, run},
 };
@@ -26,12 +27,7 @@ async fn hub(redis: &Redis, mode: Mode, run: usize) -> Hub {
         Mode::Transient => TopicOptions::transient(),
     };
     let log = builder(redis).prefix(format!("run{run}"));
-    // Nothing is slow here but a machine that is busy.
-    let log = log
-        .response_timeout(Duration::from_secs(20))
-        .connect()
-        .await
-        .unwrap();
+    let log = log.response_timeout(PATIENCE).connect().await.unwrap();
     Hub::builder().log(log).topic(TOPIC, options).build().unwrap()
 }
 

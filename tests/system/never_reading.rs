@@ -256,3 +256,8 @@ async fn a_large_event_of_one_topic_of_two_is_shared() {
 async fn a_large_frame_that_each_stream_emits_is_shared() {
     share_one_large_event("GET /emitted", "large", false, |id| format!("id: {id}\n")).await;
 }
+
+#[tokio::test]
+async fn a_large_frame_of_one_topic_of_two_that_each_stream_emits_is_shared() {
+    share_one_large_event("GET /emitted_two", "large", false, |id| format!(",{id}\n")).await;
+}

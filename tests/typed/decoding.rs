@@ -38,6 +38,75 @@ proptest! {
     }
 }
 
+#[derive(Debug, PartialEq, Serialize, Deserialize, SseEvents)]
+enum Numbers {
+    Double(f64),
+    Single(f32),
+    Nested(Nested),
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Nested(Vec<Nested>);
+
+#[test]
+fn numbers_are_read_to_their_last_bit() {
+    // Those that `serde_json` gets wrong in the last bit, as it comes.
+    for number in [
+        4.115_622_850_065_693e-104,
+        5e-324,
+        2.225_073_858_507_201e-308,
+        1.797_693_134_862_315_7e308,
+        9_007_199_254_740_993.0,
+        0.1 + 0.2,
+    ] {
+        for sent in [number, -number] {
+            let double = Numbers::Double(sent);
+            assert_eq!(Numbers::decode("Double", &sent.to_string()).unwrap(), double);
+            assert_eq!(Numbers::decode("Double", &format!("{sent:e}")).unwrap(), double);
+        }
+    }
+    for sent in [f32::MAX, f32::MIN_POSITIVE, 1e-45, 0.1, 16_777_217.0] {
+        assert_eq!(
+            Numbers::decode("Single", &format!("{sent:e}")).unwrap(),
+            Numbers::Single(sent)
+        );
+    }
+    // What is between two numbers is the nearer one, and the even one halfway.
+    for (written, read) in [
+        ("9007199254740993", 9_007_199_254_740_992.0),
+        ("9007199254740993.000000000000000000001", 9_007_199_254_740_994.0),
+        ("100000000000000000000000", 1e23),
+        ("2.4703282292062327208e-324", 0.0),
+        ("2.4703282292062327209e-324", 5e-324),
+    ] {
+        assert_eq!(
+            Numbers::decode("Double", written).unwrap(),
+            Numbers::Double(read),
+            "{written}"
+        );
+    }
+    let error = Numbers::decode("Double", "1e999").unwrap_err().to_string();
+    assert!(error.contains("number out of range"), "{error}");
+}
+
+#[test]
+fn nan_and_infinities_are_null_and_no_number() {
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let frame = Frame::new(Numbers::Double(number)).unwrap();
+        assert_eq!(frame.as_ref(), b"event: Double\ndata: null\n\n");
+    }
+    let error = Numbers::decode("Double", "null").unwrap_err().to_string();
+    assert!(error.contains("invalid type: null, expected f64"), "{error}");
+}
+
+#[test]
+fn data_may_be_nested_in_127_levels() {
+    let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+    assert!(Numbers::decode("Nested", &nested(127)).is_ok());
+    let error = Numbers::decode("Nested", &nested(128)).unwrap_err().to_string();
+    assert!(error.contains("recursion limit exceeded"), "{error}");
+}
+
 /// Without a catch-all.
 #[derive(Debug, Serialize, Deserialize, SseEvents)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![allow(clippy::panic, reason = "what fails here fails the test")]
 
+mod browser;
 mod decoding;
 mod market;
 mod mistakes;

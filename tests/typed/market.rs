@@ -29,7 +29,7 @@ pub(crate) enum Market {
     Depth {
         best_price: f64,
         #[serde(flatten)]
-        levels: BTreeMap<String, u32>,
+        levels: BTreeMap<String, String>,
     },
     Nothing {},
     #[sse(other)]
@@ -97,11 +97,13 @@ pub(crate) fn every_kind() -> Vec<(Market, &'static str, &'static str)> {
         ),
         (
             Market::Depth {
-                best_price: 1.0,
-                levels: BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 2)]),
+                best_price: 1.5,
+                levels: BTreeMap::from(
+                    [("a", "1"), ("b", "2")].map(|(price, size)| (price.to_owned(), size.to_owned())),
+                ),
             },
             "böse/Kurse",
-            r#"{"bestPrice":1.0,"a":1,"b":2}"#,
+            r#"{"bestPrice":1.5,"a":"1","b":"2"}"#,
         ),
         (Market::Nothing {}, "nothing", "{}"),
         (

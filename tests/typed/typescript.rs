@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::Write as _,
-    path::Path,
     process::{Command, Stdio},
 };
 
@@ -13,6 +12,7 @@ use sse_actix::{
     SseEvents,
     typescript::{Module, TypeScriptError},
 };
+use sse_tests::{page_market, typescript::compile};
 use ts_rs::TS;
 
 use crate::market::{Market, every_kind};
@@ -146,27 +146,9 @@ fn what_cannot_be_checked_and_two_types_of_one_name_are_errors() {
 
 /// Compiles the module with all that is strict, runs it, and asks its checks.
 fn checks(value: &str, cases: &[(&str, Value)]) -> Vec<bool> {
-    let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("package.json"), "{ \"type\": \"module\" }").unwrap();
     module().write(folder.path().join("events.ts")).unwrap();
-    let compiled = Command::new(clients.join("node_modules/.bin/tsc"))
-        .args([
-            "--strict",
-            "--noUnusedLocals",
-            "--noUncheckedIndexedAccess",
-            "--exactOptionalPropertyTypes",
-        ])
-        .args(["--target", "es2022", "--module", "nodenext", "events.ts"])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    assert!(
-        compiled.status.success(),
-        "{}\n{}",
-        String::from_utf8_lossy(&compiled.stdout),
-        module()
-    );
+    compile(folder.path(), &["events.ts"]);
 
     let script = "
         import * as events from './events.js';
@@ -222,6 +204,10 @@ fn every_event_passes_its_check_and_wrong_data_does_not() {
         ("nothing", json!(null)),
         ("halt", json!({ "symbol": "a", "until": 5 })),
         ("halt", json!({ "symbol": "a", "until": "5 s", "whyHalted": 7 })),
+        // Fields beside a flattened map, and what it holds.
+        ("böse/Kurse", json!({ "bestPrice": "1.5", "a": "1" })),
+        ("böse/Kurse", json!({ "bestPrice": 1.5, "a": 1 })),
+        ("böse/Kurse", json!({ "a": "1" })),
         ("unknown", json!(null)),
         ("toString", json!(null)),
         ("__proto__", json!(null)),
@@ -271,4 +257,9 @@ fn types_may_refer_to_others_and_to_themselves() {
     for ((name, data, is_valid), checked) in cases.iter().zip(checks("forum", &asked)) {
         assert_eq!(checked, *is_valid, "{name}: {data}");
     }
+}
+
+#[test]
+fn the_pages_of_the_npm_package_s_tests_have_the_types_that_rust_generates() {
+    page_market::module().unwrap().check(page_market::file()).unwrap();
 }

@@ -37,3 +37,14 @@ new TypedSource<MarketEvents>("/market", { withCredentials: true });
 // Read only.
 shared.readyState = 1;
 [dom, other];
+
+// A variant that is not thought of.
+for await (const item of shared.events()) {
+  switch (item.event) {
+    case "price":
+    case "halted":
+      break;
+    default:
+      item satisfies never;
+  }
+}

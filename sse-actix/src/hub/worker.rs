@@ -246,6 +246,11 @@ impl Worker {
         }
         self.deregister(subscriber);
         subscriber.wake(self.tick_count());
+        if matches!(reason, Eviction::Stalled) {
+            subscriber.give_up();
+        } else {
+            self.give_up_unless_read(subscriber);
+        }
     }
 
     fn wake_task(&self) {

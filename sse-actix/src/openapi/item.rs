@@ -25,7 +25,7 @@ pub(super) fn schema<T: DescribeEvents>(library_events: LibraryEvents) -> Schema
         name, has_id, data, ..
     } in events
     {
-        one_of = one_of.item(event(named([name]), json(data), text(), has_id));
+        one_of = one_of.item(event(named([name]), json(data), text(), has_id).title(Some(name)));
     }
     for own in own_events(library_events) {
         one_of = one_of.item(own);
@@ -45,7 +45,7 @@ fn own_events(library_events: LibraryEvents) -> Vec<ObjectBuilder> {
             .property("message", text())
             .required("reason");
         let id = text().enum_values(Some([END_ID]));
-        event(named([END_EVENT]), json(data), id, true)
+        event(named([END_EVENT]), json(data), id, true).title(Some(END_EVENT))
     };
     let gap = || {
         let missed = ObjectBuilder::new()
@@ -54,11 +54,11 @@ fn own_events(library_events: LibraryEvents) -> Vec<ObjectBuilder> {
                 "How many events were missed; null if the number is unknown.",
             ));
         let data = ObjectBuilder::new().property("missed", missed).required("missed");
-        event(named([GAP_EVENT.as_str()]), json(data), text(), false)
+        event(named([GAP_EVENT.as_str()]), json(data), text(), false).title(Some(GAP_EVENT.as_str()))
     };
     let position = || {
         let data = json(ObjectBuilder::new());
-        event(named([POSITION_EVENT.as_str()]), data, text(), true)
+        event(named([POSITION_EVENT.as_str()]), data, text(), true).title(Some(POSITION_EVENT.as_str()))
     };
     match library_events {
         LibraryEvents::None => Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::{any, collections::BTreeMap, fmt, marker::PhantomData};
 
+use sse_actix_core::{SseEvents, TopicValue};
 use utoipa::{
     IntoResponses, Modify,
     openapi::{
@@ -16,18 +17,18 @@ use super::{
 };
 
 macro_rules! streams {
-    ($($(#[$doc:meta])* $name:ident: $suffix:literal, $library_events:expr, [$($status:literal $description:literal),*];)*) => {$(
+    ($($(#[$doc:meta])* $name:ident of $bound:path: $suffix:literal, $library_events:expr, [$($status:literal $description:literal),*];)*) => {$(
         $(#[$doc])*
         pub struct $name<T>(PhantomData<fn() -> T>);
 
-        impl<T: DescribeEvents> $name<T> {
+        impl<T: DescribeEvents + $bound> $name<T> {
             /// Make a constant of it for `modifiers(..)`, because utoipa needs a name there.
             pub const fn new() -> Self {
                 Self(PhantomData)
             }
         }
 
-        impl<T: DescribeEvents> Default for $name<T> {
+        impl<T: DescribeEvents + $bound> Default for $name<T> {
             fn default() -> Self {
                 Self::new()
             }
@@ -40,7 +41,7 @@ macro_rules! streams {
         }
 
         /// The answers of the stream.
-        impl<T: DescribeEvents> IntoResponses for $name<T> {
+        impl<T: DescribeEvents + $bound> IntoResponses for $name<T> {
             fn responses() -> BTreeMap<String, RefOr<Response>> {
                 responses(&component::<T>($suffix), &[$(($status, $description)),*])
             }
@@ -51,7 +52,7 @@ macro_rules! streams {
         /// # Panics
         ///
         /// If the document already has another schema of such a name.
-        impl<T: DescribeEvents> Modify for $name<T> {
+        impl<T: DescribeEvents + $bound> Modify for $name<T> {
             fn modify(&self, document: &mut OpenApi) {
                 modify::<T>(document, stringify!($name), component::<T>($suffix), $library_events);
             }
@@ -72,17 +73,17 @@ streams! {
     /// let statuses: Vec<_> = BrowserStream::<Market>::responses().into_keys().collect();
     /// assert_eq!(statuses, ["200", "204", "500"]);
     /// ```
-    BrowserStream: "BrowserEvent", LibraryEvents::End, [
+    BrowserStream of SseEvents: "BrowserEvent", LibraryEvents::End, [
         "204" "The stream has ended permanently: an EventSource does not come back.",
         "500" "The handler has failed before the stream began."
     ];
     /// A [`Subscription<T>`](crate::Subscription) that browsers read. See [`BrowserStream`]'s example.
-    TopicStream: "TopicEvent", LibraryEvents::EndAndPositions, [
+    TopicStream of TopicValue: "TopicEvent", LibraryEvents::EndAndPositions, [
         "204" "The stream has ended permanently: an EventSource does not come back.",
         "500" "The topic has other events in this hub."
     ];
     /// A stream for clients other than `EventSource`. See [`BrowserStream`]'s example.
-    PlainStream: "Event", LibraryEvents::None, [
+    PlainStream of SseEvents: "Event", LibraryEvents::None, [
         "429" "The client has too many streams, or connects too often. Retry-After says when to come back.",
         "500" "The handler has failed before the stream began.",
         "503" "The server has too many streams, or shuts down. Retry-After says when to come back."

@@ -16,7 +16,7 @@ use std::{
 
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep},
+    time::{Instant, sleep_until},
 };
 
 /// Counts, over all workers of one server. A stream that a shutdown ends is counted twice: as a request, and as a stream.
@@ -64,7 +64,7 @@ impl Activity {
         const LOOKS: u32 = 10;
         let (mut quiet, mut known) = (0, self.progress.load(Ordering::Relaxed));
         while quiet < LOOKS && Instant::now() < deadline {
-            sleep(patience / LOOKS).await;
+            sleep_until(deadline.min(Instant::now() + patience / LOOKS)).await;
             let progress = self.progress.load(Ordering::Relaxed);
             quiet = if progress == known { quiet + 1 } else { 0 };
             known = progress;
@@ -164,6 +164,67 @@ impl Drop for ClientProgress {
     fn drop(&mut self) {
         if self.is_full {
             self.activity.full_sockets.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    /// How long the wait lasts where a client takes a step so often, in milliseconds.
+    async fn lasts(patience: Duration, deadline: Duration, step: Duration) -> u128 {
+        let activity = Arc::new(Activity::default());
+        activity.begin_draining();
+        let mut progress = Progress::new(&activity);
+        let began = Instant::now();
+        let reads = async {
+            loop {
+                sleep(step).await;
+                progress.wrote(&Poll::Ready(Ok(PROGRESS_BYTES)));
+            }
+        };
+        tokio::select! {
+            () = activity.until_no_progress(patience, began + deadline) => began.elapsed().as_millis(),
+            () = reads => 0,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_goes_on_until_the_deadline_and_not_beyond() {
+        let (long, never) = (60_000 * MILLI, 3_600_000 * MILLI);
+        assert_eq!(lasts(500 * MILLI, long, never).await, 500);
+        // One step, and then nothing for as long as the patience lasts.
+        let last = lasts(500 * MILLI, long, 40_000 * MILLI).await;
+        assert_eq!(last, 500, "the first step comes too late");
+        for step in [MILLI, 49 * MILLI, 50 * MILLI, 400 * MILLI] {
+            for deadline in [0, 1, 49, 1_234, 60_000] {
+                let lasted = lasts(500 * MILLI, deadline * MILLI, step).await;
+                assert_eq!(lasted, u128::from(deadline), "a step in {step:?}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn little_now_and_then_is_no_progress() {
+        let activity = Arc::new(Activity::default());
+        activity.begin_draining();
+        let mut progress = Progress::new(&activity);
+        let began = Instant::now();
+        let reads = async {
+            loop {
+                sleep(10 * MILLI).await;
+                progress.wrote(&Poll::Ready(Ok(100)));
+            }
+        };
+        let waited = activity.until_no_progress(500 * MILLI, began + 60_000 * MILLI);
+        tokio::select! {
+            () = waited => assert_eq!(began.elapsed(), 500 * MILLI),
+            () = reads => {}
         }
     }
 }

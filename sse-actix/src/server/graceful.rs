@@ -171,3 +171,49 @@ async fn wait_until_drained(activity: &Activity, shutdown: &Shutdown, shutdown_t
         )
         .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, task::Poll};
+
+    use super::*;
+    use crate::server::activity::{Progress, RequestGuard};
+
+    /// A client that reads on and on, and one that does not read, of a server that shuts down. In milliseconds.
+    async fn ends_after(shutdown_timeout: Duration, is_blocked: bool) -> u128 {
+        let activity = Arc::new(Activity::default());
+        activity.begin_draining();
+        let _under_way = RequestGuard::begin(&activity);
+        activity.stream_opened();
+        let mut progress = Progress::new(&activity);
+        let mut blocked = Progress::new(&activity);
+        if is_blocked {
+            blocked.wrote(&Poll::Pending);
+        }
+        let began = Instant::now();
+        let shutdown = Shutdown::new();
+        let reads = async {
+            loop {
+                sleep(Duration::from_millis(30)).await;
+                progress.wrote(&Poll::Ready(Ok(64 * 1024)));
+            }
+        };
+        tokio::select! {
+            () = wait_for_requests(&activity, &shutdown, shutdown_timeout) => began.elapsed().as_millis(),
+            () = reads => 0,
+        }
+    }
+
+    /// A client that takes a slice again and again is waited for until the time-out, and then as long as last bytes are given.
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_in_slices_ends_by_its_deadline() {
+        for millis in [600, 1_000, 30_000] {
+            let timeout = Duration::from_millis(millis);
+            let millis = u128::from(millis);
+            assert_eq!(ends_after(timeout, false).await, millis + CLOSE_DELAY.as_millis());
+            assert_eq!(ends_after(timeout, true).await, millis + STREAM_GRACE.as_millis());
+        }
+        // Streams have half a second, whatever the time-out.
+        assert_eq!(ends_after(Duration::ZERO, false).await, 650);
+    }
+}

@@ -47,6 +47,9 @@ pub(crate) trait DirectConnection {
     /// connection's own task continues when it is woken.
     fn drive(&self) -> bool;
 
+    /// Drops the bytes that wait for a client that does not read, if there are any, and ends the connection.
+    fn give_up(&self);
+
     /// Loads the memory that [`drive`](Self::drive) reads first into the processor's cache. It is spread over many
     /// places. A worker prefetches several connections before it drives the first, so that the processor loads their
     /// memory at once.

@@ -1,7 +1,7 @@
 //! A connection on HTTP/1.1 that carries one stream of a hub, to its end.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     error::Error,
     io::{self, IoSlice, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -41,6 +41,8 @@ const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
 /// task.
 pub(super) struct StreamConnection<T> {
     inner: RefCell<Inner<T>>,
+    /// True if the client does not read, and the bytes that wait for it are to be dropped.
+    is_given_up: Cell<bool>,
     /// The waker of its task.
     waker: RefCell<Waker>,
 }
@@ -105,6 +107,7 @@ impl<T: Transport> StreamConnection<T> {
                     HalfClose::MeansLeft
                 },
             }),
+            is_given_up: Cell::new(false),
             waker: RefCell::new(waker.clone()),
         });
         let connection: Weak<Self> = Rc::downgrade(&this);
@@ -121,7 +124,8 @@ impl<T: Transport> StreamConnection<T> {
         let Ok(mut inner) = self.inner.try_borrow_mut() else {
             return Poll::Pending;
         };
-        if inner.has_left(cx) {
+        if inner.has_left(cx) || self.is_given_up.get() && inner.unsent.is_some() {
+            inner.unsent = None;
             inner.stage = Stage::Over;
             return Poll::Ready(());
         }
@@ -141,6 +145,11 @@ impl<T: Transport> DirectConnection for StreamConnection<T> {
             return true;
         }
         inner.is_idle()
+    }
+
+    fn give_up(&self) {
+        self.is_given_up.set(true);
+        self.waker.borrow().wake_by_ref();
     }
 
     fn prefetch(&self) {

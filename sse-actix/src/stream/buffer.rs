@@ -122,7 +122,13 @@ impl EventBuffer {
             self.note_unfit_for_browsers(error)?;
         }
         let events = value.events();
-        if let Some(frame) = value.shared().filter(|frame| frame.len() >= MIN_SHARED_FRAME) {
+        if let Some((line, frame)) = value
+            .shared()
+            .filter(|(_, frame)| frame.len() >= MIN_SHARED_FRAME)
+        {
+            if !line.is_empty() {
+                self.push_uncounted(line);
+            }
             self.push_frame(frame, events);
             self.opened.set(true);
             return Ok(());

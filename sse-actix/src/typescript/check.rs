@@ -48,7 +48,7 @@ pub(super) const HELPERS: [(&str, &str); 12] = [
 /// The helper of a map, and what maps and objects have in common.
 pub(super) const MAP: (&str, &str) = (
     "map",
-    "const map = (check: Check): Check => (value) => isObject(value) && Object.values(value).every((item) => check(item));",
+    "const map = (check: Check, fields: string[] = []): Check => (value) =>\n  isObject(value) && Object.entries(value).every(([key, item]) => fields.includes(key) || check(item));",
 );
 pub(super) const IS_OBJECT: (&str, &str) = (
     "isObject",
@@ -64,7 +64,7 @@ pub(super) fn check(ty: &Type, parameters: &[String]) -> Result<String, &'static
     Ok(match ty {
         Type::Literal(text) => format!("literal({text})"),
         Type::Union(types) => format!("either({})", all(types)?),
-        Type::Intersection(types) => format!("both({})", all(types)?),
+        Type::Intersection(types) => intersection(types, parameters)?,
         Type::Tuple(types) => format!("tuple({})", all(types)?),
         Type::Map(ty) => format!("map({})", check(ty, parameters)?),
         Type::Object(properties) => object(properties, parameters)?,
@@ -89,6 +89,30 @@ pub(super) fn check(ty: &Type, parameters: &[String]) -> Result<String, &'static
             (name, arguments) => format!("(value) => {}({})(value)", is_name(name), all(arguments)?),
         },
     })
+}
+
+/// A flattened map has what the fields beside it leave, so its check passes over these.
+fn intersection(types: &[Type], parameters: &[String]) -> Result<String, &'static str> {
+    let fields = types.iter().flat_map(keys).collect::<Vec<_>>().join(", ");
+    let checks: Result<Vec<_>, _> = types
+        .iter()
+        .map(|ty| match ty {
+            Type::Map(item) if !fields.is_empty() => {
+                check(item, parameters).map(|check| format!("map({check}, [{fields}])"))
+            }
+            ty => check(ty, parameters),
+        })
+        .collect();
+    Ok(format!("both({})", checks?.join(", ")))
+}
+
+/// The fields that a type may have, but for those of types with names: what is flattened has none.
+fn keys(ty: &Type) -> Vec<&str> {
+    match ty {
+        Type::Object(properties) => properties.iter().map(|property| property.key.as_str()).collect(),
+        Type::Union(types) | Type::Intersection(types) => types.iter().flat_map(keys).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The name of the check of a type with a name.

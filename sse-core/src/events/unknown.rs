@@ -26,3 +26,26 @@ impl UnknownEvent {
         })
     }
 }
+
+/// What a catch-all holds.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the catch-all holds an `UnknownEvent`, and no `{Self}`",
+    label = "write `UnknownEvent`"
+)]
+pub trait CatchAll {
+    fn as_event(&self) -> &UnknownEvent;
+
+    fn from_event(event: UnknownEvent) -> Self;
+}
+
+impl CatchAll for UnknownEvent {
+    #[inline]
+    fn as_event(&self) -> &UnknownEvent {
+        self
+    }
+
+    fn from_event(event: UnknownEvent) -> Self {
+        event
+    }
+}

@@ -149,11 +149,11 @@ impl Entry {
     /// }
     /// ```
     pub fn to_frame_with(&self, id_line: &PositionsLine) -> Frame {
-        let line = id_line.as_bytes();
-        if line.is_empty() {
-            return Frame::of(self.frame.slice(self.body_at..));
+        let body = self.frame.slice(self.body_at..);
+        match id_line.as_bytes() {
+            b"" => Frame::of(body),
+            line => Frame::with_line(line, body),
         }
-        Frame::of([line, self.body()].concat().into())
     }
 
     /// The frame without its id line.

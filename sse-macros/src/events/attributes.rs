@@ -1,10 +1,7 @@
 //! The attributes `#[sse(..)]` and `#[serde(..)]` on an enum of events, its variants and their fields.
 
-use proc_macro2::Span;
-use syn::{
-    Attribute, Expr, LitStr, Path, Token, meta::ParseNestedMeta, parse_quote, punctuated::Punctuated,
-    token::Paren,
-};
+use proc_macro2::{Span, TokenStream};
+use syn::{Attribute, Expr, LitStr, Path, Token, meta::ParseNestedMeta, parse_quote, token::Paren};
 
 use super::case;
 use crate::errors::Errors;
@@ -63,6 +60,13 @@ impl EnumAttributes {
             denies_unknown_fields: false,
         };
         for_each(attributes, "sse", errors, |meta, errors| {
+            if ["plain", "openapi", "typescript"]
+                .iter()
+                .any(|name| meta.path.is_ident(name))
+                && has_value(meta)
+            {
+                return refuse(meta, errors, ALONE);
+            }
             if meta.path.is_ident("plain") {
                 found.plain = true;
             } else if meta.path.is_ident("openapi") {
@@ -132,6 +136,8 @@ impl VariantAttributes {
         for_each(attributes, "sse", errors, |meta, errors| {
             if meta.path.is_ident("name") {
                 found.name = text(meta, errors)?;
+            } else if meta.path.is_ident("other") && has_value(meta) {
+                return refuse(meta, errors, ALONE);
             } else if meta.path.is_ident("other") {
                 found.other = Some(span(meta));
             } else {
@@ -180,6 +186,9 @@ impl VariantAttributes {
 pub(super) fn is_id(attributes: &[Attribute], errors: &mut Errors) -> bool {
     let mut is_id = false;
     for_each(attributes, "sse", errors, |meta, errors| {
+        if meta.path.is_ident("id") && has_value(meta) {
+            return refuse(meta, errors, ALONE);
+        }
         if meta.path.is_ident("id") {
             is_id = true;
             return Ok(());
@@ -300,6 +309,12 @@ fn text(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<Option<L
     meta.value()?.parse().map(Some)
 }
 
+const ALONE: &str = "takes no value: write it alone";
+
+fn has_value(meta: &ParseNestedMeta<'_>) -> bool {
+    meta.input.peek(Token![=]) || meta.input.peek(Paren)
+}
+
 fn refuse(meta: &ParseNestedMeta<'_>, errors: &mut Errors, reason: &str) -> syn::Result<()> {
     let name = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
     errors.push(span(meta), format_args!("`{name}` {reason}"));
@@ -317,7 +332,7 @@ fn skip_value(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
     } else if meta.input.peek(Paren) {
         let inside;
         syn::parenthesized!(inside in meta.input);
-        Punctuated::<syn::Meta, Token![,]>::parse_terminated(&inside)?;
+        inside.parse::<TokenStream>()?;
     }
     Ok(())
 }

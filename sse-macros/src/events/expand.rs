@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Generics, parse_quote_spanned};
 
-use super::model::{Events, Variant};
+use super::model::{CatchAll, Events, IdField, Variant};
 
 /// The `impl` of `SseEvents`, and of `TopicValue` if the enum can be published to a topic.
 pub(super) fn events(events: &Events) -> TokenStream {
@@ -32,7 +32,10 @@ pub(super) fn events(events: &Events) -> TokenStream {
     let other_arm = events
         .other
         .iter()
-        .map(|other| quote_spanned!(Span::mixed_site()=> Self::#other(event) => &event.name,));
+        .map(|CatchAll { ident, ty }| {
+            let private = private(events);
+            quote_spanned!(Span::mixed_site()=> Self::#ident(event) => &<#ty as #private::CatchAll>::as_event(event).name,)
+        });
     let (id, other) = (id(events), other(events));
     let topic = topic_value(events);
     quote_spanned! {Span::mixed_site()=>
@@ -108,9 +111,10 @@ fn id(events: &Events) -> Option<TokenStream> {
         .variants
         .iter()
         .filter_map(|variant| {
-            let (ident, name) = (&variant.ident, &variant.id.as_ref()?.name);
+            let IdField { name, ty } = variant.id.as_ref()?;
+            let ident = &variant.ident;
             Some(quote_spanned! {Span::mixed_site()=>
-                Self::#ident { #name: id, .. } => #krate::IdField::to_event_id(id),
+                Self::#ident { #name: id, .. } => <#ty as #krate::IdField>::to_event_id(id),
             })
         })
         .collect();
@@ -132,19 +136,23 @@ fn id(events: &Events) -> Option<TokenStream> {
 }
 
 fn other(events: &Events) -> Option<TokenStream> {
-    let (krate, other) = (&events.krate, events.other.as_ref()?);
+    let krate = &events.krate;
+    let CatchAll { ident, ty } = events.other.as_ref()?;
+    let private = private(events);
     Some(quote_spanned! {Span::mixed_site()=>
         #[inline]
         fn as_unknown(&self) -> ::core::option::Option<&#krate::UnknownEvent> {
             match self {
-                Self::#other(event) => ::core::option::Option::Some(event),
+                Self::#ident(event) => {
+                    ::core::option::Option::Some(<#ty as #private::CatchAll>::as_event(event))
+                }
                 #[allow(unreachable_patterns, reason = "there may be nothing but the catch-all")]
                 _ => ::core::option::Option::None,
             }
         }
 
         fn from_unknown(event: #krate::UnknownEvent) -> ::core::option::Option<Self> {
-            ::core::option::Option::Some(Self::#other(event))
+            ::core::option::Option::Some(Self::#ident(<#ty as #private::CatchAll>::from_event(event)))
         }
     })
 }

@@ -20,8 +20,14 @@ pub(super) struct Events {
     pub(super) documents: Documents,
     pub(super) denies_unknown_fields: bool,
     pub(super) variants: Vec<Variant>,
-    /// The catch-all.
-    pub(super) other: Option<Ident>,
+    pub(super) other: Option<CatchAll>,
+}
+
+/// The variant with `#[sse(other)]`.
+pub(super) struct CatchAll {
+    pub(super) ident: Ident,
+    /// What it holds.
+    pub(super) ty: Option<Type>,
 }
 
 /// An event.
@@ -85,7 +91,7 @@ impl Events {
             }
             if let Some(before) = &events.other {
                 errors.push(
-                    before.span(),
+                    before.ident.span(),
                     "the catch-all, `#[sse(other)]`, is the last variant: move it there",
                 );
             }
@@ -141,7 +147,10 @@ impl Events {
                 ),
             );
         }
-        self.other = Some(variant.ident.clone());
+        self.other = Some(CatchAll {
+            ident: variant.ident.clone(),
+            ty: variant.fields.iter().next().map(|field| field.ty.clone()),
+        });
     }
 
     fn check_name(&self, name: &str, span: Span, errors: &mut Errors) {

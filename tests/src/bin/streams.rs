@@ -2,7 +2,7 @@
 //!
 //! It serves HTTP/1.1 and HTTP/2 on a free port of 127.0.0.1, and prints the address. Its first argument names the runtime. A
 //! second argument `inherit` makes it serve HTTP/1.1 on the socket it was started with, `http-server` makes it use actix's
-//! own server.
+//! own server, `unix` and a path bind that path.
 #![allow(clippy::unused_async, reason = "handlers are async")]
 
 use std::{alloc::System, env, io, net::SocketAddr};
@@ -46,6 +46,7 @@ async fn serve() -> io::Result<()> {
     let server = match env::args().nth(2).as_deref() {
         None => server().bind_auto_h2c(FREE)?,
         Some("inherit") => server().inherit_or_bind(FREE)?,
+        Some("unix") => server().bind_uds(env::args().nth(3).unwrap_or_default())?,
         Some("http-server") => {
             let server = for_streams(HttpServer::new(app).workers(2), &shutdown).bind_auto_h2c(FREE)?;
             print(server.addrs());

@@ -38,6 +38,7 @@ async fn main() -> io::Result<()> {
             .service(transient)
             .service(two)
             .service(emitted)
+            .service(emitted_two)
             .service(publish)
             .service(figures)
     });
@@ -78,6 +79,18 @@ async fn two(hub: web::Data<Hub>) -> Result<Subscription, Error> {
 #[sse_stream]
 async fn emitted(request: HttpRequest, hub: web::Data<Hub>) -> Result<(), Error> {
     let mut subscription = hub.subscribe("large").on(&request);
+    open!();
+    while let Some(frame) = subscription.next().await {
+        emit!(frame?);
+    }
+    Ok(())
+}
+
+#[get("/emitted_two")]
+#[sse_stream]
+async fn emitted_two(request: HttpRequest, hub: web::Data<Hub>) -> Result<(), Error> {
+    let both = hub.subscribe("events").and(hub.subscribe("large"))?;
+    let mut subscription = both.on(&request);
     open!();
     while let Some(frame) = subscription.next().await {
         emit!(frame?);

@@ -31,6 +31,7 @@ mod dashboard;
 mod finite;
 mod llm;
 mod log;
+mod market;
 mod nodes;
 mod opening;
 mod quickstart;

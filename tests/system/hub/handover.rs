@@ -2,7 +2,9 @@
 
 mod around;
 mod behind;
+mod blocked;
 mod life;
+mod requests;
 
 use std::{
     net::SocketAddr,

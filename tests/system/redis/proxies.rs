@@ -17,7 +17,7 @@ use sse_tests::{
     certified::connect,
     child::Child,
     http2::Http2,
-    patience::{until, within},
+    patience::{PATIENCE, until, within},
     proxy::{Kind, Proxy},
     redis::Redis,
     wire::{Wire, report},
@@ -25,6 +25,7 @@ use sse_tests::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
 
 use crate::hub::{Reader, event, last_event_id, without_positions};
@@ -123,8 +124,8 @@ impl Site {
 }
 
 async fn node(url: &str, port: u16) -> Child {
-    // Here Redis is never away, and only slow when the machine is.
-    Child::start(NODE, &[url, &port.to_string(), "30000"]).await
+    let patience = PATIENCE.as_millis().to_string();
+    Child::start(NODE, &[url, &port.to_string(), &patience]).await
 }
 
 /// An answer with an end.
@@ -250,18 +251,20 @@ async fn a_client_that_does_not_read_is_seen_by_its_node() {
         for _ in 0..EVENTS {
             assert_eq!(post(site.addrs[which], "/publish", &large).await.status, 200);
         }
-        let is_seen = async || {
+        // Of so many streams it is the one that is behind, was given up, or was closed by the kernel.
+        let is_seen = async |streams: usize| {
             let slow = get(site.addrs[which], "/slow").await.body;
             let (lag, given_up) = slow.split_once(' ').unwrap();
-            lag.parse::<usize>().unwrap() >= UNREAD || given_up != "0"
+            let open = site.streams(0).await + site.streams(1).await;
+            lag.parse::<usize>().unwrap() >= UNREAD || given_up != "0" || open < streams
         };
-        until("it to be seen", is_seen).await;
+        until("it to be seen", async || is_seen(1).await).await;
         // As long as it takes another to read everything, the proxy had for reading ahead.
         let mut reader = site.reader().await;
         for _ in 0..EVENTS {
             assert!(next(&mut reader).await.len() > large.len());
         }
-        assert!(is_seen().await, "somebody has read it");
+        assert!(is_seen(2).await, "somebody has read it");
         drop(unread);
     }
 }
@@ -451,6 +454,63 @@ async fn fake(answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
         }
     });
     (addr, requests)
+}
+
+/// What a node would be told by each request, in lower case.
+async fn told() -> (SocketAddr, UnboundedReceiver<String>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (send, told) = unbounded_channel();
+    rt::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let send = send.clone();
+            rt::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    // A check of whether it is there sends nothing.
+                    let Ok(1..) = socket.read_buf(&mut head).await else {
+                        return;
+                    };
+                }
+                let _ = socket
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    .await;
+                let _ = send.send(String::from_utf8(head).unwrap().to_ascii_lowercase());
+            });
+        }
+    });
+    (addr, told)
+}
+
+/// What counts is what the proxy itself says of a client's address, in the one header that it sets.
+#[actix_web::test]
+async fn what_a_client_says_of_its_address_is_removed_or_stands_before_what_the_proxy_says() {
+    for kind in Kind::ALL {
+        let (node, mut told) = told().await;
+        let proxy = kind.before([node, node]);
+        let forged = "Forwarded: for=198.51.100.1\r\nX-Forwarded-For: 198.51.100.2\r\n";
+        let first = format!("GET /events HTTP/1.1\r\n{forged}");
+        ask(proxy.addr(), first, "").await;
+        let told = within("the request", async {
+            loop {
+                // There may be checks of health before it.
+                let head = told.recv().await.unwrap();
+                if head.starts_with("get /events ") {
+                    return head;
+                }
+            }
+        });
+        let head = told.await;
+        let values = |name: &str| {
+            let fields = head.lines().filter_map(|line| line.split_once(": "));
+            let of_it = fields.filter(|(found, _)| *found == name).map(|(_, value)| value);
+            of_it.collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(values("forwarded"), "", "{kind:?}: {head}");
+        let addresses = values("x-forwarded-for");
+        assert!(addresses.ends_with("127.0.0.1"), "{kind:?}: {head}");
+    }
 }
 
 const UNABLE: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 3\r\n\r\nno\n";

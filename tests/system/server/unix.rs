@@ -1,9 +1,13 @@
 //! Unix sockets, as a proxy on the same machine uses them.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     os::unix::{fs::FileTypeExt as _, net::UnixListener},
     path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Barrier,
+    thread,
 };
 
 use actix_web::{App, HttpRequest, HttpResponse, web};
@@ -137,6 +141,81 @@ fn a_socket_that_a_killed_process_has_left_is_replaced() {
     // It has no address.
     assert_eq!(server.addrs(), []);
     std::os::unix::net::UnixStream::connect(&path).unwrap();
+}
+
+/// Processes that start together, where a killed one has left its socket: one of them serves, and the others say why they do not.
+#[test]
+fn of_processes_that_start_at_once_one_gets_the_path() {
+    let (_folder, path) = place();
+    for _ in 0..8 {
+        // From the second round on, the socket of a process that was killed is there.
+        let processes: Vec<_> = (0..4)
+            .map(|_| {
+                let mut command = Command::new(STREAMS);
+                command.args(["actix", "unix"]).arg(&path).stdin(Stdio::null());
+                command
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::piped())
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
+        let mut serving = Vec::new();
+        for mut process in processes {
+            let mut first = String::new();
+            BufReader::new(process.stdout.take().unwrap())
+                .read_line(&mut first)
+                .unwrap();
+            if !first.is_empty() {
+                serving.push(process);
+                continue;
+            }
+            let output = process.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success());
+            assert!(said.contains("another process listens there"), "{said}");
+        }
+        assert_eq!(serving.len(), 1);
+        let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        client
+            .write_all(b"GET /figures HTTP/1.1\r\nHost: test\r\n\r\n")
+            .unwrap();
+        let mut answer = [0; 15];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+        for mut process in serving {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+        assert!(path.exists(), "a killed process removes nothing");
+    }
+}
+
+/// The same at the closest.
+#[test]
+fn of_threads_that_bind_at_once_one_gets_the_path() {
+    let (_folder, path) = place();
+    for round in 0..300 {
+        // One in two finds the socket of somebody who is gone.
+        if round % 2 == 0 {
+            let _ = fs::remove_file(&path);
+        }
+        let begin = Barrier::new(4);
+        let bound: Vec<_> = thread::scope(|scope| {
+            let bind = || {
+                begin.wait();
+                Server::new(App::new).bind_uds(&path)
+            };
+            let binding: Vec<_> = (0..4).map(|_| scope.spawn(bind)).collect();
+            binding.into_iter().map(|bound| bound.join().unwrap()).collect()
+        });
+        let (served, refused): (Vec<_>, Vec<_>) = bound.into_iter().partition(Result::is_ok);
+        assert_eq!(served.len(), 1, "round {round}");
+        for error in refused.into_iter().filter_map(Result::err) {
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{error}");
+        }
+        std::os::unix::net::UnixStream::connect(&path).unwrap();
+    }
 }
 
 #[test]

@@ -19,10 +19,46 @@ enum Illegal {
 }
 
 #[derive(Serialize, Deserialize, SseEvents)]
+enum Reserved {
+    #[serde(rename = "sse-end")]
+    End,
+    #[serde(rename = "sse-position")]
+    Position,
+    #[sse(name = "sse-later")]
+    Later,
+    #[sse(name = "nul\0")]
+    Nul,
+    #[sse(name = "carriage\rreturn")]
+    Return,
+}
+
+#[derive(Serialize, Deserialize, SseEvents)]
+#[serde(rename_all = "lowercase")]
+enum Duplicate {
+    OneTwo,
+    Onetwo,
+    #[sse(name = "price")]
+    First,
+    #[sse(name = "price")]
+    Second,
+}
+
+#[derive(Serialize, Deserialize, SseEvents)]
 #[sse(plain)]
 enum Plain {
+    Open,
+    #[sse(name = "open")]
+    Started,
+    #[sse(name = "error")]
+    Error,
     #[sse(name = "sse-end")]
     End,
+    #[sse(name = "sse-gap")]
+    Gap,
+    #[sse(name = "sse-position")]
+    Position,
+    #[sse(name = "a\nb")]
+    Lines,
 }
 
 fn main() {

@@ -13,6 +13,38 @@ enum Untagged {
     Price(u8),
 }
 
+#[derive(Serialize, Deserialize, SseEvents)]
+#[serde(tag = "event")]
+enum Internally {
+    Price { price: u8 },
+}
+
+#[derive(Serialize, Deserialize, SseEvents)]
+#[serde(try_from = "u8")]
+enum Fallible {
+    Price(u8),
+}
+
+impl TryFrom<u8> for Fallible {
+    type Error = std::fmt::Error;
+
+    fn try_from(price: u8) -> Result<Self, Self::Error> {
+        Ok(Self::Price(price))
+    }
+}
+
+#[derive(Serialize, Deserialize, SseEvents)]
+#[serde(rename_all(serialize = "lowercase", deserialize = "UPPERCASE"))]
+enum TwoRules {
+    Price(u8),
+}
+
+#[derive(Serialize, Deserialize, SseEvents)]
+#[serde(rename_all_fields(serialize = "lowercase", deserialize = "UPPERCASE"))]
+enum TwoFieldRules {
+    Price { price: u8 },
+}
+
 #[derive(Clone, Serialize, Deserialize, SseEvents)]
 #[serde(from = "u8", into = "u8")]
 enum Converted {
@@ -49,8 +81,20 @@ enum Variants {
         two_names: u8,
     },
     Whole(#[serde(skip)] u8),
+    MayBeAbsent(#[serde(skip_serializing_if = "Option::is_none")] Option<u8>),
+    #[serde(skip_serializing)]
+    NotSent,
+    #[serde(rename_all(serialize = "lowercase", deserialize = "UPPERCASE"))]
+    Fields { price: u8 },
     #[serde(other)]
     Other,
+}
+
+#[derive(Serialize, Deserialize, SseEvents)]
+enum UntaggedVariant {
+    Price(u8),
+    #[serde(untagged)]
+    Rest(String),
 }
 
 fn main() {}

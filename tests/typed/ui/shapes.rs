@@ -37,4 +37,31 @@ enum Half {
     Other,
 }
 
+#[derive(Serialize, Deserialize, SseEvents)]
+enum TwoCatchAlls {
+    Price(u8),
+    #[sse(other)]
+    #[serde(skip)]
+    Other(UnknownEvent),
+    #[sse(other)]
+    #[serde(skip)]
+    Another(UnknownEvent),
+}
+
+#[derive(Serialize, Deserialize, SseEvents)]
+enum WrongCatchAll {
+    Price(u8),
+    #[sse(other)]
+    #[serde(skip)]
+    Other(String),
+}
+
+#[derive(Serialize, Deserialize, SseEvents)]
+enum NoEvents {}
+
+#[derive(Serialize, Deserialize, SseEvents)]
+enum NoId {
+    Price(#[sse(id)] f64),
+}
+
 fn main() {}

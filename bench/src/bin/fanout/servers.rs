@@ -104,7 +104,14 @@ fn ours(keep_alive: Duration, http2: bool) -> io::Result<()> {
         Ok(HttpResponse::NoContent().finish())
     }
     let topic = TopicOptions::log().max_events(KEPT).max_bytes(64 << 20);
-    let hub = web::Data::new(Hub::builder().topic("bench", topic).build()?);
+    let hub = Hub::builder().topic("bench", topic);
+    #[cfg(feature = "metrics")]
+    let hub = {
+        let prometheus = metrics_exporter_prometheus::PrometheusBuilder::new();
+        prometheus.install_recorder().map_err(io::Error::other)?;
+        hub.metrics_topics("bench")
+    };
+    let hub = web::Data::new(hub.build()?);
     let keep_alive = web::Data::new(keep_alive);
     let app = move || {
         let app = App::new().app_data(hub.clone()).app_data(keep_alive.clone());

@@ -1,54 +1,67 @@
 //! Prices, halts and news of a market that is simulated: one enum says which events there are, for the stream, for the page's
 //! TypeScript, and for OpenAPI.
 //!
-//! `cargo run --bin market`, or `cargo run --bin market -- --typescript examples/src/bin/market/market.ts`
+//! `cargo run --bin market`, or `cargo run --bin market -- --typescript examples/src/bin/market/page/src/market.ts`
 
 use std::error::Error;
 
-use actix_web::{App, Responder, get, web};
+use actix_web::{
+    App, Responder, get,
+    web::{Data, Json},
+};
+use serde_json::json;
 use sse_actix::{Hub, LastEventId, Server, Subscription, openapi::TopicStream, typescript::Module};
 use sse_examples::CommandLine;
 use utoipa::OpenApi;
 
 use self::{
-    events::{MARKET, Market},
+    events::{MARKET, Market, State},
     exchange::Exchange,
 };
 
 mod events;
 mod exchange;
+mod pages;
+mod simulation;
 
-/// The state of all shares, and then every event.
+/// The market's events: its state, and then every change.
 #[utoipa::path(get, path = "/events", params(LastEventId), responses(TopicStream<Market>))]
 #[get("/events")]
-async fn stream(hub: web::Data<Hub>, exchange: web::Data<Exchange>) -> Subscription<Market> {
+async fn stream(hub: Data<Hub>, exchange: Data<Exchange>) -> Subscription<Market> {
     hub.subscribe(MARKET)
-        .snapshot(async move |_| Ok::<_, actix_web::Error>(exchange.state()))
+        .snapshot(async move |_| Ok::<_, actix_web::Error>([Market::State(exchange.state())]))
 }
 
-const STREAM: TopicStream<Market> = TopicStream::new();
+/// The market's state, for a tab that joins another's stream.
+#[utoipa::path(get, path = "/state", responses((status = 200, description = "Everything as it is.", body = State)))]
+#[get("/state")]
+async fn state(exchange: Data<Exchange>) -> impl Responder {
+    Json(exchange.state())
+}
+
+/// How many streams there are, which shows that tabs share theirs.
+#[get("/figures")]
+async fn figures(hub: Data<Hub>) -> impl Responder {
+    Json(json!({ "streams": hub.stats().streams }))
+}
+
+const EVENTS: TopicStream<Market> = TopicStream::new();
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "A simulated market", version = "1"),
-    paths(stream),
-    modifiers(&STREAM)
+    info(
+        title = "A simulated market",
+        description = "Prices, halts and news of eight shares that do not exist. Written from one Rust enum.",
+        version = "1"
+    ),
+    paths(stream, state),
+    modifiers(&EVENTS)
 )]
 struct Api;
 
-#[get("/openapi.json")]
-async fn document() -> impl Responder {
-    web::Json(Api::openapi())
-}
-
-#[get("/")]
-async fn page() -> impl Responder {
-    web::Html::new(include_str!("page.html"))
-}
-
 /// The TypeScript of the events.
 fn typescript() -> Result<Module, Box<dyn Error>> {
-    let command = "cargo run --bin market -- --typescript examples/src/bin/market/market.ts";
+    let command = "cargo run --bin market -- --typescript examples/src/bin/market/page/src/market.ts";
     Ok(Module::new(command).events::<Market>()?)
 }
 
@@ -61,11 +74,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = command_line.listen();
     println!("http://{}", listener.local_addr()?);
 
-    let hub = web::Data::new(Hub::new()?);
-    let exchange = web::Data::new(Exchange::open(hub.topic(MARKET)));
+    let hub = Data::new(Hub::new()?);
+    let exchange = Data::new(Exchange::open(hub.topic(MARKET)));
     Server::new(move || {
         let app = App::new().app_data(hub.clone()).app_data(exchange.clone());
-        app.service(page).service(stream).service(document)
+        app.configure(pages::configure)
+            .service(stream)
+            .service(state)
+            .service(figures)
     })
     .listen(listener)?
     .run()
@@ -79,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_page_has_the_types_of_the_server() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/market/market.ts");
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/market/page/src/market.ts");
         typescript().unwrap().check(file).unwrap();
     }
 
@@ -90,14 +106,16 @@ mod tests {
         let events = described["components"]["schemas"]["MarketTopicEvent"]["oneOf"]
             .as_array()
             .unwrap();
-        let names = events
-            .iter()
-            .map(|event| event["properties"]["event"]["enum"][0].as_str().unwrap());
+        let names = events.iter().map(|event| {
+            let name = event["properties"]["event"]["enum"][0].as_str().unwrap();
+            assert_eq!(event["title"], name);
+            name
+        });
         let names: Vec<_> = names.collect();
         assert_eq!(
             names,
             [
-                "quotes",
+                "state",
                 "price",
                 "halted",
                 "resumed",

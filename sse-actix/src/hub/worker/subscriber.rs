@@ -220,6 +220,13 @@ impl Subscriber {
         }
     }
 
+    /// Drops what its client does not take, and the connection, if that was handed over.
+    pub(super) fn give_up(&self) {
+        if let Some(connection) = self.direct_connection() {
+            connection.give_up();
+        }
+    }
+
     /// Its connection, if that was handed over.
     pub(super) fn direct_connection(&self) -> Option<Rc<dyn DirectConnection>> {
         self.handed_over.get().and_then(Weak::upgrade)

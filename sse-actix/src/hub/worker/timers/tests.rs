@@ -11,8 +11,8 @@ use actix_web::{
 };
 use sse_actix_core::KeepAlive;
 
-use super::super::Worker;
-use crate::{Hub, hub::Subscription};
+use super::{super::Worker, BYTES_PER_SECOND};
+use crate::{Hub, hub::Subscription, server::StreamDriver as _};
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -100,5 +100,43 @@ async fn no_time_is_too_long() {
         let mut stream = answer(subscription);
         assert!(!poll(&mut stream).is_empty());
         assert_eq!(hub.stats().streams, 1);
+    }
+}
+
+/// A client takes so many bytes of an event, again and again after so long. Whether it is given up within an hour.
+async fn is_given_up(stall_timeout: Duration, bytes: usize, every: Duration) -> bool {
+    let hub = Hub::builder().stall_timeout(stall_timeout).build().unwrap();
+    let mut stream = answer(hub.subscribe("n"));
+    poll(&mut stream);
+    hub.topic("n").publish(&1).await.unwrap();
+    let worker = Worker::of(&hub.0.0).unwrap();
+    let subscribers = || {
+        let topics = worker.topics.by_key.borrow();
+        let of_topics = topics.iter().flat_map(|(_, topic)| &topic.subscribers);
+        let subscribers = of_topics.map(|(_, (subscriber, _))| subscriber.clone());
+        subscribers.collect::<Vec<_>>()
+    };
+    let began = tokio::time::Instant::now();
+    while began.elapsed() < HOUR {
+        tokio::time::sleep(every).await;
+        for subscriber in subscribers() {
+            subscriber.client_took(bytes);
+        }
+    }
+    let stalled = hub.stats().evictions.stalled;
+    assert_eq!(stalled == 0, hub.stats().streams == 1);
+    stalled > 0
+}
+
+#[actix_web::test]
+async fn a_byte_a_minute_is_no_reading() {
+    tokio::time::pause();
+    let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+    for stall_timeout in [second, 30 * second, 10 * minute] {
+        assert!(is_given_up(stall_timeout, 1, minute).await, "{stall_timeout:?}");
+    }
+    for stall_timeout in [30 * second, 10 * minute] {
+        assert!(is_given_up(stall_timeout, BYTES_PER_SECOND / 2, second).await);
+        assert!(!is_given_up(stall_timeout, BYTES_PER_SECOND, second).await);
     }
 }

@@ -1,0 +1,110 @@
+import type { Market, MarketEvents } from "./market.js";
+
+type State = MarketEvents["state"];
+export type Share = State["shares"][number];
+export type Story = State["news"][number];
+
+/** How long trades are kept, in milliseconds. */
+const KEPT = 5 * 60 * 1000;
+const KEPT_NEWS = 50;
+
+/** What the page knows of the market. To be told something twice, or late, changes nothing. */
+export class Board {
+  readonly shares = new Map<string, Share>();
+  news: Story[] = [];
+  /** The latest time of which anything is known; the server's clock is not this page's. */
+  now = 0;
+  #openedAt = 0;
+
+  apply(event: Market) {
+    switch (event.event) {
+      case "state":
+        this.#merge(event.data);
+        break;
+      case "price": {
+        const { symbol, at, price } = event.data;
+        const share = this.shares.get(symbol);
+        if (share && at > lastOf(share).at) share.trades = recent([...share.trades, { at, price }], at);
+        this.#heard(at);
+        break;
+      }
+      case "halted": {
+        const { symbol, at, reason } = event.data;
+        const share = this.shares.get(symbol);
+        if (share && !share.halts.some(({ from }) => from === at)) share.halts.push({ from: at, until: null, reason });
+        this.#heard(at);
+        break;
+      }
+      case "resumed": {
+        const { symbol, at } = event.data;
+        const halt = this.shares.get(symbol)?.halts.findLast(({ from }) => from < at);
+        if (halt) halt.until ??= at;
+        this.#heard(at);
+        break;
+      }
+      case "news":
+        this.#addNews([event.data]);
+        break;
+      default:
+        // Does not compile when the server's enum has another variant.
+        event satisfies never;
+    }
+  }
+
+  #merge(state: State) {
+    if (state.opened_at < this.#openedAt) return;
+    if (state.opened_at > this.#openedAt) {
+      this.#openedAt = state.opened_at;
+      this.shares.clear();
+      this.news = [];
+    }
+    for (const share of state.shares) {
+      const known = this.shares.get(share.symbol);
+      this.shares.set(share.symbol, known ? merged(known, share) : share);
+      this.#heard(lastOf(share).at);
+    }
+    this.#addNews(state.news);
+  }
+
+  #addNews(stories: Story[]) {
+    const all = new Map([...this.news, ...stories].map((story) => [`${story.at} ${story.symbol}`, story]));
+    this.news = [...all.values()].sort((a, b) => b.at - a.at).slice(0, KEPT_NEWS);
+  }
+
+  #heard(at: number) {
+    this.now = Math.max(this.now, at);
+  }
+}
+
+/** The server sends no share without a trade. */
+export function lastOf({ trades, first }: Share) {
+  return trades.at(-1) ?? { at: 0, price: first };
+}
+
+/** Why it is not traded at present. */
+export function haltOf({ halts }: Share): string | undefined {
+  const last = halts.at(-1);
+  return last?.until === null ? last.reason : undefined;
+}
+
+/** Since the day's first price, as a part of it. */
+export function changeOf(share: Share) {
+  return lastOf(share).price / share.first - 1;
+}
+
+function merged(a: Share, b: Share): Share {
+  const trades = new Map([...a.trades, ...b.trades].map((trade) => [trade.at, trade]));
+  const halts = new Map(a.halts.map((halt) => [halt.from, halt]));
+  for (const halt of b.halts)
+    halts.set(halt.from, { ...halt, until: halt.until ?? halts.get(halt.from)?.until ?? null });
+  const inOrder = [...trades.values()].sort((a, b) => a.at - b.at);
+  return {
+    ...b,
+    trades: recent(inOrder, inOrder.at(-1)?.at ?? 0),
+    halts: [...halts.values()].sort((a, b) => a.from - b.from),
+  };
+}
+
+function recent(trades: Share["trades"], now: number) {
+  return trades.filter(({ at }) => at + KEPT >= now);
+}
