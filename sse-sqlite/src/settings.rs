@@ -3,8 +3,8 @@ use std::{path::PathBuf, time::Duration};
 /// When events are synced to disk, with the names of SQLite's `synchronous`.
 ///
 /// With each of them, a crash or kill of the process loses nothing, because the system has the written data. They
-/// differ in what a power cut or a crash of the system can lose. See [`SqliteLogBuilder`](crate::SqliteLogBuilder)'s
-/// example.
+/// differ in what a power cut or a crash of the system can lose.
+/// See [`SqliteLogBuilder`](crate::SqliteLogBuilder)'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Synchronous {
