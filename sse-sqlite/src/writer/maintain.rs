@@ -133,7 +133,7 @@ impl Writer {
         }
         for deleted in freed {
             self.free_from = self.free_from.min(deleted.number);
-            // Somebody has come back to it meanwhile, and read what is not there any more.
+            // A reader has come back to it meanwhile, and has read entries that do not exist any more.
             if let Some(topic) = self.shared.known(&deleted.name) {
                 topic.forget();
                 topic.watchers.wake();
