@@ -1,4 +1,4 @@
-//! Publishing: what waits goes out in one call of a script.
+//! Publishing: all waiting events are sent in one call of a script.
 
 mod batch;
 mod group;
@@ -42,10 +42,10 @@ pub const APPEND_SCRIPT: &str = concat!(
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(APPEND_SCRIPT));
 
-/// Appends what comes, in order. Ends with the last handle on the log.
+/// Appends events in the order in which they come. Ends with the last handle on the log.
 ///
-/// One call is on its way at a time, and what comes meanwhile goes out with the next. So the order of a topic's events does
-/// not depend on which of two calls Redis has taken.
+/// Only one call is in progress at a time, and events that come meanwhile are sent with the next call. So the order of
+/// a topic's events does not depend on which of two calls Redis received first.
 pub(crate) async fn run(
     shared: Arc<Shared>,
     sessions: Rc<Sessions>,
@@ -93,7 +93,7 @@ pub(crate) async fn run(
     }
 }
 
-/// Ends the session if a failure says that its connections are of no use.
+/// Ends the session if the fault means that its connections are lost.
 fn note(session: &crate::connect::Session, fault: &Fault) {
     match fault {
         Fault::Redis(error) if error.code().is_some_and(is_of_replica) => session.end(Fault::Demoted),
@@ -104,7 +104,7 @@ fn note(session: &crate::connect::Session, fault: &Fault) {
     }
 }
 
-/// Refuses what has waited for a connection as long as it may.
+/// Refuses events that have waited too long for a connection.
 fn refuse(shared: &Shared, waiting: &mut VecDeque<(Append, Instant)>, limit: Duration) {
     while waiting.front().is_some_and(|(_, since)| since.elapsed() >= limit)
         && let Some((append, _)) = waiting.pop_front()
@@ -116,7 +116,7 @@ fn refuse(shared: &Shared, waiting: &mut VecDeque<(Append, Instant)>, limit: Dur
     }
 }
 
-/// What a failed call means for each of its events.
+/// The error of each event of a failed call.
 fn error_of(fault: &Fault) -> AppendError {
     let text = fault.to_string();
     let is_refused = match fault {
@@ -131,7 +131,8 @@ fn error_of(fault: &Fault) -> AppendError {
     }
 }
 
-/// Whether Redis answers with this code before it begins a script. With any other, the script may have done a part.
+/// True if Redis answers with this code before it begins a script. With any other code, the script may have done a part
+/// of its work.
 fn comes_before(code: &str) -> bool {
     matches!(
         code,

@@ -1,5 +1,5 @@
-//! Catching up: reading from streams what no notice has brought. It has connections of its own, so that notices, appends and
-//! revocations never wait for it.
+//! Catching up: reads entries from streams whose notices did not arrive. It has separate connections, so that notices,
+//! appends and revocations never wait for it.
 
 mod compare;
 mod heads;
@@ -19,7 +19,7 @@ use crate::{
     topic::{Needs, Topic},
 };
 
-/// What reads streams.
+/// Reads streams.
 pub(crate) struct CatchUp {
     shared: Arc<Shared>,
     sessions: Rc<Sessions>,
@@ -45,7 +45,7 @@ impl CatchUp {
         this
     }
 
-    /// A topic may have something to be done.
+    /// Queues a topic that may have jobs.
     pub(crate) fn work(&self, topic: &Arc<Topic>) {
         self.queue(topic, topic.needs());
     }
@@ -59,7 +59,7 @@ impl CatchUp {
         }
     }
 
-    /// A topic cannot be read, because of something about the topic itself.
+    /// Notes that a topic cannot be read because of a fault of the topic itself.
     fn fail(&self, topic: &Topic, why: &str) {
         if let Some(times) = self.shared.faults.count(&format!("read {}", topic.name)) {
             tracing::error!(

@@ -1,4 +1,4 @@
-//! How Redis is reached: where it is, which server answers there, and the connections of a session.
+//! Connects to Redis: its address, the check of the server, and the connections of a session.
 
 mod address;
 mod connector;

@@ -1,5 +1,5 @@
-//! The thread on which everything happens that waits for Redis: whatever runtimes readers and publishers are
-//! on, and however long they live.
+//! The log's thread, on which all work that waits for Redis is done. It does not depend on the runtimes of readers and
+//! publishers.
 
 use std::{
     rc::Rc,
@@ -31,14 +31,14 @@ use crate::{
 /// How long a read waits for Redis before it fails, to be tried again by the hub.
 const READING: Duration = Duration::from_secs(10);
 
-/// How often what is too old is let go, and topics are forgotten: this often, or more often where they are to be forgotten sooner.
+/// How often old events and topics are forgotten, or more often if `linger` is shorter.
 const MAINTAINING: Duration = Duration::from_secs(10);
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// What the thread tells once it has connected, or cannot.
+/// Reports that the thread has connected, or why it could not.
 pub(crate) type Ready = oneshot::Sender<Result<(), ConnectError>>;
 
-/// What the thread does: connects, tells, and serves commands until the last handle on the log is gone.
+/// The thread's main function: connects, reports, and serves commands until the last handle on the log is dropped.
 pub(crate) fn serve(
     shared: Arc<Shared>,
     connector: Connector,
@@ -99,7 +99,7 @@ async fn run(
     spawn_local(Rc::clone(&driver).maintain());
     while let Some(command) = commands.recv().await {
         match command {
-            // The task that takes them ends with this one.
+            // The receiving task ends with this one.
             Command::Append(append) => drop(appends.send(append)),
             Command::Read(read) => {
                 let driver = Rc::clone(&driver);
@@ -113,7 +113,7 @@ async fn run(
 }
 
 impl Driver {
-    /// Looks at what connections have brought. Does not end.
+    /// Handles the events of connections. Does not end.
     async fn attend(self: Rc<Self>, mut nudges: mpsc::UnboundedReceiver<Nudge>) {
         while let Some(nudge) = nudges.recv().await {
             match nudge {
@@ -138,7 +138,7 @@ impl Driver {
         }
     }
 
-    /// Lets go what is too old, and forgets topics that nobody reads. Does not end.
+    /// Forgets old events, and topics without readers. Does not end.
     async fn maintain(self: Rc<Self>) {
         loop {
             let linger = self.shared.settings.linger;

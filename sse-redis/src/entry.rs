@@ -1,4 +1,4 @@
-//! What Redis holds of a topic: entries of a stream, each with a batch of events.
+//! The form of a topic in Redis: entries of a stream, each with a batch of events.
 //!
 //! An entry has two fields. `h`, the header, is eight words with a space between them:
 //!

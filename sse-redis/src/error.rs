@@ -4,7 +4,7 @@ use redis::RedisError;
 
 use crate::fault::Fault;
 
-/// Why a [`RedisLog`](crate::RedisLog) could not be connected.
+/// The reason why a [`RedisLog`](crate::RedisLog) could not be connected.
 ///
 /// ```
 /// use sse_actix_redis::{ConnectError, RedisLog};
@@ -18,16 +18,16 @@ use crate::fault::Fault;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The address cannot be read. Nothing of it is shown, since any part of it may be a password.
+    /// The address is not valid. The error shows no part of it, because any part may be a password.
     Address(String),
-    /// A setting has a value that makes no sense.
+    /// A setting has a value that is not allowed.
     Setting {
-        /// Its name, as the builder has it.
+        /// Its name in the builder.
         name: &'static str,
         /// What to write instead.
         instead: &'static str,
     },
-    /// The prefix cannot be one.
+    /// The prefix is not valid.
     Prefix(String),
     /// There is no Redis, or it does not answer, or it refuses the user.
     Unreachable {
@@ -36,7 +36,7 @@ pub enum ConnectError {
         /// Why.
         source: RedisError,
     },
-    /// Redis does not let this user do what is needed with the prefix's keys and channels, or the keys hold something else.
+    /// The user lacks rights to the prefix's keys and channels, or the keys hold data of another program.
     Unusable {
         /// Where, without user and password.
         address: String,
@@ -49,7 +49,7 @@ pub enum ConnectError {
     Cluster,
     /// It is a Redis Sentinel.
     Sentinel,
-    /// It is a replica, which takes no events.
+    /// It is a replica, which accepts no events.
     Replica(String),
     /// The log's thread could not be started.
     Thread(std::io::Error),

@@ -1,4 +1,4 @@
-//! What goes wrong on the way to Redis and back, and where it is counted and logged.
+//! Faults of Redis and of the connections to it, and their log lines.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use crate::value::Unexpected;
 /// How often the same fault is logged.
 const LOGGED: Duration = Duration::from_secs(60);
 
-/// How many different faults are told apart.
+/// How many different faults are counted separately.
 const MAX_KINDS: usize = 1_000;
 
 #[derive(Debug)]
@@ -26,18 +26,18 @@ pub(crate) enum Fault {
     Redis(RedisError),
     /// Redis has refused one of several calls.
     Refused(ServerError),
-    /// Redis has answered something that the call does not return.
+    /// Redis has answered with a value that the call never returns.
     Unexpected,
     /// This node has not heard its own heartbeat.
     Deaf(Duration),
-    /// What was a primary is a replica.
+    /// The primary has become a replica.
     Demoted,
     /// The address leads to another primary.
     Moved,
 }
 
 impl Fault {
-    /// Whether the connection is of no use any more, rather than that Redis has refused what it was asked.
+    /// True if the connection is lost; false if Redis has only refused the call.
     pub(crate) fn is_of_connection(&self) -> bool {
         match self {
             Self::Redis(error) => is_of_connection(error),
@@ -47,7 +47,7 @@ impl Fault {
     }
 }
 
-/// Whether an error says that the connection is of no use, rather than that Redis did not like what it was asked.
+/// True if the error means that the connection is lost; false if Redis has only refused the call.
 pub(crate) fn is_of_connection(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()
@@ -55,12 +55,12 @@ pub(crate) fn is_of_connection(error: &RedisError) -> bool {
         || error.is_unrecoverable_error()
 }
 
-/// Whether an error code says that at the other end is a replica.
+/// True if the error code means that the server is a replica.
 pub(crate) fn is_of_replica(code: &str) -> bool {
     matches!(code, "READONLY" | "MASTERDOWN")
 }
 
-/// Whether an error code says that the whole server takes no events at present.
+/// True if the error code means that the whole server accepts no events now.
 pub(crate) fn is_of_server(code: &str) -> bool {
     matches!(
         code,
@@ -110,19 +110,19 @@ impl fmt::Display for Fault {
 
 impl Error for Fault {}
 
-/// Counts faults, and says which are to be logged: the first of a kind, then one a minute.
+/// Counts faults, and decides which are logged: the first of a kind, then one a minute.
 #[derive(Debug, Default)]
 pub(crate) struct FaultLog(Mutex<HashMap<String, Kind>>);
 
 #[derive(Debug)]
 struct Kind {
     logged: Instant,
-    /// How many there were since.
+    /// The number of faults since the last log line.
     since: u64,
 }
 
 impl FaultLog {
-    /// A fault of this kind. `Some` says that it is to be logged, and how many there were since the last time.
+    /// Counts a fault of this kind. `Some` if it has to be logged, with the number of faults since the last time.
     pub(crate) fn count(&self, kind: &str) -> Option<u64> {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kinds.get_mut(kind) {

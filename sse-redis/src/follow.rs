@@ -1,4 +1,4 @@
-//! Following: one session after the other, in which this node hears what is published.
+//! Following: one session after the other, in which this node receives what is published.
 
 mod begin;
 mod heartbeat;
@@ -19,11 +19,11 @@ use crate::{
     topic::Topic,
 };
 
-/// How long after a failure it is tried again: doubled each time, up to the longest, and less at random.
+/// The wait after a failure: doubled each time, up to the longest, with random jitter that only shortens it.
 const SHORTEST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// What keeps this node hearing.
+/// Keeps this node connected and subscribed.
 pub(crate) struct Follower {
     shared: Arc<Shared>,
     sessions: Rc<Sessions>,
@@ -51,7 +51,7 @@ impl Follower {
         })
     }
 
-    /// A topic is to be followed, if it is not.
+    /// Follows a topic, unless it is already followed.
     pub(crate) fn follow(&self, topic: &Arc<Topic>) {
         if let Some(session) = self.sessions.get()
             && topic.begins_following(session.number)
@@ -60,12 +60,12 @@ impl Follower {
         }
     }
 
-    /// Topics are not followed any more.
+    /// Stops following topics.
     pub(crate) fn forget(&self, topics: Vec<Arc<Topic>>) {
         self.subscriptions.forget(topics);
     }
 
-    /// The first session, or why there can be none.
+    /// The first session, or the reason why there is none.
     pub(crate) async fn begin(&self) -> Result<Rc<Session>, ConnectError> {
         begin::begin(self).await
     }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use sse_actix_core::TopicName;
 
-/// Into how many groups topics fall. The keys of one group are in the same slot of a Redis Cluster.
+/// The number of groups of topics. The keys of one group are in the same slot of a Redis Cluster.
 const GROUPS: u16 = 256;
 
 /// Slots of a Redis Cluster.
@@ -79,17 +79,17 @@ impl Keys {
         Some(name)
     }
 
-    /// The stream of what was revoked, and the channel on which that is announced.
+    /// The stream of revocations, and the channel of their notices.
     pub(crate) fn revoked(&self) -> String {
         format!("{}:revoked", self.prefix)
     }
 
-    /// The channel on which nodes tell who reads what.
+    /// The channel on which nodes publish their presence.
     pub(crate) fn presence(&self) -> String {
         format!("{}:presence", self.prefix)
     }
 
-    /// The channel of one node's heartbeat, and the key by which that node finds out whether Redis takes writes.
+    /// The channel of one node's heartbeat, and the key by which that node checks whether Redis accepts writes.
     pub(crate) fn heartbeat(&self, node: &str) -> String {
         format!("{}:node:{node}", self.prefix)
     }

@@ -1,4 +1,4 @@
-//! What nodes tell each other besides events: what was revoked, and who reads which topic where.
+//! Messages between nodes besides events: revocations, and presence.
 
 mod presence;
 mod revocation;
@@ -35,7 +35,7 @@ impl Nodes {
         }
     }
 
-    /// Tells the hubs of this node.
+    /// Passes messages to the hubs of this node.
     pub(crate) fn announce(&self, messages: impl IntoIterator<Item = ClusterMessage>) {
         let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner);
         for message in messages {

@@ -1,4 +1,4 @@
-//! What the log's thread shares with everybody else.
+//! The state that the log's thread shares with its handles.
 
 use std::{
     error::Error,
@@ -36,19 +36,19 @@ pub(crate) struct Shared {
     pending_bytes: AtomicUsize,
 }
 
-/// What the thread is asked to do.
+/// A command for the log's thread.
 pub(crate) enum Command {
     Append(Append),
     Read(Read),
 }
 
-/// What the thread is to look at, because of something that a connection has brought.
+/// An event of a connection that the log's thread has to handle.
 pub(crate) enum Nudge {
-    /// A topic has something to be done.
+    /// A topic has jobs.
     Work(Arc<Topic>),
     /// Redis has closed the connection of this session on which notices come.
     Disconnected(u64),
-    /// Something was revoked that was not heard in this session.
+    /// A revocation was missed in this session.
     RevocationsMissed(u64),
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct Read {
     pub(crate) reply: oneshot::Sender<Result<Batch, LogError>>,
 }
 
-/// The place of an append among those that are on their way, given back when dropped.
+/// An append's place among the appends in progress, which is freed when this is dropped.
 pub(crate) struct Pending {
     shared: Arc<Shared>,
     bytes: usize,
@@ -125,7 +125,7 @@ impl Shared {
         Fault::Absent(self.settings.address.clone())
     }
 
-    /// This node does not hear what is published any more.
+    /// Notes that this node no longer receives what is published.
     pub(crate) fn lost(&self, why: &Fault) {
         if self.health.hears.swap(false, Ordering::Relaxed) {
             self.health.interruptions.fetch_add(1, Ordering::Relaxed);
@@ -138,7 +138,7 @@ impl Shared {
         }
     }
 
-    /// This node has heard itself.
+    /// Notes that this node has received its own heartbeat.
     pub(crate) fn found(&self) {
         if !self.health.hears.swap(true, Ordering::Relaxed)
             && self.health.interruptions.load(Ordering::Relaxed) > 0
@@ -150,7 +150,7 @@ impl Shared {
         }
     }
 
-    /// Redis takes events, or refuses all of them for this reason.
+    /// Notes that Redis accepts events, or refuses all of them for this reason.
     pub(crate) fn takes_events(&self, refusal: Option<&str>) {
         let mut known = self.health.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         match (known.as_deref(), refusal) {
@@ -167,7 +167,7 @@ impl Shared {
     }
 }
 
-/// Whether this node hears what is published, and whether Redis takes events.
+/// Whether this node receives what is published, and whether Redis accepts events.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     hears: AtomicBool,
@@ -184,7 +184,7 @@ impl Health {
     }
 }
 
-/// Which session's notices are taken, and when it has heard itself.
+/// The session whose notices are handled, and the time of its last heartbeat.
 #[derive(Debug)]
 pub(crate) struct Receiving {
     session: AtomicU64,
@@ -206,7 +206,7 @@ impl Receiving {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on, this session's notices are taken, and of no other.
+    /// From now on, only this session's notices are handled.
     pub(crate) fn begin(&self, session: u64) {
         self.session.store(session, Ordering::Relaxed);
     }
@@ -224,13 +224,13 @@ impl Receiving {
         self.lock().0 == session
     }
 
-    /// For how long no heartbeat has arrived.
+    /// The time since the last heartbeat arrived.
     pub(crate) fn silence(&self) -> Duration {
         self.lock().1.elapsed()
     }
 }
 
-/// As many appends as there may be are on their way.
+/// The limit of appends in progress is reached.
 #[derive(Debug)]
 pub(crate) struct Busy;
 

@@ -1,4 +1,4 @@
-//! What the writer knows of a topic: its row, and what has changed since that was written.
+//! The writer's state of a topic: its row, and the changes since the row was written.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,8 @@ use crate::{
     rows::{self, signed, unsigned},
 };
 
-/// After how many events the row is written again. So many events are counted anew when it is next loaded.
+/// The number of events after which the row is written again. At most this many events are counted when the topic is
+/// next loaded.
 const UNSAVED: u32 = 256;
 
 /// Bytes of memory that an entry takes besides its frame without the id line, and its key: at least, since the digits
@@ -22,7 +23,7 @@ const OVERHEAD: u64 = size_of::<Entry>() as u64 + 22;
 pub(crate) struct Head {
     pub(crate) number: i64,
     pub(crate) epoch: Epoch,
-    /// The newest sequence that retention has taken.
+    /// The newest sequence that retention has deleted.
     pub(crate) floor: u64,
     /// The newest sequence.
     pub(crate) last: u64,
@@ -30,13 +31,13 @@ pub(crate) struct Head {
     pub(crate) is_dense: bool,
     pub(crate) times: Times,
     pub(crate) retention: Retention,
-    /// The idempotency keys; `None` until a record has one, so that topics without any pay nothing for them.
+    /// The idempotency keys; `None` until a record has one, so that topics without keys pay nothing for them.
     pub(crate) keys: Option<Box<Keys>>,
     /// Events since the row was written.
     unsaved: u32,
 }
 
-/// What readers are told of a head.
+/// The part of a head that readers need.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadState {
     /// Of the topic in the file.
@@ -59,13 +60,13 @@ pub(crate) struct Kept {
 /// Times of a topic, in milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Times {
-    /// The time of the newest event, which may be gone.
+    /// The time of the newest event, which may have been deleted.
     pub(crate) newest: u64,
     /// When the topic was last published to or read, to the hour.
     pub(crate) used: u64,
     /// The clock showed this time when this sequence was the newest, although its event has a later time.
     pub(crate) set_back: (u64, u64),
-    /// The time of the newest idempotency key that was pushed out before its time; 0 if none was.
+    /// The time of the newest idempotency key that was forgotten before its time; 0 if there is none.
     pub(crate) once_cut: u64,
 }
 
@@ -149,7 +150,7 @@ impl Head {
         Ok(())
     }
 
-    /// An event more; writes the row when it is due.
+    /// Counts another event; writes the row when it is due.
     pub(crate) fn appended(
         &mut self,
         connection: &Connection,
@@ -186,7 +187,7 @@ impl Head {
         Ok(self.keys.insert(keys))
     }
 
-    /// What readers are told.
+    /// The state for readers.
     pub(crate) fn state(&self) -> HeadState {
         HeadState {
             number: self.number,
@@ -195,12 +196,12 @@ impl Head {
         }
     }
 
-    /// Bytes of memory that the events would take: what a [`Retention`] bounds.
+    /// The memory that the events would take, in bytes; a [`Retention`] bounds it.
     pub(crate) fn weight(&self) -> u64 {
         self.kept.bytes + self.kept.events * OVERHEAD
     }
 
-    /// The events that are kept, as far as the writer knows.
+    /// The statistics of the kept events, as far as the writer knows them.
     fn stats(&self) -> LogStats {
         LogStats {
             epoch: self.epoch,
@@ -261,7 +262,7 @@ impl Head {
         }))
     }
 
-    /// Counts the events that came after the row was written; all, where some of the others may be gone.
+    /// Counts the events after the row was written; counts all events if some of the others may have been deleted.
     pub(crate) fn count(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let counts_all = !self.is_dense || self.retention.keeps() == Keep::LatestPerKey;
         let after = if counts_all {

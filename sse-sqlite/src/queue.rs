@@ -1,4 +1,4 @@
-//! What waits to be written, bounded in events and bytes.
+//! The queue of events that wait to be written, bounded in events and bytes.
 
 use std::{
     collections::VecDeque,
@@ -12,12 +12,12 @@ use tokio::sync::oneshot;
 
 use crate::{cause::Cause, settings::Pending, topic::Topic};
 
-/// What the writer does next.
+/// A command for the writer.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Appends a record.
     Append(Append),
-    /// Creates a topic that is to be read, and is not in the file.
+    /// Creates a topic for a reader, because it is not in the file.
     Create(Arc<Topic>),
     /// Notes that a topic is read.
     Touch(Arc<Topic>),
@@ -38,7 +38,7 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     /// There is work for the writer.
     work: Condvar,
-    /// Somebody began to wait for room.
+    /// Notified when a publisher begins to wait for room.
     waits: Condvar,
     limits: Pending,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Queue {
 struct State {
     commands: VecDeque<Command>,
     pending: Size,
-    /// Who waits for room, in order; all wait equally long.
+    /// The publishers that wait for room, in order; all have the same time limit.
     waiting: VecDeque<Waiting>,
     is_closing: bool,
 }
@@ -65,7 +65,7 @@ struct Waiting {
     admit: oneshot::Sender<Result<Permit, Cause>>,
 }
 
-/// Room in the queue, given back when this is dropped.
+/// Room in the queue, which is freed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
     /// `None` once it was given back.
@@ -73,11 +73,11 @@ pub(crate) struct Permit {
     bytes: usize,
 }
 
-/// How an event gets into the queue.
+/// The way of an event into the queue.
 #[derive(Debug)]
 pub(crate) enum Entrance {
     Open(Permit),
-    /// It may be open later.
+    /// There may be room later.
     Waiting(oneshot::Receiver<Result<Permit, Cause>>),
     Refused(Cause),
 }
@@ -97,7 +97,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for room for an event of so many bytes.
+    /// Requests room for an event of `bytes` bytes.
     pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Entrance {
         let mut state = self.state();
         if state.is_closing {
@@ -111,7 +111,7 @@ impl Queue {
         }
         let (admit, admitted) = oneshot::channel();
         let now = Instant::now();
-        // A century will do for those who mean forever.
+        // A century stands for "forever".
         let until = now.checked_add(self.limits.wait);
         let until = until.unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3_600));
         state.waiting.push_back(Waiting { bytes, until, admit });
@@ -144,7 +144,7 @@ impl Queue {
         Some(state.commands.drain(..taken).collect())
     }
 
-    /// Takes nothing more. What is in the queue is still written; who waits for room is refused.
+    /// Closes the queue. Events in it are still written; publishers that wait for room are refused.
     pub(crate) fn close(&self) {
         let mut state = self.state();
         state.is_closing = true;
@@ -157,12 +157,12 @@ impl Queue {
         self.waits.notify_all();
     }
 
-    /// What is left, for a writer that has ended before its time.
+    /// The remaining commands, if the writer has ended early.
     pub(crate) fn take_rest(&self) -> VecDeque<Command> {
         mem::take(&mut self.state().commands)
     }
 
-    /// Refuses those who have waited for too long, until the log is closed.
+    /// Refuses publishers that have waited too long, until the log is closed.
     pub(crate) fn refuse_late(&self) {
         let mut state = self.state();
         while !state.is_closing {
@@ -207,7 +207,7 @@ impl Queue {
         }
     }
 
-    /// Gives room back, and admits those who have waited for it.
+    /// Frees room, and admits publishers that have waited for it.
     fn give_back(self: &Arc<Self>, mut freed: Size) {
         while freed.events > 0 {
             let mut admitted = Vec::new();
@@ -219,7 +219,7 @@ impl Queue {
                 && (first.admit.is_closed() || self.has_room(&state, first.bytes))
                 && let Some(first) = state.waiting.pop_front()
             {
-                // Who has left needs no room.
+                // A publisher that has stopped waiting needs no room.
                 if !first.admit.is_closed() {
                     let permit = self.permit(&mut state, first.bytes);
                     admitted.push((first.admit, permit));
@@ -227,7 +227,8 @@ impl Queue {
             }
             drop(state);
             for (admit, permit) in admitted {
-                // Who has left since gives its room to the next, in this loop: dropping the permit would recurse.
+                // If a publisher has stopped waiting since, its room goes to the next one in this loop, because
+                // dropping the permit would recurse.
                 if let Err(Ok(mut permit)) = admit.send(Ok(permit))
                     && permit.queue.take().is_some()
                 {
@@ -271,7 +272,7 @@ mod tests {
         wait: Duration::from_secs(3_600),
     };
 
-    /// All at once, and not one within the other: that would overflow the stack.
+    /// Dropped one after another, not inside each other, because that would overflow the stack.
     #[test]
     fn many_who_wait_leave() {
         let queue = Queue::new(LIMITS);

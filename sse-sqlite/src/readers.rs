@@ -1,4 +1,5 @@
-//! The threads that read from the file what is not in memory: one at a time for each topic, for all who wait.
+//! The threads that read entries from the file that are not in memory: one at a time for each topic, for all waiting
+//! readers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,13 +20,13 @@ use crate::{
 /// How many threads read.
 pub(crate) const THREADS: usize = 2;
 
-/// A topic that is read is noted as used once it was not for so long.
+/// A topic that is read is noted as used, at most once in this time.
 pub(crate) const USED: Duration = Duration::from_secs(3_600);
 
 /// How a load has ended.
 #[derive(Debug, PartialEq, Eq)]
 enum LoadOutcome {
-    /// It is in memory, unless that was forgotten since.
+    /// The topic is in memory, unless it was forgotten since.
     Done,
     /// The writer creates the topic first, and then gives it back to the readers.
     Created,
@@ -34,7 +35,7 @@ enum LoadOutcome {
 pub(crate) struct Reader {
     shared: Arc<Shared>,
     connection: Option<Connection>,
-    /// Bytes that were loaded since memory was last looked after.
+    /// Bytes that were loaded since the memory limits were last checked.
     loaded: usize,
 }
 
@@ -79,7 +80,7 @@ impl Reader {
         while let Some(read) = reads.next() {
             match self.answer(topic, &read) {
                 Ok(Some(answer)) => {
-                    // Who has left does not need it.
+                    // A reader that has stopped waiting does not need it.
                     let _ = read.reply.send(Ok(answer));
                 }
                 Ok(None) => {
@@ -111,7 +112,7 @@ impl Reader {
         true
     }
 
-    /// What a read wants; `None` if the topic is not in the file.
+    /// The answer to a read; `None` if the topic is not in the file.
     fn answer(&mut self, topic: &Arc<Topic>, read: &WaitingRead) -> Result<Option<ReadAnswer>, Cause> {
         let mut deep = !matches!(read.start, Start::Head);
         loop {
@@ -131,7 +132,7 @@ impl Reader {
             return Ok(Some(ReadAnswer::InMemory));
         };
         let Some(answer) = self.page(topic, read, older, missing)? else {
-            // Somebody else has this number by now.
+            // Another topic has this number by now.
             topic.forget();
             return self.answer(topic, read);
         };
@@ -173,7 +174,7 @@ impl Reader {
         }
     }
 
-    /// Reads what is older than memory holds; `None` if the topic is not in the file as it was.
+    /// Reads entries that are older than those in memory; `None` if the topic in the file has changed.
     fn page(
         &mut self,
         topic: &Topic,
@@ -272,7 +273,7 @@ fn block(connection: &Connection, shared: &Shared, older: &Older, index: u64) ->
     Ok(block)
 }
 
-/// The sequence before so many entries that are older than what is in memory.
+/// The sequence before the last `n` entries that are older than those in memory.
 fn before_last(connection: &Connection, older: &Older, missing: usize) -> Result<u64, Cause> {
     let deleted = older.kept_range.last_deleted;
     if older.kept_range.contiguous {

@@ -1,4 +1,4 @@
-//! Disk that is held, so that events can be deleted when there is no more.
+//! Disk space that is held in reserve, so that events can be deleted when the disk is full.
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ impl Reserve {
         }
     }
 
-    /// Takes the disk that is to be held.
+    /// Takes the disk space of the reserve.
     pub(crate) fn take(&self) -> io::Result<()> {
         if fs::metadata(&self.path).map_or(0, |file| file.len()) == self.bytes {
             return Ok(());
@@ -36,7 +36,7 @@ impl Reserve {
         taken
     }
 
-    /// Gives it to those who need it.
+    /// Releases the reserve.
     pub(crate) fn give_up(&self) {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -54,7 +54,7 @@ impl Reserve {
         let mut left = self.bytes;
         let mut piece = vec![0; PIECE];
         while left > 0 {
-            // Random, since a file system may store nothing for zeros.
+            // Random bytes, because a file system may use no space for zeros.
             fastrand::fill(&mut piece);
             let length = left.min(PIECE as u64);
             let piece = piece.get(..usize::try_from(length).unwrap_or(PIECE));

@@ -1,4 +1,4 @@
-//! What the log's threads and its handles share.
+//! The state that the log's threads and its handles share.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -19,7 +19,7 @@ use crate::{
     topic::Topic,
 };
 
-/// How long a topic is remembered that nobody uses.
+/// How long an unused topic stays in memory.
 const LINGER: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
@@ -33,10 +33,10 @@ pub(crate) struct Shared {
     topics: RwLock<HashMap<TopicName, Arc<Topic>>>,
 }
 
-/// How the log is.
+/// The health of the log.
 #[derive(Debug, Default)]
 pub(crate) struct LogState {
-    /// Why nothing can be written at present.
+    /// The reason why nothing can be written now.
     fault: Mutex<Option<Cause>>,
     interruptions: AtomicU64,
     reads: AtomicU64,
@@ -67,7 +67,7 @@ impl Shared {
         }
     }
 
-    /// Serves a topic. If that panics, its reads fail, it is loaded anew with the next, and the thread goes on.
+    /// Serves a topic. If that panics, its reads fail, the next read loads it again, and the thread continues.
     pub(crate) fn survive(&self, topic: &Topic, serve: impl FnOnce()) -> Option<()> {
         let served = panic::catch_unwind(AssertUnwindSafe(serve));
         if served.is_err() {
@@ -96,7 +96,7 @@ impl Shared {
         Arc::clone(topic)
     }
 
-    /// Forgets topics that nobody uses, and lets all keep no more in memory than they may.
+    /// Forgets unused topics, and enforces the memory limits of the others.
     pub(crate) fn maintain_memory(&self, now: SystemTime) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         topics.retain(|_, topic| !topic.is_idle(LINGER));
@@ -121,7 +121,7 @@ impl Shared {
         }
     }
 
-    /// Pushes out idempotency keys, the oldest of the topics that have most, down to the bound. For the writer.
+    /// Forgets idempotency keys down to the bound: the oldest keys of the topics with the most keys. For the writer.
     pub(crate) fn bound_keys(&self) {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         let topics: Vec<_> = topics.values().cloned().collect();
@@ -148,7 +148,7 @@ impl Shared {
         }
     }
 
-    /// Tells all reads that wait for the file that it was closed.
+    /// Fails all reads that wait for the file, because it was closed.
     pub(crate) fn refuse_waiting(&self) {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         let topics: Vec<_> = topics.values().cloned().collect();
@@ -157,7 +157,7 @@ impl Shared {
         }
     }
 
-    /// Why a read was given up.
+    /// The reason why a read failed.
     pub(crate) fn why_unanswered(&self) -> Cause {
         if self.queue.is_closing() {
             Cause::Closed
@@ -193,7 +193,7 @@ impl LogState {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Nothing can be written, for this reason.
+    /// Notes that nothing can be written, for this reason.
     pub(crate) fn failed(&self, cause: &Cause) {
         let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         let before = fault.replace(cause.clone());
@@ -206,12 +206,12 @@ impl LogState {
         }
     }
 
-    /// A thread of the log has panicked, and goes on.
+    /// Notes that a thread of the log has panicked; it continues.
     pub(crate) fn panicked(&self) {
         self.interruptions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// It can be written again.
+    /// Notes that the file can be written again.
     pub(crate) fn recovered(&self) {
         let before = mem::take(&mut *self.fault.lock().unwrap_or_else(PoisonError::into_inner));
         if before.is_some() {
@@ -219,7 +219,7 @@ impl LogState {
         }
     }
 
-    /// A commit took so long.
+    /// Notes the duration of a commit.
     pub(crate) fn committed(&self, took: Duration) {
         let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
         commits.commits += 1;
@@ -230,7 +230,7 @@ impl LogState {
         };
     }
 
-    /// The file was read once.
+    /// Counts a read of the file.
     pub(crate) fn has_read(&self) {
         self.reads.fetch_add(1, Ordering::Relaxed);
     }
@@ -245,7 +245,7 @@ impl LogState {
         self.closed.notify_all();
     }
 
-    /// Waits until the file was given up.
+    /// Waits until the file was released.
     pub(crate) fn wait_until_closed(&self) {
         let mut is_closed = self.is_closed.lock().unwrap_or_else(PoisonError::into_inner);
         while !*is_closed {
@@ -258,7 +258,7 @@ impl LogState {
 }
 
 impl ToRead {
-    /// The file has to be read for this topic.
+    /// Queues a topic for which the file has to be read.
     pub(crate) fn push(&self, topic: Arc<Topic>) {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_closing.load(Ordering::Relaxed) {
@@ -283,7 +283,7 @@ impl ToRead {
         }
     }
 
-    /// Lets all threads end. Who waits for the file is told so.
+    /// Lets all threads end. Reads that wait for the file fail.
     pub(crate) fn close(&self) {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_closing.store(true, Ordering::Relaxed);

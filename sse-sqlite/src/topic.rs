@@ -1,4 +1,4 @@
-//! What this process has of one topic in memory: its watchers, and, while it is read, its newest entries.
+//! A topic in this process's memory: its watchers, and, while it is read, its newest entries.
 
 mod live;
 
@@ -20,30 +20,30 @@ use crate::head::{Head, HeadState};
 pub(crate) struct Topic {
     pub(crate) name: TopicName,
     pub(crate) watchers: Watchers,
-    /// Held by the writer alone, and never while it waits for a reader.
+    /// Only the writer locks this, and never while it waits for a reader.
     head: Mutex<Option<Head>>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// As the hub or a publisher has said; `None` until one has.
+    /// From the hub or a publisher; `None` until one has set it.
     retention: Option<Retention>,
     live: Option<Live>,
-    /// What was appended since the topic began to be loaded; `None` while it is not.
+    /// The entries that were appended while the topic is being loaded; `None` while it is not being loaded.
     loading: Option<Tail>,
-    /// The writer could not create it in the file.
+    /// True if the writer could not create it in the file.
     may_be_absent: bool,
     /// Reads that need the file.
     waiting: Vec<WaitingRead>,
-    /// A thread reads the file for them.
+    /// True while a thread reads the file for them.
     is_busy: bool,
-    /// The figures, as the writer knows them.
+    /// The statistics, as the writer knows them.
     stats: Option<LogStats>,
     touched: Instant,
 }
 
-/// What is appended while a topic is loaded.
+/// The entries that are appended while a topic is loaded.
 #[derive(Debug, Default)]
 struct Tail {
     epoch: Option<Epoch>,
@@ -59,12 +59,12 @@ pub(crate) struct WaitingRead {
     pub(crate) reply: oneshot::Sender<Result<ReadAnswer, LogError>>,
 }
 
-/// What a read gets once the file was read.
+/// The answer to a read, once the file was read.
 #[derive(Debug)]
 pub(crate) enum ReadAnswer {
-    /// What it wanted is in memory now.
+    /// The requested entries are in memory now.
     InMemory,
-    /// What it wanted, from the file.
+    /// The requested entries, from the file.
     Batch(Batch),
 }
 
@@ -72,7 +72,7 @@ pub(crate) enum ReadAnswer {
 #[derive(Debug)]
 pub(crate) struct Committed {
     pub(crate) entries: Vec<Arc<Entry>>,
-    /// As the file has the topic now.
+    /// The topic's state in the file now.
     pub(crate) head: HeadState,
     pub(crate) now: SystemTime,
 }
@@ -106,7 +106,7 @@ impl Topic {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the topic so from now on.
+    /// Changes the topic's retention.
     pub(crate) fn keep(&self, retention: &Retention) {
         let mut state = self.state();
         state.touched = Instant::now();
@@ -117,7 +117,7 @@ impl Topic {
         }
     }
 
-    /// How it is kept, if somebody has said so.
+    /// Its retention, if it was set.
     pub(crate) fn retention(&self) -> Option<Retention> {
         self.state().retention.clone()
     }
@@ -143,7 +143,7 @@ impl Topic {
         mem::take(&mut state.waiting)
     }
 
-    /// Gives up the reads that wait: they are told that the log was closed.
+    /// Fails the waiting reads, because the log was closed.
     pub(crate) fn refuse_waiting(&self) {
         let mut state = self.state();
         state.is_busy = false;
@@ -185,7 +185,7 @@ impl Topic {
         state.live = Some(live);
     }
 
-    /// Calls `change` with what is in memory.
+    /// Calls `change` with the entries in memory.
     pub(crate) fn with_live<T>(&self, change: impl FnOnce(&mut Live) -> T) -> Option<T> {
         self.state().live.as_mut().map(change)
     }
@@ -212,7 +212,7 @@ impl Topic {
         }
     }
 
-    /// What is in memory may be wrong: readers read the file again.
+    /// Forgets the entries in memory, because they may be wrong: readers read the file again.
     pub(crate) fn forget(&self) {
         let mut state = self.state();
         state.live = None;
@@ -271,7 +271,7 @@ impl Topic {
         known.map_or(0, |known| known.head.saturating_sub(position.sequence))
     }
 
-    /// Lets go what is too old, and says how many bytes of entries there still are.
+    /// Forgets old entries, and returns the bytes of the remaining ones.
     pub(crate) fn maintain(&self, now: SystemTime) -> usize {
         let mut state = self.state();
         let Some(live) = &mut state.live else { return 0 };
@@ -279,7 +279,7 @@ impl Topic {
         live.bytes()
     }
 
-    /// Whether nobody uses it, and nobody has for so long. Who holds it is about to.
+    /// True if it was not used for `linger`. Code that holds it is about to use it.
     pub(crate) fn is_idle(self: &Arc<Self>, linger: Duration) -> bool {
         let state = self.state();
         Arc::strong_count(self) == 1
@@ -288,7 +288,7 @@ impl Topic {
             && state.touched.elapsed() >= linger
     }
 
-    /// Whether readers have waited for it or watched it lately.
+    /// True if readers have waited for it or watched it lately.
     pub(crate) fn is_read(&self) -> bool {
         !self.watchers.is_empty() || self.state().live.is_some()
     }

@@ -1,4 +1,4 @@
-//! The one thread that writes: group commit, and what has to be done when it fails.
+//! The thread that writes: group commit, and the recovery after a failure.
 
 mod batch;
 mod maintain;
@@ -28,7 +28,7 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     /// `None` after a failure, until the file is open again.
     connection: Option<Connection>,
-    /// Given up last, when everything is closed; `None` then.
+    /// Released last, when everything is closed; `None` then.
     lock: Option<FileLock>,
     reserve: Reserve,
     maintenance: Maintenance,
@@ -40,12 +40,12 @@ pub(crate) struct Writer {
     pub(crate) readers: Vec<JoinHandle<()>>,
 }
 
-/// How a transaction has failed.
+/// The failure of a transaction.
 #[derive(Debug)]
 enum Failure {
     /// Nothing of it was written.
     Refused(Cause),
-    /// It may have been.
+    /// It may have been written.
     Unknown(Cause),
 }
 
@@ -56,7 +56,7 @@ impl Writer {
         let mut maintenance = Maintenance::new();
         let connection = match file::open(&shared.settings, &mut lock) {
             Err(error) if error.is_disk_full() => {
-                // It takes no events until retention has made room for the reserve again.
+                // The log accepts no events until retention has made room for the reserve again.
                 reserve.give_up();
                 shared.state.failed(&Cause::DiskFull);
                 maintenance.hurry();
@@ -100,7 +100,7 @@ impl Writer {
         }
     }
 
-    /// Writes what was waiting in one transaction, shows it to the readers, and answers the publishers.
+    /// Writes the waiting events in one transaction, shows them to the readers, and answers the publishers.
     fn write(&mut self, commands: Vec<Command>) {
         let mut batch = Batch::new(commands);
         let refused = self.ready().err();
@@ -121,18 +121,18 @@ impl Writer {
         }
     }
 
-    /// Why nothing can be written just now.
+    /// The reason why nothing can be written now.
     fn ready(&mut self) -> Result<(), Cause> {
         if let Some(cause) = self.shared.state.fault()
             && (self.connection.is_none() || matches!(cause, Cause::DiskFull))
         {
-            // It is tried again with the next maintenance.
+            // The next maintenance tries it again.
             return Err(cause);
         }
         self.has_room()
     }
 
-    /// Whether the file has not reached its limit.
+    /// Checks that the file has not reached its limit.
     fn has_room(&self) -> Result<(), Cause> {
         let limit = self.shared.settings.max_file_bytes;
         if limit < u64::MAX
@@ -157,7 +157,7 @@ impl Writer {
         Ok(began.elapsed())
     }
 
-    /// After a failed transaction: what is known of the heads may be wrong.
+    /// Called after a failed transaction: the heads in memory may be wrong.
     fn fail(&mut self, failure: &Failure, batch: &Batch) {
         batch.forget_heads();
         let (Failure::Refused(cause) | Failure::Unknown(cause)) = failure;
@@ -177,13 +177,13 @@ impl Writer {
             self.doubtful.extend(batch.topics());
         }
         self.connection = None;
-        // Later it is tried again with the maintenance.
+        // The maintenance tries it again later.
         if is_new {
             self.reopen();
         }
     }
 
-    /// Opens the file anew. What was in doubt is decided then: readers read it again.
+    /// Opens the file again. This decides unknown outcomes: readers read the file again.
     fn reopen(&mut self) {
         match file::reopen(&self.shared.settings) {
             Ok(connection) => {
@@ -201,7 +201,7 @@ impl Writer {
 }
 
 impl Writer {
-    /// After a panic: nobody waits for what is not done any more.
+    /// After a panic: fails everything that will not be done any more, so that no caller waits for it.
     fn refuse_rest(&self) {
         for command in self.shared.queue.take_rest() {
             if let Command::Append(append) = command {
@@ -223,7 +223,7 @@ impl Drop for Writer {
         }
         self.refuse_rest();
         self.connection = None;
-        // Another may have the file as soon as `close` returns.
+        // Another process may have the file as soon as `close` returns.
         self.lock = None;
         self.shared.state.close();
     }
@@ -242,7 +242,7 @@ fn transaction(
     let refused = |error: rusqlite::Error| Failure::Refused(error.into());
     run("BEGIN IMMEDIATE").map_err(refused)?;
     let undo = || {
-        // After some errors SQLite has done so by itself.
+        // After some errors SQLite has rolled back by itself.
         if !connection.is_autocommit()
             && let Err(error) = run("ROLLBACK")
         {
@@ -257,7 +257,7 @@ fn transaction(
         Ok(_) => Ok(()),
         Err(error) => {
             undo();
-            // Only of this one it is certain that nothing was written.
+            // Only for this error it is certain that nothing was written.
             match error.sqlite_error_code() {
                 Some(ErrorCode::DiskFull) => Err(Failure::Refused(Cause::DiskFull)),
                 _ => Err(Failure::Unknown(error.into())),

@@ -59,7 +59,7 @@ pub async fn a_repeated_key_is_appended_once<F: LogFactory>(factory: &F) {
     assert_eq!(other.data().await, other.after(0));
 }
 
-/// Of several that are on their way, one is appended, and all are told where.
+/// Of several appends in progress, one is appended, and all get its position.
 pub async fn a_key_at_the_same_time_is_appended_once<F: LogFactory>(factory: &F) {
     if !F::REMEMBERS_KEYS {
         return keys_are_refused(factory).await;

@@ -1,4 +1,4 @@
-//! Retention: what goes, what stays, and what a reader is told of it.
+//! Retention: which events are deleted, which stay, and which gap a reader gets.
 
 use super::{
     LogFactory,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{Keep, Log as _, Resume, Retention, Start};
 
-/// The newest are kept, and who was before them is told.
+/// The newest events are kept, and a reader that was before them gets a gap.
 pub async fn count_takes_the_oldest<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new().max_events(4)).await;
     let before = bench.read(Start::Head).await.end;

@@ -17,7 +17,7 @@ use crate::{
 const MAX_CALL_EVENTS: usize = 512;
 const MAX_CALL_BYTES: usize = 512 * 1024;
 
-/// Appends that go out together.
+/// Appends that are sent together.
 #[derive(Default)]
 pub(super) struct Call {
     groups: Vec<Group>,
@@ -28,7 +28,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Whether there is no room for more.
+    /// True if there is no room for more.
     pub(super) fn is_full(&self) -> bool {
         self.events >= MAX_CALL_EVENTS || self.bytes >= MAX_CALL_BYTES
     }
@@ -68,7 +68,7 @@ impl Call {
         call
     }
 
-    /// Tells each event what has become of it. Returns whether the server is none that takes events any more.
+    /// Answers the publisher of each event. Returns true if the server does not accept events any more.
     pub(super) fn answer(self, shared: &Shared, answer: Result<Value, Fault>) -> bool {
         let results = match answer.and_then(|value| Ok(items(value)?)) {
             Ok(results) => results,
@@ -87,12 +87,12 @@ impl Call {
         is_of_replica
     }
 
-    /// Nobody knows what has become of the events, unless Redis has refused the whole call.
+    /// The outcome of the events is unknown, unless Redis has refused the whole call.
     fn fail(self, fault: &Fault) {
         for group in self.groups {
             for (reply, place) in group.replies {
                 drop(place);
-                // Whoever published may be gone.
+                // The publisher may have stopped waiting.
                 let _ = reply.send(Err(super::error_of(fault)));
             }
         }

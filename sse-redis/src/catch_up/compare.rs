@@ -1,4 +1,4 @@
-//! Comparing heads: finds events that no notice has brought, and topics that were deleted.
+//! Compares the newest entries: finds events whose notice did not arrive, and topics that were deleted.
 
 use std::{
     rc::Rc,
@@ -23,7 +23,7 @@ const TOPICS: usize = 100;
 
 /// Compares one group of topics after the other, so that each is compared once in an interval. Does not end.
 pub(super) async fn run(this: Rc<CatchUp>) {
-    // What is found still has to be read: so a round ends before the interval does.
+    // The entries that are found still have to be read: so a round ends before the interval does.
     let round = this.shared.settings.check_interval.mul_f64(0.8);
     loop {
         let began = Instant::now();
@@ -36,7 +36,7 @@ pub(super) async fn run(this: Rc<CatchUp>) {
         for (nth, group) in topics.chunks(TOPICS).enumerate() {
             let due = began + pause * u32::try_from(nth + 1).unwrap_or(u32::MAX);
             let session = this.sessions.wait().await;
-            // None is held through the pause below, or it could not be forgotten.
+            // No topic is held during the pause below, because then it could not be forgotten.
             let group: Vec<_> = group.iter().filter_map(Weak::upgrade).collect();
             if let Err(fault) = compare(&this, &session, &group).await {
                 tracing::debug!(target: "sse_actix", %fault, "newest entries could not be compared");
@@ -49,7 +49,7 @@ pub(super) async fn run(this: Rc<CatchUp>) {
     }
 }
 
-/// The topics to compare. What is known to be missing of the others is asked for, whatever became of it before.
+/// The topics to compare. For other topics, the known missing entries are requested again.
 fn to_compare(this: &CatchUp) -> Vec<Weak<Topic>> {
     let (up_to_date, others): (Vec<_>, Vec<_>) = {
         let all = this.shared.topics.all().into_iter();
@@ -68,7 +68,7 @@ fn jittered(pause: Duration) -> Duration {
 }
 
 async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Result<(), Fault> {
-    // One topic that cannot be read would fail the call for all.
+    // A single topic that cannot be read would make the call fail for all.
     let (faulty, sound): (Vec<_>, Vec<_>) = group.iter().partition(|topic| topic.is_unreadable());
     let mut calls = redis::pipe();
     for topics in sound.chunks(TOPICS).chain(faulty.chunks(1)) {
@@ -144,7 +144,7 @@ async fn find_faulty(this: &CatchUp, session: &Session, topics: &[&Arc<Topic>]) 
     Ok(())
 }
 
-/// Takes what XREAD has returned: the streams that have grown.
+/// Handles the result of XREAD: the streams that have grown.
 fn take(this: &CatchUp, news: Value) -> Result<(), Fault> {
     for (stream, entries) in streams(news)? {
         let topic = std::str::from_utf8(&stream).ok();

@@ -1,4 +1,4 @@
-//! Jobs with short answers: where a stream is, and whether it has an event.
+//! Jobs with short answers: a stream's newest entry, and whether it has an event.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -31,7 +31,7 @@ pub(super) async fn run(this: Rc<CatchUp>) {
         if let Err(fault) = perform(&this, &session, &jobs).await {
             for (_, topic) in &jobs {
                 topic.fail(fault.to_string(), false);
-                // What a reader waits for it asks for again; this is for those who wait for notices.
+                // A waiting reader requests its entries again itself; this is for readers that wait for notices.
                 topic.ask();
                 this.work(topic);
             }
@@ -79,7 +79,7 @@ async fn load_scripts(this: &CatchUp, session: &Session) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Adds the calls of a job, and says how many there are.
+/// Adds the calls of a job, and returns their number.
 fn push_calls(this: &CatchUp, calls: &mut Pipeline, job: &HeadJob, topic: &Topic) -> usize {
     match job {
         HeadJob::Look { latest } => {
@@ -135,7 +135,7 @@ fn take(job: &HeadJob, topic: &Topic, answers: Vec<Value>) -> Result<(), Fault> 
                 let has_event = found
                     .and_then(|stored| stored.header())
                     .is_some_and(|header| EntryId::index(*sequence) < header.events.max(1));
-                // What retention has taken cannot be proven; it was there, since its life is continued.
+                // An event that retention has deleted cannot be proven; it was stored, because its life was continued.
                 let is_taken = oldest.is_none_or(|oldest| EntryId::of(*sequence) < oldest);
                 proofs.push((*sequence, has_event || is_taken));
             }

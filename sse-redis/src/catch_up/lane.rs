@@ -19,12 +19,12 @@ use crate::{
     topic::Topic,
 };
 
-/// How many bytes a call asks for, about: at first, at least, and at most.
+/// The approximate number of bytes that a call requests: at first, at least, and at most.
 const FIRST_BUDGET: usize = 64 * 1024;
 const SMALLEST_BUDGET: usize = 4 * 1024;
 const LARGEST_BUDGET: usize = 512 * 1024;
 
-/// How long a call waits at most that asks for the least there is: one entry may be large, and the line slow.
+/// The longest time-out of a call that requests the least: one entry may be large, and the line slow.
 const LONGEST: Duration = Duration::from_secs(120);
 
 /// How long it waits before it connects again.
@@ -57,7 +57,7 @@ impl Lane {
         }
     }
 
-    /// A topic has something to be done here.
+    /// Queues a topic with a job for this lane.
     pub(super) fn push(&self, topic: &Arc<Topic>) {
         if self.names.borrow_mut().insert(topic.name.clone()) {
             self.waiting.borrow_mut().push_back(Arc::clone(topic));
@@ -65,7 +65,7 @@ impl Lane {
         }
     }
 
-    /// The topics that have waited longest, as soon as there are any.
+    /// Waits for topics, and returns those that have waited longest.
     pub(super) async fn next(&self, most: usize) -> Vec<Arc<Topic>> {
         loop {
             let next: Vec<_> = {
@@ -84,7 +84,7 @@ impl Lane {
         }
     }
 
-    /// How many bytes a call should ask for.
+    /// How many bytes a call should request.
     pub(super) fn budget(&self) -> usize {
         self.budget.get()
     }
@@ -118,7 +118,7 @@ impl Lane {
                 Err(fault)
             }
             Err(_) => {
-                // The answer would still come on this connection, before all others.
+                // The late answer would still arrive on this connection, before all others.
                 self.connection.replace(None);
                 self.asks_for_less();
                 Err(of_io(ErrorKind::TimedOut))
@@ -131,7 +131,7 @@ impl Lane {
         sleep(PAUSE.mul_f64(0.5 + fastrand::f64())).await;
     }
 
-    /// Asks for more where the line is fast. Where it is slow, a time-out makes it ask for less.
+    /// Requests more if the line is fast. If it is slow, a time-out makes it request less.
     fn adapt(&self, took: Duration, limit: Duration) {
         let budget = self.budget.get();
         if took < limit / 16 {
@@ -165,7 +165,7 @@ impl Lane {
             .await
             .map_err(|_| of_io(ErrorKind::TimedOut))?;
         let primary = session.primary.borrow().clone();
-        // The name may lead somewhere else by now, where other entries have the same ids.
+        // The name may lead to another server by now, where other entries have the same ids.
         if let Some(state) = asked.ok().and_then(read_replication)
             && (!state.is_primary || !primary.is_empty() && state.replication_id != primary)
         {

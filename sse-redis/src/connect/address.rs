@@ -2,18 +2,18 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, ProtocolVer
 
 use crate::error::ConnectError;
 
-/// Where Redis is.
+/// The address of Redis.
 #[derive(Clone)]
 pub(crate) enum Address {
     /// At this address.
     Server(ConnectionInfo),
-    /// Where the Sentinels say.
+    /// The primary that the Sentinels name.
     Sentinel {
-        /// How each of them is reached.
+        /// The address of each Sentinel.
         sentinels: Vec<ConnectionInfo>,
-        /// What they watch.
+        /// The service that they watch.
         service: String,
-        /// How the primary is reached; the host and port in it are not used.
+        /// The settings of the connection to the primary; its host and port are not used.
         primary: ConnectionInfo,
     },
 }
@@ -22,7 +22,7 @@ impl Address {
     /// Reads an address.
     pub(crate) fn parse(url: &str) -> Result<Self, ConnectError> {
         if url.contains('#') {
-            // What follows it would be left out, and what is before it taken for a host.
+            // The text after it would be ignored, and the text before it treated as a host.
             let why = "it holds a `#`; in a password, write %23".to_owned();
             return Err(ConnectError::Address(why));
         }
@@ -32,7 +32,7 @@ impl Address {
         let is_of_socket = matches!(scheme, "unix" | "redis+unix" | "valkey+unix");
         let login = rest.rsplit_once('@').filter(|_| !is_of_socket);
         if login.is_some_and(|(login, _)| login.contains(['/', '?'])) {
-            // What is before it would be taken for the host, and what follows it be left out.
+            // The text before it would be treated as the host, and the text after it ignored.
             let why = "it holds an `@` after a `/` or a `?`; in a password, write %2F and %3F, and elsewhere %40 for `@`";
             return Err(ConnectError::Address(why.to_owned()));
         }
@@ -85,7 +85,7 @@ impl Address {
         })
     }
 
-    /// As it is shown: without user and password.
+    /// The text for messages: without user and password.
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Server(info) => match info.addr() {
@@ -113,8 +113,8 @@ impl Address {
     }
 }
 
-/// Reads the address of one server. What is wrong is said without any part of it: what looks like a host may be the rest of a
-/// password.
+/// Parses the address of one server. The error contains no part of the address, because text that looks like a host may
+/// be the rest of a password.
 fn parse_one(url: &str) -> Result<ConnectionInfo, ConnectError> {
     let info = url
         .into_connection_info()

@@ -9,12 +9,12 @@ use tokio::time::timeout;
 use super::Address;
 use crate::fault::Fault;
 
-/// Gives a user name and a password whenever a connection begins.
+/// Returns a user name and a password whenever a connection begins.
 pub(crate) type Credentials = Arc<dyn Fn() -> CredentialsFuture + Send + Sync>;
 
 type CredentialsFuture = Pin<Box<dyn Future<Output = io::Result<(String, String)>> + Send>>;
 
-/// Takes what Redis sends without being asked.
+/// Handles the push messages of Redis.
 pub(crate) type Receiver = Box<dyn Fn(PushInfo) + Send + Sync>;
 
 /// Certificates of TLS, in PEM.
@@ -22,7 +22,7 @@ pub(crate) type Receiver = Box<dyn Fn(PushInfo) + Send + Sync>;
 pub(crate) struct Tls {
     /// An authority to trust instead of the system's.
     pub(crate) root: Option<Vec<u8>>,
-    /// The certificate and the key by which this node is known.
+    /// The certificate and the key of this node.
     pub(crate) client: Option<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -36,8 +36,8 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// Opens a connection to the primary. The name in the address is resolved anew each time, and the Sentinels are asked.
-    /// Without `response_timeout`, calls wait for their answers as long as the connection is there.
+    /// Opens a connection to the primary. The name in the address is resolved again each time, or the Sentinels are
+    /// asked. Without `response_timeout`, calls wait for their answers as long as the connection exists.
     pub(crate) async fn open(
         &self,
         response_timeout: Option<Duration>,
@@ -77,7 +77,7 @@ impl Connector {
         info: ConnectionInfo,
         config: &AsyncConnectionConfig,
     ) -> Result<MultiplexedConnection, Fault> {
-        // What is written goes out at once, be it small and the answer to what went before not there yet.
+        // Written bytes are sent at once, even if they are few and the answer to earlier bytes has not arrived yet.
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = if self.tls.root.is_none() && self.tls.client.is_none() {
             Client::open(info)?

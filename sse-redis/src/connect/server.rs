@@ -2,16 +2,16 @@ use redis::{RedisError, Value, aio::MultiplexedConnection};
 
 use crate::{error::ConnectError, fault::Fault, value};
 
-/// What a server says of its part in replication.
+/// A server's role in replication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerState {
     pub(crate) is_primary: bool,
-    /// The identity of the history that it writes: another one after a fail-over or a restart.
+    /// The identity of its history, which changes after a fail-over or a restart.
     pub(crate) replication_id: String,
 }
 
 impl ServerState {
-    /// Reads what `INFO replication` says; `None` if it does not say it.
+    /// Parses the text of `INFO replication`; `None` if it lacks these facts.
     pub(crate) fn parse(info: &str) -> Option<Self> {
         Some(Self {
             is_primary: field(info, "role")? == "master",
@@ -34,7 +34,7 @@ pub(crate) fn read_replication(value: Value) -> Option<ServerState> {
     ServerState::parse(&info)
 }
 
-/// Checks that a server is one that will do. Its user must be let ask, since nothing else shows a fail-over.
+/// Checks that a server can be used. Its user needs the right to call INFO, because nothing else shows a fail-over.
 pub(crate) async fn check_server(
     connection: &mut MultiplexedConnection,
     address: &str,

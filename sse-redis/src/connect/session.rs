@@ -9,12 +9,12 @@ use tokio::{sync::Notify, time::timeout};
 
 use crate::fault::Fault;
 
-/// The connections to one primary, for as long as this node hears what is published there.
+/// The connections to one primary, as long as this node receives what is published there.
 pub(crate) struct Session {
     pub(crate) number: u64,
     /// For appends, heartbeats, revocations and presence.
     pub(crate) publishing: MultiplexedConnection,
-    /// On which notices come.
+    /// The connection on which notices arrive.
     pub(crate) subscribed: MultiplexedConnection,
     /// The primary's identity, as far as it is known.
     pub(crate) primary: RefCell<String>,
@@ -41,7 +41,7 @@ impl Session {
         })
     }
 
-    /// Ends it: its connections are of no use any more.
+    /// Ends the session, because its connections are lost.
     pub(crate) fn end(&self, fault: Fault) {
         if !self.is_over.replace(true) {
             self.why.replace(Some(fault));
@@ -70,8 +70,8 @@ impl Session {
         }
     }
 
-    /// Waits until every notice has been received that was published before this call. Returns whether it was: an answer
-    /// that another connection has brought must not overtake a revocation. The answer may never come; then the session's end does.
+    /// Waits until every notice that was published before this call was received, because an answer from another
+    /// connection must not overtake a revocation. Returns false if the session ends before.
     pub(crate) async fn fence(&self) -> bool {
         let mut connection = self.subscribed.clone();
         let ping = redis::cmd("PING");
@@ -82,7 +82,7 @@ impl Session {
     }
 }
 
-/// The session that there is at present.
+/// The current session.
 #[derive(Default)]
 pub(crate) struct Sessions {
     current: RefCell<Option<Rc<Session>>>,

@@ -10,8 +10,8 @@ use crate::{
     nodes::Revocations,
 };
 
-/// Begins a session: connects to what is the primary now, subscribes, reads what was revoked meanwhile, hears itself, and follows
-/// the known topics again.
+/// Begins a session: connects to the current primary, subscribes, reads the revocations of the meantime, waits for its
+/// own heartbeat, and follows the known topics again.
 pub(super) async fn begin(this: &Follower) -> Result<Rc<Session>, ConnectError> {
     let settings = &this.shared.settings;
     let address = settings.address.as_str();
@@ -35,7 +35,7 @@ pub(super) async fn begin(this: &Follower) -> Result<Rc<Session>, ConnectError> 
     }
     let session = Session::new(number, publishing.clone(), subscribed, state.replication_id);
     heartbeat::first(this, &session).await.map_err(fault)?;
-    // Before any topic, since what is revoked must not be shown what was published after.
+    // Before any topic, because a revoked stream must not receive later events.
     Revocations::begin(nodes, &mut publishing).await.map_err(fault)?;
     nodes.presence.begin();
     this.shared.receiving.begin(number);

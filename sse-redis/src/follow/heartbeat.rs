@@ -1,4 +1,4 @@
-//! The proof that this node hears: what it publishes to itself arrives.
+//! Proves that this node receives notices: its own heartbeat arrives.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,16 @@ use crate::{
     value::{array, text},
 };
 
-/// How often.
+/// The interval between heartbeats.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// After how long without hearing itself a node is deaf.
+/// A node that has not received its own heartbeat for this long counts as deaf.
 const DEAF: Duration = Duration::from_secs(3);
 
 /// How long Redis remembers a node's write.
 const REMEMBERED: Duration = Duration::from_secs(10);
 
-/// Beats once, and waits until it is heard.
+/// Sends one heartbeat, and waits until it arrives.
 pub(super) async fn first(this: &Follower, session: &Session) -> Result<(), Fault> {
     beat(this, session).await?;
     let heard = async {
@@ -38,7 +38,7 @@ pub(super) async fn first(this: &Follower, session: &Session) -> Result<(), Faul
     }
 }
 
-/// Beats until the session is of no use any more, and says why.
+/// Sends heartbeats until the session's connections are lost, and returns the reason.
 pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
     let mut ticks = interval(BEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -65,7 +65,7 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
     }
 }
 
-/// Asks the server which part it has and what its clock shows, writes something, and publishes to itself.
+/// Asks the server for its role and its clock, writes a key, and publishes to its own channel.
 async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
     let began = Instant::now();
     let channel = this.shared.keys.heartbeat(&this.shared.nodes.name);
@@ -90,7 +90,7 @@ async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
             changed
         };
         if changed {
-            // It may have been a replica meanwhile, and so have lost what was there.
+            // It may have been a replica meanwhile, and have lost its data.
             for topic in this.shared.topics.all() {
                 topic.ask();
                 this.catch_up.work(&topic);

@@ -1,4 +1,4 @@
-//! What Redis sends to the connection that is subscribed.
+//! Receives what Redis sends on the subscribed connection.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::{
     topic::Needs,
 };
 
-/// What takes the notices of a session. It runs where they are read from the socket, so that nothing piles up before it, and what
-/// an answer on this connection follows has been taken.
+/// The handler of a session's notices. It runs where they are read from the socket, so that no queue builds up before
+/// it, and all notices before an answer on this connection were handled before that answer.
 pub(super) fn receiver(shared: Arc<Shared>, session: u64, nudges: Nudges) -> Receiver {
     Box::new(move |push: PushInfo| match push.kind {
         PushKind::Message | PushKind::SMessage => {
@@ -22,7 +22,7 @@ pub(super) fn receiver(shared: Arc<Shared>, session: u64, nudges: Nudges) -> Rec
             }
         }
         PushKind::Disconnection => {
-            // The session's end is noticed by whoever uses it; this is sooner.
+            // Code that uses the session notices its end; this notices it sooner.
             let _ = nudges.send(Nudge::Disconnected(session));
         }
         _ => {}

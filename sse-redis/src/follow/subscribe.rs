@@ -1,4 +1,4 @@
-//! Subscribing to topics: first their notices are heard, then their heads are looked at.
+//! Subscribes to topics: first to their notices, then it looks at their newest entries.
 
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ const TOPICS: usize = 500;
 /// How long a call may take: there may be many notices before its answer.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Topics that wait to be subscribed to, or not any more.
+/// Topics that wait for a SUBSCRIBE or an UNSUBSCRIBE.
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: RefCell<Vec<Arc<Topic>>>,
@@ -35,7 +35,7 @@ impl Queue {
     }
 }
 
-/// Subscribes to what comes. Ends when the connection does.
+/// Subscribes to queued topics. Ends when the connection does.
 pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
     let queue = &this.subscriptions;
     loop {
@@ -90,7 +90,7 @@ async fn subscribe(session: &Session, topics: &[Arc<Topic>]) -> Result<(), Fault
 async fn unsubscribe(this: &Follower, session: &Session, topics: &[Arc<Topic>]) -> Result<(), Fault> {
     let gone = topics
         .iter()
-        // Somebody may read it again.
+        // The topic may have readers again.
         .filter(|topic| this.shared.topics.known(topic.name.as_str()).is_none());
     let channels: Vec<&str> = gone.map(|topic| topic.stream.as_str()).collect();
     if channels.is_empty() {

@@ -27,22 +27,22 @@ use crate::{
 /// How many messages Redis keeps.
 const KEPT: usize = 20_000;
 
-/// How many messages are read at once at most.
+/// The most messages that are read at once.
 const PAGE: usize = 16;
 
-/// How long it waits before it tells again what Redis has not taken.
+/// The pause before it sends revocations again that Redis has not accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("revoke.lua")));
 
-/// A message: what the clock of Redis showed at least when it was written, if that is known, and revocations, each with its tag and
-/// how many milliseconds before that it was.
+/// A message: the lowest possible time of Redis' clock when it was written, if known, and revocations, each with its
+/// tag and its age in milliseconds at that time.
 type Message = (Option<u64>, Vec<(String, u64)>);
 
-/// How long a message may be on its way.
+/// How long a message may take to arrive.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
-/// What is revoked, here and elsewhere.
+/// The revocations of this node and of the others.
 #[derive(Debug)]
 pub(crate) struct Revocations {
     pub(crate) channel: String,
@@ -52,20 +52,20 @@ pub(crate) struct Revocations {
     faults: FaultLog,
 }
 
-/// Up to where messages have been read.
+/// The place up to which messages were read.
 #[derive(Debug)]
 struct Place {
     at: Option<MessageId>,
-    /// A notice came that follows something that was not heard.
+    /// True if a notice came whose predecessor was missed.
     missed: bool,
-    /// How many messages are read at once: fewer where the line is slow.
+    /// How many messages are read at once: fewer if the line is slow.
     page: usize,
     clock: Option<Clock>,
-    /// Whatever comes now was not there yet at this time.
+    /// Messages that come now did not exist yet at this time.
     listening: Instant,
 }
 
-/// The clock of Redis: it showed so many milliseconds some time between two times of this node.
+/// A reading of Redis' clock, in milliseconds, taken between two times of this node.
 #[derive(Debug, Clone, Copy)]
 struct Clock {
     after: Instant,
@@ -74,12 +74,12 @@ struct Clock {
 }
 
 impl Clock {
-    /// What it shows now at least.
+    /// The lowest possible value of the clock now.
     fn at_least(&self) -> u64 {
         self.millis + millis(self.before.elapsed())
     }
 
-    /// What it shows now at most.
+    /// The highest possible value of the clock now.
     fn at_most(&self) -> u64 {
         self.millis + millis(self.after.elapsed()) + 2
     }
@@ -105,7 +105,7 @@ impl Revocations {
         }
     }
 
-    /// Revokes a tag elsewhere. What this returns completes when Redis has it.
+    /// Revokes a tag on the other nodes. The returned completion completes when Redis has it.
     pub(super) fn push(&self, tag: &str) -> oneshot::Receiver<()> {
         let (reply, told) = oneshot::channel();
         let revoked = Revoked {
@@ -127,7 +127,7 @@ impl Revocations {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The heartbeat that was sent at this time has been answered, with the clock of Redis.
+    /// Notes the answer to a heartbeat that was sent at this time, with the clock of Redis.
     pub(crate) fn heard(&self, sent: Instant, clock: Option<u64>) {
         let mut place = self.place();
         place.listening = sent;
@@ -138,7 +138,8 @@ impl Revocations {
         });
     }
 
-    /// Reads what was revoked while nobody listened, to its end. To be called before any topic is read.
+    /// Reads the revocations from the time when this node did not listen, to their end. Call it before any topic is
+    /// read.
     pub(crate) async fn begin(nodes: &Nodes, connection: &mut MultiplexedConnection) -> Result<(), Fault> {
         let this = &nodes.revocations;
         let known = this.place().at;
@@ -177,14 +178,14 @@ impl Revocations {
         Ok(())
     }
 
-    /// After which message a page is to be read now, and how many it may have.
+    /// The message after which a page has to be read now, and the size of the page.
     fn turns_page(&self) -> Option<(MessageId, usize)> {
         let mut place = self.place();
         place.missed = false;
         Some((place.at?, place.page))
     }
 
-    /// Takes a page that may have had so many messages. Returns whether nothing has come after it that is not known.
+    /// Handles a page of at most this many messages. Returns true if there are no later unknown messages.
     fn take_page(&self, nodes: &Nodes, page: Vec<Value>, size: usize) -> Result<bool, Fault> {
         let is_last = page.len() < size;
         for entry in page {
@@ -206,8 +207,8 @@ impl Revocations {
         Ok(is_last && !self.place().missed)
     }
 
-    /// Takes a notice: the message's id, the id before it, the node, the kind, a line feed, the message. Returns what it says, or
-    /// `None` if something before it was not heard.
+    /// Handles a notice: the message's id, the id before it, the node, the kind, a line feed, the message. Returns its
+    /// content, or `None` if an earlier message was missed.
     pub(crate) fn receive(&self, this: &str, notice: &[u8]) -> Option<Vec<ClusterMessage>> {
         let words = std::str::from_utf8(notice).ok().and_then(|text| {
             let (head, what) = text.split_once('\n')?;
@@ -256,7 +257,7 @@ impl Revocations {
         }
     }
 
-    /// How long ago a message was written, at most.
+    /// The highest possible age of a message.
     fn age_of(&self, (appended, _): MessageId, written: Option<u64>) -> Duration {
         let place = self.place();
         match (place.clock, written) {
@@ -287,7 +288,7 @@ impl Revocations {
         Ok(!items(found)?.is_empty())
     }
 
-    /// The message that tells of these.
+    /// The message with these revocations.
     fn message(&self, revoked: &[(String, Revoked)]) -> String {
         let written = self.place().clock.map(|clock| clock.at_least());
         let told = revoked.iter();
@@ -297,7 +298,7 @@ impl Revocations {
         serde_json::to_string(&message).unwrap_or_default()
     }
 
-    /// Tells the others what was revoked, in order, until Redis has it. Does not end.
+    /// Sends the revocations to the others, in order, until Redis has them. Does not end.
     pub(crate) async fn run(nodes: Arc<Nodes>, sessions: Rc<Sessions>) {
         let this = &nodes.revocations;
         loop {
@@ -314,7 +315,7 @@ impl Revocations {
             {
                 Ok(_) => {
                     for reply in next.into_iter().flat_map(|(_, revoked)| revoked.replies) {
-                        // Nobody may wait for it.
+                        // Perhaps no caller waits for it.
                         let _ = reply.send(());
                     }
                 }
@@ -336,7 +337,7 @@ impl Revocations {
 }
 
 impl Nodes {
-    /// Appends a message that says of no tag that it was revoked.
+    /// Appends a message without a revoked tag.
     async fn mark(&self, connection: &mut MultiplexedConnection, kind: &str) -> Result<MessageId, Fault> {
         let id = self.tell(connection, kind, "").await?;
         parse_id(&id).ok_or(Fault::Unexpected)

@@ -1,4 +1,4 @@
-//! What pages of a stream change.
+//! Takes pages of a stream in.
 
 use sse_actix_core::Keep;
 

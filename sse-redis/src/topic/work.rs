@@ -1,4 +1,4 @@
-//! What Redis is to be asked for a topic, and what its answers change.
+//! The jobs of a topic for Redis, and the effects of the answers.
 
 use sse_actix_core::{Epoch, Keep, Ring};
 
@@ -12,7 +12,7 @@ use crate::entry::{Content, EntryId, Header, Latest, NONE, Stored};
 /// How many ids of a keyed topic are remembered as proven.
 const MAX_VERIFIED: usize = 4_096;
 
-/// The life of a stream whose newest entry cannot be read: no position is of it.
+/// The life of a stream whose newest entry cannot be read: no position belongs to it.
 const UNREADABLE: u64 = (1 << 45) - 1;
 
 /// Which kinds of jobs a topic has.
@@ -53,7 +53,7 @@ impl Topic {
         self.state().needs()
     }
 
-    /// Asks for a look at the head: where the stream is may have changed without a notice.
+    /// Requests a look at the newest entry, because the stream may have changed without a notice.
     pub(crate) fn ask(&self) {
         let wants = &mut self.state().wants;
         wants.looks.ask();

@@ -1,4 +1,4 @@
-//! What one transaction writes.
+//! The events of one transaction.
 
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
@@ -35,10 +35,10 @@ struct Changed {
     now: SystemTime,
 }
 
-/// What a publisher is told once the transaction has ended.
+/// The answer to a publisher once the transaction has ended.
 #[derive(Debug)]
 struct Answer {
-    /// The position, or why the event was left out of the transaction.
+    /// The position, or the reason why the event is not in the transaction.
     outcome: Result<Appended, Cause>,
     reply: oneshot::Sender<Result<Appended, AppendError>>,
     permit: Permit,
@@ -52,7 +52,7 @@ impl Batch {
         }
     }
 
-    /// Writes everything. Fails where nothing more can be written; what is wrong with one event leaves out that one.
+    /// Writes everything. Fails if nothing more can be written; a fault of one event leaves out only that event.
     pub(super) fn write(&mut self, connection: &Connection, free_from: &mut i64) -> Result<(), Cause> {
         let mut commands = std::mem::take(&mut self.commands).into_iter();
         while let Some(command) = commands.next() {
@@ -204,7 +204,7 @@ impl Batch {
         }
     }
 
-    /// It is on disk: readers see it, and then publishers are answered.
+    /// Called when it is on disk: readers see the events, and then publishers get their answers.
     pub(super) fn succeeded(self, shared: &Shared) {
         for changed in self.changed {
             let Some(head) = changed.head.filter(|_| !changed.entries.is_empty()) else {
@@ -220,7 +220,7 @@ impl Batch {
         for answer in self.answers {
             let outcome = answer.outcome.map_err(|cause| AppendError::Refused(cause.into()));
             drop(answer.permit);
-            // Who does not wait any more does not need it.
+            // A publisher that has stopped waiting does not need it.
             let _ = answer.reply.send(outcome);
         }
         for topic in self.created {
@@ -228,7 +228,7 @@ impl Batch {
         }
     }
 
-    /// It is not on disk, or may not be.
+    /// Called when it is not on disk, or may not be.
     pub(super) fn failed(self, shared: &Shared, failure: &Failure) {
         let error = || match failure {
             Failure::Refused(cause) => AppendError::Refused(cause.clone().into()),

@@ -1,4 +1,4 @@
-//! What the writer does without being asked: retention of topics that nobody uses, giving space back, and recovery.
+//! The writer's maintenance: retention of unused topics, shrinking the file, and recovery.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,7 +8,7 @@ use sse_actix_core::TopicName;
 use super::{Failure, Writer, retention, transaction};
 use crate::{cause::Cause, head::Head, keys, readers::USED, rows, shared::Shared};
 
-/// How many topics are looked at together.
+/// How many topics are looked at in one slice.
 const SLICE: usize = 128;
 
 /// How many chunks of events are deleted together: a commit then takes a few milliseconds.
@@ -20,10 +20,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How long the writer rests once it has looked at all topics.
 const REST: Duration = Duration::from_secs(1);
 
-/// So many free pages, and a tenth of the file, are kept for what comes.
+/// This many free pages, and a tenth of the file, are kept for new events.
 const FREE_PAGES: u64 = 1_000;
 
-/// How many pages are given back together.
+/// How many pages are freed together.
 const PAGES: u32 = 256;
 
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(super) struct Maintenance {
     next: Instant,
 }
 
-/// A topic that has something to be done.
+/// A topic with work to do.
 #[derive(Debug)]
 struct Due {
     number: i64,
@@ -64,7 +64,7 @@ impl Maintenance {
 }
 
 impl Writer {
-    /// Does a slice of it.
+    /// Does one slice of the maintenance.
     pub(super) fn maintain(&mut self) {
         self.maintenance.next = Instant::now() + PAUSE;
         if self.maintenance.looked_at.is_none() {
@@ -88,7 +88,7 @@ impl Writer {
                     self.connection = None;
                 }
             }
-            // Only a whole round says that everything was deleted that can be.
+            // Only after a whole round, everything that can be deleted was deleted.
             Ok(()) if self.maintenance.looked_at.is_none() && self.shared.state.fault().is_some() => {
                 self.recover();
             }
@@ -96,7 +96,7 @@ impl Writer {
         }
     }
 
-    /// Deletes what is too old in some topics, and topics that are.
+    /// Deletes old events of some topics, and topics that are too old.
     fn slice(&mut self) -> Result<(), Failure> {
         let Some(connection) = &self.connection else {
             return Ok(());
@@ -133,7 +133,7 @@ impl Writer {
         }
         for deleted in freed {
             self.free_from = self.free_from.min(deleted.number);
-            // Somebody has come back to it meanwhile, and read what is not there any more.
+            // A reader has come back to it meanwhile, and has read entries that do not exist any more.
             if let Some(topic) = self.shared.known(&deleted.name) {
                 topic.forget();
                 topic.watchers.wake();
@@ -146,7 +146,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Gives free pages back to the file system.
+    /// Returns free pages to the file system.
     fn give_space_back(&self) -> Result<(), Failure> {
         let Some(connection) = &self.connection else {
             return Ok(());
@@ -292,7 +292,7 @@ fn work(
     Ok(connection.prepare_cached(sql)?.execute([head.number])? > 0)
 }
 
-/// Bytes of the file that hold something.
+/// The used bytes of the file.
 pub(super) fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
     let (pages, free) = (
         pragma(connection, "page_count")?,

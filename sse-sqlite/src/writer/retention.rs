@@ -1,5 +1,5 @@
-//! Retention in the file. Readers' rings are trimmed to the event; here a little more is kept, so that what goes is
-//! deleted many at a time.
+//! Retention in the file. Readers' rings are trimmed exactly; here a little more is kept, so that many events are
+//! deleted at a time.
 
 use std::time::SystemTime;
 
@@ -11,7 +11,7 @@ use crate::{head::Head, rows};
 /// How many events are deleted at a time: also the most that are kept beyond the bound.
 pub(super) const CHUNK: u64 = 64;
 
-/// Deletes events beyond the topic's bounds, a chunk at a time, and says whether there may be more.
+/// Deletes events beyond the topic's bounds, a chunk at a time, and returns true if there may be more.
 pub(super) fn trim(connection: &Connection, head: &mut Head, now: SystemTime) -> rusqlite::Result<bool> {
     let bounds = Bounds::of(head, now);
     if !bounds.are_exceeded(head) {
@@ -45,7 +45,7 @@ pub(super) fn trim(connection: &Connection, head: &mut Head, now: SystemTime) ->
     Ok(deleted == CHUNK)
 }
 
-/// Deletes what another event with this key has replaced.
+/// Deletes events that another event with this key has replaced.
 pub(super) fn replace(connection: &Connection, head: &mut Head, key: &str) -> rusqlite::Result<()> {
     let sql = "DELETE FROM events WHERE key = ?1 AND id > ?2 AND id <= ?3
         RETURNING id, octet_length(frame) + octet_length(key)";
@@ -95,7 +95,7 @@ pub(super) fn change(
     head.count(connection)
 }
 
-/// What a topic may keep.
+/// The bounds of a topic.
 #[derive(Debug)]
 struct Bounds {
     events: u64,
@@ -114,7 +114,7 @@ impl Bounds {
         }
     }
 
-    /// Whether it is time to delete.
+    /// True if it is time to delete.
     fn are_exceeded(&self, head: &Head) -> bool {
         let is_old = |at| self.is_old(head, head.floor + 1, at);
         head.kept.events >= self.events.saturating_add((self.events / 16).clamp(1, CHUNK))
@@ -122,7 +122,7 @@ impl Bounds {
             || head.kept.oldest_at.is_some_and(is_old)
     }
 
-    /// Whether the oldest event, which is this, goes.
+    /// True if this oldest event has to be deleted.
     fn take(&self, head: &Head, sequence: u64, at: u64) -> bool {
         head.kept.events > self.events || head.weight() > self.bytes || self.is_old(head, sequence, at)
     }
