@@ -1,4 +1,4 @@
-//! Who may read across origins, with whose cookies.
+//! Decides which pages of other origins may read, and with which credentials.
 
 mod allowed_origins;
 mod check;
@@ -22,10 +22,10 @@ pub use self::{
     session_cookie::{CookieError, SessionCookie},
 };
 
-/// Middleware that lets pages of the allowed origins read, and rejects those of all others.
+/// Middleware that lets pages of the allowed origins read, and rejects requests of all other origins.
 ///
-/// Made once, outside of the application factory, and put around the scope (or the whole application, or one
-/// resource) whose streams other origins read:
+/// Make it once, outside of the application factory, and wrap the scope (or the whole application, or one resource)
+/// whose streams other origins read:
 ///
 /// ```
 /// use actix_web::{App, Error, get, web};
@@ -47,35 +47,36 @@ pub use self::{
 /// # }
 /// ```
 ///
-/// A page there then opens `new EventSource(url, { withCredentials: true })`, and its user's cookies come along
-/// ([`SessionCookie`] makes one that does). What goes through:
+/// A page there then opens `new EventSource(url, { withCredentials: true })`, and the browser sends its user's cookies
+/// ([`SessionCookie`] makes such a cookie). These requests are allowed:
 ///
 /// - A request of an allowed origin. Every answer to it, whatever its status, has `Access-Control-Allow-Origin`
 ///   with exactly this origin and `Access-Control-Allow-Credentials: true`, each once, whatever a handler or
-///   another layer inside has set; a browser closes an `EventSource` for good if only one answer lacks them.
+/// another layer inside has set; a browser closes an `EventSource` permanently if a single answer lacks them.
 /// - A request of the server's own pages: without an `Origin`, or with one and `Sec-Fetch-Site: same-origin`, or with
 ///   one that [`own_origin`](Self::own_origin) names, for browsers that do not send the former.
-/// - A request that comes from no page: curl, other servers.
+/// - A request that does not come from a page: curl, other servers.
 ///
-/// Everything else is answered 403 before the handler runs, also where the browser would let it through, since the
-/// answer alone would be withheld: a form that another site posts, an `<img>` or a link that points to a stream
-/// (`Sec-Fetch-Site: cross-site` without an `Origin`), `Origin: null`, which is every sandboxed frame's. The log (target
-/// `sse_actix`, a warning) says which origin was refused and which are allowed; the answer tells no one the latter. Do
-/// not put it around pages to which other sites may link.
+/// All other requests get 403 before the handler runs. This includes requests that the browser would send and whose
+/// answer it would only withhold: a form that another site posts, an `<img>` or a link that points to a stream
+/// (`Sec-Fetch-Site: cross-site` without an `Origin`), and `Origin: null`, the origin of every sandboxed frame. A
+/// warning is logged (target `sse_actix`), which names the refused origin and the allowed ones; the answer does not
+/// name the allowed ones. Do not wrap pages to which other sites may link.
 ///
-/// Every answer has `Vary: Origin`, so that no cache gives one origin's to another.
+/// Every answer has `Vary: Origin`, so that no cache gives the answer for one origin to another.
 ///
 /// # Preflights
 ///
-/// An `EventSource` sends none. A client that uses `fetch` does, as soon as it sends `Last-Event-ID`: it may send that,
-/// `Accept`, `Cache-Control` and `Content-Type`, and what [`authorization`](Self::authorization) and
-/// [`allow_header`](Self::allow_header) add, with GET and POST and what [`allow_method`](Self::allow_method) adds.
+/// An `EventSource` causes no preflight. A client that uses `fetch` does, as soon as it sends `Last-Event-ID`. It may
+/// send that header, `Accept`, `Cache-Control` and `Content-Type`, and the headers of
+/// [`authorization`](Self::authorization) and [`allow_header`](Self::allow_header), with GET, POST and the methods of
+/// [`allow_method`](Self::allow_method).
 ///
 /// A preflight is an OPTIONS request. It reaches middleware around an application, a scope or a
-/// [`Resource`](actix_web::Resource), but not what stands inside of a route: `#[get("/prices", wrap = "..")]` serves
-/// GET alone, and a preflight for it is answered 404 without a CORS header. Wrap the scope, as above.
+/// [`Resource`](actix_web::Resource), but not middleware inside of a route: `#[get("/prices", wrap = "..")]` serves
+/// only GET, and a preflight for it gets 404 without a CORS header. Wrap the scope, as above.
 ///
-/// The protocol itself is [actix-cors](https://docs.rs/actix-cors)'s. The standard:
+/// [actix-cors](https://docs.rs/actix-cors) implements the protocol itself. The standard:
 /// <https://fetch.spec.whatwg.org/#http-cors-protocol>.
 #[derive(Clone)]
 #[must_use = "it does nothing until it wraps a service"]
@@ -86,7 +87,7 @@ pub struct CrossOrigin {
     headers: Vec<HeaderName>,
     exposed: Vec<HeaderName>,
     max_age: Duration,
-    /// For each reason.
+    /// One limit of log lines for each reason.
     refusals: Arc<[TracingLimit; 3]>,
 }
 
@@ -103,7 +104,7 @@ impl CrossOrigin {
     ///
     /// # Errors
     ///
-    /// If there is none, or one is wrong or unsafe: what is wrong with it, and what to write instead.
+    /// If there is no origin, or one is invalid or unsafe. The error says what is wrong, and what to write instead.
     ///
     /// ```
     /// use sse_actix::CrossOrigin;
@@ -123,9 +124,9 @@ impl CrossOrigin {
         Self::new(Readers::Listed(origins.clone()))
     }
 
-    /// Pages of the origins for which `is_allowed` is true, with credentials. It is asked at every request that has
-    /// an origin, on the thread that serves it, and must not block. What is safe is for it to decide: it is also
-    /// asked about pages over plain HTTP.
+    /// Pages of the origins for which `is_allowed` is true, with credentials. It is called for every request with an
+    /// origin, on the thread that serves the request, and must not block. It has to decide what is safe: it is also
+    /// called for pages over plain HTTP.
     ///
     /// ```
     /// use actix_web::{App, HttpResponse, test::{TestRequest, call_service, init_service}, web};
@@ -146,10 +147,11 @@ impl CrossOrigin {
         Self::new(Readers::If(Arc::new(is_allowed)))
     }
 
-    /// Every page, without credentials: `Access-Control-Allow-Origin: *`. A browser withholds the answer to a request that
-    /// was made with credentials. Here a request with a cookie or with `Authorization` is refused before the handler runs,
-    /// unless a page of the server itself made it. Over plain HTTP browsers do not say whose page it is: name your own origin
-    /// with [`own_origin`](Self::own_origin) there. A TLS client's certificate is not seen here: refuse that yourself.
+    /// Every page, without credentials: `Access-Control-Allow-Origin: *`. A browser withholds the answer to a request
+    /// that was made with credentials. Here a request with a cookie or with `Authorization` is refused before the
+    /// handler runs, unless a page of the server itself made it. Over plain HTTP, browsers do not say from which site a
+    /// request comes: name your own origin with [`own_origin`](Self::own_origin) there. This check does not see a TLS
+    /// client's certificate: refuse such requests yourself.
     ///
     /// ```
     /// use actix_web::{App, HttpResponse, test::{TestRequest, call_service, init_service}, web};
@@ -170,8 +172,8 @@ impl CrossOrigin {
         Self::new(Readers::Anyone)
     }
 
-    /// No page of another origin: for what only the server's own pages may start. No CORS header stops the
-    /// *request* of another site, a form's POST for instance, and so neither what its handler does; this does.
+    /// No page of another origin: for requests that only the server's own pages may make. CORS headers do not stop the
+    /// *request* of another site, such as a form's POST, so its handler would run; this middleware stops it.
     ///
     /// See [`own_origin`](Self::own_origin)'s example.
     pub fn nobody() -> Self {
@@ -215,14 +217,15 @@ impl CrossOrigin {
     ///
     /// # Errors
     ///
-    /// If it is no origin.
+    /// If it is not an origin.
     pub fn own_origin(mut self, origin: &str) -> Result<Self, OriginError> {
         self.own.push(origin.parse()?);
         Ok(self)
     }
 
-    /// Lets `fetch` clients send `Authorization`. With [`anyone`](Self::anyone) that is for a token that the page itself has,
-    /// such as `Bearer`; what a browser adds by itself (`Basic`, `Digest`, `Negotiate`, `NTLM`) stays refused.
+    /// Lets `fetch` clients send `Authorization`. With [`anyone`](Self::anyone) this allows a token that the page
+    /// itself has, such as `Bearer`; schemes that a browser adds by itself (`Basic`, `Digest`, `Negotiate`, `NTLM`) are
+    /// still refused.
     ///
     /// ```
     /// use std::time::Duration;
@@ -255,27 +258,27 @@ impl CrossOrigin {
         self.allow_header(header::AUTHORIZATION)
     }
 
-    /// Lets `fetch` clients send a further header.
+    /// Lets `fetch` clients send another header.
     pub fn allow_header(mut self, name: HeaderName) -> Self {
         self.headers.push(name);
         self
     }
 
-    /// Lets `fetch` clients use a further method.
+    /// Lets `fetch` clients use another method.
     pub fn allow_method(mut self, method: Method) -> Self {
         self.methods.push(method);
         self
     }
 
-    /// Lets `fetch` clients see a further header of an answer. `Location`, `Retry-After` and
-    /// `Sse-Keep-Alive` are always seen.
+    /// Lets `fetch` clients see another header of an answer. `Location`, `Retry-After` and `Sse-Keep-Alive` are always
+    /// visible.
     pub fn expose_header(mut self, name: HeaderName) -> Self {
         self.exposed.push(name);
         self
     }
 
-    /// For how long a browser may remember the answer to a preflight. In whole seconds; 2 hours by default, which is the
-    /// most that Chromium takes.
+    /// How long a browser may remember the answer to a preflight. In whole seconds; 2 hours by default, which is the
+    /// maximum of Chromium.
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.max_age = max_age;
         self

@@ -1,4 +1,4 @@
-//! What a handler learns from the request.
+//! Extractors: what a handler learns from the request.
 
 pub(crate) mod header_text;
 mod last_event_id;

@@ -1,34 +1,35 @@
-//! Figures for monitoring, on the [`metrics`](https://docs.rs/metrics) facade (feature `metrics`).
+//! Metrics for monitoring, on the [`metrics`](https://docs.rs/metrics) facade (feature `metrics`).
 //!
-//! Install any recorder of that facade, before or after hubs and servers are made. A thread of this crate, which begins with
-//! the first stream or hub, tells the recorder all figures once a second. A handler that shows them calls [`report`] first,
-//! so that they are of this moment. Counters count from the start of the process, whenever the recorder was installed.
+//! Install any recorder of that facade, before or after hubs and servers are made. A thread of this crate, which starts
+//! with the first stream or hub, reports all values to the recorder once a second. A handler that shows them calls
+//! [`report`] first, so that they are up to date. Counters count from the start of the process, whenever the recorder
+//! was installed.
 //!
 //! | name | kind | labels | means |
 //! |---|---|---|---|
 //! | `sse_streams_open` | gauge | | streams that are open, of hubs and of functions |
-//! | `sse_streams_opened_total` | counter | | streams whose head has left |
+//! | `sse_streams_opened_total` | counter | | streams whose response head was sent |
 //! | `sse_streams_ended_total` | counter | `reason`: `finished`, `failed`, `panicked`, `drained`, `ended`, `aborted`, `left` | streams that have ended, as [`StreamCounts`](crate::StreamCounts) names the reasons |
-//! | `sse_panics_total` | counter | | panics in streams, before and after their head, and in hubs' workers |
+//! | `sse_panics_total` | counter | | panics in streams, before and after they opened, and in hubs' workers |
 //! | `sse_sent_events_total` | counter | | events handed to connections |
-//! | `sse_sent_bytes_total` | counter | | bytes handed to connections, keep-alives among them |
+//! | `sse_sent_bytes_total` | counter | | bytes handed to connections, keep-alives included |
 //! | `sse_hub_streams` | gauge | | streams that read topics |
-//! | `sse_hub_published_events_total` | counter | `topic` | events that a log has taken |
-//! | `sse_hub_repeated_publishes_total` | counter | `topic` | publishes with a key that the log had, so that it took nothing |
-//! | `sse_hub_publish_duration_seconds` | histogram | `topic` | how long the log took for each |
-//! | `sse_hub_publish_failures_total` | counter | `topic`, `outcome`: `refused`, `unknown` | events that a log has refused, or of which it is not known whether it has them |
-//! | `sse_hub_gaps_total` | counter | `topic` | gaps that readers were told of |
-//! | `sse_hub_undecodable_events_total` | counter | `topic` | events that a filter of a [`TopicOf`](crate::TopicOf) has hidden because they are none of its type's |
-//! | `sse_hub_lag_events` | gauge | `topic` | events by which the slowest reader is behind |
+//! | `sse_hub_published_events_total` | counter | `topic` | events that a log has stored |
+//! | `sse_hub_repeated_publishes_total` | counter | `topic` | publishes with an idempotency key that the log already had, so that it stored nothing |
+//! | `sse_hub_publish_duration_seconds` | histogram | `topic` | how long the log took for each publish |
+//! | `sse_hub_publish_failures_total` | counter | `topic`, `outcome`: `refused`, `unknown` | events that a log has refused, or whose outcome is unknown |
+//! | `sse_hub_gaps_total` | counter | `topic` | gap events sent to clients |
+//! | `sse_hub_undecodable_events_total` | counter | `topic` | events that a filter of a [`TopicOf`](crate::TopicOf) has hidden because it could not decode them |
+//! | `sse_hub_lag_events` | gauge | `topic` | how many events the slowest subscriber is behind |
 //! | `sse_hub_evictions_total` | counter | `reason`: `overtaken`, `stalled`, `aged`, `expired`, `revoked`, `failed` | streams that hubs have ended, as [`Evictions`](crate::Evictions) names the reasons |
 //! | `sse_hub_turned_away_total` | counter | `limit`: `streams`, `per_tag`, `per_address`, `per_minute` | requests beyond a limit |
 //! | `sse_hub_log_ready` | gauge | | 1 while the logs of all hubs can be reached, else 0 |
-//! | `sse_hub_log_pending_appends` | gauge | | appends that are on their way |
+//! | `sse_hub_log_pending_appends` | gauge | | appends in progress |
 //! | `sse_hub_log_interruptions_total` | counter | | how often a log could no longer be reached |
 //!
-//! `topic` is a pattern that [`HubBuilder::metrics_topics`](crate::HubBuilder::metrics_topics) was given; all other topics
-//! are `other`. So no client can choose the value of a label, and their number is known. A lag is up to a second old, since
-//! workers look once a second.
+//! `topic` is a pattern of [`HubBuilder::metrics_topics`](crate::HubBuilder::metrics_topics); all other topics are
+//! `other`. So no client can choose the value of a label, and the number of values is bounded. A lag is up to a second
+//! old, because workers look once a second.
 //!
 //! ```
 //! use actix_web::test::TestRequest;
@@ -61,17 +62,17 @@ use std::{
 
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
-/// How often the recorder is told.
+/// The interval of the reports.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Tells the recorder some figures.
+/// Reports some values to the recorder.
 type Reporter = fn();
 
 static REPORTERS: Mutex<Vec<Reporter>> = Mutex::new(Vec::new());
 
-/// Tells the installed recorder all figures as they are now. Without a recorder it does nothing.
+/// Reports all current values to the installed recorder. Without a recorder it does nothing.
 ///
-/// Counters are told as their totals, so it does not matter how often this is called, or from where.
+/// Counters are reported as totals, so it does not matter how often this is called, or from which thread.
 ///
 /// ```
 /// // Before a page of figures is rendered.
@@ -110,7 +111,7 @@ fn reporters() -> MutexGuard<'static, Vec<Reporter>> {
     REPORTERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Each time anew, since the recorder may have been installed meanwhile.
+/// Called at each report, because the recorder may have been installed meanwhile.
 fn describe() {
     describe_gauge!("sse_streams_open", Unit::Count, "Streams that are open.");
     describe_counter!(
@@ -193,21 +194,22 @@ fn describe() {
     );
 }
 
-/// What one thread's streams have sent. Written by that thread alone, so that no stream waits for another thread.
+/// The sent events and bytes of one thread's streams. Only that thread writes here, so no stream waits for another
+/// thread.
 #[derive(Default)]
 struct Sent {
     events: AtomicU64,
     bytes: AtomicU64,
 }
 
-/// Of all threads, and of those that have ended.
+/// The counts of all threads, including threads that have ended.
 static SENT: Mutex<Vec<Arc<Sent>>> = Mutex::new(Vec::new());
 static SENT_BEFORE: Sent = Sent {
     events: AtomicU64::new(0),
     bytes: AtomicU64::new(0),
 };
 
-/// This thread's, until it ends.
+/// The counts of this thread, until it ends.
 struct OfThread(Arc<Sent>);
 
 thread_local! {
@@ -244,9 +246,9 @@ impl Sent {
     }
 }
 
-/// Counts what a stream hands to its connection.
+/// Counts the events and bytes that a stream hands to its connection.
 pub(crate) fn sent(events: u64, bytes: u64) {
-    // While the thread ends nobody counts any more.
+    // While the thread ends, nothing is counted any more.
     let _ = OF_THREAD.try_with(|sent| sent.0.add(events, bytes));
 }
 

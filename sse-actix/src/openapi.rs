@@ -1,16 +1,17 @@
-//! OpenAPI 3.2 documents of streams whose events are those of an enum, through [`utoipa`] (feature `openapi`).
+//! OpenAPI 3.2 documents of streams with an enum of events, through [`utoipa`] (feature `openapi`).
 //!
-//! An enum asks for it with `#[sse(openapi)]`. Its data types derive `utoipa::ToSchema`. A stream is then described by one of
-//! three types, by what it may send beside the enum's events:
+//! Enable it for an enum with `#[sse(openapi)]`. Its data types derive `utoipa::ToSchema`. One of three types then
+//! describes a stream. They differ in the library's own events, which the stream may send beside the enum's events:
 //!
 //! | stream | type | also |
 //! |---|---|---|
 //! | a function under `#[sse_stream(events = Market)]` for browsers | [`BrowserStream<Market>`](BrowserStream) | `sse-end` |
 //! | [`Subscription<Market>`](crate::Subscription) for browsers | [`TopicStream<Market>`](TopicStream) | `sse-end`, `sse-gap`, `sse-position` |
-//! | one for other clients, such as any that answers POST | [`PlainStream<Market>`](PlainStream) | nothing; 429 and 503 |
+//! | a stream for other clients, such as the answer to a POST | [`PlainStream<Market>`](PlainStream) | nothing; 429 and 503 |
 //!
-//! Each is utoipa's `IntoResponses`, for `responses(..)`, and utoipa's `Modify`, which adds the schemas that these refer to and
-//! asks for OpenAPI 3.2, since utoipa's default is 3.1. [`LastEventId`](crate::LastEventId) is utoipa's `IntoParams`.
+//! Each is utoipa's `IntoResponses`, for `responses(..)`, and utoipa's `Modify`, which adds the referenced schemas and
+//! sets the version OpenAPI 3.2, because utoipa's default is 3.1. [`LastEventId`](crate::LastEventId) is utoipa's
+//! `IntoParams`.
 //!
 //! ```
 //! use actix_web::get;
@@ -72,7 +73,7 @@ use utoipa::{
 pub use self::stream::{BrowserStream, PlainStream, TopicStream};
 use crate::SseEvents;
 
-/// An enum of events that OpenAPI can be told of: what `#[derive(SseEvents)]` implements with `#[sse(openapi)]`.
+/// An enum of events with an OpenAPI description. `#[derive(SseEvents)]` implements it with `#[sse(openapi)]`.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -95,7 +96,7 @@ pub trait DescribeEvents: SseEvents {
     /// The enum's name.
     const NAME: &'static str;
 
-    /// Whether there are events with other names, by a catch-all.
+    /// True if a catch-all allows events with other names.
     const IS_OPEN: bool;
 
     /// The events, in the order of the variants.
@@ -112,7 +113,7 @@ pub trait DescribeEvents: SseEvents {
 /// ```
 pub struct EventDescription {
     name: &'static str,
-    /// Whether it always has an id.
+    /// True if it always has an id.
     has_id: bool,
     data: RefOr<Schema>,
     /// The schemas that `data` refers to.

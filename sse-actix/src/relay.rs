@@ -1,4 +1,4 @@
-//! Another server's stream, sent on.
+//! Relays another server's stream.
 
 #[cfg(feature = "awc")]
 mod connector;
@@ -25,12 +25,12 @@ use self::{decoding::Decoding, map::MapMessages, sending::Sending};
 pub use self::{error::RelayError, for_browsers::Unusable, map::Replacement};
 use crate::stream::source::StreamItem;
 
-/// Sends another server's stream on: takes its bytes, gives its events as items for [`Sse::new`](crate::Sse::new)
+/// Relays another server's stream: takes its bytes, and returns its events as items for [`Sse::new`](crate::Sse::new)
 /// or `emit!`.
 ///
-/// The bytes are any `Stream` of `Result<Bytes, E>`, such as the response of `awc` or `bytes_stream()` of `reqwest`.
-/// By default events are sent on unchanged, and comments too. An item may hold several events that nobody has
-/// looked at, see [`RelayedEvents`](crate::RelayedEvents); [`map_messages`](Self::map_messages) looks at each.
+/// The bytes are any `Stream` of `Result<Bytes, E>`, such as the response of `awc` or `bytes_stream()` of `reqwest`. By
+/// default events and comments are sent on unchanged. An item may hold several events that were not decoded one by one,
+/// see [`RelayedEvents`](crate::RelayedEvents); [`map_messages`](Self::map_messages) decodes each.
 ///
 /// ```
 /// use actix_web::{App, test::{TestRequest, init_service}, web};
@@ -81,24 +81,24 @@ use crate::stream::source::StreamItem;
 ///
 /// # Ends
 ///
-/// Upstream is dropped at the first error, at the end, and when the reader leaves. An error is the last item:
+/// Upstream is dropped at the first error, at the end, and when the client leaves. An error is the last item:
 ///
 /// | upstream | the relay |
 /// |---|---|
 /// | ends between events | ends |
-/// | breaks off | [`RelayError::Upstream`] |
+/// | fails | [`RelayError::Upstream`] |
 /// | ends in the middle of an event or line | [`RelayError::Unfinished`] |
 /// | ends before the event that [`ends_with`](Self::ends_with) names | [`RelayError::Unfinished`] |
-/// | sends an event beyond [`max_event_size`](Self::max_event_size) | [`RelayError::TooLarge`] |
+/// | sends an event larger than [`max_event_size`](Self::max_event_size) | [`RelayError::TooLarge`] |
 ///
-/// A plain stream is aborted at an error. A stream for browsers ends as at any failure
-/// ([`Sse::resume`](crate::Sse::resume) has the browser come back).
+/// A plain stream is aborted at an error. A stream for browsers ends like at any failure (with
+/// [`Sse::resume`](crate::Sse::resume) the browser reconnects).
 ///
 /// # Ids
 ///
-/// Readers see the ids of upstream. A [`Message`] holds the last id of its stream, so an `id` line is sent only
-/// where that has changed: an empty one where upstream has reset it. An id that upstream sends without data goes with
-/// the next event.
+/// Clients receive the ids of upstream. A [`Message`] holds the last id of its stream, so an `id` line is sent only if
+/// that has changed; the line is empty if upstream has reset the id. If upstream sends an id without data, the next
+/// event carries it.
 ///
 /// # Upstreams that are `sse-actix` servers
 ///
@@ -107,14 +107,14 @@ use crate::stream::source::StreamItem;
 /// | `sse-end` with the reason `finished` | the relay ends | the same |
 /// | `sse-end` with another reason | [`RelayError::Ended`] | the same |
 /// | `sse-gap` | [`RelayError::Gap`] | sent on |
-/// | `sse-position` | its id goes with the next event | sent on |
+/// | `sse-position` | the next event carries its id | sent on |
 ///
 /// # Back-pressure and memory
 ///
-/// Upstream is read only while the reader takes what is sent. Of what a reader does not take, a stream holds 20 KiB,
-/// actix's connection about 32 KiB, and the relay one chunk as upstream's client gave it. So with chunks of up to
-/// 16 KiB, upstream stops within 64 KiB beyond the buffers of kernel and client. An unfinished event takes at most a
-/// small multiple of [`max_event_size`](Self::max_event_size).
+/// The relay reads from upstream only while its client takes what is sent. Of the bytes that the client does not take,
+/// a stream holds 20 KiB, actix's connection about 32 KiB, and the relay one chunk of the HTTP client. So with chunks
+/// of up to 16 KiB, the relay stops reading within 64 KiB, beyond the buffers of the kernel and the HTTP client. An
+/// unfinished event takes at most a small multiple of [`max_event_size`](Self::max_event_size).
 #[must_use = "a relay sends nothing unless it is sent or read"]
 pub struct Relay<S> {
     decoding: Decoding<S>,
@@ -126,11 +126,11 @@ where
     S: Stream<Item = Result<Bytes, E>>,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// The most bytes of one event, unless told otherwise: 4 MiB.
+    /// The default of [`max_event_size`](Self::max_event_size): 4 MiB.
     pub const DEFAULT_MAX_EVENT_SIZE: usize = 4 * 1024 * 1024;
 
-    /// Sends on what `upstream` gives. Look at the status and at `Content-Type` of upstream's response before: the
-    /// body of an error has no events.
+    /// Relays the bytes of `upstream`. First check the status and the `Content-Type` of upstream's response, because
+    /// the body of an error has no events.
     pub fn new(upstream: S) -> Self {
         Self {
             decoding: Decoding::new(upstream, Self::DEFAULT_MAX_EVENT_SIZE),
@@ -158,7 +158,7 @@ where
         self
     }
 
-    /// Whether upstream's comments are sent on. Default: yes.
+    /// Sets whether upstream's comments are sent on. Default: yes.
     ///
     /// ```
     /// use actix_web::rt::System;
@@ -176,7 +176,7 @@ where
         self
     }
 
-    /// Whether upstream's `retry` is sent on. Default: no, since it is about connections to upstream. A time
+    /// Sets whether upstream's `retry` is sent on. Default: no, because it is about connections to upstream. A time
     /// outside of [`Retry::MIN`](crate::Retry::MIN) to [`Retry::MAX`](crate::Retry::MAX) becomes the nearest of them.
     ///
     /// ```
@@ -195,8 +195,8 @@ where
         self
     }
 
-    /// The `Last-Event-ID` with which upstream was asked, and which the reader has. Default: none. With it, the relay
-    /// sees where upstream resets it.
+    /// The `Last-Event-ID` of the request to upstream, which the client has. Default: none. With it, the relay notices
+    /// when upstream resets the id.
     ///
     /// ```
     /// # use bytes::Bytes;
@@ -216,11 +216,11 @@ where
         self
     }
 
-    /// The relay ends after the first event for which this holds, and an end before it is
-    /// [`RelayError::Unfinished`]. Default: any end between events is an end.
+    /// The relay ends after the first event for which `is_last` returns true, and an earlier end is
+    /// [`RelayError::Unfinished`]. Default: any end between events is a normal end.
     ///
-    /// Many servers of language models end an answer with an event of their own. Without it, an answer that was cut
-    /// between two events looks whole.
+    /// Many servers of language models end an answer with a special event. Without this setting, an answer that was cut
+    /// between two events looks complete.
     ///
     /// ```
     /// # use bytes::Bytes;
@@ -238,9 +238,9 @@ where
         self
     }
 
-    /// The reader is an `EventSource`. Decides about events whose name or id it cannot use, and sends on what an
-    /// upstream that is an `sse-actix` server tells of gaps and positions. Default: such a name or id fails a
-    /// stream for browsers, and is sent on a plain one.
+    /// Use this if the client is an `EventSource`. `unusable` decides about events whose name or id browsers cannot
+    /// use. The relay also sends on the gap and position events of an upstream that is an `sse-actix` server. Default:
+    /// on a stream for browsers, such a name or id is an error; a plain stream sends it.
     ///
     /// ```
     /// # use bytes::Bytes;
@@ -262,12 +262,11 @@ where
         self
     }
 
-    /// Puts something else in each event's place: to drop it, return `None`; to change it, the changed [`Message`] or
-    /// an [`Event`](crate::Event); to add to it, a `Vec` or an array; to fail the relay, an `Err`. See
-    /// [`Replacement`]. Comments and `retry` lines are not mapped.
+    /// Replaces each event. Return `None` to drop it; the changed [`Message`] or an [`Event`](crate::Event) to change
+    /// it; a `Vec` or an array to add events; or an `Err` to end the relay with an error. See [`Replacement`]. Comments
+    /// and `retry` lines are not mapped.
     ///
-    /// All settings come before it. What it gives is an ordinary stream, as the relay itself is: `StreamExt` works on
-    /// both.
+    /// Call all settings before it. It returns an ordinary stream, like the relay itself: `StreamExt` works on both.
     ///
     /// ```
     /// # use bytes::Bytes;

@@ -1,4 +1,14 @@
-//! actix's `HttpServer`, set up for streams.
+//! [`Server`]: an HTTP server for streams, made of actix's parts. Its modules:
+//!
+//! - it starts and stops: [run](run), [running](running), [graceful](graceful), [activity](activity),
+//!   [signals](signals), [stopping](stopping);
+//! - its settings and sockets: [settings](settings), [bind](bind), [listener](listener), [inherited](inherited),
+//!   [os_socket](os_socket);
+//! - one connection: [connection](connection), [socket](socket), [handover](handover),
+//!   [stream_connection](stream_connection), [flush](flush);
+//! - one request: [tracked](tracked), [context](context), [discard](discard).
+//!
+//! [for_streams](for_streams) configures actix's own `HttpServer` instead.
 
 mod activity;
 mod bind;
@@ -61,7 +71,7 @@ pub use actix_tls::accept::rustls_0_23::reexports::ServerConfig;
 
 type OnConnect = Arc<dyn Fn(&dyn Any, &mut Extensions) + Send + Sync>;
 
-/// actix's [`HttpServer`](actix_web::HttpServer) with what streams need, in its place and under its names.
+/// Replaces actix's [`HttpServer`](actix_web::HttpServer), with the same method names, and does what streams need.
 ///
 /// ```no_run
 /// use actix_web::{App, Error, get};
@@ -80,24 +90,24 @@ type OnConnect = Arc<dyn Fn(&dyn Any, &mut Extensions) + Send + Sync>;
 /// }
 /// ```
 ///
-/// What it sets, and why:
+/// Its settings, and the reasons:
 ///
 /// | setting | reason |
 /// |---|---|
-/// | [`h1_allow_half_closed(false)`](Self::h1_allow_half_closed) | a client that has left is noticed in milliseconds; by default, at the second write after it |
-/// | [`tcp_nodelay(true)`](Self::tcp_nodelay) | an event leaves when it is written; with Nagle's algorithm it may wait 40 ms for the last one's acknowledgement |
-/// | [`user_timeout`](Self::user_timeout): 30 s | a client that acknowledges nothing for that long is dropped; there is no other write time-out |
-/// | [`send_buffer`](Self::send_buffer): 256 KiB | a client that does not read costs so much kernel memory, doubled, and not 4 MB |
-/// | a watch on each HTTP/2 connection | streams on HTTP/2 learn that their connection is lost, and end, within milliseconds and not at their next write |
-/// | [`backlog`](Self::backlog): 4,096 | after a restart everyone comes back at once |
-/// | [`max_connections`](Self::max_connections): 25,600 a worker | as actix's; a client above it hangs, so it should lie above what you expect |
-/// | [`direct_fan_out`](Self::direct_fan_out) | an idle reader of a hub takes 1.6 KB, and an event for ten thousand costs little more than to send it ten thousand times |
-/// | at most 64 KiB are kept of what comes behind a request for a stream | a client that sends on would otherwise occupy a processor |
-/// | SIGTERM and SIGINT | every stream ends with a `retry`, other requests have [`shutdown_timeout`](Self::shutdown_timeout), then the process exits; see [`run`](Self::run) |
+/// | [`h1_allow_half_closed(false)`](Self::h1_allow_half_closed) | the server notices within milliseconds that a client has left; by default, only at the second write after that |
+/// | [`tcp_nodelay(true)`](Self::tcp_nodelay) | an event is sent when it is written; with Nagle's algorithm it may wait 40 ms for the last event's acknowledgement |
+/// | [`user_timeout`](Self::user_timeout): 30 s | the connection of a client that acknowledges no bytes for that long is closed; there is no other write time-out |
+/// | [`send_buffer`](Self::send_buffer): 256 KiB | a client that does not read costs 512 KiB of kernel memory (Linux doubles the value), not 4 MB |
+/// | a watch on each HTTP/2 connection | streams on HTTP/2 end within milliseconds after their connection is lost, not at their next write |
+/// | [`backlog`](Self::backlog): 4,096 | after a restart all clients reconnect at once |
+/// | [`max_connections`](Self::max_connections): 25,600 a worker | the same as actix's; a client above it hangs, so set it above the number that you expect |
+/// | [`direct_fan_out`](Self::direct_fan_out) | an idle subscriber of a hub takes 1.6 KB, and an event for ten thousand subscribers costs little more than ten thousand `send` calls |
+/// | at most 64 KiB are kept of the bytes after a request for a stream | a client that keeps sending would otherwise keep a processor busy |
+/// | SIGTERM and SIGINT | every stream ends with a `retry`, other requests may take up to [`shutdown_timeout`](Self::shutdown_timeout), then the process exits; see [`run`](Self::run) |
 ///
-/// It takes the application factory itself, because it counts the requests that are under way: actix
-/// does not say how many there are, and a shutdown has to know whether it waits for a stream, which it can
-/// end, or for another request, which it must not. And because its connections can be handed over to hubs.
+/// It takes the application factory itself, for two reasons. It counts the requests in progress, because actix
+/// does not expose their number: a shutdown has to know whether it waits for a stream, which it can
+/// end, or for another request, which it must not end. And its connections can be handed over to hubs.
 ///
 /// All settings take effect in [`run`](Self::run), so their order, before or after `bind`, does not matter.
 #[must_use = "a server does nothing until it is `run`"]
@@ -133,8 +143,8 @@ impl<F> Server<F> {
         }
     }
 
-    /// Calls `hook` for every accepted connection, as [`actix_web::HttpServer::on_connect`]. Several are called in turn.
-    /// On a unix socket it gets tokio's `UnixStream`. It may change what is set on the socket.
+    /// Calls `hook` for every accepted connection, like [`actix_web::HttpServer::on_connect`]. Several hooks are called
+    /// in turn. On a unix socket a hook gets tokio's `UnixStream`. A hook may change the options of the socket.
     ///
     /// ```
     /// use std::net::SocketAddr;
@@ -158,13 +168,14 @@ impl<F> Server<F> {
         self
     }
 
-    /// Whether the connection of a [`Subscription`](crate::Subscription) that answers GET on HTTP/1.1 is handed over to
-    /// its hub. Default: it is.
+    /// Sets whether the connection of a [`Subscription`](crate::Subscription) that answers GET on HTTP/1.1 is handed
+    /// over to its hub. Default: true.
     ///
-    /// An idle reader then takes 1.6 KB instead of 13, and a delivery a third less of the processor. Middleware sees every
-    /// byte, as before. The connection closes after the stream: a request that a client sends behind it is not
-    /// answered. With an [`on_connect`](Self::on_connect) hook none is handed over, since what a hook stores lives with
-    /// actix's part of a connection. [`HubStats::handed_over`](crate::HubStats::handed_over) counts them.
+    /// An idle subscriber then takes 1.6 KB instead of 13, and a delivery takes a third less processor time. Middleware
+    /// still sees every byte. The connection closes after the stream: a later request of the client on this connection
+    /// is not answered. With an [`on_connect`](Self::on_connect) hook no connection is handed over, because the hook's
+    /// data lives with actix's part of a connection. [`HubStats::handed_over`](crate::HubStats::handed_over) counts
+    /// these connections.
     ///
     /// ```
     /// use actix_web::App;

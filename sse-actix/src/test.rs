@@ -1,5 +1,5 @@
-//! A test kit: reads a service's stream as decoded events, without a socket ([`call`], [`respond`]) and
-//! with one ([`Serving`], [`connect`]). Needs the feature `test`, which belongs into `[dev-dependencies]`.
+//! A test kit: reads a service's stream as decoded events, without a socket ([`call`], [`respond`]) and with one
+//! ([`Serving`], [`connect`]). Needs the feature `test`; enable it in `[dev-dependencies]`.
 //!
 //! Without a socket, time can be paused (`tokio::time::pause`, tokio's feature `test-util`): a stream that
 //! waits for a minute then gives its next event at once, and keep-alives come when they are due.
@@ -56,7 +56,7 @@ pub use self::{events::TestEvents, serving::Serving};
 
 /// A stream that is being read.
 ///
-/// Dropping it is leaving: the service drops its stream in turn.
+/// If you drop it, the client leaves, and the service drops its stream.
 ///
 /// ```
 /// use actix_web::test::TestRequest;
@@ -105,7 +105,7 @@ impl std::error::Error for StreamCut {}
 ///
 /// # Panics
 ///
-/// If a middleware outside of any error handling fails the request.
+/// If middleware returns an error that is not turned into a response.
 pub async fn call<S, B>(app: &S, request: TestRequest) -> TestStream
 where
     S: Service<Request, Response = ServiceResponse<B>, Error = Error>,
@@ -151,9 +151,10 @@ where
     )
 }
 
-/// Asks for a stream over a socket, over HTTP/1.1, with a `Last-Event-ID` unless it is empty. See [`Serving`]'s example.
+/// Requests a stream over a socket, with HTTP/1.1, and with a `Last-Event-ID` unless it is empty. See [`Serving`]'s
+/// example.
 ///
-/// Panics, with what was wrong, if there is no answer.
+/// Panics with the reason if there is no answer.
 ///
 /// # Panics
 ///
@@ -198,8 +199,8 @@ impl TestStream {
         }
     }
 
-    /// Whether the events that tell a position are given too, see [`POSITION_EVENT`]. Default: no, as pages do not
-    /// notice them; [`last_event_id`](Self::last_event_id) has what they said.
+    /// Sets whether position events are returned, too, see [`POSITION_EVENT`]. Default: no, because pages do not notice
+    /// them; [`last_event_id`](Self::last_event_id) returns their ids.
     #[must_use]
     pub fn positions(mut self, shown: bool) -> Self {
         self.shows_positions = shown;
@@ -258,7 +259,7 @@ impl TestStream {
         }
     }
 
-    /// As [`next`](Self::next), for a stream that may be cut.
+    /// Like [`next`](Self::next), for a stream that may be cut.
     ///
     /// # Errors
     ///
@@ -320,7 +321,7 @@ impl TestStream {
         messages
     }
 
-    /// What a browser would bring back now.
+    /// The id that a browser would send at a reconnect now.
     pub fn last_event_id(&self) -> &str {
         self.decoder.last_event_id()
     }

@@ -1,19 +1,19 @@
-//! How often the log is told the same.
+//! Rate limit for repeated log lines (tracing).
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-/// How long the log is not told the same again, unless it is said.
+/// The default pause between two equal log lines.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Lets one line into the log for each pause and counts the others. Whoever sends requests could else fill the log.
+/// Allows one log line for each pause and counts the others. Otherwise, clients could fill the log with requests.
 #[derive(Debug)]
 pub(crate) struct TracingLimit {
     began: Instant,
     pause: Duration,
-    /// From when on the next line may be written, in milliseconds since it began.
+    /// The time from which on the next line may be written, in milliseconds since it began.
     next: AtomicU64,
     left_out: AtomicU64,
 }
@@ -33,7 +33,7 @@ impl TracingLimit {
         }
     }
 
-    /// Whether a line may be written. If so, how many were left out since the last one.
+    /// `Some` if a line may be written, with the number of lines that were left out since the last one.
     pub(crate) fn take(&self) -> Option<u64> {
         self.take_at(self.began.elapsed())
     }

@@ -1,8 +1,8 @@
-//! TypeScript for the page, from the enum that says which events a stream has, through [`ts_rs`] (feature `typescript`).
+//! TypeScript for the page, from the enum of a stream's events, through [`ts_rs`] (feature `typescript`).
 //!
-//! An enum asks for it with `#[sse(typescript)]`. Its data types derive `ts_rs::TS`. A [`Module`] is then a file that needs
-//! nothing else: for each enum the events as a union, their data by name, and a value with the names and a check of each event's
-//! data.
+//! Enable it for an enum with `#[sse(typescript)]`. Its data types derive `ts_rs::TS`. A [`Module`] is then a file
+//! without imports. For each enum, it has the events as a union, their data by name, and a value with the names and a
+//! check of each event's data.
 //!
 //! ```
 //! use serde::{Deserialize, Serialize};
@@ -39,8 +39,8 @@
 //! A program of yours writes the file with [`Module::write`], and a test compares it with [`Module::check`], which needs
 //! neither Node.js nor a network and writes nothing.
 //!
-//! Types are those of what `JSON.parse` gives. So integers of 64 bits are `number`, which is exact up to 2^53 - 1. Send larger
-//! ones as text, with `#[serde(with = "..")]` and `#[ts(type = "string")]`.
+//! The types describe the result of `JSON.parse`. So integers of 64 bits are `number`, which is exact up to 2^53 - 1.
+//! Send larger ones as text, with `#[serde(with = "..")]` and `#[ts(type = "string")]`.
 
 mod check;
 mod error;
@@ -55,7 +55,7 @@ use ts_rs::{Config, TS, TypeVisitor};
 pub use self::{error::TypeScriptError, module::Module};
 use crate::SseEvents;
 
-/// An enum of events that TypeScript can be told of: what `#[derive(SseEvents)]` implements with `#[sse(typescript)]`.
+/// An enum of events with a TypeScript description. `#[derive(SseEvents)]` implements it with `#[sse(typescript)]`.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -78,7 +78,7 @@ pub trait DescribeEvents: SseEvents {
     /// The enum's name.
     const NAME: &'static str;
 
-    /// Whether there are events with other names, by a catch-all.
+    /// True if a catch-all allows events with other names.
     const IS_OPEN: bool;
 
     /// The events, in the order of the variants.

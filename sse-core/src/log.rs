@@ -58,7 +58,7 @@ use crate::TopicName;
 /// - **No silent gap.** A read that cannot return everything after its start says so, in [`Batch::resume`], and never
 ///   returns an incomplete result as if it were complete.
 /// - **Watchers are woken.** After an append is visible to readers, every waker that is registered for the
-/// topic is woken, each time the topic grows, as long as its [`Watch`] lives. It may be woken for nothing.
+///   topic is woken, each time the topic grows, as long as its [`Watch`] lives. It may be woken for nothing.
 ///   So code that registers first and then reads misses nothing. Before the first read after it was registered, a waker
 ///   need not be woken.
 /// - **No waiting for readers.** An append waits for no reader, and holds no lock while it wakes.

@@ -1,4 +1,4 @@
-//! Whose pages may read.
+//! The list of origins whose pages may read.
 
 use std::{
     collections::HashSet,
@@ -13,16 +13,15 @@ use super::origin::{Fault, Origin, OriginError};
 
 /// A list of origins that can change while the server runs: for many tenants, say.
 ///
-/// Clones share one list, which is read from memory at every request. An entry is an origin
-/// (`https://example.com`), or a pattern for the sub-domains of one, at any depth
-/// (`https://*.example.com`, which does not mean `https://example.com` itself). The one port that a pattern
-/// names is meant, else the scheme's own.
+/// Clones share one list, which is read from memory at every request. An entry is an origin (`https://example.com`), or
+/// a pattern for the sub-domains of one, at any depth (`https://*.example.com`, which does not mean
+/// `https://example.com` itself). A pattern stands for the port that it names, else for the default port of the scheme.
 ///
-/// Refused are what no list that is safe can hold: `*`, `null`, a suffix that is no domain
-/// (`https://*example.com`), sub-domains of a top-level domain (`https://*.com`), and pages over plain HTTP,
-/// except this machine's own (`localhost` and its sub-domains, loopback addresses), since a network
-/// attacker could inject script into such a page and read streams with its visitor's cookies. Whether a longer suffix is one under which anybody can have a
-/// site, such as `https://*.github.io`, is for you to know.
+/// Unsafe entries are refused: `*`, `null`, a suffix that is not a domain (`https://*example.com`), sub-domains of a
+/// top-level domain (`https://*.com`), and pages over plain HTTP, except this machine's own (`localhost` and its
+/// sub-domains, loopback addresses), because a network attacker could inject script into such a page and read streams
+/// with its visitor's cookies. The list does not know longer suffixes under which anyone can have a site, such as
+/// `https://*.github.io`: do not allow them.
 ///
 /// ```
 /// use sse_actix::{AllowedOrigins, CrossOrigin};
@@ -51,11 +50,11 @@ struct List {
 }
 
 impl AllowedOrigins {
-    /// A list to begin with.
+    /// A list with these entries.
     ///
     /// # Errors
     ///
-    /// If an entry is wrong, or there is none. Later the list may become empty.
+    /// If an entry is invalid, or there is none. Later the list may become empty.
     pub fn new<T: AsRef<str>>(entries: impl IntoIterator<Item = T>) -> Result<Self, OriginError> {
         let list = List::parse(entries)?;
         if list.origins.is_empty() && list.patterns.is_empty() {
@@ -68,7 +67,7 @@ impl AllowedOrigins {
     ///
     /// # Errors
     ///
-    /// If it is wrong; the list is then as it was.
+    /// If it is invalid; the list is then unchanged.
     pub fn insert(&self, entry: &str) -> Result<(), OriginError> {
         let entry = entry.parse()?;
         self.0
@@ -78,7 +77,7 @@ impl AllowedOrigins {
         Ok(())
     }
 
-    /// Removes an entry, and tells whether it was there. Streams that are open stay open: end them by tag
+    /// Removes an entry, and returns true if it was in the list. Open streams stay open: end them by tag
     /// ([`Shutdown::end_tagged`](crate::Shutdown::end_tagged)).
     pub fn remove(&self, entry: &str) -> bool {
         let mut list = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -97,20 +96,20 @@ impl AllowedOrigins {
     ///
     /// # Errors
     ///
-    /// If an entry is wrong; the list is then as it was.
+    /// If an entry is invalid; the list is then unchanged.
     pub fn replace<T: AsRef<str>>(&self, entries: impl IntoIterator<Item = T>) -> Result<(), OriginError> {
         let list = List::parse(entries)?;
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = list;
         Ok(())
     }
 
-    /// Whether pages of this origin may read.
+    /// True if pages of this origin may read.
     pub fn contains(&self, origin: &Origin) -> bool {
         let list = self.read();
         list.origins.contains(origin.as_str()) || list.matches(origin)
     }
 
-    /// The same of a header, which is parsed only if it is none of the origins by name.
+    /// The same for a header, which is parsed only if it is not equal to one of the origins.
     pub(super) fn contains_header(&self, value: &HeaderValue) -> bool {
         let list = self.read();
         value.to_str().is_ok_and(|text| list.origins.contains(text))
@@ -128,7 +127,7 @@ impl AllowedOrigins {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, List> {
-        // A change is made whole before it is written, so that a panic leaves nothing half done.
+        // A change is completed before it is stored, so a panic leaves no partial change.
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

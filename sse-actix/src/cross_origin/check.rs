@@ -1,4 +1,4 @@
-//! Whose request this is, by what a browser says of it.
+//! Finds out which page has made a request, from the headers that browsers send.
 
 use actix_web::{
     dev::RequestHead,
@@ -10,29 +10,29 @@ use super::{CrossOrigin, Origin, Readers};
 /// <https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header>
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What is to become of a request.
+/// The decision about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Of a page that may read: the CORS protocol is for it.
+    /// From a page that may read: the CORS protocol handles it.
     Allowed,
-    /// Of the server's own page, or of none.
+    /// From the server's own page, or not from a page.
     Own,
     Refused(Reason),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// Of a page of another origin.
+    /// From a page of another origin.
     Origin,
-    /// A browser says that another site made it do this, and not for a page that could read the answer.
+    /// Another site made a browser send this, and no page could read the answer.
     CrossSite,
-    /// Of a page that may read without credentials only, and has sent some.
+    /// From a page that may read only without credentials, but has sent some.
     Credentials,
 }
 
 impl CrossOrigin {
     pub(super) fn check(&self, head: &RequestHead) -> Verdict {
-        // A browser sends one value. Where there are several, each counts.
+        // A browser sends one value. If there are several, each counts.
         let says = |site: &[u8]| {
             let mut sites = head.headers().get_all(SEC_FETCH_SITE);
             sites.any(|value| value.as_bytes() == site)
@@ -64,7 +64,7 @@ impl CrossOrigin {
         }
     }
 
-    /// Whether a request brings what its user has, and not its page. A browser adds `Authorization` by itself where it
+    /// True if a request has the user's credentials, not the page's. A browser adds `Authorization` by itself if it
     /// knows a password. A page can add a token only after a preflight has allowed it to send that header.
     fn has_credentials(&self, head: &RequestHead) -> bool {
         const ADDED_BY_BROWSERS: [&[u8]; 4] = [b"basic", b"digest", b"negotiate", b"ntlm"];

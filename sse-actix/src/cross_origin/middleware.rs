@@ -1,4 +1,4 @@
-//! The way of a request through [`CrossOrigin`]: checked, handled, its answer's headers put right.
+//! The path of a request through [`CrossOrigin`]: it is checked and handled, and its answer's headers are corrected.
 //!
 //! ```text
 //! check ─refused─▶ 403
@@ -49,8 +49,7 @@ where
 }
 
 impl CrossOrigin {
-    /// For requests that were found to be allowed, and only these: so it need not look at their origin again, and
-    /// names it in its answers.
+    /// Handles only requests that were allowed, so it need not check their origin again, and names it in its answers.
     fn protocol(&self) -> Cors {
         let cors = Cors::default()
             .allow_any_origin()
@@ -58,7 +57,7 @@ impl CrossOrigin {
             .allowed_headers(self.headers.clone())
             .expose_headers(self.exposed.clone())
             .max_age(usize::try_from(self.max_age.as_secs()).ok())
-            // Of several `Vary` headers it would keep the first alone.
+            // Of several `Vary` headers it would keep only the first.
             .disable_vary_header();
         match self.readers {
             Readers::Anyone => cors.send_wildcard(),
@@ -114,7 +113,7 @@ where
     }
 }
 
-/// What the answer depends on.
+/// The headers on which the answer depends.
 #[derive(Clone, Copy)]
 struct Vary(&'static [HeaderName]);
 
@@ -135,7 +134,7 @@ impl Vary {
         changed(outcome, move |headers| self.add(headers))
     }
 
-    /// Adds what is not there yet, beside what is. Several `Vary` headers are as good as one.
+    /// Adds the names that are missing, and keeps the others. Several `Vary` headers are the same as one.
     fn add(self, headers: &mut HeaderMap) {
         for name in self.0 {
             let is_there = headers
@@ -150,7 +149,7 @@ impl Vary {
     }
 }
 
-/// As it is usually written.
+/// The usual spelling.
 fn spelled(name: &HeaderName) -> &'static str {
     match *name {
         header::ACCESS_CONTROL_REQUEST_METHOD => "Access-Control-Request-Method",
@@ -159,8 +158,8 @@ fn spelled(name: &HeaderName) -> &'static str {
     }
 }
 
-/// Takes away what handlers and layers inside have to say about other origins: a second header, even one that says the
-/// same, makes a browser refuse the answer.
+/// Removes the CORS headers of handlers and inner layers: a second header, even with the same value, makes a browser
+/// refuse the answer.
 #[derive(Debug)]
 pub(super) struct Strip<S>(S);
 
@@ -198,7 +197,7 @@ where
     }
 }
 
-/// An answer with its headers changed, also where it is still an error that is made into one later.
+/// Changes the headers of an answer, even if it is still an error that becomes an answer later.
 fn changed<B>(
     outcome: Result<ServiceResponse<B>, Error>,
     change: impl Fn(&mut HeaderMap) + 'static,

@@ -1,18 +1,18 @@
-//! What may be called an origin, and what is wrong with what may not.
+//! Parses origins, and explains why a text is not an origin.
 
 use std::{error::Error, fmt, io, str::FromStr};
 
 use actix_web::http::header::HeaderValue;
 use url::{Host, Url};
 
-/// Longer ones are made by nobody but an attacker: a host name has 253 bytes at most.
+/// Only an attacker sends a longer origin: a host name has 253 bytes at most.
 const MAX_BYTES: usize = 512;
 
 /// A web origin: scheme, host and port, as a browser
 /// [serialises](https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin) them.
 ///
-/// What is parsed is normalised: lower case, punycode, no default port, no slash at the end. Anything that
-/// is more than an origin is refused, with what to write instead.
+/// A parsed origin is normalised: lower case, punycode, no default port, no slash at the end. Text with more than an
+/// origin is refused; the error says what to write instead.
 ///
 /// ```
 /// use sse_actix::Origin;
@@ -42,13 +42,13 @@ impl Origin {
         self.text.get(..self.scheme_len).unwrap_or_default()
     }
 
-    /// In lower case; of an IPv6 address with its brackets.
+    /// In lower case; an IPv6 address has its brackets.
     pub fn host(&self) -> &str {
         let start = self.scheme_len + "://".len();
         self.text.get(start..start + self.host_len).unwrap_or_default()
     }
 
-    /// `None` for the scheme's own.
+    /// `None` for the default port of the scheme.
     pub fn port(&self) -> Option<u16> {
         self.port
     }
@@ -58,13 +58,13 @@ impl Origin {
         &self.text
     }
 
-    /// Of an `Origin` header, which has to be as a browser writes it: anything else was not written by one.
+    /// Parses an `Origin` header, which must have exactly the form that browsers write.
     pub(super) fn of_header(value: &HeaderValue) -> Option<Self> {
         let text = value.to_str().ok().filter(|text| text.len() <= MAX_BYTES)?;
         text.parse().ok().filter(|origin: &Self| *origin.text == *text)
     }
 
-    /// Whether it cannot be tampered with on its way: HTTPS, or this machine itself.
+    /// True if a network attacker cannot change it: HTTPS, or this machine itself.
     /// <https://w3c.github.io/webappsec-secure-contexts/#is-origin-trustworthy>
     pub(super) fn is_trustworthy(&self) -> bool {
         let host = self.host();
@@ -132,7 +132,7 @@ impl FromStr for Origin {
     }
 }
 
-/// Schemes of pages that have no origin of their own, or of no pages.
+/// Schemes without pages, or whose pages have no origin.
 const NO_PAGES: [&str; 4] = ["file", "ftp", "ws", "wss"];
 
 fn of_url(url: &Url) -> Option<Origin> {
@@ -157,7 +157,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Why an origin, or a list of them, cannot be allowed. See [`Origin`]'s example.
+/// The reason why an origin, or a list of origins, cannot be allowed. See [`Origin`]'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginError {
     given: Box<str>,
@@ -171,7 +171,7 @@ pub(super) enum Fault {
     Everyone,
     Null,
     NoUrl,
-    /// What is wrong, and what is left without it.
+    /// The fault, and the origin without the faulty part.
     Part(&'static str, Option<Origin>),
     /// A pattern where one origin is meant.
     Pattern,

@@ -1,4 +1,4 @@
-//! What who is refused is told, and what the operator is.
+//! The answer to a refused request, and the log line for the operator.
 
 use actix_web::{
     HttpResponse,
@@ -10,10 +10,10 @@ use actix_web::{
 use super::{CrossOrigin, Readers, check::Reason};
 use crate::tracing_limit::TracingLimit;
 
-/// Of an origin as it was sent. No browser's is longer; an attacker does not fill the log.
+/// How many bytes of a received origin are shown. No browser sends a longer one, and an attacker cannot fill the log.
 const SHOWN_BYTES: usize = 200;
 
-/// How many of the origins that are allowed the log names.
+/// How many of the allowed origins a log line names.
 const SHOWN_ORIGINS: usize = 10;
 
 /// The answer. It names the refused origin, for those who read it in the browser's tools, and no origin that is
@@ -37,7 +37,7 @@ pub(super) fn respond(reason: Reason, head: &RequestHead) -> HttpResponse<BoxBod
         .body(text)
 }
 
-/// What an operator needs who wonders why a page shows nothing: one line a second for each reason.
+/// Logs the reason for an operator who wonders why a page shows nothing: at most one line a second for each reason.
 pub(super) fn log(cross_origin: &CrossOrigin, reason: Reason, head: &RequestHead) {
     let limit = cross_origin.refusals.get(reason as usize);
     let Some(left_out) = limit.and_then(TracingLimit::take) else {

@@ -1,4 +1,4 @@
-//! A cookie that comes along with a stream of another site.
+//! A cookie that browsers send with a stream of another site.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -14,15 +14,15 @@ use cookie::{Cookie, SameSite};
 
 use crate::extract::header_text::split_pair;
 
-/// What browsers take of a cookie's name and value together.
+/// The most bytes that browsers accept for a cookie's name and value together.
 const MAX_BYTES: usize = 4_096;
 
-/// The cookie by which a stream knows its user, although the page is of another site.
+/// A session cookie that identifies the user of a stream, although the page is from another site.
 ///
-/// Always `Secure`, `HttpOnly` and `SameSite=None`, without which a browser does not send it across sites, and with the
-/// prefix `__Host-`, for which it takes it from this host alone, over HTTPS, for `Path=/`: neither a sub-domain nor
-/// somebody on the way can put another in its place. That is so whatever scheme the request seems to have, since a
-/// proxy may have ended its TLS.
+/// It is always `Secure`, `HttpOnly` and `SameSite=None`; otherwise a browser does not send it across sites. It has the
+/// prefix `__Host-`, so a browser accepts it only from this host, over HTTPS, for `Path=/`: neither a sub-domain nor a
+/// network attacker can replace it. The flags are set whatever the scheme of the request, because a proxy may have
+/// ended its TLS.
 ///
 /// ```
 /// use std::time::Duration;
@@ -51,8 +51,9 @@ const MAX_BYTES: usize = 4_096;
 /// # Ok::<(), sse_actix::CookieError>(())
 /// ```
 ///
-/// Cookies: [RFC 6265bis](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis). A user may have blocked
-/// those of other sites: a stream then comes without, unless the cookie is [partitioned](Self::partitioned).
+/// Cookies: [RFC 6265bis](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis). A user may block
+/// cookies of other sites: then the browser sends no cookie with a stream, unless the cookie is
+/// [partitioned](Self::partitioned).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a cookie is set by appending what `set` gives to a response"]
 pub struct SessionCookie {
@@ -64,7 +65,7 @@ pub struct SessionCookie {
 const PREFIX: &str = "__Host-";
 
 impl SessionCookie {
-    /// A cookie named `__Host-` and this; ended with the browser.
+    /// A cookie with the name `__Host-` and `name`. The browser deletes it when it exits.
     ///
     /// # Errors
     ///
@@ -85,21 +86,22 @@ impl SessionCookie {
         })
     }
 
-    /// One for each site whose pages use it: then browsers send it that block the cookies of other sites. What is
-    /// logged in on one site's page is not on another's.
+    /// Keeps one cookie for each site whose pages use it. Then even browsers that block cookies of other sites send it.
+    /// A log-in on one site's page does not count on another site's page.
     /// <https://developer.mozilla.org/en-US/docs/Web/Privacy/Guides/Privacy_sandbox/Partitioned_cookies>
     pub fn partitioned(mut self) -> Self {
         self.partitioned = true;
         self
     }
 
-    /// Kept for so long, in whole seconds, instead of until the browser ends. Browsers keep none for more than 400 days.
+    /// How long the browser keeps it, in whole seconds, instead of until the browser exits. The maximum of browsers is
+    /// 400 days.
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
         self
     }
 
-    /// With its prefix.
+    /// The name, with its prefix.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -108,8 +110,8 @@ impl SessionCookie {
     ///
     /// # Errors
     ///
-    /// If the value has characters that a cookie's cannot have (blanks, controls, `"`, `,`, `;`, `\`, beyond ASCII), or
-    /// is too long for browsers.
+    /// If the value has characters that a cookie's value cannot have (spaces, control characters, `"`, `,`, `;`, `\`,
+    /// non-ASCII), or is too long for browsers.
     pub fn set(&self, value: &str) -> Result<(HeaderName, HeaderValue), CookieError> {
         let is_octet = |byte: u8| byte.is_ascii_graphic() && !b"\",;\\".contains(&byte);
         if let Some(at) = value.bytes().position(|byte| !is_octet(byte)) {
@@ -124,16 +126,16 @@ impl SessionCookie {
         Ok(self.header(value, max_age))
     }
 
-    /// The header that takes the cookie away again, for `append_header`. It must be partitioned like the one that was set.
+    /// The header that removes the cookie again, for `append_header`. It must be partitioned like the one that was set.
     pub fn remove(&self) -> (HeaderName, HeaderValue) {
         self.header("", Some(cookie::time::Duration::ZERO))
     }
 
-    /// What the browser has sent. `None` without the cookie, and with one that has no value.
+    /// The value that the browser has sent. `None` if there is no cookie, or if it has no value.
     pub fn value(&self, request: &HttpRequest) -> Option<String> {
         let headers = request.headers().get_all(header::COOKIE);
-        // By bytes. A sub-domain could set a cookie that has this name once more than SP and TAB is trimmed, and others of
-        // this host may hold what is no text.
+        // Compares bytes. If more than SP and TAB were trimmed, a sub-domain could set a cookie that gets this name.
+        // And other cookies of this host may contain bytes that are not text.
         let pairs = headers.flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
         let mut values = pairs
             .filter_map(split_pair)
@@ -160,7 +162,7 @@ impl SessionCookie {
     }
 }
 
-/// Why a cookie cannot be made.
+/// The reason why a cookie cannot be made.
 ///
 /// ```
 /// use sse_actix::{CookieError, SessionCookie};
@@ -170,14 +172,14 @@ impl SessionCookie {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CookieError {
-    /// Its name has a character that it cannot have.
+    /// Its name has an invalid character.
     Name {
         /// At which byte.
         at: usize,
     },
     /// Its name is empty, or of more than 2,048 bytes.
     NameLength,
-    /// Its value has a character that it cannot have.
+    /// Its value has an invalid character.
     Value {
         /// At which byte.
         at: usize,
@@ -212,7 +214,7 @@ impl ResponseError for CookieError {
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        // What is wrong with the server's own cookie is not for its visitors.
+        // The visitor must not see an error of the server's own cookie.
         HttpResponse::new(self.status_code())
     }
 }
@@ -261,7 +263,7 @@ mod tests {
             session.value(&request.to_http_request())
         };
         assert_eq!(value(&["a=1; __Host-id=x; b=2"]).as_deref(), Some("x"));
-        // HTTP/2 may bring each in a header of its own.
+        // HTTP/2 may send each cookie in a separate header.
         assert_eq!(value(&["a=1", "__Host-id=x"]).as_deref(), Some("x"));
         assert_eq!(value(&["id=x", "__Host-id="]), None);
         assert_eq!(value(&[]), None);

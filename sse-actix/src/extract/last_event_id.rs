@@ -24,15 +24,17 @@ use crate::lifecycle::ending::no_content;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const QUERY_PARAMETER: &str = "lastEventId";
 
-/// The id of the last event that this client has seen, when it reconnects:
+/// The id of the last event that this client has received, when it reconnects:
 /// [`Last-Event-ID`](https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header).
 ///
-/// An extractor that never answers with an error status, since any would stop an `EventSource` for good. A
-/// client that comes back with GET after a stream's end (an `sse-end` event) is answered 204, before the handler
-/// is called, unless that is under `#[sse_stream(plain)]`. Taken from the header, as UTF-8, else from the query parameter `lastEventId`, which polyfills
-/// send and which lets a page start from where it was rendered. An empty id is no id. One that cannot
-/// have come from this server, being longer than [`EventId::MAX_LEN`] or not UTF-8, is *unknown*: the
-/// handler decides what a client gets whose position is not known.
+/// This extractor never answers with an error status, because that would stop an `EventSource` permanently. If a client
+/// comes back with GET after the end of a stream (an `sse-end` event), the answer is 204, before the handler runs,
+/// unless the handler is under `#[sse_stream(plain)]`.
+///
+/// The id is read from the header, as UTF-8, else from the query parameter `lastEventId`. Polyfills send this
+/// parameter, and a page can use it to start where it was rendered. An empty id counts as no id. An id that cannot come
+/// from this server, because it is longer than [`EventId::MAX_LEN`] or not UTF-8, is *unknown*: the handler decides
+/// what such a client gets.
 ///
 /// ```
 /// use actix_web::{Error, get};
@@ -60,7 +62,7 @@ enum SentId {
 }
 
 impl LastEventId {
-    /// The id as text. `None` if the client brought none, or one that is [unknown](Self::is_unknown).
+    /// The id as text. `None` if the client sent no id, or one that is [unknown](Self::is_unknown).
     ///
     /// ```
     /// use actix_web::{FromRequest, test::TestRequest};
@@ -83,17 +85,17 @@ impl LastEventId {
         }
     }
 
-    /// Whether the client brought an id that cannot have come from this server.
+    /// True if the client sent an id that cannot come from this server.
     pub fn is_unknown(&self) -> bool {
         self.0 == SentId::Unknown
     }
 
-    /// The id as a `T`: `Ok(None)` if the client brought none.
+    /// The id as a `T`: `Ok(None)` if the client sent none.
     ///
     /// # Errors
     ///
-    /// [`UnknownId`] if what it brought is no `T`. It is a decision to take, not a request to refuse;
-    /// used with `?` all the same, it answers 204, so that the browser stops instead of failing.
+    /// [`UnknownId`] if the id is not a `T`. Decide what such a client gets, instead of refusing the request. If you
+    /// use `?` anyway, the answer is 204, so that the browser stops instead of failing.
     pub fn parse<T: FromStr>(&self) -> Result<Option<T>, UnknownId> {
         match &self.0 {
             SentId::Nothing => Ok(None),
@@ -123,14 +125,14 @@ impl LastEventId {
     }
 }
 
-/// What the client brought, whatever it is; never empty.
+/// The id that the client sent, unchecked; never empty.
 pub(crate) fn raw_last_event_id(request: &HttpRequest) -> Option<Cow<'_, [u8]>> {
     if let Some(header) = request.headers().get(LAST_EVENT_ID)
         && !header.is_empty()
     {
         return Some(Cow::Borrowed(header.as_bytes()));
     }
-    // Looked for as it stands before the query is parsed, which allocates: few have it.
+    // First a search in the unparsed query, because parsing allocates, and few queries have this parameter.
     if !request.query_string().contains(QUERY_PARAMETER) {
         return None;
     }
@@ -146,7 +148,7 @@ impl FromRequest for LastEventId {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        // An `EventSource` sends nothing but GET. Another client has not been sent this id by a stream of ours.
+        // An `EventSource` sends only GET. Streams of this library send this id to no other client.
         let may_have_ended = matches!(*request.method(), Method::GET | Method::HEAD)
             && !request.extensions().contains::<IsPlain>();
         ready(if may_have_ended && is_reconnect_after_end(request) {
@@ -157,8 +159,8 @@ impl FromRequest for LastEventId {
     }
 }
 
-/// The first argument of a function under `#[sse_stream(plain)]` that takes a [`LastEventId`]: no stream of it has ever
-/// sent the id that ends a stream for good.
+/// The first argument of a function under `#[sse_stream(plain)]` that takes a [`LastEventId`]: its streams never send
+/// the id that ends a stream permanently.
 #[derive(Debug, Clone, Copy)]
 pub struct IsPlain;
 
@@ -172,12 +174,12 @@ impl FromRequest for IsPlain {
     }
 }
 
-/// Whether the request brings the id that ends a stream for good.
+/// True if the request has the id that ends a stream permanently.
 pub(crate) fn is_reconnect_after_end(request: &HttpRequest) -> bool {
     raw_last_event_id(request).is_some_and(|id| *id == *END_ID.as_bytes())
 }
 
-/// The stream that this client comes back to has ended for good.
+/// The stream of this returning client has ended permanently.
 #[derive(Debug)]
 struct Ended;
 
@@ -197,7 +199,7 @@ impl ResponseError for Ended {
     }
 }
 
-/// The last event id that a client brought is not of the form that was asked for. See [`LastEventId::as_str`]'s example.
+/// The client's last event id is not of the requested type. See [`LastEventId::as_str`]'s example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownId {
     wanted: &'static str,

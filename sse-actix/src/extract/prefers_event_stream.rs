@@ -4,13 +4,13 @@ use actix_web::{
     mime::{self, Mime},
 };
 
-/// A guard for a path that serves a stream to those who ask for one and something else, such as JSON,
-/// to everyone else: matches if the request's `Accept` header prefers `text/event-stream`.
+/// A guard for a path that serves a stream to clients that request one, and another answer, such as JSON, to the
+/// others. It matches if the request's `Accept` header prefers `text/event-stream`.
 ///
-/// actix's own `guard::Acceptable` looks for a type but not at how much it is wanted; this compares. The
-/// stream wins if it is wanted more than each of the [alternatives](Self::over), or as much and by its
-/// own name, as `EventSource` asks for it. A wildcard alone (`*/*`: curl, `fetch`) is not asking for a
-/// stream, and neither is no `Accept` header at all.
+/// actix's own `guard::Acceptable` checks whether a type is accepted, but not its weight; this guard compares weights.
+/// The stream wins if its weight is higher than that of each of the [alternatives](Self::over), or equal and given by
+/// its own name, as in the request of an `EventSource`. A single wildcard (`*/*`: curl, `fetch`) does not select the
+/// stream, and neither does a missing `Accept` header.
 ///
 /// ```
 /// use actix_web::{App, HttpResponse, http::header, test, web};
@@ -50,8 +50,8 @@ impl PrefersEventStream {
     ///
     /// # Panics
     ///
-    /// If `alternative` is no media type; routes are built at start-up. For a string that is not a
-    /// literal use [`over_type`](Self::over_type).
+    /// If `alternative` is not a media type; routes are built at start-up. For a string that is not a literal use
+    /// [`over_type`](Self::over_type).
     #[track_caller]
     #[allow(
         clippy::panic,
@@ -86,7 +86,7 @@ impl PrefersEventStream {
         }
     }
 
-    /// Adds another type that the path can be answered with.
+    /// Adds another type that the path can answer with.
     #[must_use]
     pub fn and(mut self, alternative: Mime) -> Self {
         self.alternatives.push(alternative);
@@ -112,7 +112,7 @@ impl Guard for PrefersEventStream {
     }
 }
 
-/// How much a type is wanted, then how precisely it was named.
+/// The weight of a type, then how precisely it was named.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 struct Wish {
     quality: Quality,

@@ -1,4 +1,4 @@
-//! The schema of one event as OpenAPI sees it: an object with the fields of the event.
+//! The OpenAPI schema of one event: an object with the fields of the event.
 
 use sse_actix_core::{END_EVENT, END_ID, GAP_EVENT, POSITION_EVENT, Retry};
 use utoipa::openapi::{
@@ -8,7 +8,7 @@ use utoipa::openapi::{
 
 use super::{DescribeEvents, EventDescription};
 
-/// What a stream may send beside the events of its enum.
+/// The library's own events that a stream may send beside the events of its enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LibraryEvents {
     None,
@@ -117,7 +117,7 @@ fn named<const N: usize>(names: [&str; N]) -> ObjectBuilder {
     text().enum_values(Some(names))
 }
 
-/// A text that is JSON of this schema.
+/// Text that is JSON of this schema.
 fn json(schema: impl Into<RefOr<Schema>>) -> ObjectBuilder {
     text()
         .content_media_type("application/json")

@@ -1,4 +1,4 @@
-//! Streams as responses, by what they may send.
+//! Descriptions of streams as responses.
 
 use std::{any, collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -22,7 +22,7 @@ macro_rules! streams {
         pub struct $name<T>(PhantomData<fn() -> T>);
 
         impl<T: DescribeEvents + $bound> $name<T> {
-            /// To be given to `modifiers(..)`, as a constant: utoipa takes a name there.
+            /// Make a constant of it for `modifiers(..)`, because utoipa needs a name there.
             pub const fn new() -> Self {
                 Self(PhantomData)
             }
@@ -47,7 +47,7 @@ macro_rules! streams {
             }
         }
 
-        /// Asks for OpenAPI 3.2, and adds the schemas of the events and of their data.
+        /// Sets the version OpenAPI 3.2, and adds the schemas of the events and of their data.
         ///
         /// # Panics
         ///
@@ -136,7 +136,8 @@ fn modify<T: DescribeEvents>(
     });
 }
 
-/// Adds a schema. The document is made once, when the program starts, and with another schema in its place it would be wrong.
+/// Adds a schema. Panics if there is another schema of this name, because the document would be wrong; it is made once,
+/// when the program starts.
 fn add(
     schemas: &mut BTreeMap<String, RefOr<Schema>>,
     name: String,

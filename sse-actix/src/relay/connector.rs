@@ -15,12 +15,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A connector for awc that reports an upstream which closes its connection in the middle of a body. Needs the feature
 /// `awc`.
 ///
-/// awc by itself (3.11) takes a chunked body for whole if the connection ends between two chunks without the last
-/// one. So a relay could not tell that upstream was cut. With this connector it is
+/// awc by itself (3.11) treats a chunked body as complete if the connection ends between two chunks without the last
+/// one. So a relay could not notice that upstream was cut. With this connector the relay gets
 /// [`RelayError::Upstream`](crate::RelayError::Upstream). A body without `Content-Length` and without chunks ends with
-/// its connection: it cannot be told from one that was cut, and fails as well.
+/// its connection: it cannot be distinguished from one that was cut, and fails as well.
 ///
-/// Streams also need a client without a time limit: awc's, of 5 s, counts for the whole body.
+/// Streams also need a client without a time limit, because awc's limit of 5 s applies to the whole body.
 ///
 /// ```
 /// use std::{io::{Read as _, Write as _}, net::TcpListener, thread};
@@ -54,7 +54,7 @@ pub fn upstream_connector() -> awc::Connector<
     }))
 }
 
-/// A socket whose end is an error: HTTP/1.1 says where a body ends, so awc reads no further after a whole one. See
+/// A socket whose end is an error: HTTP/1.1 marks the end of a body, so awc does not read on after a complete one. See
 /// [`upstream_connector`]'s example.
 #[derive(Debug)]
 pub struct UpstreamSocket(TcpStream);

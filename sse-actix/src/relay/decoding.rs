@@ -1,4 +1,4 @@
-//! From upstream's bytes to what is to be sent on.
+//! Turns upstream's bytes into the items that are sent on.
 
 use std::{
     fmt, mem,
@@ -15,11 +15,11 @@ use sse_actix_core::{
 
 use super::error::RelayError;
 
-/// After so many chunks without a wait, others on the thread get their turn: a closure may drop every event, and so
-/// never give the stream a reason to pause.
+/// After this many chunks without a wait, other tasks on the thread get a turn: a closure may drop every event, so the
+/// stream would never pause.
 const TURN: usize = 32;
 
-/// Upstream, and what its bytes mean.
+/// Upstream, and the decoder of its bytes.
 pub(super) struct Decoding<S> {
     /// `None` once the relay is over.
     upstream: Option<Pin<Box<S>>>,
@@ -33,10 +33,10 @@ pub(super) struct Decoding<S> {
     chunks: usize,
 }
 
-/// What upstream has sent.
+/// An item that upstream has sent.
 pub(super) enum Received {
     Message(Message),
-    /// The event by which another server of this library tells of a gap or a position.
+    /// A gap or position event of another server with this library.
     Told(Message),
     /// A comment, or a reconnection time.
     Line(Relayed),
@@ -84,7 +84,7 @@ impl<S> Decoding<S> {
         self.tells_gaps_and_positions = true;
     }
 
-    /// The next events, if they are here already and need not be looked at.
+    /// The next events, if they were received completely and need not be decoded.
     #[inline]
     pub(super) fn next_unchanged(&mut self) -> Option<RelayedEvents> {
         if self.is_last.is_some() || self.upstream.is_none() {
@@ -98,9 +98,9 @@ impl<S> Decoding<S> {
         self.upstream = None;
     }
 
-    /// What a message of upstream is; `None` if it is not sent on.
+    /// Handles a message of upstream; `None` if it is not sent on.
     fn receive(&mut self, message: Message) -> Option<Result<Received, RelayError>> {
-        // Most names are not ours.
+        // Most names are not reserved.
         if message.event.starts_with("sse-") {
             match &*message.event {
                 END_EVENT => {
@@ -131,7 +131,7 @@ where
     S: Stream<Item = Result<Bytes, E>>,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// What comes next. An error is the last.
+    /// The next item. An error is the last one.
     pub(super) fn poll_received(
         &mut self,
         cx: &mut Context<'_>,
@@ -188,7 +188,7 @@ where
     }
 }
 
-/// Whether a server of this library has said that its stream was whole.
+/// True if a server with this library has said that its stream was complete.
 fn is_finished(data: &str) -> bool {
     serde_json::from_str::<Value>(data)
         .is_ok_and(|end| end.get("reason").is_some_and(|reason| reason == "finished"))

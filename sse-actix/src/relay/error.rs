@@ -3,7 +3,8 @@ use std::{error::Error, fmt};
 use actix_web::{ResponseError, http::StatusCode};
 use sse_actix_core::{ByteString, DecodeError, FieldError};
 
-/// Why a [`Relay`](crate::Relay) has ended before its upstream's end. Answered 502 where the head has not left yet.
+/// The reason why a [`Relay`](crate::Relay) has ended before its upstream's end. The answer is 502 if the stream has
+/// not opened yet.
 ///
 /// ```
 /// use actix_web::ResponseError as _;
@@ -28,7 +29,7 @@ pub enum RelayError {
         /// The data of its `sse-end` event.
         data: ByteString,
     },
-    /// Upstream, an `sse-actix` server, has said that events are lost.
+    /// Upstream, an `sse-actix` server, has sent a gap event.
     Gap {
         /// The data of its `sse-gap` event.
         data: ByteString,

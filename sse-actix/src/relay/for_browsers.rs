@@ -1,5 +1,5 @@
-/// What becomes of an event of upstream whose name or id an `EventSource` cannot use: the name `error`, `open` or one
-/// that holds NUL, an id that does not come back as it was sent (see [`EventId`](crate::EventId)).
+/// What the relay does with an event of upstream whose name or id an `EventSource` cannot use: the name `error`, `open`
+/// or one with NUL, or an id that a browser does not send back unchanged (see [`EventId`](crate::EventId)).
 ///
 /// ```
 /// use bytes::Bytes;
@@ -22,6 +22,6 @@ pub enum Unusable {
     /// The event is left out.
     Drop,
     /// The event is sent with `upstream-` before its name (without any NUL), or without its id. A browser that
-    /// comes back then brings the id before, and is sent this event again.
+    /// reconnects after it sends the id of an earlier event, and gets this event again.
     Rename,
 }

@@ -1,4 +1,4 @@
-//! What a user puts in an event's place.
+//! The values with which a user replaces an event.
 
 use std::{
     collections::VecDeque,
@@ -17,7 +17,7 @@ use super::{
     sending::Sending,
 };
 
-/// What the closure of [`map_messages`](crate::Relay::map_messages) may return: a [`Message`], [`Event`],
+/// The types that the closure of [`map_messages`](crate::Relay::map_messages) may return: a [`Message`], [`Event`],
 /// [`Comment`], [`Frame`] or [`Relayed`]; `Option`, `Vec` or an array of these; a `Result` of any of them.
 ///
 /// ```
@@ -110,11 +110,11 @@ pub(super) struct MapMessages<S, F> {
     decoding: Decoding<S>,
     sending: Sending,
     map: F,
-    /// What was put in the last message's place and is still to be sent.
+    /// The replacements of the last message that were not sent yet.
     queue: VecDeque<Relayed>,
 }
 
-/// The closure is called, never pinned.
+/// The closure is called, and never pinned.
 impl<S, F> Unpin for MapMessages<S, F> {}
 
 impl<S, F> MapMessages<S, F> {

@@ -1,17 +1,17 @@
-//! Which id a reader has, and what it can use.
+//! Tracks which id a client has, and what it can use.
 
 use sse_actix_core::{ByteString, EventId, EventName, FieldError, Message, Relayed, RelayedEvents};
 
 use super::{decoding::Received, error::RelayError, for_browsers::Unusable};
 
-/// What has been sent, as far as it decides about what comes next.
+/// The state of what was sent, as far as later items depend on it.
 #[derive(Debug, Default)]
 pub(super) struct Sending {
-    /// `None` if the readers need not be browsers.
+    /// `None` if the clients may be other than browsers.
     unusable: Option<Unusable>,
     /// The last event id of upstream that was sent.
     sent_id: ByteString,
-    /// Whether something else was sent since, which may have had an id.
+    /// True if another item was sent since, which may have had an id.
     sent_other: bool,
 }
 
@@ -24,13 +24,13 @@ impl Sending {
         self.unusable = Some(unusable);
     }
 
-    /// Whether events without ids, of a stream without ids, are sent as they are.
+    /// True if events without ids, of a stream without ids, are sent unchanged.
     #[inline]
     pub(super) fn passes_unchanged(&self) -> bool {
         self.sent_id.is_empty()
     }
 
-    /// What upstream has sent, unchanged; `None` if it is left out.
+    /// The item for something that upstream has sent; `None` if it is left out.
     pub(super) fn received(&mut self, received: Received) -> Result<Option<Relayed>, RelayError> {
         match received {
             Received::Message(message) => self.message(message),
@@ -39,7 +39,7 @@ impl Sending {
         }
     }
 
-    /// What was put in a message's place, at most one event; `None` if it is left out.
+    /// The item for a replacement, at most one event; `None` if it is left out.
     pub(super) fn replacement(&mut self, item: Relayed) -> Result<Option<Relayed>, RelayError> {
         match item {
             Relayed::Events(events) => match events.into_messages().next() {
@@ -100,7 +100,7 @@ impl Sending {
         }
     }
 
-    /// Whether the reader does not have this id.
+    /// True if the client does not have this id.
     #[inline]
     fn is_news(&self, id: &ByteString) -> bool {
         *id != self.sent_id || (self.sent_other && !id.is_empty())

@@ -1,8 +1,8 @@
-//! How much is still going on: requests, and how many of these are streams.
+//! Counts requests in progress, and how many of them are streams.
 //!
-//! A stream ends when it is told to; any other request is given its time. At shutdown the server has
-//! to know which of them it still waits for, and actix does not say. So every request is counted,
-//! from its arrival until the last byte of its response has been handed over.
+//! At a shutdown, a stream ends when it is asked to, and any other request gets time to finish. The server has to know
+//! which of the two it still waits for, and actix does not expose this. So every request is counted, from its arrival
+//! until the last byte of its response was handed over.
 
 use std::{
     io,
@@ -26,9 +26,9 @@ pub(crate) struct Activity {
     streams: AtomicUsize,
     changed: Notify,
     is_draining: AtomicBool,
-    /// Steps of progress while draining: a client has taken 16 KiB, a request has ended, or a stream has.
+    /// Steps of progress during a drain: a client has taken 16 KiB, or a request or a stream has ended.
     progress: AtomicUsize,
-    /// Sockets that are full.
+    /// The number of full sockets.
     full_sockets: AtomicUsize,
 }
 
@@ -43,22 +43,22 @@ impl Activity {
 
     fn count_down(&self, count: &AtomicUsize) {
         count.fetch_sub(1, Ordering::SeqCst);
-        // What ends is progress, too.
+        // An end is progress, too.
         self.progress.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_waiters();
     }
 
-    /// From now on what clients take counts as progress.
+    /// From now on, bytes that clients take count as progress.
     pub(super) fn begin_draining(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
     }
 
-    /// Whether something waits for a client to take it.
+    /// True if a socket is full, so that bytes wait for its client.
     pub(super) fn has_full_sockets(&self) -> bool {
         self.full_sockets.load(Ordering::Relaxed) > 0
     }
 
-    /// Waits until there was no progress for as long as `patience`, or until `deadline`.
+    /// Waits until there was no progress for `patience`, or until `deadline`.
     pub(super) async fn until_no_progress(&self, patience: Duration, deadline: Instant) {
         // A busy machine sleeps longer, so its clients have longer.
         const LOOKS: u32 = 10;
@@ -71,13 +71,13 @@ impl Activity {
         }
     }
 
-    /// Waits until only streams are left that a shutdown ends. A stream that may finish counts as a request.
+    /// Waits until only streams that a shutdown ends are left. A stream that may finish counts as a request.
     pub(super) async fn until_only_streams_left(&self) {
         self.until(|counts| counts.requests.load(Ordering::SeqCst) <= counts.streams.load(Ordering::SeqCst))
             .await;
     }
 
-    /// Waits until nothing is going on.
+    /// Waits until there are no requests in progress.
     pub(super) async fn until_idle(&self) {
         self.until(|counts| counts.requests.load(Ordering::SeqCst) == 0)
             .await;
@@ -96,7 +96,7 @@ impl Activity {
     }
 }
 
-/// One request on its way.
+/// Counts one request in progress, until this is dropped.
 pub(super) struct RequestGuard(Arc<Activity>);
 
 impl RequestGuard {
@@ -112,10 +112,11 @@ impl Drop for RequestGuard {
     }
 }
 
-/// What counts as progress of one client. Clients that ask for little now and then do not hold up the end of a server.
+/// The bytes that count as progress of one client. Clients that request little now and then do not delay the end of a
+/// server.
 const PROGRESS_BYTES: usize = 16 * 1024;
 
-/// What one connection's client takes while the server shuts down.
+/// Counts the bytes that one connection's client takes while the server shuts down.
 pub(super) struct ClientProgress {
     activity: Arc<Activity>,
     bytes: usize,
@@ -131,7 +132,7 @@ impl ClientProgress {
         }
     }
 
-    /// The socket has been written to.
+    /// Notes a write to the socket.
     pub(super) fn note_write(&mut self, written: &Poll<io::Result<usize>>) {
         let is_full = written.is_pending();
         if is_full != self.is_full {

@@ -1,4 +1,4 @@
-//! Where connections come from.
+//! The methods that bind addresses or take listening sockets.
 
 use std::{
     io,
@@ -32,13 +32,13 @@ impl<F> Server<F> {
     ///
     /// # Errors
     ///
-    /// If none of the addresses can be bound; the error says which and why.
+    /// If none of the addresses can be bound; the error names an address and the reason.
     pub fn bind(self, addrs: impl ToSocketAddrs) -> io::Result<Self> {
         self.bind_as(addrs, &ListenerProtocol::Http1)
     }
 
-    /// Listens for HTTP/1.1 and, from clients that know beforehand that it is spoken, HTTP/2 without
-    /// TLS. Browsers speak HTTP/2 over TLS alone: see [`bind_rustls_0_23`](Self::bind_rustls_0_23).
+    /// Listens for HTTP/1.1 and for HTTP/2 without TLS, for clients that know that the server speaks it. Browsers speak
+    /// HTTP/2 only over TLS: see [`bind_rustls_0_23`](Self::bind_rustls_0_23).
     ///
     /// ```
     /// use actix_web::App;
@@ -56,8 +56,8 @@ impl<F> Server<F> {
         self.bind_as(addrs, &ListenerProtocol::AutoH2c)
     }
 
-    /// Listens for HTTPS, with HTTP/2 where the client speaks it: about a hundred streams a connection
-    /// instead of the six that browsers allow an origin on HTTP/1.1.
+    /// Listens for HTTPS, with HTTP/2 if the client speaks it: about a hundred streams on one connection, instead of
+    /// the six connections that browsers allow for an origin on HTTP/1.1.
     ///
     /// ```no_run
     /// use actix_web::App;
@@ -76,7 +76,8 @@ impl<F> Server<F> {
         self.bind_as(addrs, &ListenerProtocol::Rustls(Box::new(config)))
     }
 
-    /// Listens for HTTPS with OpenSSL, with HTTP/2 where the client speaks it. What `builder` says of ALPN is replaced.
+    /// Listens for HTTPS with OpenSSL, with HTTP/2 if the client speaks it. The ALPN settings of `builder` are
+    /// replaced.
     ///
     /// ```no_run
     /// use actix_web::App;
@@ -98,8 +99,8 @@ impl<F> Server<F> {
         )
     }
 
-    /// Listens for HTTP/1.1 on a unix socket at this path, for a proxy on the same machine. Where a killed process has left
-    /// its socket, this replaces it. The file stays when the server ends.
+    /// Listens for HTTP/1.1 on a unix socket at this path, for a proxy on the same machine. If a killed process has
+    /// left its socket, this replaces it. The file stays when the server ends.
     ///
     /// Such a client has no address. For limits by address, trust the proxy:
     /// [`HubBuilder::trusted_proxy("unix:")`](crate::HubBuilder::trusted_proxy).
@@ -122,7 +123,7 @@ impl<F> Server<F> {
     ///
     /// # Errors
     ///
-    /// If a process listens there, the file is no socket, or it cannot be made. A file that is there stays.
+    /// If a process listens there, if the file is not a socket, or if it cannot be made. An existing file stays.
     #[cfg(unix)]
     pub fn bind_uds(mut self, uds_path: impl AsRef<Path>) -> io::Result<Self> {
         self.listeners.push(Listener::Unix {
@@ -198,8 +199,8 @@ impl<F> Server<F> {
         Ok(self)
     }
 
-    /// Listens on the sockets that this process was [started with](inherited_sockets), TCP or unix, else binds `addrs`,
-    /// for HTTP/1.1.
+    /// Listens on the sockets that this process was [started with](inherited_sockets), TCP or unix. If there are none,
+    /// binds `addrs`. For HTTP/1.1.
     ///
     /// # Errors
     ///
@@ -227,13 +228,13 @@ impl<F> Server<F> {
         Ok(self)
     }
 
-    /// The addresses listened on; with the port that was given for port 0. A unix socket has none.
+    /// The addresses of the listening sockets, with the port that the system chose for port 0. A unix socket has none.
     pub fn addrs(&self) -> Vec<SocketAddr> {
         let addrs = self.addrs_with_scheme().into_iter();
         addrs.map(|(addr, _)| addr).collect()
     }
 
-    /// The addresses listened on, each with `http` or `https`.
+    /// The addresses of the listening sockets, each with `http` or `https`.
     ///
     /// ```
     /// use actix_web::App;

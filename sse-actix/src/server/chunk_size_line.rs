@@ -1,6 +1,6 @@
 //! The line in front of a chunk ([RFC 9112, 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)).
 
-/// What comes before a chunk's bytes.
+/// The line before a chunk's bytes.
 #[derive(Default)]
 pub(super) struct ChunkSizeLine([u8; 18]);
 
@@ -8,7 +8,7 @@ impl ChunkSizeLine {
     pub(super) fn of(&mut self, len: usize) -> &[u8] {
         const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
-        // By hand: the formatter takes as long as all else that is written here.
+        // Written by hand: the formatter takes as long as all the rest of a write.
         let digits = (usize::BITS - len.leading_zeros()).div_ceil(4).max(1);
         let shifts = (0..digits).rev().map(|digit| digit * 4);
         let digits = shifts.filter_map(|shift| DIGITS.get(len >> shift & 0xF).copied());

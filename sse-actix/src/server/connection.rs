@@ -1,4 +1,4 @@
-//! The future that serves a connection: actix's dispatcher, and for a hub's stream ours after it.
+//! The future that serves a connection: first actix's dispatcher, then, for a hub's stream, a `StreamConnection`.
 
 use std::{
     net::SocketAddr,
@@ -19,13 +19,13 @@ use super::{
     stream_connection::StreamConnection,
 };
 
-/// A connection that was accepted, as actix's HTTP service takes it.
+/// An accepted connection, in the form that actix's HTTP service takes.
 pub(super) type AcceptedConnection<T> = (Socket<T>, Protocol, Option<SocketAddr>);
 
 /// actix's HTTP service, whose streams can be handed over.
 pub(super) struct ConnectionService<S> {
     pub(super) http: S,
-    /// Whether a client on HTTP/1.1 that sends no more is still answered.
+    /// True if a client on HTTP/1.1 that has closed its sending side still gets an answer.
     pub(super) allow_half_closed: bool,
     pub(super) activity: Arc<Activity>,
 }
@@ -73,7 +73,7 @@ where
         accepted.0.count(ClientProgress::new(&self.activity));
         let slot = Rc::clone(accepted.0.slot());
         ConnectionTask::Http {
-            // Boxed, so that it leaves nothing behind when its stream is handed over.
+            // Boxed, so that its memory is freed when the connection is handed over.
             dispatcher: Box::pin(self.http.call(accepted)),
             slot,
             allow_half_closed: self.allow_half_closed,
@@ -108,7 +108,7 @@ where
         } = &mut *self
         {
             let polled = slot.state.with_current(|| dispatcher.as_mut().poll(cx));
-            // A candidate stays where it is as long as the socket has not left.
+            // Take the offered stream only if the socket has left the dispatcher.
             let transport = slot.transport.take();
             let Some((transport, stream)) =
                 transport.and_then(|transport| Some((transport, slot.state.take_pending()?)))

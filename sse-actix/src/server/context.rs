@@ -1,4 +1,4 @@
-//! What a request is served by.
+//! What a stream needs to know about the server that received its request.
 
 use std::{cell::Cell, sync::Arc};
 
@@ -10,42 +10,42 @@ use super::{
 };
 use crate::lifecycle::{control::StreamControl, shutdown::Shutdown};
 
-/// What a stream has to know of the server that its request came to, and on HTTP/2 of its connection.
+/// The facts about the server that received a request, and on HTTP/2 about its connection.
 ///
-/// In the extensions of every request, and not in its connection's: ten thousand idle ones would each pay
-/// for that.
+/// It is in the extensions of each request, not of the connection: otherwise each of ten thousand idle connections
+/// would take memory for it.
 #[derive(Clone)]
 pub(crate) struct ServerContext {
     pub(crate) shutdown: Shutdown,
     pub(super) activity: Arc<Activity>,
     pub(super) loss_notifier: Option<LossNotifier>,
-    /// Whether it hands connections over to hubs.
+    /// True if it hands connections over to hubs.
     pub(crate) hands_over: bool,
-    /// The request's method; of the server itself, GET.
+    /// The request's method; GET for the server itself.
     pub(crate) method: Method,
-    /// Whether the server was shutting down when the request came.
+    /// True if the request came while the server was shutting down.
     pub(crate) arrived_while_draining: bool,
 }
 
 thread_local! {
-    /// That of the request whose handler is being polled.
+    /// The context of the request whose handler is being polled now.
     static CURRENT: Cell<Option<ServerContext>> = const { Cell::new(None) };
 }
 
 impl ServerContext {
-    /// `None` where the request came over no server of ours.
+    /// `None` if the request did not come through this library's server or hook.
     pub(crate) fn of(request: &HttpRequest) -> Option<Self> {
         request.extensions().get().cloned()
     }
 
-    /// For code that has no request at hand, but is polled on behalf of one: a generator before its opening.
+    /// For code without a request that is polled for a request: a generator before its opening.
     pub(crate) fn current() -> Option<Self> {
         let current = CURRENT.take();
         CURRENT.set(current.clone());
         current
     }
 
-    /// Polls on behalf of a request of `context`, which is given back.
+    /// Makes `context` the current one while `poll` runs; restores the previous one afterwards.
     pub(super) fn with_current<T>(context: &mut Option<Self>, poll: impl FnOnce() -> T) -> T {
         let outer = CURRENT.replace(context.take());
         let polled = poll();
@@ -53,7 +53,7 @@ impl ServerContext {
         polled
     }
 
-    /// Waits until a stream that has not opened is no longer needed: its client has gone, or the server shuts down and
+    /// Waits until a stream that has not opened is no longer needed: its client has left, or the server shuts down and
     /// the client can resume.
     pub(crate) async fn until_abandoned(&self, ends_at_shutdown: bool) {
         let control = StreamControl::new();
@@ -73,12 +73,13 @@ impl ServerContext {
 pub(crate) struct OpenStreamGuard {
     #[expect(dead_code, reason = "held for its drop")]
     loss_registration: Option<Box<LossRegistration>>,
-    /// Where it counts as a stream. One that may finish counts as a request alone, and a shutdown waits for it.
+    /// The counts in which it is a stream. A stream that may finish counts only as a request, and a shutdown waits for
+    /// it.
     activity: Option<Arc<Activity>>,
 }
 
 impl OpenStreamGuard {
-    /// `None` where nothing of the server is known.
+    /// `None` if nothing is known about the server.
     pub(crate) fn for_request(
         request: &HttpRequest,
         context: Option<&ServerContext>,
@@ -88,7 +89,7 @@ impl OpenStreamGuard {
         if let Some(context) = context {
             return Some(Self::new(context.clone(), control, may_finish));
         }
-        // On actix's server its hook may have left this.
+        // On actix's server, the connection hook may have stored this.
         let connection = request.conn_data::<ConnectionLoss>()?;
         let loss_notifier = connection.loss_notifier(request.version())?;
         Some(Self {

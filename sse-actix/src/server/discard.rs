@@ -1,5 +1,6 @@
-//! What a client sends behind its request for a stream. It is not answered before the stream has ended, so little of
-//! it is kept. The rest is read and dropped, because a server that does not read does not learn that the client has left.
+//! Handles the bytes that a client sends after its request for a stream. They are not answered before the stream has
+//! ended, so few of them are kept. The rest is read and dropped, because a server that does not read does not notice
+//! that the client has left.
 
 use std::{
     io,
@@ -9,14 +10,14 @@ use std::{
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// How many bytes are kept behind a stream.
+/// How many bytes after a request for a stream are kept.
 pub(super) const MAX_PIPELINED_BYTES: usize = 64 * 1024;
 
-/// How often is read before others on the thread have a turn.
+/// How many reads are done before other tasks on the thread get a turn.
 const READS_PER_TURN: usize = 16;
 
-/// Drops what arrives, and tells so, until the client sends no more. An error says that the connection is lost; without
-/// one, the client may have closed its own direction only.
+/// Drops all bytes that arrive, and notes this, until the client sends no more. An error means that the connection is
+/// lost; without an error, the client may have closed only its sending side.
 pub(super) fn poll_discard(
     transport: &mut (impl AsyncRead + Unpin),
     cx: &mut Context<'_>,

@@ -1,8 +1,8 @@
-//! How a body learns that its connection's socket has taken everything, so that it can fail without a loss.
+//! Lets a body wait until its connection's socket has taken everything, so that it can fail without a loss.
 //!
-//! actix drops what it has not written yet when a body fails. So a body that is about to fail asks first, is
-//! pending, and fails once it is told. actix's dispatcher polls the body, then writes and flushes, all in one
-//! turn of one task; so the socket that is flushed next by the same task is the body's.
+//! When a body fails, actix drops the bytes that it has not written yet. So before a body fails, it registers a
+//! [`Flush`], is pending, and fails once the socket has answered. actix's dispatcher polls the body, then writes and
+//! flushes, all in one poll of one task; so the next socket that the same task flushes is the body's socket.
 
 use std::{
     cell::Cell,
@@ -16,28 +16,28 @@ use socket2::SockRef;
 
 use super::os_socket::OsSocket;
 
-/// How long to wait before asking the kernel again whether it has sent everything.
+/// The pause before the kernel is asked again whether it has sent everything.
 pub(crate) const RESET_POLL: Duration = Duration::from_millis(5);
 
-/// How long the kernel may take to send the last bytes before the connection is reset all the same.
+/// How long the kernel may take to send the last bytes before the connection is reset anyway.
 pub(crate) const RESET_PATIENCE: Duration = Duration::from_secs(30);
 
-/// A body's question whether all it gave has been taken.
+/// A body's request to be woken when the socket has written everything.
 #[derive(Debug)]
 pub(crate) struct Flush(Rc<State>);
 
 #[derive(Debug)]
 struct State {
-    /// A socket of ours was written to or flushed after the question.
+    /// True if a socket of this library was written to or flushed after the request.
     is_our_socket: Cell<bool>,
     flushed: Cell<bool>,
-    /// The connection is to be reset when it is closed. On HTTP/1.0 a stream's end is the connection's, so nothing
-    /// else tells a client that the stream was cut.
+    /// True if the connection has to be reset when it is closed. On HTTP/1.0 a stream ends when its connection closes,
+    /// so only a reset tells a client that the stream was cut.
     resets: bool,
 }
 
 thread_local! {
-    /// The last question, and the task that was polled.
+    /// The last request, and the task that was polled.
     static PENDING: Cell<Option<(Waker, Rc<State>)>> = const { Cell::new(None) };
 }
 
@@ -50,23 +50,23 @@ impl Flush {
         }))
     }
 
-    /// Asks the socket that is flushed next by the task of `cx`.
+    /// Registers the request for the next socket that the task of `cx` flushes.
     pub(crate) fn register(&self, cx: &Context<'_>) {
         PENDING.set(Some((cx.waker().clone(), Rc::clone(&self.0))));
     }
 
-    /// Whether a socket of ours carries the body. If not, there is nothing to wait for.
+    /// True if a socket of this library carries the body. If not, there is nothing to wait for.
     pub(crate) fn is_our_socket(&self) -> bool {
         self.0.is_our_socket.get()
     }
 
-    /// Whether the socket has taken everything.
+    /// True if the socket has taken everything.
     pub(crate) fn is_done(&self) -> bool {
         self.0.flushed.get()
     }
 }
 
-/// Says that a socket is written to by the task of `cx`.
+/// Notes that the task of `cx` writes to a socket.
 pub(super) fn note_write(cx: &Context<'_>) {
     let Some((task, state)) = PENDING.take() else {
         return;
@@ -77,7 +77,7 @@ pub(super) fn note_write(cx: &Context<'_>) {
     }
 }
 
-/// Says that a socket was flushed by the task of `cx`.
+/// Notes that the task of `cx` has flushed a socket.
 pub(super) fn note_flush(cx: &Context<'_>, socket: OsSocket<'_>) {
     let Some((task, state)) = PENDING.take() else {
         return;
@@ -87,7 +87,7 @@ pub(super) fn note_flush(cx: &Context<'_>, socket: OsSocket<'_>) {
     }
     state.is_our_socket.set(true);
     discard_unread(socket);
-    // A unix socket cannot be reset: there a client on HTTP/1.0 cannot tell a cut from an end.
+    // A unix socket cannot be reset: there a client on HTTP/1.0 cannot distinguish a cut from an end.
     let resets = socket.tcp().filter(|_| state.resets);
     if resets.is_none_or(prepare_reset) {
         state.flushed.set(true);
@@ -95,8 +95,8 @@ pub(super) fn note_flush(cx: &Context<'_>, socket: OsSocket<'_>) {
     }
 }
 
-/// If bytes are unread when a socket is closed, the kernel resets the connection, and the client loses what it has
-/// not read yet.
+/// Reads and drops the received bytes. If a socket is closed with unread bytes, the kernel resets the connection, and
+/// the client loses the bytes that it has not read yet.
 pub(super) fn discard_unread(socket: OsSocket<'_>) {
     let mut unread = [0; 4096];
     for _ in 0..16 {
@@ -106,8 +106,8 @@ pub(super) fn discard_unread(socket: OsSocket<'_>) {
     }
 }
 
-/// Makes the close reset the connection. Returns false while the kernel still has unsent bytes, which it would
-/// forget.
+/// Prepares the socket so that closing resets the connection. Returns false while the kernel still has unsent bytes,
+/// which it would drop.
 fn prepare_reset(tcp: &TcpStream) -> bool {
     let socket = SockRef::from(tcp);
     #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! actix's own `HttpServer`, made fit for streams.
+//! Configures actix's own `HttpServer` for streams.
 
 use std::{
     any::Any,
@@ -26,18 +26,19 @@ use super::{
 };
 use crate::lifecycle::shutdown::Shutdown;
 
-/// How long streams may take to end before actix's shutdown begins, which tells them nothing.
+/// How long streams may take to end before actix's shutdown begins, which does not end them.
 const END_STREAMS_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Makes actix's [`HttpServer`] fit for streams, for who does not want [`Server`](crate::Server). Call it before `bind`.
+/// Configures actix's [`HttpServer`] for streams, if you do not want to use [`Server`](crate::Server). Call it before
+/// `bind`.
 ///
-/// - A client on HTTP/1.1 that has left is noticed at once, not at a later write (`h1_allow_half_closed(false)`). So is
-///   a lost connection on HTTP/2.
+/// - The server notices at once, not at a later write, that a client on HTTP/1.1 has left
+///   (`h1_allow_half_closed(false)`), or that a connection on HTTP/2 is lost.
 /// - At SIGTERM, SIGINT, or when `shutdown` fires, every stream ends with a `retry`, and then the server stops
 ///   (`shutdown_signal`). Streams find `shutdown` by themselves.
 ///
-/// It sets `h1_allow_half_closed`, `shutdown_signal` and `on_connect`, so do not set these. For a hook of your own there is
-/// [`connection_hook`]. The guide's page on serving says what `Server` gives beyond this.
+/// It sets `h1_allow_half_closed`, `shutdown_signal` and `on_connect`, so do not set these. For a hook of your own use
+/// [`connection_hook`]. The guide's page on serving lists what `Server` does beyond this.
 ///
 /// ```no_run
 /// use actix_web::{App, Error, HttpServer, get};
@@ -116,7 +117,7 @@ pub fn connection_hook(
     }
 }
 
-/// The connection that actix hands to a hook, if it may speak HTTP/2.
+/// The connection that actix passes to a hook, if it may speak HTTP/2.
 fn accepted(io: &dyn Any) -> Option<AcceptedSocket<'_>> {
     if let Some(tcp) = io.downcast_ref::<TcpStream>() {
         return speaks_http2(tcp).then(|| tcp.accepted(true));
@@ -132,8 +133,9 @@ fn accepted(io: &dyn Any) -> Option<AcceptedSocket<'_>> {
     None
 }
 
-/// Whether a client without TLS has begun with HTTP/2. Where actix serves both, it waits for these bytes before it calls the
-/// hook. A second descriptor for every connection would be dear, and only a stream would give it back.
+/// True if a client without TLS has begun with HTTP/2. If actix serves both protocols, it waits for these bytes before
+/// it calls the hook. A second descriptor for every connection would be expensive, and would be closed only at the
+/// first stream.
 fn speaks_http2(tcp: &TcpStream) -> bool {
     let mut first = [0; HTTP2_PREFACE.len()];
     let mut first = ReadBuf::new(&mut first);
@@ -142,7 +144,7 @@ fn speaks_http2(tcp: &TcpStream) -> bool {
     matches!(peeked, Poll::Ready(Ok(_))) && first.filled() == HTTP2_PREFACE
 }
 
-/// Ready when actix is to stop: the streams have been told, and those that could have ended.
+/// Ready when actix may stop: all streams were asked to end, and the streams that could end have ended.
 async fn stop_signal(shutdown: Shutdown) {
     tokio::select! {
         signal = next_signal() => tracing::info!(target: "sse_actix", signal, "shutting down"),

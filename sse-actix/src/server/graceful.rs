@@ -1,13 +1,14 @@
-//! A server's life: it serves, it is told to stop, it lets go.
+//! Serves until a signal stops the server, and then drains it.
 //!
 //! A signal reaches a stream in four steps:
 //!
 //! 1. SIGTERM or SIGINT (`signals.rs`) lets [`serve_until_stopped`] fire the [`Shutdown`].
-//! 2. That asks the `StreamControl` of each stream to end, and wakes its task. `respond` (`stream/response.rs`) has registered it.
-//! 3. `StreamBody::fill`, polled next, lets the source send its last events. A hub's reader sends what was published before
-//!    (`stop_at`), and nothing newer. Then `end` (`stream/body/end.rs`) adds a `retry` line.
-//! 4. After the last byte, actix's dispatcher ends the response. Where the connection was handed over, `StreamConnection` sends the
-//!    last chunk and closes.
+//! 2. The `Shutdown` sets an end request in the `StreamControl` of each stream, and wakes the stream's task. `respond`
+//!    (`stream/response.rs`) has registered the control.
+//! 3. `StreamBody::fill`, polled next, lets the source send its last events. A hub's reader sends events that were
+//!    published before (`stop_at`), and no newer ones. Then `end` (`stream/body/end.rs`) adds a `retry` line.
+//! 4. After the last byte, actix's dispatcher ends the response. If the connection was handed over, `StreamConnection`
+//!    sends the last chunk and closes.
 //!
 //! Meanwhile [`wait_until_drained`] looks at three numbers, all of [`Activity`]:
 //!
@@ -17,7 +18,7 @@
 //! | streams | `respond` makes a stream that a shutdown ends (`OpenStreamGuard`) | its body is dropped |
 //! | progress | a client has taken 16 KiB, or one of the others has counted down | never |
 //!
-//! A stream is in the first two. So no request but streams is left when both are equal.
+//! A stream counts in the first two. So when both are equal, only streams are left.
 
 use std::{future::pending, io, pin::pin, time::Duration};
 
@@ -34,16 +35,16 @@ use super::{
 };
 use crate::lifecycle::shutdown::Shutdown;
 
-/// How long streams may delay the end while no client takes anything. Clients that read are done in milliseconds, or take
-/// one chunk after another.
+/// How long streams may delay the end while no client takes bytes. Clients that read are finished within milliseconds,
+/// or take one chunk after another.
 const STREAM_GRACE: Duration = Duration::from_millis(500);
 
-/// How long a connection that was just accepted has to send its request, which is answered by a `retry` alone. actix
-/// would close such connections without an answer if it were stopped at once.
+/// How long a connection that was just accepted may take to send its request; the answer is a single `retry`. If actix
+/// stopped at once, it would close such connections without an answer.
 const ACCEPT_GRACE: Duration = Duration::from_millis(20);
 
-/// How long connections are left open once nothing is under way and no client takes anything: enough for the last bytes to
-/// be written and read, so that closing the socket cannot take them back. HTTP/2 holds bytes of bodies that have ended.
+/// How long connections stay open once no request is in progress and no client takes bytes. This is enough to write and
+/// read the last bytes, so that closing the socket cannot discard them. HTTP/2 holds bytes of bodies that have ended.
 const CLOSE_DELAY: Duration = Duration::from_millis(150);
 
 pub(super) async fn serve_until_stopped(
@@ -66,8 +67,8 @@ pub(super) async fn serve_until_stopped(
     let ended = tokio::select! {
         biased;
         () = &mut forced => Some(Ok(())),
-        // Polled before `fired`. Servers that share a `Shutdown` all receive the same signal. If it were not taken here, it
-        // would count as a second one.
+        // Must be polled before `fired`. With a shared `Shutdown`, another server's signal may already have fired it.
+        // This server's own copy of the same signal would then look like a second signal.
         cause = trigger.next() => {
             tracing::info!(target: "sse_actix", cause, "shutting down");
             None
@@ -78,7 +79,8 @@ pub(super) async fn serve_until_stopped(
     let ended = if let Some(ended) = ended {
         ended
     } else {
-        // The `Shutdown` has fired, so the program's own future brings no news any more.
+        // The `Shutdown` has fired, so `shutdown_signal`'s future is not needed any more: it must not count as a second
+        // signal.
         if matches!(trigger, ArmedTrigger::Future(_)) {
             trigger = ArmedTrigger::Nothing;
         }
@@ -88,15 +90,16 @@ pub(super) async fn serve_until_stopped(
             // Clients that connect from now on wait for the next process, if a supervisor holds the socket.
             handle.pause().await;
             sleep(ACCEPT_GRACE).await;
-            // Sent at once, and carried out while `server` is polled: idle connections on HTTP/1.1 are closed.
+            // The command is sent at once and carried out while `server` is polled: actix closes idle connections on
+            // HTTP/1.1.
             drop(handle.stop(true));
             wait_until_drained(activity, &shutdown, shutdown_timeout.get()).await;
         };
         tokio::select! {
             // Every connection was closed in time.
             ended = &mut server => ended,
-            // Clients hold connections open, but nothing goes on there. Returning drops `server`, which stops actix's workers. Then
-            // `run().await` is ready, and `main` ends.
+            // Clients hold connections open, but no request is in progress on them. Returning drops `server`, which
+            // stops actix's workers. Then `run().await` is ready, and `main` ends.
             () = stopped => Ok(()),
             () = forced => Ok(()),
             cause = trigger.next() => {
@@ -111,7 +114,7 @@ pub(super) async fn serve_until_stopped(
     ended
 }
 
-/// What fires the shutdown from outside.
+/// The outside trigger of the shutdown.
 enum ArmedTrigger {
     Signals(Signals),
     /// Ready once.
@@ -139,24 +142,23 @@ impl ArmedTrigger {
     }
 }
 
-/// Waits in three phases: for streams (as long as clients take something, and at least half a second), for other requests
-/// (until `shutdown_timeout` is over), and for last bytes on their way (150 ms, or half a second while a socket is full).
+/// Waits in three phases: for streams (as long as clients take bytes, and at least half a second), for other requests
+/// (until `shutdown_timeout` is over), and for the last bytes (150 ms, or half a second while a socket is full).
 async fn wait_until_drained(activity: &Activity, shutdown: &Shutdown, shutdown_timeout: Duration) {
     let start = Instant::now();
     let deadline = |timeout: Duration| start + timeout.min(LONGEST);
-    // What was published is delivered as long as the clients take it.
+    // Events from before the shutdown are delivered as long as the clients take them.
     tokio::select! {
         () = activity.until_idle() => {}
         () = activity.until_no_progress(STREAM_GRACE, deadline(shutdown_timeout.max(STREAM_GRACE))) => {}
     }
-    // Checked after the streams have had their time, because connections that are still open may send new requests until
-    // then.
+    // Checked after the phase of the streams, because open connections may send new requests until then.
     let rest = shutdown_timeout.saturating_sub(start.elapsed());
     if timeout(rest, activity.until_only_streams_left()).await.is_err() {
         tracing::warn!(target: "sse_actix", "requests were still in progress after {shutdown_timeout:?}");
         shutdown.end_time_to_finish();
     }
-    // A socket that is full takes more once a part of it is free, which lasts with a slow client.
+    // A full socket takes more bytes once a part of it is free, which takes long with a slow client.
     let patience = if activity.has_full_sockets() {
         STREAM_GRACE
     } else {

@@ -1,10 +1,10 @@
-//! How a hub's stream leaves actix's dispatcher.
+//! Hands a hub's stream over: it leaves actix's dispatcher.
 //!
-//! On HTTP/1.1 actix's dispatcher holds a connection with two buffers and timers, 11 KB of memory, and an event wakes its
-//! task, where it looks at all of that before it polls the body. So it serves a hub's stream only until the head and the
-//! first bytes have been flushed. Then the [socket](super::socket) leaves the dispatcher, the future that
-//! [serves](super::connection) the connection drops it, and a [`StreamConnection`] of ours has the socket and the response's
-//! *outermost* body, with all that middleware has put around the stream.
+//! On HTTP/1.1 actix's dispatcher holds a connection with two buffers and timers, 11 KB of memory, and an event wakes
+//! its task, where it looks at all of that before it polls the body. So it serves a hub's stream only until the head
+//! and the first bytes have been flushed. Then the [socket](super::socket) leaves the dispatcher, the future that
+//! [serves](super::connection) the connection drops the dispatcher, and a [`StreamConnection`] gets the socket and the
+//! response's *outermost* body, which includes all middleware bodies around the stream.
 //!
 //! One task does all of this, in one poll: the dispatcher polls the body, which has nothing more and is a *candidate*; the
 //! dispatcher writes and flushes; the socket sees the candidate, and ends the dispatcher with an error.
@@ -29,13 +29,13 @@ use super::{
 
 /// Drives a stream from outside of its connection's task. A hub's `Subscriber` does.
 pub(crate) trait HandoverOwner {
-    /// Its connection was handed over, and can be driven from now on.
+    /// Called when its connection was handed over, and can be driven from now on.
     fn take_over(&self, connection: Weak<dyn DirectConnection>);
 
-    /// Its client has taken so many bytes of what it was sent before.
+    /// Called when its client has taken this many bytes of earlier chunks.
     fn note_accepted(&self, bytes: usize);
 
-    /// A wrapper of its body panicked.
+    /// Called when a middleware body around its body panicked.
     fn panicked(&self);
 }
 
@@ -43,25 +43,26 @@ pub(crate) trait HandoverOwner {
 ///
 /// [`StreamConnection`]: super::stream_connection::StreamConnection
 pub(crate) trait DirectConnection {
-    /// Polls the body, and writes what it gives. Returns whether all was written and the body waits; if not, the connection's
-    /// own task goes on when it is woken.
+    /// Polls the body, and writes its bytes. Returns true if all was written and the body waits; if not, the
+    /// connection's own task continues when it is woken.
     fn drive(&self) -> bool;
 
-    /// Its client does not read: if something of it waits for that client, it is dropped, and the connection ends.
+    /// Drops the bytes that wait for a client that does not read, if there are any, and ends the connection.
     fn give_up(&self);
 
-    /// Reads what [`drive`](Self::drive) will read first. That is spread over memory. A worker prefetches several connections
-    /// before it drives the first, so that the processor loads their memory at once.
+    /// Loads the memory that [`drive`](Self::drive) reads first into the processor's cache. It is spread over many
+    /// places. A worker prefetches several connections before it drives the first, so that the processor loads their
+    /// memory at once.
     fn prefetch(&self);
 }
 
-/// In the extensions of a response: it is a stream.
+/// Marks a response as a stream, in its extensions.
 pub(crate) struct StreamMarker {
-    /// Who drives it, if it may be handed over.
+    /// The owner that drives it, if it may be handed over.
     pub(crate) owner: Option<Rc<dyn HandoverOwner>>,
 }
 
-/// What the future that serves a connection shares with its socket.
+/// The state that the future of a connection shares with its socket.
 pub(super) struct HandoverSlot<T> {
     /// The socket, once it has left the dispatcher, and what its client takes.
     pub(super) transport: Cell<Option<(T, Option<ClientProgress>)>>,
@@ -77,29 +78,29 @@ impl<T> Default for HandoverSlot<T> {
     }
 }
 
-/// What a connection's socket, its task and its response bodies share.
+/// The state that a connection's socket, its task and its response bodies share.
 #[derive(Default)]
 pub(crate) struct ConnectionState {
     /// The stream that is to be handed over at the next flush.
     pending_handover: RefCell<Option<HubStream>>,
-    /// What may be read behind a request, while it is answered.
+    /// How many bytes after a request may be read while it is being answered.
     read_limit: Cell<ReadLimit>,
     made_stream: Cell<MadeStream>,
-    /// Which request is under way, of those that came.
+    /// Number of the request in progress (requests of this connection are counted).
     request_number: Cell<u32>,
-    /// The request is being answered with a stream.
+    /// True while the request is being answered with a stream.
     is_streaming: Cell<bool>,
-    /// Where the request's body ends is not known yet.
+    /// True while the end of the request's body is not known yet.
     is_body_open: Cell<bool>,
-    /// A handler waits for more of it.
+    /// True while a handler waits for more of the body.
     is_body_awaited: Cell<bool>,
-    /// Something that came behind a stream was dropped.
+    /// True if bytes after a request for a stream were dropped.
     has_dropped_bytes: Cell<bool>,
-    /// The task that waits to read on.
+    /// The task that waits to continue reading.
     paused_read: Cell<Option<Waker>>,
 }
 
-/// Whether a handler has made a stream for a request. Middleware may lose the response that says so.
+/// Whether a handler has made a stream for a request. Middleware may drop the response with the marker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum MadeStream {
     #[default]
@@ -109,15 +110,15 @@ pub(crate) enum MadeStream {
     MayBeHandedOver,
 }
 
-/// What may be read behind a request.
+/// How many bytes after a request may be read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) enum ReadLimit {
-    /// Anything: no request is under way.
+    /// No limit: no request is in progress.
     #[default]
     Unlimited,
-    /// So many bytes, then none until it is answered.
+    /// This many bytes, then none until the request is answered.
     Pause(usize),
-    /// It is answered with a stream: so many bytes, what follows is dropped.
+    /// The request is answered with a stream: this many bytes are kept, later ones are dropped.
     Discard(usize),
 }
 
@@ -134,7 +135,7 @@ impl ConnectionState {
 
     /// Polls a connection's dispatcher.
     pub(super) fn with_current<T>(self: &Rc<Self>, poll: impl FnOnce() -> T) -> T {
-        /// A panic passes through.
+        /// Restores the previous state also when `poll` panics.
         struct Outer(Option<Rc<ConnectionState>>);
         impl Drop for Outer {
             fn drop(&mut self) {
@@ -149,12 +150,12 @@ impl ConnectionState {
         self.pending_handover.borrow().is_some()
     }
 
-    /// The stream that is to be handed over.
+    /// Takes the stream that is to be handed over.
     pub(super) fn take_pending(&self) -> Option<HubStream> {
         self.pending_handover.take()
     }
 
-    /// A request has come, with a body of so many bytes; `None` if only its end tells. Returns the request's number.
+    /// Notes a new request, with the length of its body; `None` if the length is unknown. Returns the request's number.
     pub(super) fn begin_request(&self, body: Option<u64>) -> u32 {
         self.made_stream.set(MadeStream::None);
         self.is_body_open.set(body.is_none());
@@ -166,8 +167,8 @@ impl ConnectionState {
         self.request_number.get()
     }
 
-    /// The handler of this request waits for more of an open body: it has taken all that was decoded. What is read now may
-    /// be long and no part of the body, such as a trailer, so it is not counted.
+    /// The handler of this request waits for more of an open body: it has taken all decoded bytes. The bytes that are
+    /// read now may be many and not belong to the body, such as a trailer, so they are not counted.
     pub(super) fn body_awaited(&self, request: u32) {
         if self.request_number.get() == request {
             self.is_body_awaited.set(true);
@@ -192,7 +193,7 @@ impl ConnectionState {
         self.read_on();
     }
 
-    /// The open body of this request has ended, or nobody wants the rest of it.
+    /// The open body of this request has ended, or the handler has dropped it.
     pub(super) fn body_ended(&self, request: u32) {
         if self.request_number.get() != request {
             return;
@@ -216,7 +217,8 @@ impl ConnectionState {
         self.made_stream.get()
     }
 
-    /// It is answered with a stream. What follows the request is dropped, but not what may belong to its body.
+    /// The request is answered with a stream. Later bytes are dropped, except bytes that may belong to the request's
+    /// body.
     pub(super) fn begin_stream(&self) {
         self.is_streaming.set(true);
         if self.is_body_open.get() {
@@ -228,7 +230,7 @@ impl ConnectionState {
         self.read_on();
     }
 
-    /// It was answered, or is about to be with something other than a stream.
+    /// The request has been answered, or is being answered with a response that is not a stream.
     pub(super) fn end_request(&self) {
         self.is_streaming.set(false);
         self.is_body_open.set(false);
@@ -255,7 +257,7 @@ impl ConnectionState {
         });
     }
 
-    /// Waits to read on.
+    /// Waits until reading may continue.
     pub(super) fn pause(&self, cx: &Context<'_>) {
         self.paused_read.set(Some(cx.waker().clone()));
     }
@@ -269,7 +271,7 @@ impl ConnectionState {
     }
 }
 
-/// What is handed over.
+/// The stream that is handed over.
 pub(super) struct HubStream {
     /// The response's outermost body.
     pub(super) body: BoxBody,
@@ -304,7 +306,7 @@ impl HandoverCandidate {
         };
         let polled = loop {
             match Pin::new(&mut stream.body).poll_next(cx) {
-                // The dispatcher would end the body with it.
+                // An empty chunk would make the dispatcher end the body.
                 Poll::Ready(Some(Ok(chunk))) if chunk.is_empty() => {}
                 polled => break polled,
             }
@@ -318,7 +320,7 @@ impl HandoverCandidate {
     }
 }
 
-/// Unless it was handed over, the stream goes with the dispatcher.
+/// Unless it was handed over, the stream is dropped with the dispatcher.
 impl Drop for HandoverCandidate {
     fn drop(&mut self) {
         drop(self.connection_state.take_pending());

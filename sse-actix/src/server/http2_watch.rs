@@ -1,8 +1,7 @@
-//! What a stream on HTTP/2 has to know of the connection it runs on.
+//! Notifies streams on HTTP/2 when their connection is lost.
 //!
-//! On HTTP/1.1 the connection owns the stream's body and drops it when the client leaves. On HTTP/2
-//! it does not: a stream there is a task of its own, which would notice a lost connection only at its
-//! next write. So it is told.
+//! On HTTP/1.1 the connection owns the stream's body and drops it when the client leaves. On HTTP/2 it does not: a
+//! stream is a separate task, which would notice a lost connection only at its next write. So this module notifies it.
 
 use std::{
     any::Any,
@@ -22,24 +21,24 @@ use crate::{lifecycle::control::StreamControl, tracing_limit::TracingLimit};
 
 /// A connection that has just been accepted.
 pub(super) struct AcceptedSocket<'a> {
-    /// As hooks get it.
+    /// The connection in the form that hooks get.
     pub(super) io: &'a dyn Any,
     pub(super) socket: OsSocket<'a>,
-    /// Whether it is worth a descriptor.
+    /// True if it may speak HTTP/2, so that a second descriptor is useful.
     pub(super) may_be_http2: bool,
 }
 
-/// Tells the streams of an HTTP/2 connection when the connection is lost. It lives in the connection's extensions, and
-/// is dropped with them: when the connection has ended and no request of it is alive any more.
+/// Notifies the streams of an HTTP/2 connection when the connection is lost. It lives in the connection's extensions,
+/// and is dropped with them: when the connection has ended and none of its requests is alive any more.
 pub(super) struct ConnectionLoss(LossNotifier);
 
-/// By which streams are told.
+/// Notifies the registered streams.
 #[derive(Clone)]
 pub(super) struct LossNotifier(Arc<Shared>);
 
 struct Shared {
     lost: AtomicBool,
-    /// Streams that have to be told. Few: a browser opens about a hundred at most.
+    /// The registered streams. They are few: a browser opens about a hundred at most.
     streams: Mutex<Vec<StreamControl>>,
     /// A second descriptor of the socket, until it is watched or known not to be needed.
     spare: Mutex<Option<Socket>>,
@@ -74,7 +73,7 @@ impl ConnectionLoss {
         }))));
     }
 
-    /// Called with every request: HTTP/1.x needs no watch, and gives the descriptor back.
+    /// Called for every request. HTTP/1.x needs no watch, and closes the descriptor.
     pub(super) fn loss_notifier(&self, version: Version) -> Option<LossNotifier> {
         if version < Version::HTTP_2 {
             drop(self.0.0.spare().take());
@@ -85,7 +84,7 @@ impl ConnectionLoss {
 }
 
 impl LossNotifier {
-    /// Tells a stream on this connection when it is lost, until what this returns is dropped.
+    /// Registers a stream that is notified when this connection is lost, until the returned value is dropped.
     pub(super) fn register(&self, control: &StreamControl) -> LossRegistration {
         self.0.watch();
         self.0.streams().push(control.clone());
@@ -116,9 +115,9 @@ impl Shared {
         }
     }
 
-    /// Watches the socket for its end, once a connection.
+    /// Watches the socket for its end; one watch for each connection.
     ///
-    /// The drop of the extensions is not enough: a handler that keeps its `HttpRequest` keeps them alive.
+    /// Dropping the extensions is not enough, because a handler that keeps its `HttpRequest` keeps them alive.
     fn watch(self: &Arc<Self>) {
         let Some(socket) = self.spare().take() else { return };
         let watched = match TcpStream::from_std(socket.into()) {
@@ -154,15 +153,15 @@ async fn until_peer_has_closed(socket: &TcpStream) {
         if ready.is_read_closed() {
             return;
         }
-        // Bytes for the connection itself, which reads them by its own descriptor. What is not "would
-        // block" leaves the readiness set, so this says so.
+        // These bytes are for the connection itself, which reads them through its own descriptor. Return `WouldBlock`,
+        // so that tokio clears the readiness flag.
         let _ = socket.try_io(Interest::READABLE, || {
             Err::<(), _>(io::ErrorKind::WouldBlock.into())
         });
     }
 }
 
-/// A stream that is to be told of the loss of its connection, until this is dropped.
+/// Keeps a stream registered for the loss of its connection, until this is dropped.
 pub(super) struct LossRegistration {
     by: Arc<Shared>,
     stream: u64,

@@ -9,7 +9,7 @@ use listenfd::ListenFd;
 /// A listening socket that this process was started with. See [`inherited_sockets`]'s example.
 #[derive(Debug)]
 pub enum InheritedSocket {
-    /// For [`Server::listen`](crate::Server::listen) and its kind.
+    /// For [`Server::listen`](crate::Server::listen) and similar methods.
     Tcp(TcpListener),
     /// For [`Server::listen_uds`](crate::Server::listen_uds).
     #[cfg(unix)]
@@ -20,8 +20,8 @@ pub enum InheritedSocket {
 /// systemd's socket activation and `systemfd` pass them), for [`Server`](crate::Server)'s `listen` methods.
 ///
 /// A supervisor that holds the socket keeps it open while the server restarts, so that no client is refused: Firefox
-/// closes a cross-origin `EventSource` for good when its reconnect is refused. For HTTP/1.1
-/// there is [`Server::inherit_or_bind`](crate::Server::inherit_or_bind).
+/// closes a cross-origin `EventSource` permanently when its reconnect is refused. For HTTP/1.1 use
+/// [`Server::inherit_or_bind`](crate::Server::inherit_or_bind).
 ///
 /// ```
 /// use actix_web::App;
@@ -41,7 +41,7 @@ pub enum InheritedSocket {
 ///
 /// # Errors
 ///
-/// If what was passed on is neither a TCP nor a unix listener.
+/// If an inherited descriptor is neither a TCP nor a unix listener.
 pub fn inherited_sockets() -> io::Result<Vec<InheritedSocket>> {
     let mut passed = ListenFd::from_env();
     let mut sockets = Vec::new();
@@ -53,7 +53,7 @@ pub fn inherited_sockets() -> io::Result<Vec<InheritedSocket>> {
 
 #[cfg(unix)]
 fn take(passed: &mut ListenFd, index: usize) -> io::Result<Option<InheritedSocket>> {
-    // What is no unix socket is left where it is, and may still be one of TCP.
+    // A descriptor that is not a unix socket stays in the list, and may still be a TCP socket.
     match passed.take_unix_listener(index) {
         Ok(socket) => Ok(socket.map(InheritedSocket::Unix)),
         Err(_) => Ok(passed.take_tcp_listener(index)?.map(InheritedSocket::Tcp)),

@@ -1,4 +1,4 @@
-//! Listening sockets, and what is spoken over them.
+//! Listening sockets, and their protocols.
 
 use std::{
     io,
@@ -14,14 +14,14 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 #[cfg(unix)]
 use std::os::unix::net::UnixListener;
 
-/// A listening socket and what is spoken over it.
+/// A listening socket and its protocol.
 pub(super) enum Listener {
     Tcp {
         socket: TcpListener,
         protocol: ListenerProtocol,
         origin: SocketOrigin,
     },
-    /// HTTP/1.1, as actix.
+    /// HTTP/1.1, like actix.
     #[cfg(unix)]
     Unix {
         socket: UnixListener,
@@ -29,10 +29,10 @@ pub(super) enum Listener {
     },
 }
 
-/// Whose socket it is.
+/// The origin of the socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum SocketOrigin {
-    /// Bound by us, so that its backlog is ours to set.
+    /// Bound by this library, which therefore sets its backlog.
     Bound,
     Given,
 }
@@ -106,12 +106,12 @@ pub(super) fn bind_tcp(addrs: impl ToSocketAddrs) -> io::Result<Vec<TcpListener>
     }
 }
 
-/// Until the server runs and sets its own.
+/// The backlog until the server runs and sets its own.
 const FIRST_BACKLOG: i32 = 1024;
 
 fn bind_one(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for the connections of its predecessor to be forgotten.
+    // A restart must not wait until the kernel has forgotten the connections of the previous process.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&addr.into())?;

@@ -23,7 +23,7 @@ use super::{
     socket::{Socket, Transport},
 };
 
-/// Boxed as rustls' is, so that a connection's task has one size.
+/// Boxed like that of rustls, so that a connection's task has one size.
 pub(super) type Tls = Box<TlsStream<TcpStream>>;
 
 const HTTP2: &[u8] = b"h2";
@@ -39,7 +39,7 @@ impl Transport for Tls {
     }
 }
 
-/// A session as it was accepted. Hooks get it without the box.
+/// The accepted session. Hooks get it without the box.
 pub(super) fn accepted(session: &TlsStream<TcpStream>) -> AcceptedSocket<'_> {
     AcceptedSocket {
         io: session,
@@ -52,7 +52,7 @@ fn speaks_http2(session: &TlsStream<TcpStream>) -> bool {
     session.ssl().selected_alpn_protocol() == Some(HTTP2)
 }
 
-/// Offers HTTP/2 before HTTP/1.1, as actix does. What the builder says of ALPN is replaced.
+/// Offers HTTP/2 before HTTP/1.1, as actix does. The ALPN settings of the builder are replaced.
 pub(super) fn offering_http2(mut builder: SslAcceptorBuilder) -> SslAcceptor {
     builder.set_alpn_select_callback(|_, offered| {
         let client_speaks = |wanted: &[u8]| protocols(offered).any(|protocol| protocol == wanted);
@@ -64,7 +64,7 @@ pub(super) fn offering_http2(mut builder: SslAcceptorBuilder) -> SslAcceptor {
     builder.build()
 }
 
-/// The names in a list of protocols, in which each has its length in front of it ([RFC 7301,
+/// The names in a list of protocols, in which each name has its length before it ([RFC 7301,
 /// 3.1](https://www.rfc-editor.org/rfc/rfc7301#section-3.1)).
 fn protocols(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
@@ -75,7 +75,7 @@ fn protocols(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Accepts connections, and says what is spoken on each.
+/// Accepts connections, and finds the protocol of each.
 pub(super) fn acceptor<E>(
     acceptor: SslAcceptor,
     handshake_timeout: Option<Duration>,
@@ -91,7 +91,7 @@ where
         .map_init_err(|()| ())
         .map_err(|error: TlsError<Error, Infallible>| error.into_service_error())
         .and_then(|stream: TlsStream<TcpStream>| ready(Ok(socket_of(stream))));
-    // Boxed, so that a handshake leaves nothing behind in the connection's task.
+    // Boxed, so that the memory of the handshake is freed.
     boxed::factory(accepted)
 }
 

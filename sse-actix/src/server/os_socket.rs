@@ -10,8 +10,7 @@ use tokio::io::Interest;
 
 use crate::tracing_limit::TracingLimit;
 
-/// The socket at the bottom of a [`Transport`](super::socket::Transport), and what can be done with it without going
-/// through what is above it.
+/// The operating system's socket of a [`Transport`](super::socket::Transport), for operations that bypass TLS.
 #[derive(Clone, Copy)]
 pub(super) enum OsSocket<'a> {
     Tcp(&'a TcpStream),
@@ -20,7 +19,7 @@ pub(super) enum OsSocket<'a> {
 }
 
 impl<'a> OsSocket<'a> {
-    /// `None` for a unix socket, which has none of TCP's options, and cannot be reset.
+    /// `None` for a unix socket, which has no TCP options, and cannot be reset.
     pub(super) fn tcp(self) -> Option<&'a TcpStream> {
         match self {
             Self::Tcp(tcp) => Some(tcp),
@@ -46,7 +45,7 @@ impl<'a> OsSocket<'a> {
         }
     }
 
-    /// Looks at what a write looks at first: whether the socket can be written to. Changes nothing.
+    /// Reads the memory that a write reads first: whether the socket can be written to. Changes nothing.
     pub(super) fn prefetch(self) {
         let _ = black_box(match self {
             Self::Tcp(tcp) => tcp.try_io(Interest::WRITABLE, || Ok(())),
@@ -56,7 +55,7 @@ impl<'a> OsSocket<'a> {
     }
 }
 
-/// What is set on every accepted socket.
+/// The options that are set on every accepted socket.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SocketOptions {
     pub(super) nodelay: bool,
@@ -65,7 +64,7 @@ pub(super) struct SocketOptions {
 }
 
 impl SocketOptions {
-    /// A socket option that cannot be set costs speed or robustness, not the connection.
+    /// If a socket option cannot be set, the connection is slower or less robust, but still works.
     pub(super) fn apply(self, socket: OsSocket<'_>) {
         let warn = |option: &'static str| {
             move |error: &io::Error| {

@@ -1,10 +1,10 @@
-//! What a client speaks where HTTP/1.1 and HTTP/2 share a port without TLS.
+//! Finds the protocol of a client when HTTP/1.1 and HTTP/2 share a port without TLS.
 
 #[cfg(feature = "http2")]
 pub(super) use self::peek::protocol_of;
 
-/// How a client of HTTP/2 begins ([RFC 9113, 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)). No request of HTTP/1.1
-/// begins so.
+/// The first bytes of a client of HTTP/2 ([RFC 9113, 3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)). No
+/// request of HTTP/1.1 begins with them.
 pub(super) const HTTP2_PREFACE: [u8; 12] = *b"PRI * HTTP/2";
 
 #[cfg(feature = "http2")]
@@ -20,10 +20,11 @@ mod peek {
 
     use super::HTTP2_PREFACE;
 
-    /// After how long a client that has begun with a part of it is looked at again.
+    /// The pause before a client that has sent a part of them is looked at again.
     const PAUSE: Duration = Duration::from_millis(5);
 
-    /// What a client speaks, by how it begins. A client has this long to say so, or for ever if it is zero, as actix has it.
+    /// The protocol of a client, from its first bytes. `timeout` is the time that the client has to send them; zero
+    /// means no limit, as in actix.
     ///
     /// # Errors
     ///
@@ -47,11 +48,11 @@ mod peek {
             if begun.is_empty() || !HTTP2_PREFACE.starts_with(begun) {
                 return Ok(Protocol::Http1);
             }
-            // It sends no more: whatever it is, it is no HTTP/2.
+            // It sends no more, so it is not HTTP/2.
             if tcp.ready(Interest::READABLE).await?.is_read_closed() {
                 return Ok(Protocol::Http1);
             }
-            // What was peeked at stays unread, so the socket says that it can be read again at once.
+            // Peeked bytes stay unread, so the socket is readable again at once.
             sleep(PAUSE).await;
         }
     }

@@ -1,4 +1,4 @@
-//! From settings to a server that serves.
+//! Builds a server from its settings, and runs it.
 
 #[cfg(unix)]
 use std::net::{IpAddr, Ipv4Addr};
@@ -47,14 +47,14 @@ impl<F> Server<F> {
     /// Serves until it is shut down: by SIGTERM or SIGINT, by [`shutdown`](Self::shutdown), by a
     /// [`shutdown_signal`](Self::shutdown_signal), or by a [`ServerHandle`].
     ///
-    /// Then every stream delivers what it was given, ends with a `retry`, and its client comes back when
-    /// the next process serves. No connection is accepted any more. Other requests go on for
-    /// [`shutdown_timeout`](Self::shutdown_timeout) at most; streams whose client does not read, for half a
-    /// second. When nothing is under way, this is ready, though clients may hold connections open. A
-    /// second signal ends it at once.
+    /// Then every stream delivers its pending events and ends with a `retry`, and its client reconnects when the next
+    /// process serves. The server accepts no new connections. Other requests may continue for
+    /// [`shutdown_timeout`](Self::shutdown_timeout) at most; streams whose client does not read, for half a second.
+    /// When no request is in progress, this future is ready, even if clients hold connections open. A second signal
+    /// ends it at once.
     ///
-    /// Nothing is served before what this returns is polled. It gives an error at once if nothing was bound, a setting makes
-    /// no sense, or a socket cannot be listened on.
+    /// The server serves only while the returned future is polled. The future returns an error at once if no address
+    /// was bound, if a setting is not valid, or if the server cannot listen on a socket.
     ///
     /// ```
     /// use actix_web::App;
@@ -85,7 +85,7 @@ impl<F> Server<F> {
                 let (handle, end) = ServerHandle::new(Some(server.handle()), shutdown);
                 let our_handle = handle.clone();
                 RunningServer::new(handle, async move {
-                    // Dropped when the server has ended, also if it is not polled any more.
+                    // Dropped when the server has ended, even if the future is not polled any more.
                     let _ended_on_drop = end;
                     graceful::serve_until_stopped(server, stop, &activity, &our_handle).await
                 })
@@ -97,7 +97,7 @@ impl<F> Server<F> {
         }
     }
 
-    /// From settings to actix's server, which serves once it is polled.
+    /// Builds actix's server from the settings. It serves once it is polled.
     fn start<I, S, B>(self, activity: &Arc<Activity>) -> io::Result<(dev::Server, StopSettings)>
     where
         F: Fn() -> I + Send + Clone + 'static,
@@ -114,7 +114,7 @@ impl<F> Server<F> {
         let hands_over = self.hands_over();
         let mut builder = ServerBuilder::new()
             .disable_signals()
-            // Beyond our own, which ends the wait first.
+            // Longer than this library's own time-out, which ends the wait first.
             .shutdown_timeout(self.stop.timeout.get().as_secs().saturating_add(1))
             .max_concurrent_connections(self.workers.max_connections);
         if let Some(workers) = self.workers.number {
@@ -152,7 +152,7 @@ impl<F> Server<F> {
         Ok((builder.run(), self.stop))
     }
 
-    /// Whether connections are handed over to hubs. Says so if not.
+    /// True if connections are handed over to hubs. Logs a line if not.
     fn hands_over(&self) -> bool {
         let because = if self.on_connect.is_some() {
             "there is an `on_connect` hook"
@@ -169,7 +169,7 @@ impl<F> Server<F> {
     }
 }
 
-/// What is served, and how.
+/// The application, and the settings of its connections.
 #[derive(Clone)]
 struct ServerSettings<F> {
     factory: F,
@@ -185,7 +185,7 @@ struct ServerSettings<F> {
     stopping: GracefulShutdownSignal,
 }
 
-/// Where a listener's connections come in, as the application is told.
+/// The address of a listener, as the application sees it.
 #[derive(Clone, Copy)]
 struct ListenAddress {
     addr: SocketAddr,
@@ -193,7 +193,7 @@ struct ListenAddress {
     may_be_http2: bool,
 }
 
-/// What actix tells applications behind a unix socket.
+/// The address that actix gives to applications on a unix socket.
 #[cfg(unix)]
 const NO_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
@@ -262,7 +262,7 @@ impl<F> ServerSettings<F> {
         }
     }
 
-    /// What serves the connections that come in there.
+    /// The service for the connections of this address.
     fn connections<I, S, B, T>(
         &self,
         address: ListenAddress,
@@ -325,7 +325,7 @@ impl<F> ServerSettings<F> {
                     return;
                 };
                 let accepted = transport.accepted(address.may_be_http2);
-                // First, so that a hook has the last word.
+                // Set first, so that a hook may change the options.
                 options.apply(accepted.socket);
                 if let Some(on_connect) = &on_connect {
                     on_connect(accepted.io, extensions);
@@ -345,7 +345,7 @@ impl<F> ServerSettings<F> {
     }
 }
 
-/// The application, as actix's `HttpServer` sets it up, with its requests counted.
+/// Sets the application up like actix's `HttpServer`, and counts its requests.
 fn application<S, B>(
     application: S,
     context: ServerContext,

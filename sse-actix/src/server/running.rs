@@ -1,4 +1,4 @@
-//! A server that runs, and the handle that commands it.
+//! A running server, and the handle that controls it.
 
 use std::{
     fmt, io,
@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use crate::lifecycle::shutdown::Shutdown;
 
-/// A server that runs while this is polled, and stops at once when this is dropped. It can be awaited, or spawned on any
-/// runtime of tokio's.
+/// A server that runs while this is polled, and stops at once when this is dropped. It can be awaited, or spawned on
+/// any tokio runtime.
 ///
 /// ```
 /// use actix_web::App;
@@ -32,7 +32,8 @@ use crate::lifecycle::shutdown::Shutdown;
 ///
 /// # Errors
 ///
-/// Gives an error at once if nothing was bound, a setting makes no sense, or a socket cannot be listened on.
+/// Returns an error at once if no address was bound, if a setting is not valid, or if the server cannot listen on a
+/// socket.
 #[must_use = "a server serves only while it is polled: `.await` it"]
 pub struct RunningServer {
     serving: BoxFuture<'static, io::Result<()>>,
@@ -70,9 +71,8 @@ impl fmt::Debug for RunningServer {
     }
 }
 
-/// Commands a [`RunningServer`] from any thread, as actix's [`ServerHandle`](dev::ServerHandle) does. A command counts once
-/// it is given, whether its future is awaited or not. One that comes before the server is first polled is carried out
-/// then.
+/// Controls a [`RunningServer`] from any thread, like actix's [`ServerHandle`](dev::ServerHandle). A command takes
+/// effect even if its future is not awaited. A command before the server's first poll is carried out at that poll.
 ///
 /// ```no_run
 /// use actix_web::App;
@@ -100,7 +100,7 @@ pub struct ServerHandle {
 }
 
 impl ServerHandle {
-    /// The handle, and what is to be dropped when the server has ended.
+    /// The handle, and a guard that is dropped when the server has ended.
     pub(super) fn new(actix: Option<dev::ServerHandle>, shutdown: Shutdown) -> (Self, watch::Sender<()>) {
         let (end, ended) = watch::channel(());
         let handle = Self {
@@ -112,7 +112,7 @@ impl ServerHandle {
         (handle, end)
     }
 
-    /// Accepts no connection until [`resume`](Self::resume). Those that are open go on; clients that connect wait in the
+    /// Accepts no connection until [`resume`](Self::resume). Open connections continue; new clients wait in the
     /// [backlog](crate::Server::backlog).
     pub fn pause(&self) -> impl Future<Output = ()> + use<> {
         let paused = self.actix.as_ref().map(dev::ServerHandle::pause);
@@ -135,9 +135,9 @@ impl ServerHandle {
 
     /// Stops the server. The future is ready when it has stopped.
     ///
-    /// `stop(true)` fires the server's [`Shutdown`], as SIGTERM does: streams end with a `retry`, other requests have
-    /// [`shutdown_timeout`](crate::Server::shutdown_timeout), and other servers with this `Shutdown` stop, too.
-    /// `stop(false)` closes all connections of this server at once, also while it is being stopped.
+    /// `stop(true)` fires the server's [`Shutdown`], like SIGTERM: streams end with a `retry`, other requests may take
+    /// up to [`shutdown_timeout`](crate::Server::shutdown_timeout), and other servers with this `Shutdown` stop, too.
+    /// `stop(false)` closes all connections of this server at once, even while it is already stopping.
     pub fn stop(&self, graceful: bool) -> impl Future<Output = ()> + use<> {
         if graceful {
             self.shutdown.fire();
@@ -146,16 +146,16 @@ impl ServerHandle {
         }
         let mut ended = self.ended.clone();
         async move {
-            // Nothing is ever sent: an error says that the server has ended.
+            // No value is ever sent: an error means that the server has ended.
             while ended.changed().await.is_ok() {}
         }
     }
 
-    /// Waits until the server is to stop at once.
+    /// Waits until the server has to stop at once.
     pub(super) fn forced(&self) -> impl Future<Output = ()> + use<> {
         let mut force = self.force.subscribe();
         async move {
-            // The sender is in every handle, and one is here.
+            // Every handle has the sender, and this one exists.
             let _ = force.wait_for(|force| *force).await;
         }
     }

@@ -20,7 +20,7 @@ use super::{
     socket::{Socket, Transport},
 };
 
-/// Boxed, since a session is 1.2 KB, and more than one place has room for it.
+/// Boxed, because a session is 1.2 KB, and several types would contain it.
 pub(super) type Tls = Box<TlsStream<TcpStream>>;
 
 impl Transport for Tls {
@@ -38,7 +38,7 @@ impl Transport for Tls {
     }
 }
 
-/// A session as it was accepted. Hooks get it without the box.
+/// The accepted session. Hooks get it without the box.
 pub(super) fn accepted(session: &TlsStream<TcpStream>) -> AcceptedSocket<'_> {
     let (tcp, state) = session.get_ref();
     AcceptedSocket {
@@ -48,7 +48,7 @@ pub(super) fn accepted(session: &TlsStream<TcpStream>) -> AcceptedSocket<'_> {
     }
 }
 
-/// Accepts connections, and says what is spoken on each, as actix's own acceptor does.
+/// Accepts connections, and finds the protocol of each, like actix's own acceptor.
 pub(super) fn acceptor<E>(
     mut config: ServerConfig,
     handshake_timeout: Option<Duration>,
@@ -67,7 +67,7 @@ where
         .map_init_err(|()| ())
         .map_err(|error: TlsError<io::Error, Infallible>| error.into_service_error())
         .and_then(|stream: TlsStream<TcpStream>| ready(Ok(socket_of(stream))));
-    // Boxed, so that a handshake leaves nothing behind in the connection's task.
+    // Boxed, so that the memory of the handshake is freed.
     boxed::factory(accepted)
 }
 

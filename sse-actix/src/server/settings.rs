@@ -1,4 +1,4 @@
-//! What connections and workers are told.
+//! The settings of connections and workers.
 
 use std::{io, time::Duration};
 
@@ -6,24 +6,24 @@ use actix_web::http::KeepAlive;
 
 use super::Server;
 
-/// The longest time that a setting may be. A time-out's end is an [`Instant`](std::time::Instant), and what lies beyond the
-/// clock's range makes every connection panic.
+/// The longest time of a setting. A time-out ends at an [`Instant`](std::time::Instant), and a time beyond the clock's
+/// range would make every connection panic.
 pub(super) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
 /// The kernel takes milliseconds in 31 bits, 24 days.
 const LONGEST_USER_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// Who accepts connections, and how many.
+/// Settings of the workers, which accept connections.
 pub(super) struct Workers {
     /// `None` for one for each processor.
     pub(super) number: Option<usize>,
     pub(super) backlog: u32,
     pub(super) max_connections: usize,
-    /// `None` for actix's own.
+    /// `None` for actix's default.
     pub(super) blocking_threads: Option<usize>,
 }
 
-/// What actix's HTTP service is told. `None` is actix's own.
+/// Settings of actix's HTTP service. `None` means actix's default.
 #[derive(Clone)]
 pub(super) struct HttpSettings {
     pub(super) keep_alive: KeepAlive,
@@ -37,7 +37,7 @@ pub(super) struct HttpSettings {
     pub(super) server_hostname: Option<String>,
 }
 
-/// What TLS is told. `None` is actix's own.
+/// Settings of TLS. `None` means actix's default.
 #[derive(Clone, Copy, Default)]
 pub(super) struct TlsSettings {
     /// Handshakes at once, for each worker.
@@ -71,7 +71,7 @@ impl Default for HttpSettings {
     }
 }
 
-/// Settings of sockets, workers, HTTP and TLS. Times longer than 100 years are taken as 100 years.
+/// Settings of sockets, workers, HTTP and TLS. Times longer than 100 years count as 100 years.
 ///
 /// ```
 /// use std::time::Duration;
@@ -88,8 +88,8 @@ impl Default for HttpSettings {
 ///     .client_disconnect_timeout(Duration::from_secs(2));
 /// ```
 impl<F> Server<F> {
-    /// Whether what is written leaves at once: `TCP_NODELAY`. Default: it does. Otherwise (Nagle's algorithm) an event may
-    /// wait 40 ms for the last one's acknowledgement. Unix sockets do not wait.
+    /// Sets `TCP_NODELAY`: written bytes are sent at once. Default: true. Otherwise (Nagle's algorithm) an event may
+    /// wait 40 ms for the last event's acknowledgement. Unix sockets do not wait.
     ///
     /// ```
     /// use actix_web::App;
@@ -116,20 +116,20 @@ impl<F> Server<F> {
         self
     }
 
-    /// How many connections may wait to be accepted, on sockets bound here. Default: 4,096; the kernel
+    /// How many connections may wait to be accepted, on sockets that this server binds. Default: 4,096; the kernel
     /// bounds it by `net.core.somaxconn`.
     pub fn backlog(mut self, connections: u32) -> Self {
         self.workers.backlog = connections;
         self
     }
 
-    /// How many workers serve, each on a thread of its own. Default: the number of processors.
+    /// How many workers serve, each on its own thread. Default: the number of processors.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers.number = Some(workers);
         self
     }
 
-    /// How many connections a worker serves at once; further clients wait, without a sign. Default: 25,600.
+    /// How many connections a worker serves at once; further clients wait without an answer. Default: 25,600.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.workers.max_connections = connections;
         self
@@ -148,10 +148,10 @@ impl<F> Server<F> {
         self
     }
 
-    /// How many TLS handshakes a worker has under way at once. While there are so many, it accepts no connection. Default:
+    /// How many TLS handshakes a worker has in progress at once. At this number it accepts no connection. Default:
     /// 256. Without TLS it has no effect.
     ///
-    /// actix keeps this for the whole process: it holds for all servers whose workers start afterwards.
+    /// actix keeps this setting for the whole process: it applies to all servers whose workers start afterwards.
     ///
     /// ```
     /// use actix_web::App;
@@ -177,8 +177,8 @@ impl<F> Server<F> {
         self
     }
 
-    /// How long an idle connection is kept for another request, as [`actix_web::HttpServer::keep_alive`]. It has
-    /// nothing to do with keep-alives on streams. Default: 5 s.
+    /// How long an idle connection is kept for another request, like [`actix_web::HttpServer::keep_alive`]. Do not
+    /// confuse it with keep-alives on streams. Default: 5 s.
     pub fn keep_alive(mut self, keep_alive: impl Into<KeepAlive>) -> Self {
         self.http.keep_alive = match keep_alive.into() {
             KeepAlive::Timeout(timeout) => KeepAlive::Timeout(timeout.min(LONGEST)),
@@ -199,12 +199,12 @@ impl<F> Server<F> {
         self
     }
 
-    /// Whether a client on HTTP/1.1 that has closed its own direction, as `nc` does behind its input, is still answered.
-    /// Default: it has left, and its handler is dropped.
+    /// Sets whether a client on HTTP/1.1 that has closed its sending side, as `nc` does after its input, still gets an
+    /// answer. Default: false; such a client counts as disconnected, and its handler is dropped.
     ///
-    /// With `true`, nothing but a failed write tells that a client has left. The first write after that succeeds, the second
-    /// fails. So a silent stream is noticed at its second keep-alive, after 30 s, and until then it holds its memory, its
-    /// presence and its place in the limits.
+    /// With `true`, only a failed write shows that a client has left. The first write after that succeeds, the second
+    /// fails. So on a silent stream the server notices it at the second keep-alive, after 30 s. Until then the stream
+    /// keeps its memory, its presence and its place in the limits.
     ///
     /// ```
     /// use actix_web::App;
@@ -257,8 +257,8 @@ impl<F> Server<F> {
     }
 
     /// The host of addresses that the application makes
-    /// ([`ConnectionInfo::host`](actix_web::dev::ConnectionInfo::host)), where a request names none. Default: the address
-    /// that is listened on.
+    /// ([`ConnectionInfo::host`](actix_web::dev::ConnectionInfo::host)), if a request names none. Default: the address
+    /// of the listening socket.
     ///
     /// ```
     /// use actix_web::App;
@@ -270,7 +270,7 @@ impl<F> Server<F> {
         self
     }
 
-    /// Refuses settings at which actix would panic, or that could serve no client.
+    /// Refuses settings that would make actix panic, or with which no client could be served.
     pub(super) fn check(&self) -> io::Result<()> {
         const LARGEST_WINDOW: u32 = i32::MAX as u32;
 

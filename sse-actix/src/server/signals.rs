@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// SIGTERM and SIGINT, from when this is made.
+/// Receives SIGTERM and SIGINT, from its creation on.
 #[cfg(unix)]
 pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,

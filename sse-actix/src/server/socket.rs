@@ -1,4 +1,4 @@
-//! A connection's socket, as actix has it.
+//! The socket of a connection, which actix's dispatcher uses.
 
 use std::{
     io::{self, IoSlice},
@@ -20,16 +20,17 @@ use super::{
     os_socket::OsSocket,
 };
 
-/// What connections are made over: TCP, TLS over TCP, or a unix socket.
+/// The transport of a connection: TCP, TLS over TCP, or a unix socket.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
     fn os_socket(&self) -> OsSocket<'_>;
 
-    /// Reads what a write reads first, for [`DirectConnection::prefetch`](super::handover::DirectConnection::prefetch).
+    /// Loads the memory that a write reads first, for
+    /// [`DirectConnection::prefetch`](super::handover::DirectConnection::prefetch).
     fn prefetch(&self) {
         self.os_socket().prefetch();
     }
 
-    /// The connection as it was accepted: what hooks get, and its socket.
+    /// The accepted connection: the value that hooks get, and its socket.
     fn accepted(&self, may_be_http2: bool) -> AcceptedSocket<'_>;
 }
 
@@ -64,9 +65,9 @@ impl Transport for UnixStream {
 
 /// The socket that actix's dispatcher reads and writes.
 ///
-/// It does three things more than the transport. It tells a body that everything was [flushed](flush). It lets the
-/// dispatcher read [no more than some](ReadLimit) behind a request. And it leaves the dispatcher when the body is to
-/// be [handed over](super::handover).
+/// It does three things more than the transport. It notifies a body when everything was [flushed](flush). It
+/// [limits](ReadLimit) how many bytes the dispatcher may read after a request. And it leaves the dispatcher when the
+/// body is [handed over](super::handover).
 pub(super) struct Socket<T> {
     /// `None` once it has left.
     transport: Option<T>,
@@ -83,7 +84,7 @@ impl<T: Transport> Socket<T> {
         }
     }
 
-    /// Counts what its client takes.
+    /// Counts the bytes that its client takes.
     pub(super) fn count(&mut self, progress: ClientProgress) {
         self.progress = Some(progress);
     }
@@ -99,7 +100,7 @@ impl<T: Transport> Socket<T> {
         self.transport.as_ref()
     }
 
-    /// What it shares with the future that serves its connection.
+    /// The slot that it shares with the future of its connection.
     pub(super) fn slot(&self) -> &Rc<HandoverSlot<T>> {
         &self.slot
     }
@@ -122,10 +123,10 @@ impl<T: Transport> AsyncRead for Socket<T> {
         let mut transport = self.get()?;
         let lost_bytes = state.has_dropped();
         let most = match state.read_limit() {
-            // What comes next is the middle of something: as if the client had left.
+            // Bytes were dropped, so the rest cannot be parsed: report the end of the connection.
             ReadLimit::Unlimited if lost_bytes => return Poll::Ready(Ok(())),
             ReadLimit::Unlimited => return transport.poll_read(cx, buf),
-            // All that was read of the body is taken, and its handler waits for more.
+            // The handler has taken all bytes of the body that were read, and waits for more.
             ReadLimit::Pause(_) if !lost_bytes && state.is_body_awaited() => {
                 return transport.poll_read(cx, buf);
             }
@@ -154,7 +155,7 @@ impl<T: Transport> AsyncWrite for Socket<T> {
         self.count_written(written)
     }
 
-    /// HTTP/2 alone writes so.
+    /// Only HTTP/2 uses this.
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -170,7 +171,7 @@ impl<T: Transport> AsyncWrite for Socket<T> {
 
     /// Called when the dispatcher has nothing more to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Over TLS there may be bytes that were taken before.
+        // Over TLS there may be bytes from earlier writes.
         flush::note_write(cx);
         let mut transport = self.get()?;
         ready!(transport.as_mut().poll_flush(cx))?;

@@ -12,11 +12,11 @@ pub(super) struct StopSettings {
     pub(super) shutdown: Shutdown,
     pub(super) trigger: StopTrigger,
     pub(super) timeout: ShutdownTimeout,
-    /// Whether actix's `System` is stopped as well.
+    /// True if actix's `System` is stopped as well.
     pub(super) system_exit: bool,
 }
 
-/// What fires the `Shutdown`, besides the program.
+/// The trigger that fires the `Shutdown`, besides the program.
 pub(super) enum StopTrigger {
     /// SIGTERM and SIGINT.
     Signals,
@@ -35,7 +35,7 @@ impl Default for StopSettings {
     }
 }
 
-/// What [`Server::shutdown_timeout`] takes: a `Duration`, or a number of seconds, as actix has it.
+/// The argument of [`Server::shutdown_timeout`]: a `Duration`, or a number of seconds, as in actix.
 ///
 /// ```
 /// use std::time::Duration;
@@ -70,10 +70,9 @@ impl fmt::Debug for ShutdownTimeout {
     }
 }
 
-/// What stops the server. By default SIGTERM and SIGINT do.
+/// The triggers that stop the server. By default SIGTERM and SIGINT.
 impl<F> Server<F> {
-    /// The handle that ends this server's streams. When it is fired by hand, the server stops too, as by
-    /// SIGTERM.
+    /// The handle that ends this server's streams. If you fire it yourself, the server stops, too, as after SIGTERM.
     ///
     /// ```
     /// use actix_web::App;
@@ -85,7 +84,8 @@ impl<F> Server<F> {
         self.stop.shutdown.clone()
     }
 
-    /// Uses a handle that exists already, such as one with another range of `retry`. Servers that share one stop together.
+    /// Uses a handle that exists already, such as one with another range of `retry`. Servers that share a handle stop
+    /// together.
     ///
     /// ```
     /// use std::time::Duration;
@@ -119,7 +119,7 @@ impl<F> Server<F> {
         self
     }
 
-    /// Stops the server, as SIGTERM would, when `signal` is ready. SIGTERM and SIGINT are left to the program.
+    /// Stops the server like SIGTERM when `signal` is ready. SIGTERM and SIGINT are left to the program.
     ///
     /// ```no_run
     /// use actix_web::App;
@@ -140,8 +140,8 @@ impl<F> Server<F> {
         self
     }
 
-    /// How long requests that are no streams may go on after a shutdown: a `Duration`, or a number of seconds. Default:
-    /// 30 s.
+    /// How long requests that are not streams may continue after a shutdown: a `Duration`, or a number of seconds.
+    /// Default: 30 s.
     ///
     /// ```
     /// use std::time::Duration;
@@ -156,8 +156,8 @@ impl<F> Server<F> {
         self
     }
 
-    /// Stops actix's [`System`](actix_web::rt::System), too, when the server has stopped, for a program that runs the server
-    /// as a task of it. Default: it goes on.
+    /// Stops actix's [`System`](actix_web::rt::System), too, when the server has stopped, for a program that runs the
+    /// server as a task of it. Default: the `System` keeps running.
     ///
     /// ```no_run
     /// use actix_web::{App, rt::System};

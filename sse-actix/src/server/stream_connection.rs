@@ -21,28 +21,29 @@ use super::{
     socket::Transport,
 };
 
-/// Up to this, a copy in one piece costs less than a write of several.
+/// Up to this size, one copy costs less than a write of several pieces.
 const SMALL: usize = 512;
 
-/// Up to this, what waits for the socket is copied.
+/// Up to this size, bytes that wait for the socket are copied.
 const COPIED: usize = 4 * 1024;
 
-/// What is written before others on the thread have a turn.
+/// How many bytes are written before other tasks on the thread get a turn.
 const BYTES_PER_TURN: usize = 128 * 1024;
 
-/// What a chunk counts at least, of a turn.
+/// The least that a chunk counts in a turn.
 const MIN_CHUNK_COST: usize = 64;
 
 /// Ends a body ([RFC 9112, 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)).
 const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
 
-/// Its task polls it when the socket is ready. The hub's worker drives it when there is a new event. Both poll the body with
-/// the waker of the connection's task, so whatever the body waits for wakes that task.
+/// A handed-over connection. Its task polls it when the socket is ready, and the hub's worker drives it when there is a
+/// new event. Both poll the body with the waker of the connection's task, so whatever the body waits for wakes that
+/// task.
 pub(super) struct StreamConnection<T> {
     inner: RefCell<Inner<T>>,
-    /// Nothing waits any longer for its client to take it.
+    /// True if the client does not read, and the bytes that wait for it are to be dropped.
     is_given_up: Cell<bool>,
-    /// Its task's.
+    /// The waker of its task.
     waker: RefCell<Waker>,
 }
 
@@ -51,32 +52,32 @@ struct Inner<T> {
     progress: Option<ClientProgress>,
     stage: Stage,
     unsent: Option<Box<Unsent>>,
-    /// The transport holds bytes that it was given.
+    /// True if the transport still holds bytes of earlier writes.
     unflushed: bool,
     half_close: HalfClose,
 }
 
-/// What the end of a client's sending side means.
+/// The meaning of the end of a client's sending side.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum HalfClose {
     /// A client that sends no more has left.
     MeansLeft,
     /// A client that sends no more may still read.
     Allowed,
-    /// It sends no more. Only a write that fails tells that it has left.
+    /// The client sends no more. Only a failed write shows that it has left.
     Happened,
 }
 
 enum Stage {
     Streaming(HubStream),
-    /// The body has ended, and what it gave is on its way.
+    /// The body has ended, and its last bytes are being sent.
     Ending,
     /// The last byte was sent.
     Closing,
     Over,
 }
 
-/// What the socket did not take of a chunk.
+/// The part of a chunk that the socket did not take.
 struct Unsent {
     head: Bytes,
     body: Bytes,
@@ -114,7 +115,7 @@ impl<T: Transport> StreamConnection<T> {
         this
     }
 
-    /// Serves it, as its own task.
+    /// Serves the connection, from its own task.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.waker.borrow().will_wake(cx.waker()) {
             self.waker.replace(cx.waker().clone());
@@ -139,7 +140,7 @@ impl<T: Transport> DirectConnection for StreamConnection<T> {
         };
         let waker = self.waker.borrow();
         if inner.poll(&mut Context::from_waker(&waker)).is_ready() {
-            // Its task ends with it.
+            // Its task then ends.
             waker.wake_by_ref();
             return true;
         }
@@ -162,18 +163,18 @@ impl<T: Transport> DirectConnection for StreamConnection<T> {
 }
 
 impl<T: Transport> Inner<T> {
-    /// All that the body gave was written, and it waits.
+    /// True if all bytes of the body were written, and it waits.
     fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Streaming(_)) && self.unsent.is_none() && !self.unflushed
     }
 
-    /// Sends what there is. Ready when the connection is over.
+    /// Sends everything that is ready. Returns `Ready` when the connection is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut spent = 0;
         loop {
             match ready!(self.poll_unsent(cx)) {
                 Ok(()) => {}
-                // The client has gone, so there is no one to tell.
+                // The client has left, so the error is not reported.
                 Err(_) => self.stage = Stage::Over,
             }
             match &mut self.stage {
@@ -190,12 +191,12 @@ impl<T: Transport> Inner<T> {
                     }
                     Poll::Ready(Some(Ok(chunk))) => {
                         spent += chunk.len().max(MIN_CHUNK_COST);
-                        // An empty one would end the body.
+                        // An empty chunk would end the body.
                         if !chunk.is_empty() && self.send(chunk, cx).is_err() {
                             self.stage = Stage::Over;
                         }
                     }
-                    // Without its last chunk, the client does not take it for whole.
+                    // Without the last chunk, the client does not treat the stream as complete.
                     Poll::Ready(Some(Err(error))) => {
                         tracing::debug!(target: "sse_actix", error = %error, "a stream was cut off");
                         self.stage = Stage::Over;
@@ -253,7 +254,7 @@ impl<T: Transport> Inner<T> {
         if sent < len {
             let mut unsent = Unsent {
                 head: Bytes::copy_from_slice(head),
-                // A small one is a part of a buffer that is shared.
+                // A small chunk is a part of a shared buffer.
                 body: if chunk.len() > COPIED {
                     chunk
                 } else {
@@ -267,7 +268,7 @@ impl<T: Transport> Inner<T> {
         Ok(())
     }
 
-    /// For OpenSSL, which wants a write that it did not take to be repeated with the same bytes, and does not write several
+    /// For OpenSSL, which needs the same bytes again after a write that it did not take, and does not write several
     /// pieces at once.
     fn send_in_one(&mut self, whole: Bytes, cx: &mut Context<'_>) -> io::Result<()> {
         self.unsent = Some(Box::new(Unsent {
@@ -281,7 +282,7 @@ impl<T: Transport> Inner<T> {
         }
     }
 
-    /// Sends what was left of a chunk.
+    /// Sends the rest of a chunk.
     fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(unsent) = &mut self.unsent {
             self.unflushed = true;
@@ -308,7 +309,7 @@ impl<T: Transport> Inner<T> {
     /// Waits until the socket has taken everything.
     fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.unflushed {
-            // Over TLS there may be bytes that were taken before.
+            // Over TLS there may be bytes from earlier writes.
             flush::note_write(cx);
             match ready!(Pin::new(&mut self.transport).poll_flush(cx)) {
                 Ok(()) => {
@@ -331,7 +332,7 @@ impl<T: Transport> Inner<T> {
         self.stage = Stage::Ending;
     }
 
-    /// Whether the client has left. What it sends is not answered: the connection closes after the stream.
+    /// True if the client has left. Bytes that it sends are not answered: the connection closes after the stream.
     fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
         if self.half_close == HalfClose::Happened {
             return false;
@@ -347,7 +348,7 @@ impl<T: Transport> Inner<T> {
     }
 }
 
-/// Polls a stream's body. A panic in whatever is around the stream ends this stream alone.
+/// Polls a stream's body. A panic in a middleware body ends only this stream.
 fn poll_body(stream: &mut HubStream, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
     let body = Pin::new(&mut stream.body);
     catch_unwind(AssertUnwindSafe(|| body.poll_next(cx))).unwrap_or_else(|_| {

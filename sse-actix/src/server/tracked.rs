@@ -1,9 +1,9 @@
-//! What stands around the application: it counts requests, and makes streams ready to be handed over.
+//! Wraps the application: counts requests, and makes streams ready to be handed over.
 //!
 //! `run.rs` puts a [`TrackedFactory`] around each worker's application. For each request its service inserts the
-//! [`ServerContext`] and takes a [`RequestGuard`]. When the application has answered, [`TrackedCall`] wraps the response's
-//! outermost body, with all that middleware has put around the stream, in a [`TrackedBody`]. actix's dispatcher polls that body,
-//! and writes its chunks to this library's `Socket`:
+//! [`ServerContext`] and takes a [`RequestGuard`]. When the application has answered, [`TrackedCall`] wraps the
+//! response's outermost body, including middleware bodies around the stream, in a [`TrackedBody`]. actix's dispatcher
+//! polls that body, and writes its chunks to this library's `Socket`:
 //!
 //! ```text
 //!                    writes              polls
@@ -11,7 +11,7 @@
 //!              (socket.rs)
 //! ```
 //!
-//! That is so until the stream is handed over. Then `StreamConnection` polls the same body without `TrackedBody`, and writes to the
+//! When the stream is handed over, `StreamConnection` polls the same body without `TrackedBody`, and writes to the
 //! `TcpStream` itself.
 
 use std::{
@@ -146,7 +146,7 @@ where
     }
 }
 
-/// A request's body of which only the end says how long it is.
+/// A request's body of unknown length.
 struct UnsizedRequestBody {
     payload: Payload,
     connection_state: Rc<ConnectionState>,
@@ -225,7 +225,7 @@ pin_project! {
     }
 }
 
-/// While a stream is sent, limits what is read behind its request.
+/// While a stream is sent, limits the bytes that are read after its request.
 pub(super) struct PipelinedReadLimit(Rc<ConnectionState>);
 
 impl PipelinedReadLimit {
@@ -241,10 +241,10 @@ impl Drop for PipelinedReadLimit {
     }
 }
 
-/// How long a request's body is; `None` if only its end tells.
+/// The length of a request's body; `None` if it is unknown.
 fn length_of(request: &Request) -> Option<u64> {
     let headers = request.headers();
-    // A tunnel has no end either.
+    // The length of a tunnel is unknown, too.
     let is_tunnel = request.method() == Method::CONNECT || headers.contains_key(header::UPGRADE);
     if is_tunnel || headers.contains_key(header::TRANSFER_ENCODING) {
         return None;
@@ -255,7 +255,7 @@ fn length_of(request: &Request) -> Option<u64> {
     }
 }
 
-/// Says why an application takes more memory than it might.
+/// Logs that a hub's stream cannot be handed over, so that it takes more memory.
 fn report_stream_not_handed_over() {
     static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
     if let Some(left_out) = LIMIT.take() {
@@ -301,7 +301,7 @@ impl<B: MessageBody + 'static> TrackedBody<B> {
                 None
             }
         };
-        // Middleware may have put another body in its place, or measured it.
+        // Middleware may have replaced the body or given it a Content-Length.
         let is_chunked = response.body().size() == BodySize::Stream && response.head().chunked();
         let stays = owner.is_none() || !is_chunked;
         let made_stream = connection_state

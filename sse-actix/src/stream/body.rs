@@ -52,14 +52,15 @@ pin_project! {
     where
         S: Source,
     {
-        // Dropped as soon as the stream is over, before its last bytes are on their way: what the
-        // handler holds is released then.
+        // Dropped as soon as the stream is over, before its last bytes are sent, so that the handler's resources are
+        // freed.
         source: Option<S>,
         buffer: Rc<EventBuffer>,
         policy: EndPolicy,
         #[pin]
         timer: KeepAliveTimer,
-        // The next poll is pending once, so that actix flushes the last chunk.
+        // The last chunk must be flushed before the next one is given: the next poll is pending once, so that actix
+        // flushes.
         flush_after_chunk: bool,
         // The source was polled for the last chunk, and was pending.
         source_was_pending: bool,
@@ -86,21 +87,21 @@ pin_project! {
     }
 }
 
-/// What a stream is tied to, and leaves when it ends.
+/// The registrations of a stream, which end with it.
 pub(crate) struct StreamGuards {
     pub(crate) control: StreamControl,
     pub(crate) registration: Option<Registration>,
     #[expect(dead_code, reason = "held for its drop")]
     pub(crate) open_stream: Option<OpenStreamGuard>,
     pub(crate) transport: BodyTransport,
-    /// Whether the stream is for clients other than `EventSource`: only keep-alives of ours are in it, and an end that
-    /// is not its source's own is an abort.
+    /// True for clients other than `EventSource`: the library adds only keep-alives, and aborts the stream if something
+    /// other than its source ends it.
     pub(crate) plain: bool,
 }
 
 impl StreamGuards {
-    /// Leaves the `Shutdown`. `open_stream` is kept until the last bytes are sent, so that the server still counts
-    /// this as a stream.
+    /// Deregisters from the `Shutdown`. `open_stream` is kept until the last bytes are sent, so that the server still
+    /// counts this as a stream.
     fn deregister(&mut self) {
         self.registration = None;
     }
@@ -109,12 +110,12 @@ impl StreamGuards {
 /// A line that clients skip.
 pub(crate) const COMMENT: Bytes = Bytes::from_static(b":\n");
 
-/// What only few streams need. Boxed, so that the others do not pay for its size.
+/// Fields that only few streams need. Boxed, so that the others take no memory for them.
 #[derive(Default)]
 struct Extras {
-    /// The keep-alive and its name, unless it is the comment, which is the same for all.
+    /// The keep-alive event and its name; `None` for the comment, which is the same for all streams.
     keep_alive: Option<(Bytes, EventName)>,
-    /// What comes after the last byte, unless that is its regular end.
+    /// The abort after the last byte, if the stream does not end regularly.
     abort: Option<Abort>,
 }
 
@@ -164,7 +165,8 @@ impl<S: Source> StreamBody<S> {
 impl<S: Source> MessageBody for StreamBody<S> {
     type Error = Error;
 
-    /// Reads what a poll reads first, for [`DirectConnection::prefetch`](crate::server::DirectConnection::prefetch).
+    /// [`DirectConnection::prefetch`](crate::server::DirectConnection::prefetch) also calls this, to load into the
+    /// processor's cache what `poll_next` reads first.
     fn size(&self) -> BodySize {
         black_box((
             self.guards.control.end_request(),
@@ -185,7 +187,7 @@ impl<S: Source> MessageBody for StreamBody<S> {
             .is_some_and(|known| known.will_wake(cx.waker()))
         {
             source_was_pending = false;
-            // Before the end request is read: a change in between then wakes this task.
+            // Registered before the end request is read: a change in between then wakes this task.
             self.guards.control.register(cx.waker());
             let this = self.as_mut().project();
             *this.last_waker = Some(cx.waker().clone());
@@ -198,8 +200,8 @@ impl<S: Source> MessageBody for StreamBody<S> {
             return Poll::Pending;
         }
 
-        // After each chunk the body is polled again, most often for nothing. An end that was asked for since then is still
-        // seen.
+        // actix polls again after each chunk. Skip the source if it had nothing more, unless the stream was asked to
+        // end meanwhile.
         let is_idle = source_was_pending
             && self.guards.control.end_request() == EndRequest::None
             && self.source.as_ref().is_some_and(Source::is_idle);
@@ -249,13 +251,13 @@ impl<S: Source> StreamBody<S> {
                 let stops_at_head = end_request != EndRequest::None && source.stop_at_current_head();
                 if this.buffer.has_rest() {
                     source.note_accepted(source.chunk_limit().unwrap_or(0));
-                    // The rest leaves first, so that the source has the whole buffer.
+                    // The rest is sent first, so that the source has the whole buffer.
                     return false;
                 }
-                // A panic ends this stream alone, and what was emitted before it is delivered.
+                // A panic ends only this stream, and the events from before it are delivered.
                 let polled = catch_unwind(AssertUnwindSafe(|| source.poll_fill(this.buffer, cx)));
-                // What the source has just read may have been published after a revocation. Nothing was, if there is
-                // none yet after the read.
+                // Check for a revocation after the read, not before: if there is none now, nothing that was read was
+                // published after one.
                 let drops = this.guards.control.has_lost_access();
                 if matches!(polled, Ok(Poll::Pending)) && end_request == EndRequest::None && !drops {
                     return true;
@@ -267,7 +269,7 @@ impl<S: Source> StreamBody<S> {
                 match polled {
                     Ok(_) if drops => None,
                     Ok(Poll::Ready(outcome)) => Some(SourceOutcome::Returned(outcome)),
-                    // It has more that was published before the end, for the next chunk.
+                    // The source still has events from before the shutdown: they go into the next chunk.
                     Ok(Poll::Pending)
                         if stops_at_head
                             && (this.buffer.has_at_least(source.fill_limit()) || source.has_yielded()) =>
@@ -290,7 +292,7 @@ impl<S: Source> StreamBody<S> {
         false
     }
 
-    /// After the last byte.
+    /// Ends the body after the last byte, or aborts it.
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let Some(extras) = self.project().extras else {
             return Poll::Ready(None);
@@ -323,7 +325,7 @@ impl<S: Source> StreamBody<S> {
     }
 }
 
-/// What a stream begins with. For browsers that is never nothing, since Firefox fires `onopen` with the first
+/// The first bytes of a stream. For browsers there is always at least one, because Firefox fires `onopen` at the first
 /// byte.
 fn opening(options: &StreamOptions, plain: bool, buffer: &EventBuffer) -> Bytes {
     match (buffer.retry(), options.retry) {
@@ -334,7 +336,7 @@ fn opening(options: &StreamOptions, plain: bool, buffer: &EventBuffer) -> Bytes 
     }
 }
 
-/// How large the pieces are in which a large chunk leaves; `None` if it leaves whole.
+/// The size of the pieces in which a large chunk is sent; `None` if it is sent in one piece.
 fn max_chunk(
     transport: BodyTransport,
     chunk_limit: Option<usize>,
@@ -344,7 +346,7 @@ fn max_chunk(
         return None;
     }
     match transport {
-        // A client that takes the next piece is seen to read, which a hub wants to know.
+        // Each piece that a client takes shows the hub that it reads.
         BodyTransport::Http2 => chunk_limit.map(|_| HIGH_WATER),
         // actix's dispatcher copies a chunk before it writes it, so it copies one piece at a time.
         _ => Some(chunk_limit.unwrap_or(HIGH_WATER)),

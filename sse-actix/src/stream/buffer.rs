@@ -1,11 +1,12 @@
-//! Where events become bytes. A source pushes events, and `StreamBody` takes what was pushed as chunks.
+//! The buffer in which events become bytes. A source pushes events, and `StreamBody` takes the bytes as chunks.
 //!
 //! The bytes lie in [`Pieces`]. A stream has one of these at a time, of three kinds:
 //!
-//! 1. [`BeforeBody`](PiecesKind::BeforeBody): what the handler emits up to its opening, when there is no body yet.
+//! 1. [`BeforeBody`](PiecesKind::BeforeBody): the events that the handler emits up to its opening, when there is no
+//!    body yet.
 //! 2. [`OfThread`](PiecesKind::OfThread): the one that all streams of a thread use in turn. A body borrows it while it is
 //!    polled: the source fills it and the body empties it within one poll, so an idle stream has none.
-//! 3. [`Rest`](PiecesKind::Rest): what is left where a chunk takes only a part. The next poll begins with it.
+//! 3. [`Rest`](PiecesKind::Rest): the remaining bytes if a chunk took only a part. The next poll begins with them.
 
 mod client;
 mod pieces;
@@ -21,30 +22,30 @@ use self::{
     pieces::{MIN_SHARED_FRAME, Pieces},
 };
 
-/// Above this, emitting waits until the body has taken what is there. Half of actix's write buffer,
-/// so that one chunk never makes it grow: a buffer that has grown past it is not shrunk again.
+/// `emit!` waits while this many bytes are buffered. It is half of actix's write buffer, so one chunk never makes
+/// actix's buffer grow (actix does not shrink it again).
 pub(crate) const HIGH_WATER: usize = 16 * 1024;
 
-/// What may come on top of a limit: one more ordinary event, or several relayed ones.
+/// How far the buffer may exceed a limit: by one more ordinary event, or several relayed ones.
 pub(crate) const SLACK: usize = 4 * 1024 + 64;
 
-/// A buffer that has to grow is copied.
+/// The capacity of a new buffer: a buffer that has to grow is copied.
 const CAPACITY: usize = HIGH_WATER + SLACK;
 
-/// A chunk beyond this was one huge event, whose buffer is not kept for others.
+/// Buffers larger than this (one huge event) are freed, not kept for the thread.
 const MAX_REUSED_CAPACITY: usize = 4 * HIGH_WATER;
 
 thread_local! {
-    /// What the streams of this thread fill in turn. Ten thousand idle streams hold none, and
-    /// a stream that has an event finds it in the processor's cache.
+    /// The pieces that the streams of this thread fill in turn. Ten thousand idle streams hold none, and a stream that
+    /// has an event finds it in the processor's cache.
     static THREAD_PIECES: Cell<Option<Box<Pieces>>> = const { Cell::new(None) };
 }
 
 pub(crate) struct EventBuffer {
-    /// What was pushed and not taken; `None` if there is nothing, as in an idle stream.
+    /// The bytes that were pushed and not taken; `None` if there are none, as in an idle stream.
     pieces: Cell<Option<Box<Pieces>>>,
     kind: Cell<PiecesKind>,
-    /// The name of data that has none of its own. Boxed, since most streams have none.
+    /// The default name of events without a name. Boxed, because most streams have none.
     name: Option<Box<EventName>>,
     emitted: Cell<u64>,
     failure: Cell<Option<Box<Error>>>,
@@ -54,18 +55,19 @@ pub(crate) struct EventBuffer {
     client: Cell<Client>,
 }
 
-/// Whose [`Pieces`] a stream has.
+/// The origin of a stream's [`Pieces`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PiecesKind {
-    /// Its own, with what was emitted before there was a body.
+    /// The stream's own, with the events from before there was a body.
     BeforeBody,
-    /// The one of its thread, while the body is polled.
+    /// The thread's pieces, while the body is polled.
     OfThread,
-    /// Its own, with what remains after the last piece that was taken. It may begin inside an event, so all else is appended.
+    /// The stream's own, with the rest after the last piece that was taken. It may begin inside an event, so new events
+    /// are appended to it.
     Rest,
 }
 
-/// How far a stream's buffer was filled.
+/// The fill level of a stream's buffer at some time, to which it can be rolled back.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Checkpoint {
     bytes: usize,
@@ -86,11 +88,11 @@ impl EventBuffer {
         }
     }
 
-    /// Says who reads the stream: browsers, or, if it is plain, others.
+    /// Sets whether browsers or, if it is plain, other clients read the stream.
     ///
     /// # Errors
     ///
-    /// If something was pushed already that is not for browsers, and they read it.
+    /// If browsers read it, and an event that is not for browsers was already pushed.
     pub(crate) fn set_plain(&self, plain: bool) -> Result<(), NotForBrowsers> {
         let client = if plain { Client::Other } else { Client::Browser };
         match (self.client.replace(client), client) {
@@ -104,7 +106,7 @@ impl EventBuffer {
         self.has_at_least(HIGH_WATER)
     }
 
-    /// Whether this many bytes are there.
+    /// True if at least this many bytes are buffered.
     #[inline]
     pub(crate) fn has_at_least(&self, bytes: usize) -> bool {
         let pieces = self.pieces.take();
@@ -113,8 +115,7 @@ impl EventBuffer {
         holds
     }
 
-    /// Appends one event. What cannot be encoded becomes the stream's failure: the event is not
-    /// lost in silence.
+    /// Appends one event. If it cannot be encoded, the stream fails, so the event is not lost silently.
     #[inline]
     pub(crate) fn push(&self, value: impl Emit) -> Result<(), ()> {
         if let Err(error) = value.check_for_browsers() {
@@ -164,8 +165,7 @@ impl EventBuffer {
         }
     }
 
-    /// Appends an event that is encoded already: its id line, which may be empty, and the rest, which is a part of this
-    /// frame.
+    /// Appends an encoded event: its id line, which may be empty, and the rest, which is a part of this frame.
     #[inline]
     pub(crate) fn push_with_id(&self, id: &[u8], body: &[u8], frame: &Bytes) {
         if body.len() >= MIN_SHARED_FRAME {
@@ -181,7 +181,7 @@ impl EventBuffer {
         self.emitted.set(self.emitted.get() + 1);
     }
 
-    /// Appends an event that is encoded already, and shared.
+    /// Appends an encoded event, whose bytes are shared.
     #[inline]
     pub(crate) fn push_shared(&self, frame: &Bytes) {
         self.push_frame(frame, 1);
@@ -212,7 +212,7 @@ impl EventBuffer {
         }
     }
 
-    /// Puts what a stream begins with in front of what was emitted before there was a body.
+    /// Puts the first bytes of a stream before the events from before there was a body.
     pub(crate) fn prepend(&self, opening: Bytes) {
         let mut pieces = self.pieces.take().unwrap_or_default();
         pieces.prepend(opening);
@@ -245,7 +245,7 @@ impl EventBuffer {
         }
     }
 
-    /// Takes back what was pushed since.
+    /// Removes the bytes that were pushed after the checkpoint.
     #[cold]
     pub(crate) fn roll_back_to(&self, checkpoint: Checkpoint) {
         if let Some(mut pieces) = self.pieces.take() {
@@ -255,7 +255,7 @@ impl EventBuffer {
         self.emitted.set(checkpoint.emitted);
     }
 
-    /// The first piece of what was pushed, most often all of it; `None` instead of an empty chunk.
+    /// Takes the first piece of the pushed bytes, most often all of them; `None` instead of an empty chunk.
     #[inline]
     pub(crate) fn take(&self) -> Option<Bytes> {
         let mut pieces = self.pieces.take()?;
@@ -290,7 +290,7 @@ impl EventBuffer {
         piece
     }
 
-    /// The first so many bytes of a piece that was taken; its end is put back.
+    /// Returns the first `at` bytes of `piece` and puts the rest back in front.
     #[cold]
     pub(crate) fn keep_rest(&self, mut piece: Bytes, at: usize) -> Bytes {
         let mut rest = self.pieces.take().unwrap_or_default();
@@ -305,7 +305,7 @@ impl EventBuffer {
         self.kind.set(PiecesKind::Rest);
     }
 
-    /// Whether something is left behind the piece that was taken last.
+    /// True if there are bytes left after the piece that was taken last.
     #[inline]
     pub(crate) fn has_rest(&self) -> bool {
         self.kind.get() == PiecesKind::Rest
@@ -319,7 +319,7 @@ impl EventBuffer {
         self.opened.set(true);
     }
 
-    /// Opens with this reconnection time. Once the opening line has left, a line of its own says it.
+    /// Opens with this reconnection time. If the opening line was already sent, a separate `retry` line sends it.
     pub(crate) fn open_with(&self, retry: Retry) {
         match self.client.get() {
             Client::Unknown | Client::UnknownUnfitForBrowsers => self.retry.set(retry.as_millis()),
@@ -328,7 +328,7 @@ impl EventBuffer {
         self.open();
     }
 
-    /// The reconnection time that the handler has opened with.
+    /// The reconnection time with which the handler has opened the stream.
     pub(crate) fn retry(&self) -> Option<Retry> {
         let millis = self.retry.get();
         (millis > 0).then(|| Retry::from(Duration::from_millis(millis.into())))
@@ -343,11 +343,11 @@ impl EventBuffer {
     }
 }
 
-/// An append in progress. It may fail or panic, as a `Serialize` may: then what was written is removed again, unless
-/// [`keep`](Self::keep) was called.
+/// An append in progress. It may fail or panic, because a `Serialize` may: then the written bytes are removed again,
+/// unless [`keep`](Self::keep) was called.
 struct Appending<'a> {
     buffer: &'a EventBuffer,
-    /// How much was there before; `None` if all is kept.
+    /// The length before the append; `None` if all is kept.
     start_len: Option<usize>,
     pieces: Option<Box<Pieces>>,
 }

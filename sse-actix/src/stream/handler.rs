@@ -1,12 +1,11 @@
-//! What `#[sse_stream]` expands to: an async function that runs until its head can leave, and is then
-//! handed to the body.
+//! Runs a function under `#[sse_stream]` until it has opened its stream, and then moves it into the body.
 //!
-//! [`run_until_open`] polls the function until it has opened its stream, and returns an [`EventStream`]. actix calls that one's
-//! `respond_to`, which gives the function to a `StreamBody` as its [`Source`]. From then on the body polls it. What the function
-//! has emitted up to its opening is in the [`EventBuffer`], which the body gets too.
+//! [`run_until_open`] polls the function until it has opened its stream, and returns an [`EventStream`]. actix calls
+//! that one's `respond_to`, which gives the function to a `StreamBody` as its [`Source`]. From then on the body polls
+//! it. The events that the function has emitted up to its opening are in the [`EventBuffer`], which the body gets, too.
 //!
-//! It is one future from its first line to its last, so borrows across that boundary keep working. Up
-//! to the opening its errors are HTTP errors; afterwards they end the stream.
+//! The function is one future from its first line to its last, so borrows across the opening keep working. Before the
+//! opening its errors are HTTP errors; afterwards they end the stream.
 
 mod emitter;
 
@@ -41,22 +40,21 @@ use crate::{
     tracing_limit::TracingLimit,
 };
 
-/// A handler that has not opened its stream by then keeps a browser in `CONNECTING` without a sign.
+/// The time before the opening after which a warning is logged: until the opening a browser stays in `CONNECTING`.
 const SLOW_OPENING: Duration = Duration::from_secs(1);
 
 /// The stream that a function under `#[sse_stream]` returns: a [`Responder`].
 ///
-/// There is nothing to do with it but to hand it to actix, or, in a test, to
-/// `test::respond`.
+/// Return it to actix or, in a test, pass it to `test::respond`.
 ///
 /// See [`emit!`](crate::emit)'s example.
 #[must_use = "a stream is sent by returning it from a handler"]
 pub struct EventStream(State);
 
 enum State {
-    /// Finished without an event, or a reconnect after the end: 204.
+    /// The function finished without an event, or this is a reconnect after the end: 204.
     NoContent,
-    /// Plain, and asked for while the server shuts down.
+    /// A plain stream was requested while the server shuts down.
     Unavailable(Retry),
     Open {
         options: &'static StreamOptions,
@@ -66,7 +64,7 @@ enum State {
 }
 
 impl EventStream {
-    /// What a reconnect after the end is answered.
+    /// The answer to a reconnect after the end.
     #[doc(hidden)]
     pub fn no_content() -> Self {
         Self(State::NoContent)
@@ -145,7 +143,8 @@ where
         biased;
         opening = warn_if_slow(handler, until_open) => opening,
         () = until_abandoned(context, !plain) => {
-            // It opens without events: `respond` then sends a `retry` alone, because the server drains.
+            // Opened without events. If the server drains, `respond` sends a single `retry`; if the client has left,
+            // nobody reads the response.
             buffer.open();
             Some(Ok(Ok(())))
         }
@@ -154,7 +153,7 @@ where
         None => generator,
         // It panicked in the poll that opened the stream. The body polls this, catches the panic, and ends the stream.
         Some(Err(panic)) => Box::pin(async { resume_unwind(panic) }),
-        // Finished in the poll that opened it.
+        // The function finished in the poll that opened the stream.
         Some(Ok(result)) if buffer.is_open() => Box::pin(ready(result)),
         Some(Ok(Ok(()))) => return Ok(EventStream(State::NoContent)),
         Some(Ok(Err(error))) => return Err(*error),
@@ -185,7 +184,8 @@ async fn warn_if_slow<T>(handler: &str, opening: impl Future<Output = T>) -> T {
     opening.await
 }
 
-/// Waits until the opening is no longer needed. On HTTP/1.1 the whole handler is dropped then.
+/// Waits until nobody needs the stream any more: the server drains, or (HTTP/2) the client has left. On HTTP/1.1 actix
+/// drops the handler itself when the client leaves.
 async fn until_abandoned(context: Option<ServerContext>, ends_at_shutdown: bool) {
     match context {
         Some(context) => context.until_abandoned(ends_at_shutdown).await,
@@ -193,12 +193,12 @@ async fn until_abandoned(context: Option<ServerContext>, ends_at_shutdown: bool)
     }
 }
 
-/// Whether this request is the reconnect after the end of a stream that is not plain.
+/// True if this request is the reconnect after the end of a stream that is not plain.
 pub fn reconnects_after_end(request: &HttpRequest, options: &StreamOptions) -> bool {
     !options.is_plain(request.method()) && is_reconnect_after_end(request)
 }
 
-/// What a function under `#[sse_stream]` may return: `()` or `Result<(), E>` where `E` converts into
+/// The types that a function under `#[sse_stream]` may return: `()`, or `Result<(), E>` where `E` converts into
 /// [`actix_web::Error`].
 #[diagnostic::on_unimplemented(
     message = "a function under `#[sse_stream]` returns `()` or `Result<(), E>`, not `{Self}`",
@@ -219,7 +219,7 @@ impl Outcome for () {
     }
 }
 
-// Otherwise the compiler would tell of `ResponseError`, and not what a stream returns.
+// Otherwise the compiler's error would name `ResponseError`, and not the return types of a stream.
 #[diagnostic::do_not_recommend]
 impl<E: Into<Error>> Outcome for Result<(), E> {
     fn into_result(self) -> Result<(), Error> {

@@ -1,5 +1,5 @@
-//! What `emit!`, `open!` and `emitter!` say outside of a function under `#[sse_stream]`. Inside of one, the
-//! attribute gives them their meaning.
+//! The macros `emit!`, `open!` and `emitter!` outside of a function under `#[sse_stream]`: each is a compile error that
+//! says what to write. Inside such a function, the attribute replaces them.
 
 /// Sends one event, in a function under [`#[sse_stream]`](macro@crate::sse_stream).
 ///
@@ -42,8 +42,8 @@ macro_rules! emit {
     };
 }
 
-/// Lets the head leave, in a function under [`#[sse_stream]`](macro@crate::sse_stream): `open!()`, or `open!(time)`
-/// with a reconnection time instead of the attribute's.
+/// Opens the stream of a function under [`#[sse_stream]`](macro@crate::sse_stream): `open!()`, or `open!(time)` with a
+/// reconnection time that replaces the attribute's.
 ///
 /// ```
 /// use std::time::Duration;

@@ -5,8 +5,7 @@ use std::mem;
 use actix_web::{Error, http::Method};
 use sse_actix_core::{Event, EventName, FieldError, KeepAlive, Retry};
 
-/// What every stream can be given, whether the macro made it or [`Sse`](crate::Sse), where each option is
-/// described.
+/// The options of every stream, made by the macro or by [`Sse`](crate::Sse). `Sse` describes each option.
 ///
 /// Every setter is `const`, so that `#[sse_stream]` evaluates its arguments at compile time.
 #[derive(Debug, Clone)]
@@ -23,21 +22,21 @@ pub struct StreamOptions {
     pub(crate) on_error: Option<OnError>,
 }
 
-/// Makes the event that tells a client of a failure.
+/// Makes the event that reports a failure to the client.
 pub(crate) type OnError = fn(&Error) -> Event;
 
-/// Which reconnection time a stream begins with.
+/// The reconnection time with which a stream begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InitialRetry {
-    /// None was chosen: [`DEFAULT_RETRY`], where browsers read.
+    /// None was chosen: [`DEFAULT_RETRY`] for browsers, none for other clients.
     Default,
     Chosen(Retry),
     /// None is sent.
     Off,
 }
 
-/// Browsers' own default, except Firefox's of 5 s. Sent on every stream for browsers, so that a longer time
-/// that an overloaded or draining server once gave does not last.
+/// The default of browsers, except Firefox (5 s). It is sent on every stream for browsers, so that a longer time from
+/// an overloaded or draining server does not stay in effect.
 pub(crate) const DEFAULT_RETRY: Retry = Retry::from_millis(3_000);
 
 impl StreamOptions {
@@ -56,8 +55,8 @@ impl StreamOptions {
         }
     }
 
-    // A `const fn` may not drop, so the replaced value is forgotten. It owns nothing that could leak:
-    // it is the default, which is `const` itself, since each is set once.
+    // A `const fn` may not drop, so the replaced value is forgotten. It owns nothing that could leak: it is the
+    // default, which is `const` itself, because each option is set once.
 
     /// As [`Sse::keep_alive`](crate::Sse::keep_alive).
     pub const fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
@@ -119,14 +118,14 @@ impl StreamOptions {
         self
     }
 
-    /// Whether the stream that answers a request of this method is for clients other than `EventSource`, which
-    /// sends nothing but GET. HEAD is answered as GET would be.
+    /// True if the stream that answers a request of this method is for clients other than `EventSource`, which sends
+    /// only GET. HEAD is answered like GET.
     pub(crate) fn is_plain(&self, method: &Method) -> bool {
         self.plain
             .unwrap_or(!matches!(*method, Method::GET | Method::HEAD))
     }
 
-    /// Whether a stream for browsers can have the names that it was given.
+    /// Checks that a stream for browsers can have its names.
     pub(crate) fn check_for_browsers(&self) -> Result<(), FieldError> {
         let names = [self.event.as_ref(), self.keep_alive.name()];
         names

@@ -1,4 +1,4 @@
-//! The answer to a request for a stream: status, headers, and which body goes with them.
+//! The answer to a request for a stream: status, headers and body.
 
 use std::{
     mem,
@@ -35,14 +35,15 @@ use crate::{
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
-/// nginx and those that follow it collect a response's body before they pass it on, unless told.
+/// nginx and similar proxies buffer a response's body before they pass it on, unless this header says no.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-/// After how many milliseconds of silence a client may expect a keep-alive: a longer silence is a lost connection.
+/// The silence after which a client may expect a keep-alive, in milliseconds. A much longer silence means a lost
+/// connection.
 pub(crate) const KEEP_ALIVE_INTERVAL: HeaderName = HeaderName::from_static("sse-keep-alive");
 const NO: HeaderValue = HeaderValue::from_static("no");
 
-/// Answers with a stream, or with what stands in for one: 204 after its end, the head alone for HEAD,
-/// and a request to come back later when the server is draining.
+/// Answers with a stream, or with another response: 204 after its end, only the head for HEAD, and a `retry` when the
+/// server is draining.
 pub(crate) fn respond<S: Source + 'static>(
     request: &HttpRequest,
     options: &StreamOptions,
@@ -85,7 +86,7 @@ pub(crate) fn respond<S: Source + 'static>(
             None => MadeStream::Stays,
         });
         stream = Some(StreamMarker { owner });
-        // A client that cannot resume may get the rest, if the stream has an end.
+        // If the client cannot resume, the stream may finish, if it ends by itself.
         let may_finish = plain && source.may_finish();
         let guards = StreamGuards {
             registration: shutdown.map(|shutdown| shutdown.register(&control, may_finish)),
@@ -110,7 +111,7 @@ pub(crate) fn respond<S: Source + 'static>(
     response
 }
 
-/// Whether a hub's stream may get its connection: it is on HTTP/1.1, and nothing of the request is to be read any more.
+/// True if the connection may be handed over to a hub's stream: it is on HTTP/1.1, and the request was read completely.
 fn may_be_handed_over(request: &HttpRequest, context: Option<&ServerContext>) -> bool {
     let headers = request.headers();
     context.is_some_and(|context| context.hands_over)
@@ -123,7 +124,7 @@ fn may_be_handed_over(request: &HttpRequest, context: Option<&ServerContext>) ->
             .is_none_or(|length| length == "0")
 }
 
-/// Why there is no stream for browsers: it was given names or ids that they cannot use.
+/// The error of a stream for browsers that has names or ids that browsers cannot use.
 fn refused_to_browsers(options: &StreamOptions, plain: bool, buffer: &EventBuffer) -> Option<Error> {
     let emitted = buffer.set_plain(plain).map_err(Error::from);
     if plain {
@@ -136,7 +137,7 @@ fn refused_to_browsers(options: &StreamOptions, plain: bool, buffer: &EventBuffe
         .err()
 }
 
-/// Tells a client other than `EventSource` to come back later, with `Retry-After` in place of a `retry` line.
+/// Tells a client other than `EventSource` to come back later, with `Retry-After` instead of a `retry` line.
 pub(crate) fn unavailable(status: StatusCode, retry: Retry) -> HttpResponse<BoxBody> {
     let mut response = HttpResponse::new(status);
     let headers = response.headers_mut();
@@ -169,7 +170,7 @@ pub(crate) fn refuse_over_limit(
     answer(request, options, headers, body, true)
 }
 
-/// After how long to come back, if the server drains.
+/// The reconnection time, if the server drains.
 fn draining(shutdown: Option<&Shutdown>, context: Option<&ServerContext>) -> Option<Retry> {
     shutdown
         .into_iter()
@@ -197,8 +198,8 @@ fn answer(
     response
 }
 
-/// The handle that may end this request's stream: the application's own, else the server's, or that of the hook on actix's
-/// server.
+/// The handle that may end this request's stream: the application's own, else the server's, or the one from the hook on
+/// actix's server.
 fn shutdown_for<'a>(request: &'a HttpRequest, context: Option<&'a ServerContext>) -> Option<&'a Shutdown> {
     request
         .app_data::<Shutdown>()
@@ -217,7 +218,7 @@ fn fill_headers(head: &mut HeaderMap, options: &StreamOptions, headers: Option<&
     for (name, value) in headers.into_iter().flatten() {
         head.append(name.clone(), value.clone());
     }
-    // A stream has no length, and how it is framed is the connection's business.
+    // A stream has no length, and the connection decides on its framing.
     for name in [
         header::CONTENT_LENGTH,
         header::TRANSFER_ENCODING,
@@ -237,7 +238,7 @@ fn fill_headers(head: &mut HeaderMap, options: &StreamOptions, headers: Option<&
     if options.compress {
         head.remove(header::CONTENT_ENCODING);
     } else {
-        // `Compress` leaves alone what has an encoding.
+        // `Compress` does not change a response that has an encoding.
         head.insert(header::CONTENT_ENCODING, IDENTITY);
     }
 }
@@ -257,8 +258,8 @@ impl MessageBody for HeadBody {
     }
 }
 
-/// The body for a client that is turned away: a `retry` line. It counts as a stream, so that a client that does not read it
-/// does not hold up a shutdown.
+/// The body for a refused client: a `retry` line. Counted as a stream, not as a request, so a client that does not read
+/// it cannot delay a shutdown.
 struct RetryOnlyBody {
     retry: Bytes,
     _open_stream: Option<OpenStreamGuard>,

@@ -1,4 +1,4 @@
-//! What fills a stream: a generator made by the macro, or any `Stream`.
+//! The source of a stream's events: a generator made by the macro, or any `Stream`.
 
 use std::{
     pin::Pin,
@@ -15,74 +15,76 @@ use sse_actix_core::{Comment, Emit, Event, EventName, Frame, Json, Message};
 use super::buffer::{EventBuffer, HIGH_WATER};
 use crate::server::HandoverOwner;
 
-/// How a source has ended. The error is boxed so that this fits into registers: it is returned at every
-/// poll, and an error is rare.
+/// The result of a source at its end. The error is boxed so that this fits into registers: every poll returns it, and
+/// an error is rare.
 pub(crate) type SourceResult = Result<(), Box<Error>>;
 
 /// Polled by the body whenever it has room.
 pub(crate) trait Source: Unpin {
-    /// Pushes what is ready, up to its [`fill_limit`](Self::fill_limit). `Ready` when there will be no more.
+    /// Pushes the events that are ready, up to its [`fill_limit`](Self::fill_limit). Returns `Ready` when there will be
+    /// no more.
     ///
     /// `Pending` with a full buffer registers no waker: the body that empties it polls again.
     fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<SourceResult>;
 
-    /// Whether a keep-alive is due after this much silence, if the source looks after that for the body, and wakes
-    /// it; `None` if it does not. `wrote` says that something was sent since this was last asked.
+    /// `None`: the body keeps its own timer. `Some(due)`: the source schedules keep-alives and wakes the body; `due`
+    /// says whether one is due now. `wrote` is true if something was sent since the last call.
     fn keep_alive_due(&mut self, after: Duration, wrote: bool) -> Option<bool> {
         let _ = (after, wrote);
         None
     }
 
-    /// The keep-alive that is due, where it has to tell the client its position: an event of this name, else
-    /// [the one for positions](sse_actix_core::position_frame). `None` if the client knows its position.
+    /// The keep-alive that is due, if it has to carry the client's position: an event of this name, else [the position
+    /// event](sse_actix_core::position_frame). `None` if the client knows its position.
     fn keep_alive_with_position(&mut self, name: Option<&EventName>) -> Option<Bytes> {
         let _ = name;
         None
     }
 
-    /// Stops pushing at this many bytes.
+    /// The source stops pushing when the buffer has this many bytes.
     fn fill_limit(&self) -> usize {
         HIGH_WATER
     }
 
-    /// A chunk of this size or more is sent by itself; `None` if chunks may be merged.
+    /// After a chunk of at least this size, the body waits for a flush (actix's dispatcher would otherwise grow its
+    /// buffer); `None` if it need not wait.
     fn chunk_limit(&self) -> Option<usize> {
         None
     }
 
-    /// Whether its connection was handed over. Then a chunk is written without a copy.
+    /// True if its connection was handed over. Then a chunk is written without a copy.
     fn is_handed_over(&self) -> bool {
         false
     }
 
-    /// Whether it has been asked since it was last woken, and had nothing more: then it need not be asked again.
+    /// True if it was polled since it was last woken, and had nothing more: then the body need not poll it again.
     fn is_idle(&self) -> bool {
         false
     }
 
-    /// Whether its last poll was pending only to give others a turn. It has more to look at, and has woken its task.
+    /// True if its last poll was pending only to give other tasks a turn. It has more work, and has woken its task.
     fn has_yielded(&self) -> bool {
         false
     }
 
-    /// Who can write to its connection from outside of the connection's task, so that the stream may be
+    /// The owner that can write to its connection from outside of the connection's task, so that the stream may be
     /// [handed over](crate::server).
     fn handover_owner(&self) -> Option<Rc<dyn HandoverOwner>> {
         None
     }
 
-    /// Its client has taken so many bytes of what it was sent before, and is about to be sent more of that.
+    /// Called when its client has taken this many bytes of a large chunk, and gets the next piece.
     fn note_accepted(&self, bytes: usize) {
         let _ = bytes;
     }
 
-    /// Whether it ends by itself, so that a plain stream is given time for it when the server shuts down.
+    /// True if it ends by itself. Then a plain stream gets time to finish when the server shuts down.
     fn may_finish(&self) -> bool {
         true
     }
 
-    /// The stream ends. The source still pushes what was published before this call, and nothing newer. Returns
-    /// whether it can tell these apart; if not, it is polled once more for what is ready.
+    /// Called when the stream is being ended. The source still pushes events from before this call, and no newer ones.
+    /// Returns true if it can distinguish them; if not, it is polled once more for the events that are ready.
     fn stop_at_current_head(&mut self) -> bool {
         false
     }
@@ -94,7 +96,7 @@ pub(crate) type Generator = LocalBoxFuture<'static, SourceResult>;
 impl Source for Generator {
     fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<SourceResult> {
         let polled = self.as_mut().poll(cx);
-        // An emission that failed waits for ever, for its generator to be dropped.
+        // A failed emission waits until its generator is dropped.
         match buffer.take_failure() {
             Some(failure) => Poll::Ready(Err(failure)),
             None => polled,
@@ -102,7 +104,7 @@ impl Source for Generator {
     }
 }
 
-/// Any stream of what can be emitted, fallible or not.
+/// Any stream of items that can be emitted, fallible or not.
 pub(crate) struct StreamSource<S>(pub(crate) Pin<Box<S>>);
 
 impl<S: Stream<Item: StreamItem>> Source for StreamSource<S> {
@@ -123,11 +125,11 @@ impl<S: Stream<Item: StreamItem>> Source for StreamSource<S> {
     }
 }
 
-/// What a stream given to [`Sse::new`](crate::Sse::new) may yield: [`Event`], [`Comment`], [`Frame`],
+/// The items that a stream for [`Sse::new`](crate::Sse::new) may yield: [`Event`], [`Comment`], [`Frame`],
 /// [`Json`], [`Message`], `String`, `&'static str`, or a `Result` of these whose error converts into
 /// [`actix_web::Error`].
 ///
-/// Implement it for a type of your own to give it its one form on the wire:
+/// Implement it for your own type, to define how its values are sent:
 ///
 /// ```
 /// use actix_web::Error;
@@ -152,14 +154,14 @@ impl<S: Stream<Item: StreamItem>> Source for StreamSource<S> {
     note = "yield `Event`, `Frame`, `Json(value)`, text, or a `Result` of these; or implement `StreamItem`"
 )]
 pub trait StreamItem {
-    /// What goes on the wire.
+    /// The type that is sent.
     type Emission: Emit;
 
-    /// The item as what goes on the wire.
+    /// Converts the item into the type that is sent.
     ///
     /// # Errors
     ///
-    /// The stream's failure: it delivers what came before, and ends.
+    /// An error, with which the stream fails: it delivers the earlier events, and ends.
     fn into_emission(self) -> Result<Self::Emission, Error>;
 }
 
@@ -197,7 +199,7 @@ impl<T: StreamItem, E: Into<Error>> StreamItem for Result<T, E> {
     }
 }
 
-/// What a stream brings whose events are not those of one [enum](trait@crate::SseEvents): `Subscription` is
+/// Stands for the events of a stream without an [enum](trait@crate::SseEvents): `Subscription` is
 /// `Subscription<AnyEvent>`, and `Emitter<'_>` is `Emitter<'_, AnyEvent>`. See [`TopicOf`](crate::TopicOf)'s example.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]

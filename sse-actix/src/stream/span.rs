@@ -1,4 +1,4 @@
-//! What a stream logs: when it opened, when and why it ended, what it carried.
+//! The log lines of a stream: its opening, its end with the reason, and the number of events and bytes.
 
 use std::{
     any::Any,
@@ -11,20 +11,20 @@ use tracing::{Span, span::EnteredSpan};
 
 use crate::{extract::raw_last_event_id, lifecycle::control::StreamControl};
 
-/// Why a stream ended.
+/// The reason of a stream's end.
 #[derive(Debug)]
 pub(crate) enum LoggedEnd {
     /// Its source had no more.
     Finished,
-    /// Its source failed. Boxed, since every open stream has room for it.
+    /// Its source failed. Boxed, because every open stream reserves memory for it.
     Failed(Box<Error>),
     /// Its source panicked, with this message.
     Panicked(String),
     /// Its `Shutdown` fired, or its handle asked for a reconnect.
     Drained,
-    /// Its handle, or its tag, was ended for good.
+    /// Its handle, or its tag, was ended permanently.
     Ended,
-    /// It was plain, so its client cannot resume, and something other than its source ended it: this.
+    /// A plain stream, whose client cannot resume, was ended by something other than its source; the text names it.
     Aborted(&'static str),
     /// The client left.
     Left,
@@ -32,7 +32,7 @@ pub(crate) enum LoggedEnd {
 
 /// How many streams this process has opened, and how they have ended. See [`stream_counts`]'s example.
 ///
-/// The fields are the reasons that the log names for an end.
+/// The fields are the reasons in the log line of an end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamCounts {
@@ -42,7 +42,7 @@ pub struct StreamCounts {
     pub finished: u64,
     /// It returned an error, or an event could not be encoded.
     pub failed: u64,
-    /// It panicked, before or after its head has left.
+    /// It panicked, before or after the stream opened.
     pub panicked: u64,
     /// A shutdown, or [`Ending::Reconnect`](crate::Ending::Reconnect).
     pub drained: u64,
@@ -50,7 +50,7 @@ pub struct StreamCounts {
     pub ended: u64,
     /// A [plain](crate::Sse::plain) stream that something other than its function has ended.
     pub aborted: u64,
-    /// The client has gone.
+    /// The client has left.
     pub left: u64,
 }
 
@@ -76,7 +76,7 @@ static COUNTERS: Counters = Counters {
     left: AtomicU64::new(0),
 };
 
-/// How many streams this process has opened since it began, and how they have ended, for metrics.
+/// Counts, since the process started, how many streams were opened and how they have ended. For metrics.
 ///
 /// ```
 /// use actix_web::test::TestRequest;
@@ -140,7 +140,7 @@ fn report() {
         .absolute(counts.panicked + crate::metrics::WORKER_PANICS.load(Ordering::Relaxed));
 }
 
-/// Panics of handlers whose streams never opened: they are in `panicked`, and not in `opened`.
+/// Panics of handlers whose streams never opened: they count in `panicked`, but not in `opened`.
 #[cfg(feature = "metrics")]
 static PANICKED_BEFORE_HEAD: AtomicU64 = AtomicU64::new(0);
 
@@ -148,7 +148,7 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Tells of a handler that panicked before its head has left. Its request is not answered.
+/// Logs that a handler panicked before its stream opened. Its request gets no answer.
 pub(crate) fn panicked_before_the_head(handler: &str, panic: &(dyn Any + Send)) {
     count(&COUNTERS.panicked);
     #[cfg(feature = "metrics")]
@@ -159,7 +159,7 @@ pub(crate) fn panicked_before_the_head(handler: &str, panic: &(dyn Any + Send)) 
     );
 }
 
-/// What a panic says.
+/// The message of a panic.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
@@ -168,15 +168,15 @@ pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("a panic without a message")
 }
 
-/// One stream's entries.
+/// The log lines of one stream.
 pub(crate) struct StreamSpan {
-    /// `None` if no subscriber of `tracing` wants it. Boxed, so that other streams have no room for it.
+    /// `None` if no `tracing` subscriber is interested. Boxed, so that other streams reserve no memory for it.
     span: Option<Box<Span>>,
     opened: Instant,
     bytes: u64,
     #[cfg(feature = "metrics")]
     counted_events: u64,
-    /// Boxed, since only a stream that is over has one.
+    /// Boxed, because only a stream that has ended has one.
     reason: Option<Box<LoggedEnd>>,
 }
 
@@ -188,7 +188,7 @@ impl StreamSpan {
             static REPORTS: std::sync::Once = std::sync::Once::new();
             REPORTS.call_once(|| crate::metrics::on_report(report));
         }
-        // At the level of errors, so that a log of errors alone still says which stream they belong to.
+        // The span has the level of errors, so that a log with only errors still says to which stream they belong.
         let span = tracing::error_span!(target: "sse_actix", parent: None, "sse", stream = control.id(), path = request.path());
         tracing::debug!(
             target: "sse_actix",
@@ -208,13 +208,13 @@ impl StreamSpan {
         }
     }
 
-    /// What is logged until the guard is dropped belongs to this stream.
+    /// Lines that are logged until the guard is dropped belong to this stream.
     #[inline]
     pub(crate) fn enter(&self) -> Option<EnteredSpan> {
         self.span.as_deref().map(|span| span.clone().entered())
     }
 
-    /// A chunk of so many bytes was handed to the connection, and with it all `events` that the stream has had so far.
+    /// Notes that a chunk of `bytes` bytes was handed to the connection, and with it all `events` of the stream so far.
     #[inline]
     pub(crate) fn note_write(&mut self, bytes: usize, events: u64) {
         self.bytes += bytes as u64;
@@ -235,7 +235,7 @@ impl StreamSpan {
         self.reason = Some(Box::new(reason));
     }
 
-    /// The last entry, to be written after the last byte.
+    /// Writes the last line, after the last byte.
     pub(crate) fn close(&self, events: u64) {
         let bytes = self.bytes;
         let parent = self.span.as_deref().and_then(Span::id);

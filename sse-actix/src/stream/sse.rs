@@ -17,15 +17,15 @@ use super::{
     source::{StreamItem, StreamSource},
 };
 
-/// A [`Responder`] that sends any stream of events, for those who have one already; to write one, see
+/// A [`Responder`] that sends an existing stream of events. To write a stream, see
 /// [`sse_stream`](macro@crate::sse_stream), which takes the same options.
 ///
-/// The head and a `retry` line leave at once, also when no event is ready. Ready events leave together,
-/// in one chunk. The stream is dropped as soon as its client has left, or it has ended.
+/// The response head and a `retry` line are sent at once, even if no event is ready. Events that are ready together are
+/// sent in one chunk. The stream is dropped as soon as its client has left, or it has ended.
 ///
-/// An item that is an `Err` ends the stream: what came before is delivered, the error is logged, and
-/// the client is told not to come back (an `sse-end` event, see [`StreamError`](crate::StreamError) for
-/// its text), unless [`resume`](Self::resume) asks for the opposite.
+/// An item that is an `Err` ends the stream: the earlier events are delivered, the error is logged, and the client gets
+/// an `sse-end` event, after which it does not reconnect (see [`StreamError`](crate::StreamError) for its text). With
+/// [`resume`](Self::resume), the client may reconnect.
 ///
 /// ```
 /// use actix_web::{App, test, web};
@@ -67,40 +67,39 @@ where
         }
     }
 
-    /// What is sent after how much silence. Default: [`KeepAlive::DEFAULT`].
+    /// The keep-alive, and the silence after which it is sent. Default: [`KeepAlive::DEFAULT`].
     pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
         self.options.keep_alive = keep_alive;
         self
     }
 
-    /// How long the browser waits before it reconnects, sent first of all. Default: 3 s. A `Duration`
-    /// outside of [`Retry::MIN`] to [`Retry::MAX`] becomes the nearest of them.
+    /// How long the browser waits before it reconnects; sent before all events. Default: 3 s. A `Duration` outside of
+    /// [`Retry::MIN`] to [`Retry::MAX`] becomes the nearest of them.
     pub fn retry(mut self, retry: impl Into<Retry>) -> Self {
         self.options.retry = InitialRetry::Chosen(retry.into());
         self
     }
 
-    /// Sends no reconnection time: browsers wait as long as they do by themselves, or as an earlier stream of
-    /// theirs has said. A comment line opens the stream instead.
+    /// Sends no reconnection time: browsers use their own default, or the time from an earlier response of the same
+    /// source. A comment line opens the stream instead.
     pub fn no_retry(mut self) -> Self {
         self.options.retry = InitialRetry::Off;
         self
     }
 
-    /// Whether the stream is for clients other than `EventSource`, such as the SDKs of language models. Default:
-    /// an `EventSource` sends nothing but GET, so the answer to any other method is plain (HEAD is answered as
-    /// GET would be).
+    /// Sets whether the stream is for clients other than `EventSource`, such as the SDKs of language models. Default:
+    /// an `EventSource` sends only GET, so the answer to any other method is plain (HEAD is answered like GET).
     ///
-    /// A plain stream holds what its author sends and nothing else: no opening line, no `retry` that was not
-    /// asked for, no `sse-*` event; keep-alive comments stay. Its client cannot resume, so
+    /// A plain stream contains only the author's events: no opening line, no `retry` unless you set one, no `sse-*`
+    /// event; keep-alive comments stay. Its client cannot resume, so
     ///
-    /// - its end is its end, and `finite` and `resume` change nothing,
+    /// - `finite` and `resume` have no effect,
     /// - if it fails, or is ended from outside, it is aborted: no last chunk on HTTP/1.1, `RST_STREAM` on HTTP/2, a
-    ///   reset on HTTP/1.0. No client takes half an answer for a whole one. [`on_error`](Self::on_error) tells it
-    ///   why. On [`Server`](crate::Server) everything before it arrives; on another server, what a full socket has
-    ///   not taken when the stream fails is lost,
+    ///   reset on HTTP/1.0. So the client does not treat half an answer as complete. [`on_error`](Self::on_error) can
+    ///   send it the reason. On [`Server`](crate::Server) all bytes before the abort arrive; on another server, the
+    ///   bytes that a full socket has not taken when the stream fails are lost,
     /// - a shutdown lets it finish within [`shutdown_timeout`](crate::Server::shutdown_timeout), and answers new
-    ///   requests 503 with `Retry-After`.
+    ///   requests with 503 and `Retry-After`.
     ///
     /// ```
     /// use actix_web::{App, test, web};
@@ -127,7 +126,7 @@ where
         self
     }
 
-    /// The event that a plain stream sends when it fails after its head, before it is aborted. Default: none.
+    /// The event that a plain stream sends when it fails after its opening, before it is aborted. Default: none.
     ///
     /// ```
     /// use actix_web::{App, Error, error::ErrorBadGateway, test::{TestRequest, init_service}, web};
@@ -153,11 +152,11 @@ where
         self
     }
 
-    /// The name of events that have none of their own. Default: none, which is `message`.
+    /// The name of events without a name. Default: none, which means `message`.
     ///
     /// # Panics
     ///
-    /// If given a literal that is no event name; see [`EventName`] for the fallible way.
+    /// If the literal is not a valid event name; see [`EventName`] for constructors that return an error instead.
     #[track_caller]
     pub fn event(mut self, name: impl IntoEventName) -> Self {
         let name: EventName = name.into_event_name();
@@ -172,8 +171,8 @@ where
         self
     }
 
-    /// When the stream fails, the client may come back and resume. Default: it is told not to, as by
-    /// [`finite`](Self::finite).
+    /// When the stream fails, the client may reconnect and resume. Default: the client gets an `sse-end` event and
+    /// stops, as with [`finite`](Self::finite).
     pub fn resume(mut self) -> Self {
         self.options.resume = true;
         self
@@ -186,9 +185,9 @@ where
         self
     }
 
-    /// A further header. Those that make the response a stream (`Content-Type`, `Cache-Control`,
-    /// `Content-Encoding`, `X-Accel-Buffering`) are set after it and cannot be replaced; those that are the
-    /// connection's (`Content-Length`, `Transfer-Encoding`, `Connection`, `Upgrade`) are left out.
+    /// Adds a header. The headers that make the response a stream (`Content-Type`, `Cache-Control`, `Content-Encoding`,
+    /// `X-Accel-Buffering`) are set later and cannot be replaced; headers of the connection (`Content-Length`,
+    /// `Transfer-Encoding`, `Connection`, `Upgrade`) are left out.
     ///
     /// ```
     /// use std::time::Duration;

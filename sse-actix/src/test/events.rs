@@ -50,7 +50,7 @@ impl<T: SseEvents> TestEvents<T> {
     ///
     /// # Panics
     ///
-    /// If the body fails, if an event is none of the enum's, or if the stream tells of a gap.
+    /// If the body fails, if an event does not match any variant of the enum, or if the stream sends a gap event.
     pub async fn next(&mut self) -> Option<T> {
         loop {
             match self.stream.next_decoded().await? {
@@ -74,7 +74,7 @@ impl<T: SseEvents> TestEvents<T> {
         events
     }
 
-    /// The stream itself, to go on with it untyped.
+    /// The stream itself, to continue without types.
     pub fn into_stream(self) -> TestStream {
         self.stream
     }

@@ -6,8 +6,7 @@ use actix_web::{Error, body::MessageBody, dev::AppConfig};
 
 use crate::{Server, Shutdown};
 
-/// An application served on a port of its own, by a [`Server`] with one worker on a thread of its own,
-/// until this is dropped.
+/// An application on its own port, served by a [`Server`] with one worker on its own thread, until this is dropped.
 ///
 /// ```
 /// use actix_web::{App, Error, get};
@@ -58,8 +57,8 @@ impl Serving {
         Self::with(factory, |server| server)
     }
 
-    /// As [`start`](Self::start), with further settings. If they bind an address, it is the one that is
-    /// served, else HTTP/1.1 on a free port.
+    /// Like [`start`](Self::start), with more settings. If they bind an address, the server uses it, else HTTP/1.1 on a
+    /// free port.
     ///
     /// # Panics
     ///
@@ -108,7 +107,7 @@ impl Serving {
         }
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }

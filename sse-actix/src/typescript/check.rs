@@ -1,8 +1,8 @@
-//! A check at run time, made of a type: an expression of type `(value: unknown) => boolean`.
+//! Makes a run-time check of a type: an expression of type `(value: unknown) => boolean`.
 
 use super::syntax::{Property, Type};
 
-/// The helpers that checks are made of, each with what it is used by.
+/// The helpers of the checks.
 pub(super) const HELPERS: [(&str, &str); 12] = [
     (
         "isString",
@@ -80,11 +80,11 @@ pub(super) fn check(ty: &Type, parameters: &[String]) -> Result<String, &'static
                 return Err("`JSON.parse` gives no such value");
             }
             ("Array", [item]) => format!("list({})", check(item, parameters)?),
-            // An object without fields that are known.
+            // An object without known fields.
             ("Record", [Type::Name(key, _), _]) if key == "symbol" => IS_OBJECT.0.to_owned(),
             ("Record", [_, item]) => format!("map({})", check(item, parameters)?),
             (name, []) if parameters.iter().any(|parameter| parameter == name) => is_name(name),
-            // In a function, since it may be declared further down, and may refer to itself.
+            // In a function, because the check may be declared later, and may refer to itself.
             (name, []) => format!("(value) => {}(value)", is_name(name)),
             (name, arguments) => format!("(value) => {}({})(value)", is_name(name), all(arguments)?),
         },

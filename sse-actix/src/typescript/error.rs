@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, io, path::PathBuf};
 
-/// Why there is no TypeScript, or not the one that there should be.
+/// The reason why the TypeScript could not be made, or why the file is out of date.
 ///
 /// ```
 /// use sse_actix::typescript::{Module, TypeScriptError};
@@ -11,40 +11,40 @@ use std::{error::Error, fmt, io, path::PathBuf};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TypeScriptError {
-    /// A type of the data is written in a way of which no check can be made.
+    /// No check can be made of a type of the data.
     Type {
         /// The enum, or the type that it refers to.
         of: String,
         /// Its TypeScript.
         text: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
-    /// Two things would have one name, or one would have a name of TypeScript's or of the module's own.
+    /// Two items would have the same name, or one would have a name of TypeScript or of the module itself.
     Name {
         /// The name.
         name: String,
-        /// What it is of.
+        /// The owner of the name.
         of: String,
-        /// What else it is of.
+        /// The other owner of the name.
         other: String,
-        /// What to write.
+        /// What to write instead.
         write: &'static str,
     },
-    /// The file is not what the enum says.
+    /// The file differs from the enum.
     Drift {
         /// The file.
         file: PathBuf,
         /// The first line that differs.
         line: usize,
-        /// What writes it.
+        /// The command that writes it.
         command: String,
     },
     /// The file cannot be read or written.
     Io {
         /// The file.
         file: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
 }

@@ -39,7 +39,8 @@ pub struct Module {
 }
 
 impl Module {
-    /// A module without events. `command` is what writes the file; the file says so, and [`check`](Self::check) too.
+    /// A module without events. `command` is the command that writes the file; the file names it, and so does an error
+    /// of [`check`](Self::check).
     pub fn new(command: impl Into<String>) -> Self {
         Self {
             command: command.into(),
@@ -49,12 +50,12 @@ impl Module {
         }
     }
 
-    /// Adds the events of an enum. What is there already, is there once.
+    /// Adds the events of an enum. A type that two enums use is declared once.
     ///
     /// # Errors
     ///
-    /// [`TypeScriptError`] if two things would have one name, if one would have a name of TypeScript's or of the module's own, or
-    /// if a type is written in a way of which no check can be made.
+    /// [`TypeScriptError`] if two items would have the same name, if one would have a name of TypeScript or of the
+    /// module itself, or if no check can be made of a type.
     pub fn events<T: DescribeEvents>(mut self) -> Result<Self, TypeScriptError> {
         let (mut union, mut names, mut checks) = (String::new(), Vec::new(), String::new());
         for event in T::events() {
@@ -241,7 +242,7 @@ impl fmt::Display for Module {
     }
 }
 
-/// Whether a text has this word, and not only as a part of another.
+/// True if a text contains this word, not only as a part of another word.
 fn contains_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let is_part = |char: char| char.is_alphanumeric() || "_$.".contains(char);

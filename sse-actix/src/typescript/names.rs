@@ -1,4 +1,4 @@
-//! The names of a module, of types and of values: each says one thing.
+//! The names of a module's types and values: each name is used once.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -14,13 +14,13 @@ pub(super) enum Namespace {
     Values,
 }
 
-/// Types of TypeScript's that are no words of JavaScript, and that modules refer to.
+/// TypeScript types that are not JavaScript keywords, and that modules refer to.
 const TYPES: [&str; 12] = [
     "Array", "Date", "Record", "any", "bigint", "boolean", "never", "number", "object", "string", "symbol",
     "unknown",
 ];
 
-/// JavaScript's words: in a module, neither a type nor a value can have these names.
+/// JavaScript's keywords: in a module, neither a type nor a value can have these names.
 const WORDS: [&str; 50] = [
     "arguments",
     "await",
@@ -74,7 +74,7 @@ const WORDS: [&str; 50] = [
     "globalThis",
 ];
 
-/// What a name is of.
+/// The owner of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NameOwner {
     Enum(String),
@@ -99,7 +99,7 @@ impl fmt::Display for NameOwner {
 pub(super) struct Names(BTreeMap<(Namespace, String), NameOwner>);
 
 impl Names {
-    /// Those that no enum and no type can have.
+    /// The names that no enum and no type can have.
     pub(super) fn new() -> Self {
         let helpers = HELPERS.iter().chain([&MAP, &IS_OBJECT]).map(|(name, _)| *name);
         let own = [

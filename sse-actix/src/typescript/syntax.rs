@@ -1,4 +1,4 @@
-//! Types as ts-rs writes them, read back: as much of TypeScript as that is.
+//! Parses types that ts-rs has written, and only the part of TypeScript that these need.
 
 /// A type.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +64,7 @@ impl Input<'_> {
         }
     }
 
-    /// Blanks and comments.
+    /// Skips white space and comments.
     fn skip_blanks(&mut self) {
         loop {
             self.0 = self.0.trim_start();

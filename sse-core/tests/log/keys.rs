@@ -143,3 +143,49 @@ fn keys_grow_old_also_when_the_clock_was_set_back() {
     assert!(!append("a", 151), "101 after the clock was seen to be back");
     assert!(append("b", 250) && !append("b", 251));
 }
+
+#[test]
+fn a_key_takes_its_text_and_a_constant_and_gives_both_back() {
+    let log = MemoryLog::new();
+    let window = OnceWindow::new().max_keys(1);
+    let mut bytes = Vec::new();
+    for (nth, key) in ["a", "abc", "b"].into_iter().enumerate() {
+        append_within(&log, &TOPIC, key, window, at(nth as u64));
+        bytes.push(log.key_bytes());
+    }
+    assert_eq!(bytes, [bytes[0], bytes[0] + 2, bytes[0]]);
+    assert_eq!(once(&log, &TOPIC).bytes, bytes[0]);
+}
+
+#[test]
+fn exactly_at_their_bound_no_key_goes() {
+    let fill = |log: &MemoryLog| {
+        append(log, &TOPIC, "a", at(0));
+        append(log, &TOPIC, "b", at(0));
+        log.key_bytes()
+    };
+    let most = fill(&MemoryLog::new());
+    let log = MemoryLog::builder().max_key_bytes(most).build();
+    assert_eq!(fill(&log), most);
+    assert_eq!(once(&log, &TOPIC).keys, 2);
+}
+
+/// Maintaining the log forgets nothing before its time: neither keys of forgotten topics, nor that some were pushed out.
+#[test]
+fn what_is_known_of_forgotten_topics_outlives_maintenance() {
+    let log = MemoryLog::builder().max_topics(1).build();
+    append(&log, &topic(0), "a", at(0));
+    append(&log, &topic(1), "a", at(1));
+    let before = log.key_bytes();
+    log.maintain(at(2));
+    assert_eq!(log.key_bytes(), before);
+    assert!(append(&log, &topic(0), "a", at(3)).repeated);
+
+    let log = MemoryLog::builder().max_topics(1).max_key_bytes(10_000).build();
+    for nth in 0..100 {
+        append(&log, &topic(nth), "a", at(nth as u64));
+    }
+    log.maintain(at(200));
+    assert!(!append(&log, &topic(0), "b", at(200)).repeated);
+    assert!(once(&log, &topic(0)).cut_at.is_some());
+}

@@ -10,7 +10,9 @@
 mod keys;
 mod memory;
 mod model;
+mod printed;
 mod properties;
+mod provided;
 #[cfg(feature = "test")]
 mod suite;
 mod window;

@@ -254,3 +254,26 @@ fn a_topic_that_is_being_used_is_not_forgotten_by_another_thread() {
     );
     assert_eq!(log.bytes(), bytes_of(&log, 2 * THREADS));
 }
+
+/// No more goes than has to, and of no topic more than half.
+#[test]
+fn exactly_at_its_bound_nothing_goes_and_beyond_it_no_topic_loses_more_than_half() {
+    let probe = MemoryLog::new();
+    append(&probe, &topic(0), "x", 0).unwrap();
+    let one = probe.bytes();
+    let log = MemoryLog::builder().max_bytes(16 * one).build();
+    for nth in 0..16 {
+        append(&log, &topic(nth % 8), "x", 0).unwrap();
+    }
+    assert_eq!(log.bytes(), 16 * one);
+    append(&log, &topic(8), "x", 0).unwrap();
+    assert_eq!(log.bytes(), 14 * one);
+    let kept = |nth| log.stats(&topic(nth)).unwrap().events;
+    assert!((0..9).all(|nth| kept(nth) >= 1));
+
+    let log = MemoryLog::builder().max_bytes(16 * one).build();
+    for _ in 0..17 {
+        append(&log, &topic(0), "x", 0).unwrap();
+    }
+    assert_eq!(log.stats(&topic(0)).unwrap().events, 14);
+}

@@ -1,4 +1,4 @@
-//! How a body is aborted, so that its client does not take it for whole: after everything before the abort has left.
+//! Aborts a body, so that its client does not treat it as complete. All bytes before the abort are sent first.
 
 use std::{
     error, fmt,
@@ -12,30 +12,30 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::server::{Flush, RESET_PATIENCE, RESET_POLL};
 
-/// What carries a body to its client.
+/// How the response reaches the client. This decides how a body can be aborted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyTransport {
-    /// HTTP/1.1 on our own server: the body fails once the socket has taken what it gave.
+    /// HTTP/1.1 on this library's server: the body fails once the socket has taken all its bytes.
     Http11,
-    /// HTTP/1.0 on our own server: the connection's end is the stream's, so the connection is reset.
+    /// HTTP/1.0 on this library's server: the stream ends with the connection, so the connection is reset.
     Http10,
     /// HTTP/2: the library sends all queued data first, then resets the stream.
     Http2,
-    /// Another server: what its socket does not take at once is lost.
+    /// Another server: bytes that its socket does not take at once are lost.
     OtherServer,
 }
 
 /// A body that is being aborted.
 pub(super) struct Abort {
     transport: BodyTransport,
-    /// The question to the socket, and when it was first asked.
+    /// The request to the socket, and the time at which it was first made.
     flush: Option<(Flush, Instant)>,
     /// Ends when the kernel is asked again whether it has sent everything.
     pause: Option<Pin<Box<Sleep>>>,
     has_yielded: bool,
 }
 
-/// The error that a body fails with. The log says why.
+/// The error with which a body fails. The reason is logged.
 #[derive(Debug)]
 pub(super) struct Aborted;
 
@@ -59,7 +59,7 @@ impl Abort {
         Poll::Ready(Aborted)
     }
 
-    /// What is in the server's buffer is written before the body is polled again, as far as the socket takes it.
+    /// The server writes its buffer before it polls the body again, as far as the socket takes it.
     fn poll_yield(&mut self, cx: &Context<'_>) -> Poll<()> {
         if self.has_yielded {
             return Poll::Ready(());
@@ -69,15 +69,15 @@ impl Abort {
         Poll::Pending
     }
 
-    /// Waits until the socket has taken everything. A client that takes nothing is the socket's business: its
-    /// connection ends by the server's `user_timeout`.
+    /// Waits until the socket has taken everything. If a client takes nothing, the server's `user_timeout` ends its
+    /// connection.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let resets = self.transport == BodyTransport::Http10;
         let Some((flush, since)) = &self.flush else {
             let flush = Flush::new(resets);
             flush.register(cx);
             self.flush = Some((flush, Instant::now()));
-            // If no socket of ours has answered by the next poll, none carries this body.
+            // If no socket of this library has answered by the next poll, none carries this body.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         };

@@ -1,4 +1,4 @@
-//! How a stream ends: its last bytes, whether it is aborted after them, and what the log says.
+//! Ends a stream: writes its last bytes, decides whether it is aborted after them, and what is logged.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -17,21 +17,21 @@ use crate::{
     stream::{buffer::EventBuffer, options::OnError, source::SourceResult, span::LoggedEnd},
 };
 
-/// How a source came to its end by itself.
+/// How a source has ended by itself.
 pub(super) enum SourceOutcome {
     Returned(SourceResult),
     /// With this message.
     Panicked(String),
 }
 
-/// What a stream's author has chosen for its end.
+/// The author's choices for the end of a stream.
 pub(super) struct EndPolicy {
     pub(super) finite: bool,
     pub(super) resume: bool,
     pub(super) on_error: Option<OnError>,
 }
 
-/// Pushes a stream's last bytes. Returns whether it is aborted after them, and why it has ended.
+/// Pushes a stream's last bytes. Returns whether it is aborted after them, and the reason of the end.
 pub(super) fn end(
     source_outcome: Option<SourceOutcome>,
     end_request: EndRequest,
@@ -39,7 +39,7 @@ pub(super) fn end(
     guards: &StreamGuards,
     buffer: &EventBuffer,
 ) -> (bool, LoggedEnd) {
-    // A source that has ended because the hub has sent its reader away has not finished.
+    // If the hub ended the stream, this is not a normal finish, although the source returned `Ok`.
     let sent_away = guards.control.retry().is_some();
     match source_outcome {
         Some(SourceOutcome::Panicked(message)) => (true, LoggedEnd::Panicked(message)),
@@ -62,7 +62,7 @@ pub(super) fn end(
     }
 }
 
-/// As [`end`], where something other than the source ends the stream.
+/// Like [`end`], if something other than the source ends the stream.
 fn end_from_outside(
     end_request: EndRequest,
     guards: &StreamGuards,
@@ -70,8 +70,8 @@ fn end_from_outside(
 ) -> (bool, LoggedEnd) {
     match end_request {
         EndRequest::ConnectionLost => {
-            // HTTP/2 drops the body quietly when it has something to write and nobody to write to; an
-            // end it would report as an error.
+            // On a lost HTTP/2 connection, h2 drops the body silently if there are bytes to send, but reports an error
+            // if the body ends. So the body gets a comment.
             buffer.push_uncounted(&COMMENT);
             (false, LoggedEnd::Left)
         }
@@ -97,17 +97,17 @@ fn end_from_outside(
     }
 }
 
-/// After how long the client comes back.
+/// The reconnection time at the end.
 fn retry_at_end(guards: &StreamGuards) -> Retry {
     match (guards.control.retry(), &guards.registration) {
         (Some(retry), _) => retry,
         (None, Some(registration)) => registration.shutdown().jittered_retry(),
-        // Ended by its own handle, without a `Shutdown` that could have a range.
+        // Ended through its own handle, without a `Shutdown` that could have a range.
         (None, None) => Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000))),
     }
 }
 
-/// Pushes what an author shows of an error.
+/// Pushes the event that `on_error` makes of an error.
 fn push_error_event(on_error: OnError, error: &Error, buffer: &EventBuffer) {
     if catch_unwind(AssertUnwindSafe(|| buffer.push(on_error(error)))).is_err() {
         tracing::error!(target: "sse_actix", "`on_error` panicked: the client gets no event about the failure");

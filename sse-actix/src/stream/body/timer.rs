@@ -1,4 +1,4 @@
-//! When a stream's next keep-alive is due.
+//! The timer of a stream's keep-alives.
 
 use std::{
     mem,
@@ -12,12 +12,12 @@ use sse_actix_core::{KeepAlive, SilenceClock};
 use tokio::time::{Instant, Sleep};
 
 pin_project! {
-    /// One timer for each stream, unless the source has one for many. An event does not touch the timer. When the timer
-    /// fires, it checks when the last event was sent.
+    /// One timer for each stream, unless the source has one timer for many streams. An event does not touch the timer.
+    /// When the timer fires, it checks when the last event was sent.
     pub(super) struct KeepAliveTimer {
         // `None` without keep-alives.
         silence: Option<SilenceClock>,
-        // Something was sent of which `silence` was not told.
+        // True if something was sent that `silence` does not know yet.
         sent: bool,
         #[pin]
         sleep: Option<Sleep>,
@@ -38,7 +38,7 @@ impl KeepAliveTimer {
         }
     }
 
-    /// After how much silence; `None` for never.
+    /// The silence after which a keep-alive is due; `None` for never.
     pub(super) fn after(&self) -> Option<Duration> {
         self.silence.as_ref().map(SilenceClock::after)
     }
@@ -47,7 +47,7 @@ impl KeepAliveTimer {
         *self.project().sent = true;
     }
 
-    /// Whether something was sent since this was last asked.
+    /// Returns true if something was sent since the last call.
     pub(super) fn take_sent(self: Pin<&mut Self>) -> bool {
         mem::take(self.project().sent)
     }
@@ -57,14 +57,14 @@ impl KeepAliveTimer {
         *self.project().is_set = false;
     }
 
-    /// Ready when a keep-alive is due. Told whether something was sent since it was last polled.
+    /// Ready when a keep-alive is due. `sent` is true if something was sent since the last poll.
     pub(super) fn poll(self: Pin<&mut Self>, sent: bool, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         let Some(silence) = this.silence else {
             return Poll::Pending;
         };
         if sent {
-            // Silence begins when there is nothing more to send: a stream that pours reads no clock.
+            // Silence begins when there is nothing more to send: a stream that sends all the time reads no clock.
             silence.note_write(Instant::now().into_std());
         }
         let mut sleep = match this.sleep.as_mut().as_pin_mut() {
@@ -87,7 +87,7 @@ impl KeepAliveTimer {
                 Ok(()) => {
                     silence.note_write(now.into_std());
                     sleep.as_mut().reset(Instant::from_std(silence.deadline()));
-                    // Firing took the task that it knew.
+                    // Firing used up the registered waker.
                     *this.is_set = false;
                     return Poll::Ready(());
                 }

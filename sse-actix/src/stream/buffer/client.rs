@@ -1,4 +1,4 @@
-//! Whether a stream's client is a browser, for which some names and ids are refused.
+//! Tracks whether a stream's client is a browser, for which some names and ids are refused.
 
 use std::{error::Error, fmt};
 
@@ -7,9 +7,9 @@ use actix_web::ResponseError;
 /// The kind of client that reads a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Client {
-    /// Not known before the handler's response meets its request.
+    /// Not known yet: the handler has not returned its response.
     Unknown,
-    /// Not known, and something was pushed that is not for browsers.
+    /// Not known yet, and an event that is not for browsers was pushed.
     UnknownUnfitForBrowsers,
     Browser,
     Other,

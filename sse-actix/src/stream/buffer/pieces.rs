@@ -1,4 +1,4 @@
-//! What was pushed and not taken, in its order. Small events are copied together, large frames are shared.
+//! The bytes that were pushed and not taken, in order. Small events are copied together, large frames are shared.
 
 use std::{collections::VecDeque, mem};
 
@@ -6,20 +6,20 @@ use bytes::{Bytes, BytesMut};
 
 use super::{CAPACITY, HIGH_WATER, MAX_REUSED_CAPACITY};
 
-/// A frame of this size or more is shared wherever it stands. A smaller one is copied, unless it is all there is. So what
-/// is copied for one stream is less than the limit and one such frame, however large its events are.
+/// A frame of this size or more is always shared. A smaller frame is copied, unless it is the only one in the buffer.
+/// So a stream copies at most the buffer limit plus one small frame, however large its events are.
 pub(super) const MIN_SHARED_FRAME: usize = HIGH_WATER;
 
-/// What was pushed and not taken.
+/// The bytes that were pushed and not taken.
 #[derive(Default)]
 pub(super) struct Pieces {
-    /// What leaves first, piece by piece. No piece is empty. Most streams never have one.
+    /// The pieces that are sent first, in order. No piece is empty. Most streams never have one.
     queue: VecDeque<Bytes>,
     /// How many bytes are in `queue`.
     queue_len: usize,
-    /// A frame that is shared with others, if that is all there is behind `queue`.
+    /// A shared frame, if it is the only content after `queue`.
     shared: Option<Bytes>,
-    /// What is copied. Empty if there is a `shared`.
+    /// The copied bytes. Empty if there is a `shared`.
     pub(super) bytes: BytesMut,
 }
 
@@ -36,13 +36,13 @@ impl Pieces {
         self.queue_len + self.shared.as_ref().map_or(self.bytes.len(), Bytes::len)
     }
 
-    /// Whether there may be more than one piece.
+    /// True if there may be more than one piece.
     #[inline]
     pub(super) fn has_queue(&self) -> bool {
         self.queue_len > 0
     }
 
-    /// Where to append.
+    /// The buffer to append to.
     #[inline]
     pub(super) fn end(&mut self) -> &mut BytesMut {
         if self.shared.is_some() {
@@ -51,7 +51,7 @@ impl Pieces {
         &mut self.bytes
     }
 
-    /// Lets something be appended to a frame that was all there is.
+    /// Makes it possible to append after a shared frame.
     #[inline(never)]
     fn unshare(&mut self) {
         if let Some(shared) = self.shared.take() {
@@ -63,7 +63,7 @@ impl Pieces {
         }
     }
 
-    /// Appends a frame that others hold as well.
+    /// Appends a frame that other streams hold as well.
     #[inline]
     pub(super) fn push_shared(&mut self, frame: &Bytes) {
         if self.shared.is_none() && self.bytes.is_empty() {
@@ -82,9 +82,9 @@ impl Pieces {
         self.shared = Some(frame.clone());
     }
 
-    /// Lets what was copied leave as a piece of its own.
+    /// Finishes the copied bytes as a separate piece.
     fn finish_copied(&mut self) {
-        // What is left behind a huge event would hold all of its memory.
+        // The bytes after a huge event would otherwise keep all of its memory alive.
         let copied = if self.bytes.len() > MAX_REUSED_CAPACITY {
             mem::take(&mut self.bytes)
         } else {
@@ -101,7 +101,7 @@ impl Pieces {
         self.queue.push_back(piece);
     }
 
-    /// Puts a piece in front of everything.
+    /// Puts a piece before all others.
     pub(super) fn put_back(&mut self, piece: Bytes) {
         if !piece.is_empty() {
             self.queue_len += piece.len();
@@ -109,7 +109,7 @@ impl Pieces {
         }
     }
 
-    /// Puts bytes in front of everything, in one piece with what is no more than fits a chunk.
+    /// Prepends bytes. If the buffered bytes are few enough, both become one piece.
     pub(super) fn prepend(&mut self, bytes: Bytes) {
         let fits = match &self.shared {
             Some(shared) => shared.len() < MIN_SHARED_FRAME,
@@ -124,14 +124,14 @@ impl Pieces {
         }
     }
 
-    /// All there is, if that is [not divided](Self::has_queue); `None` if nothing is there.
+    /// Takes all bytes, if they are [one piece](Self::has_queue); `None` if there are none.
     #[inline]
     pub(super) fn take_only(&mut self) -> Option<Bytes> {
         let shared = self.shared.take();
         shared.or_else(|| (!self.bytes.is_empty()).then(|| self.bytes.split().freeze()))
     }
 
-    /// The first of several pieces.
+    /// Takes the first of several pieces.
     #[cold]
     pub(super) fn pop_front(&mut self) -> Option<Bytes> {
         let piece = self.queue.pop_front()?;
@@ -139,7 +139,7 @@ impl Pieces {
         Some(piece)
     }
 
-    /// Moves all there is to a buffer of its own, and leaves room for so many bytes if there is none.
+    /// Moves all bytes to a separate buffer, and reserves `room` bytes if there are none.
     #[cold]
     pub(super) fn move_out(&mut self, room: usize) -> Self {
         self.finish_copied();
@@ -154,7 +154,7 @@ impl Pieces {
         }
     }
 
-    /// Keeps the first so many bytes.
+    /// Keeps the first `len` bytes.
     #[cold]
     pub(super) fn truncate(&mut self, len: usize) {
         let mut left = len;

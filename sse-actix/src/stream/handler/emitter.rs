@@ -1,4 +1,4 @@
-//! Where `emit!` goes.
+//! The [`Emitter`], to which `emit!` sends.
 
 use std::{
     fmt,
@@ -13,10 +13,10 @@ use sse_actix_core::{Emit, Retry, SseEvents};
 
 use crate::stream::{buffer::EventBuffer, source::AnyEvent};
 
-/// Sends the events of a function under [`#[sse_stream]`](macro@crate::sse_stream): what
-/// [`emit!`](crate::emit) uses there, for helper functions.
+/// Sends the events of a function under [`#[sse_stream]`](macro@crate::sse_stream). [`emit!`](crate::emit) uses it;
+/// helper functions take it as an argument.
 ///
-/// `emitter!()` gives it to the function under the attribute, which passes it on. It is `Copy`, belongs to one
+/// `emitter!()` returns it in the function under the attribute, which passes it on. It is `Copy`, belongs to one
 /// stream, and cannot outlive it, so it cannot move into a spawned task.
 ///
 /// ```
@@ -46,7 +46,7 @@ use crate::stream::{buffer::EventBuffer, source::AnyEvent};
 /// # Ok(()) }
 /// ```
 ///
-/// Under `#[sse_stream(events = Market)]` it is an `Emitter<'_, Market>`, which sends a `Market` and nothing else.
+/// Under `#[sse_stream(events = Market)]` it is an `Emitter<'_, Market>`, which sends only values of `Market`.
 pub struct Emitter<'a, E = AnyEvent> {
     buffer: &'a EventBuffer,
     of: PhantomData<fn(E)>,
@@ -66,7 +66,7 @@ impl<'a, E> Emitter<'a, E> {
         }
     }
 
-    /// Lets the head leave, with the next time the function waits. As [`open!()`](crate::open).
+    /// Opens the stream: the response head is sent the next time the function waits. Like [`open!()`](crate::open).
     ///
     /// ```
     /// use actix_web::{Error, test::TestRequest};
@@ -91,8 +91,8 @@ impl<'a, E> Emitter<'a, E> {
         self.buffer.open();
     }
 
-    /// As [`open`](Self::open), and tells a browser how long to wait before it reconnects: the stream begins with
-    /// this time instead of the attribute's `retry`. On a stream that has begun, it is a line of its own.
+    /// Like [`open`](Self::open), and sets the reconnection time of the browser: the stream begins with this time
+    /// instead of the attribute's `retry`. On a stream that has begun, it is sent as a separate line.
     ///
     /// A `Duration` outside of [`Retry::MIN`] to [`Retry::MAX`] becomes the nearest of them.
     ///
@@ -137,11 +137,12 @@ impl<'a, E> Emitter<'a, E> {
 }
 
 impl<'a> Emitter<'a> {
-    /// Sends one event. Ready at once, unless the buffer is full. As
-    /// [`emit!`](crate::emit), which awaits what this returns.
+    /// Sends one event. Ready at once, unless the buffer is full. [`emit!`](crate::emit) calls this and awaits the
+    /// result.
     ///
-    /// It is cancel-safe where it is awaited as soon as it is made: dropped before it is ready, it has sent
-    /// nothing; once ready, exactly one event. Made and not awaited, it may have sent its event already.
+    /// It is cancel-safe if it is awaited as soon as it is made: if it is dropped before it is ready, it has sent
+    /// nothing; once ready, it has sent exactly one event. If it is made and not awaited, it may have sent its event
+    /// already.
     ///
     /// ```
     /// # use actix_web::test::TestRequest;
@@ -170,7 +171,7 @@ impl<'a> Emitter<'a> {
 }
 
 impl<'a, E: SseEvents> Emitter<'a, E> {
-    /// Sends one event of the enum, as [`Emitter::emit`] does.
+    /// Sends one event of the enum, like [`Emitter::emit`].
     ///
     /// ```
     /// use actix_web::test::TestRequest;
@@ -223,7 +224,7 @@ impl<E> fmt::Debug for Emitter<'_, E> {
     }
 }
 
-/// The future of one [`Emitter::emit`]: `()` once the event is on its way.
+/// The future of one [`Emitter::emit`]: ready once the event is in the buffer.
 ///
 /// ```
 /// # use actix_web::test::TestRequest;
@@ -241,8 +242,8 @@ impl<E> fmt::Debug for Emitter<'_, E> {
 /// assert_eq!(respond(feed().await?, TestRequest::get()).next().await.unwrap().data, "hello you");
 /// # Ok(()) }
 /// ```
-// It is one for any `T`, since `T: Emit` was asked for when it was made: asked for again, a value that
-// cannot be sent would be told twice.
+// There is no `T: Emit` bound here: `Emitter::emit` has it already, and a second bound would make the compiler report
+// the same mistake twice.
 #[must_use = "an event is sent when this is awaited"]
 pub struct EmitFuture<'a, T> {
     buffer: &'a EventBuffer,
@@ -251,7 +252,7 @@ pub struct EmitFuture<'a, T> {
 }
 
 enum EmitState<T> {
-    /// Until there is room.
+    /// The value waits until there is room.
     Waiting(T),
     Done,
     /// The stream has failed. The body drops the function, and this future with it.
@@ -268,7 +269,7 @@ impl<T> EmitState<T> {
     }
 }
 
-/// The value is moved out, never pinned.
+/// The value is moved out, and never pinned.
 impl<T> Unpin for EmitFuture<'_, T> {}
 
 impl<T> Future for EmitFuture<'_, T> {
@@ -278,8 +279,8 @@ impl<T> Future for EmitFuture<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if let EmitState::Waiting(_) = self.state {
             if self.buffer.is_full() {
-                // The body empties the buffer as soon as this returns, and polls again: waking now is
-                // what makes a combinator that keeps its own wake list poll this future then.
+                // The body empties the buffer right after this poll and polls the function again. Waking here makes
+                // combinators such as `join_all`, which poll only futures that were woken, poll this one.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }

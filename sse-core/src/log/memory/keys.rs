@@ -125,3 +125,29 @@ fn is_outside(window: OnceWindow, at: SystemTime, now: SystemTime) -> bool {
 fn weight(key: &IdempotencyKey) -> usize {
     PER_KEY + key.as_str().len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Epoch, TopicName};
+
+    #[test]
+    fn no_more_is_pushed_out_than_was_asked_for() {
+        let position = Position {
+            epoch: Epoch::new(&TopicName::from_static("a"), 1),
+            sequence: 1,
+        };
+        let (window, now) = (OnceWindow::new(), SystemTime::UNIX_EPOCH);
+        let mut keys = RememberedKeys::default();
+        for text in ["a", "b", "c"] {
+            keys.insert(IdempotencyKey::try_from(text).unwrap(), position, window, now);
+        }
+        let one = (keys.bytes() - PER_TOPIC) / 3;
+        keys.push_out(0);
+        assert_eq!(keys.stats().keys, 3);
+        keys.push_out(one);
+        assert_eq!(keys.stats().keys, 2);
+        keys.push_out(one + 1);
+        assert_eq!(keys.stats().keys, 0);
+    }
+}
