@@ -79,7 +79,7 @@ impl EnumAttributes {
                 return refuse(
                     meta,
                     errors,
-                    "is no argument of `#[sse(..)]` on an enum: there are `openapi`, `typescript`, `plain` and `crate = path::to::sse_actix`",
+                    "is not an argument of `#[sse(..)]` on an enum: there are `openapi`, `typescript`, `plain` and `crate = path::to::sse_actix`",
                 );
             }
             Ok(())
@@ -144,7 +144,7 @@ impl VariantAttributes {
                 return refuse(
                     meta,
                     errors,
-                    "is no argument of `#[sse(..)]` on a variant: there are `name = \"..\"` and `other`",
+                    "is not an argument of `#[sse(..)]` on a variant: there are `name = \"..\"` and `other`",
                 );
             }
             Ok(())
@@ -196,7 +196,7 @@ pub(super) fn is_id(attributes: &[Attribute], errors: &mut Errors) -> bool {
         refuse(
             meta,
             errors,
-            "is no argument of `#[sse(..)]` on a field: there is `id`",
+            "is not an argument of `#[sse(..)]` on a field: there is `id`",
         )
     });
     is_id
