@@ -195,7 +195,7 @@ impl Limit {
     };
 }
 
-/// What a read returns.
+/// The result of a read.
 ///
 /// See [`MemoryLog`]'s example.
 #[derive(Debug, Clone)]

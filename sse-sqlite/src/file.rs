@@ -131,7 +131,7 @@ fn create(path: &Path) -> rusqlite::Result<()> {
             _ => {}
         }
     }
-    // What SQLite creates beside it may be read by the same users.
+    // Files that SQLite creates beside it have the same permissions.
     private().create_new(true).open(&new).map_err(io)?;
     let connection = Connection::open(&new)?;
     // Only possible before there is a table.

@@ -245,7 +245,7 @@ pub async fn a_refused_record_leaves_no_key<F: LogFactory>(factory: &F) {
     assert_eq!(latest.data().await, ["of something"]);
 }
 
-/// Who publishes with a key relies on it.
+/// A publisher with a key relies on it.
 async fn keys_are_refused<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new()).await;
     bench.count(2).await;

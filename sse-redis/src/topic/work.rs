@@ -111,7 +111,7 @@ impl Topic {
         self.state().wants.failure.clone()
     }
 
-    /// What was to be done could not be done. If that is because of the topic itself, it is its fault.
+    /// Notes that a job has failed. If the cause is the topic itself, this is a fault of the topic.
     pub(crate) fn fail(&self, why: String, is_fault: bool) {
         let mut state = self.state();
         let State { wants, fault, .. } = &mut *state;
@@ -250,7 +250,7 @@ impl Topic {
     }
 }
 
-/// What the newest entry says. Nobody knows what a later version means by it, so it is taken for one whose events are missed.
+/// The header of the newest entry. The meaning of a later version is unknown, so all its events count as missed.
 fn head_of(newest: &Stored, known: Option<&Live>) -> Option<Header> {
     match newest.content {
         Content::Newer(_) => Some(Header {
