@@ -40,6 +40,7 @@ mod entry;
 mod error;
 mod fault;
 mod follow;
+mod followed;
 mod keys;
 mod log;
 mod nodes;

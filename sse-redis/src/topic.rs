@@ -1,6 +1,7 @@
 //! What a node knows of one topic.
 
 mod chain;
+mod following;
 mod live;
 mod page;
 mod read;
@@ -12,7 +13,7 @@ mod tests_of_failover;
 mod work;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -23,6 +24,7 @@ use sse_actix_core::{
 use tokio::sync::Notify;
 
 use self::chain::Chain;
+use self::following::Following;
 use self::live::{Earlier, Live};
 pub(crate) use self::{
     page::PageJob,
@@ -30,9 +32,6 @@ pub(crate) use self::{
     work::{HeadJob, Needs},
 };
 use crate::entry::{Content, EntryId, NONE, Stored};
-
-/// How many bytes of entries that came before what they follow are kept.
-const MAX_EARLY: usize = 256 * 1024;
 
 /// How many bytes an entry is thought to have before one was read.
 const FIRST_GUESS: usize = 1024;
@@ -42,6 +41,8 @@ pub(crate) struct Topic {
     pub(crate) name: TopicName,
     /// Its stream, and the channel of its notices.
     pub(crate) stream: String,
+    /// The group that decides where it is.
+    pub(crate) group: u16,
     pub(crate) watchers: Watchers,
     state: Mutex<State>,
     /// Something has changed for who waits to read.
@@ -63,17 +64,6 @@ struct State {
     renewed: Option<Instant>,
     /// What was remembered of idempotency keys when this node last appended one, and when that was.
     once: Option<(Instant, OnceStats)>,
-}
-
-/// How notices of a topic come.
-#[derive(Debug)]
-struct Following {
-    /// The session that is subscribed to it, or is about to be; 0 if there is none.
-    session: u64,
-    is_subscribed: bool,
-    /// Notices of entries after a hole, or before the head is known.
-    early: VecDeque<Stored>,
-    early_bytes: usize,
 }
 
 /// What is to be asked of Redis.
@@ -113,20 +103,16 @@ impl Looks {
 }
 
 impl Topic {
-    fn new(name: &TopicName, stream: String) -> Self {
+    fn new(name: &TopicName, stream: String, group: u16) -> Self {
         Self {
             name: name.clone(),
             stream,
+            group,
             watchers: Watchers::default(),
             state: Mutex::new(State {
                 retention: Retention::new(),
                 live: None,
-                following: Following {
-                    session: 0,
-                    is_subscribed: false,
-                    early: VecDeque::new(),
-                    early_bytes: 0,
-                },
+                following: Following::default(),
                 wants: Wants {
                     looks: Looks {
                         asked: 0,
@@ -251,35 +237,12 @@ impl Topic {
         self.state().retention.keeps() == Keep::LatestPerKey
     }
 
-    /// What this session is to subscribe to: whether the topic is not on its way to be.
-    pub(crate) fn begins_following(&self, session: u64) -> bool {
+    /// A notice has come in this session. Returns what is to be asked of Redis now.
+    pub(crate) fn receive(&self, session: u64, stored: Stored) -> Needs {
         let mut state = self.state();
-        let begins = state.following.session != session;
-        if begins {
-            state.following.session = session;
-            state.following.is_subscribed = false;
-            // What comes from now on has no connection to what came before.
-            state.following.early.clear();
-            state.following.early_bytes = 0;
-            if let Some(live) = &mut state.live {
-                live.unborn_since = None;
-            }
+        if state.following.session != session {
+            return Needs::default();
         }
-        begins
-    }
-
-    /// The subscription is confirmed: from now on, notices tell what is new. So the head is to be looked at.
-    pub(crate) fn is_followed(&self, session: u64) {
-        let mut state = self.state();
-        if state.following.session == session {
-            state.following.is_subscribed = true;
-            state.wants.looks.ask();
-        }
-    }
-
-    /// A notice has come. Returns what is to be asked of Redis now.
-    pub(crate) fn receive(&self, stored: Stored) -> Needs {
-        let mut state = self.state();
         let State {
             live,
             following,
@@ -325,23 +288,6 @@ impl State {
         let window = self.retention.once_window();
         let told = self.once.filter(|(at, _)| at.elapsed() <= window.age());
         told.map_or(OnceStats::default(), |(_, once)| once)
-    }
-}
-
-impl Following {
-    /// Keeps an entry that came early, if there is room.
-    fn hold(&mut self, stored: Stored) {
-        let is_next = self.early.back().is_none_or(|newest| newest.id < stored.id);
-        if is_next && self.early_bytes + stored.bytes <= MAX_EARLY {
-            self.early_bytes += stored.bytes;
-            self.early.push_back(stored);
-        }
-    }
-
-    fn recount(&mut self) {
-        if self.early.is_empty() {
-            self.early_bytes = 0;
-        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod backlog;
 mod chaos;
+mod cluster;
 mod expiry;
 mod failover;
 mod foreign;

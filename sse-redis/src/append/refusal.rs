@@ -9,9 +9,9 @@ pub(super) fn is_of_replica(why: &str) -> bool {
 }
 
 /// A group was refused with this error. If it concerns the whole server, the log's health says so.
-pub(super) fn note(shared: &Shared, why: &str) {
+pub(super) fn note(shared: &Shared, redis: &str, why: &str) {
     if is_of_server(code(why)) {
-        shared.takes_events(Some(why));
+        shared.takes_events(redis, Some(why));
     }
 }
 

@@ -172,6 +172,7 @@ impl RedisLogBuilder {
         }
         let mut settings = self.settings.bounded();
         settings.address = address.shown();
+        settings.is_cluster = address.is_cluster();
         let connector = Connector {
             address,
             tls: self.tls,

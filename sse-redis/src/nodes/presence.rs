@@ -11,7 +11,7 @@ use sse_actix_core::{ClusterMessage, TopicName};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Nodes;
-use crate::connect::Sessions;
+use crate::connect::{Primaries, Session};
 
 /// How soon the others are told of a change, and how often at least.
 const CHANGES: Duration = Duration::from_millis(100);
@@ -92,8 +92,8 @@ impl Presence {
         sum
     }
 
-    /// A session begins: what the others have told meanwhile was not heard.
-    pub(crate) fn begin(&self) {
+    /// Another session is subscribed: what the others have told meanwhile was not heard.
+    fn begin(&self) {
         let mut here = self.here();
         here.says_hello = true;
         here.said_hello = None;
@@ -207,19 +207,38 @@ impl Presence {
         messages
     }
 
+    /// Listens in this session. One is enough, since a cluster passes what is published on to all its nodes. Returns whether it does.
+    async fn subscribe(&self, session: &Session) -> bool {
+        let mut connection = session.subscribed.clone();
+        let mut call = redis::cmd("SUBSCRIBE");
+        call.arg(&self.channel);
+        tokio::select! {
+            answer = call.query_async::<Value>(&mut connection) => answer.is_ok(),
+            () = session.ended() => false,
+        }
+    }
+
     /// Tells the others who is here. Does not end.
-    pub(crate) async fn run(nodes: Arc<Nodes>, sessions: Rc<Sessions>) {
+    pub(crate) async fn run(nodes: Arc<Nodes>, primaries: Rc<Primaries>) {
         let this = &nodes.presence;
         let mut ticks = interval(CHANGES);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = Instant::now();
+        let mut subscribed = 0;
         loop {
             ticks.tick().await;
             nodes.announce(this.forget_silent());
-            let Some(session) = sessions.get() else {
+            let Some(session) = primaries.oldest_session() else {
                 this.here().tells_all_again();
                 continue;
             };
+            if subscribed != session.number {
+                if !this.subscribe(&session).await {
+                    continue;
+                }
+                subscribed = session.number;
+                this.begin();
+            }
             let messages = this.changes(told.elapsed() >= BEAT);
             if messages.is_empty() {
                 continue;

@@ -1,10 +1,14 @@
+use std::sync::Arc;
+
+use redis::Value;
+
 use super::*;
-use crate::keys::Keys;
+use crate::{connect::Hearing, keys::Keys};
 
 #[test]
 fn what_was_not_heard_is_noticed() {
-    let revocations = Revocations::new("sse:revoked".to_owned());
-    let hear = |notice: &str| revocations.receive("me", notice.as_bytes());
+    let revocations = Revocations::new();
+    let hear = |notice: &str| revocations.receive("me", 0, notice.as_bytes(), &Hearing::new());
     assert_eq!(
         hear("5-0 4-0 you revoked\n[7,[[\"a\",1]]]"),
         Some(Vec::new()),
@@ -47,7 +51,7 @@ fn entry(id: &str) -> Value {
 
 #[test]
 fn what_comes_while_a_page_is_on_its_way_is_read_with_the_next_one() {
-    let nodes = Nodes::new(&Keys::new("sse"));
+    let nodes = Nodes::new(&Keys::new("sse", false));
     let this = &nodes.revocations;
     this.place().at = Some((5, 0));
     assert_eq!(this.turns_page(), Some(((5, 0), PAGE)));
@@ -61,7 +65,7 @@ fn what_comes_while_a_page_is_on_its_way_is_read_with_the_next_one() {
 
 #[test]
 fn a_page_takes_nothing_back_that_was_heard_since() {
-    let nodes = Nodes::new(&Keys::new("sse"));
+    let nodes = Nodes::new(&Keys::new("sse", false));
     let this = &nodes.revocations;
     this.place().at = Some((5, 0));
     this.turns_page();
