@@ -31,7 +31,7 @@ pub use self::{
     completion::Completion,
     entry::Entry,
     epoch::Epoch,
-    error::{AppendError, LogError},
+    error::{AppendError, DeleteError, LogError},
     gap::{GAP_EVENT, gap_frame},
     idempotency_key::{IdempotencyKey, IdempotencyKeyError},
     memory::{MemoryLog, MemoryLogBuilder},
@@ -71,6 +71,10 @@ use crate::TopicName;
 ///   What a log remembers of a key does not depend on whether the event is still kept. It is atomic with the append:
 ///   a key is remembered if and only if its record was appended. A log that remembers no keys refuses each record that
 ///   has one.
+/// - **Deleted is gone.** Once [`delete`](Self::delete) has completed, no read returns what was appended before it, and no
+///   idempotency key of it is remembered. What is appended later is of another [`Epoch`], so each position from before is
+///   [`Resume::Unknown`], and the watchers are woken for readers to find that out. A topic to which nothing was appended stays as it is.
+///   A log that cannot delete says so: [`DeleteError::Unsupported`].
 ///
 /// Both may complete at once or later: see [`Completion`]. The clock is passed in, as `now`.
 ///
@@ -93,6 +97,13 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
         limit: Limit,
         now: SystemTime,
     ) -> Completion<Result<Batch, LogError>>;
+
+    /// Deletes a topic, with all that belongs to it. Who watches or reads it stays. Default: [`DeleteError::Unsupported`], since a log
+    /// that only seemed to delete would keep what somebody wants to be gone.
+    fn delete(&self, topic: &TopicName, now: SystemTime) -> Completion<Result<(), DeleteError>> {
+        let _ = (topic, now);
+        Completion::ready(Err(DeleteError::Unsupported))
+    }
 
     /// Registers a waker that is woken after each append to the topic.
     fn watch(&self, topic: &TopicName, waker: Waker, now: SystemTime) -> Watch;

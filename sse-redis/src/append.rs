@@ -144,15 +144,19 @@ fn refuse(shared: &Shared, waiting: &mut VecDeque<(Append, Instant)>, limit: Dur
 /// What a failed call means for each of its events.
 fn error_of(fault: &Fault) -> AppendError {
     let text = fault.to_string();
-    let is_refused = match fault {
-        Fault::Redis(error) => error.code().is_some_and(comes_before),
-        Fault::Refused(error) => comes_before(error.code()),
-        _ => false,
-    };
-    if is_refused {
+    if is_refusal(fault) {
         AppendError::Refused(text.into())
     } else {
         AppendError::OutcomeUnknown(text.into())
+    }
+}
+
+/// Whether a failed call has done nothing.
+pub(crate) fn is_refusal(fault: &Fault) -> bool {
+    match fault {
+        Fault::Redis(error) => error.code().is_some_and(comes_before),
+        Fault::Refused(error) => comes_before(error.code()),
+        _ => false,
     }
 }
 

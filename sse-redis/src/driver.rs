@@ -18,12 +18,13 @@ use tokio::{
 use crate::{
     append,
     connect::{Connector, Primaries},
+    delete,
     error::ConnectError,
     fault::Fault,
     followed::Followed,
     nodes::{Presence, Revocations},
     settings::millis,
-    shared::{Command, Nudge, Read, Shared},
+    shared::{Command, Delete, Nudge, Read, Shared},
     topic::Topic,
 };
 
@@ -78,7 +79,7 @@ async fn run(
         Rc::clone(&primaries),
     ));
     let (appends, appending) = mpsc::unbounded_channel();
-    spawn_local(append::run(Arc::clone(&shared), primaries, appending));
+    spawn_local(append::run(Arc::clone(&shared), Rc::clone(&primaries), appending));
     let driver = Rc::new(Driver { shared, followed });
     spawn_local(Rc::clone(&driver.followed).look());
     spawn_local(Rc::clone(&driver).attend(received));
@@ -92,6 +93,17 @@ async fn run(
                 spawn_local(async move {
                     let batch = driver.read(&read).await;
                     let _ = read.reply.send(batch);
+                });
+            }
+            Command::Delete(Delete { topic, reply }) => {
+                let (shared, primaries) = (Arc::clone(&driver.shared), Rc::clone(&primaries));
+                let driver = Rc::clone(&driver);
+                spawn_local(async move {
+                    let deleted = delete::delete(&shared, &primaries, &topic).await;
+                    if let Some(known) = shared.topics.known(topic.as_str()) {
+                        driver.followed.work(&known);
+                    }
+                    let _ = reply.send(deleted);
                 });
             }
         }

@@ -123,7 +123,11 @@ impl Follower {
 
     fn note(&self, error: &ConnectError) {
         let cause = std::error::Error::source(error).map(ToString::to_string);
-        if let Some(times) = self.shared.faults.count(&format!("session {}", self.primary.node)) {
+        if let Some(times) = self
+            .shared
+            .faults
+            .count(&format!("session {}", self.primary.node))
+        {
             let redis = self.primary.node.as_str();
             tracing::warn!(target: "sse_actix", redis, %error, cause, times, "Redis cannot be followed yet");
         }

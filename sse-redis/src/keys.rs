@@ -180,7 +180,10 @@ mod tests {
         let keys = Keys::new("shop", false);
         let topic = TopicName::from_static("room:{7}");
         let stream = keys.stream(&topic);
-        assert_eq!(stream, format!("shop:topic:{{{}}}:room:{{7}}", tag(group_of(&topic))));
+        assert_eq!(
+            stream,
+            format!("shop:topic:{{{}}}:room:{{7}}", tag(group_of(&topic)))
+        );
         assert_eq!(keys.topic_of(&stream), Some("room:{7}"));
         assert_eq!(keys.topic_of("shop:latest:{1}:x"), None);
         assert_eq!(keys.topic_of("sse:topic:{1}:x"), None);

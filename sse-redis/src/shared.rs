@@ -12,7 +12,8 @@ use std::{
 };
 
 use sse_actix_core::{
-    AppendError, Appended, Batch, Limit, LogError, LogHealth, Record, Retention, Start, TopicName,
+    AppendError, Appended, Batch, DeleteError, Limit, LogError, LogHealth, Record, Retention, Start,
+    TopicName,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
 pub(crate) enum Command {
     Append(Append),
     Read(Read),
+    Delete(Delete),
 }
 
 /// What the thread is to look at, because of something that a connection has brought.
@@ -62,6 +64,11 @@ pub(crate) struct Append {
     pub(crate) retention: Retention,
     pub(crate) place: Pending,
     pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+pub(crate) struct Delete {
+    pub(crate) topic: TopicName,
+    pub(crate) reply: oneshot::Sender<Result<(), DeleteError>>,
 }
 
 pub(crate) struct Read {
@@ -160,7 +167,9 @@ impl Shared {
     /// A primary takes events, or refuses all of them for this reason.
     pub(crate) fn takes_events(&self, node: &str, refusal: Option<&str>) {
         let mut primaries = self.health.primaries();
-        let Some(known) = primaries.get_mut(node) else { return };
+        let Some(known) = primaries.get_mut(node) else {
+            return;
+        };
         match (known.refusal.as_deref(), refusal) {
             (None, Some(why)) => tracing::warn!(
                 target: "sse_actix", redis = node, why, "Redis takes no events; topics are read on"
@@ -198,7 +207,9 @@ impl Health {
     /// Whether every primary is heard.
     fn hears(&self) -> bool {
         let primaries = self.primaries();
-        !primaries.is_empty() && !self.is_incomplete.load(Ordering::Relaxed) && primaries.values().all(|primary| primary.hears)
+        !primaries.is_empty()
+            && !self.is_incomplete.load(Ordering::Relaxed)
+            && primaries.values().all(|primary| primary.hears)
     }
 
     fn accepts(&self) -> bool {

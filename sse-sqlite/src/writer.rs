@@ -1,6 +1,7 @@
 //! The one thread that writes: group commit, and what has to be done when it fails.
 
 mod batch;
+mod delete;
 mod maintain;
 mod retention;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{
 use actix_web::rt::{spawn, task::JoinHandle};
 use futures_util::future::join_all;
 use redis::cmd;
-use sse_actix::{AppendError, EventId, PublishError, Position};
+use sse_actix::{AppendError, EventId, Position, PublishError};
 use sse_actix_redis::{ConnectError, RedisLog};
 use sse_tests::{
     hub::{Reader, event, id_of},
@@ -20,6 +20,11 @@ use sse_tests::{
 use tokio::time::sleep;
 
 use crate::harness::{HEARS_AGAIN, cluster::Cluster, is_gap, node::Node, promised};
+
+/// As documented for a user of a cluster.
+const RIGHTS: &str = "~sse:* resetchannels &sse:* -@all +@connection +subscribe +unsubscribe +publish +info +time +set +xadd \
+    +xread +xrange +xrevrange +xtrim +xdel +exists +eval +evalsha +script|load +pexpire +del +hset +hgetall +hdel +hmget +zadd \
+    +zrange +zcard +zrem +rpush +lrange +ltrim +ssubscribe +sunsubscribe +spublish +cluster|nodes";
 
 /// What a publisher has published, and what became of it.
 #[derive(Default)]
@@ -83,7 +88,10 @@ fn check_order(events: &[(String, String)]) {
         let (who, n) = data.split_once('/').unwrap();
         let n: u64 = n.parse().unwrap();
         let before = last.insert(who.to_owned(), n);
-        assert!(before.is_none_or(|before| before < n), "{data} of {id} comes after {before:?}");
+        assert!(
+            before.is_none_or(|before| before < n),
+            "{data} of {id} comes after {before:?}"
+        );
         Position::parse(id).unwrap();
     }
 }
@@ -91,7 +99,12 @@ fn check_order(events: &[(String, String)]) {
 #[actix_web::test]
 async fn any_node_publishes_to_readers_of_every_node_and_one_call_goes_to_each_slot() {
     let cluster = Cluster::start().await;
-    let (here, there) = (Node::at(&cluster.url(0)).await, Node::at(&cluster.url(4)).await);
+    cluster.let_in("app", "secret", RIGHTS);
+    let login = |url: String| url.replacen("://", "://app:secret@", 1);
+    let (here, there) = (
+        Node::at(&login(cluster.url(0))).await,
+        Node::at(&login(cluster.url(4))).await,
+    );
     assert!(here.hub.is_ready() && there.hub.is_ready());
     let topics: Vec<String> = (0..30).map(|n| format!("orders:{n}")).collect();
     let mut readers = Vec::new();
@@ -149,7 +162,11 @@ async fn a_slot_moves_while_events_are_published_and_nothing_is_lost_or_repeated
         .collect();
     let reading = [read(reader, "end"), read(other, "end")];
     let home = cluster.owner(&stream);
-    let ways = [(home, (home + 1) % 3), ((home + 1) % 3, (home + 2) % 3), ((home + 2) % 3, home)];
+    let ways = [
+        (home, (home + 1) % 3),
+        ((home + 1) % 3, (home + 2) % 3),
+        ((home + 2) % 3, home),
+    ];
     for (from, to) in ways {
         cluster.reshard(slot, from, to).await;
         assert_eq!(cluster.owner(&stream), to);
@@ -158,7 +175,11 @@ async fn a_slot_moves_while_events_are_published_and_nothing_is_lost_or_repeated
         promised(HEARS_AGAIN, "an event after a slot has moved", fresh.next()).await;
     }
     is_over.set(true);
-    let published: Vec<_> = join_all(publishers).await.into_iter().map(Result::unwrap).collect();
+    let published: Vec<_> = join_all(publishers)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
     end(&here, "moving").await;
     end(&here, "staying").await;
     let [moving, staying] = reading;
@@ -177,12 +198,16 @@ async fn a_slot_moves_while_events_are_published_and_nothing_is_lost_or_repeated
     let of = |events: &[(String, String)]| events.iter().cloned().collect::<BTreeSet<_>>();
     let expected = |published: &[Published]| {
         let all = published.iter().flat_map(|published| &published.taken);
-        all.map(|(id, data)| (id.to_string(), data.clone())).collect::<BTreeSet<_>>()
+        all.map(|(id, data)| (id.to_string(), data.clone()))
+            .collect::<BTreeSet<_>>()
     };
     assert_eq!(of(&read[0].0), expected(&published[..2]));
     assert_eq!(of(&read[1].0), expected(&published[2..]));
     assert!(published.iter().all(|published| published.unknown == 0));
-    until("both to be ready", async || here.hub.is_ready() && there.hub.is_ready()).await;
+    until("both to be ready", async || {
+        here.hub.is_ready() && there.hub.is_ready()
+    })
+    .await;
 }
 
 #[actix_web::test]
@@ -204,17 +229,30 @@ async fn a_primary_dies_under_load_and_its_replica_takes_over() {
         .collect();
     sleep(Duration::from_millis(300)).await;
     cluster.nodes[0].kill();
-    let unready = until("the nodes to notice", async || !there.hub.is_ready() && !here.hub.is_ready());
-    promised(HEARS_AGAIN, "a node is not ready while a primary is gone", unready).await;
+    let unready = until("the nodes to notice", async || {
+        !there.hub.is_ready() && !here.hub.is_ready()
+    });
+    promised(
+        HEARS_AGAIN,
+        "a node is not ready while a primary is gone",
+        unready,
+    )
+    .await;
     cluster.promoted(3).await;
-    let ready = until("the nodes to be ready", async || there.hub.is_ready() && here.hub.is_ready());
+    let ready = until("the nodes to be ready", async || {
+        there.hub.is_ready() && here.hub.is_ready()
+    });
     promised(HEARS_AGAIN, "both nodes hear the replica", ready).await;
     // A revocation reaches the new primary as well.
     here.hub.revoke_everywhere("ann").await.unwrap();
     within("the end", ann.rest()).await;
     sleep(Duration::from_millis(300)).await;
     is_over.set(true);
-    let published: Vec<_> = join_all(publishers).await.into_iter().map(Result::unwrap).collect();
+    let published: Vec<_> = join_all(publishers)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
     for topic in &topics {
         end(&here, topic).await;
     }
@@ -223,8 +261,15 @@ async fn a_primary_dies_under_load_and_its_replica_takes_over() {
         let (events, gaps) = within("the last event", reading).await.unwrap();
         check_order(&events);
         let read: BTreeSet<_> = events.iter().map(|(id, _)| id.clone()).collect();
-        let missing = published.taken.iter().filter(|(id, _)| !read.contains(id.as_str())).count();
-        assert!(missing == 0 || gaps > 0, "{topic}: {missing} are missing, and nobody was told");
+        let missing = published
+            .taken
+            .iter()
+            .filter(|(id, _)| !read.contains(id.as_str()))
+            .count();
+        assert!(
+            missing == 0 || gaps > 0,
+            "{topic}: {missing} are missing, and nobody was told"
+        );
         lost += missing;
         told += gaps;
     }
@@ -262,7 +307,10 @@ async fn a_node_that_is_cut_off_from_one_primary_is_not_ready_and_reads_on_later
             }
         }
     }
-    until("both to be ready", async || here.hub.is_ready() && there.hub.is_ready()).await;
+    until("both to be ready", async || {
+        here.hub.is_ready() && there.hub.is_ready()
+    })
+    .await;
 }
 
 #[actix_web::test]

@@ -10,6 +10,7 @@
 mod backlog;
 mod chaos;
 mod cluster;
+mod deletion;
 mod expiry;
 mod failover;
 mod foreign;

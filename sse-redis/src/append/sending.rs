@@ -105,7 +105,10 @@ impl<'a> Sending<'a> {
         let mut connection: MultiplexedConnection = session.publishing.clone();
         let mut calls = Pipeline::new();
         for topic in call.topics() {
-            calls.cmd("SPUBLISH").arg(self.shared.keys.stream(topic)).arg(LOOK);
+            calls
+                .cmd("SPUBLISH")
+                .arg(self.shared.keys.stream(topic))
+                .arg(LOOK);
         }
         // A look is made from time to time anyway.
         let _ = calls.ignore_errors().query_async::<Value>(&mut connection).await;

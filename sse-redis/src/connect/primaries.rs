@@ -14,6 +14,9 @@ use tokio::{
 use super::{Connector, Owners, Primary, Session, primary::Signals};
 use crate::fault::Fault;
 
+/// As long as anybody waits.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 /// The primaries, and which of them holds which group of topics. Without a cluster, there is one of each.
 pub(crate) struct Primaries {
     pub(crate) is_cluster: bool,
@@ -137,7 +140,7 @@ impl Primaries {
 
     /// A session with the primary of a group, if there is one within a time.
     pub(crate) async fn session_of(&self, group: u16, limit: Duration) -> Option<Rc<Session>> {
-        let until = Instant::now() + limit;
+        let until = Instant::now() + limit.min(LONGEST);
         loop {
             let changed = self.changed.notified();
             let Some(primary) = self.of(group) else {

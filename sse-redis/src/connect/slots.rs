@@ -39,7 +39,9 @@ impl View {
             if flags.iter().any(|flag| matches!(*flag, "noaddr" | "handshake")) {
                 continue;
             }
-            let Some(node) = node(place, asked, is_tls) else { continue };
+            let Some(node) = node(place, asked, is_tls) else {
+                continue;
+            };
             if flags.contains(&"master") {
                 view.claims.push(Claim {
                     node: node.clone(),
@@ -105,7 +107,12 @@ impl Primaries {
         for primary in &primaries {
             if let Some(session) = primary.get() {
                 asked.insert(primary.node.clone());
-                asking.spawn(ask(session.publishing.clone(), primary.node.clone(), is_tls, limit));
+                asking.spawn(ask(
+                    session.publishing.clone(),
+                    primary.node.clone(),
+                    is_tls,
+                    limit,
+                ));
             }
         }
         while let Some(view) = asking.join_next().await {
@@ -137,7 +144,12 @@ impl Primaries {
     }
 }
 
-async fn ask(mut connection: MultiplexedConnection, node: String, is_tls: bool, limit: Duration) -> Option<View> {
+async fn ask(
+    mut connection: MultiplexedConnection,
+    node: String,
+    is_tls: bool,
+    limit: Duration,
+) -> Option<View> {
     let mut call = redis::cmd("CLUSTER");
     call.arg("NODES");
     let answer = timeout(limit, call.query_async::<String>(&mut connection)).await;
@@ -173,7 +185,10 @@ mod tests {
     fn with_tls_a_node_is_known_by_its_name() {
         let view = View::parse(NODES, "x:1", true);
         assert_eq!(view.nodes[..2], ["one.internal:7000", "10.0.0.2:7001"]);
-        assert_eq!(node("fe80::1:7000@17000", "x:1", false).unwrap(), "[fe80::1]:7000");
+        assert_eq!(
+            node("fe80::1:7000@17000", "x:1", false).unwrap(),
+            "[fe80::1]:7000"
+        );
     }
 
     #[test]

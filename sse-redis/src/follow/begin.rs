@@ -29,7 +29,11 @@ pub(super) async fn begin(this: &Follower) -> Result<Rc<Session>, ConnectError> 
         Arc::clone(&hearing),
         this.nudges.clone(),
     );
-    let subscribed = primary.connector.open(None, Some(receiver)).await.map_err(fault)?;
+    let subscribed = primary
+        .connector
+        .open(None, Some(receiver))
+        .await
+        .map_err(fault)?;
     let session = Session::new(
         number,
         publishing,

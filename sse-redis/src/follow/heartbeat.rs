@@ -75,7 +75,10 @@ async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
     let mut calls = Pipeline::new();
     calls.cmd("INFO").arg("replication");
     calls.cmd("TIME");
-    let write = calls.cmd("SET").arg(this.shared.keys.written(node, group)).arg("1");
+    let write = calls
+        .cmd("SET")
+        .arg(this.shared.keys.written(node, group))
+        .arg("1");
     write.arg("PX").arg(REMEMBERED.as_millis().to_string());
     calls.cmd("PUBLISH").arg(&channel).arg(session.number);
     calls.ignore_errors();

@@ -104,9 +104,16 @@ impl Channels {
         session: &Session,
         channels: &[&str],
     ) -> Result<Vec<Result<(), Fault>>, Fault> {
-        let call = if self.is_cluster { "SSUBSCRIBE" } else { "SUBSCRIBE" };
+        let call = if self.is_cluster {
+            "SSUBSCRIBE"
+        } else {
+            "SUBSCRIBE"
+        };
         let answers = self.call(call, session, channels).await?;
-        Ok(answers.into_iter().map(|answer| checked(answer).map(drop)).collect())
+        Ok(answers
+            .into_iter()
+            .map(|answer| checked(answer).map(drop))
+            .collect())
     }
 
     async fn unsubscribe(&self, session: &Session, channels: &[&str]) -> Result<(), Fault> {
@@ -118,7 +125,9 @@ impl Channels {
         };
         let answers = self.call(call, session, channels).await?;
         if self.is_cluster {
-            let refused = answers.iter().filter(|answer| matches!(answer, Value::ServerError(_)));
+            let refused = answers
+                .iter()
+                .filter(|answer| matches!(answer, Value::ServerError(_)));
             session.hearing.stays(refused.count());
         }
         Ok(())

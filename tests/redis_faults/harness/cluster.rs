@@ -21,14 +21,26 @@ impl Cluster {
         let node = |_| {
             let bus = free_port().to_string();
             let mut settings = vec!["--save", "", "--cluster-enabled", "yes", "--cluster-port", &bus];
-            settings.extend(["--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"]);
-            settings.extend(["--cluster-replica-validity-factor", "0", "--enable-debug-command", "yes"]);
+            settings.extend([
+                "--cluster-node-timeout",
+                "1000",
+                "--repl-diskless-sync-delay",
+                "0",
+            ]);
+            settings.extend([
+                "--cluster-replica-validity-factor",
+                "0",
+                "--enable-debug-command",
+                "yes",
+            ]);
             Redis::with(&settings)
         };
         let cluster = Self {
             nodes: (0..2 * PRIMARIES).map(node).collect(),
         };
-        let [first, others @ ..] = cluster.nodes.as_slice() else { unreachable!() };
+        let [first, others @ ..] = cluster.nodes.as_slice() else {
+            unreachable!()
+        };
         for (n, node) in cluster.nodes.iter().enumerate() {
             ask::<()>(node, "CLUSTER SET-CONFIG-EPOCH", &[(n + 1).to_string()]);
         }
@@ -73,6 +85,21 @@ impl Cluster {
     pub(crate) fn url(&self, node: usize) -> String {
         let (dead, alive) = (free_port(), self.nodes[node].port());
         format!("redis+cluster://127.0.0.1:{dead},127.0.0.1:{alive}")
+    }
+
+    /// Lets a user in at all nodes.
+    pub(crate) fn let_in(&self, user: &str, password: &str, rights: &str) {
+        for node in &self.nodes {
+            let mut call = cmd("ACL");
+            call.arg("SETUSER")
+                .arg(user)
+                .arg("on")
+                .arg(format!(">{password}"));
+            for right in rights.split_whitespace() {
+                call.arg(right);
+            }
+            node.ask::<()>(&call);
+        }
     }
 
     pub(crate) fn id(&self, node: usize) -> String {
