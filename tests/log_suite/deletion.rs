@@ -43,7 +43,8 @@ fn publish(hub: Hub, who: usize, is_over: Rc<Cell<bool>>) -> JoinHandle<Vec<(Str
     })
 }
 
-fn read(mut reader: Reader, progress: Rc<Cell<usize>>) -> JoinHandle<Lives> {
+/// Reads to the end. Tells how many gaps there were, and how many events since the last one.
+fn read(mut reader: Reader, progress: Rc<Cell<(usize, usize)>>) -> JoinHandle<Lives> {
     spawn(async move {
         let mut lives = vec![Vec::new()];
         loop {
@@ -52,14 +53,15 @@ fn read(mut reader: Reader, progress: Rc<Cell<usize>>) -> JoinHandle<Lives> {
             if next.starts_with("event: sse-gap\n") {
                 assert_eq!(next, gap(&id, None));
                 lives.push(Vec::new());
-                progress.set(0);
+                progress.set((progress.get().0 + 1, 0));
                 continue;
             }
             let data = next.split("data: ").nth(1).unwrap().trim_end().to_owned();
             if data == "end" {
                 return lives;
             }
-            progress.set(progress.get() + 1);
+            let (gaps, events) = progress.get();
+            progress.set((gaps, events + 1));
             lives.last_mut().unwrap().push((id, data));
         }
     })
@@ -90,29 +92,24 @@ async fn deletes_while_eight_publish(hubs: &[Hub]) {
     let mut reading = Vec::new();
     for nth in 0..READERS {
         let reader = reader(&servings[nth % servings.len()], "/room").await;
-        let progress = Rc::new(Cell::new(0));
+        let progress = Rc::new(Cell::new((0, 0)));
         reading.push((read(reader, Rc::clone(&progress)), progress));
     }
     let is_over = Rc::new(Cell::new(false));
     let publishers: Vec<_> = (0..PUBLISHERS)
         .map(|who| publish(hubs[who % hubs.len()].clone(), who, Rc::clone(&is_over)))
         .collect();
-    let all_progress = async |events: usize| {
+    let all_progress = async |gaps: usize| {
         until("all readers to have events of this life", async || {
-            reading.iter().all(|(_, progress)| progress.get() >= events)
+            reading.iter().all(|(_, progress)| progress.get() >= (gaps, 20))
         })
         .await;
     };
-    for _ in 0..DELETIONS {
-        all_progress(20).await;
+    for nth in 0..DELETIONS {
+        all_progress(nth).await;
         hubs[0].delete_topic("room").await.unwrap();
-        // Those that are on their way from before the gap count as well.
-        until("all readers to be told", async || {
-            reading.iter().all(|(_, progress)| progress.get() < 20)
-        })
-        .await;
     }
-    all_progress(20).await;
+    all_progress(DELETIONS).await;
     is_over.set(true);
     let mut published = Vec::new();
     for publisher in publishers {
