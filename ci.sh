@@ -155,8 +155,8 @@ step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --all-features -- -D warnings
 step "tests, fuzz targets for 10 s each" "${tests[@]}" -E "${without[*]}"
 step "a minute of everything at once" "${soak[@]}"
-step "every interleaving of the mailbox" env RUSTFLAGS="--cfg sse_loom" CARGO_TARGET_DIR=target/loom \
-    cargo test -p sse-actix-core --lib --release mailbox
+step "every interleaving of the wake queue" env RUSTFLAGS="--cfg sse_loom" CARGO_TARGET_DIR=target/loom \
+    cargo test -p sse-actix-core --lib --release wake_queue
 step "examples in the documentation" cargo test --workspace --all-features --doc
 step "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --all-features --no-deps
 step "packages" check_packages

@@ -14,7 +14,7 @@ use actix_web::http::{
     header::{self, HeaderName},
 };
 
-use crate::{log_limit::LogLimit, stream::response::KEEP_ALIVE_INTERVAL};
+use crate::{stream::response::KEEP_ALIVE_INTERVAL, tracing_limit::TracingLimit};
 
 pub use self::{
     allowed_origins::AllowedOrigins,
@@ -87,7 +87,7 @@ pub struct CrossOrigin {
     exposed: Vec<HeaderName>,
     max_age: Duration,
     /// For each reason.
-    refusals: Arc<[LogLimit; 3]>,
+    refusals: Arc<[TracingLimit; 3]>,
 }
 
 #[derive(Clone)]
@@ -191,7 +191,7 @@ impl CrossOrigin {
             ],
             exposed: vec![header::LOCATION, header::RETRY_AFTER, KEEP_ALIVE_INTERVAL],
             max_age: Duration::from_secs(7_200),
-            refusals: Arc::new([(); 3].map(|()| LogLimit::new())),
+            refusals: Arc::new([(); 3].map(|()| TracingLimit::new())),
         }
     }
 

@@ -3,8 +3,9 @@
 //! The way of an event:
 //!
 //! 1. [`publish`]: a [`Topic`] encodes it once, as a `Record`, and appends it to the log.
-//! 2. The log (`sse-core/src/log.rs`) gives it its position, and wakes its watchers. Each is the `Bell` of a [`worker`] that has
-//!    subscribers of the topic, on any thread. A bell leaves the topic's key in the worker's `Mailbox`.
+//! 2. The log, a `MemoryLog` (`sse-core/src/log/memory.rs`) unless `HubBuilder::log` was given another, gives the event its
+//!    position, and wakes its watchers. Each is the `TopicWaker` of a [`worker`] that has
+//!    subscribers of the topic, on any thread. It puts the topic's slot into the worker's `WakeQueue`.
 //! 3. The worker's task takes the key, reads the new entries into the topic's window, and lets its subscribers go on, 64 at a time:
 //!    it drives those whose connections were handed over, and wakes the tasks of the others.
 //! 4. Each polls its [`reader`], which has a cursor in each topic and pulls: from the window, or from the log if it has
@@ -17,17 +18,17 @@ mod admission;
 mod builder;
 mod error;
 #[cfg(feature = "metrics")]
-mod figures;
-mod follow;
+mod metrics_exporter;
 mod presence;
 mod publish;
 mod reader;
-mod registry;
-#[cfg(feature = "metrics")]
-mod report;
 mod settings;
+mod shared;
 mod stats;
 mod subscription;
+mod topic_events;
+#[cfg(feature = "metrics")]
+mod topic_metrics;
 mod topic_of;
 mod topic_options;
 mod worker;
@@ -41,15 +42,15 @@ pub use self::{
     admission::limits::LimitExceeded,
     builder::HubBuilder,
     error::HubError,
-    follow::{PublishedEvent, TopicEvent, TopicEvents},
     presence::{Presence, PresenceChange, PresenceChanges},
     publish::{PublishError, RawTopic, Topic, once::Once, published::Published},
     stats::{Evictions, HubStats, TopicFault, TopicStats, TurnedAway},
     subscription::{CombineError, ForeignId, Subscription, selection::Snapshot},
+    topic_events::{PublishedEvent, TopicEvent, TopicEvents},
     topic_of::{IntoSubscription, IntoTopic, TopicFamily, TopicOf, TopicTypeError},
     topic_options::{OnGap, TopicOptions},
 };
-use self::{registry::HubHandle, stats::Eviction, subscription::selection::TopicSelection};
+use self::{shared::HubHandle, stats::Eviction, subscription::selection::TopicSelection};
 use crate::lifecycle::control::StreamControl;
 
 /// Topics that are published to from anywhere in the program and read by any number of streams.

@@ -35,7 +35,7 @@
 //! | say in an enum which events a stream has | [`SseEvents`](macro@SseEvents), [`DecodeEventError`], [`UnknownEvent`] |
 //! | make events | [`Event`], [`Json`], [`EventName`], [`EventId`], [`Retry`], [`Frame`] |
 //! | resume | [`LastEventId`] |
-//! | serve | [`for_streams`], [`watching`], [`Server`], [`RunningServer`], [`ServerHandle`], [`inherited_sockets`] |
+//! | serve | [`for_streams`], [`connection_hook`], [`Server`], [`RunningServer`], [`ServerHandle`], [`inherited_sockets`] |
 //! | be read by pages of other origins | [`CrossOrigin`], [`AllowedOrigins`], [`Origin`], [`SessionCookie`] |
 //! | publish to many | [`Hub`], [`Topic`], [`RawTopic`], [`Subscription`], [`TopicOptions`], [`TopicOf`], [`TopicFamily`] |
 //! | read a topic elsewhere in the program | [`Hub::follow`], [`TopicEvents`] |
@@ -63,12 +63,10 @@
 //! `stream ended` with its reason, duration, events and bytes (info; error if it failed), and a warning
 //! when a handler keeps a browser waiting for longer than a second.
 
-mod any_event;
 mod cross_origin;
 mod extract;
 mod hub;
 mod lifecycle;
-mod log_limit;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(feature = "openapi")]
@@ -80,6 +78,7 @@ mod shared_event_source;
 mod stream;
 #[cfg(feature = "test")]
 pub mod test;
+mod tracing_limit;
 #[cfg(feature = "typescript")]
 pub mod typescript;
 
@@ -92,7 +91,6 @@ pub use self::server::SslAcceptorBuilder;
 #[cfg(feature = "shared-event-source")]
 pub use self::shared_event_source::shared_event_source;
 pub use self::{
-    any_event::AnyEvent,
     cross_origin::{AllowedOrigins, CookieError, CrossOrigin, Origin, OriginError, SessionCookie},
     extract::{LastEventId, PrefersEventStream, UnknownId},
     hub::{
@@ -108,12 +106,12 @@ pub use self::{
     },
     relay::{Relay, RelayError, Replacement, Unusable},
     server::{
-        InheritedSocket, RunningServer, Server, ServerHandle, ShutdownTimeout, for_streams,
-        inherited_sockets, watching,
+        InheritedSocket, RunningServer, Server, ServerHandle, ShutdownTimeout, connection_hook, for_streams,
+        inherited_sockets,
     },
     stream::{
         handler::{EmitFuture, Emitter, EventStream},
-        source::StreamItem,
+        source::{AnyEvent, StreamItem},
         span::{StreamCounts, stream_counts},
         sse::Sse,
     },
@@ -136,7 +134,7 @@ pub mod __private {
     pub use crate::{
         extract::IsPlain,
         stream::{
-            handler::{EventStream, Outcome, ended, run, typed},
+            handler::{EventStream, Outcome, reconnects_after_end, run_until_open, typed},
             options::StreamOptions,
         },
     };

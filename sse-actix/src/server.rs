@@ -37,17 +37,17 @@ use actix_web::dev::Extensions;
 pub(crate) use self::{
     context::{OpenStreamGuard, ServerContext},
     flush::{Flush, RESET_PATIENCE, RESET_POLL},
-    handover::{ConnectionState, DrivenConnection, StreamDriver, StreamMarker},
+    handover::{ConnectionState, DirectConnection, HandoverOwner, MadeStream, StreamMarker},
 };
 pub use self::{
-    for_streams::{for_streams, watching},
+    for_streams::{connection_hook, for_streams},
     inherited::{InheritedSocket, inherited_sockets},
     running::{RunningServer, ServerHandle},
     stopping::ShutdownTimeout,
 };
 use self::{
-    http2_watch::SocketOptions,
     listener::Listener,
+    os_socket::SocketOptions,
     settings::{HttpSettings, TlsSettings, Workers},
     stopping::StopSettings,
 };

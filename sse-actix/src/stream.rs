@@ -16,8 +16,8 @@
 pub(crate) mod body;
 pub(crate) mod buffer;
 pub(crate) mod handler;
+mod macros_outside;
 pub(crate) mod options;
-mod outside;
 pub(crate) mod response;
 pub(crate) mod source;
 pub(crate) mod span;

@@ -1,4 +1,7 @@
-//! The one place where events become bytes: the [`Emit`] trait and the writers behind it.
+//! The [`Emit`] trait, by which whatever is sent becomes bytes, and the [writers of lines](lines) that its implementations use.
+//!
+//! Text and [`Json`] are encoded here. `Event` and `Comment` implement it in `event.rs`, an enum of events in `events.rs`, an encoded
+//! `Frame` in `frame.rs`, and a decoded `Message` in `relayed.rs`.
 //!
 //! Field order, the space after the colon and the empty line that dispatches follow the standard's
 //! [event stream format](https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
@@ -13,7 +16,7 @@ use serde::Serialize;
 
 pub use self::error::{EmitError, JsonError};
 pub(crate) use self::lines::{
-    Out, push_field, push_json_event, push_json_lines, push_name, push_retry, push_text_lines,
+    LineBuffer, push_field, push_json_event, push_json_lines, push_name, push_retry, push_text_lines,
 };
 use crate::field::{EventName, FieldError};
 

@@ -1,3 +1,5 @@
+//! An event and a comment as their author builds them, before they are bytes.
+
 use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
@@ -6,7 +8,7 @@ use crate::{
     Emit, EmitError, EventId, EventName, FieldError, IntoEventId, IntoEventName, JsonError, Retry, SseEvents,
     encode::{self, push_field, push_name, push_retry, push_text_lines, sealed::Sealed},
     events::push_data_lines,
-    scratch::{Parts, Scratch},
+    scratch::{Parts, PooledParts},
 };
 use bytes::BytesMut;
 
@@ -34,12 +36,12 @@ use bytes::BytesMut;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 #[must_use = "an event does nothing until it is emitted"]
-pub struct Event(Scratch);
+pub struct Event(PooledParts);
 
 impl Event {
     /// An event with this text as its data. A browser calls `onmessage`, unless it is given a name.
     pub fn data(text: impl AsRef<str>) -> Self {
-        let mut scratch = Scratch::take();
+        let mut scratch = PooledParts::take();
         push_text_lines(
             b"data: ",
             text.as_ref().as_bytes(),
@@ -55,7 +57,7 @@ impl Event {
     /// [`JsonError`] if the value cannot be JSON: a map whose keys are not strings, or a `Serialize`
     /// that fails.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
-        let mut scratch = Scratch::take();
+        let mut scratch = PooledParts::take();
         encode::push_json_lines(value, &mut scratch.parts_mut().lines)?;
         Ok(Self(scratch))
     }
@@ -79,7 +81,7 @@ impl Event {
     ///
     /// [`EmitError`] if its data cannot be JSON, or if the field that is its id is a text that no id can be.
     pub fn of<T: SseEvents>(event: &T) -> Result<Self, EmitError> {
-        let mut scratch = Scratch::take();
+        let mut scratch = PooledParts::take();
         let parts = scratch.parts_mut();
         push_data_lines(event, &mut parts.lines)?;
         parts.id = event.event_id()?;

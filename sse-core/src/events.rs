@@ -13,7 +13,7 @@ use self::{data::VariantData, variant::decode_variant};
 pub use self::{error::DecodeEventError, id::IdField, unknown::UnknownEvent};
 use crate::{
     Emit, EmitError, EventId, EventName, FieldError, JsonError, Message,
-    encode::{Out, push_field, push_json_lines, push_name, push_text_lines, sealed::Sealed},
+    encode::{LineBuffer, push_field, push_json_lines, push_name, push_text_lines, sealed::Sealed},
 };
 
 /// An enum that says which events a stream has: each variant is an event, its name and its data as JSON.
@@ -141,7 +141,7 @@ pub trait SseEvents: Serialize + DeserializeOwned {
 ///
 /// impl TopicValue for Market {}
 ///
-/// assert_eq!(Record::of_event(&Market::Closed)?.body().as_ref(), b"event: closed\ndata: null\n\n");
+/// assert_eq!(Record::from_value(&Market::Closed)?.body().as_ref(), b"event: closed\ndata: null\n\n");
 /// # Ok::<(), sse_actix_core::RecordError>(())
 /// ```
 #[diagnostic::on_unimplemented(
@@ -187,7 +187,7 @@ pub(crate) fn encode_event<T: SseEvents>(event: &T, out: &mut BytesMut) -> Resul
 }
 
 /// The data as lines. On failure `out` is as it was.
-pub(crate) fn push_data_lines<T: SseEvents>(event: &T, out: &mut impl Out) -> Result<(), JsonError> {
+pub(crate) fn push_data_lines<T: SseEvents>(event: &T, out: &mut impl LineBuffer) -> Result<(), JsonError> {
     match event.as_unknown() {
         Some(unknown) => {
             push_text_lines(b"data: ", unknown.data.as_bytes(), out);

@@ -99,17 +99,17 @@ const fn at_least_min(after: Duration) -> Duration {
 
 /// The silence of one stream, measured with a clock that is passed in.
 ///
-/// The code that drives it keeps one timer for [`Silence::deadline`] and asks [`Silence::check`] only when
+/// The code that drives it keeps one timer for [`SilenceClock::deadline`] and asks [`SilenceClock::check`] only when
 /// that fires: a write merely notes the time, and no timer is re-armed per event.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
-/// use sse_actix_core::Silence;
+/// use sse_actix_core::SilenceClock;
 ///
 /// let start = Instant::now();
-/// let mut silence = Silence::new(Duration::from_secs(15), start);
+/// let mut silence = SilenceClock::new(Duration::from_secs(15), start);
 /// assert_eq!(silence.deadline(), start + silence.after());
-/// silence.wrote(start + Duration::from_secs(10));
+/// silence.note_write(start + Duration::from_secs(10));
 ///
 /// // The timer of the first deadline fires, but there was a write in between.
 /// let fired = silence.check(start + Duration::from_secs(15));
@@ -117,13 +117,13 @@ const fn at_least_min(after: Duration) -> Duration {
 /// assert_eq!(silence.check(start + Duration::from_secs(25)), Ok(()));
 /// ```
 #[derive(Debug, Clone)]
-pub struct Silence {
+pub struct SilenceClock {
     since: Instant,
     // Half the size of a `Duration`: every idle stream has one.
     after_millis: u32,
 }
 
-impl Silence {
+impl SilenceClock {
     /// Silence of at most `after`, counted from `now`; in milliseconds, and 49 days at most.
     pub fn new(after: Duration, now: Instant) -> Self {
         Self {
@@ -138,7 +138,7 @@ impl Silence {
     }
 
     /// Something was written.
-    pub fn wrote(&mut self, now: Instant) {
+    pub fn note_write(&mut self, now: Instant) {
         self.since = now;
     }
 

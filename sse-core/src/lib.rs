@@ -14,11 +14,11 @@
 //! | encode them | [`Frame`], [`Emit`] |
 //! | decode a stream | [`Decoder`], [`Decoded`], [`Message`], [`DecodeError`] |
 //! | send it on | [`Relayed`], [`RelayedEvents`] |
-//! | keep a silent stream alive | [`KeepAlive`], [`Silence`] |
+//! | keep a silent stream alive | [`KeepAlive`], [`SilenceClock`] |
 //! | keep what a topic published | [`Log`], [`MemoryLog`], [`Retention`], [`Ring`] |
 //! | append an event once, however often it is published | [`IdempotencyKey`], [`OnceWindow`], [`Appended`] |
 //! | test a log of your own | feature `test`: `log_suite!` |
-//! | read it | [`Position`], [`Resume`], [`Window`], [`Mailbox`] |
+//! | read it | [`Position`], [`Resume`], [`Window`], [`WakeQueue`] |
 //! | end one for good | [`end_frame`], [`END_ID`] |
 
 mod decode;
@@ -33,12 +33,12 @@ mod line;
 mod log;
 #[cfg(feature = "test")]
 pub mod log_suite;
-mod mailbox;
 mod relayed;
 #[cfg(feature = "actix-web")]
 mod response_error;
 mod scratch;
 mod topic;
+mod wake_queue;
 mod window;
 
 pub use self::{
@@ -52,18 +52,18 @@ pub use self::{
         RetryError,
     },
     frame::Frame,
-    keep_alive::{KeepAlive, Silence},
+    keep_alive::{KeepAlive, SilenceClock},
     log::{
         AppendError, Appended, Batch, ClusterChannel, ClusterMessage, Completion, DeleteError, Entry, Epoch,
-        GAP_EVENT, IdempotencyKey, IdempotencyKeyError, Keep, Limit, Log, LogError, LogFile, LogHealth,
-        LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OnceStats, OnceWindow, OwnId, POSITION_EVENT,
-        Position, Positions, PositionsId, PositionsLine, Record, RecordError, Resume, Retention, Ring, Span,
-        Start, Watch, Watchers, gap_frame, position_frame,
+        GAP_EVENT, IdempotencyKey, IdempotencyKeyError, Keep, KeptRange, Limit, Log, LogError, LogFile,
+        LogHealth, LogStats, MemoryLog, MemoryLogBuilder, NotARecord, OnceStats, OnceWindow, OwnId,
+        POSITION_EVENT, Position, Positions, PositionsId, PositionsLine, Record, RecordError, Resume,
+        Retention, Ring, Start, Watch, Watchers, gap_frame, position_frame,
     },
-    mailbox::{Bell, Mailbox},
     relayed::{Relayed, RelayedEvents},
     topic::{IntoTopicName, TopicName, TopicNameError},
-    window::{Ahead, Window},
+    wake_queue::{TopicWaker, WakeQueue},
+    window::{Window, WindowRead},
 };
 
 #[cfg(doctest)]

@@ -39,7 +39,7 @@ pub use self::{
     position::{Position, Positions, PositionsId, PositionsLine},
     position_event::{POSITION_EVENT, position_frame},
     record::{NotARecord, OwnId, Record, RecordError},
-    resume::{Resume, Span},
+    resume::{KeptRange, Resume},
     retention::{Keep, Retention},
     ring::Ring,
     watch::{Watch, Watchers},
@@ -52,7 +52,7 @@ use crate::TopicName;
 ///
 /// - **One order.** [`append`](Self::append) gives every record of a topic a sequence that is greater than
 ///   all before it, whatever thread it is called from. Every reader reads in that order. Sequences begin at 1
-///   or later; they need not be without holes ([`Span::dense`]).
+///   or later; they need not be without holes ([`KeptRange::contiguous`]).
 /// - **Read after write.** Once an append has completed, every read that begins later finds the entry, unless
 ///   retention has deleted it.
 /// - **No hole in silence.** A read that cannot return everything after its start says so, in
@@ -221,6 +221,23 @@ pub struct Batch {
     pub end: Position,
     /// Whether there was more than the limit.
     pub more: bool,
+}
+
+impl Batch {
+    /// Adds entries up to a limit, and at least one.
+    fn fill<'a>(&mut self, entries: impl Iterator<Item = &'a Arc<Entry>>, limit: Limit) {
+        let mut bytes = 0;
+        for entry in entries {
+            bytes += entry.frame().len();
+            let full = self.entries.len() >= limit.events.get() || bytes > limit.bytes;
+            if full && !self.entries.is_empty() {
+                self.more = true;
+                return;
+            }
+            self.end.sequence = entry.sequence();
+            self.entries.push(Arc::clone(entry));
+        }
+    }
 }
 
 /// What is kept of one topic.

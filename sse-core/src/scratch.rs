@@ -29,9 +29,9 @@ pub(crate) struct Parts {
 ///
 /// `None` only while it is being dropped.
 #[derive(PartialEq, Eq)]
-pub(crate) struct Scratch(Option<Box<Parts>>);
+pub(crate) struct PooledParts(Option<Box<Parts>>);
 
-impl Scratch {
+impl PooledParts {
     pub(crate) fn take() -> Self {
         // Fails only while the thread is being torn down.
         let kept = FREE.try_with(|free| free.borrow_mut().pop());
@@ -55,7 +55,7 @@ impl Scratch {
     }
 }
 
-impl Clone for Scratch {
+impl Clone for PooledParts {
     fn clone(&self) -> Self {
         let mut clone = Self::take();
         clone.parts_mut().clone_from(self.parts());
@@ -63,7 +63,7 @@ impl Clone for Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for PooledParts {
     fn drop(&mut self) {
         let Some(mut parts) = self.0.take() else { return };
         if parts.lines.capacity() <= KEPT_CAPACITY {

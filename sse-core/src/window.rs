@@ -1,3 +1,5 @@
+//! A worker's cache of a topic's newest entries.
+
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{Entry, Keep, Position};
@@ -9,7 +11,7 @@ use crate::{Entry, Keep, Position};
 ///
 /// ```
 /// use std::{sync::Arc, time::SystemTime};
-/// use sse_actix_core::{Ahead, Entry, Epoch, Event, Keep, Position, Record, TopicName, Window};
+/// use sse_actix_core::{WindowRead, Entry, Epoch, Event, Keep, Position, Record, TopicName, Window};
 ///
 /// let epoch = Epoch::new(&TopicName::from_static("prices"), 1);
 /// let at = |sequence| Position { epoch, sequence };
@@ -20,20 +22,20 @@ use crate::{Entry, Keep, Position};
 ///
 /// // The first reader is at the log's head.
 /// let mut window = Window::new(Keep::Every);
-/// window.begin(at(7));
-/// assert!(window.is_empty() && matches!(window.ahead(at(7)), Ahead::Nothing));
+/// window.start_at(at(7));
+/// assert!(window.is_empty() && matches!(window.next_after(at(7)), WindowRead::UpToDate));
 ///
 /// // The topic has grown by two. Another reader is further back than the window.
 /// window.extend([entry(8), entry(9)], 9);
-/// assert!(matches!(window.ahead(at(7)), Ahead::Next(next) if next.sequence() == 8));
-/// assert!(matches!(window.ahead(at(3)), Ahead::Behind));
+/// assert!(matches!(window.next_after(at(7)), WindowRead::Next(next) if next.sequence() == 8));
+/// assert!(matches!(window.next_after(at(3)), WindowRead::NotCovered));
 /// assert_eq!(window.after(at(8)).unwrap().count(), 1);
 /// assert_eq!((window.len(), window.head()), (2, Some(at(9))));
 ///
 /// // Everyone has been woken. Then the last reader goes.
 /// window.clear();
-/// assert!(matches!(window.ahead(at(8)), Ahead::Behind));
-/// window.end();
+/// assert!(matches!(window.next_after(at(8)), WindowRead::NotCovered));
+/// window.close();
 /// assert_eq!(window.head(), None);
 /// ```
 #[derive(Debug)]
@@ -47,11 +49,11 @@ pub struct Window {
 
 /// What a window has for a reader. See [`Window`]'s example.
 #[derive(Debug)]
-pub enum Ahead<'a> {
+pub enum WindowRead<'a> {
     /// It does not reach back that far, or is of another life of the log: read from the log.
-    Behind,
+    NotCovered,
     /// Nothing, as yet.
-    Nothing,
+    UpToDate,
     /// These, one after another.
     Next(&'a Arc<Entry>),
 }
@@ -82,14 +84,14 @@ impl Window {
 
     /// Begins at `position`, with nothing. A window is of no use before its worker has called this: when the first reader has
     /// reached the log's head, and when a read did not continue the window.
-    pub fn begin(&mut self, position: Position) {
+    pub fn start_at(&mut self, position: Position) {
         self.entries.clear();
         self.start = Some(position);
         self.head = position.sequence;
     }
 
     /// Ends: the last reader has gone.
-    pub fn end(&mut self) {
+    pub fn close(&mut self) {
         *self = Self::new(self.keep);
     }
 
@@ -121,23 +123,25 @@ impl Window {
     }
 
     /// What there is for a reader at `position`.
-    pub fn ahead(&self, position: Position) -> Ahead<'_> {
+    pub fn next_after(&self, position: Position) -> WindowRead<'_> {
         let Some(start) = self.start else {
-            return Ahead::Behind;
+            return WindowRead::NotCovered;
         };
         if position.epoch != start.epoch {
-            return Ahead::Behind;
+            return WindowRead::NotCovered;
         }
         if position.sequence >= self.head {
-            return Ahead::Nothing;
+            return WindowRead::UpToDate;
         }
         if position.sequence < start.sequence {
-            return Ahead::Behind;
+            return WindowRead::NotCovered;
         }
         let next = self
             .entries
             .partition_point(|entry| entry.sequence() <= position.sequence);
-        self.entries.get(next).map_or(Ahead::Nothing, Ahead::Next)
+        self.entries
+            .get(next)
+            .map_or(WindowRead::UpToDate, WindowRead::Next)
     }
 
     /// All that there is for a reader at `position`; `None` if it has to read from the log.

@@ -10,8 +10,8 @@ use syn::{
 };
 
 use crate::stream::{
-    Args, Function, MAX_ARGUMENTS, borrows, disconnect, ends_in_a_result, expand, failure, function,
-    generated, is_result, lacks_a_value,
+    Args, Function, MAX_ARGUMENTS, borrows, ends_in_a_result, expand, failure, function, generated,
+    is_result, lacks_a_value, neutralise_emits,
 };
 
 /// For a mistake in the body: the body without what `emit!`, `open!`, `emitter!` and `yield` do. It still uses what
@@ -42,7 +42,7 @@ pub(crate) fn without_emissions(
     }
     let stmts = body.stmts.iter().map(ToTokens::to_token_stream).collect();
     let (krate, events) = (&args.krate, args.events().into_iter());
-    let stmts = disconnect(stmts, &quote!(#krate::Emitter<'static #(, #events)*>));
+    let stmts = neutralise_emits(stmts, &quote!(#krate::Emitter<'static #(, #events)*>));
     let body = if lacks_a_value {
         quote_spanned!(Span::mixed_site()=> { #errors #stmts } ::core::unreachable!())
     } else {
@@ -71,7 +71,7 @@ pub(crate) fn without_body(item: &Function, args: &Args) -> TokenStream {
             }
         });
     let arguments: Vec<_> = arguments
-        .take(MAX_ARGUMENTS - usize::from(item.hides_argument(args).is_some()))
+        .take(MAX_ARGUMENTS - usize::from(item.hidden_argument_reason(args).is_some()))
         .collect();
     let body = quote_spanned!(Span::mixed_site()=> ::core::unreachable!());
     function(item, args, arguments.into_iter(), &body)

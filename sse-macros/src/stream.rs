@@ -4,15 +4,15 @@
 //!
 //! ```text
 //! async fn feed(topic: Topic) -> Result<(), E> {     async fn feed(topic: Topic) -> Result<EventStream, Error> {
-//!     emit!(value);                                       run(OPTIONS, Outcome::into_result, async move |emitter| {
-//!     Ok(())                                                  emitter.emit(value).await;
-//! }                                                           Ok(())
-//!                                                         }).await
+//!     emit!(value);                                      run_until_open(OPTIONS, into_result, async move |emitter| {
+//!     Ok(())                                                 emitter.emit(value).await;
+//! }                                                          Ok(())
+//!                                                        }).await
 //!                                                     }
 //! ```
 //!
-//! `run` and `Emitter` are in `sse-actix/src/stream/handler.rs`. [`expand`] makes the function, `emission::connect` replaces
-//! each `emit!`, and everything else here finds mistakes.
+//! `run_until_open` and `Emitter` are in `sse-actix/src/stream/handler.rs`. [`expand`] makes the function, `emission::expand_emits` replaces
+//! each `emit!`, and everything else here finds mistakes. To follow an event at run time, read on in `handler.rs`.
 
 mod args;
 mod arguments;
@@ -33,7 +33,7 @@ use syn::Block;
 
 pub(crate) use self::{
     args::Args,
-    emission::{disconnect, generated},
+    emission::{generated, neutralise_emits},
     ending::{ends_in_a_result, failure, is_result, lacks_a_value},
     expand::{expand, function},
     literal::fault_of_name,
@@ -61,7 +61,7 @@ pub(crate) fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
         if fits {
             check_outcome(&function, body, &mut inside);
             if inside.is_empty() {
-                check_silence(&function, body, &mut errors);
+                check_it_can_emit(&function, body, &mut errors);
             }
         }
     }
@@ -75,14 +75,18 @@ pub(crate) fn sse_stream(args: TokenStream, item: TokenStream) -> TokenStream {
             fallback::without_emissions(function, &args, body, &inside.into_tokens())
         }
         Some(body) => {
-            let stmts = opened(body);
-            expand(&function, &args, emission::connect(stmts, &expand::emitter()))
+            let stmts = insert_openings(body);
+            expand(
+                &function,
+                &args,
+                emission::expand_emits(stmts, &expand::emitter()),
+            )
         }
         // The compiler tells what is wrong, and an editor completes what is unfinished.
         None => expand(
             &function,
             &args,
-            emission::connect(function.body.stream(), &expand::emitter()),
+            emission::expand_emits(function.body.stream(), &expand::emitter()),
         ),
     };
     [errors.into_tokens(), expanded].into_iter().collect()
@@ -120,8 +124,8 @@ fn check_outcome(function: &Function, body: &Block, errors: &mut Errors) {
 }
 
 /// Notes a function that cannot send anything.
-fn check_silence(function: &Function, body: &Block, errors: &mut Errors) {
-    if emission::is_silent(function.body.stream()) && !ends_in_an_error(body) {
+fn check_it_can_emit(function: &Function, body: &Block, errors: &mut Errors) {
+    if emission::cannot_emit(function.body.stream()) && !ends_in_an_error(body) {
         errors.push(
             function.sig.ident.span(),
             "this stream sends nothing, and is answered 204 for good: send with `emit!(..)`, or leave out `#[sse_stream]` and return `HttpResponse::NoContent()`",
@@ -130,7 +134,7 @@ fn check_silence(function: &Function, body: &Block, errors: &mut Errors) {
 }
 
 /// The statements of `body`, which open the stream where it waits, unless they say themselves when.
-fn opened(mut body: Block) -> TokenStream {
+fn insert_openings(mut body: Block) -> TokenStream {
     if !emission::opens(body.to_token_stream()) {
         opening::insert(&mut body, &expand::emitter());
     }

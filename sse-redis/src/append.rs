@@ -23,13 +23,28 @@ use self::{
 };
 use crate::{
     connect::{Primaries, Session},
-    entry::HEADER_SCRIPT,
     fault::{Fault, is_of_replica},
     shared::{Append, Shared},
 };
 
-static SCRIPT: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&format!("{HEADER_SCRIPT}{}", include_str!("append/append.lua"))));
+/// The Lua script that appends events to topics, for programs in other languages that publish.
+///
+/// Its comments list its keys and arguments. `docs/other-languages.md` has such a program in Python. The script belongs to nodes with the same
+/// version of this crate.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let file = std::env::temp_dir().join("append.lua");
+/// std::fs::write(&file, sse_actix_redis::APPEND_SCRIPT)?;
+/// assert!(std::fs::read_to_string(&file)?.contains("-- ARGV: "));
+/// # Ok(()) }
+/// ```
+pub const APPEND_SCRIPT: &str = concat!(
+    include_str!("entry/header.lua"),
+    include_str!("append/append.lua")
+);
+
+static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(APPEND_SCRIPT));
 
 /// Appends what comes, each group of topics for itself. Ends with the last handle on the log.
 pub(crate) async fn run(

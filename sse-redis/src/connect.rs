@@ -13,9 +13,8 @@ pub(crate) use self::{
     address::Address,
     connector::{Connector, Credentials, Receiver, Tls},
     hearing::{Clock, Hearing},
-    primaries::Primaries,
+    primaries::{Owners, Primaries},
     primary::Primary,
     server::{ServerState, check_server, read_replication},
     session::Session,
-    slots::Owners,
 };

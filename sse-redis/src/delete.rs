@@ -72,7 +72,7 @@ async fn invoke(shared: &Shared, session: &Rc<Session>, topic: &TopicName) -> Re
     call.key(keys.once(topic)).key(keys.once_order(topic));
     call.arg(new_life())
         .arg(if primary.is_empty() { "-" } else { &primary })
-        .arg(shared.settings.publish())
+        .arg(shared.keys.publish())
         .arg(millis(ttl));
     let mut connection = session.publishing.clone();
     let answer = call.invoke_async(&mut connection).await;

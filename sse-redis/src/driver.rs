@@ -64,7 +64,7 @@ async fn run(
     ready: Ready,
 ) {
     let (nudges, received) = mpsc::unbounded_channel();
-    let primaries = Primaries::new(connector, shared.settings.is_cluster);
+    let primaries = Primaries::new(connector, shared.keys.is_cluster());
     let followed = Followed::new(Arc::clone(&shared), Rc::clone(&primaries), nudges);
     let begun = followed.begin().await;
     let is_over = begun.is_err();

@@ -28,18 +28,18 @@ pub(crate) struct Followed {
     shared: Arc<Shared>,
     primaries: Rc<Primaries>,
     nudges: Nudges,
-    members: RefCell<BTreeMap<String, Rc<Member>>>,
+    members: RefCell<BTreeMap<String, Rc<PrimaryTasks>>>,
 }
 
 /// What is done for one primary.
-struct Member {
+struct PrimaryTasks {
     follower: Rc<Follower>,
     catch_up: Rc<CatchUp>,
     primary: Rc<Primary>,
     tasks: RefCell<Vec<AbortHandle>>,
 }
 
-impl Drop for Member {
+impl Drop for PrimaryTasks {
     fn drop(&mut self) {
         for task in self.tasks.borrow().iter() {
             task.abort();
@@ -115,7 +115,7 @@ impl Followed {
     }
 
     /// These hold the groups from now on. Returns what is new.
-    fn set(&self, owners: &Owners) -> Vec<Rc<Member>> {
+    fn set(&self, owners: &Owners) -> Vec<Rc<PrimaryTasks>> {
         let (begun, over) = self.primaries.set(owners);
         for primary in over {
             self.shared.health.remove(&primary.node);
@@ -131,7 +131,7 @@ impl Followed {
                 Rc::clone(&catch_up),
                 self.nudges.clone(),
             );
-            let member = Rc::new(Member {
+            let member = Rc::new(PrimaryTasks {
                 follower,
                 catch_up,
                 primary: Rc::clone(&primary),
@@ -146,7 +146,7 @@ impl Followed {
         begun
     }
 
-    fn member_of(&self, topic: &Topic) -> Option<Rc<Member>> {
+    fn member_of(&self, topic: &Topic) -> Option<Rc<PrimaryTasks>> {
         let primary = self.primaries.of(topic.group)?;
         self.members.borrow().get(&primary.node).cloned()
     }
@@ -189,7 +189,7 @@ impl Followed {
     }
 }
 
-impl Member {
+impl PrimaryTasks {
     /// Follows, beginning with this session, if there is one.
     fn run(&self, first: Option<Rc<Session>>) {
         let task = spawn_local(Rc::clone(&self.follower).run(first));

@@ -42,6 +42,15 @@ impl Keys {
         }
     }
 
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.is_cluster
+    }
+
+    /// The command that announces on the channel of a topic.
+    pub(crate) fn publish(&self) -> &'static str {
+        if self.is_cluster { "SPUBLISH" } else { "PUBLISH" }
+    }
+
     /// How many groups may be at different primaries. Without a cluster, all topics are one group.
     pub(crate) fn groups(&self) -> u16 {
         if self.is_cluster { GROUPS } else { 1 }

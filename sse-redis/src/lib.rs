@@ -50,6 +50,7 @@ mod topic;
 mod value;
 
 pub use self::{
+    append::APPEND_SCRIPT,
     error::ConnectError,
     log::{RedisLog, RedisLogBuilder},
 };

@@ -10,7 +10,6 @@ use crate::error::ConnectError;
 pub(crate) struct Settings {
     /// Where Redis is, without user and password.
     pub(crate) address: String,
-    pub(crate) is_cluster: bool,
     pub(crate) prefix: String,
     pub(crate) connect_timeout: Duration,
     pub(crate) response_timeout: Duration,
@@ -26,7 +25,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             address: String::new(),
-            is_cluster: false,
             prefix: "sse".to_owned(),
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(2),
@@ -44,11 +42,6 @@ impl Default for Settings {
 const LONGEST: u64 = 1 << 40;
 
 impl Settings {
-    /// The command that announces on the channel of a topic.
-    pub(crate) fn publish(&self) -> &'static str {
-        if self.is_cluster { "SPUBLISH" } else { "PUBLISH" }
-    }
-
     /// Refuses what would never work.
     pub(crate) fn check(&self) -> Result<(), ConnectError> {
         for (name, is_zero, instead) in [

@@ -93,8 +93,8 @@ impl Drop for Pending {
 }
 
 impl Shared {
-    pub(crate) fn new(settings: Settings) -> Self {
-        let keys = Arc::new(Keys::new(&settings.prefix, settings.is_cluster));
+    pub(crate) fn new(settings: Settings, is_cluster: bool) -> Self {
+        let keys = Arc::new(Keys::new(&settings.prefix, is_cluster));
         Self {
             nodes: Arc::new(Nodes::new(&keys)),
             topics: Topics::new(Arc::clone(&keys)),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use sse_actix_core::{Batch, Entry, Keep, Limit, LogError, Position, Span, Start};
+use sse_actix_core::{Batch, Entry, Keep, KeptRange, Limit, LogError, Position, Start};
 
 use crate::{
     blocks::{self, Block, BlockKey},
@@ -187,23 +187,23 @@ impl Reader {
         let Some(deleted) = last_deleted(&snapshot, &older)? else {
             return Ok(None);
         };
-        if deleted > older.span.last_deleted {
-            older.span.last_deleted = deleted;
+        if deleted > older.kept_range.last_deleted {
+            older.kept_range.last_deleted = deleted;
             topic.with_live(|live| live.deleted_in_file(deleted));
         }
         let after = match read.start {
             Start::Last(_) => before_last(&snapshot, &older, missing)?,
-            start => older.span.after(start),
+            start => older.kept_range.after(start),
         };
         if after >= older.begin {
             return Ok(Some(ReadAnswer::InMemory));
         }
         let start = Position {
-            epoch: older.span.epoch,
+            epoch: older.kept_range.epoch,
             sequence: after,
         };
         let mut batch = Batch {
-            resume: older.span.resume(read.start),
+            resume: older.kept_range.resume(read.start),
             start,
             entries: Vec::new(),
             end: start,
@@ -232,14 +232,14 @@ impl Reader {
 fn last_deleted(connection: &Connection, older: &Older) -> Result<Option<u64>, Cause> {
     let sql = "SELECT floor FROM topics WHERE id = ?1 AND epoch = ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let topic = params![older.number, older.span.epoch.as_str()];
+    let topic = params![older.number, older.kept_range.epoch.as_str()];
     let Some(floor) = statement.query_row(topic, |row| row.get(0)).optional()? else {
         return Ok(None);
     };
     let range = Range {
         number: older.number,
-        epoch: older.span.epoch,
-        after: rows::unsigned(floor).max(older.span.last_deleted),
+        epoch: older.kept_range.epoch,
+        after: rows::unsigned(floor).max(older.kept_range.last_deleted),
         through: older.begin,
     };
     Ok(Some(range.last_before(connection, millis(older.cutoff))?))
@@ -247,10 +247,12 @@ fn last_deleted(connection: &Connection, older: &Older) -> Result<Option<u64>, C
 
 /// A block of a topic's entries, as far as they are older than what is in memory.
 fn block(connection: &Connection, shared: &Shared, older: &Older, index: u64) -> Result<Block, Cause> {
-    let Span { epoch, dense, .. } = older.span;
+    let KeptRange {
+        epoch, contiguous, ..
+    } = older.kept_range;
     let key = BlockKey { epoch, index };
     // Where there are holes, another entry may have been replaced since.
-    if dense && let Some(block) = shared.blocks.get(key) {
+    if contiguous && let Some(block) = shared.blocks.get(key) {
         return Ok(block);
     }
     let end = (index + 1) * blocks::LENGTH;
@@ -264,7 +266,7 @@ fn block(connection: &Connection, shared: &Shared, older: &Older, index: u64) ->
     let entries = range.forward(connection)?;
     let block: Block = entries.into_iter().map(Arc::new).collect();
     // Later there will be more in it.
-    if dense && end <= older.begin {
+    if contiguous && end <= older.begin {
         shared.blocks.insert(key, Arc::clone(&block));
     }
     Ok(block)
@@ -272,8 +274,8 @@ fn block(connection: &Connection, shared: &Shared, older: &Older, index: u64) ->
 
 /// The sequence before so many entries that are older than what is in memory.
 fn before_last(connection: &Connection, older: &Older, missing: usize) -> Result<u64, Cause> {
-    let deleted = older.span.last_deleted;
-    if older.span.dense {
+    let deleted = older.kept_range.last_deleted;
+    if older.kept_range.contiguous {
         return Ok(older.begin.saturating_sub(missing as u64).max(deleted));
     }
     let sql = "SELECT id FROM events WHERE id > ?1 AND id <= ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3";
@@ -311,11 +313,11 @@ fn load(
     };
     Ok(Loaded {
         number: Some(head.number),
-        span: Span {
+        kept_range: KeptRange {
             epoch: head.epoch,
             last_deleted: head.floor,
             head: head.last,
-            dense: head.is_dense,
+            contiguous: head.is_dense,
         },
         retention,
         entries,

@@ -171,7 +171,7 @@ impl Topic {
         let (Some(tail), Some(loaded)) = (state.loading.take(), loaded) else {
             return;
         };
-        if tail.epoch.is_some_and(|epoch| epoch != loaded.span.epoch) {
+        if tail.epoch.is_some_and(|epoch| epoch != loaded.kept_range.epoch) {
             // It has begun anew since, so it is loaded once more.
             return;
         }

@@ -13,6 +13,7 @@ mod chaos;
 mod loss;
 mod nodes;
 mod once;
+mod other_languages;
 mod storm;
 
 use std::time::Duration;

@@ -212,6 +212,16 @@ async fn a_slot_moves_while_events_are_published_and_nothing_is_lost_or_repeated
 
 #[actix_web::test]
 async fn a_primary_dies_under_load_and_its_replica_takes_over() {
+    takes_over(Redis::kill).await;
+}
+
+/// It answers nobody, and closes no connection.
+#[actix_web::test]
+async fn a_primary_freezes_under_load_and_its_replica_takes_over() {
+    takes_over(|primary| primary.freeze()).await;
+}
+
+async fn takes_over(fail: impl FnOnce(&mut Redis)) {
     let mut cluster = Cluster::start().await;
     let here = Rc::new(Node::at(&cluster.url(0)).await);
     let there = Rc::new(Node::at(&cluster.url(1)).await);
@@ -228,7 +238,7 @@ async fn a_primary_dies_under_load_and_its_replica_takes_over() {
         .map(|(who, topic)| publish(&here, topic.clone(), who, &is_over))
         .collect();
     sleep(Duration::from_millis(300)).await;
-    cluster.nodes[0].kill();
+    fail(&mut cluster.nodes[0]);
     let unready = until("the nodes to notice", async || {
         !there.hub.is_ready() && !here.hub.is_ready()
     });

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use crate::{none, over_library};
 
 /// Names that others have replaced; DESIGN.md has the glossary.
-const REPLACED: [&str; 31] = [
+const REPLACED: [&str; 47] = [
     "Heard",
     "Seldom",
     "Member",
@@ -37,6 +37,22 @@ const REPLACED: [&str; 31] = [
     "until_nothing_is_taken",
     "told_interruptions",
     "topic_table",
+    "Mailbox",
+    "Carrier",
+    "StreamDriver",
+    "DrivenConnection",
+    "DispatcherLink",
+    "StreamOffer",
+    "LogLimit",
+    "TopicUse",
+    "ReadLog",
+    "EndState",
+    "StopReason",
+    "source_is_drained",
+    "chunk_leaves_alone",
+    "send_away",
+    "turn_away",
+    "drop_behind_stream",
 ];
 
 const NO_NAMES_OF_FILES: [&str; 5] = ["utils", "util", "helpers", "common", "misc"];

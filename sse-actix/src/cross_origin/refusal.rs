@@ -8,7 +8,7 @@ use actix_web::{
 };
 
 use super::{CrossOrigin, Readers, check::Reason};
-use crate::log_limit::LogLimit;
+use crate::tracing_limit::TracingLimit;
 
 /// Of an origin as it was sent. No browser's is longer; an attacker does not fill the log.
 const SHOWN_BYTES: usize = 200;
@@ -40,7 +40,7 @@ pub(super) fn respond(reason: Reason, head: &RequestHead) -> HttpResponse<BoxBod
 /// What an operator needs who wonders why a page shows nothing: one line a second for each reason.
 pub(super) fn log(cross_origin: &CrossOrigin, reason: Reason, head: &RequestHead) {
     let limit = cross_origin.refusals.get(reason as usize);
-    let Some(left_out) = limit.and_then(LogLimit::take) else {
+    let Some(left_out) = limit.and_then(TracingLimit::take) else {
         return;
     };
     let (allowed, of) = match &cross_origin.readers {

@@ -1,3 +1,5 @@
+//! The extractor for the id after which a returning client resumes.
+
 use std::{
     any,
     borrow::Cow,

@@ -1,3 +1,5 @@
+//! The settings of a hub. `build` checks them and chooses the log: a `MemoryLog` unless one is given.
+
 use std::{
     collections::HashMap, net::IpAddr, ops::RangeInclusive, str::FromStr, sync::Arc, thread, time::Duration,
 };
@@ -10,7 +12,7 @@ use ipnet::IpNet;
 use sse_actix_core::{IntoTopicName, Log, MemoryLog};
 
 #[cfg(feature = "metrics")]
-use super::figures::TopicPatterns;
+use super::topic_metrics::TopicPatterns;
 use super::{
     Hub,
     admission::{
@@ -18,8 +20,8 @@ use super::{
         limits::{LimitSettings, Limits},
     },
     error::HubError,
-    registry::{HubHandle, HubShared},
     settings::Settings,
+    shared::{HubHandle, HubShared},
     topic_options::TopicOptions,
 };
 
@@ -293,9 +295,9 @@ impl HubBuilder {
         };
         let limits = Limits::new(self.limits, proxies);
         let cluster = log.cluster();
-        let state = Arc::new(HubShared::new(log, self.settings, limits));
+        let hub = Arc::new(HubShared::new(log, self.settings, limits));
         if let Some(cluster) = cluster {
-            let hub = Arc::downgrade(&state);
+            let hub = Arc::downgrade(&hub);
             cluster.listen(Box::new(move |message| {
                 if let Some(hub) = hub.upgrade() {
                     hub.receive(message);
@@ -303,8 +305,8 @@ impl HubBuilder {
             }));
         }
         #[cfg(feature = "metrics")]
-        super::report::include(&state);
-        Ok(Hub(Arc::new(HubHandle(state))))
+        super::metrics_exporter::include(&hub);
+        Ok(Hub(Arc::new(HubHandle(hub))))
     }
 }
 

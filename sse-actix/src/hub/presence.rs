@@ -50,7 +50,7 @@ impl TopicPresence {
     }
 
     /// Counts a stream with these tags, until what this returns is dropped.
-    pub(super) fn join(self: &Arc<Self>, tags: &[Arc<str>]) -> PresenceGuard {
+    pub(super) fn enter(self: &Arc<Self>, tags: &[Arc<str>]) -> PresenceGuard {
         let mut changed = false;
         {
             let mut present = self.lock();

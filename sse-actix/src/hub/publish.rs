@@ -1,3 +1,5 @@
+//! Publishing: a topic encodes a value once, as a [`Record`], and appends it to the hub's log.
+
 pub(super) mod once;
 pub(super) mod published;
 
@@ -20,15 +22,15 @@ use sse_actix_core::{
 use self::published::Published;
 use super::{
     Hub,
-    registry::TopicState,
-    topic_of::{TopicTypeError, TopicUse, TypedRecords},
+    shared::TopicState,
+    topic_of::{TopicToPublish, TopicTypeError, TypedRecords},
 };
 
 /// Where to publish `T`s, as JSON or as the events that they are: one topic of a [`Hub`], made by [`Hub::topic`]. Cheap to make and to clone.
 /// See [`Topic::publish`]'s example.
 pub struct Topic<T: ?Sized> {
     publisher: Publisher,
-    events: Option<TypedRecords<T>>,
+    records: Option<TypedRecords<T>>,
 }
 
 /// Where to publish [`Event`]s as they are, without an id of their own: one topic of a [`Hub`], made by
@@ -88,15 +90,13 @@ impl Publisher {
     }
 
     async fn append(&self, record: Record) -> Result<Published, PublishError> {
-        let state = &self.hub.0;
-        let topic = state.topic(&self.name);
+        let hub = &self.hub.0;
+        let topic = hub.topic(&self.name);
         let has_key = record.idempotency_key().is_some();
         // Only metrics tell it, and the clock takes its time.
         let began = cfg!(feature = "metrics").then(Instant::now);
         let now = SystemTime::now();
-        let appended = state
-            .log
-            .append(&self.name, record, &topic.options.retention, now);
+        let appended = hub.log.append(&self.name, record, &topic.options.retention, now);
         let appended = appended
             .await
             .inspect_err(|error| topic.count_not_published(error))?;
@@ -105,7 +105,7 @@ impl Publisher {
         } else {
             topic.count_published(began.map(|began| began.elapsed()));
             if has_key {
-                topic.log_cut_window(&*state.log, now);
+                topic.warn_key_window_cut(&*hub.log, now);
             }
         }
         Ok(Published {
@@ -119,10 +119,10 @@ impl Publisher {
 }
 
 impl<T: ?Sized> Topic<T> {
-    pub(super) fn new(hub: &Hub, topic: TopicUse<T>) -> Self {
+    pub(super) fn new(hub: &Hub, topic: TopicToPublish<T>) -> Self {
         Self {
             publisher: Publisher::new(hub, topic.name),
-            events: topic.events,
+            records: topic.records,
         }
     }
 
@@ -210,11 +210,11 @@ impl<T: Serialize + ?Sized> Topic<T> {
 
     fn record(&self, value: &T) -> Result<Record, PublishError> {
         let topic = self.publisher.topic();
-        let record = match &self.events {
+        let record = match &self.records {
             None => Record::json(value, topic.options.event.as_ref()),
-            Some(events) => {
-                topic.check_type(Some(events.of)).map_err(PublishError::Type)?;
-                (events.record)(value)
+            Some(records) => {
+                topic.check_type(Some(records.of)).map_err(PublishError::Type)?;
+                (records.record)(value)
             }
         };
         Ok(record?)
@@ -278,7 +278,7 @@ impl<T: ?Sized> Clone for Topic<T> {
     fn clone(&self) -> Self {
         Self {
             publisher: self.publisher.clone(),
-            events: self.events,
+            records: self.records,
         }
     }
 }

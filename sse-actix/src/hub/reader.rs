@@ -1,8 +1,7 @@
 //! A subscription that reads: its reader in each topic, and what one poll does.
 
 mod advance;
-mod follow_window;
-mod sink;
+mod deliver;
 mod topic;
 
 use std::{
@@ -15,23 +14,23 @@ use std::{
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use sse_actix_core::{Event, EventId, EventName, Frame, position_frame};
+use sse_actix_core::{Entry, Event, EventId, EventName, Frame, position_frame};
 
 use self::{
-    advance::{PASSED_OVER_PER_TURN, ReadStep, StopReason},
-    sink::{LimitedBuffer, Sink},
+    advance::ReadFailure,
+    deliver::{PASSED_OVER_PER_TURN, ReadStep},
 };
 pub(super) use self::{
-    sink::SingleFrame,
+    deliver::{FrameTarget, IdLine},
     topic::{ResumePoint, TopicReader},
 };
 use super::{
-    registry::HubShared,
+    shared::HubShared,
     stats::Eviction,
-    worker::{Subscriber, Told, Worker},
+    worker::{ClientPosition, Subscriber, Worker},
 };
 use crate::{
-    server::StreamDriver,
+    server::HandoverOwner,
     stream::{
         buffer::EventBuffer,
         source::{Source, SourceResult},
@@ -51,7 +50,7 @@ pub(super) struct SubscriptionReader {
     subscriber: Rc<Subscriber>,
     topics: SmallVec<[TopicReader; 1]>,
     /// The tags that become present once it reads all its topics.
-    arriving: Vec<Box<str>>,
+    tags_to_announce: Vec<Box<str>>,
     /// Its last poll was pending only to give others a turn.
     has_yielded: bool,
 }
@@ -69,20 +68,20 @@ impl SubscriptionReader {
             worker,
             subscriber,
             topics,
-            arriving: tags,
+            tags_to_announce: tags,
             has_yielded: false,
         };
         for (topic_index, (reader, resume_point)) in this.topics.iter_mut().zip(resume_points).enumerate() {
             if let Some(cursor) = this.subscriber.cursors.get(topic_index) {
-                reader.join(&this.worker, &this.subscriber, cursor, topic_index, *resume_point);
+                reader.begin(&this.worker, &this.subscriber, cursor, topic_index, *resume_point);
             }
         }
         this
     }
 
     /// Gives what is ready to `out`.
-    pub(super) fn poll(&mut self, out: &mut impl Sink, cx: &mut Context<'_>) -> Poll<SourceResult> {
-        self.subscriber.mark_polled(self.worker.now());
+    pub(super) fn poll(&mut self, out: &mut impl FrameTarget, cx: &mut Context<'_>) -> Poll<SourceResult> {
+        self.subscriber.mark_polled(self.worker.tick_count());
         self.has_yielded = false;
         if self.subscriber.is_over() {
             self.subscriber.wait(cx);
@@ -97,12 +96,12 @@ impl SubscriptionReader {
                 return Poll::Pending;
             }
             let mut moved = false;
-            let combines = self.topics.len() > 1;
+            let has_several_topics = self.topics.len() > 1;
             // Nothing is delivered until each topic has answered once. An id that lacks a topic tells the server, at the
             // next reconnect, that this topic is new for the client: its missed events would be lost.
-            let holds_back = self.topics.iter().any(|reader| !reader.answered);
-            if self.topics.iter().all(|reader| reader.begun) {
-                self.arrive();
+            let must_hold_back = self.topics.iter().any(|reader| !reader.first_read_answered);
+            if self.topics.iter().all(|reader| reader.first_read_done) {
+                self.announce_presence();
             }
             for (topic_index, reader) in self.topics.iter_mut().enumerate() {
                 if out.is_full() {
@@ -111,8 +110,8 @@ impl SubscriptionReader {
                 let mut step = ReadStep {
                     worker: &self.worker,
                     subscriber: &self.subscriber,
-                    combines,
-                    holds_back,
+                    has_several_topics,
+                    must_hold_back,
                     out,
                     passed_over: &mut passed_over,
                 };
@@ -122,17 +121,17 @@ impl SubscriptionReader {
                 match step.advance(reader, cursor, cx) {
                     Ok(true) => moved = true,
                     Ok(false) => {}
-                    Err(StopReason::Failed(error)) => return Poll::Ready(Err(error)),
-                    Err(StopReason::Overtaken) => {
+                    Err(ReadFailure::Failed(error)) => return Poll::Ready(Err(error)),
+                    Err(ReadFailure::Overtaken) => {
                         self.worker.evict(&self.subscriber, Eviction::Overtaken);
                         return Poll::Pending;
                     }
                 }
             }
             if !moved {
-                if !holds_back
+                if !must_hold_back
                     && !out.is_full()
-                    && self.subscriber.known_position.told.get() == Told::NotYet
+                    && self.subscriber.known_position.client.get() == ClientPosition::Unsent
                     && let Some(frame) = self.position_frame()
                 {
                     out.position(&frame);
@@ -144,12 +143,12 @@ impl SubscriptionReader {
     }
 
     /// Makes its tags present. From now on it receives what is published in reply to that.
-    fn arrive(&mut self) {
-        if self.arriving.is_empty() {
+    fn announce_presence(&mut self) {
+        if self.tags_to_announce.is_empty() {
             return;
         }
-        let tags: Vec<Arc<str>> = self.arriving.drain(..).map(Arc::from).collect();
-        let presence = self.topics.iter().map(|reader| reader.topic.present.join(&tags));
+        let tags: Vec<Arc<str>> = self.tags_to_announce.drain(..).map(Arc::from).collect();
+        let presence = self.topics.iter().map(|reader| reader.topic.present.enter(&tags));
         self.subscriber.presence.set(presence.collect());
     }
 
@@ -177,16 +176,19 @@ impl SubscriptionReader {
     fn take_position(&self, frame: impl FnOnce(&EventId) -> Option<Frame>) -> Option<Frame> {
         let id = self
             .subscriber
-            .has_position_to_tell()
+            .has_position_to_send()
             .then(|| self.subscriber.id())
             .flatten()?;
-        self.subscriber.known_position.told.set(Told::Current);
+        self.subscriber
+            .known_position
+            .client
+            .set(ClientPosition::UpToDate);
         frame(&id)
     }
 
     /// The position that is due after so much silence, for a stream that sends its own keep-alives.
     pub(super) fn due_position(&self, after: Duration) -> Option<Frame> {
-        if self.subscriber.has_position_to_tell()
+        if self.subscriber.has_position_to_send()
             && self.worker.keep_alive_due(&self.subscriber, after, false)
         {
             return self.position_frame();
@@ -197,14 +199,14 @@ impl SubscriptionReader {
 
 impl Drop for SubscriptionReader {
     fn drop(&mut self) {
-        self.worker.leave(&self.subscriber);
+        self.worker.deregister(&self.subscriber);
     }
 }
 
 impl Source for SubscriptionReader {
     fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<SourceResult> {
-        let mark = self.fill_limit();
-        self.poll(&mut LimitedBuffer { buffer, mark }, cx)
+        let limit = self.fill_limit();
+        self.poll(&mut LimitedBuffer { buffer, limit }, cx)
     }
 
     fn keep_alive_due(&mut self, after: Duration, wrote: bool) -> Option<bool> {
@@ -240,17 +242,17 @@ impl Source for SubscriptionReader {
         self.subscriber.is_handed_over()
     }
 
-    fn client_took(&self, bytes: usize) {
-        self.subscriber.client_took(bytes);
+    fn note_accepted(&self, bytes: usize) {
+        self.subscriber.note_accepted(bytes);
     }
 
-    fn driver(&self) -> Option<Rc<dyn StreamDriver>> {
+    fn handover_owner(&self) -> Option<Rc<dyn HandoverOwner>> {
         Some(Rc::clone(&self.subscriber) as _)
     }
 
     /// Only its worker can have anything more for it, and would say so.
     fn is_idle(&self) -> bool {
-        self.subscriber.is_waiting() && self.topics.iter().all(TopicReader::waits_for_worker)
+        self.subscriber.is_waiting() && self.topics.iter().all(TopicReader::is_live)
     }
 
     fn has_yielded(&self) -> bool {
@@ -263,11 +265,94 @@ impl Source for SubscriptionReader {
                 let log = &self.worker.hub.log;
                 // A log that is not ours may panic. Then this stream ends where it is, and its client resumes there.
                 let known = catch_unwind(AssertUnwindSafe(|| log.stats(&reader.topic.name)))
-                    .inspect_err(|panic| HubShared::log_panicked("stats", &**panic))
+                    .inspect_err(|panic| HubShared::report_log_panic("stats", &**panic))
                     .unwrap_or_default();
                 reader.stop_at = Some(known.map_or(0, |stats| stats.head));
             }
         }
         true
+    }
+}
+
+/// A stream's buffer, to be filled up to a limit.
+struct LimitedBuffer<'a> {
+    buffer: &'a EventBuffer,
+    limit: usize,
+}
+
+impl FrameTarget for LimitedBuffer<'_> {
+    fn is_full(&self) -> bool {
+        self.buffer.has_at_least(self.limit)
+    }
+
+    fn entry(&mut self, entry: &Entry, id: IdLine<'_>) {
+        match id {
+            IdLine::Own => self.buffer.push_shared(entry.frame()),
+            IdLine::None => self.buffer.push_with_id(b"", entry.body(), entry.frame()),
+            IdLine::Positions(line) => self
+                .buffer
+                .push_with_id(line.as_bytes(), entry.body(), entry.frame()),
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        // What has no other readers is small, and is not worth a chunk of its own.
+        self.buffer.push_with_id(frame, b"", &Bytes::new());
+    }
+
+    fn position(&mut self, frame: &Frame) {
+        self.buffer.push_uncounted(frame);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{iter, time::SystemTime};
+
+    use sse_actix_core::{Epoch, Event, Position, Record, TopicName};
+
+    use super::*;
+
+    fn entry(data: &str) -> Entry {
+        let position = Position {
+            epoch: Epoch::new(&TopicName::from_static("t"), 1),
+            sequence: 7,
+        };
+        let record = Record::event(&Event::data(data), None).unwrap();
+        Entry::new(position, record, SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_large_entry_is_shared_with_any_id() {
+        let (small, large) = (entry("small"), entry(&"x".repeat(20_000)));
+        let mut of_several = PositionsLine::default();
+        let epoch = |topic| Epoch::new(&TopicName::from_static(topic), 1);
+        let positions = ["a", "b"].map(|topic| Position {
+            epoch: epoch(topic),
+            sequence: 7,
+        });
+        of_several.set(positions);
+        let line = of_several.as_bytes();
+        for (id, line) in [
+            (IdLine::None, b"".as_slice()),
+            (IdLine::Positions(&of_several), line),
+        ] {
+            let buffer = EventBuffer::new(None);
+            buffer.borrow_thread_pieces();
+            let mut sink = LimitedBuffer {
+                buffer: &buffer,
+                limit: 1,
+            };
+            sink.entry(&small, IdLine::None);
+            sink.entry(&large, id);
+            sink.frame(&small.to_frame());
+            assert_eq!(buffer.emitted(), 3);
+            let pieces: Vec<_> = iter::from_fn(|| buffer.take()).collect();
+            assert!(pieces.concat() == [small.body(), line, large.body(), small.frame()].concat());
+            let shared = pieces
+                .iter()
+                .filter(|piece| piece.as_ptr() == large.body().as_ptr());
+            assert_eq!(shared.count(), 1);
+        }
     }
 }

@@ -14,7 +14,7 @@ pub(super) struct Settings {
     pub(super) max_age: Option<Duration>,
     pub(super) stall_timeout: Duration,
     #[cfg(feature = "metrics")]
-    pub(super) patterns: super::figures::TopicPatterns,
+    pub(super) patterns: super::topic_metrics::TopicPatterns,
 }
 
 impl Settings {

@@ -1,8 +1,10 @@
+//! The counts that [`Hub::stats`](crate::Hub::stats) returns, and the reasons for which a hub ends a stream: [`Eviction`].
+
 use std::time::Duration;
 
 use sse_actix_core::{LogHealth, LogStats, TopicName};
 
-use crate::lifecycle::control::Cause;
+use crate::lifecycle::control::EndCause;
 
 /// What a hub does at present, as [`Hub::stats`](crate::Hub::stats) returns it.
 ///
@@ -155,14 +157,14 @@ impl Eviction {
     ];
 
     /// As the stream's log names it.
-    pub(super) fn cause(self) -> Cause {
+    pub(super) fn cause(self) -> EndCause {
         match self {
-            Self::Overtaken => Cause::Overtaken,
-            Self::Stalled => Cause::Stalled,
-            Self::Aged => Cause::Aged,
-            Self::Expired => Cause::Expired,
-            Self::Revoked => Cause::Revoked,
-            Self::Failed => Cause::WorkerFailed,
+            Self::Overtaken => EndCause::Overtaken,
+            Self::Stalled => EndCause::Stalled,
+            Self::Aged => EndCause::Aged,
+            Self::Expired => EndCause::Expired,
+            Self::Revoked => EndCause::Revoked,
+            Self::Failed => EndCause::WorkerFailed,
         }
     }
 }

@@ -1,37 +1,48 @@
+//! A subscription: what a handler wants to read, and how it is read.
+//!
+//! The way of a subscription, from a request to live events:
+//!
+//! 1. `respond_to` ([begin](begin)) binds it to the request. `Subscription::begin` takes a permit from the limits, finds the
+//!    thread's worker, and learns from the client's id where to resume in each topic.
+//! 2. `SubscriptionReader::new` (`reader.rs`) calls `TopicReader::begin` (`reader/topic.rs`) for each topic. The worker registers
+//!    the subscriber with the topic. Then the first read of the log is issued, after the client's position.
+//! 3. `response::respond` gives the reader to a `StreamBody` as its source. Each poll of the body polls the reader, which takes
+//!    each topic a step further (`reader/advance.rs`): it takes the log's answer, a snapshot, or tells a gap.
+//! 4. What a step delivers (`reader/deliver.rs`) goes into the stream's event buffer.
+//! 5. A reader that has reached the log's head tells its worker, and from then on follows the worker's window.
+//!
+//! Polled as a `Stream` inside a handler ([stream](stream)), it begins with its first poll, and steps 3 to 5 yield one frame each.
+
 mod begin;
 mod error;
+mod filter_and_snapshot;
 mod options;
-mod renewal;
-mod responder;
 pub(super) mod selection;
+mod snapshot_backoff;
 mod stream;
-mod values;
 
 use std::{
     fmt,
     marker::PhantomData,
-    net::IpAddr,
     rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use actix_web::{
-    Error, HttpRequest,
-    http::{Method, header::HeaderMap},
-};
+use actix_web::{Error, HttpRequest, http::header::HeaderMap};
 use futures_core::future::LocalBoxFuture;
 use sse_actix_core::{Entry, Event, EventId, Positions};
 
 pub use self::error::{CombineError, ForeignId};
 use self::{
+    begin::RequestBinding,
     error::CombineErrorKind,
     selection::{Filter, TakeSnapshot, TopicSelection},
 };
 use super::{Hub, reader::SubscriptionReader};
 use crate::{
-    any_event::AnyEvent, extract::LastEventId, lifecycle::control::StreamControl,
-    stream::options::StreamOptions,
+    extract::LastEventId,
+    stream::{options::StreamOptions, source::AnyEvent},
 };
 
 /// A topic, or several, as a stream: a [`Responder`](actix_web::Responder), or a [`Stream`](futures_core::Stream) of
@@ -75,23 +86,15 @@ pub struct Subscription<E = AnyEvent> {
     lifetime: Lifetime,
     options: StreamOptions,
     headers: Option<HeaderMap>,
-    progress: Progress,
+    polled_state: PolledState,
     of: PhantomData<fn(E)>,
 }
 
 /// How far it is, when it is polled as a stream.
 #[derive(Default)]
-struct Progress {
+struct PolledState {
     reader: Option<SubscriptionReader>,
     over: bool,
-}
-
-/// What is known of the request for it.
-struct RequestBinding {
-    last: Option<LastEventId>,
-    control: Option<StreamControl>,
-    method: Method,
-    address: Option<IpAddr>,
 }
 
 /// How long it may last.
@@ -106,12 +109,7 @@ impl<E> Subscription<E> {
         Self {
             hub: hub.clone(),
             selections: vec![selection],
-            request: RequestBinding {
-                last: None,
-                control: None,
-                method: Method::GET,
-                address: None,
-            },
+            request: RequestBinding::none(),
             positions: true,
             tags: Vec::new(),
             lifetime: Lifetime {
@@ -120,7 +118,7 @@ impl<E> Subscription<E> {
             },
             options: StreamOptions::new(),
             headers: None,
-            progress: Progress::default(),
+            polled_state: PolledState::default(),
             of: PhantomData,
         }
     }
@@ -164,7 +162,7 @@ impl<E> Subscription<E> {
             lifetime: self.lifetime,
             options: self.options,
             headers: self.headers,
-            progress: self.progress,
+            polled_state: self.polled_state,
             of: PhantomData,
         })
     }
@@ -191,12 +189,7 @@ impl<E> Subscription<E> {
     /// the limits of its address.
     pub fn on(mut self, request: &HttpRequest) -> Self {
         let last = self.request.last.take();
-        self.request = RequestBinding {
-            last: Some(last.unwrap_or_else(|| LastEventId::of(request))),
-            control: Some(StreamControl::of(request)),
-            method: request.method().clone(),
-            address: self.hub.0.limits.address_of(request),
-        };
+        self.request = RequestBinding::of(request, last, &self.hub.0.limits);
         self
     }
 

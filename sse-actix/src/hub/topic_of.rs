@@ -5,7 +5,7 @@ use std::{any::TypeId, error::Error, fmt, marker::PhantomData};
 use actix_web::ResponseError;
 use sse_actix_core::{IntoTopicName, Record, RecordError, TopicName, TopicNameError, TopicValue};
 
-use crate::any_event::AnyEvent;
+use crate::stream::source::AnyEvent;
 
 /// A topic's name, and the enum that says which events the topic has.
 ///
@@ -78,12 +78,12 @@ impl<T: TopicValue> TopicOf<T> {
         &self.name
     }
 
-    fn use_for_publishing(self) -> TopicUse<T> {
-        TopicUse {
+    fn use_for_publishing(self) -> TopicToPublish<T> {
+        TopicToPublish {
             name: self.name,
-            events: Some(TypedRecords {
+            records: Some(TypedRecords {
                 of: EventsType::of::<T>(),
-                record: Record::of_event,
+                record: Record::from_value,
             }),
         }
     }
@@ -226,9 +226,9 @@ impl<N: sealed::IntoSubscription> IntoSubscription for N {}
 
 /// A topic that is to be published to.
 #[doc(hidden)]
-pub struct TopicUse<T: ?Sized> {
+pub struct TopicToPublish<T: ?Sized> {
     pub(super) name: TopicName,
-    pub(super) events: Option<TypedRecords<T>>,
+    pub(super) records: Option<TypedRecords<T>>,
 }
 
 /// How a topic's events are encoded.
@@ -242,34 +242,34 @@ pub(super) struct TypedRecords<T: ?Sized> {
 #[derive(Debug)]
 pub struct TopicToRead {
     pub(super) name: TopicName,
-    pub(super) events: Option<EventsType>,
+    pub(super) event_type: Option<EventsType>,
 }
 
 pub(super) mod sealed {
-    use super::{AnyEvent, EventsType, IntoTopicName, TopicOf, TopicToRead, TopicUse, TopicValue};
+    use super::{AnyEvent, EventsType, IntoTopicName, TopicOf, TopicToPublish, TopicToRead, TopicValue};
 
     pub trait IntoTopic<T: ?Sized> {
-        fn into_topic(self) -> TopicUse<T>;
+        fn into_topic(self) -> TopicToPublish<T>;
     }
 
     impl<T: ?Sized, N: IntoTopicName> IntoTopic<T> for N {
         #[track_caller]
-        fn into_topic(self) -> TopicUse<T> {
-            TopicUse {
+        fn into_topic(self) -> TopicToPublish<T> {
+            TopicToPublish {
                 name: self.into_topic_name(),
-                events: None,
+                records: None,
             }
         }
     }
 
     impl<T: TopicValue> IntoTopic<T> for TopicOf<T> {
-        fn into_topic(self) -> TopicUse<T> {
+        fn into_topic(self) -> TopicToPublish<T> {
             self.use_for_publishing()
         }
     }
 
     impl<T: TopicValue> IntoTopic<T> for &TopicOf<T> {
-        fn into_topic(self) -> TopicUse<T> {
+        fn into_topic(self) -> TopicToPublish<T> {
             self.clone().use_for_publishing()
         }
     }
@@ -288,7 +288,7 @@ pub(super) mod sealed {
         fn into_topic_to_read(self) -> TopicToRead {
             TopicToRead {
                 name: self.into_topic_name(),
-                events: None,
+                event_type: None,
             }
         }
     }
@@ -299,7 +299,7 @@ pub(super) mod sealed {
         fn into_topic_to_read(self) -> TopicToRead {
             TopicToRead {
                 name: self.name,
-                events: Some(EventsType::of::<T>()),
+                event_type: Some(EventsType::of::<T>()),
             }
         }
     }
@@ -342,8 +342,8 @@ impl<T> fmt::Debug for TopicFamily<T> {
     }
 }
 
-impl<T: ?Sized> fmt::Debug for TopicUse<T> {
+impl<T: ?Sized> fmt::Debug for TopicToPublish<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TopicUse").field(&self.name).finish()
+        f.debug_tuple("TopicToPublish").field(&self.name).finish()
     }
 }

@@ -1,5 +1,6 @@
 //! One thread's part in a hub: it learns which topics have grown, takes what is new into its windows, and
-//! wakes its readers.
+//! wakes its readers. Each topic's part is in [topic](topic), each subscriber's in [subscriber](subscriber), and what a worker
+//! does at a time (`Worker::tick_count`, `millis`, `poll_time`) in [timers](timers).
 
 mod subscriber;
 mod timers;
@@ -22,22 +23,22 @@ use std::{
 
 use slab::Slab;
 use smallvec::SmallVec;
-use sse_actix_core::{Mailbox, Position, PositionsLine, Retry, TopicName, Watch};
+use sse_actix_core::{Position, PositionsLine, Retry, TopicName, WakeQueue, Watch};
 use tokio::{
     task::{coop::unconstrained, spawn_local},
     time::Sleep,
 };
 
 pub(super) use self::{
-    subscriber::{Subscriber, Told, TopicCursor},
+    subscriber::{ClientPosition, Subscriber, TopicCursor},
     topic::READ_RETRY_PAUSE,
 };
 use self::{
     timers::Schedule,
-    topic::{StepResult, WorkerTopic},
+    topic::{TopicTurn, WorkerTopic},
 };
 use super::{
-    registry::{HubShared, TopicState},
+    shared::{HubShared, TopicState},
     stats::Eviction,
 };
 use crate::stream::span::panic_message;
@@ -50,23 +51,23 @@ thread_local! {
 /// readers get its next event in the same write.
 const SUBSCRIBERS_PER_TURN: usize = 64;
 
-/// The key of the bell that rings when the last hub is gone. No topic has it.
+/// The key that is queued when the last hub is gone. No topic has this slot.
 const CLOSING: usize = usize::MAX;
 
-/// How many messages the worker takes before it looks at topics and timers.
-const MESSAGES_PER_TURN: usize = 1_024;
+/// How many keys the worker takes from its queue before it looks at topics and timers.
+const KEYS_PER_TURN: usize = 1_024;
 
 /// Readers that have not read the newest entries.
-type DueSubscribers = SmallVec<[Rc<Subscriber>; SUBSCRIBERS_PER_TURN]>;
+type ReadySubscribers = SmallVec<[Rc<Subscriber>; SUBSCRIBERS_PER_TURN]>;
 
-/// How often the worker looks for readers that have stalled, and updates the figures.
+/// How often the worker looks for readers that have stalled, and updates the counts.
 const TICK: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {
     pub(super) hub: Arc<HubShared>,
     id: u64,
     topics: Topics,
-    mailbox: Mailbox,
+    wake_queue: WakeQueue,
     schedule: Schedule,
     /// How many cursors its subscribers have in all.
     cursors: Cell<usize>,
@@ -80,8 +81,8 @@ pub(super) struct Worker {
 /// The topics that are read on this thread.
 #[derive(Default)]
 struct Topics {
-    by_key: RefCell<Slab<WorkerTopic>>,
-    keys: RefCell<HashMap<TopicName, usize>>,
+    by_slot: RefCell<Slab<WorkerTopic>>,
+    slots: RefCell<HashMap<TopicName, usize>>,
     /// Those that have something to do.
     active: RefCell<VecDeque<usize>>,
 }
@@ -98,13 +99,13 @@ impl Worker {
         if !may_spawn() {
             return None;
         }
-        let mailbox = Mailbox::new();
+        let wake_queue = WakeQueue::new();
         let worker = Rc::new(Self {
-            closing: hub.watch_closing(Waker::from(mailbox.bell(CLOSING))),
+            closing: hub.watch_closing(Waker::from(wake_queue.waker(CLOSING))),
             hub: Arc::clone(hub),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             topics: Topics::default(),
-            mailbox,
+            wake_queue,
             schedule: Schedule::new(),
             cursors: Cell::new(0),
             task_waker: Cell::new(None),
@@ -130,26 +131,27 @@ impl Worker {
     }
 
     /// Registers a subscriber with one of its topics, before it reads from it.
-    pub(super) fn join(&self, subscriber: &Rc<Subscriber>, topic_index: usize, topic: &Arc<TopicState>) {
-        let mut topics = self.topics.by_key.borrow_mut();
-        let known = self.topics.keys.borrow().get(&topic.name).copied();
-        let key = known.unwrap_or_else(|| {
+    pub(super) fn register(&self, subscriber: &Rc<Subscriber>, topic_index: usize, topic: &Arc<TopicState>) {
+        let mut topics = self.topics.by_slot.borrow_mut();
+        let known = self.topics.slots.borrow().get(&topic.name).copied();
+        let slot = known.unwrap_or_else(|| {
             let entry = topics.vacant_entry();
-            let key = entry.key();
-            let bell = self.mailbox.bell(key);
+            let slot = entry.key();
+            let waker = self.wake_queue.waker(slot);
             self.hub.log.prepare(&topic.name, &topic.options.retention);
             let watch = self
                 .hub
                 .log
-                .watch(&topic.name, Waker::from(bell), SystemTime::now());
+                .watch(&topic.name, Waker::from(waker), SystemTime::now());
             entry.insert(WorkerTopic::new(topic, watch));
-            self.topics.keys.borrow_mut().insert(topic.name.clone(), key);
-            key
+            self.topics.slots.borrow_mut().insert(topic.name.clone(), slot);
+            slot
         });
-        if let (Some(worker_topic), Some(cursor)) = (topics.get_mut(key), subscriber.cursors.get(topic_index))
+        if let (Some(worker_topic), Some(cursor)) =
+            (topics.get_mut(slot), subscriber.cursors.get(topic_index))
         {
-            cursor.key.set(key);
-            cursor.slot.set(Some(
+            cursor.topic_slot.set(slot);
+            cursor.subscriber_slot.set(Some(
                 worker_topic
                     .subscribers
                     .insert((Rc::clone(subscriber), topic_index)),
@@ -162,13 +164,15 @@ impl Worker {
     }
 
     /// Removes a subscriber from all its topics, and gives back its permit and presence.
-    pub(super) fn leave(&self, subscriber: &Subscriber) {
+    pub(super) fn deregister(&self, subscriber: &Subscriber) {
         subscriber.poll_state.over.set(true);
         self.unschedule(subscriber);
         for cursor in &subscriber.cursors {
-            let Some(slot) = cursor.slot.take() else { continue };
-            let mut topics = self.topics.by_key.borrow_mut();
-            let Some(worker_topic) = topics.get_mut(cursor.key.get()) else {
+            let Some(slot) = cursor.subscriber_slot.take() else {
+                continue;
+            };
+            let mut topics = self.topics.by_slot.borrow_mut();
+            let Some(worker_topic) = topics.get_mut(cursor.topic_slot.get()) else {
                 continue;
             };
             let removed = worker_topic.subscribers.try_remove(slot);
@@ -178,9 +182,9 @@ impl Worker {
             self.cursors.set(self.cursors.get() - 1);
             let mut gone = None;
             if worker_topic.subscribers.is_empty() {
-                worker_topic.report_figures(self);
-                self.topics.keys.borrow_mut().remove(&worker_topic.topic.name);
-                gone = topics.try_remove(cursor.key.get());
+                worker_topic.report_counts(self);
+                self.topics.slots.borrow_mut().remove(&worker_topic.topic.name);
+                gone = topics.try_remove(cursor.topic_slot.get());
             }
             // Dropping them may run any code, so nothing is borrowed then.
             drop(topics);
@@ -198,25 +202,25 @@ impl Worker {
         cursor: &TopicCursor,
         look: impl FnOnce(&WorkerTopic) -> T,
     ) -> Option<T> {
-        let topics = self.topics.by_key.borrow();
-        cursor.slot.get()?;
-        topics.get(cursor.key.get()).map(look)
+        let topics = self.topics.by_slot.borrow();
+        cursor.subscriber_slot.get()?;
+        topics.get(cursor.topic_slot.get()).map(look)
     }
 
     /// A reader has read up to the head: from there on the window knows what is new.
     pub(super) fn reader_reached_head(&self, cursor: &TopicCursor, position: Position) {
-        let mut topics = self.topics.by_key.borrow_mut();
-        let key = cursor.key.get();
-        if let Some(worker_topic) = topics.get_mut(key)
+        let mut topics = self.topics.by_slot.borrow_mut();
+        let slot = cursor.topic_slot.get();
+        if let Some(worker_topic) = topics.get_mut(slot)
             // A window of an old epoch begins anew, too. Otherwise this reader would always be behind it.
             && worker_topic.window.head().is_none_or(|head| head.epoch != position.epoch)
         {
             // Readers of the earlier epoch must be woken, to notice the change.
             worker_topic.next_to_wake = worker_topic.window.head().map(|_| 0);
-            worker_topic.window.begin(position);
+            worker_topic.window.start_at(position);
             // It may have grown since it was read.
             worker_topic.has_new_entries = true;
-            self.activate(worker_topic, key);
+            self.activate(worker_topic, slot);
             self.wake_task();
         }
     }
@@ -230,16 +234,16 @@ impl Worker {
         self.hub.count_evictions(reason, 1);
         for cursor in &subscriber.cursors {
             self.with_topic(cursor, |worker_topic| {
-                worker_topic.topic.counters.count_evictions(reason, 1);
+                worker_topic.topic.evictions.count_evictions(reason, 1);
             });
         }
         if let Some(control) = &subscriber.control {
             // Random, so that clients do not come back all at once.
             let retry = Duration::from_millis(fastrand::u64(1_000..=5_000));
-            control.send_away(Retry::from(retry), reason.cause());
+            control.end_with_retry(Retry::from(retry), reason.cause());
         }
-        self.leave(subscriber);
-        subscriber.wake(self.now());
+        self.deregister(subscriber);
+        subscriber.wake(self.tick_count());
     }
 
     fn wake_task(&self) {
@@ -249,63 +253,63 @@ impl Worker {
         }
     }
 
-    fn activate(&self, worker_topic: &mut WorkerTopic, key: usize) {
+    fn activate(&self, worker_topic: &mut WorkerTopic, slot: usize) {
         if !worker_topic.is_queued {
             worker_topic.is_queued = true;
-            self.topics.active.borrow_mut().push_back(key);
+            self.topics.active.borrow_mut().push_back(slot);
         }
     }
 
     fn poll_task(&self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
         self.task_waker.set(Some(cx.waker().clone()));
-        // Bounded: a publisher that never pauses rings again as soon as its message was taken.
-        let mut messages = 0;
-        while messages < MESSAGES_PER_TURN
-            && let Poll::Ready(key) = self.mailbox.poll_next(cx)
+        // Bounded: a publisher that never pauses queues its key again as soon as it was taken.
+        let mut keys = 0;
+        while keys < KEYS_PER_TURN
+            && let Poll::Ready(slot) = self.wake_queue.poll_next(cx)
         {
-            messages += 1;
-            if let Some(worker_topic) = self.topics.by_key.borrow_mut().get_mut(key) {
+            keys += 1;
+            if let Some(worker_topic) = self.topics.by_slot.borrow_mut().get_mut(slot) {
                 worker_topic.has_new_entries = true;
-                self.activate(worker_topic, key);
+                self.activate(worker_topic, slot);
             }
         }
-        let mut has_more = self.poll_time(timer.as_mut(), cx) || messages == MESSAGES_PER_TURN;
+        let mut has_more = self.poll_time(timer.as_mut(), cx) || keys == KEYS_PER_TURN;
 
-        let mut due = DueSubscribers::new();
+        let mut ready = ReadySubscribers::new();
         let active = self.topics.active.borrow().len();
         for _ in 0..active {
-            let Some(key) = self.topics.active.borrow_mut().pop_front() else {
+            let Some(slot) = self.topics.active.borrow_mut().pop_front() else {
                 break;
             };
-            let mut topics = self.topics.by_key.borrow_mut();
-            let Some(worker_topic) = topics.get_mut(key) else {
+            let mut topics = self.topics.by_slot.borrow_mut();
+            let Some(worker_topic) = topics.get_mut(slot) else {
                 continue;
             };
             worker_topic.is_queued = false;
-            let step = worker_topic.step(self, &mut due, cx);
-            if step != StepResult::Done {
-                self.activate(worker_topic, key);
+            let turn = worker_topic.take_turn(self, &mut ready, cx);
+            if turn != TopicTurn::Done {
+                self.activate(worker_topic, slot);
             }
-            has_more |= step == StepResult::Again;
-            if due.len() >= SUBSCRIBERS_PER_TURN {
+            has_more |= turn == TopicTurn::Again;
+            if ready.len() >= SUBSCRIBERS_PER_TURN {
                 break;
             }
         }
         // Middleware around their bodies may publish, subscribe or end streams, so nothing is borrowed here.
-        self.schedule.now.set(Some(self.clock()));
-        let driven: SmallVec<[_; SUBSCRIBERS_PER_TURN]> = due
+        self.schedule.cached_millis.set(Some(self.millis()));
+        let connections: SmallVec<[_; SUBSCRIBERS_PER_TURN]> = ready
             .iter()
-            .map(|subscriber| subscriber.driven_connection())
+            .map(|subscriber| subscriber.direct_connection())
             .collect();
-        for connection in driven.iter().flatten() {
+        for connection in connections.iter().flatten() {
             let _ = catch_unwind(AssertUnwindSafe(|| connection.prefetch()));
         }
-        for (subscriber, connection) in due.iter().zip(driven) {
-            subscriber.drive_or_wake(connection.as_deref(), self.now());
+        for (subscriber, connection) in ready.iter().zip(connections) {
+            subscriber.drive_or_wake(connection.as_deref(), self.tick_count());
         }
-        self.schedule.now.set(None);
+        self.schedule.cached_millis.set(None);
         if has_more {
-            // Yields after the woken readers, and after the mailbox was emptied.
+            // Yields after the woken readers, and after the wake queue was emptied.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
         }
         if self.cursors.get() == 0 && self.hub.is_closed() {
@@ -320,9 +324,9 @@ impl Worker {
         #[cfg(feature = "metrics")]
         crate::metrics::WORKER_PANICS.fetch_add(1, Ordering::Relaxed);
         self.unregister();
-        self.schedule.now.set(None);
+        self.schedule.cached_millis.set(None);
         let readers: Vec<_> = {
-            let topics = self.topics.by_key.borrow();
+            let topics = self.topics.by_slot.borrow();
             let readers = topics
                 .iter()
                 .flat_map(|(_, worker_topic)| worker_topic.subscribers.iter());
@@ -338,7 +342,7 @@ impl Worker {
             // The log may panic once more. The stream is told to end before that can happen.
             let evict = AssertUnwindSafe(|| self.evict(&subscriber, Eviction::Failed));
             if catch_unwind(evict).is_err() {
-                let _ = catch_unwind(AssertUnwindSafe(|| subscriber.wake(self.now())));
+                let _ = catch_unwind(AssertUnwindSafe(|| subscriber.wake(self.tick_count())));
             }
         }
     }

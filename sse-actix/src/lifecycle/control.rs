@@ -45,10 +45,10 @@ pub struct StreamControl(Arc<State>);
 
 struct State {
     id: u64,
-    ending: AtomicU8,
+    end_request: AtomicU8,
     /// After how many milliseconds the client is to come back; 0 where nobody said.
     retry: AtomicU32,
-    /// A [`Cause`], for the log.
+    /// A [`EndCause`], for the log.
     cause: AtomicU8,
     waker: AtomicWaker,
     // A list, since most streams have no tag, and the others one or two.
@@ -74,8 +74,8 @@ impl Drop for Tag {
 
 /// What a stream finds in its control when it is polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EndState {
-    Running,
+pub(crate) enum EndRequest {
+    None,
     End(Ending),
     /// Ends at once, dropping undelivered events. The client reconnects and must authenticate again.
     Reauthenticate,
@@ -88,7 +88,7 @@ pub(crate) enum EndState {
 }
 
 // In order of priority: a larger value replaces a smaller one, never the other way (`fetch_max`).
-const RUNNING: u8 = 0;
+const NONE: u8 = 0;
 const RECONNECT: u8 = 1;
 const REAUTHENTICATE: u8 = 2;
 const FINAL: u8 = 3;
@@ -96,10 +96,10 @@ const REVOKED: u8 = 4;
 const OUT_OF_TIME: u8 = 5;
 const CONNECTION_LOST: u8 = 6;
 
-/// Why a hub has sent a stream away.
+/// Why something other than its source ended a stream, where that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Cause {
+pub(crate) enum EndCause {
     Overtaken = 1,
     Stalled,
     Aged,
@@ -113,7 +113,7 @@ pub(crate) enum Cause {
     WorkerFailed,
 }
 
-impl Cause {
+impl EndCause {
     const ALL: [Self; 8] = [
         Self::Panicked,
         Self::WorkerFailed,
@@ -231,7 +231,7 @@ impl StreamControl {
     /// # }
     /// ```
     pub fn end(&self, ending: Ending) {
-        self.set_end_state(match ending {
+        self.request_end(match ending {
             Ending::Reconnect => RECONNECT,
             Ending::Final => FINAL,
         });
@@ -241,7 +241,7 @@ impl StreamControl {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(Arc::new(State {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            ending: AtomicU8::new(RUNNING),
+            end_request: AtomicU8::new(NONE),
             retry: AtomicU32::new(0),
             cause: AtomicU8::new(0),
             waker: AtomicWaker::new(),
@@ -251,37 +251,37 @@ impl StreamControl {
 
     /// Ends the stream for good, and without what it was given: its client has lost the right to it.
     pub(crate) fn revoke(&self) {
-        self.set_end_state(REVOKED);
+        self.request_end(REVOKED);
     }
 
     /// Ends the stream at once, dropping undelivered events. The client reconnects after `retry` and must authenticate
     /// again.
     pub(crate) fn reauthenticate(&self, retry: Retry) {
         self.0.retry.store(retry.as_millis(), Ordering::Release);
-        self.set_end_state(REAUTHENTICATE);
+        self.request_end(REAUTHENTICATE);
     }
 
     /// Ends the stream; its client comes back after `retry`.
-    pub(crate) fn send_away(&self, retry: Retry, cause: Cause) {
+    pub(crate) fn end_with_retry(&self, retry: Retry, cause: EndCause) {
         self.0.cause.store(cause as u8, Ordering::Release);
         self.0.retry.store(retry.as_millis(), Ordering::Release);
-        self.set_end_state(RECONNECT);
+        self.request_end(RECONNECT);
     }
 
     /// Aborts a plain stream that was given time to finish.
     pub(crate) fn run_out_of_time(&self) {
-        self.set_end_state(OUT_OF_TIME);
+        self.request_end(OUT_OF_TIME);
     }
 
     /// Something around the stream's body panicked, so that this is not polled again.
     pub(crate) fn panicked(&self) {
-        self.0.cause.store(Cause::Panicked as u8, Ordering::Release);
+        self.0.cause.store(EndCause::Panicked as u8, Ordering::Release);
     }
 
-    /// Why a hub has sent it away, if one has.
-    pub(crate) fn cause(&self) -> Option<Cause> {
+    /// Why something other than its source ends it, where that is known.
+    pub(crate) fn cause(&self) -> Option<EndCause> {
         let cause = self.0.cause.load(Ordering::Acquire);
-        Cause::ALL.into_iter().find(|known| *known as u8 == cause)
+        EndCause::ALL.into_iter().find(|known| *known as u8 == cause)
     }
 
     /// After how long the client is to come back, where somebody said.
@@ -297,11 +297,11 @@ impl StreamControl {
     }
 
     pub(crate) fn connection_lost(&self) {
-        self.set_end_state(CONNECTION_LOST);
+        self.request_end(CONNECTION_LOST);
     }
 
-    fn set_end_state(&self, end_state: u8) {
-        self.0.ending.fetch_max(end_state, Ordering::Release);
+    fn request_end(&self, end_request: u8) {
+        self.0.end_request.fetch_max(end_request, Ordering::Release);
         self.0.waker.wake();
     }
 
@@ -309,39 +309,37 @@ impl StreamControl {
     pub(crate) async fn until_ended(&self) {
         poll_fn(|cx| {
             self.register(cx.waker());
-            match self.end_state() {
-                EndState::Running => Poll::Pending,
+            match self.end_request() {
+                EndRequest::None => Poll::Pending,
                 _ => Poll::Ready(()),
             }
         })
         .await;
     }
 
-    /// Registers the task to wake. Call it before [`end_state`](Self::end_state), so that no change is missed.
+    /// Registers the task to wake. Call it before [`end_request`](Self::end_request), so that no change is missed.
     pub(crate) fn register(&self, waker: &Waker) {
         self.0.waker.register(waker);
     }
 
-    /// Whether it was told already to end because its client has lost its right.
-    pub(crate) fn is_revoked(&self) -> bool {
-        matches!(self.0.ending.load(Ordering::Acquire), REAUTHENTICATE | REVOKED)
-    }
-
     /// Whether its client has lost the right to what it was not given yet: it is revoked, or has to authenticate again.
     #[inline]
-    pub(crate) fn drops_undelivered(&self) -> bool {
-        matches!(self.0.ending.load(Ordering::Acquire), REVOKED | REAUTHENTICATE)
+    pub(crate) fn has_lost_access(&self) -> bool {
+        matches!(
+            self.0.end_request.load(Ordering::Acquire),
+            REVOKED | REAUTHENTICATE
+        )
     }
 
-    pub(crate) fn end_state(&self) -> EndState {
-        match self.0.ending.load(Ordering::Acquire) {
-            RUNNING => EndState::Running,
-            RECONNECT => EndState::End(Ending::Reconnect),
-            REAUTHENTICATE => EndState::Reauthenticate,
-            FINAL => EndState::End(Ending::Final),
-            REVOKED => EndState::Revoked,
-            OUT_OF_TIME => EndState::OutOfTime,
-            _ => EndState::ConnectionLost,
+    pub(crate) fn end_request(&self) -> EndRequest {
+        match self.0.end_request.load(Ordering::Acquire) {
+            NONE => EndRequest::None,
+            RECONNECT => EndRequest::End(Ending::Reconnect),
+            REAUTHENTICATE => EndRequest::Reauthenticate,
+            FINAL => EndRequest::End(Ending::Final),
+            REVOKED => EndRequest::Revoked,
+            OUT_OF_TIME => EndRequest::OutOfTime,
+            _ => EndRequest::ConnectionLost,
         }
     }
 }
@@ -359,7 +357,7 @@ impl fmt::Debug for StreamControl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamControl")
             .field("id", &self.0.id)
-            .field("end_state", &self.end_state())
+            .field("end_request", &self.end_request())
             .finish_non_exhaustive()
     }
 }

@@ -10,14 +10,14 @@ use super::{DescribeEvents, EventDescription};
 
 /// What a stream may send beside the events of its enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beside {
-    Nothing,
+pub(super) enum LibraryEvents {
+    None,
     End,
     EndAndPositions,
 }
 
 /// The schema of any event of a stream.
-pub(super) fn schema<T: DescribeEvents>(beside: Beside) -> Schema {
+pub(super) fn schema<T: DescribeEvents>(library_events: LibraryEvents) -> Schema {
     let mut one_of = OneOfBuilder::new();
     let events = T::events();
     let mut names: Vec<_> = events.iter().map(|event| event.name.to_owned()).collect();
@@ -27,7 +27,7 @@ pub(super) fn schema<T: DescribeEvents>(beside: Beside) -> Schema {
     {
         one_of = one_of.item(event(named([name]), json(data), text(), has_id));
     }
-    for own in own_events(beside) {
+    for own in own_events(library_events) {
         one_of = one_of.item(own);
     }
     names.extend([END_EVENT, GAP_EVENT.as_str(), POSITION_EVENT.as_str()].map(str::to_owned));
@@ -38,7 +38,7 @@ pub(super) fn schema<T: DescribeEvents>(beside: Beside) -> Schema {
 }
 
 /// The library's own events.
-fn own_events(beside: Beside) -> Vec<ObjectBuilder> {
+fn own_events(library_events: LibraryEvents) -> Vec<ObjectBuilder> {
     let end = || {
         let data = ObjectBuilder::new()
             .property("reason", text())
@@ -58,10 +58,10 @@ fn own_events(beside: Beside) -> Vec<ObjectBuilder> {
         let data = json(ObjectBuilder::new());
         event(named([POSITION_EVENT.as_str()]), data, text(), true)
     };
-    match beside {
-        Beside::Nothing => Vec::new(),
-        Beside::End => vec![end()],
-        Beside::EndAndPositions => vec![end(), gap(), position()],
+    match library_events {
+        LibraryEvents::None => Vec::new(),
+        LibraryEvents::End => vec![end()],
+        LibraryEvents::EndAndPositions => vec![end(), gap(), position()],
     }
 }
 

@@ -12,11 +12,11 @@ use utoipa::{
 
 use super::{
     DescribeEvents,
-    item::{self, Beside},
+    item::{self, LibraryEvents},
 };
 
 macro_rules! streams {
-    ($($(#[$doc:meta])* $name:ident: $suffix:literal, $beside:expr, [$($status:literal $description:literal),*];)*) => {$(
+    ($($(#[$doc:meta])* $name:ident: $suffix:literal, $library_events:expr, [$($status:literal $description:literal),*];)*) => {$(
         $(#[$doc])*
         pub struct $name<T>(PhantomData<fn() -> T>);
 
@@ -53,7 +53,7 @@ macro_rules! streams {
         /// If the document already has another schema of such a name.
         impl<T: DescribeEvents> Modify for $name<T> {
             fn modify(&self, document: &mut OpenApi) {
-                modify::<T>(document, stringify!($name), component::<T>($suffix), $beside);
+                modify::<T>(document, stringify!($name), component::<T>($suffix), $library_events);
             }
         }
     )*};
@@ -72,17 +72,17 @@ streams! {
     /// let statuses: Vec<_> = BrowserStream::<Market>::responses().into_keys().collect();
     /// assert_eq!(statuses, ["200", "204", "500"]);
     /// ```
-    BrowserStream: "BrowserEvent", Beside::End, [
+    BrowserStream: "BrowserEvent", LibraryEvents::End, [
         "204" "The stream is over for good: an EventSource does not come back.",
         "500" "The handler has failed before the stream began."
     ];
     /// A [`Subscription<T>`](crate::Subscription) that browsers read. See [`BrowserStream`]'s example.
-    TopicStream: "TopicEvent", Beside::EndAndPositions, [
+    TopicStream: "TopicEvent", LibraryEvents::EndAndPositions, [
         "204" "The stream is over for good: an EventSource does not come back.",
         "500" "The topic has other events in this hub."
     ];
     /// A stream for clients other than `EventSource`. See [`BrowserStream`]'s example.
-    PlainStream: "Event", Beside::Nothing, [
+    PlainStream: "Event", LibraryEvents::None, [
         "429" "The client has too many streams, or connects too often. Retry-After says when to come back.",
         "500" "The handler has failed before the stream began.",
         "503" "The server has too many streams, or shuts down. Retry-After says when to come back."
@@ -113,7 +113,12 @@ fn responses(component: &str, others: &[(&str, &str)]) -> BTreeMap<String, RefOr
         .collect()
 }
 
-fn modify<T: DescribeEvents>(document: &mut OpenApi, stream: &str, component: String, beside: Beside) {
+fn modify<T: DescribeEvents>(
+    document: &mut OpenApi,
+    stream: &str,
+    component: String,
+    library_events: LibraryEvents,
+) {
     document.openapi = OpenApiVersion::Version32;
     let schemas = &mut document.components.get_or_insert_with(Components::new).schemas;
     let of = any::type_name::<T>();
@@ -124,7 +129,7 @@ fn modify<T: DescribeEvents>(document: &mut OpenApi, stream: &str, component: St
             });
         }
     }
-    let schema = item::schema::<T>(beside);
+    let schema = item::schema::<T>(library_events);
     add(schemas, component, schema.into(), || {
         format!("the events of `{stream}<{of}>`")
     });

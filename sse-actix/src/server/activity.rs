@@ -29,7 +29,7 @@ pub(crate) struct Activity {
     /// Steps of progress while draining: a client has taken 16 KiB, a request has ended, or a stream has.
     progress: AtomicUsize,
     /// Sockets that are full.
-    blocked: AtomicUsize,
+    full_sockets: AtomicUsize,
 }
 
 impl Activity {
@@ -54,8 +54,8 @@ impl Activity {
     }
 
     /// Whether something waits for a client to take it.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.blocked.load(Ordering::Relaxed) > 0
+    pub(super) fn has_full_sockets(&self) -> bool {
+        self.full_sockets.load(Ordering::Relaxed) > 0
     }
 
     /// Waits until there was no progress for as long as `patience`, or until `deadline`.
@@ -72,7 +72,7 @@ impl Activity {
     }
 
     /// Waits until only streams are left that a shutdown ends. A stream that may finish counts as a request.
-    pub(super) async fn until_only_streams(&self) {
+    pub(super) async fn until_only_streams_left(&self) {
         self.until(|counts| counts.requests.load(Ordering::SeqCst) <= counts.streams.load(Ordering::SeqCst))
             .await;
     }
@@ -116,30 +116,30 @@ impl Drop for RequestGuard {
 const PROGRESS_BYTES: usize = 16 * 1024;
 
 /// What one connection's client takes while the server shuts down.
-pub(super) struct Progress {
+pub(super) struct ClientProgress {
     activity: Arc<Activity>,
     bytes: usize,
-    is_blocked: bool,
+    is_full: bool,
 }
 
-impl Progress {
+impl ClientProgress {
     pub(super) fn new(activity: &Arc<Activity>) -> Self {
         Self {
             activity: Arc::clone(activity),
             bytes: 0,
-            is_blocked: false,
+            is_full: false,
         }
     }
 
     /// The socket has been written to.
-    pub(super) fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
-        let is_blocked = written.is_pending();
-        if is_blocked != self.is_blocked {
-            self.is_blocked = is_blocked;
-            if is_blocked {
-                self.activity.blocked.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn note_write(&mut self, written: &Poll<io::Result<usize>>) {
+        let is_full = written.is_pending();
+        if is_full != self.is_full {
+            self.is_full = is_full;
+            if is_full {
+                self.activity.full_sockets.fetch_add(1, Ordering::Relaxed);
             } else {
-                self.activity.blocked.fetch_sub(1, Ordering::Relaxed);
+                self.activity.full_sockets.fetch_sub(1, Ordering::Relaxed);
             }
         }
         if let Poll::Ready(Ok(bytes)) = written {
@@ -159,10 +159,10 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ClientProgress {
     fn drop(&mut self) {
-        if self.is_blocked {
-            self.activity.blocked.fetch_sub(1, Ordering::Relaxed);
+        if self.is_full {
+            self.activity.full_sockets.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

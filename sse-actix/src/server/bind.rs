@@ -37,7 +37,7 @@ impl<F> Server<F> {
         self.bind_as(addrs, &ListenerProtocol::Http1)
     }
 
-    /// Listens for HTTP/1.1 and, from clients that know beforehand that it is spoken, HTTP/2 without
+    /// Listens for HTTP/1.1 and, from clients that know beforehand that it is protocol, HTTP/2 without
     /// TLS. Browsers speak HTTP/2 over TLS alone: see [`bind_rustls_0_23`](Self::bind_rustls_0_23).
     ///
     /// ```
@@ -245,29 +245,29 @@ impl<F> Server<F> {
     /// ```
     pub fn addrs_with_scheme(&self) -> Vec<(SocketAddr, &str)> {
         let tcp = self.listeners.iter().filter_map(|listener| match listener {
-            Listener::Tcp { socket, spoken, .. } => Some((socket, spoken)),
+            Listener::Tcp { socket, protocol, .. } => Some((socket, protocol)),
             #[cfg(unix)]
             Listener::Unix { .. } => None,
         });
-        tcp.filter_map(|(socket, spoken)| Some((socket.local_addr().ok()?, spoken.scheme())))
+        tcp.filter_map(|(socket, protocol)| Some((socket.local_addr().ok()?, protocol.scheme())))
             .collect()
     }
 
-    fn bind_as(mut self, addrs: impl ToSocketAddrs, spoken: &ListenerProtocol) -> io::Result<Self> {
+    fn bind_as(mut self, addrs: impl ToSocketAddrs, protocol: &ListenerProtocol) -> io::Result<Self> {
         let bound = bind_tcp(addrs)?.into_iter();
         self.listeners.extend(bound.map(|socket| Listener::Tcp {
             socket,
-            spoken: spoken.clone(),
+            protocol: protocol.clone(),
             origin: SocketOrigin::Bound,
         }));
         Ok(self)
     }
 
-    fn listen_as(mut self, socket: TcpListener, spoken: ListenerProtocol) -> io::Result<Self> {
+    fn listen_as(mut self, socket: TcpListener, protocol: ListenerProtocol) -> io::Result<Self> {
         socket.local_addr()?;
         self.listeners.push(Listener::Tcp {
             socket,
-            spoken,
+            protocol,
             origin: SocketOrigin::Given,
         });
         Ok(self)

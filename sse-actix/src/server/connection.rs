@@ -13,8 +13,8 @@ use actix_service::{Service, ServiceFactory};
 use futures_core::future::LocalBoxFuture;
 
 use super::{
-    activity::{Activity, Progress},
-    handover::DispatcherLink,
+    activity::{Activity, ClientProgress},
+    handover::HandoverSlot,
     socket::{Socket, Transport},
     stream_connection::StreamConnection,
 };
@@ -70,12 +70,12 @@ where
     }
 
     fn call(&self, mut accepted: AcceptedConnection<T>) -> Self::Future {
-        accepted.0.count(Progress::new(&self.activity));
-        let link = Rc::clone(accepted.0.link());
+        accepted.0.count(ClientProgress::new(&self.activity));
+        let slot = Rc::clone(accepted.0.slot());
         ConnectionTask::Http {
             // Boxed, so that it leaves nothing behind when its stream is handed over.
             dispatcher: Box::pin(self.http.call(accepted)),
-            link,
+            slot,
             allow_half_closed: self.allow_half_closed,
         }
     }
@@ -85,7 +85,7 @@ where
 pub(super) enum ConnectionTask<F, T> {
     Http {
         dispatcher: Pin<Box<F>>,
-        link: Rc<DispatcherLink<T>>,
+        slot: Rc<HandoverSlot<T>>,
         allow_half_closed: bool,
     },
     Stream(Rc<StreamConnection<T>>),
@@ -103,15 +103,15 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Self::Http {
             dispatcher,
-            link,
+            slot,
             allow_half_closed,
         } = &mut *self
         {
-            let polled = link.shared.during(|| dispatcher.as_mut().poll(cx));
-            // An offer stays where it is as long as the socket has not left.
-            let transport = link.transport.take();
+            let polled = slot.state.with_current(|| dispatcher.as_mut().poll(cx));
+            // A candidate stays where it is as long as the socket has not left.
+            let transport = slot.transport.take();
             let Some((transport, stream)) =
-                transport.and_then(|transport| Some((transport, link.shared.take()?)))
+                transport.and_then(|transport| Some((transport, slot.state.take_pending()?)))
             else {
                 return polled;
             };

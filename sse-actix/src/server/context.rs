@@ -6,7 +6,7 @@ use actix_web::{HttpMessage as _, HttpRequest, http::Method};
 
 use super::{
     activity::Activity,
-    http2_watch::{ConnectionWatch, LossRegistration, LossWatch},
+    http2_watch::{ConnectionLoss, LossNotifier, LossRegistration},
 };
 use crate::lifecycle::{control::StreamControl, shutdown::Shutdown};
 
@@ -18,13 +18,13 @@ use crate::lifecycle::{control::StreamControl, shutdown::Shutdown};
 pub(crate) struct ServerContext {
     pub(crate) shutdown: Shutdown,
     pub(super) activity: Arc<Activity>,
-    pub(super) loss_watch: Option<LossWatch>,
+    pub(super) loss_notifier: Option<LossNotifier>,
     /// Whether it hands connections over to hubs.
     pub(crate) hands_over: bool,
     /// The request's method; of the server itself, GET.
     pub(crate) method: Method,
     /// Whether the server was shutting down when the request came.
-    pub(crate) drains: bool,
+    pub(crate) arrived_while_draining: bool,
 }
 
 thread_local! {
@@ -46,7 +46,7 @@ impl ServerContext {
     }
 
     /// Polls on behalf of a request of `context`, which is given back.
-    pub(super) fn during<T>(context: &mut Option<Self>, poll: impl FnOnce() -> T) -> T {
+    pub(super) fn with_current<T>(context: &mut Option<Self>, poll: impl FnOnce() -> T) -> T {
         let outer = CURRENT.replace(context.take());
         let polled = poll();
         *context = CURRENT.replace(outer);
@@ -55,11 +55,14 @@ impl ServerContext {
 
     /// Waits until a stream that has not opened is no longer needed: its client has gone, or the server shuts down and
     /// the client can resume.
-    pub(crate) async fn until_abandoned(&self, resumes: bool) {
+    pub(crate) async fn until_abandoned(&self, ends_at_shutdown: bool) {
         let control = StreamControl::new();
-        let _registration = self.loss_watch.as_ref().map(|watch| watch.register(&control));
+        let _registration = self
+            .loss_notifier
+            .as_ref()
+            .map(|notifier| notifier.register(&control));
         tokio::select! {
-            () = self.shutdown.fired(), if resumes => {}
+            () = self.shutdown.fired(), if ends_at_shutdown => {}
             () = control.until_ended() => {}
         }
     }
@@ -86,10 +89,10 @@ impl OpenStreamGuard {
             return Some(Self::new(context.clone(), control, may_finish));
         }
         // On actix's server its hook may have left this.
-        let connection = request.conn_data::<ConnectionWatch>()?;
-        let loss_watch = connection.loss_watch(request.version())?;
+        let connection = request.conn_data::<ConnectionLoss>()?;
+        let loss_notifier = connection.loss_notifier(request.version())?;
         Some(Self {
-            loss_registration: Some(Box::new(loss_watch.register(control))),
+            loss_registration: Some(Box::new(loss_notifier.register(control))),
             activity: None,
         })
     }
@@ -99,7 +102,9 @@ impl OpenStreamGuard {
             context.activity.stream_opened();
         }
         Self {
-            loss_registration: context.loss_watch.map(|watch| Box::new(watch.register(control))),
+            loss_registration: context
+                .loss_notifier
+                .map(|notifier| Box::new(notifier.register(control))),
             activity: Some(context.activity).filter(|_| !may_finish),
         }
     }

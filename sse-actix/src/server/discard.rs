@@ -10,7 +10,7 @@ use std::{
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// How many bytes are kept behind a stream.
-pub(super) const BEHIND_A_STREAM: usize = 64 * 1024;
+pub(super) const MAX_PIPELINED_BYTES: usize = 64 * 1024;
 
 /// How often is read before others on the thread have a turn.
 const READS_PER_TURN: usize = 16;

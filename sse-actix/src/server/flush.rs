@@ -29,7 +29,7 @@ pub(crate) struct Flush(Rc<State>);
 #[derive(Debug)]
 struct State {
     /// A socket of ours was written to or flushed after the question.
-    carried: Cell<bool>,
+    is_our_socket: Cell<bool>,
     flushed: Cell<bool>,
     /// The connection is to be reset when it is closed. On HTTP/1.0 a stream's end is the connection's, so nothing
     /// else tells a client that the stream was cut.
@@ -38,26 +38,26 @@ struct State {
 
 thread_local! {
     /// The last question, and the task that was polled.
-    static ASKED: Cell<Option<(Waker, Rc<State>)>> = const { Cell::new(None) };
+    static PENDING: Cell<Option<(Waker, Rc<State>)>> = const { Cell::new(None) };
 }
 
 impl Flush {
     pub(crate) fn new(resets: bool) -> Self {
         Self(Rc::new(State {
-            carried: Cell::new(false),
+            is_our_socket: Cell::new(false),
             flushed: Cell::new(false),
             resets,
         }))
     }
 
     /// Asks the socket that is flushed next by the task of `cx`.
-    pub(crate) fn ask(&self, cx: &Context<'_>) {
-        ASKED.set(Some((cx.waker().clone(), Rc::clone(&self.0))));
+    pub(crate) fn register(&self, cx: &Context<'_>) {
+        PENDING.set(Some((cx.waker().clone(), Rc::clone(&self.0))));
     }
 
     /// Whether a socket of ours carries the body. If not, there is nothing to wait for.
-    pub(crate) fn is_carried(&self) -> bool {
-        self.0.carried.get()
+    pub(crate) fn is_our_socket(&self) -> bool {
+        self.0.is_our_socket.get()
     }
 
     /// Whether the socket has taken everything.
@@ -67,21 +67,25 @@ impl Flush {
 }
 
 /// Says that a socket is written to by the task of `cx`.
-pub(super) fn writes(cx: &Context<'_>) {
-    let Some((task, state)) = ASKED.take() else { return };
+pub(super) fn note_write(cx: &Context<'_>) {
+    let Some((task, state)) = PENDING.take() else {
+        return;
+    };
     if task.will_wake(cx.waker()) {
-        state.carried.set(true);
-        ASKED.set(Some((task, state)));
+        state.is_our_socket.set(true);
+        PENDING.set(Some((task, state)));
     }
 }
 
 /// Says that a socket was flushed by the task of `cx`.
-pub(super) fn flushed(cx: &Context<'_>, socket: OsSocket<'_>) {
-    let Some((task, state)) = ASKED.take() else { return };
+pub(super) fn note_flush(cx: &Context<'_>, socket: OsSocket<'_>) {
+    let Some((task, state)) = PENDING.take() else {
+        return;
+    };
     if !task.will_wake(cx.waker()) {
         return;
     }
-    state.carried.set(true);
+    state.is_our_socket.set(true);
     discard_unread(socket);
     // A unix socket cannot be reset: there a client on HTTP/1.0 cannot tell a cut from an end.
     let resets = socket.tcp().filter(|_| state.resets);

@@ -19,7 +19,7 @@ use actix_web::{
 use tokio::{io::ReadBuf, time::timeout};
 
 use super::{
-    http2_watch::{AcceptedSocket, ConnectionWatch},
+    http2_watch::{AcceptedSocket, ConnectionLoss},
     preface::HTTP2_PREFACE,
     signals::Signals,
     socket::Transport as _,
@@ -27,7 +27,7 @@ use super::{
 use crate::lifecycle::shutdown::Shutdown;
 
 /// How long streams may take to end before actix's shutdown begins, which tells them nothing.
-const STREAM_GRACE: Duration = Duration::from_millis(500);
+const END_STREAMS_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Makes actix's [`HttpServer`] fit for streams, for who does not want [`Server`](crate::Server). Call it before `bind`.
 ///
@@ -37,7 +37,7 @@ const STREAM_GRACE: Duration = Duration::from_millis(500);
 ///   (`shutdown_signal`). Streams find `shutdown` by themselves.
 ///
 /// It sets `h1_allow_half_closed`, `shutdown_signal` and `on_connect`, so do not set these. For a hook of your own there is
-/// [`watching`]. The guide's page on serving says what `Server` gives beyond this.
+/// [`connection_hook`]. The guide's page on serving says what `Server` gives beyond this.
 ///
 /// ```no_run
 /// use actix_web::{App, Error, HttpServer, get};
@@ -80,21 +80,21 @@ where
     server
         .h1_allow_half_closed(false)
         .shutdown_signal(stop_signal(shutdown.clone()))
-        .on_connect(watching(shutdown, |_, _| {}))
+        .on_connect(connection_hook(shutdown, |_, _| {}))
 }
 
 /// An `on_connect` hook that does what [`for_streams`] needs, and then calls `hook`.
 ///
 /// ```no_run
 /// use actix_web::{App, HttpServer};
-/// use sse_actix::{Shutdown, for_streams, watching};
+/// use sse_actix::{Shutdown, for_streams, connection_hook};
 ///
 /// struct Accepted(std::time::Instant);
 ///
 /// # async fn main_() -> std::io::Result<()> {
 /// let shutdown = Shutdown::new();
 /// for_streams(HttpServer::new(App::new), &shutdown)
-///     .on_connect(watching(&shutdown, |_, data| {
+///     .on_connect(connection_hook(&shutdown, |_, data| {
 ///         data.insert(Accepted(std::time::Instant::now()));
 ///     }))
 ///     .bind(("127.0.0.1", 8080))?
@@ -102,7 +102,7 @@ where
 ///     .await
 /// # }
 /// ```
-pub fn watching(
+pub fn connection_hook(
     shutdown: &Shutdown,
     hook: impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static,
 ) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
@@ -110,7 +110,7 @@ pub fn watching(
     move |io, extensions| {
         extensions.insert(shutdown.clone());
         if let Some(accepted) = accepted(io) {
-            ConnectionWatch::prepare(&accepted, extensions);
+            ConnectionLoss::prepare(&accepted, extensions);
         }
         hook(io, extensions);
     }
@@ -149,7 +149,7 @@ async fn stop_signal(shutdown: Shutdown) {
         () = shutdown.fired() => {}
     }
     shutdown.fire();
-    let _ = timeout(STREAM_GRACE, shutdown.until_ended()).await;
+    let _ = timeout(END_STREAMS_TIMEOUT, shutdown.until_ended()).await;
 }
 
 async fn next_signal() -> &'static str {

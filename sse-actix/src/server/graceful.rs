@@ -1,9 +1,15 @@
 //! A server's life: it serves, it is told to stop, it lets go.
 //!
-//! A signal reaches a stream in three steps: [`serve_until_stopped`] fires the [`Shutdown`]; that tells each registered
-//! stream's `StreamControl` to end and wakes its task; `StreamBody`, polled next, writes its last events and a `retry`.
+//! A signal reaches a stream in four steps:
 //!
-//! Meanwhile [`wait_for_requests`] looks at three numbers, all of [`Activity`]:
+//! 1. SIGTERM or SIGINT (`signals.rs`) lets [`serve_until_stopped`] fire the [`Shutdown`].
+//! 2. That asks the `StreamControl` of each stream to end, and wakes its task. `respond` (`stream/response.rs`) has registered it.
+//! 3. `StreamBody::fill`, polled next, lets the source send its last events. A hub's reader sends what was published before
+//!    (`stop_at`), and nothing newer. Then `end` (`stream/body/end.rs`) adds a `retry` line.
+//! 4. After the last byte, actix's dispatcher ends the response. Where the connection was handed over, `StreamConnection` sends the
+//!    last chunk and closes.
+//!
+//! Meanwhile [`wait_until_drained`] looks at three numbers, all of [`Activity`]:
 //!
 //! | number | counts up | counts down |
 //! |---|---|---|
@@ -29,7 +35,7 @@ use super::{
 use crate::lifecycle::shutdown::Shutdown;
 
 /// How long streams may delay the end while no client takes anything. Clients that read are done in milliseconds, or take
-/// one portion after another.
+/// one chunk after another.
 const STREAM_GRACE: Duration = Duration::from_millis(500);
 
 /// How long a connection that was just accepted has to send its request, which is answered by a `retry` alone. actix
@@ -44,11 +50,11 @@ pub(super) async fn serve_until_stopped(
     server: dev::Server,
     stop: StopSettings,
     activity: &Activity,
-    ours: &ServerHandle,
+    our_handle: &ServerHandle,
 ) -> io::Result<()> {
     let handle = server.handle();
     let mut server = pin!(server);
-    let mut forced = pin!(ours.forced());
+    let mut forced = pin!(our_handle.forced());
     let StopSettings {
         shutdown,
         trigger,
@@ -84,12 +90,13 @@ pub(super) async fn serve_until_stopped(
             sleep(ACCEPT_GRACE).await;
             // Sent at once, and carried out while `server` is polled: idle connections on HTTP/1.1 are closed.
             drop(handle.stop(true));
-            wait_for_requests(activity, &shutdown, shutdown_timeout.get()).await;
+            wait_until_drained(activity, &shutdown, shutdown_timeout.get()).await;
         };
         tokio::select! {
             // Every connection was closed in time.
             ended = &mut server => ended,
-            // Clients hold connections open, but nothing goes on there. Dropping the server stops its workers.
+            // Clients hold connections open, but nothing goes on there. Returning drops `server`, which stops actix's workers. Then
+            // `run().await` is ready, and `main` ends.
             () = stopped => Ok(()),
             () = forced => Ok(()),
             cause = trigger.next() => {
@@ -134,7 +141,7 @@ impl ArmedTrigger {
 
 /// Waits in three phases: for streams (as long as clients take something, and at least half a second), for other requests
 /// (until `shutdown_timeout` is over), and for last bytes on their way (150 ms, or half a second while a socket is full).
-async fn wait_for_requests(activity: &Activity, shutdown: &Shutdown, shutdown_timeout: Duration) {
+async fn wait_until_drained(activity: &Activity, shutdown: &Shutdown, shutdown_timeout: Duration) {
     let start = Instant::now();
     let deadline = |timeout: Duration| start + timeout.min(LONGEST);
     // What was published is delivered as long as the clients take it.
@@ -145,12 +152,12 @@ async fn wait_for_requests(activity: &Activity, shutdown: &Shutdown, shutdown_ti
     // Checked after the streams have had their time, because connections that are still open may send new requests until
     // then.
     let rest = shutdown_timeout.saturating_sub(start.elapsed());
-    if timeout(rest, activity.until_only_streams()).await.is_err() {
+    if timeout(rest, activity.until_only_streams_left()).await.is_err() {
         tracing::warn!(target: "sse_actix", "requests were still under way after {shutdown_timeout:?}");
         shutdown.end_time_to_finish();
     }
     // A socket that is full takes more once a part of it is free, which lasts with a slow client.
-    let patience = if activity.is_blocked() {
+    let patience = if activity.has_full_sockets() {
         STREAM_GRACE
     } else {
         CLOSE_DELAY

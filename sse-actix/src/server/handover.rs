@@ -6,8 +6,8 @@
 //! [serves](super::connection) the connection drops it, and a [`StreamConnection`] of ours has the socket and the response's
 //! *outermost* body, with all that middleware has put around the stream.
 //!
-//! One task does all of this, in one poll: the dispatcher polls the body, which has nothing more and is *offered*; the
-//! dispatcher writes and flushes; the socket sees the offer, and ends the dispatcher with an error.
+//! One task does all of this, in one poll: the dispatcher polls the body, which has nothing more and is a *candidate*; the
+//! dispatcher writes and flushes; the socket sees the candidate, and ends the dispatcher with an error.
 //!
 //! [`StreamConnection`]: super::stream_connection::StreamConnection
 
@@ -19,30 +19,30 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::{BoxBody, MessageBody as _};
 use bytes::Bytes;
 
 use super::{
-    activity::{Progress, RequestGuard},
-    discard::BEHIND_A_STREAM,
+    activity::{ClientProgress, RequestGuard},
+    discard::MAX_PIPELINED_BYTES,
 };
 
 /// Drives a stream from outside of its connection's task. A hub's `Subscriber` does.
-pub(crate) trait StreamDriver {
+pub(crate) trait HandoverOwner {
     /// Its connection was handed over, and can be driven from now on.
-    fn take_over(&self, connection: Weak<dyn DrivenConnection>);
+    fn take_over(&self, connection: Weak<dyn DirectConnection>);
 
     /// Its client has taken so many bytes of what it was sent before.
-    fn client_took(&self, bytes: usize);
+    fn note_accepted(&self, bytes: usize);
 
     /// A wrapper of its body panicked.
     fn panicked(&self);
 }
 
-/// A connection that a [`StreamDriver`] drives: a [`StreamConnection`].
+/// A connection that a [`HandoverOwner`] drives: a [`StreamConnection`].
 ///
 /// [`StreamConnection`]: super::stream_connection::StreamConnection
-pub(crate) trait DrivenConnection {
+pub(crate) trait DirectConnection {
     /// Polls the body, and writes what it gives. Returns whether all was written and the body waits; if not, the connection's
     /// own task goes on when it is woken.
     fn drive(&self) -> bool;
@@ -55,21 +55,21 @@ pub(crate) trait DrivenConnection {
 /// In the extensions of a response: it is a stream.
 pub(crate) struct StreamMarker {
     /// Who drives it, if it may be handed over.
-    pub(crate) driver: Option<Rc<dyn StreamDriver>>,
+    pub(crate) owner: Option<Rc<dyn HandoverOwner>>,
 }
 
 /// What the future that serves a connection shares with its socket.
-pub(super) struct DispatcherLink<T> {
+pub(super) struct HandoverSlot<T> {
     /// The socket, once it has left the dispatcher, and what its client takes.
-    pub(super) transport: Cell<Option<(T, Option<Progress>)>>,
-    pub(super) shared: Rc<ConnectionState>,
+    pub(super) transport: Cell<Option<(T, Option<ClientProgress>)>>,
+    pub(super) state: Rc<ConnectionState>,
 }
 
-impl<T> Default for DispatcherLink<T> {
+impl<T> Default for HandoverSlot<T> {
     fn default() -> Self {
         Self {
             transport: Cell::new(None),
-            shared: Rc::default(),
+            state: Rc::default(),
         }
     }
 }
@@ -78,13 +78,12 @@ impl<T> Default for DispatcherLink<T> {
 #[derive(Default)]
 pub(crate) struct ConnectionState {
     /// The stream that is to be handed over at the next flush.
-    offered: RefCell<Option<HubStream>>,
+    pending_handover: RefCell<Option<HubStream>>,
     /// What may be read behind a request, while it is answered.
     read_limit: Cell<ReadLimit>,
-    /// A handler has made a stream for the request, and whether that may be handed over.
-    made_stream: Cell<Option<bool>>,
+    made_stream: Cell<MadeStream>,
     /// Which request is under way, of those that came.
-    request: Cell<u32>,
+    request_number: Cell<u32>,
     /// The request is being answered with a stream.
     is_streaming: Cell<bool>,
     /// Where the request's body ends is not known yet.
@@ -92,9 +91,19 @@ pub(crate) struct ConnectionState {
     /// A handler waits for more of it.
     is_body_awaited: Cell<bool>,
     /// Something that came behind a stream was dropped.
-    dropped: Cell<bool>,
+    has_dropped_bytes: Cell<bool>,
     /// The task that waits to read on.
-    paused: Cell<Option<Waker>>,
+    paused_read: Cell<Option<Waker>>,
+}
+
+/// Whether a handler has made a stream for a request. Middleware may lose the response that says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum MadeStream {
+    #[default]
+    None,
+    /// It stays in actix's dispatcher.
+    Stays,
+    MayBeHandedOver,
 }
 
 /// What may be read behind a request.
@@ -121,7 +130,7 @@ impl ConnectionState {
     }
 
     /// Polls a connection's dispatcher.
-    pub(super) fn during<T>(self: &Rc<Self>, poll: impl FnOnce() -> T) -> T {
+    pub(super) fn with_current<T>(self: &Rc<Self>, poll: impl FnOnce() -> T) -> T {
         /// A panic passes through.
         struct Outer(Option<Rc<ConnectionState>>);
         impl Drop for Outer {
@@ -133,31 +142,31 @@ impl ConnectionState {
         poll()
     }
 
-    pub(super) fn is_offered(&self) -> bool {
-        self.offered.borrow().is_some()
+    pub(super) fn has_pending(&self) -> bool {
+        self.pending_handover.borrow().is_some()
     }
 
-    /// The stream that was offered.
-    pub(super) fn take(&self) -> Option<HubStream> {
-        self.offered.take()
+    /// The stream that is to be handed over.
+    pub(super) fn take_pending(&self) -> Option<HubStream> {
+        self.pending_handover.take()
     }
 
     /// A request has come, with a body of so many bytes; `None` if only its end tells. Returns the request's number.
     pub(super) fn begin_request(&self, body: Option<u64>) -> u32 {
-        self.made_stream.set(None);
+        self.made_stream.set(MadeStream::None);
         self.is_body_open.set(body.is_none());
         self.is_body_awaited.set(false);
         let body = body.map_or(0, |body| usize::try_from(body).unwrap_or(usize::MAX));
-        let room = body.saturating_add(BEHIND_A_STREAM);
+        let room = body.saturating_add(MAX_PIPELINED_BYTES);
         self.read_limit.set(ReadLimit::Pause(room));
-        self.request.set(self.request.get().wrapping_add(1));
-        self.request.get()
+        self.request_number.set(self.request_number.get().wrapping_add(1));
+        self.request_number.get()
     }
 
     /// The handler of this request waits for more of an open body: it has taken all that was decoded. What is read now may
     /// be long and no part of the body, such as a trailer, so it is not counted.
     pub(super) fn body_awaited(&self, request: u32) {
-        if self.request.get() == request {
+        if self.request_number.get() == request {
             self.is_body_awaited.set(true);
             self.read_on();
         }
@@ -169,19 +178,20 @@ impl ConnectionState {
 
     /// The handler of this request has taken a part of an open body: there is room for more of it.
     pub(super) fn body_taken(&self, request: u32) {
-        if self.request.get() != request {
+        if self.request_number.get() != request {
             return;
         }
         self.is_body_awaited.set(false);
         if let ReadLimit::Pause(bytes) = self.read_limit.get() {
-            self.read_limit.set(ReadLimit::Pause(bytes.max(BEHIND_A_STREAM)));
+            self.read_limit
+                .set(ReadLimit::Pause(bytes.max(MAX_PIPELINED_BYTES)));
         }
         self.read_on();
     }
 
     /// The open body of this request has ended, or nobody wants the rest of it.
     pub(super) fn body_ended(&self, request: u32) {
-        if self.request.get() != request {
+        if self.request_number.get() != request {
             return;
         }
         self.is_body_open.set(false);
@@ -191,17 +201,15 @@ impl ConnectionState {
         }
     }
 
-    /// A handler has made a stream. Middleware may lose the response that says so.
-    pub(crate) fn note_stream(may_be_handed_over: bool) {
+    pub(crate) fn note_made_stream(made: MadeStream) {
         CURRENT.with_borrow(|current| {
             if let Some(current) = current {
-                current.made_stream.set(Some(may_be_handed_over));
+                current.made_stream.set(made);
             }
         });
     }
 
-    /// Whether a handler has made a stream for the request, and whether that may be handed over.
-    pub(super) fn made_stream(&self) -> Option<bool> {
+    pub(super) fn made_stream(&self) -> MadeStream {
         self.made_stream.get()
     }
 
@@ -227,7 +235,7 @@ impl ConnectionState {
     }
 
     fn read_on(&self) {
-        if let Some(paused) = self.paused.take() {
+        if let Some(paused) = self.paused_read.take() {
             paused.wake();
         }
     }
@@ -246,51 +254,35 @@ impl ConnectionState {
 
     /// Waits to read on.
     pub(super) fn pause(&self, cx: &Context<'_>) {
-        self.paused.set(Some(cx.waker().clone()));
+        self.paused_read.set(Some(cx.waker().clone()));
     }
 
-    pub(super) fn drop_behind_stream(&self) {
-        self.dropped.set(true);
+    pub(super) fn note_dropped(&self) {
+        self.has_dropped_bytes.set(true);
     }
 
     pub(super) fn has_dropped(&self) -> bool {
-        self.dropped.get()
-    }
-}
-
-/// A response's outermost body, whatever it is.
-pub(super) trait AnyBody {
-    fn size(&self) -> BodySize;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>>;
-}
-
-impl<B: MessageBody> AnyBody for B {
-    fn size(&self) -> BodySize {
-        MessageBody::size(self)
-    }
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
-        MessageBody::poll_next(self, cx).map_err(Into::into)
+        self.has_dropped_bytes.get()
     }
 }
 
 /// What is handed over.
 pub(super) struct HubStream {
-    pub(super) body: Pin<Box<dyn AnyBody>>,
-    pub(super) driver: Rc<dyn StreamDriver>,
+    /// The response's outermost body.
+    pub(super) body: BoxBody,
+    pub(super) owner: Rc<dyn HandoverOwner>,
     #[expect(dead_code, reason = "held for its drop")]
     pub(super) request_guard: RequestGuard,
 }
 
 /// A stream in the dispatcher, until it is handed over.
-pub(super) struct StreamOffer {
+pub(super) struct HandoverCandidate {
     connection_state: Rc<ConnectionState>,
-    /// `None` after it was offered: the `ConnectionState` holds it then.
+    /// `None` once it may be handed over: the `ConnectionState` holds it then.
     stream: Option<HubStream>,
 }
 
-impl StreamOffer {
+impl HandoverCandidate {
     pub(super) fn new(connection_state: Rc<ConnectionState>, stream: HubStream) -> Self {
         Self {
             connection_state,
@@ -298,20 +290,24 @@ impl StreamOffer {
         }
     }
 
-    /// Polls the stream's body, and offers it if it has nothing more.
+    /// Polls the stream's body, and lets it be handed over if it has nothing more.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
-        let Some(mut stream) = self.stream.take().or_else(|| self.connection_state.take()) else {
+        let Some(mut stream) = self
+            .stream
+            .take()
+            .or_else(|| self.connection_state.take_pending())
+        else {
             return Poll::Ready(None);
         };
         let polled = loop {
-            match stream.body.as_mut().poll_next(cx) {
+            match Pin::new(&mut stream.body).poll_next(cx) {
                 // The dispatcher would end the body with it.
                 Poll::Ready(Some(Ok(chunk))) if chunk.is_empty() => {}
                 polled => break polled,
             }
         };
         if polled.is_pending() {
-            *self.connection_state.offered.borrow_mut() = Some(stream);
+            *self.connection_state.pending_handover.borrow_mut() = Some(stream);
         } else {
             self.stream = Some(stream);
         }
@@ -320,8 +316,8 @@ impl StreamOffer {
 }
 
 /// Unless it was handed over, the stream goes with the dispatcher.
-impl Drop for StreamOffer {
+impl Drop for HandoverCandidate {
     fn drop(&mut self) {
-        drop(self.connection_state.take());
+        drop(self.connection_state.take_pending());
     }
 }

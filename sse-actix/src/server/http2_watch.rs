@@ -11,7 +11,6 @@ use std::{
         Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use actix_web::{dev::Extensions, http::Version, rt::net::TcpStream};
@@ -19,15 +18,7 @@ use socket2::Socket;
 use tokio::{io::Interest, sync::Notify};
 
 use super::os_socket::OsSocket;
-use crate::{lifecycle::control::StreamControl, log_limit::LogLimit};
-
-/// What is set on every accepted socket.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SocketOptions {
-    pub(super) nodelay: bool,
-    pub(super) user_timeout: Option<Duration>,
-    pub(super) send_buffer: Option<usize>,
-}
+use crate::{lifecycle::control::StreamControl, tracing_limit::TracingLimit};
 
 /// A connection that has just been accepted.
 pub(super) struct AcceptedSocket<'a> {
@@ -40,11 +31,11 @@ pub(super) struct AcceptedSocket<'a> {
 
 /// Tells the streams of an HTTP/2 connection when the connection is lost. It lives in the connection's extensions, and
 /// is dropped with them: when the connection has ended and no request of it is alive any more.
-pub(super) struct ConnectionWatch(LossWatch);
+pub(super) struct ConnectionLoss(LossNotifier);
 
 /// By which streams are told.
 #[derive(Clone)]
-pub(super) struct LossWatch(Arc<Shared>);
+pub(super) struct LossNotifier(Arc<Shared>);
 
 struct Shared {
     lost: AtomicBool,
@@ -56,7 +47,7 @@ struct Shared {
     closed: Notify,
 }
 
-impl ConnectionWatch {
+impl ConnectionLoss {
     /// Prepares an accepted connection.
     pub(super) fn prepare(accepted: &AcceptedSocket<'_>, extensions: &mut Extensions) {
         if !accepted.may_be_http2 {
@@ -67,7 +58,7 @@ impl ConnectionWatch {
             .options()
             .try_clone()
             .inspect_err(|error| {
-                static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+                static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
                 if let Some(left_out) = LIMIT.take() {
                     tracing::warn!(
                         target: "sse_actix", %error, left_out, "no descriptor to watch an HTTP/2 connection with"
@@ -75,7 +66,7 @@ impl ConnectionWatch {
                 }
             })
             .ok();
-        extensions.insert(Self(LossWatch(Arc::new(Shared {
+        extensions.insert(Self(LossNotifier(Arc::new(Shared {
             lost: AtomicBool::new(false),
             streams: Mutex::default(),
             spare: Mutex::new(spare),
@@ -84,7 +75,7 @@ impl ConnectionWatch {
     }
 
     /// Called with every request: HTTP/1.x needs no watch, and gives the descriptor back.
-    pub(super) fn loss_watch(&self, version: Version) -> Option<LossWatch> {
+    pub(super) fn loss_notifier(&self, version: Version) -> Option<LossNotifier> {
         if version < Version::HTTP_2 {
             drop(self.0.0.spare().take());
             return None;
@@ -93,7 +84,7 @@ impl ConnectionWatch {
     }
 }
 
-impl LossWatch {
+impl LossNotifier {
     /// Tells a stream on this connection when it is lost, until what this returns is dropped.
     pub(super) fn register(&self, control: &StreamControl) -> LossRegistration {
         self.0.watch();
@@ -109,7 +100,7 @@ impl LossWatch {
     }
 }
 
-impl Drop for ConnectionWatch {
+impl Drop for ConnectionLoss {
     fn drop(&mut self) {
         self.0.0.closed.notify_one();
         self.0.0.connection_lost();
@@ -133,7 +124,7 @@ impl Shared {
         let watched = match TcpStream::from_std(socket.into()) {
             Ok(watched) => watched,
             Err(error) => {
-                static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+                static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
                 if let Some(left_out) = LIMIT.take() {
                     tracing::warn!(target: "sse_actix", %error, left_out, "an HTTP/2 connection cannot be watched");
                 }
@@ -171,36 +162,6 @@ async fn until_peer_has_closed(socket: &TcpStream) {
     }
 }
 
-impl SocketOptions {
-    /// A socket option that cannot be set costs speed or robustness, not the connection.
-    pub(super) fn apply(self, socket: OsSocket<'_>) {
-        let warn = |option: &'static str| {
-            move |error: &io::Error| {
-                static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
-                if let Some(left_out) = LIMIT.take() {
-                    tracing::warn!(target: "sse_actix", %error, option, left_out, "socket option not set");
-                }
-            }
-        };
-        let options = socket.options();
-        if let Some(bytes) = self.send_buffer {
-            let _ = options.set_send_buffer_size(bytes).inspect_err(warn("SO_SNDBUF"));
-        }
-        if socket.tcp().is_none() {
-            return;
-        }
-        let _ = options
-            .set_tcp_nodelay(self.nodelay)
-            .inspect_err(warn("TCP_NODELAY"));
-        #[cfg(target_os = "linux")]
-        if let Some(timeout) = self.user_timeout {
-            let _ = options
-                .set_tcp_user_timeout(Some(timeout))
-                .inspect_err(warn("TCP_USER_TIMEOUT"));
-        }
-    }
-}
-
 /// A stream that is to be told of the loss of its connection, until this is dropped.
 pub(super) struct LossRegistration {
     by: Arc<Shared>,
@@ -213,8 +174,8 @@ impl Drop for LossRegistration {
     }
 }
 
-impl fmt::Debug for ConnectionWatch {
+impl fmt::Debug for ConnectionLoss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectionWatch").finish_non_exhaustive()
+        f.debug_struct("ConnectionLoss").finish_non_exhaustive()
     }
 }

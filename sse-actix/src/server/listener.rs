@@ -1,4 +1,4 @@
-//! Listening sockets, and what is spoken over them.
+//! Listening sockets, and what is protocol over them.
 
 use std::{
     io,
@@ -14,11 +14,11 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 #[cfg(unix)]
 use std::os::unix::net::UnixListener;
 
-/// A listening socket and what is spoken over it.
+/// A listening socket and what is protocol over it.
 pub(super) enum Listener {
     Tcp {
         socket: TcpListener,
-        spoken: ListenerProtocol,
+        protocol: ListenerProtocol,
         origin: SocketOrigin,
     },
     /// HTTP/1.1, as actix.

@@ -33,8 +33,9 @@ use super::{
     connection::{AcceptedConnection, ConnectionService},
     context::ServerContext,
     graceful,
-    http2_watch::{ConnectionWatch, SocketOptions},
+    http2_watch::ConnectionLoss,
     listener::{Listener, ListenerProtocol},
+    os_socket::SocketOptions,
     running::{RunningServer, ServerHandle},
     settings::{HttpSettings, TlsSettings},
     socket::{Socket, Transport},
@@ -82,11 +83,11 @@ impl<F> Server<F> {
         match self.start(&activity) {
             Ok((server, stop)) => {
                 let (handle, end) = ServerHandle::new(Some(server.handle()), shutdown);
-                let ours = handle.clone();
+                let our_handle = handle.clone();
                 RunningServer::new(handle, async move {
                     // Dropped when the server has ended, also if it is not polled any more.
-                    let _end = end;
-                    graceful::serve_until_stopped(server, stop, &activity, &ours).await
+                    let _ended_on_drop = end;
+                    graceful::serve_until_stopped(server, stop, &activity, &our_handle).await
                 })
             }
             Err(error) => {
@@ -132,10 +133,10 @@ impl<F> Server<F> {
             context: ServerContext {
                 shutdown: self.stop.shutdown.clone(),
                 activity: Arc::clone(activity),
-                loss_watch: None,
+                loss_notifier: None,
                 hands_over,
                 method: Method::GET,
-                drains: false,
+                arrived_while_draining: false,
             },
             http: self.http,
             tls: self.tls,
@@ -186,7 +187,7 @@ struct ServerSettings<F> {
 
 /// Where a listener's connections come in, as the application is told.
 #[derive(Clone, Copy)]
-struct Entrance {
+struct ListenAddress {
     addr: SocketAddr,
     secure: bool,
     may_be_http2: bool,
@@ -209,34 +210,34 @@ impl<F> ServerSettings<F> {
         S::Service: 'static,
         B: MessageBody + 'static,
     {
-        let (socket, spoken) = match listener {
-            Listener::Tcp { socket, spoken, .. } => (socket, spoken),
+        let (socket, protocol) = match listener {
+            Listener::Tcp { socket, protocol, .. } => (socket, protocol),
             #[cfg(unix)]
             Listener::Unix { socket, .. } => {
                 let name = format!("sse-actix-{:?}", socket.local_addr()?);
-                let entrance = Entrance {
+                let address = ListenAddress {
                     addr: NO_ADDRESS,
                     secure: false,
                     may_be_http2: false,
                 };
                 return builder.listen_uds(name, socket, move || {
                     fn_service(|unix: UnixStream| ready(Ok((Socket::new(unix), Protocol::Http1, None))))
-                        .and_then(self.connections(entrance))
+                        .and_then(self.connections(address))
                 });
             }
         };
-        let mut entrance = Entrance {
+        let mut address = ListenAddress {
             addr: socket.local_addr()?,
-            secure: spoken.scheme() == "https",
+            secure: protocol.scheme() == "https",
             may_be_http2: true,
         };
-        let name = format!("sse-actix-{}", entrance.addr);
-        match spoken {
+        let name = format!("sse-actix-{}", address.addr);
+        match protocol {
             ListenerProtocol::Http1 => {
-                entrance.may_be_http2 = false;
+                address.may_be_http2 = false;
                 builder.listen(name, socket, move || {
                     fn_service(|tcp: TcpStream| ready(Ok(accept(tcp, Protocol::Http1))))
-                        .and_then(self.connections(entrance))
+                        .and_then(self.connections(address))
                 })
             }
             #[cfg(feature = "http2")]
@@ -246,17 +247,17 @@ impl<F> ServerSettings<F> {
                     let protocol = protocol_of(&tcp, patience).await.map_err(DispatchError::Io)?;
                     Ok(accept(tcp, protocol))
                 })
-                .and_then(self.connections(entrance))
+                .and_then(self.connections(address))
             }),
             #[cfg(feature = "rustls")]
             ListenerProtocol::Rustls(config) => builder.listen(name, socket, move || {
                 super::rustls::acceptor((*config).clone(), self.tls.handshake_timeout)
-                    .and_then(self.connections(entrance).map_err(TlsError::Service))
+                    .and_then(self.connections(address).map_err(TlsError::Service))
             }),
             #[cfg(feature = "openssl")]
             ListenerProtocol::Openssl(acceptor) => builder.listen(name, socket, move || {
                 super::openssl::acceptor(acceptor.clone(), self.tls.handshake_timeout)
-                    .and_then(self.connections(entrance).map_err(TlsError::Service))
+                    .and_then(self.connections(address).map_err(TlsError::Service))
             }),
         }
     }
@@ -264,7 +265,7 @@ impl<F> ServerSettings<F> {
     /// What serves the connections that come in there.
     fn connections<I, S, B, T>(
         &self,
-        entrance: Entrance,
+        address: ListenAddress,
     ) -> impl ServiceFactory<
         AcceptedConnection<T>,
         Config = (),
@@ -285,12 +286,12 @@ impl<F> ServerSettings<F> {
         T: Transport,
     {
         let host = self.http.server_hostname.clone();
-        let host = host.unwrap_or_else(|| entrance.addr.to_string());
+        let host = host.unwrap_or_else(|| address.addr.to_string());
         // actix-web has this constructor for its own test kit only; its own server uses a private one.
-        let config = AppConfig::__priv_test_new(entrance.secure, host, entrance.addr);
+        let config = AppConfig::__priv_test_new(address.secure, host, address.addr);
         let application = application((self.factory)().into_factory(), self.context.clone(), config);
         ConnectionService {
-            http: self.build(entrance).finish(application),
+            http: self.build(address).finish(application),
             allow_half_closed: self.http.h1_allow_half_closed,
             activity: Arc::clone(&self.context.activity),
         }
@@ -298,7 +299,7 @@ impl<F> ServerSettings<F> {
 
     fn build<T, S>(
         &self,
-        entrance: Entrance,
+        address: ListenAddress,
     ) -> HttpServiceBuilder<Socket<T>, S, ExpectHandler, UpgradeHandler>
     where
         T: Transport,
@@ -318,18 +319,18 @@ impl<F> ServerSettings<F> {
             .client_request_timeout(self.http.client_request_timeout)
             .client_disconnect_timeout(self.http.client_disconnect_timeout)
             .h1_allow_half_closed(self.http.h1_allow_half_closed)
-            .local_addr(entrance.addr)
+            .local_addr(address.addr)
             .on_connect_ext(move |socket: &Socket<T>, extensions: &mut Extensions| {
                 let Some(transport) = socket.transport() else {
                     return;
                 };
-                let accepted = transport.accepted(entrance.may_be_http2);
+                let accepted = transport.accepted(address.may_be_http2);
                 // First, so that a hook has the last word.
                 options.apply(accepted.socket);
                 if let Some(on_connect) = &on_connect {
                     on_connect(accepted.io, extensions);
                 }
-                ConnectionWatch::prepare(&accepted, extensions);
+                ConnectionLoss::prepare(&accepted, extensions);
             });
         if let Some(bytes) = self.http.h1_write_buffer_size {
             http = http.h1_write_buffer_size(bytes);

@@ -13,9 +13,9 @@ use actix_web::rt::net::UnixStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    activity::Progress,
+    activity::ClientProgress,
     discard, flush,
-    handover::{DispatcherLink, ReadLimit},
+    handover::{HandoverSlot, ReadLimit},
     http2_watch::AcceptedSocket,
     os_socket::OsSocket,
 };
@@ -24,7 +24,7 @@ use super::{
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
     fn os_socket(&self) -> OsSocket<'_>;
 
-    /// Reads what a write reads first, for [`DrivenConnection::prefetch`](super::handover::DrivenConnection::prefetch).
+    /// Reads what a write reads first, for [`DirectConnection::prefetch`](super::handover::DirectConnection::prefetch).
     fn prefetch(&self) {
         self.os_socket().prefetch();
     }
@@ -70,27 +70,27 @@ impl Transport for UnixStream {
 pub(super) struct Socket<T> {
     /// `None` once it has left.
     transport: Option<T>,
-    link: Rc<DispatcherLink<T>>,
-    progress: Option<Progress>,
+    slot: Rc<HandoverSlot<T>>,
+    progress: Option<ClientProgress>,
 }
 
 impl<T: Transport> Socket<T> {
     pub(super) fn new(transport: T) -> Self {
         Self {
             transport: Some(transport),
-            link: Rc::default(),
+            slot: Rc::default(),
             progress: None,
         }
     }
 
     /// Counts what its client takes.
-    pub(super) fn count(&mut self, progress: Progress) {
+    pub(super) fn count(&mut self, progress: ClientProgress) {
         self.progress = Some(progress);
     }
 
     fn count_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Some(progress) = &mut self.progress {
-            progress.wrote(&written);
+            progress.note_write(&written);
         }
         written
     }
@@ -100,8 +100,8 @@ impl<T: Transport> Socket<T> {
     }
 
     /// What it shares with the future that serves its connection.
-    pub(super) fn link(&self) -> &Rc<DispatcherLink<T>> {
-        &self.link
+    pub(super) fn slot(&self) -> &Rc<HandoverSlot<T>> {
+        &self.slot
     }
 
     fn get(&mut self) -> io::Result<Pin<&mut T>> {
@@ -118,21 +118,23 @@ impl<T: Transport> AsyncRead for Socket<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let shared = Rc::clone(&self.link.shared);
+        let state = Rc::clone(&self.slot.state);
         let mut transport = self.get()?;
-        let gap = shared.has_dropped();
-        let most = match shared.read_limit() {
+        let lost_bytes = state.has_dropped();
+        let most = match state.read_limit() {
             // What comes next is the middle of something: as if the client had left.
-            ReadLimit::Unlimited if gap => return Poll::Ready(Ok(())),
+            ReadLimit::Unlimited if lost_bytes => return Poll::Ready(Ok(())),
             ReadLimit::Unlimited => return transport.poll_read(cx, buf),
             // All that was read of the body is taken, and its handler waits for more.
-            ReadLimit::Pause(_) if !gap && shared.is_body_awaited() => return transport.poll_read(cx, buf),
-            ReadLimit::Pause(bytes) if gap || bytes == 0 => {
-                shared.pause(cx);
+            ReadLimit::Pause(_) if !lost_bytes && state.is_body_awaited() => {
+                return transport.poll_read(cx, buf);
+            }
+            ReadLimit::Pause(bytes) if lost_bytes || bytes == 0 => {
+                state.pause(cx);
                 return Poll::Pending;
             }
-            ReadLimit::Discard(bytes) if gap || bytes == 0 => {
-                return discard::poll_discard(&mut *transport, cx, || shared.drop_behind_stream());
+            ReadLimit::Discard(bytes) if lost_bytes || bytes == 0 => {
+                return discard::poll_discard(&mut *transport, cx, || state.note_dropped());
             }
             ReadLimit::Pause(bytes) | ReadLimit::Discard(bytes) => bytes.min(buf.remaining()),
         };
@@ -140,14 +142,14 @@ impl<T: Transport> AsyncRead for Socket<T> {
         ready!(transport.poll_read(cx, &mut part))?;
         let filled = part.filled().len();
         buf.advance(filled);
-        shared.has_read(filled);
+        state.has_read(filled);
         Poll::Ready(Ok(()))
     }
 }
 
 impl<T: Transport> AsyncWrite for Socket<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        flush::writes(cx);
+        flush::note_write(cx);
         let written = self.get()?.poll_write(cx, buf);
         self.count_written(written)
     }
@@ -169,14 +171,14 @@ impl<T: Transport> AsyncWrite for Socket<T> {
     /// Called when the dispatcher has nothing more to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Over TLS there may be bytes that were taken before.
-        flush::writes(cx);
+        flush::note_write(cx);
         let mut transport = self.get()?;
         ready!(transport.as_mut().poll_flush(cx))?;
-        flush::flushed(cx, transport.os_socket());
-        if self.link.shared.is_offered() {
+        flush::note_flush(cx, transport.os_socket());
+        if self.slot.state.has_pending() {
             let progress = self.progress.take();
             let left = self.transport.take().map(|transport| (transport, progress));
-            self.link.transport.set(left);
+            self.slot.transport.set(left);
             // This error ends the dispatcher at once. `ConnectionTask` does not pass it on.
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }

@@ -10,13 +10,14 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
+use actix_web::body::MessageBody as _;
 use bytes::{Buf as _, Bytes};
 
 use super::{
-    activity::Progress,
+    activity::ClientProgress,
     chunk_size_line::ChunkSizeLine,
     discard, flush,
-    handover::{DrivenConnection, HubStream},
+    handover::{DirectConnection, HubStream},
     socket::Transport,
 };
 
@@ -45,23 +46,23 @@ pub(super) struct StreamConnection<T> {
 
 struct Inner<T> {
     transport: T,
-    progress: Option<Progress>,
+    progress: Option<ClientProgress>,
     stage: Stage,
     unsent: Option<Box<Unsent>>,
     /// The transport holds bytes that it was given.
     unflushed: bool,
-    reading: Reading,
+    half_close: HalfClose,
 }
 
-/// What is read of a client, and what the end of it means.
+/// What the end of a client's sending side means.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Reading {
+enum HalfClose {
     /// A client that sends no more has left.
-    UntilItLeaves,
+    MeansLeft,
     /// A client that sends no more may still read.
-    UntilItsEnd,
+    Allowed,
     /// It sends no more. Only a write that fails tells that it has left.
-    Ended,
+    Happened,
 }
 
 enum Stage {
@@ -84,12 +85,12 @@ impl<T: Transport> StreamConnection<T> {
     /// With `allow_half_closed`, a client that sends no more is written to until a write fails.
     pub(super) fn new(
         transport: T,
-        progress: Option<Progress>,
+        progress: Option<ClientProgress>,
         stream: HubStream,
         waker: &Waker,
         allow_half_closed: bool,
     ) -> Rc<Self> {
-        let driver = Rc::clone(&stream.driver);
+        let owner = Rc::clone(&stream.owner);
         let this = Rc::new(Self {
             inner: RefCell::new(Inner {
                 transport,
@@ -97,16 +98,16 @@ impl<T: Transport> StreamConnection<T> {
                 stage: Stage::Streaming(stream),
                 unsent: None,
                 unflushed: false,
-                reading: if allow_half_closed {
-                    Reading::UntilItsEnd
+                half_close: if allow_half_closed {
+                    HalfClose::Allowed
                 } else {
-                    Reading::UntilItLeaves
+                    HalfClose::MeansLeft
                 },
             }),
             waker: RefCell::new(waker.clone()),
         });
         let connection: Weak<Self> = Rc::downgrade(&this);
-        driver.take_over(connection);
+        owner.take_over(connection);
         this
     }
 
@@ -127,7 +128,7 @@ impl<T: Transport> StreamConnection<T> {
     }
 }
 
-impl<T: Transport> DrivenConnection for StreamConnection<T> {
+impl<T: Transport> DirectConnection for StreamConnection<T> {
     fn drive(&self) -> bool {
         let Ok(mut inner) = self.inner.try_borrow_mut() else {
             return false;
@@ -215,7 +216,7 @@ impl<T: Transport> Inner<T> {
         let pieces = [head, &*chunk, b"\r\n"];
         let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
         let mut whole = [0; SMALL];
-        flush::writes(cx);
+        flush::note_write(cx);
         self.unflushed = true;
         if !self.transport.is_write_vectored() {
             return self.send_in_one(Bytes::from(pieces.concat()), cx);
@@ -233,7 +234,7 @@ impl<T: Transport> Inner<T> {
             None => transport.poll_write_vectored(cx, &pieces.map(IoSlice::new)),
         };
         if let Some(progress) = &mut self.progress {
-            progress.wrote(&polled);
+            progress.note_write(&polled);
         }
         let sent = match polled {
             Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
@@ -278,7 +279,7 @@ impl<T: Transport> Inner<T> {
             let pieces = [&*unsent.head, &*unsent.body, &*unsent.end].map(IoSlice::new);
             let polled = Pin::new(&mut self.transport).poll_write_vectored(cx, &pieces);
             if let Some(progress) = &mut self.progress {
-                progress.wrote(&polled);
+                progress.note_write(&polled);
             }
             let sent = ready!(polled)?;
             if sent == 0 {
@@ -289,7 +290,7 @@ impl<T: Transport> Inner<T> {
                 self.unsent = None;
             }
             if let Stage::Streaming(stream) = &self.stage {
-                stream.driver.client_took(sent);
+                stream.owner.note_accepted(sent);
             }
         }
         Poll::Ready(Ok(()))
@@ -299,11 +300,11 @@ impl<T: Transport> Inner<T> {
     fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.unflushed {
             // Over TLS there may be bytes that were taken before.
-            flush::writes(cx);
+            flush::note_write(cx);
             match ready!(Pin::new(&mut self.transport).poll_flush(cx)) {
                 Ok(()) => {
                     self.unflushed = false;
-                    flush::flushed(cx, self.transport.os_socket());
+                    flush::note_flush(cx, self.transport.os_socket());
                 }
                 Err(_) => self.stage = Stage::Over,
             }
@@ -323,13 +324,13 @@ impl<T: Transport> Inner<T> {
 
     /// Whether the client has left. What it sends is not answered: the connection closes after the stream.
     fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.reading == Reading::Ended {
+        if self.half_close == HalfClose::Happened {
             return false;
         }
         match discard::poll_discard(&mut self.transport, cx, || {}) {
             Poll::Pending => false,
-            Poll::Ready(Ok(())) if self.reading == Reading::UntilItsEnd => {
-                self.reading = Reading::Ended;
+            Poll::Ready(Ok(())) if self.half_close == HalfClose::Allowed => {
+                self.half_close = HalfClose::Happened;
                 false
             }
             Poll::Ready(_) => true,
@@ -339,9 +340,9 @@ impl<T: Transport> Inner<T> {
 
 /// Polls a stream's body. A panic in whatever is around the stream ends this stream alone.
 fn poll_body(stream: &mut HubStream, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Box<dyn Error>>>> {
-    let body = stream.body.as_mut();
+    let body = Pin::new(&mut stream.body);
     catch_unwind(AssertUnwindSafe(|| body.poll_next(cx))).unwrap_or_else(|_| {
-        stream.driver.panicked();
+        stream.owner.panicked();
         Poll::Ready(Some(Err("what is around its body panicked".into())))
     })
 }

@@ -2,13 +2,17 @@
 //!
 //! `run.rs` puts a [`TrackedFactory`] around each worker's application. For each request its service inserts the
 //! [`ServerContext`] and takes a [`RequestGuard`]. When the application has answered, [`TrackedCall`] wraps the response's
-//! outermost body, with all that middleware has put around the stream, in a [`TrackedBody`]. So the polls go
+//! outermost body, with all that middleware has put around the stream, in a [`TrackedBody`]. actix's dispatcher polls that body,
+//! and writes its chunks to this library's `Socket`:
 //!
 //! ```text
-//! actix's dispatcher ─▶ TrackedBody ─▶ middleware's bodies ─▶ StreamBody ─▶ Source
+//!                    writes              polls
+//! TcpStream ◀─ Socket ◀─ actix's dispatcher ─▶ TrackedBody ─▶ middleware's bodies ─▶ StreamBody ─▶ Source
+//!              (socket.rs)
 //! ```
 //!
-//! until the stream is handed over; then `StreamConnection` polls the same body without `TrackedBody`.
+//! That is so until the stream is handed over. Then `StreamConnection` polls the same body without `TrackedBody`, and writes to the
+//! `TcpStream` itself.
 
 use std::{
     error::Error,
@@ -38,10 +42,10 @@ use pin_project_lite::pin_project;
 use super::{
     activity::RequestGuard,
     context::ServerContext,
-    handover::{ConnectionState, HubStream, StreamMarker, StreamOffer},
-    http2_watch::ConnectionWatch,
+    handover::{ConnectionState, HandoverCandidate, HubStream, MadeStream, StreamMarker},
+    http2_watch::ConnectionLoss,
 };
-use crate::{extract::header_text::trim_blanks, log_limit::LogLimit};
+use crate::{extract::header_text::trim_blanks, tracing_limit::TracingLimit};
 
 /// The application, with its requests counted.
 pub(super) struct TrackedFactory<F, B> {
@@ -111,11 +115,11 @@ where
 
     fn call(&self, mut request: Request) -> Self::Future {
         let mut context = self.context.clone();
-        context.loss_watch = request
-            .conn_data::<ConnectionWatch>()
-            .and_then(|connection| connection.loss_watch(request.version()));
+        context.loss_notifier = request
+            .conn_data::<ConnectionLoss>()
+            .and_then(|connection| connection.loss_notifier(request.version()));
         context.method = request.method().clone();
-        context.drains = context.shutdown.is_fired();
+        context.arrived_while_draining = context.shutdown.is_fired();
         request.extensions_mut().insert(context.clone());
         let request_guard = Some(RequestGuard::begin(&context.activity));
         let is_http1 = request.version() < Version::HTTP_2;
@@ -124,7 +128,7 @@ where
             let length = length_of(&request);
             let number = connection_state.begin_request(length);
             if length.is_none() {
-                let body: BoxedPayloadStream = Box::pin(OpenBody {
+                let body: BoxedPayloadStream = Box::pin(UnsizedRequestBody {
                     payload: request.take_payload(),
                     connection_state: Rc::clone(connection_state),
                     request: number,
@@ -143,13 +147,13 @@ where
 }
 
 /// A request's body of which only the end says how long it is.
-struct OpenBody {
+struct UnsizedRequestBody {
     payload: Payload,
     connection_state: Rc<ConnectionState>,
     request: u32,
 }
 
-impl Stream for OpenBody {
+impl Stream for UnsizedRequestBody {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -163,7 +167,7 @@ impl Stream for OpenBody {
     }
 }
 
-impl Drop for OpenBody {
+impl Drop for UnsizedRequestBody {
     fn drop(&mut self) {
         self.connection_state.body_ended(self.request);
     }
@@ -192,7 +196,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let call = this.call;
-        let called = ServerContext::during(this.context, || call.poll(cx));
+        let called = ServerContext::with_current(this.context, || call.poll(cx));
         if let (Poll::Ready(Err(_)), Some(connection_state)) = (&called, &this.connection_state) {
             connection_state.end_request();
         }
@@ -214,24 +218,24 @@ pin_project! {
             #[pin]
             body: B,
             request_guard: Option<RequestGuard>,
-            read_limit: Option<LimitedReads>,
+            read_limit: Option<PipelinedReadLimit>,
         },
         /// A stream that may be handed over.
-        Offered { offer: StreamOffer, read_limit: LimitedReads },
+        Candidate { candidate: HandoverCandidate, read_limit: PipelinedReadLimit },
     }
 }
 
 /// While a stream is sent, limits what is read behind its request.
-pub(super) struct LimitedReads(Rc<ConnectionState>);
+pub(super) struct PipelinedReadLimit(Rc<ConnectionState>);
 
-impl LimitedReads {
+impl PipelinedReadLimit {
     fn new(connection_state: Rc<ConnectionState>) -> Self {
         connection_state.begin_stream();
         Self(connection_state)
     }
 }
 
-impl Drop for LimitedReads {
+impl Drop for PipelinedReadLimit {
     fn drop(&mut self) {
         self.0.end_request();
     }
@@ -252,8 +256,8 @@ fn length_of(request: &Request) -> Option<u64> {
 }
 
 /// Says why an application takes more memory than it might.
-fn log_stream_that_stays() {
-    static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+fn report_stream_not_handed_over() {
+    static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
     if let Some(left_out) = LIMIT.take() {
         tracing::info!(
             target: "sse_actix", left_out,
@@ -265,7 +269,7 @@ fn log_stream_that_stays() {
 
 /// Moves the headers to a map of the right size. On HTTP/2 actix keeps them for as long as the stream lasts, in a map for
 /// fourteen names (3.5 KB).
-fn fit(headers: &mut HeaderMap) {
+fn shrink_headers(headers: &mut HeaderMap) {
     let mut fitting = HeaderMap::with_capacity(headers.len_keys());
     for (name, value) in mem::take(headers) {
         fitting.append(name, value);
@@ -281,9 +285,9 @@ impl<B: MessageBody + 'static> TrackedBody<B> {
     ) -> Response<Self> {
         let marker = response.extensions_mut().remove::<StreamMarker>();
         let is_marked = marker.is_some();
-        let driver = marker.and_then(|marker| marker.driver);
+        let owner = marker.and_then(|marker| marker.owner);
         let connection_state = match connection_state {
-            Some(connection_state) if is_marked || connection_state.made_stream().is_some() => {
+            Some(connection_state) if is_marked || connection_state.made_stream() != MadeStream::None => {
                 Some(connection_state)
             }
             Some(connection_state) => {
@@ -292,36 +296,36 @@ impl<B: MessageBody + 'static> TrackedBody<B> {
             }
             None => {
                 if is_marked {
-                    fit(response.headers_mut());
+                    shrink_headers(response.headers_mut());
                 }
                 None
             }
         };
         // Middleware may have put another body in its place, or measured it.
         let is_chunked = response.body().size() == BodySize::Stream && response.head().chunked();
-        let stays = driver.is_none() || !is_chunked;
-        let might_leave = connection_state
+        let stays = owner.is_none() || !is_chunked;
+        let made_stream = connection_state
             .as_ref()
-            .and_then(|connection_state| connection_state.made_stream());
-        if stays && might_leave == Some(true) {
-            log_stream_that_stays();
+            .map(|connection_state| connection_state.made_stream());
+        if stays && made_stream == Some(MadeStream::MayBeHandedOver) {
+            report_stream_not_handed_over();
         }
-        response.map_body(|_, body| match (driver, request_guard, connection_state) {
-            (Some(driver), Some(request_guard), Some(connection_state)) if is_chunked => {
+        response.map_body(|_, body| match (owner, request_guard, connection_state) {
+            (Some(owner), Some(request_guard), Some(connection_state)) if is_chunked => {
                 let stream = HubStream {
-                    body: Box::pin(body),
-                    driver,
+                    body: body.boxed(),
+                    owner,
                     request_guard,
                 };
-                Self::Offered {
-                    offer: StreamOffer::new(Rc::clone(&connection_state), stream),
-                    read_limit: LimitedReads::new(connection_state),
+                Self::Candidate {
+                    candidate: HandoverCandidate::new(Rc::clone(&connection_state), stream),
+                    read_limit: PipelinedReadLimit::new(connection_state),
                 }
             }
             (_, request_guard, connection_state) => Self::Own {
                 body,
                 request_guard,
-                read_limit: connection_state.map(LimitedReads::new),
+                read_limit: connection_state.map(PipelinedReadLimit::new),
             },
         })
     }
@@ -333,14 +337,14 @@ impl<B: MessageBody> MessageBody for TrackedBody<B> {
     fn size(&self) -> BodySize {
         match self {
             Self::Own { body, .. } => body.size(),
-            Self::Offered { .. } => BodySize::Stream,
+            Self::Candidate { .. } => BodySize::Stream,
         }
     }
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         match self.project() {
             TrackedBodyProj::Own { body, .. } => body.poll_next(cx).map_err(Into::into),
-            TrackedBodyProj::Offered { offer, .. } => offer.poll_next(cx),
+            TrackedBodyProj::Candidate { candidate, .. } => candidate.poll_next(cx),
         }
     }
 
@@ -355,7 +359,7 @@ impl<B: MessageBody> MessageBody for TrackedBody<B> {
                 request_guard,
                 read_limit,
             }),
-            offered @ Self::Offered { .. } => Err(offered),
+            candidate @ Self::Candidate { .. } => Err(candidate),
         }
     }
 }

@@ -3,7 +3,6 @@
 
 mod abort;
 mod end;
-mod guards;
 mod timer;
 
 use std::{
@@ -24,19 +23,25 @@ use bytes::Bytes;
 use pin_project_lite::pin_project;
 use sse_actix_core::{EventName, Frame, KeepAlive};
 
+pub(crate) use self::abort::BodyTransport;
 use self::{
     abort::Abort,
-    end::{EndPolicy, SourceEnd, end},
+    end::{EndPolicy, SourceOutcome, end},
     timer::KeepAliveTimer,
 };
-pub(crate) use self::{abort::Carrier, guards::StreamGuards};
 use super::{
-    buffer::{EventBuffer, HIGH_WATER, Mark, OVERSHOOT},
-    options::{DEFAULT_RETRY, Reconnection, StreamOptions},
+    buffer::{Checkpoint, EventBuffer, HIGH_WATER, SLACK},
+    options::{DEFAULT_RETRY, InitialRetry, StreamOptions},
     source::Source,
-    span::{Reason, StreamSpan, panic_message},
+    span::{LoggedEnd, StreamSpan, panic_message},
 };
-use crate::lifecycle::control::{Cause, EndState};
+use crate::{
+    lifecycle::{
+        control::{EndCause, EndRequest, StreamControl},
+        shutdown::Registration,
+    },
+    server::OpenStreamGuard,
+};
 
 pin_project! {
     /// One stream's body.
@@ -54,10 +59,10 @@ pin_project! {
         policy: EndPolicy,
         #[pin]
         timer: KeepAliveTimer,
-        // The last chunk is to leave alone.
-        chunk_leaves_alone: bool,
-        // With the last chunk the source had nothing more.
-        source_is_drained: bool,
+        // The next poll is pending once, so that actix flushes the last chunk.
+        flush_after_chunk: bool,
+        // The source was polled for the last chunk, and was pending.
+        source_was_pending: bool,
         // What only few streams need.
         extras: Option<Box<Extras>>,
         guards: StreamGuards,
@@ -72,12 +77,32 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if this.guards.control.cause() == Some(Cause::Panicked) {
+            if this.guards.control.cause() == Some(EndCause::Panicked) {
                 let around = "something around the stream's body panicked";
-                this.span.end(Reason::Panicked(around.to_owned()));
+                this.span.end(LoggedEnd::Panicked(around.to_owned()));
             }
             this.span.close(this.buffer.emitted());
         }
+    }
+}
+
+/// What a stream is tied to, and leaves when it ends.
+pub(crate) struct StreamGuards {
+    pub(crate) control: StreamControl,
+    pub(crate) registration: Option<Registration>,
+    #[expect(dead_code, reason = "held for its drop")]
+    pub(crate) open_stream: Option<OpenStreamGuard>,
+    pub(crate) transport: BodyTransport,
+    /// Whether the stream is for clients other than `EventSource`: only keep-alives of ours are in it, and an end that
+    /// is not its source's own is an abort.
+    pub(crate) plain: bool,
+}
+
+impl StreamGuards {
+    /// Leaves the `Shutdown`. `open_stream` is kept until the last bytes are sent, so that the server still counts
+    /// this as a stream.
+    fn deregister(&mut self) {
+        self.registration = None;
     }
 }
 
@@ -104,8 +129,8 @@ impl<S: Source> StreamBody<S> {
         let plain = guards.plain;
         let keep_alive: &KeepAlive = &options.keep_alive;
         // The source may have emitted before there was a body, also after a revocation.
-        if guards.control.drops_undelivered() {
-            buffer.take_back_to(Mark::default());
+        if guards.control.has_lost_access() {
+            buffer.roll_back_to(Checkpoint::default());
         }
         // The reconnection time comes first.
         buffer.prepend(opening(options, plain, &buffer));
@@ -126,8 +151,8 @@ impl<S: Source> StreamBody<S> {
                 on_error: options.on_error.filter(|_| plain),
             },
             timer: KeepAliveTimer::new(keep_alive),
-            chunk_leaves_alone: false,
-            source_is_drained: false,
+            flush_after_chunk: false,
+            source_was_pending: false,
             extras,
             guards,
             last_waker: None,
@@ -139,10 +164,10 @@ impl<S: Source> StreamBody<S> {
 impl<S: Source> MessageBody for StreamBody<S> {
     type Error = Error;
 
-    /// Reads what a poll reads first, for [`DrivenConnection::prefetch`](crate::server::DrivenConnection::prefetch).
+    /// Reads what a poll reads first, for [`DirectConnection::prefetch`](crate::server::DirectConnection::prefetch).
     fn size(&self) -> BodySize {
         black_box((
-            self.guards.control.end_state(),
+            self.guards.control.end_request(),
             self.buffer.is_open(),
             self.span.is_over(),
             self.source.as_ref().is_some_and(Source::is_idle),
@@ -153,46 +178,46 @@ impl<S: Source> MessageBody for StreamBody<S> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let _entered = self.span.enter();
 
-        let mut source_is_drained = mem::take(self.as_mut().project().source_is_drained);
+        let mut source_was_pending = mem::take(self.as_mut().project().source_was_pending);
         if !self
             .last_waker
             .as_ref()
             .is_some_and(|known| known.will_wake(cx.waker()))
         {
-            source_is_drained = false;
+            source_was_pending = false;
             // Before the end state is read: a change in between then wakes this task.
             self.guards.control.register(cx.waker());
             let this = self.as_mut().project();
             *this.last_waker = Some(cx.waker().clone());
-            this.timer.changes_task();
+            this.timer.forget_task();
         }
 
-        if mem::take(self.as_mut().project().chunk_leaves_alone) {
+        if mem::take(self.as_mut().project().flush_after_chunk) {
             // On HTTP/1.1 actix collects chunks in one buffer until the body is pending. The buffer grows and does not shrink.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
 
-        // After each chunk the body is polled again, most often for nothing. An end that was asked for since then is still
+        // After each chunk the body is polled again, max often for nothing. An end that was asked for since then is still
         // seen.
-        let is_idle = source_is_drained
-            && self.guards.control.end_state() == EndState::Running
+        let is_idle = source_was_pending
+            && self.guards.control.end_request() == EndRequest::None
             && self.source.as_ref().is_some_and(Source::is_idle);
         if !is_idle {
-            let mark = self.buffer.attach_pieces();
-            source_is_drained = self.as_mut().fill(mark, cx);
+            let checkpoint = self.buffer.borrow_thread_pieces();
+            source_was_pending = self.as_mut().fill(checkpoint, cx);
         }
         let this = self.as_mut().project();
         if let Some(chunk) = this.buffer.take() {
-            let portion = this.source.as_ref().and_then(Source::chunk_limit);
-            let chunk = match largest_piece(this.guards.carrier, portion, this.source.as_ref()) {
-                Some(most) if chunk.len() > most + OVERSHOOT => this.buffer.split(chunk, most),
+            let chunk_limit = this.source.as_ref().and_then(Source::chunk_limit);
+            let chunk = match max_chunk(this.guards.transport, chunk_limit, this.source.as_ref()) {
+                Some(max) if chunk.len() > max + SLACK => this.buffer.keep_rest(chunk, max),
                 _ => chunk,
             };
-            this.timer.sent();
-            this.span.wrote(chunk.len(), this.buffer.emitted());
-            *this.source_is_drained = source_is_drained;
-            *this.chunk_leaves_alone = portion.is_some_and(|portion| chunk.len() >= portion);
+            this.timer.note_sent();
+            this.span.note_write(chunk.len(), this.buffer.emitted());
+            *this.source_was_pending = source_was_pending;
+            *this.flush_after_chunk = chunk_limit.is_some_and(|chunk_limit| chunk.len() >= chunk_limit);
             return Poll::Ready(Some(Ok(chunk)));
         }
         if self.source.is_none() {
@@ -200,28 +225,30 @@ impl<S: Source> MessageBody for StreamBody<S> {
         }
         let bytes = ready!(self.as_mut().poll_keep_alive(cx));
         let this = self.as_mut().project();
-        this.span.wrote(bytes.len(), this.buffer.emitted());
+        this.span.note_write(bytes.len(), this.buffer.emitted());
         Poll::Ready(Some(Ok(bytes)))
     }
 }
 
 impl<S: Source> StreamBody<S> {
-    /// Lets the source push what is ready behind this mark, and ends the stream if it is over. Returns whether it goes on.
-    fn fill(self: Pin<&mut Self>, mark: Mark, cx: &mut Context<'_>) -> bool {
+    /// Polls the source and, if it has ended, appends the stream's last bytes. Returns true if the source was polled and is
+    /// pending.
+    fn fill(self: Pin<&mut Self>, checkpoint: Checkpoint, cx: &mut Context<'_>) -> bool {
         let this = self.project();
         let Some(source) = this.source else {
             return false;
         };
 
-        let mut end_state = this.guards.control.end_state();
-        let finish = match end_state {
-            EndState::ConnectionLost | EndState::Revoked | EndState::Reauthenticate | EndState::OutOfTime => {
-                None
-            }
-            EndState::Running | EndState::End(_) => {
-                let drains = end_state != EndState::Running && source.stop_at_current_head();
+        let mut end_request = this.guards.control.end_request();
+        let source_outcome = match end_request {
+            EndRequest::ConnectionLost
+            | EndRequest::Revoked
+            | EndRequest::Reauthenticate
+            | EndRequest::OutOfTime => None,
+            EndRequest::None | EndRequest::End(_) => {
+                let stops_at_head = end_request != EndRequest::None && source.stop_at_current_head();
                 if this.buffer.has_rest() {
-                    source.client_took(source.chunk_limit().unwrap_or(0));
+                    source.note_accepted(source.chunk_limit().unwrap_or(0));
                     // The rest leaves first, so that the source has the whole buffer.
                     return false;
                 }
@@ -229,36 +256,36 @@ impl<S: Source> StreamBody<S> {
                 let polled = catch_unwind(AssertUnwindSafe(|| source.poll_fill(this.buffer, cx)));
                 // What the source has just read may have been published after a revocation. Nothing was, if there is
                 // none yet after the read.
-                let drops = this.guards.control.drops_undelivered();
-                if matches!(polled, Ok(Poll::Pending)) && end_state == EndState::Running && !drops {
+                let drops = this.guards.control.has_lost_access();
+                if matches!(polled, Ok(Poll::Pending)) && end_request == EndRequest::None && !drops {
                     return true;
                 }
                 if drops {
-                    this.buffer.take_back_to(mark);
-                    end_state = this.guards.control.end_state();
+                    this.buffer.roll_back_to(checkpoint);
+                    end_request = this.guards.control.end_request();
                 }
                 match polled {
                     Ok(_) if drops => None,
-                    Ok(Poll::Ready(outcome)) => Some(SourceEnd::Returned(outcome)),
+                    Ok(Poll::Ready(outcome)) => Some(SourceOutcome::Returned(outcome)),
                     // It has more that was published before the end, for the next chunk.
                     Ok(Poll::Pending)
-                        if drains
+                        if stops_at_head
                             && (this.buffer.has_at_least(source.fill_limit()) || source.has_yielded()) =>
                     {
                         return false;
                     }
                     Ok(Poll::Pending) => None,
-                    Err(panic) => Some(SourceEnd::Panicked(panic_message(&*panic).to_owned())),
+                    Err(panic) => Some(SourceOutcome::Panicked(panic_message(&*panic).to_owned())),
                 }
             }
         };
 
-        let (aborts, reason) = end(finish, end_state, this.policy, this.guards, this.buffer);
+        let (aborts, reason) = end(source_outcome, end_request, this.policy, this.guards, this.buffer);
         if aborts {
-            this.extras.get_or_insert_default().abort = Some(Abort::new(this.guards.carrier));
+            this.extras.get_or_insert_default().abort = Some(Abort::new(this.guards.transport));
         }
         *this.source = None;
-        this.guards.leave();
+        this.guards.deregister();
         this.span.end(reason);
         false
     }
@@ -300,23 +327,27 @@ impl<S: Source> StreamBody<S> {
 /// byte.
 fn opening(options: &StreamOptions, plain: bool, buffer: &EventBuffer) -> Bytes {
     match (buffer.retry(), options.retry) {
-        (Some(retry), _) | (None, Reconnection::Chosen(retry)) => Frame::retry(retry).into_bytes(),
+        (Some(retry), _) | (None, InitialRetry::Chosen(retry)) => Frame::retry(retry).into_bytes(),
         (None, _) if plain => Bytes::new(),
-        (None, Reconnection::Default) => Frame::retry(DEFAULT_RETRY).into_bytes(),
-        (None, Reconnection::Off) => COMMENT,
+        (None, InitialRetry::Default) => Frame::retry(DEFAULT_RETRY).into_bytes(),
+        (None, InitialRetry::Off) => COMMENT,
     }
 }
 
 /// How large the pieces are in which a large chunk leaves; `None` if it leaves whole.
-fn largest_piece(carrier: Carrier, portion: Option<usize>, source: Option<&impl Source>) -> Option<usize> {
+fn max_chunk(
+    transport: BodyTransport,
+    chunk_limit: Option<usize>,
+    source: Option<&impl Source>,
+) -> Option<usize> {
     if source.is_some_and(Source::is_handed_over) {
         return None;
     }
-    match carrier {
+    match transport {
         // A client that takes the next piece is seen to read, which a hub wants to know.
-        Carrier::Http2 => portion.map(|_| HIGH_WATER),
+        BodyTransport::Http2 => chunk_limit.map(|_| HIGH_WATER),
         // actix's dispatcher copies a chunk before it writes it, so it copies one piece at a time.
-        _ => Some(portion.unwrap_or(HIGH_WATER)),
+        _ => Some(chunk_limit.unwrap_or(HIGH_WATER)),
     }
 }
 

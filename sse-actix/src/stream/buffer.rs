@@ -25,14 +25,14 @@ use self::{
 /// so that one chunk never makes it grow: a buffer that has grown past it is not shrunk again.
 pub(crate) const HIGH_WATER: usize = 16 * 1024;
 
-/// What may come on top of a mark: one more ordinary event, or several relayed ones.
-pub(crate) const OVERSHOOT: usize = 4 * 1024 + 64;
+/// What may come on top of a checkpoint: one more ordinary event, or several relayed ones.
+pub(crate) const SLACK: usize = 4 * 1024 + 64;
 
 /// A buffer that has to grow is copied.
-const CAPACITY: usize = HIGH_WATER + OVERSHOOT;
+const CAPACITY: usize = HIGH_WATER + SLACK;
 
 /// A chunk beyond this was one huge event, whose buffer is not kept for others.
-const KEPT_CHUNK: usize = 4 * HIGH_WATER;
+const MAX_REUSED_CAPACITY: usize = 4 * HIGH_WATER;
 
 thread_local! {
     /// What the streams of this thread fill in turn. Ten thousand idle streams hold none, and
@@ -67,7 +67,7 @@ enum PiecesKind {
 
 /// How far a stream's buffer was filled.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Mark {
+pub(crate) struct Checkpoint {
     bytes: usize,
     emitted: u64,
 }
@@ -94,7 +94,7 @@ impl EventBuffer {
     pub(crate) fn set_plain(&self, plain: bool) -> Result<(), NotForBrowsers> {
         let client = if plain { Client::Other } else { Client::Browser };
         match (self.client.replace(client), client) {
-            (Client::UnknownNotBrowser, Client::Browser) => Err(NotForBrowsers),
+            (Client::UnknownUnfitForBrowsers, Client::Browser) => Err(NotForBrowsers),
             _ => Ok(()),
         }
     }
@@ -118,7 +118,7 @@ impl EventBuffer {
     #[inline]
     pub(crate) fn push(&self, value: impl Emit) -> Result<(), ()> {
         if let Err(error) = value.check_for_browsers() {
-            self.refuse_for_browsers(error)?;
+            self.note_unfit_for_browsers(error)?;
         }
         let events = value.events();
         if let Some(frame) = value.shared().filter(|frame| frame.len() >= MIN_SHARED_FRAME) {
@@ -144,11 +144,11 @@ impl EventBuffer {
     }
 
     #[cold]
-    fn refuse_for_browsers(&self, error: FieldError) -> Result<(), ()> {
+    fn note_unfit_for_browsers(&self, error: FieldError) -> Result<(), ()> {
         match self.client.get() {
             Client::Other => Ok(()),
-            Client::Unknown | Client::UnknownNotBrowser => {
-                self.client.set(Client::UnknownNotBrowser);
+            Client::Unknown | Client::UnknownUnfitForBrowsers => {
+                self.client.set(Client::UnknownUnfitForBrowsers);
                 Ok(())
             }
             Client::Browser => {
@@ -201,7 +201,7 @@ impl EventBuffer {
     fn start_append(&self) -> Appending<'_> {
         Appending {
             buffer: self,
-            before: None,
+            start_len: None,
             pieces: self.pieces.take(),
         }
     }
@@ -215,7 +215,7 @@ impl EventBuffer {
 
     /// Borrows the thread's pieces until [`take`](Self::take), unless it has its own. Returns how far they are filled.
     #[inline]
-    pub(crate) fn attach_pieces(&self) -> Mark {
+    pub(crate) fn borrow_thread_pieces(&self) -> Checkpoint {
         let mut bytes = 0;
         let pieces = if let Some(pieces) = self.pieces.take() {
             bytes = pieces.len();
@@ -233,7 +233,7 @@ impl EventBuffer {
             )
         };
         self.pieces.set(Some(pieces));
-        Mark {
+        Checkpoint {
             bytes,
             emitted: self.emitted.get(),
         }
@@ -241,24 +241,26 @@ impl EventBuffer {
 
     /// Takes back what was pushed since.
     #[cold]
-    pub(crate) fn take_back_to(&self, mark: Mark) {
+    pub(crate) fn roll_back_to(&self, checkpoint: Checkpoint) {
         if let Some(mut pieces) = self.pieces.take() {
-            pieces.truncate(mark.bytes);
+            pieces.truncate(checkpoint.bytes);
             self.pieces.set(Some(pieces));
         }
-        self.emitted.set(mark.emitted);
+        self.emitted.set(checkpoint.emitted);
     }
 
     /// The first piece of what was pushed, most often all of it; `None` instead of an empty chunk.
     #[inline]
     pub(crate) fn take(&self) -> Option<Bytes> {
         let mut pieces = self.pieces.take()?;
-        if pieces.is_divided() {
-            return self.take_first(pieces);
+        if pieces.has_queue() {
+            return self.take_first_of_queue(pieces);
         }
-        let chunk = pieces.take_undivided();
+        let chunk = pieces.take_only();
         if self.kind.replace(PiecesKind::BeforeBody) == PiecesKind::OfThread
-            && chunk.as_ref().is_none_or(|chunk| chunk.len() <= KEPT_CHUNK)
+            && chunk
+                .as_ref()
+                .is_none_or(|chunk| chunk.len() <= MAX_REUSED_CAPACITY)
         {
             THREAD_PIECES.with(|of_thread| of_thread.set(Some(pieces)));
         }
@@ -266,11 +268,11 @@ impl EventBuffer {
     }
 
     #[cold]
-    fn take_first(&self, mut pieces: Box<Pieces>) -> Option<Bytes> {
-        let piece = pieces.take_first();
+    fn take_first_of_queue(&self, mut pieces: Box<Pieces>) -> Option<Bytes> {
+        let piece = pieces.pop_front();
         let is_of_thread = self.kind.replace(PiecesKind::BeforeBody) == PiecesKind::OfThread;
         let rest = if is_of_thread {
-            let rest = Box::new(pieces.split(CAPACITY));
+            let rest = Box::new(pieces.move_out(CAPACITY));
             THREAD_PIECES.with(|of_thread| of_thread.set(Some(pieces)));
             rest
         } else {
@@ -284,7 +286,7 @@ impl EventBuffer {
 
     /// The first so many bytes of a piece that was taken; its end is put back.
     #[cold]
-    pub(crate) fn split(&self, mut piece: Bytes, at: usize) -> Bytes {
+    pub(crate) fn keep_rest(&self, mut piece: Bytes, at: usize) -> Bytes {
         let mut rest = self.pieces.take().unwrap_or_default();
         rest.put_back(piece.split_off(at));
         self.set_rest(rest);
@@ -314,7 +316,7 @@ impl EventBuffer {
     /// Opens with this reconnection time. Once the opening line has left, a line of its own says it.
     pub(crate) fn open_with(&self, retry: Retry) {
         match self.client.get() {
-            Client::Unknown | Client::UnknownNotBrowser => self.retry.set(retry.as_millis()),
+            Client::Unknown | Client::UnknownUnfitForBrowsers => self.retry.set(retry.as_millis()),
             Client::Browser | Client::Other => self.push_uncounted(&Frame::retry(retry)),
         }
         self.open();
@@ -340,28 +342,28 @@ impl EventBuffer {
 struct Appending<'a> {
     buffer: &'a EventBuffer,
     /// How much was there before; `None` if all is kept.
-    before: Option<usize>,
+    start_len: Option<usize>,
     pieces: Option<Box<Pieces>>,
 }
 
 impl Appending<'_> {
-    /// Where to append.
+    /// The copied bytes at the end of the pieces, to append to.
     #[inline]
     fn end(&mut self) -> &mut BytesMut {
         let end = self.pieces.get_or_insert_default().end();
-        self.before = Some(end.len());
+        self.start_len = Some(end.len());
         end
     }
 
     #[inline]
     fn keep(mut self) {
-        self.before = None;
+        self.start_len = None;
     }
 
     #[cold]
-    fn take_back(&mut self, before: usize) {
+    fn roll_back(&mut self, start_len: usize) {
         if let Some(pieces) = &mut self.pieces {
-            pieces.bytes.truncate(before);
+            pieces.bytes.truncate(start_len);
         }
     }
 }
@@ -369,8 +371,8 @@ impl Appending<'_> {
 impl Drop for Appending<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(before) = self.before {
-            self.take_back(before);
+        if let Some(start_len) = self.start_len {
+            self.roll_back(start_len);
         }
         self.buffer.pieces.set(self.pieces.take());
     }

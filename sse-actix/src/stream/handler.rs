@@ -1,8 +1,9 @@
 //! What `#[sse_stream]` expands to: an async function that runs until its head can leave, and is then
 //! handed to the body.
 //!
-//! [`run`] polls the function until it has opened its stream, and returns an [`EventStream`]. actix calls that one's
-//! `respond_to`, which gives the function to a `StreamBody` as its [`Source`]. From then on the body polls it.
+//! [`run_until_open`] polls the function until it has opened its stream, and returns an [`EventStream`]. actix calls that one's
+//! `respond_to`, which gives the function to a `StreamBody` as its [`Source`]. From then on the body polls it. What the function
+//! has emitted up to its opening is in the [`EventBuffer`], which the body gets too.
 //!
 //! It is one future from its first line to its last, so borrows across that boundary keep working. Up
 //! to the opening its errors are HTTP errors; afterwards they end the stream.
@@ -36,12 +37,12 @@ use super::{
     span::panicked_before_the_head,
 };
 use crate::{
-    extract::is_reconnect_after_end, lifecycle::ending::no_content, log_limit::LogLimit,
-    server::ServerContext,
+    extract::is_reconnect_after_end, lifecycle::ending::no_content, server::ServerContext,
+    tracing_limit::TracingLimit,
 };
 
 /// A handler that has not opened its stream by then keeps a browser in `CONNECTING` without a sign.
-const SLOW_PROLOGUE: Duration = Duration::from_secs(1);
+const SLOW_OPENING: Duration = Duration::from_secs(1);
 
 /// The stream that a function under `#[sse_stream]` returns: a [`Responder`].
 ///
@@ -67,7 +68,7 @@ enum State {
 impl EventStream {
     /// What a reconnect after the end is answered.
     #[doc(hidden)]
-    pub fn ended() -> Self {
+    pub fn no_content() -> Self {
         Self(State::NoContent)
     }
 }
@@ -101,15 +102,15 @@ impl fmt::Debug for EventStream {
 
 /// Runs a generator up to its opening.
 ///
-/// `outcome` is [`Outcome::into_result`]. The caller names it, so that a wrong return type gives one error, at that
+/// `into_result` is [`Outcome::into_result`]. The caller names it, so that a wrong return type gives one error, at that
 /// type.
 ///
 /// # Errors
 ///
 /// The function's own, if it fails before it has opened its stream.
-pub async fn run<F, R>(
+pub async fn run_until_open<F, R>(
     options: &'static StreamOptions,
-    outcome: fn(R) -> Result<(), Error>,
+    into_result: fn(R) -> Result<(), Error>,
     function: F,
 ) -> Result<EventStream, Error>
 where
@@ -118,19 +119,19 @@ where
 {
     let context = ServerContext::current();
     let plain = options.is_plain(context.as_ref().map_or(&Method::GET, |context| &context.method));
-    if plain && let Some(context) = context.as_ref().filter(|context| context.drains) {
+    if plain && let Some(context) = context.as_ref().filter(|context| context.arrived_while_draining) {
         return Ok(EventStream(State::Unavailable(context.shutdown.jittered_retry())));
     }
     let buffer = Rc::new(EventBuffer::new(options.event.as_ref()));
     let inner = Rc::clone(&buffer);
     let mut generator: Generator =
-        Box::pin(async move { outcome(function(Emitter::new(&inner)).await).map_err(Box::new) });
+        Box::pin(async move { into_result(function(Emitter::new(&inner)).await).map_err(Box::new) });
 
     let handler = any::type_name::<F>();
-    let opening = poll_fn(|cx| {
+    let until_open = poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| generator.poll_fill(&buffer, cx)));
         match polled {
-            Ok(Poll::Ready(outcome)) => Poll::Ready(Some(Ok(outcome))),
+            Ok(Poll::Ready(result)) => Poll::Ready(Some(Ok(result))),
             Ok(Poll::Pending) if buffer.is_open() => Poll::Ready(None),
             Ok(Poll::Pending) => Poll::Pending,
             Err(panic) if buffer.is_open() => Poll::Ready(Some(Err(panic))),
@@ -140,21 +141,21 @@ where
             }
         }
     });
-    let outcome = tokio::select! {
+    let opening = tokio::select! {
         biased;
-        outcome = warn_if_slow(handler, opening) => outcome,
+        opening = warn_if_slow(handler, until_open) => opening,
         () = until_abandoned(context, !plain) => {
             // It opens without events: `respond` then sends a `retry` alone, because the server drains.
             buffer.open();
             Some(Ok(Ok(())))
         }
     };
-    let source: Generator = match outcome {
+    let source: Generator = match opening {
         None => generator,
         // It panicked in the poll that opened the stream. The body polls this, catches the panic, and ends the stream.
         Some(Err(panic)) => Box::pin(async { resume_unwind(panic) }),
         // Finished in the poll that opened it.
-        Some(Ok(outcome)) if buffer.is_open() => Box::pin(ready(outcome)),
+        Some(Ok(result)) if buffer.is_open() => Box::pin(ready(result)),
         Some(Ok(Ok(()))) => return Ok(EventStream(State::NoContent)),
         Some(Ok(Err(error))) => return Err(*error),
     };
@@ -167,10 +168,10 @@ where
 
 /// Warns of a handler that is slow to open its stream.
 async fn warn_if_slow<T>(handler: &str, opening: impl Future<Output = T>) -> T {
-    static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+    static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
 
     let mut opening = pin!(opening);
-    if let Ok(opened) = tokio::time::timeout(SLOW_PROLOGUE, &mut opening).await {
+    if let Ok(opened) = tokio::time::timeout(SLOW_OPENING, &mut opening).await {
         return opened;
     }
     if let Some(left_out) = LIMIT.take() {
@@ -178,22 +179,22 @@ async fn warn_if_slow<T>(handler: &str, opening: impl Future<Output = T>) -> T {
             target: "sse_actix",
             handler,
             left_out,
-            "no head after {SLOW_PROLOGUE:?}: the browser waits without a sign; call `open!()` before slow work"
+            "no head after {SLOW_OPENING:?}: the browser waits without a sign; call `open!()` before slow work"
         );
     }
     opening.await
 }
 
 /// Waits until the opening is no longer needed. On HTTP/1.1 the whole handler is dropped then.
-async fn until_abandoned(context: Option<ServerContext>, resumes: bool) {
+async fn until_abandoned(context: Option<ServerContext>, ends_at_shutdown: bool) {
     match context {
-        Some(context) => context.until_abandoned(resumes).await,
+        Some(context) => context.until_abandoned(ends_at_shutdown).await,
         None => pending().await,
     }
 }
 
 /// Whether this request is the reconnect after the end of a stream that is not plain.
-pub fn ended(request: &HttpRequest, options: &StreamOptions) -> bool {
+pub fn reconnects_after_end(request: &HttpRequest, options: &StreamOptions) -> bool {
     !options.is_plain(request.method()) && is_reconnect_after_end(request)
 }
 

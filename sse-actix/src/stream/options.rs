@@ -1,3 +1,5 @@
+//! The options of one stream. The arguments of `#[sse_stream]` and the setters of [`Sse`](crate::Sse) set them.
+
 use std::mem;
 
 use actix_web::{Error, http::Method};
@@ -11,7 +13,7 @@ use sse_actix_core::{Event, EventName, FieldError, KeepAlive, Retry};
 #[must_use]
 pub struct StreamOptions {
     pub(crate) keep_alive: KeepAlive,
-    pub(crate) retry: Reconnection,
+    pub(crate) retry: InitialRetry,
     pub(crate) event: Option<EventName>,
     pub(crate) finite: bool,
     pub(crate) resume: bool,
@@ -26,7 +28,7 @@ pub(crate) type OnError = fn(&Error) -> Event;
 
 /// Which reconnection time a stream begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reconnection {
+pub(crate) enum InitialRetry {
     /// None was chosen: [`DEFAULT_RETRY`], where browsers read.
     Default,
     Chosen(Retry),
@@ -43,7 +45,7 @@ impl StreamOptions {
     pub const fn new() -> Self {
         Self {
             keep_alive: KeepAlive::DEFAULT,
-            retry: Reconnection::Default,
+            retry: InitialRetry::Default,
             event: None,
             finite: false,
             resume: false,
@@ -71,13 +73,13 @@ impl StreamOptions {
 
     /// As [`Sse::retry`](crate::Sse::retry).
     pub const fn retry(mut self, retry: Retry) -> Self {
-        self.retry = Reconnection::Chosen(retry);
+        self.retry = InitialRetry::Chosen(retry);
         self
     }
 
     /// As [`Sse::no_retry`](crate::Sse::no_retry).
     pub const fn no_retry(mut self) -> Self {
-        self.retry = Reconnection::Off;
+        self.retry = InitialRetry::Off;
         self
     }
 

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use sse_actix_core::{Frame, Retry};
 
 use super::{
-    body::{Carrier, StreamBody, StreamGuards},
+    body::{BodyTransport, StreamBody, StreamGuards},
     buffer::EventBuffer,
     options::StreamOptions,
     source::Source,
@@ -30,7 +30,7 @@ use crate::{
     extract::is_reconnect_after_end,
     lifecycle::ending::{UNCACHED, no_content},
     lifecycle::{control::StreamControl, shutdown::Shutdown},
-    server::{ConnectionState, OpenStreamGuard, ServerContext, StreamMarker},
+    server::{ConnectionState, MadeStream, OpenStreamGuard, ServerContext, StreamMarker},
 };
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -62,7 +62,8 @@ pub(crate) fn respond<S: Source + 'static>(
     let shutdown = shutdown_for(request, context.as_ref());
     let mut draining = draining(shutdown, context.as_ref());
     if plain && let Some(retry) = draining {
-        let is_older_than_shutdown = |context: &ServerContext| !context.drains && context.shutdown.is_fired();
+        let is_older_than_shutdown =
+            |context: &ServerContext| !context.arrived_while_draining && context.shutdown.is_fired();
         if !context.as_ref().is_some_and(is_older_than_shutdown) {
             return unavailable(StatusCode::SERVICE_UNAVAILABLE, retry);
         }
@@ -77,21 +78,24 @@ pub(crate) fn respond<S: Source + 'static>(
         BoxBody::new(RetryOnlyBody::new(retry, request, context.as_ref()))
     } else {
         let control = StreamControl::of(request);
-        let may_leave = !plain && may_be_handed_over(request, context.as_ref());
-        let driver = may_leave.then(|| source.driver()).flatten();
-        ConnectionState::note_stream(driver.is_some());
-        stream = Some(StreamMarker { driver });
+        let is_candidate = !plain && may_be_handed_over(request, context.as_ref());
+        let owner = is_candidate.then(|| source.handover_owner()).flatten();
+        ConnectionState::note_made_stream(match &owner {
+            Some(_) => MadeStream::MayBeHandedOver,
+            None => MadeStream::Stays,
+        });
+        stream = Some(StreamMarker { owner });
         // A client that cannot resume may get the rest, if the stream has an end.
         let may_finish = plain && source.may_finish();
         let guards = StreamGuards {
             registration: shutdown.map(|shutdown| shutdown.register(&control, may_finish)),
             open_stream: OpenStreamGuard::for_request(request, context.as_ref(), &control, may_finish),
             control,
-            carrier: match request.version() {
-                Version::HTTP_2 => Carrier::Http2,
-                _ if context.is_none() => Carrier::Foreign,
-                Version::HTTP_10 => Carrier::OwnWithoutChunks,
-                _ => Carrier::Own,
+            transport: match request.version() {
+                Version::HTTP_2 => BodyTransport::Http2,
+                _ if context.is_none() => BodyTransport::OtherServer,
+                Version::HTTP_10 => BodyTransport::Http10,
+                _ => BodyTransport::Http11,
             },
             plain,
         };
@@ -143,7 +147,7 @@ pub(crate) fn unavailable(status: StatusCode, retry: Retry) -> HttpResponse<BoxB
 
 /// Answers a client that is over a limit. A browser gets 200, `retry`, and the end of the stream: an error status would
 /// make `EventSource` give up. Any other client gets the status.
-pub(crate) fn turn_away(
+pub(crate) fn refuse_over_limit(
     request: &HttpRequest,
     options: &StreamOptions,
     headers: Option<&HeaderMap>,

@@ -13,7 +13,7 @@ use futures_core::{Stream, future::LocalBoxFuture};
 use sse_actix_core::{Comment, Emit, Event, EventName, Frame, Json, Message};
 
 use super::buffer::{EventBuffer, HIGH_WATER};
-use crate::server::StreamDriver;
+use crate::server::HandoverOwner;
 
 /// How a source has ended. The error is boxed so that this fits into registers: it is returned at every
 /// poll, and an error is rare.
@@ -21,7 +21,7 @@ pub(crate) type SourceResult = Result<(), Box<Error>>;
 
 /// Polled by the body whenever it has room.
 pub(crate) trait Source: Unpin {
-    /// Pushes what is ready, up to the buffer's mark. `Ready` when there will be no more.
+    /// Pushes what is ready, up to its [`fill_limit`](Self::fill_limit). `Ready` when there will be no more.
     ///
     /// `Pending` with a full buffer registers no waker: the body that empties it polls again.
     fn poll_fill(&mut self, buffer: &EventBuffer, cx: &mut Context<'_>) -> Poll<SourceResult>;
@@ -67,12 +67,12 @@ pub(crate) trait Source: Unpin {
 
     /// Who can write to its connection from outside of the connection's task, so that the stream may be
     /// [handed over](crate::server).
-    fn driver(&self) -> Option<Rc<dyn StreamDriver>> {
+    fn handover_owner(&self) -> Option<Rc<dyn HandoverOwner>> {
         None
     }
 
     /// Its client has taken so many bytes of what it was sent before, and is about to be sent more of that.
-    fn client_took(&self, bytes: usize) {
+    fn note_accepted(&self, bytes: usize) {
         let _ = bytes;
     }
 
@@ -196,3 +196,9 @@ impl<T: StreamItem, E: Into<Error>> StreamItem for Result<T, E> {
         }
     }
 }
+
+/// What a stream brings whose events are not those of one [enum](trait@crate::SseEvents): `Subscription` is
+/// `Subscription<AnyEvent>`, and `Emitter<'_>` is `Emitter<'_, AnyEvent>`. See [`TopicOf`](crate::TopicOf)'s example.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct AnyEvent;

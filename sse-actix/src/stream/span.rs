@@ -13,7 +13,7 @@ use crate::{extract::raw_last_event_id, lifecycle::control::StreamControl};
 
 /// Why a stream ended.
 #[derive(Debug)]
-pub(crate) enum Reason {
+pub(crate) enum LoggedEnd {
     /// Its source had no more.
     Finished,
     /// Its source failed. Boxed, since every open stream has room for it.
@@ -177,7 +177,7 @@ pub(crate) struct StreamSpan {
     #[cfg(feature = "metrics")]
     counted_events: u64,
     /// Boxed, since only a stream that is over has one.
-    reason: Option<Box<Reason>>,
+    reason: Option<Box<LoggedEnd>>,
 }
 
 impl StreamSpan {
@@ -216,7 +216,7 @@ impl StreamSpan {
 
     /// A chunk of so many bytes was handed to the connection, and with it all `events` that the stream has had so far.
     #[inline]
-    pub(crate) fn wrote(&mut self, bytes: usize, events: u64) {
+    pub(crate) fn note_write(&mut self, bytes: usize, events: u64) {
         self.bytes += bytes as u64;
         #[cfg(feature = "metrics")]
         {
@@ -231,7 +231,7 @@ impl StreamSpan {
         self.reason.is_some()
     }
 
-    pub(crate) fn end(&mut self, reason: Reason) {
+    pub(crate) fn end(&mut self, reason: LoggedEnd) {
         self.reason = Some(Box::new(reason));
     }
 
@@ -241,25 +241,25 @@ impl StreamSpan {
         let parent = self.span.as_deref().and_then(Span::id);
         let duration = self.opened.elapsed();
         let (counter, reason) = match self.reason.as_deref() {
-            Some(Reason::Failed(error)) => {
+            Some(LoggedEnd::Failed(error)) => {
                 count(&COUNTERS.failed);
                 tracing::error!(
                     target: "sse_actix", parent: parent, reason = "failed", %error, ?duration, events, bytes, "stream ended"
                 );
                 return;
             }
-            Some(Reason::Panicked(error)) => {
+            Some(LoggedEnd::Panicked(error)) => {
                 count(&COUNTERS.panicked);
                 tracing::error!(
                     target: "sse_actix", parent: parent, reason = "panicked", error, ?duration, events, bytes, "stream ended"
                 );
                 return;
             }
-            Some(Reason::Finished) => (&COUNTERS.finished, "finished"),
-            Some(Reason::Drained) => (&COUNTERS.drained, "drained"),
-            Some(Reason::Ended) => (&COUNTERS.ended, "ended"),
-            Some(Reason::Aborted(why)) => (&COUNTERS.aborted, *why),
-            Some(Reason::Left) | None => (&COUNTERS.left, "left"),
+            Some(LoggedEnd::Finished) => (&COUNTERS.finished, "finished"),
+            Some(LoggedEnd::Drained) => (&COUNTERS.drained, "drained"),
+            Some(LoggedEnd::Ended) => (&COUNTERS.ended, "ended"),
+            Some(LoggedEnd::Aborted(why)) => (&COUNTERS.aborted, *why),
+            Some(LoggedEnd::Left) | None => (&COUNTERS.left, "left"),
         };
         count(counter);
         tracing::info!(target: "sse_actix", parent: parent, reason, ?duration, events, bytes, "stream ended");

@@ -1,3 +1,5 @@
+//! [`Sse`]: a response whose events come from any `Stream`.
+
 use std::{fmt, rc::Rc};
 
 use actix_web::{
@@ -10,7 +12,7 @@ use sse_actix_core::{Event, EventName, IntoEventName, KeepAlive, Retry};
 
 use super::{
     buffer::EventBuffer,
-    options::{Reconnection, StreamOptions},
+    options::{InitialRetry, StreamOptions},
     response,
     source::{StreamItem, StreamSource},
 };
@@ -74,14 +76,14 @@ where
     /// How long the browser waits before it reconnects, sent first of all. Default: 3 s. A `Duration`
     /// outside of [`Retry::MIN`] to [`Retry::MAX`] becomes the nearest of them.
     pub fn retry(mut self, retry: impl Into<Retry>) -> Self {
-        self.options.retry = Reconnection::Chosen(retry.into());
+        self.options.retry = InitialRetry::Chosen(retry.into());
         self
     }
 
     /// Sends no reconnection time: browsers wait as long as they do by themselves, or as an earlier stream of
     /// theirs has said. A comment line opens the stream instead.
     pub fn no_retry(mut self) -> Self {
-        self.options.retry = Reconnection::Off;
+        self.options.retry = InitialRetry::Off;
         self
     }
 

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt, fs, path::Path};
 use super::{
     DescribeEvents, TypeScriptError,
     check::{self, HELPERS, IS_OBJECT, MAP},
-    names::{Names, Of, Space},
+    names::{NameOwner, Names, Namespace},
     syntax,
 };
 
@@ -106,11 +106,11 @@ impl Module {
         );
         if !self.enums.contains(&text) {
             let names = [
-                (Space::Types, of.to_owned()),
-                (Space::Types, format!("{of}Events")),
-                (Space::Values, value),
+                (Namespace::Types, of.to_owned()),
+                (Namespace::Types, format!("{of}Events")),
+                (Namespace::Values, value),
             ];
-            self.names.take(&Of::Enum(of.to_owned()), names)?;
+            self.names.take(&NameOwner::Enum(of.to_owned()), names)?;
             self.enums.push(text);
         }
         Ok(self)
@@ -132,8 +132,11 @@ impl Module {
             .map(|name| format!("{}: Check", check::is_name(name)));
         let takes = takes.collect::<Vec<_>>().join(", ");
         let is_name = check::is_name(name);
-        let names = [(Space::Types, name.to_owned()), (Space::Values, is_name.clone())];
-        self.names.take(&Of::Type(name.to_owned()), names)?;
+        let names = [
+            (Namespace::Types, name.to_owned()),
+            (Namespace::Values, is_name.clone()),
+        ];
+        self.names.take(&NameOwner::Type(name.to_owned()), names)?;
         let check = if parameters.is_empty() {
             format!("const {is_name}: Check = {check};")
         } else {

@@ -9,7 +9,7 @@ use super::{
 
 /// TypeScript knows a type and a value of one name apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Space {
+pub(super) enum Namespace {
     Types,
     Values,
 }
@@ -76,14 +76,14 @@ const WORDS: [&str; 50] = [
 
 /// What a name is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Of {
+pub(super) enum NameOwner {
     Enum(String),
     Type(String),
     Module,
     TypeScript,
 }
 
-impl fmt::Display for Of {
+impl fmt::Display for NameOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Enum(name) => write!(f, "of the enum `{name}`"),
@@ -96,18 +96,22 @@ impl fmt::Display for Of {
 
 /// The names that are taken.
 #[derive(Debug, Clone)]
-pub(super) struct Names(BTreeMap<(Space, String), Of>);
+pub(super) struct Names(BTreeMap<(Namespace, String), NameOwner>);
 
 impl Names {
     /// Those that no enum and no type can have.
     pub(super) fn new() -> Self {
         let helpers = HELPERS.iter().chain([&MAP, &IS_OBJECT]).map(|(name, _)| *name);
         let own = [
-            (Space::Types, Of::TypeScript, TYPES.to_vec()),
-            (Space::Types, Of::TypeScript, WORDS.to_vec()),
-            (Space::Values, Of::TypeScript, WORDS.to_vec()),
-            (Space::Types, Of::Module, vec!["Check"]),
-            (Space::Values, Of::Module, helpers.chain(["checked"]).collect()),
+            (Namespace::Types, NameOwner::TypeScript, TYPES.to_vec()),
+            (Namespace::Types, NameOwner::TypeScript, WORDS.to_vec()),
+            (Namespace::Values, NameOwner::TypeScript, WORDS.to_vec()),
+            (Namespace::Types, NameOwner::Module, vec!["Check"]),
+            (
+                Namespace::Values,
+                NameOwner::Module,
+                helpers.chain(["checked"]).collect(),
+            ),
         ];
         let own = own.into_iter().flat_map(|(space, of, names)| {
             names
@@ -120,12 +124,12 @@ impl Names {
     /// Takes names, all or none.
     pub(super) fn take<const N: usize>(
         &mut self,
-        of: &Of,
-        names: [(Space, String); N],
+        of: &NameOwner,
+        names: [(Namespace, String); N],
     ) -> Result<(), TypeScriptError> {
         for name in &names {
             if let Some(other) = self.0.get(name) {
-                let is_of_type = matches!(of, Of::Type(_)) || matches!(other, Of::Type(_));
+                let is_of_type = matches!(of, NameOwner::Type(_)) || matches!(other, NameOwner::Type(_));
                 return Err(TypeScriptError::Name {
                     name: name.1.clone(),
                     of: of.to_string(),

@@ -26,14 +26,14 @@ pub(crate) fn push_json_event<T: Serialize + ?Sized>(
 }
 
 /// What lines are appended to: a stream's buffer, or an event's lines.
-pub(crate) trait Out {
+pub(crate) trait LineBuffer {
     fn push(&mut self, bytes: &[u8]);
     fn len(&self) -> usize;
     fn truncate(&mut self, len: usize);
-    fn tail(&self, from: usize) -> &[u8];
+    fn bytes_from(&self, from: usize) -> &[u8];
 }
 
-impl Out for Vec<u8> {
+impl LineBuffer for Vec<u8> {
     #[inline]
     fn push(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
@@ -44,12 +44,12 @@ impl Out for Vec<u8> {
     fn truncate(&mut self, len: usize) {
         Vec::truncate(self, len);
     }
-    fn tail(&self, from: usize) -> &[u8] {
+    fn bytes_from(&self, from: usize) -> &[u8] {
         self.get(from..).unwrap_or_default()
     }
 }
 
-impl Out for BytesMut {
+impl LineBuffer for BytesMut {
     #[inline]
     fn push(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
@@ -60,14 +60,14 @@ impl Out for BytesMut {
     fn truncate(&mut self, len: usize) {
         BytesMut::truncate(self, len);
     }
-    fn tail(&self, from: usize) -> &[u8] {
+    fn bytes_from(&self, from: usize) -> &[u8] {
         self.get(from..).unwrap_or_default()
     }
 }
 
 struct Writer<'a, O>(&'a mut O);
 
-impl<O: Out> io::Write for Writer<'_, O> {
+impl<O: LineBuffer> io::Write for Writer<'_, O> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.push(bytes);
@@ -84,7 +84,10 @@ impl<O: Out> io::Write for Writer<'_, O> {
 }
 
 /// `value` as `data` lines. On failure `out` is as it was.
-pub(crate) fn push_json_lines<T: Serialize + ?Sized>(value: &T, out: &mut impl Out) -> Result<(), JsonError> {
+pub(crate) fn push_json_lines<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut impl LineBuffer,
+) -> Result<(), JsonError> {
     let start = out.len();
     out.push(b"data: ");
     let text = out.len();
@@ -93,8 +96,8 @@ pub(crate) fn push_json_lines<T: Serialize + ?Sized>(value: &T, out: &mut impl O
         return Err(JsonError(error));
     }
     // serde_json writes no line break, but a `RawValue` may bring some along.
-    if memchr2(b'\n', b'\r', out.tail(text)).is_some() {
-        let raw = out.tail(text).to_vec();
+    if memchr2(b'\n', b'\r', out.bytes_from(text)).is_some() {
+        let raw = out.bytes_from(text).to_vec();
         out.truncate(start);
         push_text_lines(b"data: ", &raw, out);
         return Ok(());
@@ -105,7 +108,7 @@ pub(crate) fn push_json_lines<T: Serialize + ?Sized>(value: &T, out: &mut impl O
 
 /// `text` as lines that each start with `prefix`, which ends in a colon and a space. An empty line has no space.
 #[inline]
-pub(crate) fn push_text_lines<const N: usize>(prefix: &[u8; N], mut text: &[u8], out: &mut impl Out) {
+pub(crate) fn push_text_lines<const N: usize>(prefix: &[u8; N], mut text: &[u8], out: &mut impl LineBuffer) {
     loop {
         let (line, rest) = match split_line(text) {
             Some((line, rest)) => (line, Some(rest)),

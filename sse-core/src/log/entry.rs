@@ -1,3 +1,5 @@
+//! A record that a log has given its position. The `id` line in front of the encoded event says the position.
+
 use std::{
     fmt, str,
     sync::{
@@ -42,7 +44,7 @@ pub struct Entry {
     sequence: u64,
     millis: u64,
     /// The latest time at which it can have been appended, by its log's clock. Lowered where the clock was set back since.
-    appended_by: AtomicU64,
+    latest_append_time: AtomicU64,
     frame: Bytes,
     /// Where the `id` line ends.
     body_at: usize,
@@ -63,7 +65,7 @@ impl Entry {
         Self {
             sequence: position.sequence,
             millis: millis(at),
-            appended_by: AtomicU64::new(millis(at)),
+            latest_append_time: AtomicU64::new(millis(at)),
             frame: frame.into(),
             body_at,
             key,
@@ -194,7 +196,7 @@ impl Entry {
     /// # }
     /// # impl TopicValue for Market {}
     /// # let (log, topic, now) = (MemoryLog::new(), TopicName::from_static("a"), SystemTime::UNIX_EPOCH);
-    /// # let record = Record::of_event(&Market::Price(12.5)).unwrap();
+    /// # let record = Record::from_value(&Market::Price(12.5)).unwrap();
     /// # log.append(&topic, record, &Retention::new(), now).into_ready().unwrap().unwrap();
     /// # let read = log.read(&topic, Start::Oldest, Limit::DEFAULT, now).into_ready().unwrap().unwrap();
     /// # let entry = &read.entries[0];
@@ -237,13 +239,13 @@ impl Entry {
     }
 
     /// By when it was appended, in milliseconds: what its age is counted from.
-    pub(crate) fn appended_by(&self) -> u64 {
-        self.appended_by.load(Ordering::Relaxed)
+    pub(crate) fn latest_append_time(&self) -> u64 {
+        self.latest_append_time.load(Ordering::Relaxed)
     }
 
     /// The clock says no more than this, and the entry is there.
-    pub(crate) fn was_appended_by(&self, millis: u64) {
-        self.appended_by.store(millis, Ordering::Relaxed);
+    pub(crate) fn lower_append_time(&self, millis: u64) {
+        self.latest_append_time.store(millis, Ordering::Relaxed);
     }
 }
 

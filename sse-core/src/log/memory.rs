@@ -1,3 +1,5 @@
+//! The log in memory: a [`Ring`] for each topic, and the bounds that all topics share.
+
 mod builder;
 mod keys;
 mod keys_of_forgotten;
@@ -51,21 +53,21 @@ pub struct MemoryLog {
     bytes: AtomicUsize,
     key_bytes: AtomicUsize,
     bounds: MemoryLogBuilder,
-    lives: AtomicU64,
+    next_life: AtomicU64,
     random: RandomState,
 }
 
 #[derive(Debug)]
 struct Topic {
-    kept: Mutex<Kept>,
+    kept: Mutex<TopicData>,
     watchers: Watchers,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct TopicData {
     ring: Ring,
     retention: Retention,
-    touched: SystemTime,
+    last_used: SystemTime,
     /// Not there before the first record with a key, so that topics without any pay nothing for it.
     keys: Option<Box<RememberedKeys>>,
 }
@@ -89,7 +91,7 @@ impl MemoryLog {
             bytes: AtomicUsize::new(0),
             key_bytes: AtomicUsize::new(0),
             bounds,
-            lives: AtomicU64::new(0),
+            next_life: AtomicU64::new(0),
             random: RandomState::new(),
         }
     }
@@ -137,7 +139,7 @@ impl MemoryLog {
 
     /// An epoch for a life of a topic that begins. Two lives differ by when they began, and two logs by their random state.
     fn next_epoch(&self, name: &TopicName) -> Epoch {
-        let life = self.lives.fetch_add(1, Ordering::Relaxed);
+        let life = self.next_life.fetch_add(1, Ordering::Relaxed);
         Epoch::new(name, self.random.hash_one((name, life)))
     }
 
@@ -152,7 +154,7 @@ impl MemoryLog {
         let goal = self.bounds.bytes / 8 * 7;
         for topic in topics.iter().rev() {
             let half = topic.kept().ring.bytes() / 2;
-            self.change(topic, |kept| {
+            self.update(topic, |kept| {
                 let mut left = self.bytes().saturating_sub(goal);
                 while left > 0 && kept.ring.bytes() > half {
                     match kept.ring.delete_oldest() {
@@ -179,7 +181,7 @@ impl MemoryLog {
             if excess == 0 {
                 return;
             }
-            self.change(topic, |kept| {
+            self.update(topic, |kept| {
                 if let Some(keys) = &mut kept.keys {
                     keys.push_out(excess.min(keys.bytes().div_ceil(2)));
                 }
@@ -195,7 +197,7 @@ impl MemoryLog {
     }
 
     /// Changes what is kept of a topic, and keeps the sums.
-    fn change<T>(&self, topic: &Topic, change: impl FnOnce(&mut Kept) -> T) -> T {
+    fn update<T>(&self, topic: &Topic, change: impl FnOnce(&mut TopicData) -> T) -> T {
         let mut kept = topic.kept();
         let (before, keys_before) = (kept.ring.bytes(), kept.key_bytes());
         let changed = change(&mut kept);
@@ -228,7 +230,7 @@ impl Log for MemoryLog {
             return Completion::ready(Err(AppendError::NoKey));
         }
         let topic = self.topic(name, true, now);
-        let appended = self.change(&topic, |kept| kept.append(record, retention, now));
+        let appended = self.update(&topic, |kept| kept.append(record, retention, now));
         if !appended.repeated {
             if self.key_bytes() > self.bounds.key_bytes {
                 self.make_room_for_keys();
@@ -236,6 +238,7 @@ impl Log for MemoryLog {
             if self.bytes() > self.bounds.bytes {
                 self.make_room();
             }
+            // Among the wakers are the `TopicWaker`s of a hub's workers (wake_queue.rs).
             topic.watchers.wake();
         }
         Completion::ready(Ok(appended))
@@ -249,7 +252,7 @@ impl Log for MemoryLog {
         now: SystemTime,
     ) -> Completion<Result<Batch, LogError>> {
         let topic = self.topic(name, false, now);
-        let batch = self.change(&topic, |kept| {
+        let batch = self.update(&topic, |kept| {
             kept.ring.trim(&kept.retention, now);
             kept.ring.read(start, limit)
         });
@@ -260,7 +263,7 @@ impl Log for MemoryLog {
         self.change_keys_of_forgotten(|keys| keys.delete(name));
         if let Some(topic) = self.read_topics(|topics| topics.get(name).cloned()) {
             let epoch = self.next_epoch(name);
-            if self.change(&topic, |kept| kept.delete(epoch)) {
+            if self.update(&topic, |kept| kept.delete(epoch)) {
                 topic.watchers.wake();
             }
         }
@@ -288,7 +291,7 @@ impl Log for MemoryLog {
             return 0;
         };
         let kept = topic.kept();
-        if kept.ring.span().epoch == position.epoch {
+        if kept.ring.kept_range().epoch == position.epoch {
             kept.ring.behind(position.sequence)
         } else {
             0
@@ -297,7 +300,7 @@ impl Log for MemoryLog {
 
     fn maintain(&self, now: SystemTime) {
         for topic in self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>()) {
-            self.change(&topic, |kept| {
+            self.update(&topic, |kept| {
                 kept.ring.trim(&kept.retention, now);
                 kept.forget_old_keys(now);
             });
@@ -311,23 +314,23 @@ impl Log for MemoryLog {
 impl Topic {
     fn new(epoch: Epoch, now: SystemTime) -> Self {
         Self {
-            kept: Mutex::new(Kept {
+            kept: Mutex::new(TopicData {
                 ring: Ring::new(epoch, Keep::Every, 0, true),
                 retention: Retention::new(),
-                touched: now,
+                last_used: now,
                 keys: None,
             }),
             watchers: Watchers::default(),
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, TopicData> {
         // No code that could panic runs under this lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl TopicData {
     fn key_bytes(&self) -> usize {
         self.keys.as_ref().map_or(0, |keys| keys.bytes())
     }
@@ -343,7 +346,7 @@ impl Kept {
     /// Deletes everything, and begins another life, unless there was nothing in this one. Returns whether there was.
     fn delete(&mut self, epoch: Epoch) -> bool {
         self.keys = None;
-        let had_events = self.ring.span().head > 0;
+        let had_events = self.ring.kept_range().head > 0;
         if had_events {
             self.ring = Ring::new(epoch, self.retention.keeps(), 0, true);
         }
@@ -356,7 +359,7 @@ impl Kept {
             self.ring.keep(retention.keeps());
             self.retention = retention.clone();
         }
-        self.touched = now;
+        self.last_used = now;
         let window = retention.once_window();
         let key = record.idempotency_key().cloned();
         if let (Some(key), Some(keys)) = (&key, &mut self.keys)
@@ -370,7 +373,7 @@ impl Kept {
         let entry = self.ring.append(record, now);
         self.ring.trim(retention, now);
         let position = Position {
-            epoch: self.ring.span().epoch,
+            epoch: self.ring.kept_range().epoch,
             sequence: entry.sequence(),
         };
         if let Some(key) = key {

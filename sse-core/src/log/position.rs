@@ -1,3 +1,5 @@
+//! The position of an event in its topic, `<epoch>-<sequence>`, and the event ids that hold one position or several.
+
 use std::{fmt, str};
 
 use super::epoch::{self, Epoch};

@@ -70,7 +70,7 @@ impl Record {
     ///
     /// [`RecordError`] if it has an id, since in a log ids are positions, if its data cannot be JSON, or if it is an
     /// [`UnknownEvent`](crate::UnknownEvent) with a name that an `EventSource` cannot listen to.
-    pub fn of_event<T: TopicValue>(event: &T) -> Result<Self, RecordError> {
+    pub fn from_value<T: TopicValue>(event: &T) -> Result<Self, RecordError> {
         // A text that no id can be is an id of its own all the same.
         if !matches!(event.event_id(), Ok(None)) {
             return Err(OwnId.into());

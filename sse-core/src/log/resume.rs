@@ -1,7 +1,7 @@
 use super::{Epoch, Position, Start};
 
 /// How a reader can start, decided by the log. Never an error: an id that makes no sense is a decision too.
-/// See [`Span`]'s example.
+/// See [`KeptRange`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
     /// With what comes from now on, or with as much before it as was asked for.
@@ -20,23 +20,23 @@ pub enum Resume {
 /// What a log still has of a topic: all that a resume decision needs.
 ///
 /// ```
-/// use sse_actix_core::{Epoch, Position, Resume, Span, Start, TopicName};
+/// use sse_actix_core::{Epoch, Position, Resume, KeptRange, Start, TopicName};
 ///
 /// let topic = TopicName::from_static("prices");
 /// let epoch = Epoch::new(&topic, 1);
-/// let span = Span { epoch, last_deleted: 4, head: 9, dense: true };
-/// let after = |sequence| span.resume(Start::After(Position { epoch, sequence }));
+/// let range = KeptRange { epoch, last_deleted: 4, head: 9, contiguous: true };
+/// let after = |sequence| range.resume(Start::After(Position { epoch, sequence }));
 ///
 /// assert_eq!(after(6), Resume::From);
 /// assert_eq!(after(9), Resume::From);
 /// assert_eq!(after(1), Resume::Gap { missed: Some(3) });
 /// assert_eq!(after(10), Resume::Unknown);
 ///
-/// assert_eq!(span.after(Start::Oldest), 4);
-/// assert_eq!(span.after(Start::Head), 9);
+/// assert_eq!(range.after(Start::Oldest), 4);
+/// assert_eq!(range.after(Start::Head), 9);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct KeptRange {
     /// Which life of the log.
     pub epoch: Epoch,
     /// The newest sequence that retention has deleted; 0 if none. Everything after it is there.
@@ -44,10 +44,10 @@ pub struct Span {
     /// The newest sequence; 0 if there was none.
     pub head: u64,
     /// Whether sequences are without holes, so that what was missed can be counted.
-    pub dense: bool,
+    pub contiguous: bool,
 }
 
-impl Span {
+impl KeptRange {
     /// How a reader with this start can start.
     pub fn resume(&self, start: Start) -> Resume {
         match start {
@@ -58,7 +58,7 @@ impl Span {
                     Resume::Unknown
                 } else if sequence < self.last_deleted {
                     Resume::Gap {
-                        missed: self.dense.then_some(self.last_deleted - sequence),
+                        missed: self.contiguous.then_some(self.last_deleted - sequence),
                     }
                 } else {
                     Resume::From

@@ -1,3 +1,5 @@
+//! One topic's entries, from the oldest that retention keeps to the newest: appending, deleting, reading.
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     mem,
@@ -8,7 +10,7 @@ use std::{
 use compact_str::CompactString;
 
 use super::{
-    Batch, Epoch, Keep, Limit, LogStats, OnceStats, Position, Record, Retention, Span, Start, entry,
+    Batch, Epoch, Keep, KeptRange, Limit, LogStats, OnceStats, Position, Record, Retention, Start, entry,
     entry::Entry,
 };
 
@@ -41,7 +43,7 @@ use super::{
 /// assert_eq!((ring.behind(1), ring.count_after(1)), (3, 2));
 ///
 /// assert!(ring.delete_oldest().is_some());
-/// assert_eq!(ring.span().last_deleted, 3);
+/// assert_eq!(ring.kept_range().last_deleted, 3);
 /// # Ok::<(), sse_actix_core::RecordError>(())
 /// ```
 #[derive(Debug)]
@@ -53,7 +55,7 @@ pub struct Ring {
     last_deleted: u64,
     deletions: u64,
     bytes: usize,
-    dense: bool,
+    contiguous: bool,
     /// The time of the newest entry, which may be gone.
     newest_time: SystemTime,
 }
@@ -70,9 +72,9 @@ enum Entries {
 impl Ring {
     /// An empty one.
     ///
-    /// `last_deleted` is the sequence after which it begins; `dense` says whether what is pushed has sequences
+    /// `last_deleted` is the sequence after which it begins; `contiguous` says whether what is pushed has sequences
     /// without holes. Where the newest of each key is kept, each that is replaced makes a hole.
-    pub fn new(epoch: Epoch, keep: Keep, last_deleted: u64, dense: bool) -> Self {
+    pub fn new(epoch: Epoch, keep: Keep, last_deleted: u64, contiguous: bool) -> Self {
         Self {
             epoch,
             entries: match keep {
@@ -86,7 +88,7 @@ impl Ring {
             last_deleted,
             deletions: 0,
             bytes: 0,
-            dense,
+            contiguous,
             newest_time: SystemTime::UNIX_EPOCH,
         }
     }
@@ -114,7 +116,7 @@ impl Ring {
             _ => return,
         };
         let head = self.head;
-        let empty = Self::new(self.epoch, keep, self.last_deleted, self.dense);
+        let empty = Self::new(self.epoch, keep, self.last_deleted, self.contiguous);
         let before = mem::replace(self, empty);
         self.deletions = before.deletions;
         self.newest_time = before.newest_time;
@@ -124,7 +126,8 @@ impl Ring {
         self.head = head;
     }
 
-    /// Appends a record with the next sequence. Where the clock was set back, it has the time of the entry before it.
+    /// Appends a record with the next sequence. Where the clock was set back, it has the time of the entry before it. The entry's
+    /// frame begins with its id line, `id: <epoch>-<sequence>`.
     pub fn append(&mut self, record: Record, at: SystemTime) -> Arc<Entry> {
         self.clock_shows(at);
         let position = Position {
@@ -154,7 +157,7 @@ impl Ring {
                 let replaced = key.and_then(|key| by_key.insert(key, sequence));
                 if let Some(replaced) = replaced.and_then(|replaced| entries.remove(&replaced)) {
                     self.bytes -= replaced.weight();
-                    self.dense = false;
+                    self.contiguous = false;
                 }
             }
         }
@@ -176,10 +179,10 @@ impl Ring {
     /// let mut ring = Ring::new(epoch, Keep::Every, 20, false);
     /// ring.push(entry(30));
     /// ring.prepend(vec![entry(11), entry(20)], 10);
-    /// assert_eq!((ring.len(), ring.span().last_deleted), (3, 10));
+    /// assert_eq!((ring.len(), ring.kept_range().last_deleted), (3, 10));
     ///
     /// ring.advance(40);
-    /// assert_eq!(ring.span().head, 40);
+    /// assert_eq!(ring.kept_range().head, 40);
     /// ```
     pub fn prepend(&mut self, older: Vec<Arc<Entry>>, last_deleted: u64) {
         let Entries::Every(entries) = &mut self.entries else {
@@ -202,7 +205,7 @@ impl Ring {
     /// let mut ring = Ring::new(one, Keep::Every, 0, false);
     /// let entry = ring.append(Record::event(&Event::data("1"), None)?, SystemTime::UNIX_EPOCH);
     /// ring.continue_as(two);
-    /// assert_eq!((ring.span().epoch, entry.epoch()), (two, Some(one)));
+    /// assert_eq!((ring.kept_range().epoch, entry.epoch()), (two, Some(one)));
     /// # Ok::<(), sse_actix_core::RecordError>(())
     /// ```
     pub fn continue_as(&mut self, epoch: Epoch) {
@@ -227,7 +230,7 @@ impl Ring {
     /// How many events a reader still has to read that has read up to a sequence, those that are gone included where
     /// they can be counted.
     pub fn behind(&self, sequence: u64) -> u64 {
-        if self.dense {
+        if self.contiguous {
             self.head.saturating_sub(sequence)
         } else {
             self.count_after(sequence) as u64
@@ -251,7 +254,7 @@ impl Ring {
         while self.oldest().is_some_and(|oldest| {
             self.len() > retention.events()
                 || self.bytes > retention.bytes()
-                || oldest.appended_by() < youngest
+                || oldest.latest_append_time() < youngest
         }) {
             self.delete_oldest();
         }
@@ -261,8 +264,8 @@ impl Ring {
     /// would stay until the clock comes there again, and all after it.
     fn clock_shows(&self, now: SystemTime) {
         fn note<'a>(newest_first: impl Iterator<Item = &'a Arc<Entry>>, now: u64) {
-            let later = newest_first.take_while(|entry| entry.appended_by() > now);
-            later.for_each(|entry| entry.was_appended_by(now));
+            let later = newest_first.take_while(|entry| entry.latest_append_time() > now);
+            later.for_each(|entry| entry.lower_append_time(now));
         }
         let now = entry::millis(now);
         match &self.entries {
@@ -291,17 +294,18 @@ impl Ring {
 
     /// Reads, in a time that hardly depends on how much is kept.
     pub fn read(&self, start: Start, limit: Limit) -> Batch {
-        let span = self.span();
+        let kept_range = self.kept_range();
         let after = match start {
             Start::Last(events) => self.before_last(events),
-            other => span.after(other),
+            other => kept_range.after(other),
         };
         let position = Position {
             epoch: self.epoch,
             sequence: after,
         };
         let mut batch = Batch {
-            resume: span.resume(start),
+            // After a position that is kept: `From`. That retention has deleted: `Gap`. Of another epoch, or above the head: `Unknown`.
+            resume: kept_range.resume(start),
             start: position,
             entries: Vec::new(),
             end: position,
@@ -323,12 +327,12 @@ impl Ring {
     }
 
     /// What a resume decision needs.
-    pub fn span(&self) -> Span {
-        Span {
+    pub fn kept_range(&self) -> KeptRange {
+        KeptRange {
             epoch: self.epoch,
             last_deleted: self.last_deleted,
             head: self.head,
-            dense: self.dense,
+            contiguous: self.contiguous,
         }
     }
 
@@ -380,21 +384,5 @@ impl Ring {
             Entries::LatestPerKey { entries, .. } => entries.keys().nth(skipped - 1).copied(),
         }
         .unwrap_or(self.head)
-    }
-}
-
-impl Batch {
-    fn fill<'a>(&mut self, entries: impl Iterator<Item = &'a Arc<Entry>>, limit: Limit) {
-        let mut bytes = 0;
-        for entry in entries {
-            bytes += entry.frame().len();
-            let full = self.entries.len() >= limit.events.get() || bytes > limit.bytes;
-            if full && !self.entries.is_empty() {
-                self.more = true;
-                return;
-            }
-            self.end.sequence = entry.sequence();
-            self.entries.push(Arc::clone(entry));
-        }
     }
 }

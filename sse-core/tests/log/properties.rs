@@ -332,7 +332,7 @@ fn an_entry_of_elsewhere_that_is_not_beyond_the_head_is_left_out() {
     for at_ in [0, 0, 2, 1, 2] {
         ring.push(entries[at_].clone());
     }
-    assert_eq!((ring.len(), ring.span().head), (2, 3));
+    assert_eq!((ring.len(), ring.kept_range().head), (2, 3));
     // With holes in its sequences it cannot count what is gone.
     ring.delete_oldest();
     ring.delete_oldest();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::{collection::vec, option, prelude::*};
-use sse_actix_core::{Ahead, Entry, Keep, Position, Ring, Start, Window};
+use sse_actix_core::{Entry, Keep, Position, Ring, Start, Window, WindowRead};
 
 use crate::{ALL, at, epoch, record};
 
@@ -28,10 +28,10 @@ fn entries(keys: &[Option<u8>]) -> Vec<Arc<Entry>> {
 fn read(window: &Window, mut from: u64) -> Option<Vec<u64>> {
     let mut given = Vec::new();
     loop {
-        match window.ahead(position(from)) {
-            Ahead::Behind => return None,
-            Ahead::Nothing => return Some(given),
-            Ahead::Next(entry) => {
+        match window.next_after(position(from)) {
+            WindowRead::NotCovered => return None,
+            WindowRead::UpToDate => return Some(given),
+            WindowRead::Next(entry) => {
                 from = entry.sequence();
                 given.push(from);
             }
@@ -43,12 +43,12 @@ fn read(window: &Window, mut from: u64) -> Option<Vec<u64>> {
 fn nobody_reads_before_it_begins_or_after_it_has_ended() {
     let mut window = Window::new(Keep::Every);
     assert_eq!((window.head(), read(&window, 0)), (None, None));
-    window.begin(position(3));
+    window.start_at(position(3));
     assert_eq!(window.head(), Some(position(3)));
     assert_eq!(read(&window, 3), Some(vec![]));
     assert_eq!(read(&window, 2), None);
     window.extend(entries(&[None; 5]).split_off(3), 5);
-    window.end();
+    window.close();
     assert_eq!((window.head(), read(&window, 3)), (None, None));
     assert!(window.is_empty());
 }
@@ -56,7 +56,7 @@ fn nobody_reads_before_it_begins_or_after_it_has_ended() {
 #[test]
 fn a_reader_gets_what_is_after_it_or_is_sent_to_the_log() {
     let mut window = Window::new(Keep::Every);
-    window.begin(position(2));
+    window.start_at(position(2));
     window.extend(entries(&[None; 6]).split_off(2), 6);
     assert_eq!((window.head(), window.len()), (Some(position(6)), 4));
     for (from, given) in [
@@ -74,7 +74,10 @@ fn a_reader_gets_what_is_after_it_or_is_sent_to_the_log() {
         epoch: epoch(2),
         sequence: 4,
     };
-    assert!(matches!(window.ahead(other), Ahead::Behind), "another life");
+    assert!(
+        matches!(window.next_after(other), WindowRead::NotCovered),
+        "another life"
+    );
 
     window.clear();
     assert_eq!((window.head(), window.is_empty()), (Some(position(6)), true));
@@ -84,7 +87,7 @@ fn a_reader_gets_what_is_after_it_or_is_sent_to_the_log() {
 #[test]
 fn it_holds_so_many_and_who_is_before_them_asks_the_log() {
     let mut window = Window::new(Keep::Every);
-    window.begin(position(0));
+    window.start_at(position(0));
     let many = Window::MAX as u64 + 10;
     window.extend(entries(&vec![None; Window::MAX + 10]), many);
     assert_eq!(window.len(), Window::MAX);
@@ -101,7 +104,7 @@ proptest! {
         let keep = if latest { Keep::LatestPerKey } else { Keep::Every };
         let mut window = Window::new(keep);
         let mut log = Ring::new(epoch(1), keep, 0, true);
-        window.begin(position(0));
+        window.start_at(position(0));
         let mut left = entries(&keys);
         let mut cuts = cuts.into_iter().cycle();
         while !left.is_empty() {
@@ -115,7 +118,7 @@ proptest! {
             left = rest;
             for from in 0..=keys.len() as u64 {
                 let expected: Vec<_> = log.read(Start::After(position(from)), ALL).entries;
-                let expected: Vec<_> = expected.iter().map(|entry| entry.sequence()).filter(|_| from < log.span().head).collect();
+                let expected: Vec<_> = expected.iter().map(|entry| entry.sequence()).filter(|_| from < log.kept_range().head).collect();
                 prop_assert_eq!(read(&window, from), Some(expected), "from {}", from);
             }
         }

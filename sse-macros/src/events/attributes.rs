@@ -11,24 +11,24 @@ use crate::errors::Errors;
 
 /// Which documents describe the events.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Wanted {
+pub(super) struct Documents {
     pub(super) openapi: bool,
     pub(super) typescript: bool,
 }
 
-impl Wanted {
+impl Documents {
     pub(super) fn any(self) -> bool {
         self.openapi || self.typescript
     }
 }
 
 /// On the enum.
-pub(super) struct OfEnum {
+pub(super) struct EnumAttributes {
     /// Where `sse_actix` is found.
     pub(super) krate: Path,
     /// For clients other than `EventSource`: names may be `open` and `error`.
     pub(super) plain: bool,
-    pub(super) wanted: Wanted,
+    pub(super) documents: Documents,
     pub(super) rename_all: Option<String>,
     /// For the fields of all variants.
     pub(super) rename_fields: Option<LitStr>,
@@ -37,7 +37,7 @@ pub(super) struct OfEnum {
 
 /// On a variant.
 #[derive(Default)]
-pub(super) struct OfVariant {
+pub(super) struct VariantAttributes {
     /// By `#[sse(name = "..")]`.
     pub(super) name: Option<LitStr>,
     /// By `#[serde(rename = "..")]`.
@@ -52,12 +52,12 @@ pub(super) struct OfVariant {
     pub(super) with: Option<Span>,
 }
 
-impl OfEnum {
+impl EnumAttributes {
     pub(super) fn parse(attributes: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self {
             krate: parse_quote!(::sse_actix),
             plain: false,
-            wanted: Wanted::default(),
+            documents: Documents::default(),
             rename_all: None,
             rename_fields: None,
             denies_unknown_fields: false,
@@ -66,9 +66,9 @@ impl OfEnum {
             if meta.path.is_ident("plain") {
                 found.plain = true;
             } else if meta.path.is_ident("openapi") {
-                found.wanted.openapi = true;
+                found.documents.openapi = true;
             } else if meta.path.is_ident("typescript") {
-                found.wanted.typescript = true;
+                found.documents.typescript = true;
             } else if meta.path.is_ident("crate") {
                 found.krate = meta.value()?.call(Path::parse_mod_style)?;
             } else {
@@ -126,7 +126,7 @@ impl OfEnum {
     }
 }
 
-impl OfVariant {
+impl VariantAttributes {
     pub(super) fn parse(attributes: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::default();
         for_each(attributes, "sse", errors, |meta, errors| {
@@ -200,9 +200,14 @@ fn is_with(meta: &ParseNestedMeta<'_>) -> bool {
         .any(|name| meta.path.is_ident(name))
 }
 
-/// Notes attributes of serde on a field by which sending and receiving differ, or which a document that is `wanted` cannot
+/// Notes attributes of serde on a field by which sending and receiving differ, or which one of the `documents` cannot
 /// see. `is_whole` is a newtype variant's field.
-pub(super) fn check_field(attributes: &[Attribute], is_whole: bool, wanted: Wanted, errors: &mut Errors) {
+pub(super) fn check_field(
+    attributes: &[Attribute],
+    is_whole: bool,
+    documents: Documents,
+    errors: &mut Errors,
+) {
     let overrides = |name: &str, argument: &str| {
         let mut overrides = false;
         for_each(attributes, name, &mut Errors::default(), |meta, _| {
@@ -238,13 +243,13 @@ pub(super) fn check_field(attributes: &[Attribute], is_whole: bool, wanted: Want
                 "has no meaning in an event, which is sent and received: write `skip`, or leave it out",
             );
         }
-        if is_with(meta) && wanted.openapi && !openapi {
+        if is_with(meta) && documents.openapi && !openapi {
             errors.push(
                 span(meta),
                 "OpenAPI does not see what this writes: say it with `#[schema(value_type = Type)]` on the field",
             );
         }
-        if is_with(meta) && wanted.typescript && !typescript {
+        if is_with(meta) && documents.typescript && !typescript {
             errors.push(
                 span(meta),
                 "TypeScript does not see what this writes: say it with `#[ts(type = \"..\")]` on the field",
@@ -257,7 +262,7 @@ pub(super) fn check_field(attributes: &[Attribute], is_whole: bool, wanted: Want
         skip_value(meta)
     });
     if let Some(omits) = omits
-        && wanted.any()
+        && documents.any()
         && !has_default
     {
         errors.push(

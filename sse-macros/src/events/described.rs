@@ -6,13 +6,13 @@ use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::{Attribute, Fields};
 
 use super::{
-    attributes::Wanted,
+    attributes::Documents,
     model::{Events, IdField, Variant},
 };
 
 /// The `impl`s that were asked for.
 pub(super) fn described(events: &Events) -> TokenStream {
-    let Wanted { openapi, typescript } = events.wanted;
+    let Documents { openapi, typescript } = events.documents;
     let openapi = openapi.then(|| describe(events, &OPENAPI));
     let typescript = typescript.then(|| describe(events, &TYPESCRIPT));
     quote!(#openapi #typescript)

@@ -5,7 +5,7 @@ use quote::ToTokens as _;
 use syn::{Field, Fields, Generics, ItemEnum, LitStr, Path, Type, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::{
-    attributes::{self, OfEnum, OfVariant, Wanted},
+    attributes::{self, Documents, EnumAttributes, VariantAttributes},
     case,
 };
 use crate::{errors::Errors, stream::fault_of_name};
@@ -17,7 +17,7 @@ pub(super) struct Events {
     /// For clients other than `EventSource`.
     pub(super) plain: bool,
     /// Which documents describe it.
-    pub(super) wanted: Wanted,
+    pub(super) documents: Documents,
     pub(super) denies_unknown_fields: bool,
     pub(super) variants: Vec<Variant>,
     /// The catch-all.
@@ -46,13 +46,13 @@ pub(super) struct IdField {
 impl Events {
     /// What is wrong with it goes to `errors`.
     pub(super) fn new(item: &ItemEnum, errors: &mut Errors) -> Self {
-        let of_enum = OfEnum::parse(&item.attrs, errors);
+        let of_enum = EnumAttributes::parse(&item.attrs, errors);
         let mut events = Self {
             krate: of_enum.krate.clone(),
             ident: item.ident.clone(),
             generics: item.generics.clone(),
             plain: of_enum.plain,
-            wanted: of_enum.wanted,
+            documents: of_enum.documents,
             denies_unknown_fields: of_enum.denies_unknown_fields,
             variants: Vec::new(),
             other: None,
@@ -63,7 +63,7 @@ impl Events {
                 "an event that was received owns its data, so an enum of events borrows none: write `String` for `&str`",
             );
         }
-        if of_enum.wanted.any()
+        if of_enum.documents.any()
             && let Some(parameter) = item.generics.type_params().next()
         {
             errors.push_spanned(
@@ -78,7 +78,7 @@ impl Events {
             );
         }
         for variant in &item.variants {
-            let of_variant = OfVariant::parse(&variant.attrs, errors);
+            let of_variant = VariantAttributes::parse(&variant.attrs, errors);
             if let Some(other) = of_variant.other {
                 events.take_other(variant, &of_variant, other, errors);
                 continue;
@@ -95,7 +95,7 @@ impl Events {
                     "`skip` has no meaning on an event, which is sent and received: leave it out, or the variant",
                 );
             }
-            if let Some(with) = of_variant.with.filter(|_| of_enum.wanted.any()) {
+            if let Some(with) = of_variant.with.filter(|_| of_enum.documents.any()) {
                 errors.push(
                     with,
                     "OpenAPI and TypeScript do not see what this writes: write it on the field, beside what it writes",
@@ -107,7 +107,7 @@ impl Events {
                 .or_else(|| of_enum.rename_fields.clone());
             let (name, span) = name_of(&variant.ident, &of_enum, of_variant);
             events.check_name(&name, span, errors);
-            let id = check_fields(variant, of_enum.wanted, errors);
+            let id = check_fields(variant, of_enum.documents, errors);
             events.variants.push(Variant {
                 ident: variant.ident.clone(),
                 fields: variant.fields.clone(),
@@ -122,7 +122,7 @@ impl Events {
     fn take_other(
         &mut self,
         variant: &syn::Variant,
-        of_variant: &OfVariant,
+        of_variant: &VariantAttributes,
         other: Span,
         errors: &mut Errors,
     ) {
@@ -167,7 +167,7 @@ impl Events {
 }
 
 /// An event's name, and where it is written.
-fn name_of(ident: &Ident, of_enum: &OfEnum, of_variant: OfVariant) -> (String, Span) {
+fn name_of(ident: &Ident, of_enum: &EnumAttributes, of_variant: VariantAttributes) -> (String, Span) {
     if let Some(name) = of_variant.name.or(of_variant.rename) {
         return (name.value(), name.span());
     }
@@ -180,7 +180,7 @@ fn name_of(ident: &Ident, of_enum: &OfEnum, of_variant: OfVariant) -> (String, S
 }
 
 /// Notes what a variant's fields cannot be. Returns the field that is its id.
-fn check_fields(variant: &syn::Variant, wanted: Wanted, errors: &mut Errors) -> Option<IdField> {
+fn check_fields(variant: &syn::Variant, documents: Documents, errors: &mut Errors) -> Option<IdField> {
     let is_whole = match &variant.fields {
         Fields::Unit => return None,
         Fields::Unnamed(fields) if fields.unnamed.len() != 1 => {
@@ -198,7 +198,7 @@ fn check_fields(variant: &syn::Variant, wanted: Wanted, errors: &mut Errors) -> 
     };
     let mut id = None;
     for (name, field) in variant.fields.members().zip(&variant.fields) {
-        attributes::check_field(&field.attrs, is_whole, wanted, errors);
+        attributes::check_field(&field.attrs, is_whole, documents, errors);
         if attributes::is_id(&field.attrs, errors) {
             if id.is_some() {
                 errors.push_spanned(named(field), "an event has one id: leave out this `#[sse(id)]`");

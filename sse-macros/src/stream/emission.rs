@@ -9,7 +9,7 @@ use quote::{quote, quote_spanned};
 pub(crate) use self::arguments::{check_arguments, is_format};
 
 /// One `emit!(..)`, `open!(..)` or `emitter!()`.
-pub(crate) struct Invocation {
+pub(crate) struct StreamMacroCall {
     pub(crate) name: Ident,
     pub(crate) kind: Kind,
     pub(crate) arguments: Group,
@@ -45,7 +45,7 @@ impl Kind {
 }
 
 /// Macros of the standard library that expand to no `emit!`.
-const SILENT: [&str; 30] = [
+const NON_EMITTING_MACROS: [&str; 30] = [
     "assert",
     "assert_eq",
     "assert_matches",
@@ -89,22 +89,25 @@ pub(crate) fn opens(tokens: TokenStream) -> bool {
 }
 
 /// Whether one of the three is written in `tokens`, at any depth.
-pub(crate) fn has_ours(tokens: TokenStream) -> bool {
+pub(crate) fn contains_stream_macro(tokens: TokenStream) -> bool {
     contains(tokens, &[Kind::Emit, Kind::Open, Kind::Emitter])
 }
 
 fn contains(tokens: TokenStream, kinds: &[Kind]) -> bool {
     let mut found = false;
-    for_each(tokens, &mut |invocation| {
-        found |= kinds.contains(&invocation.kind);
+    for_each(tokens, &mut |call| {
+        found |= kinds.contains(&call.kind);
     });
     found
 }
 
 /// Whether `tokens` certainly send nothing: neither of the three is written there, and no macro is called
 /// that could expand to one, or that says that the code is unfinished.
-pub(crate) fn is_silent(tokens: TokenStream) -> bool {
-    !has_ours(tokens.clone()) && !calls_a_macro(tokens, &|name| !SILENT.iter().any(|silent| name == silent))
+pub(crate) fn cannot_emit(tokens: TokenStream) -> bool {
+    !contains_stream_macro(tokens.clone())
+        && !calls_a_macro(tokens, &|name| {
+            !NON_EMITTING_MACROS.iter().any(|known| name == known)
+        })
 }
 
 /// Whether `tokens` call a macro that is not one of these three, and could expand to one.
@@ -115,7 +118,7 @@ pub(crate) fn has_other_macros(tokens: TokenStream) -> bool {
 /// Whether `tokens` call a macro that is not one of ours, and whose name is `such`.
 fn calls_a_macro(tokens: TokenStream, such: &impl Fn(&Ident) -> bool) -> bool {
     let mut previous = [None, None];
-    map(tokens, &mut |invocation| invocation.arguments.stream())
+    map(tokens, &mut |call| call.arguments.stream())
         .into_iter()
         .any(|token| {
             let found = match (&token, &previous) {
@@ -134,17 +137,20 @@ fn calls_a_macro(tokens: TokenStream, such: &impl Fn(&Ident) -> bool) -> bool {
         })
 }
 
-pub(crate) fn for_each(tokens: TokenStream, visit: &mut impl FnMut(&Invocation)) {
-    map(tokens, &mut |invocation| {
-        visit(&invocation);
-        for_each(invocation.arguments.stream(), visit);
+pub(crate) fn for_each(tokens: TokenStream, visit: &mut impl FnMut(&StreamMacroCall)) {
+    map(tokens, &mut |call| {
+        visit(&call);
+        for_each(call.arguments.stream(), visit);
         TokenStream::new()
     });
 }
 
-/// Replaces every invocation. A replacement is given its arguments as they are written, and has to
+/// Replaces every call. A replacement is given its arguments as they are written, and has to
 /// map them itself.
-pub(crate) fn map(tokens: TokenStream, replace: &mut impl FnMut(Invocation) -> TokenStream) -> TokenStream {
+pub(crate) fn map(
+    tokens: TokenStream,
+    replace: &mut impl FnMut(StreamMacroCall) -> TokenStream,
+) -> TokenStream {
     let mut out = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();
     // After `::` or `$` the name is part of something else.
@@ -172,7 +178,7 @@ pub(crate) fn map(tokens: TokenStream, replace: &mut impl FnMut(Invocation) -> T
                             Kind::Emit | Kind::Open => suffix(&mut tokens),
                             Kind::Emitter => None,
                         };
-                        out.extend(replace(Invocation {
+                        out.extend(replace(StreamMacroCall {
                             name,
                             kind,
                             arguments,
@@ -216,18 +222,18 @@ fn is_punct(token: Option<&TokenTree>, char: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == char)
 }
 
-/// Turns every invocation into a use of `emitter`, an identifier that user code cannot name.
-pub(crate) fn connect(tokens: TokenStream, emitter: &Ident) -> TokenStream {
-    map(tokens, &mut |invocation| {
-        let Invocation {
+/// Turns every call into a use of `emitter`, an identifier that user code cannot name.
+pub(crate) fn expand_emits(tokens: TokenStream, emitter: &Ident) -> TokenStream {
+    map(tokens, &mut |call| {
+        let StreamMacroCall {
             name,
             kind,
             arguments,
             suffix,
-        } = invocation;
+        } = call;
         let span = generated(name.span());
         let emitter = Ident::new(&emitter.to_string(), span);
-        let mut value = Group::new(Delimiter::Parenthesis, connect(arguments.stream(), &emitter));
+        let mut value = Group::new(Delimiter::Parenthesis, expand_emits(arguments.stream(), &emitter));
         value.set_span(arguments.span());
         let call = match kind {
             Kind::Emitter => quote_spanned!(span=> #emitter),
@@ -245,23 +251,23 @@ pub(crate) fn connect(tokens: TokenStream, emitter: &Ident) -> TokenStream {
     })
 }
 
-/// Turns every invocation into something that merely evaluates its argument: well-typed wherever it
+/// Turns every call into something that merely evaluates its argument: well-typed wherever it
 /// stands, so that a function with an error elsewhere brings no second one. `emitter` is the type that `emitter!()`
 /// has.
-pub(crate) fn disconnect(tokens: TokenStream, emitter: &TokenStream) -> TokenStream {
-    map(tokens, &mut |invocation| {
-        let span = generated(invocation.name.span());
-        if invocation.kind == Kind::Emitter {
+pub(crate) fn neutralise_emits(tokens: TokenStream, emitter: &TokenStream) -> TokenStream {
+    map(tokens, &mut |call| {
+        let span = generated(call.name.span());
+        if call.kind == Kind::Emitter {
             return quote_spanned! {span=>
                 ::core::option::Option::<#emitter>::None.unwrap()
             };
         }
         let mut value = Group::new(
             Delimiter::Parenthesis,
-            disconnect(invocation.arguments.stream(), emitter),
+            neutralise_emits(call.arguments.stream(), emitter),
         );
-        value.set_span(generated(invocation.arguments.span()));
-        let format = is_format(&invocation.arguments).then(|| quote_spanned!(span=> ::std::format!));
+        value.set_span(generated(call.arguments.span()));
+        let format = is_format(&call.arguments).then(|| quote_spanned!(span=> ::std::format!));
         quote_spanned!(span=> { let _ = #format #value; })
     })
 }
@@ -279,7 +285,7 @@ mod tests {
     use super::*;
 
     fn connected(tokens: TokenStream) -> String {
-        connect(tokens, &format_ident!("e")).to_string()
+        expand_emits(tokens, &format_ident!("e")).to_string()
     }
 
     #[test]
@@ -374,7 +380,7 @@ mod tests {
             quote!(Ok(())),
             quote!(println!("{}", std::format!("x")); sleep(x).await;),
         ] {
-            assert!(is_silent(tokens.clone()), "{tokens}");
+            assert!(cannot_emit(tokens.clone()), "{tokens}");
         }
         for tokens in [
             quote!(emit!(x)),
@@ -387,7 +393,7 @@ mod tests {
             quote!(todo!()),
             quote!(sse_actix::emit!(x)),
         ] {
-            assert!(!is_silent(tokens.clone()), "{tokens}");
+            assert!(!cannot_emit(tokens.clone()), "{tokens}");
         }
     }
 }

@@ -8,7 +8,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::{foreign, placement::ours};
+use super::{foreign, placement::stream_macro};
 
 /// Macros after which nothing runs.
 const DIVERGING: [&str; 5] = ["bail", "panic", "todo", "unimplemented", "unreachable"];
@@ -28,7 +28,7 @@ pub(crate) fn lacks_a_value(body: &Block) -> bool {
     match last {
         Stmt::Local(_) => !never_passed(last),
         Stmt::Item(_) => true,
-        Stmt::Macro(stmt) => ours(&stmt.mac).is_some(),
+        Stmt::Macro(stmt) => stream_macro(&stmt.mac).is_some(),
         Stmt::Expr(expr, semicolon) => is_nothing(expr) || (semicolon.is_some() && is_thrown_away(expr)),
     }
 }
@@ -71,7 +71,7 @@ impl<'ast> Visit<'ast> for Failures {
     fn visit_expr_try(&mut self, expr: &'ast ExprTry) {
         visit::visit_expr_try(self, expr);
         // That of `emit!(..)?` is told for itself.
-        if !matches!(&*expr.expr, Expr::Macro(expr) if ours(&expr.mac).is_some()) {
+        if !matches!(&*expr.expr, Expr::Macro(expr) if stream_macro(&expr.mac).is_some()) {
             let question = &expr.question_token;
             self.0.get_or_insert_with(|| quote!(#question));
         }
@@ -86,7 +86,7 @@ impl<'ast> Visit<'ast> for Failures {
 
     fn visit_macro(&mut self, mac: &'ast Macro) {
         // What a `?` means in other macros is theirs.
-        if ours(mac).is_some() {
+        if stream_macro(mac).is_some() {
             foreign::visit(self, mac.tokens.clone());
         }
     }
@@ -113,7 +113,7 @@ fn is_nothing(expr: &Expr) -> bool {
         Expr::ForLoop(_) | Expr::While(_) | Expr::Assign(_) => true,
         Expr::Loop(expr) => Breaks::of(expr).without_value,
         Expr::If(ExprIf { else_branch, .. }) => else_branch.is_none(),
-        Expr::Macro(expr) => ours(&expr.mac).is_some(),
+        Expr::Macro(expr) => stream_macro(&expr.mac).is_some(),
         _ => false,
     }
 }

@@ -33,18 +33,18 @@ pub(crate) fn expand(function: &Function, args: &Args, body: TokenStream) -> Tok
         let typed = quote_spanned!(span=> #krate::__private::typed::<#events>);
         quote_spanned!(Span::mixed_site()=> let #emitter = #typed(#emitter);)
     });
-    let ended = args.finite.then(|| {
+    let no_content = args.finite.then(|| {
         quote_spanned! {Span::mixed_site()=>
-            if #krate::__private::ended(&__request, __options) {
-                return ::core::result::Result::Ok(#krate::__private::EventStream::ended());
+            if #krate::__private::reconnects_after_end(&__request, __options) {
+                return ::core::result::Result::Ok(#krate::__private::EventStream::no_content());
             }
             ::core::mem::drop(__request);
         }
     });
     let body = quote_spanned! {Span::mixed_site()=>
         let __options = #options;
-        #ended
-        #krate::__private::run(
+        #no_content
+        #krate::__private::run_until_open(
             __options,
             <#outcome as #krate::__private::Outcome>::into_result,
             async move |#emitter: #krate::Emitter<'_>| -> #outcome {
@@ -91,10 +91,10 @@ pub(crate) fn function(
         .then(|| quote_spanned!(Span::mixed_site()=> __request: #krate::__private::HttpRequest));
     // First, because actix runs extractors in order: `LastEventId` then finds the mark of `IsPlain`.
     let plain = function
-        .tells_plain(args)
+        .needs_plain_marker(args)
         .then(|| quote_spanned!(Span::mixed_site()=> _: #krate::__private::IsPlain));
     // The limit is on what is written, and these are not.
-    let lints = function.hides_argument(args).map(|_| {
+    let lints = function.hidden_argument_reason(args).map(|_| {
         quote_spanned!(Span::mixed_site()=> #[allow(clippy::too_many_arguments, reason = "one is hidden")])
     });
     let arguments = plain

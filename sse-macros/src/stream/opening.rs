@@ -14,7 +14,7 @@ use syn::{
 
 use super::{
     emission::{self, generated},
-    placement::ours,
+    placement::stream_macro,
 };
 
 /// Opens the stream at every such place of `body` that is not inside another one.
@@ -47,7 +47,7 @@ impl Opening<'_> {
     }
 
     fn emits_elsewhere(&self, mac: &Macro) -> bool {
-        !self.open && ours(mac).is_none() && emission::emits(mac.tokens.clone())
+        !self.open && stream_macro(mac).is_none() && emission::emits(mac.tokens.clone())
     }
 
     fn is_emitting_while(&self, expr: &Expr) -> bool {

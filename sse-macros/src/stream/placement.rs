@@ -116,7 +116,7 @@ impl Placement<'_> {
 
     /// The tokens of a macro, as far as they can be understood.
     fn tokens(&mut self, tokens: TokenStream) {
-        if !emission::has_ours(tokens.clone()) {
+        if !emission::contains_stream_macro(tokens.clone()) {
             return;
         }
         let unclear = foreign::visit(self, tokens);
@@ -199,18 +199,18 @@ impl<'ast> Visit<'ast> for Placement<'_> {
     }
 
     fn visit_macro(&mut self, mac: &'ast Macro) {
-        if let Some((name, kind)) = ours(mac) {
+        if let Some((name, kind)) = stream_macro(mac) {
             self.invocation(name, kind);
         }
         let before = self.foreign;
-        self.foreign |= ours(mac).is_none();
+        self.foreign |= stream_macro(mac).is_none();
         self.tokens(mac.tokens.clone());
         self.foreign = before;
     }
 }
 
 /// The `emit!`, `open!` or `emitter!` that this macro is, if it is one.
-pub(crate) fn ours(mac: &Macro) -> Option<(&Ident, Kind)> {
+pub(crate) fn stream_macro(mac: &Macro) -> Option<(&Ident, Kind)> {
     let name = mac.path.get_ident()?;
     Some((name, Kind::of(name)?))
 }

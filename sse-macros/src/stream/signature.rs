@@ -85,7 +85,7 @@ impl Function {
                 FnArg::Typed(typed) => Borrows { errors: &mut own }.visit_type(&typed.ty),
             }
         }
-        if let Some(reason) = self.hides_argument(args)
+        if let Some(reason) = self.hidden_argument_reason(args)
             && let Some(last) = self.sig.inputs.iter().nth(MAX_ARGUMENTS - 1)
         {
             own.push_spanned(
@@ -128,16 +128,17 @@ impl Function {
     }
 
     /// Why the function that takes its place has one argument more, if it has.
-    pub(crate) fn hides_argument(&self, args: &Args) -> Option<&'static str> {
+    pub(crate) fn hidden_argument_reason(&self, args: &Args) -> Option<&'static str> {
         if args.finite {
             Some("with `finite`")
         } else {
-            self.tells_plain(args).then_some("with `plain` and `LastEventId`")
+            self.needs_plain_marker(args)
+                .then_some("with `plain` and `LastEventId`")
         }
     }
 
     /// Whether a `LastEventId` has to be told that the stream is plain.
-    pub(crate) fn tells_plain(&self, args: &Args) -> bool {
+    pub(crate) fn needs_plain_marker(&self, args: &Args) -> bool {
         let takes_id = |argument: &PatType| has_ident(argument.ty.to_token_stream(), "LastEventId");
         args.plain == Some(true) && self.arguments().any(takes_id)
     }

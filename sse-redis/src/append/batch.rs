@@ -86,7 +86,7 @@ impl Call {
         let mut call = script.prepare_invoke();
         call.arg(new_life())
             .arg(if primary.is_empty() { "-" } else { primary })
-            .arg(settings.publish());
+            .arg(keys.publish());
         for group in &self.groups {
             group.add_to(&mut call, keys, settings);
         }

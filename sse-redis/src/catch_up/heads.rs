@@ -98,7 +98,7 @@ fn push_calls(this: &CatchUp, calls: &mut Pipeline, job: &HeadJob, topic: &Topic
         HeadJob::Renew { life } => {
             let mut call = scripts::RENEWING.key(&topic.stream);
             call.arg(life.to_string()).arg(new_life());
-            call.arg(this.shared.settings.publish());
+            call.arg(this.shared.keys.publish());
             calls.invoke_script(&call);
             1
         }

@@ -11,11 +11,14 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Connector, Owners, Primary, Session, primary::Signals};
+use super::{Connector, Primary, Session, primary::Signals};
 use crate::fault::Fault;
 
 /// As long as anybody waits.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+/// Of each group of topics the node that holds it, if one does.
+pub(crate) type Owners = Vec<Option<String>>;
 
 /// The primaries, and which of them holds which group of topics. Without a cluster, there is one of each.
 pub(crate) struct Primaries {

@@ -5,11 +5,11 @@ use std::{collections::BTreeSet, time::Duration};
 use redis::aio::MultiplexedConnection;
 use tokio::{task::JoinSet, time::timeout};
 
-use super::{Address, Primaries};
+use super::{Address, Primaries, primaries::Owners};
 use crate::keys::slot;
 
-/// Of each group of topics the node that holds it, if one does.
-pub(crate) type Owners = Vec<Option<String>>;
+/// How much later than the first answer the others may come.
+const LATE: Duration = Duration::from_millis(250);
 
 /// What a node of a cluster says of all of them.
 #[derive(Debug, Default)]
@@ -115,9 +115,7 @@ impl Primaries {
                 ));
             }
         }
-        while let Some(view) = asking.join_next().await {
-            views.extend(view.ok().flatten());
-        }
+        collect(&mut asking, &mut views).await;
         let is_enough = !primaries.is_empty() && views.len() == primaries.len() && self.is_whole();
         let mut others: Vec<String> = seeds.iter().map(|seed| seed.addr().to_string()).collect();
         // The nodes that others tell of are asked, too.
@@ -136,11 +134,22 @@ impl Primaries {
                     ask(connection, node, is_tls, limit).await
                 });
             }
-            while let Some(view) = asking.join_next().await {
-                views.extend(view.ok().flatten());
-            }
+            collect(&mut asking, &mut views).await;
         }
         (!views.is_empty()).then(|| owners(&views, groups))
+    }
+}
+
+/// Takes the answers. Once one is there, the others are not waited for long: a server may be frozen.
+async fn collect(asking: &mut JoinSet<Option<View>>, views: &mut Vec<View>) {
+    loop {
+        let next = if views.is_empty() {
+            asking.join_next().await
+        } else {
+            timeout(LATE, asking.join_next()).await.ok().flatten()
+        };
+        let Some(view) = next else { return };
+        views.extend(view.ok().flatten());
     }
 }
 

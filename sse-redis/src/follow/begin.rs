@@ -20,7 +20,7 @@ pub(super) async fn begin(this: &Follower) -> Result<Rc<Session>, ConnectError> 
     let fault = |fault| ConnectError::of(address, fault);
     let publishing = primary.connector.open(Some(settings.response_timeout), None);
     let mut publishing = publishing.await.map_err(fault)?;
-    let state = check_server(&mut publishing, address, settings.is_cluster).await?;
+    let state = check_server(&mut publishing, address, this.shared.keys.is_cluster()).await?;
     let number = primary.next();
     let hearing = Arc::new(Hearing::new());
     let receiver = receive::receiver(

@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// Looks until the address leads elsewhere.
 pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
-    if this.shared.settings.is_cluster {
+    if this.shared.keys.is_cluster() {
         // Its nodes say which of them is a primary.
         return std::future::pending().await;
     }

@@ -93,7 +93,7 @@ pub(super) struct Channels {
 impl Channels {
     pub(super) fn of(this: &Follower) -> Self {
         Self {
-            is_cluster: this.shared.settings.is_cluster,
+            is_cluster: this.shared.keys.is_cluster(),
         }
     }
 

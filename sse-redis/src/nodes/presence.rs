@@ -11,7 +11,10 @@ use sse_actix_core::{ClusterMessage, TopicName};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Nodes;
-use crate::connect::{Primaries, Session};
+use crate::{
+    connect::{Primaries, Session},
+    fault::FaultLog,
+};
 
 /// How soon the others are told of a change, and how often at least.
 const CHANGES: Duration = Duration::from_millis(100);
@@ -30,6 +33,7 @@ pub(crate) struct Presence {
     pub(crate) channel: String,
     here: Mutex<Here>,
     elsewhere: Mutex<HashMap<String, Elsewhere>>,
+    faults: FaultLog,
 }
 
 type Tags = BTreeMap<TopicName, BTreeMap<Arc<str>, usize>>;
@@ -60,6 +64,7 @@ impl Presence {
             channel,
             here: Mutex::default(),
             elsewhere: Mutex::default(),
+            faults: FaultLog::default(),
         }
     }
 
@@ -212,10 +217,18 @@ impl Presence {
         let mut connection = session.subscribed.clone();
         let mut call = redis::cmd("SUBSCRIBE");
         call.arg(&self.channel);
-        tokio::select! {
-            answer = call.query_async::<Value>(&mut connection) => answer.is_ok(),
-            () = session.ended() => false,
+        let answer = tokio::select! {
+            answer = call.query_async::<Value>(&mut connection) => answer,
+            () = session.ended() => return false,
+        };
+        if let Err(error) = &answer
+            && let Some(times) = self.faults.count("subscribe")
+        {
+            tracing::warn!(
+                target: "sse_actix", %error, times, "the presence of other nodes is not known"
+            );
         }
+        answer.is_ok()
     }
 
     /// Tells the others who is here. Does not end.

@@ -219,7 +219,7 @@ impl Nodes {
         for group in &session.groups {
             let mut call = SCRIPT.key(keys.revoked(*group));
             call.arg(KEPT).arg(&self.name).arg(kind).arg(message);
-            call.arg(if keys.groups() > 1 { "SPUBLISH" } else { "PUBLISH" });
+            call.arg(keys.publish());
             match call.invoke_async(&mut connection).await.map_err(Fault::Redis) {
                 Ok(id) => return Ok((*group, parse_id(&text(id)?).ok_or(Fault::Unexpected)?)),
                 Err(fault) if fault.is_of_slot() => why = fault,

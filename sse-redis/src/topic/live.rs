@@ -164,7 +164,7 @@ impl Live {
                 0,
                 Earlier {
                     life: self.life,
-                    ends: self.ring.span().head,
+                    ends: self.ring.kept_range().head,
                 },
             );
             self.earlier.truncate(LIVES);
@@ -231,7 +231,7 @@ impl Live {
         let mut ours = page
             .iter()
             .filter_map(|stored| Some((stored.id, stored.header()?)));
-        let last = self.ring.span().head;
+        let last = self.ring.kept_range().head;
         let is_proven = ours.next().is_some_and(|(id, header)| {
             let is_head = id == self.head && header.life == self.life && header.last(id) == last;
             is_head || header.previous == self.head && header.previous_last == last

@@ -49,7 +49,7 @@ impl Topic {
             return None;
         }
         let oldest_life = live.earlier.last().map_or(live.life, |earlier| earlier.life);
-        let evicted = live.ring.span().last_deleted;
+        let evicted = live.ring.kept_range().last_deleted;
         let chain = wants
             .chain
             .get_or_insert_with(|| Chain::new(evicted, oldest_life));
@@ -149,7 +149,7 @@ impl Topic {
             return;
         }
         wants.history = false;
-        let begins_at = live.ring.span().last_deleted;
+        let begins_at = live.ring.kept_range().last_deleted;
         let joins = chain.joins(begins_at) && !live.complete;
         // Else retention has meanwhile taken what the chain goes on from.
         live.complete |= joins || chain.is_before(begins_at);

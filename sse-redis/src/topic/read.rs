@@ -29,7 +29,7 @@ enum Place {
 impl Live {
     /// The sequence of a position, if it can be told without asking.
     pub(super) fn known_sequence(&self, name: &TopicName, position: Position) -> Option<u64> {
-        let span = self.ring.span();
+        let span = self.ring.kept_range();
         if position.epoch == span.epoch {
             return Some(position.sequence);
         }
@@ -41,7 +41,7 @@ impl Live {
     }
 
     fn place(&self, name: &TopicName, keep: Keep, position: Position, ttl_millis: u64) -> Place {
-        let span = self.ring.span();
+        let span = self.ring.kept_range();
         if position.epoch == Epoch::new(name, UNBORN) {
             return self.place_of_unborn(keep, position, ttl_millis);
         }
@@ -69,7 +69,7 @@ impl Live {
 
     /// Where a reader is that was here before the topic's first event.
     fn place_of_unborn(&self, keep: Keep, position: Position, ttl_millis: u64) -> Place {
-        let span = self.ring.span();
+        let span = self.ring.kept_range();
         if self.life == UNBORN {
             return Place::At(span.head);
         }
@@ -121,7 +121,7 @@ impl Topic {
         if live.target > live.head {
             return None;
         }
-        let span = live.ring.span();
+        let span = live.ring.kept_range();
         let at = |sequence| {
             Start::After(Position {
                 epoch: span.epoch,

@@ -204,7 +204,7 @@ impl Topic {
             && !live.complete
         {
             let mut ring = Ring::new(Epoch::new(&self.name, live.life), keep, 0, false);
-            let head = live.ring.span().head;
+            let head = live.ring.kept_range().head;
             for newest in entries {
                 if newest.sequence <= head {
                     ring.push(entry_of(&self.name, newest.life, newest.sequence, newest.event));

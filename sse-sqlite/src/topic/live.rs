@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use sse_actix_core::{
-    Batch, Entry, Epoch, Keep, Limit, LogStats, Resume, Retention, Ring, Span, Start, TopicName,
+    Batch, Entry, Epoch, Keep, KeptRange, Limit, LogStats, Resume, Retention, Ring, Start, TopicName,
 };
 
 /// What was read from the file, to begin with.
@@ -11,7 +11,7 @@ use sse_actix_core::{
 pub(crate) struct Loaded {
     /// `None` while it is not in the file.
     pub(crate) number: Option<i64>,
-    pub(crate) span: Span,
+    pub(crate) kept_range: KeptRange,
     /// As it was kept when it was last published to.
     pub(crate) retention: Retention,
     /// The newest entries, as many as memory holds; all, in a topic that keeps the latest of each key.
@@ -29,15 +29,15 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// A topic that is not in the file yet.
     pub(super) fn empty(name: &TopicName, retention: Retention, memory: usize) -> Self {
-        let span = Span {
+        let kept_range = KeptRange {
             epoch: Epoch::new(name, fastrand::u64(..)),
             last_deleted: 0,
             head: 0,
-            dense: true,
+            contiguous: true,
         };
         Self {
             number: None,
-            span,
+            kept_range,
             retention,
             entries: Vec::new(),
             begin: 0,
@@ -58,7 +58,7 @@ pub(crate) struct Live {
     memory: usize,
     /// The newest sequence that retention has taken from the file, where the ring does not reach back to it.
     floor: Option<u64>,
-    is_dense: bool,
+    is_contiguous: bool,
     is_deep: bool,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Live {
 pub(crate) struct Older {
     pub(crate) number: i64,
     /// Of the file.
-    pub(crate) span: Span,
+    pub(crate) kept_range: KeptRange,
     /// Where the ring begins: everything after this is in memory.
     pub(crate) begin: u64,
     /// Events before this time are too old.
@@ -76,8 +76,10 @@ pub(crate) struct Older {
 
 impl Live {
     pub(super) fn new(loaded: Loaded, retention: &Retention) -> Self {
-        let Loaded { span, begin, .. } = loaded;
-        let mut ring = Ring::new(span.epoch, retention.keeps(), begin, span.dense);
+        let Loaded {
+            kept_range, begin, ..
+        } = loaded;
+        let mut ring = Ring::new(kept_range.epoch, retention.keeps(), begin, kept_range.contiguous);
         let (set_back_to, set_back_head) = loaded.set_back;
         let mut entries = loaded.entries.into_iter().peekable();
         while let Some(entry) = entries.next_if(|entry| entry.sequence() <= set_back_head) {
@@ -90,14 +92,14 @@ impl Live {
         for entry in entries {
             ring.push(Arc::new(entry));
         }
-        ring.advance(span.head);
+        ring.advance(kept_range.head);
         Self {
             number: loaded.number,
             ring,
             retention: retention.clone(),
             memory: loaded.memory,
-            floor: (begin > span.last_deleted).then_some(span.last_deleted),
-            is_dense: span.dense,
+            floor: (begin > kept_range.last_deleted).then_some(kept_range.last_deleted),
+            is_contiguous: kept_range.contiguous,
             is_deep: loaded.is_deep,
         }
     }
@@ -130,7 +132,7 @@ impl Live {
     pub(crate) fn deleted_in_file(&mut self, deleted: u64) {
         if let Some(floor) = &mut self.floor {
             *floor = deleted.max(*floor);
-            if *floor >= self.ring.span().last_deleted {
+            if *floor >= self.ring.kept_range().last_deleted {
                 self.floor = None;
             }
         }
@@ -138,9 +140,9 @@ impl Live {
 
     /// Lets go what is beyond the topic's bounds, and what memory does not hold.
     pub(super) fn trim(&mut self, now: SystemTime) {
-        let before = self.ring.span().last_deleted;
+        let before = self.ring.kept_range().last_deleted;
         self.ring.trim(&self.retention, now);
-        if self.ring.span().last_deleted > before {
+        if self.ring.kept_range().last_deleted > before {
             // What is older than something too old is too old.
             self.floor = None;
         }
@@ -152,7 +154,7 @@ impl Live {
     /// Keeps no more than so many bytes in memory.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         while self.retention.keeps() == Keep::Every && self.ring.bytes() > bytes && self.ring.len() > 1 {
-            self.floor.get_or_insert(self.ring.span().last_deleted);
+            self.floor.get_or_insert(self.ring.kept_range().last_deleted);
             self.ring.delete_oldest();
         }
     }
@@ -165,12 +167,14 @@ impl Live {
 
     /// Whether what a read wants is in memory.
     pub(crate) fn holds(&self, start: Start) -> bool {
-        let begin = self.ring.span().last_deleted;
+        let begin = self.ring.kept_range().last_deleted;
         match start {
             _ if self.floor.is_none() => true,
             Start::Head => true,
             Start::Last(events) => events <= self.ring.len(),
-            Start::After(position) => self.span().resume(start) == Resume::From && position.sequence >= begin,
+            Start::After(position) => {
+                self.kept_range().resume(start) == Resume::From && position.sequence >= begin
+            }
             Start::Oldest | Start::Unknown => false,
         }
     }
@@ -185,8 +189,8 @@ impl Live {
         let cutoff = now.checked_sub(self.retention.age());
         self.floor.zip(self.number).map(|(_, number)| Older {
             number,
-            span: self.span(),
-            begin: self.ring.span().last_deleted,
+            kept_range: self.kept_range(),
+            begin: self.ring.kept_range().last_deleted,
             cutoff: cutoff.unwrap_or(SystemTime::UNIX_EPOCH),
         })
     }
@@ -200,21 +204,21 @@ impl Live {
     }
 
     /// All that a resume decision needs.
-    fn span(&self) -> Span {
-        let span = self.ring.span();
-        Span {
-            last_deleted: self.floor.unwrap_or(span.last_deleted),
-            ..span
+    fn kept_range(&self) -> KeptRange {
+        let kept_range = self.ring.kept_range();
+        KeptRange {
+            last_deleted: self.floor.unwrap_or(kept_range.last_deleted),
+            ..kept_range
         }
     }
 
     pub(super) fn epoch(&self) -> Epoch {
-        self.ring.span().epoch
+        self.ring.kept_range().epoch
     }
 
     pub(super) fn behind(&self, sequence: u64) -> u64 {
-        if self.is_dense && self.floor.is_some() {
-            self.ring.span().head.saturating_sub(sequence)
+        if self.is_contiguous && self.floor.is_some() {
+            self.ring.kept_range().head.saturating_sub(sequence)
         } else {
             self.ring.behind(sequence)
         }
@@ -228,7 +232,7 @@ impl Live {
     pub(super) fn stats(&self, in_file: Option<&LogStats>) -> LogStats {
         let kept = self.ring.stats();
         let deleted = match self.retention.keeps() {
-            Keep::Every => self.span().last_deleted,
+            Keep::Every => self.kept_range().last_deleted,
             Keep::LatestPerKey => kept.deleted,
         };
         let once = in_file.map_or(kept.once, |stats| stats.once);

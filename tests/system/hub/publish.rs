@@ -167,7 +167,7 @@ async fn a_topic_inside_a_stream() {
     assert_eq!(reader.next().await, event(&ids[0], 4));
 }
 
-/// Bells that ring again as soon as they are heard do not keep the thread from its other tasks.
+/// Wakers that are woken again as soon as they were heard do not keep the thread from its other tasks.
 #[actix_web::test]
 async fn publishers_that_never_pause_leave_others_their_turn() {
     let log = Hooked::new();
@@ -176,13 +176,13 @@ async fn publishers_that_never_pause_leave_others_their_turn() {
         .map(|topic| respond(hub.subscribe(topic), TestRequest::get()))
         .into();
     until("three readers", async || hub.stats().streams == 3).await;
-    let bells = log.wakers();
-    assert_eq!(bells.len(), 3);
+    let wakers = log.wakers();
+    assert_eq!(wakers.len(), 3);
     let goes_on = Arc::new(AtomicBool::new(true));
     let rings = Arc::clone(&goes_on);
     let ringing = thread::spawn(move || {
         while rings.load(Ordering::SeqCst) {
-            bells.iter().for_each(Waker::wake_by_ref);
+            wakers.iter().for_each(Waker::wake_by_ref);
         }
     });
     for n in 0..50 {

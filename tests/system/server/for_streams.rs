@@ -17,7 +17,7 @@ use actix_web::{
 use futures_util::{StreamExt as _, stream};
 use http::Method;
 use rustix::process::Signal;
-use sse_actix::{Event, KeepAlive, Shutdown, Sse, for_streams, watching};
+use sse_actix::{Event, KeepAlive, Shutdown, Sse, connection_hook, for_streams};
 use sse_tests::{
     certified::{certified, connect},
     child::Child,
@@ -270,7 +270,7 @@ async fn a_hook_of_ones_own_is_called_after_ours() {
             data.insert(Accepted(after));
         };
         let server = for_streams(HttpServer::new(app).workers(1), shutdown);
-        let server = server.on_connect(watching(shutdown, note));
+        let server = server.on_connect(connection_hook(shutdown, note));
         bound!(server.bind(("127.0.0.1", 0)).unwrap())
     });
     let mut wire = Wire::get(running.addr, "/").await;

@@ -189,7 +189,7 @@ impl Limits {
             counter.fetch_add(1, Ordering::Relaxed);
         }
         #[cfg(feature = "metrics")]
-        crate::hub::figures::turned_away(limit as usize);
+        crate::hub::topic_metrics::turned_away(limit as usize);
         limit
     }
 }
@@ -197,8 +197,8 @@ impl Limits {
 /// What a stream occupies, given back when dropped.
 pub(in crate::hub) struct StreamPermit {
     limits: Arc<Limits>,
-    held: Option<Box<CountedKeys>>,
-    reads: bool,
+    counted_keys: Option<Box<CountedKeys>>,
+    is_counted_as_reader: bool,
     handed_over: bool,
 }
 
@@ -220,8 +220,8 @@ impl StreamPermit {
         // From here on what was taken is given back by dropping.
         let mut permit = Self {
             limits: Arc::clone(limits),
-            held: None,
-            reads: false,
+            counted_keys: None,
+            is_counted_as_reader: false,
             handed_over: false,
         };
         if limits.settings.streams.is_some_and(|most| permits >= most) {
@@ -231,14 +231,14 @@ impl StreamPermit {
             if !limits.addresses.take(&address, most) {
                 return Err(limits.refuse(LimitExceeded::PerAddress));
             }
-            permit.held.get_or_insert_default().address = Some(address);
+            permit.counted_keys.get_or_insert_default().address = Some(address);
         }
         if let Some(most) = limits.settings.per_tag {
             for tag in tags {
                 if !limits.tags.take(tag, most) {
                     return Err(limits.refuse(LimitExceeded::PerTag));
                 }
-                permit.held.get_or_insert_default().tags.push(tag.clone());
+                permit.counted_keys.get_or_insert_default().tags.push(tag.clone());
             }
         }
         Ok(permit)
@@ -247,8 +247,8 @@ impl StreamPermit {
 
 impl StreamPermit {
     /// Its stream has begun to read.
-    pub(in crate::hub) fn begin_to_read(&mut self) {
-        self.reads = true;
+    pub(in crate::hub) fn count_as_reader(&mut self) {
+        self.is_counted_as_reader = true;
         self.limits.streams.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -263,17 +263,17 @@ impl Drop for StreamPermit {
     fn drop(&mut self) {
         let limits = &self.limits;
         limits.permits.fetch_sub(1, Ordering::AcqRel);
-        if self.reads {
+        if self.is_counted_as_reader {
             limits.streams.fetch_sub(1, Ordering::AcqRel);
         }
         if self.handed_over {
             limits.handed_over.fetch_sub(1, Ordering::Relaxed);
         }
-        if let Some(held) = self.held.take() {
-            if let Some(address) = &held.address {
+        if let Some(counted) = self.counted_keys.take() {
+            if let Some(address) = &counted.address {
                 limits.addresses.give_back(address);
             }
-            for tag in &held.tags {
+            for tag in &counted.tags {
                 limits.tags.give_back(tag);
             }
         }

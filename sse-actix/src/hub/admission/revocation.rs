@@ -59,7 +59,7 @@ impl TagIndex {
         let streams = self.of_tag(tag);
         let untold = streams
             .iter()
-            .filter(|(control, _)| !control.is_revoked())
+            .filter(|(control, _)| !control.has_lost_access())
             .count();
         for (control, at) in &streams {
             if at.elapsed() > within {
@@ -81,7 +81,10 @@ impl TagIndex {
                 .filter_map(|(id, admitted)| Some((*id, admitted.control.upgrade()?)));
             controls.extend(known);
         }
-        let untold = controls.values().filter(|control| !control.is_revoked()).count();
+        let untold = controls
+            .values()
+            .filter(|control| !control.has_lost_access())
+            .count();
         for control in controls.values() {
             control.reauthenticate(soon());
         }

@@ -1,67 +1,50 @@
-//! One poll of a subscription: each topic a step further, until nothing moves.
+//! One poll of a subscription: each topic a step further, until nothing moves. What a step delivers is in `deliver.rs`.
 
 use std::{
     future::Future,
     mem,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
     time::SystemTime,
-    vec,
 };
 
 use actix_web::Error;
-use sse_actix_core::{Batch, Entry, EventId, GAP_EVENT, Position, Positions, Start, gap_frame};
+use sse_actix_core::{Batch, EventId, GAP_EVENT, Limit, Position, Positions, Start, gap_frame};
 
 use super::{
-    sink::{IdLine, Sink},
-    topic::{AfterReplay, CATCH_UP, ReadPurpose, ReplayState, TopicReader},
+    deliver::{FrameTarget, IdLine, ReadStep},
+    topic::{AfterReplay, ReadPurpose, ReplayState, TopicReader},
 };
 use crate::hub::{
     OnGap,
     subscription::selection::GapSize,
-    worker::{Subscriber, Told, TopicCursor, Worker},
+    worker::{ClientPosition, TopicCursor},
 };
 
-/// One poll of a subscription.
-pub(super) struct ReadStep<'a, S> {
-    pub(super) worker: &'a Worker,
-    pub(super) subscriber: &'a Subscriber,
-    pub(super) combines: bool,
-    /// A topic has not answered yet, so nothing is delivered.
-    pub(super) holds_back: bool,
-    pub(super) out: &'a mut S,
-    /// How many entries it has passed over in this poll, and not sent.
-    pub(super) passed_over: &'a mut usize,
-}
-
-/// How many entries a reader passes over before others on the thread have a turn.
-pub(super) const PASSED_OVER_PER_TURN: usize = 1_000;
-
 /// Why a poll does not go on.
-pub(super) enum StopReason {
+pub(super) enum ReadFailure {
     Failed(Box<Error>),
     Overtaken,
 }
 
-impl<S: Sink> ReadStep<'_, S> {
+impl<S: FrameTarget> ReadStep<'_, S> {
     /// Takes a topic one step further. Returns whether it moved; if not, its task is woken when it can.
     pub(super) fn advance(
         &mut self,
         reader: &mut TopicReader,
         cursor: &TopicCursor,
         cx: &mut Context<'_>,
-    ) -> Result<bool, StopReason> {
+    ) -> Result<bool, ReadFailure> {
         let Some(mut replay) = reader.replay.take() else {
             if let Some(options) = &mut reader.options
-                && options.renewal.poll_due(cx)
+                && options.backoff.poll_due(cx)
             {
                 self.read(reader, Start::Head, ReadPurpose::SnapshotPosition);
                 return Ok(true);
             }
-            return Ok(!self.holds_back && self.follow(reader, cursor));
+            return Ok(!self.must_hold_back && self.follow(reader, cursor));
         };
-        if self.holds_back
+        if self.must_hold_back
             && matches!(
                 *replay,
                 ReplayState::Deliver(..) | ReplayState::DeliverSnapshot(..)
@@ -74,7 +57,7 @@ impl<S: Sink> ReadStep<'_, S> {
             ReplayState::Read(read, start, purpose) => {
                 if let Poll::Ready(batch) = Pin::new(read).poll(cx) {
                     let purpose = mem::replace(purpose, ReadPurpose::CatchUp);
-                    reader.answered = true;
+                    reader.first_read_answered = true;
                     match batch {
                         Ok(batch) => self.take_batch(reader, cursor, batch, purpose)?,
                         Err(error) => reader.pause(&error, *start, purpose),
@@ -94,8 +77,8 @@ impl<S: Sink> ReadStep<'_, S> {
                 if entries.as_slice().is_empty() {
                     self.subscriber.move_to(cursor, *end);
                     match next {
-                        AfterReplay::Read => self.read(reader, Start::After(*end), ReadPurpose::CatchUp),
-                        AfterReplay::Live => {
+                        AfterReplay::ReadMore => self.read(reader, Start::After(*end), ReadPurpose::CatchUp),
+                        AfterReplay::FollowWindow => {
                             if let Some(options) = &mut reader.options {
                                 options.becomes_live();
                             }
@@ -111,7 +94,7 @@ impl<S: Sink> ReadStep<'_, S> {
                 if let Poll::Ready(taken) = taking.as_mut().poll(cx) {
                     let entries = taken
                         .and_then(|events| reader.visible(*at, &events))
-                        .map_err(|error| StopReason::Failed(Box::new(error)))?;
+                        .map_err(|error| ReadFailure::Failed(Box::new(error)))?;
                     reader.replay = Some(Box::new(ReplayState::DeliverSnapshot(entries.into_iter(), *at)));
                     return Ok(true);
                 }
@@ -124,16 +107,16 @@ impl<S: Sink> ReadStep<'_, S> {
                     if entries.as_slice().is_empty() {
                         // Only the last brings the id: a client that has lost the rest starts again.
                         cursor.position.set(Some(*at));
-                        cursor.silent.set(!reader.topic.options.replays);
+                        cursor.omitted_from_ids.set(!reader.topic.options.replays);
                         self.write_entry(&entry, true);
                     } else {
                         self.out.entry(&entry, IdLine::None);
                     }
                 }
                 if entries.as_slice().is_empty() {
-                    cursor.silent.set(!reader.topic.options.replays);
+                    cursor.omitted_from_ids.set(!reader.topic.options.replays);
                     if let Some(options) = &mut reader.options {
-                        options.renewal.shown();
+                        options.backoff.delivered();
                     }
                     self.subscriber.move_to(cursor, *at);
                     self.read(reader, Start::After(*at), ReadPurpose::CatchUp);
@@ -151,7 +134,7 @@ impl<S: Sink> ReadStep<'_, S> {
     /// Asks the log.
     pub(super) fn read(&self, reader: &mut TopicReader, start: Start, purpose: ReadPurpose) {
         let log = &self.worker.hub.log;
-        let read = log.read(&reader.topic.name, start, CATCH_UP, SystemTime::now());
+        let read = log.read(&reader.topic.name, start, Limit::DEFAULT, SystemTime::now());
         reader.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
     }
 
@@ -162,7 +145,7 @@ impl<S: Sink> ReadStep<'_, S> {
         cursor: &TopicCursor,
         batch: Batch,
         purpose: ReadPurpose,
-    ) -> Result<(), StopReason> {
+    ) -> Result<(), ReadFailure> {
         match purpose {
             ReadPurpose::SnapshotPosition => self.take_snapshot(reader, batch.end),
             ReadPurpose::History(most, mut kept) => {
@@ -177,14 +160,14 @@ impl<S: Sink> ReadStep<'_, S> {
                     }
                 }
                 if batch.more {
-                    reader.answered = false;
+                    reader.first_read_answered = false;
                     self.read(reader, Start::After(batch.end), ReadPurpose::History(most, kept));
                 } else {
                     let entries = Vec::from(kept).into_iter();
                     reader.replay = Some(Box::new(ReplayState::Deliver(
                         entries,
                         batch.end,
-                        AfterReplay::Live,
+                        AfterReplay::FollowWindow,
                     )));
                 }
             }
@@ -209,17 +192,17 @@ impl<S: Sink> ReadStep<'_, S> {
                         if reader.topic.options.gap_event != GAP_EVENT {
                             self.tell_gap(reader, missed, None);
                         }
-                        return Err(StopReason::Overtaken);
+                        return Err(ReadFailure::Overtaken);
                     }
-                    if reader.begun && reader.topic.options.on_gap == OnGap::End {
-                        return Err(StopReason::Overtaken);
+                    if reader.first_read_done && reader.topic.options.on_gap == OnGap::End {
+                        return Err(ReadFailure::Overtaken);
                     }
                     reader.topic.count_gap();
                     match reader.options.as_deref_mut() {
                         Some(options) if options.snapshot.is_some() => {
-                            let may_take_snapshot = options.renewal.is_allowed();
+                            let may_take_snapshot = options.backoff.is_allowed();
                             if !may_take_snapshot {
-                                options.renewal.owe();
+                                options.backoff.request();
                             }
                             // Without an id: a client that loses the snapshot is told again.
                             self.tell_gap(reader, missed, None);
@@ -229,7 +212,7 @@ impl<S: Sink> ReadStep<'_, S> {
                             }
                             // Meanwhile it gets what is kept, without ids of this topic: a client that comes back
                             // before the snapshot gets that then.
-                            cursor.silent.set(true);
+                            cursor.omitted_from_ids.set(true);
                             self.subscriber.move_to(cursor, batch.start);
                         }
                         _ => {
@@ -242,15 +225,15 @@ impl<S: Sink> ReadStep<'_, S> {
                     self.subscriber.move_to(cursor, batch.start);
                 }
                 let next = if batch.more {
-                    AfterReplay::Read
+                    AfterReplay::ReadMore
                 } else {
-                    AfterReplay::Live
+                    AfterReplay::FollowWindow
                 };
                 let entries = batch.entries.into_iter();
                 reader.replay = Some(Box::new(ReplayState::Deliver(entries, batch.end, next)));
             }
         }
-        reader.begun = true;
+        reader.first_read_done = true;
         Ok(())
     }
 
@@ -258,7 +241,10 @@ impl<S: Sink> ReadStep<'_, S> {
         let frame = gap_frame(&reader.topic.options.gap_event, id, missed.0);
         self.out.frame(&frame);
         if id.is_some() {
-            self.subscriber.known_position.told.set(Told::Current);
+            self.subscriber
+                .known_position
+                .client
+                .set(ClientPosition::UpToDate);
         }
     }
 
@@ -266,7 +252,7 @@ impl<S: Sink> ReadStep<'_, S> {
     fn take_snapshot(&self, reader: &mut TopicReader, at: Position) {
         let id = Positions::id([at]).to_event_id();
         let snapshot = reader.options.as_mut().and_then(|options| {
-            options.renewal.begin();
+            options.backoff.started();
             options.snapshot.as_ref()
         });
         match (snapshot, id) {
@@ -274,62 +260,6 @@ impl<S: Sink> ReadStep<'_, S> {
                 reader.replay = Some(Box::new(ReplayState::AwaitSnapshot(snapshot(id), at)));
             }
             _ => self.read(reader, Start::After(at), ReadPurpose::CatchUp),
-        }
-    }
-
-    /// Gives what the log has returned. Returns whether anything was given, or passed over.
-    pub(super) fn deliver(
-        &mut self,
-        reader: &TopicReader,
-        cursor: &TopicCursor,
-        entries: &mut vec::IntoIter<Arc<Entry>>,
-        end: Position,
-    ) -> bool {
-        let mut position = end;
-        let before = entries.as_slice().len();
-        let mut delivered = 0;
-        while !self.out.is_full()
-            && *self.passed_over < PASSED_OVER_PER_TURN
-            && let Some(entry) = entries.as_slice().first()
-            && reader.stop_at.is_none_or(|stop_at| entry.sequence() <= stop_at)
-            && let Some(entry) = entries.next()
-        {
-            position.sequence = entry.sequence();
-            if reader.shows(&entry, position) {
-                cursor.position.set(Some(position));
-                self.write_entry(&entry, !cursor.silent.get());
-                delivered += 1;
-            } else {
-                *self.passed_over += 1;
-                self.subscriber.move_to(cursor, position);
-            }
-        }
-        reader
-            .topic
-            .events
-            .delivered
-            .fetch_add(delivered, Ordering::Relaxed);
-        entries.as_slice().len() < before
-    }
-
-    /// Writes an entry as this subscription's readers get it.
-    pub(super) fn write_entry(&mut self, entry: &Entry, tells: bool) {
-        match (tells, self.combines) {
-            (false, false) => self.out.entry(entry, IdLine::None),
-            (true, false) => {
-                self.out.entry(entry, IdLine::Own);
-                self.subscriber.known_position.told.set(Told::Current);
-            }
-            // This topic's position may be silent, but the id still carries the positions of the other topics.
-            (_, true) => {
-                let mut line = self.worker.scratch.take();
-                line.set(self.subscriber.positions());
-                self.out.entry(entry, IdLine::Line(&line));
-                if !line.as_bytes().is_empty() {
-                    self.subscriber.known_position.told.set(Told::Current);
-                }
-                self.worker.scratch.set(line);
-            }
         }
     }
 }

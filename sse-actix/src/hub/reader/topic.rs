@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    num::NonZeroUsize,
     pin::Pin,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
@@ -16,15 +15,9 @@ use sse_actix_core::{Batch, Completion, Entry, Event, Keep, Limit, LogError, Pos
 use tokio::time::{Sleep, sleep};
 
 use crate::hub::{
-    registry::TopicState,
+    shared::TopicState,
     subscription::selection::ReadOptions,
     worker::{READ_RETRY_PAUSE, Subscriber, TopicCursor, Worker},
-};
-
-/// What a reader that has fallen behind takes from the log at once: some portions.
-pub(super) const CATCH_UP: Limit = Limit {
-    events: NonZeroUsize::new(1_000).unwrap(),
-    bytes: 64 * 1024,
 };
 
 pub(in crate::hub) struct TopicReader {
@@ -35,9 +28,9 @@ pub(in crate::hub) struct TopicReader {
     /// Where it stops, while draining.
     pub(super) stop_at: Option<u64>,
     /// Its first read has succeeded.
-    pub(super) begun: bool,
+    pub(super) first_read_done: bool,
     /// Its first read has succeeded or failed. Nothing is delivered before that holds for each topic of the stream.
-    pub(super) answered: bool,
+    pub(super) first_read_answered: bool,
     /// The client sent an id without a usable position for this topic, and no read has answered yet.
     pub(super) has_unknown_id: bool,
 }
@@ -69,9 +62,9 @@ pub(super) enum ReadPurpose {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AfterReplay {
     /// There is more in the log.
-    Read,
+    ReadMore,
     /// It has reached the head.
-    Live,
+    FollowWindow,
 }
 
 impl TopicReader {
@@ -81,8 +74,8 @@ impl TopicReader {
             options,
             replay: None,
             stop_at: None,
-            begun: false,
-            answered: false,
+            first_read_done: false,
+            first_read_answered: false,
             has_unknown_id: false,
         }
     }
@@ -117,8 +110,9 @@ impl TopicReader {
         }
     }
 
-    /// Registers a subscriber with the topic, and issues its first read.
-    pub(super) fn join(
+    /// Registers a subscriber with the topic, and issues its first read. The stream's first poll takes the answer:
+    /// `StreamBody` polls [`SubscriptionReader`](super::SubscriptionReader), which lets each topic `advance` (`advance.rs`).
+    pub(super) fn begin(
         &mut self,
         worker: &Worker,
         subscriber: &Rc<Subscriber>,
@@ -131,7 +125,7 @@ impl TopicReader {
             // Kept in the ids of other topics' events until this one has begun.
             cursor.position.set(Some(position).filter(|_| replays));
         }
-        cursor.silent.set(!replays);
+        cursor.omitted_from_ids.set(!replays);
         if matches!(resume_point, ResumePoint::Unknown) && replays {
             self.has_unknown_id = true;
             let unknown = &subscriber.known_position.unknown_topics;
@@ -140,11 +134,12 @@ impl TopicReader {
         if let Some(options) = &mut self.options {
             options.opened = Some(SystemTime::now());
         }
-        // First it is registered, then it is read: what comes in between is not missed.
-        worker.join(subscriber, topic_index, &self.topic);
+        // First it is registered, so that the log wakes this thread's worker, then it is read: what comes in between is not missed.
+        worker.register(subscriber, topic_index, &self.topic);
         let (start, purpose) = self.start(resume_point);
         let log = &worker.hub.log;
-        let read = log.read(&self.topic.name, start, CATCH_UP, SystemTime::now());
+        let read = log.read(&self.topic.name, start, Limit::DEFAULT, SystemTime::now());
+        // `ReadStep::advance` polls this read. `None` would mean that this reader follows the window.
         self.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
         self.topic.subscribers.fetch_add(1, Ordering::Relaxed);
         cursor.is_counted.set(true);
@@ -167,14 +162,14 @@ impl TopicReader {
 
     /// Leaves the log alone for a while.
     pub(super) fn pause(&mut self, error: &LogError, start: Start, purpose: ReadPurpose) {
-        self.topic.log_read_error(error);
+        self.topic.warn_read_error(error);
         let pause = Box::pin(sleep(READ_RETRY_PAUSE));
         self.replay = Some(Box::new(ReplayState::Pause(pause, start, purpose)));
     }
 
     /// Whether nothing but its worker can have more for it: it waits for no log, no snapshot and no time.
-    pub(super) fn waits_for_worker(&self) -> bool {
-        let owes_snapshot = |options: &ReadOptions| options.renewal.is_owed();
+    pub(super) fn is_live(&self) -> bool {
+        let owes_snapshot = |options: &ReadOptions| options.backoff.is_pending();
         self.replay.is_none() && !self.options.as_deref().is_some_and(owes_snapshot)
     }
 

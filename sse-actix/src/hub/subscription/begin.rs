@@ -1,31 +1,98 @@
-//! How a subscription begins to read.
-//!
-//! 1. `Subscription::begin` takes a permit from the limits, and finds the thread's worker.
-//! 2. `SubscriptionReader::new` lets each `TopicReader` join: the worker registers the subscriber with the topic, and then the
-//!    first read of the log is issued, after the client's position.
-//! 3. Each poll takes a topic one step further (`reader/advance.rs`): the log's answer, a snapshot, events that were missed.
-//! 4. A reader that has reached the log's head tells its worker, and from then on follows the worker's window.
+//! How a subscription becomes the answer to a request: `respond_to` binds it to the request, [`begin`](Subscription::begin)
+//! lets it read, and `response::respond` makes the response. The way from there is in the header of `subscription.rs`.
 
 use std::{
+    net::IpAddr,
     rc::Rc,
+    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
+
+use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError as _, body::BoxBody, http::Method};
 
 use smallvec::SmallVec;
 use sse_actix_core::Positions;
 use tokio::time::Instant;
 
-use super::{Lifetime, Subscription};
+use super::{Lifetime, Subscription, error::NoRuntime};
 use crate::{
-    extract::LastEventId,
+    extract::{LastEventId, is_reconnect_after_end},
     hub::{
-        admission::limits::{LimitExceeded, StreamPermit},
+        admission::limits::{LimitExceeded, Limits, StreamPermit},
         reader::{ResumePoint, SubscriptionReader, TopicReader},
         stats::Eviction,
         topic_of::TopicTypeError,
         worker::{Subscriber, Worker},
     },
+    lifecycle::{control::StreamControl, ending::no_content},
+    stream::{
+        buffer::EventBuffer,
+        response,
+        source::{Source, SourceResult},
+    },
 };
+
+impl<E> Responder for Subscription<E> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse<BoxBody> {
+        if !self.options.is_plain(request.method()) && is_reconnect_after_end(request) {
+            return no_content();
+        }
+        let buffer = Rc::new(EventBuffer::new(None));
+        let mut this = self.on(request);
+        if request.method() == Method::HEAD {
+            return response::respond(request, &this.options, this.headers.as_ref(), buffer, EmptySource);
+        }
+        match this.begin() {
+            Ok(reading) => {
+                reading.subscriber().set_returned();
+                response::respond(request, &this.options, this.headers.as_ref(), buffer, reading)
+            }
+            Err(Refused::LimitExceeded(limit)) => {
+                tracing::debug!(target: "sse_actix", path = request.path(), "turned away: {limit}");
+                let retry = this.hub.0.limits.retry();
+                let status = limit.status();
+                response::refuse_over_limit(request, &this.options, this.headers.as_ref(), status, retry)
+            }
+            Err(Refused::NoRuntime) => NoRuntime.error_response(),
+            Err(Refused::WrongType(error)) => {
+                tracing::error!(target: "sse_actix", path = request.path(), "{error}");
+                error.error_response()
+            }
+        }
+    }
+}
+
+/// What a subscription knows of the request that its stream answers.
+pub(super) struct RequestBinding {
+    pub(super) last: Option<LastEventId>,
+    pub(super) control: Option<StreamControl>,
+    pub(super) method: Method,
+    address: Option<IpAddr>,
+}
+
+impl RequestBinding {
+    /// Of a subscription that is not bound to a request.
+    pub(super) fn none() -> Self {
+        Self {
+            last: None,
+            control: None,
+            method: Method::GET,
+            address: None,
+        }
+    }
+
+    /// With the id `last`, else the one that the request brings.
+    pub(super) fn of(request: &HttpRequest, last: Option<LastEventId>, limits: &Limits) -> Self {
+        Self {
+            last: Some(last.unwrap_or_else(|| LastEventId::of(request))),
+            control: Some(StreamControl::of(request)),
+            method: request.method().clone(),
+            address: limits.address_of(request),
+        }
+    }
+}
 
 /// Why it does not begin.
 pub(super) enum Refused {
@@ -61,32 +128,31 @@ impl Lifetime {
 impl<E> Subscription<E> {
     /// Takes a permit, and begins to read.
     pub(super) fn begin(&mut self) -> Result<SubscriptionReader, Refused> {
-        let state = &self.hub.0;
+        let hub = &self.hub.0;
         let tags = match &self.request.control {
             Some(control) => {
                 for tag in self.tags.drain(..) {
-                    state.tags.admit(control, tag);
+                    hub.tags.admit(control, tag);
                 }
                 control.tags()
             }
             None => std::mem::take(&mut self.tags),
         };
         #[cfg(feature = "rate-limit")]
-        state
-            .limits
+        hub.limits
             .check_rate(self.request.address)
             .map_err(Refused::LimitExceeded)?;
         let mut permit =
-            StreamPermit::take(&state.limits, self.request.address, &tags).map_err(Refused::LimitExceeded)?;
-        let worker = Worker::of(&state.0).ok_or(Refused::NoRuntime)?;
+            StreamPermit::take(&hub.limits, self.request.address, &tags).map_err(Refused::LimitExceeded)?;
+        let worker = Worker::of(&hub.0).ok_or(Refused::NoRuntime)?;
 
         let resume_points = self.resume_points();
         let topics: Result<SmallVec<[TopicReader; 1]>, TopicTypeError> = self
             .selections
             .drain(..)
             .map(|selection| {
-                let topic = state.topic(&selection.topic);
-                topic.check_type(selection.events)?;
+                let topic = hub.topic(&selection.topic);
+                topic.check_type(selection.event_type)?;
                 Ok(TopicReader::new(topic, selection.options))
             })
             .collect();
@@ -102,11 +168,11 @@ impl<E> Subscription<E> {
             tags,
         );
         // Code that waits for a reader may publish as soon as it is counted.
-        permit.begin_to_read();
+        permit.count_as_reader();
         subscriber.permit.set(Some(permit));
         subscriber
             .known_position
-            .by_events
+            .sends_position_events
             .set(self.positions && !plain && reading.tells_position());
 
         match self.lifetime.ends_at() {
@@ -128,6 +194,7 @@ impl<E> Subscription<E> {
             .iter()
             .map(|selection| positions.of(&selection.topic))
             .collect();
+        // An id is a list of positions. Each holds an epoch, by which `of` finds its topic.
         // An id that names none of these topics says nothing. An id that names some of them says that the others are
         // new for this client.
         let is_unknown = unknown || id.is_some() && positions_of_topics.iter().all(Option::is_none);
@@ -139,5 +206,14 @@ impl<E> Subscription<E> {
                 None => ResumePoint::NewClient,
             })
             .collect()
+    }
+}
+
+/// The source of an answer without a body.
+struct EmptySource;
+
+impl Source for EmptySource {
+    fn poll_fill(&mut self, _: &EventBuffer, _: &mut Context<'_>) -> Poll<SourceResult> {
+        Poll::Pending
     }
 }

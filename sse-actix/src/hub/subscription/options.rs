@@ -4,7 +4,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use sse_actix_core::{KeepAlive, Retry};
 
 use super::Subscription;
-use crate::stream::options::Reconnection;
+use crate::stream::options::InitialRetry;
 
 /// Options of the stream.
 ///
@@ -44,13 +44,13 @@ impl<E> Subscription<E> {
 
     /// As [`Sse::retry`](crate::Sse::retry).
     pub fn retry(mut self, retry: impl Into<Retry>) -> Self {
-        self.options.retry = Reconnection::Chosen(retry.into());
+        self.options.retry = InitialRetry::Chosen(retry.into());
         self
     }
 
     /// As [`Sse::no_retry`](crate::Sse::no_retry).
     pub fn no_retry(mut self) -> Self {
-        self.options.retry = Reconnection::Off;
+        self.options.retry = InitialRetry::Off;
         self
     }
 

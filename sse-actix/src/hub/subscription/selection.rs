@@ -10,13 +10,13 @@ use actix_web::Error;
 use futures_core::future::LocalBoxFuture;
 use sse_actix_core::{Batch, Entry, Event, EventId, Position, Resume, TopicName};
 
-use super::renewal::Renewal;
+use super::snapshot_backoff::SnapshotBackoff;
 use crate::hub::topic_of::{EventsType, TopicToRead};
 
 pub(in crate::hub) struct TopicSelection {
     pub(in crate::hub) topic: TopicName,
     /// The type that its events have.
-    pub(in crate::hub) events: Option<EventsType>,
+    pub(in crate::hub) event_type: Option<EventsType>,
     pub(in crate::hub) options: Option<Box<ReadOptions>>,
 }
 
@@ -30,7 +30,7 @@ pub(in crate::hub) struct ReadOptions {
     pub(in crate::hub) after: Vec<Position>,
     pub(in crate::hub) history: Option<usize>,
     pub(in crate::hub) snapshot: Option<TakeSnapshot>,
-    pub(in crate::hub) renewal: Renewal,
+    pub(in crate::hub) backoff: SnapshotBackoff,
     /// When it began to read.
     pub(in crate::hub) opened: Option<SystemTime>,
 }
@@ -44,7 +44,7 @@ impl TopicSelection {
     pub(in crate::hub) fn new(topic: TopicToRead) -> Self {
         Self {
             topic: topic.name,
-            events: topic.events,
+            event_type: topic.event_type,
             options: None,
         }
     }

@@ -7,10 +7,13 @@ use std::{
 
 use actix_web::Error;
 use futures_core::Stream;
-use sse_actix_core::Frame;
+use sse_actix_core::{Entry, Frame, PositionsLine};
 
 use super::{Subscription, begin::Refused, error::NoRuntime};
-use crate::{hub::reader::SingleFrame, lifecycle::control::Cause};
+use crate::{
+    hub::reader::{FrameTarget, IdLine},
+    lifecycle::control::EndCause,
+};
 
 /// Ends when the hub ends it: then the stream that it is [`on`](Subscription::on) ends as well. An `Err` is
 /// a snapshot's failure.
@@ -18,23 +21,23 @@ impl<E> Stream for Subscription<E> {
     type Item = Result<Frame, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Error>>> {
-        if self.progress.over {
+        if self.polled_state.over {
             return Poll::Ready(None);
         }
         let this = &mut *self;
-        let reading = match &mut this.progress.reader {
+        let reading = match &mut this.polled_state.reader {
             Some(reading) => reading,
             None => match this.begin() {
-                Ok(reading) => this.progress.reader.insert(reading),
+                Ok(reading) => this.polled_state.reader.insert(reading),
                 Err(refused) => {
-                    this.progress.over = true;
+                    this.polled_state.over = true;
                     return Poll::Ready(match refused {
                         Refused::NoRuntime => Some(Err(NoRuntime.into())),
                         Refused::WrongType(error) => Some(Err(error.into())),
                         Refused::LimitExceeded(limit) => {
                             tracing::debug!(target: "sse_actix", "turned away: {limit}");
                             if let Some(control) = &this.request.control {
-                                control.send_away(this.hub.0.limits.retry(), Cause::TurnedAway);
+                                control.end_with_retry(this.hub.0.limits.retry(), EndCause::TurnedAway);
                             }
                             None
                         }
@@ -46,20 +49,20 @@ impl<E> Stream for Subscription<E> {
         let polled = reading.poll(&mut one, cx);
         // Only after the read, what was read may be given: none of it was published after a revocation.
         if let Some(control) = &this.request.control
-            && control.drops_undelivered()
+            && control.has_lost_access()
         {
-            this.progress.over = true;
+            this.polled_state.over = true;
             return Poll::Ready(None);
         }
         let is_over = reading.subscriber().is_over();
         match (one.0, polled) {
             (Some(frame), _) => Poll::Ready(Some(Ok(frame))),
             (None, Poll::Ready(Err(error))) => {
-                this.progress.over = true;
+                this.polled_state.over = true;
                 Poll::Ready(Some(Err(*error)))
             }
             (None, _) if is_over => {
-                this.progress.over = true;
+                this.polled_state.over = true;
                 Poll::Ready(None)
             }
             (None, Poll::Pending) => {
@@ -69,5 +72,26 @@ impl<E> Stream for Subscription<E> {
             }
             (None, Poll::Ready(Ok(()))) => Poll::Ready(None),
         }
+    }
+}
+
+/// Room for one frame.
+struct SingleFrame(Option<Frame>);
+
+impl FrameTarget for SingleFrame {
+    fn is_full(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn entry(&mut self, entry: &Entry, id: IdLine<'_>) {
+        self.0 = Some(match id {
+            IdLine::Own => entry.to_frame(),
+            IdLine::None => entry.to_frame_with(&PositionsLine::default()),
+            IdLine::Positions(line) => entry.to_frame_with(line),
+        });
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        self.0 = Some(frame.clone());
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     hub::{admission::limits::StreamPermit, presence::PresenceGuard},
     lifecycle::control::StreamControl,
-    server::{DrivenConnection, StreamDriver},
+    server::{DirectConnection, HandoverOwner},
 };
 
 /// A subscription, as its topics know it.
@@ -24,7 +24,7 @@ pub(in crate::hub) struct Subscriber {
     pub(in crate::hub) permit: Cell<Option<StreamPermit>>,
     pub(in crate::hub) presence: Cell<Vec<PresenceGuard>>,
     /// The connection that was handed over, if it was.
-    handed_over: OnceCell<Weak<dyn DrivenConnection>>,
+    handed_over: OnceCell<Weak<dyn DirectConnection>>,
     pub(super) keep_alive: KeepAliveState,
     pub(in crate::hub) known_position: KnownPosition,
     /// Its stream is for clients other than `EventSource`: a gap aborts it.
@@ -41,9 +41,9 @@ pub(super) struct PollState {
     /// The tick at which it was last woken or polled.
     pub(super) last_active: Cell<u32>,
     /// How many bytes of chunks its client has taken since that counted as reading the last time.
-    pub(super) taken: Cell<usize>,
+    pub(super) accepted_bytes: Cell<usize>,
     /// The handler has returned this subscription. If it is not polled, its client does not read.
-    pub(super) is_answer: Cell<bool>,
+    pub(super) is_response: Cell<bool>,
     pub(super) over: Cell<bool>,
     /// Where its deadline is in the worker's schedule.
     pub(super) deadline: Cell<Option<(Instant, u64)>>,
@@ -53,7 +53,7 @@ pub(super) struct PollState {
 #[derive(Default)]
 pub(super) struct KeepAliveState {
     /// When it last wrote, in milliseconds of the worker's clock.
-    pub(super) wrote: Cell<u64>,
+    pub(super) last_write: Cell<u64>,
     /// After how many milliseconds of silence a keep-alive is due; 0 until the first question.
     pub(super) silence: Cell<u32>,
     pub(super) is_due: Cell<bool>,
@@ -63,44 +63,44 @@ pub(super) struct KeepAliveState {
 
 /// What a client knows of its reader's position, by the ids that it was sent.
 pub(in crate::hub) struct KnownPosition {
-    pub(in crate::hub) told: Cell<Told>,
+    pub(in crate::hub) client: Cell<ClientPosition>,
     /// How many topics have not begun and got an id that could not be understood. Until each has sent its gap, no id
     /// is sent: an id without a topic would make that topic new at the next reconnect.
     pub(in crate::hub) unknown_topics: Cell<u8>,
     /// Whether the position is told by events of its own.
-    pub(in crate::hub) by_events: Cell<bool>,
+    pub(in crate::hub) sends_position_events: Cell<bool>,
 }
 
 /// Whether a client knows where its reader is: what the last id that was sent says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::hub) enum Told {
+pub(in crate::hub) enum ClientPosition {
     /// The client knows the position.
-    Current,
+    UpToDate,
     /// The reader has moved since, past events that this client is not shown. The next keep-alive tells the position.
-    Outdated,
+    Behind,
     /// The reader has begun a topic, and no id has told where. The position is told at once.
-    NotYet,
+    Unsent,
 }
 
 /// A subscription's place in one topic.
 pub(in crate::hub) struct TopicCursor {
-    pub(super) key: Cell<usize>,
-    pub(super) slot: Cell<Option<usize>>,
+    pub(super) topic_slot: Cell<usize>,
+    pub(super) subscriber_slot: Cell<Option<usize>>,
     /// It counts among the topic's subscribers.
     pub(in crate::hub) is_counted: Cell<bool>,
     pub(in crate::hub) position: Cell<Option<Position>>,
     /// Ids leave this position out: the topic is not replayed, or a snapshot is still owed.
-    pub(in crate::hub) silent: Cell<bool>,
+    pub(in crate::hub) omitted_from_ids: Cell<bool>,
 }
 
 impl Subscriber {
     pub(in crate::hub) fn new(control: Option<StreamControl>, topics: usize) -> Self {
         let cursor = || TopicCursor {
-            key: Cell::new(0),
-            slot: Cell::new(None),
+            topic_slot: Cell::new(0),
+            subscriber_slot: Cell::new(None),
             is_counted: Cell::new(false),
             position: Cell::new(None),
-            silent: Cell::new(false),
+            omitted_from_ids: Cell::new(false),
         };
         Self {
             poll_state: PollState::default(),
@@ -110,9 +110,9 @@ impl Subscriber {
             handed_over: OnceCell::new(),
             keep_alive: KeepAliveState::default(),
             known_position: KnownPosition {
-                told: Cell::new(Told::Current),
+                client: Cell::new(ClientPosition::UpToDate),
                 unknown_topics: Cell::new(0),
-                by_events: Cell::new(true),
+                sends_position_events: Cell::new(true),
             },
             plain: Cell::new(false),
             cursors: (0..topics).map(|_| cursor()).collect(),
@@ -120,8 +120,8 @@ impl Subscriber {
     }
 
     /// It answers a request itself: nothing but its client's not reading keeps it from being polled.
-    pub(in crate::hub) fn becomes_answer(&self) {
-        self.poll_state.is_answer.set(true);
+    pub(in crate::hub) fn set_returned(&self) {
+        self.poll_state.is_response.set(true);
     }
 
     pub(in crate::hub) fn is_over(&self) -> bool {
@@ -140,7 +140,10 @@ impl Subscriber {
 
     /// Where it is, as its client is told.
     pub(in crate::hub) fn positions(&self) -> impl Iterator<Item = Position> {
-        let told = self.cursors.iter().filter(|cursor| !cursor.silent.get());
+        let told = self
+            .cursors
+            .iter()
+            .filter(|cursor| !cursor.omitted_from_ids.get());
         told.filter(|_| self.known_position.unknown_topics.get() == 0)
             .filter_map(|cursor| cursor.position.get())
     }
@@ -148,25 +151,26 @@ impl Subscriber {
     /// Moves the cursor to a position, without an event whose id tells it.
     pub(in crate::hub) fn move_to(&self, cursor: &TopicCursor, to: Position) {
         let before = cursor.position.replace(Some(to));
-        if before == Some(to) || cursor.silent.get() {
+        if before == Some(to) || cursor.omitted_from_ids.get() {
             return;
         }
         if before.is_none() {
-            self.known_position.told.set(Told::NotYet);
-        } else if self.known_position.told.get() == Told::Current {
-            self.known_position.told.set(Told::Outdated);
+            self.known_position.client.set(ClientPosition::Unsent);
+        } else if self.known_position.client.get() == ClientPosition::UpToDate {
+            self.known_position.client.set(ClientPosition::Behind);
         }
     }
 
     /// Whether a keep-alive has to tell its position.
-    pub(in crate::hub) fn has_position_to_tell(&self) -> bool {
-        self.known_position.told.get() != Told::Current && self.known_position.by_events.get()
+    pub(in crate::hub) fn has_position_to_send(&self) -> bool {
+        self.known_position.client.get() != ClientPosition::UpToDate
+            && self.known_position.sends_position_events.get()
     }
 
     /// Notes that it is polled now.
-    pub(in crate::hub) fn mark_polled(&self, now: u32) {
+    pub(in crate::hub) fn mark_polled(&self, tick: u32) {
         self.poll_state.is_waiting.set(false);
-        self.poll_state.last_active.set(now);
+        self.poll_state.last_active.set(tick);
     }
 
     /// It has read everything, and waits.
@@ -201,25 +205,25 @@ impl Subscriber {
     /// Lets it send what it has. If its connection was handed over, this happens now: `StreamConnection` polls the response's
     /// outermost body, which polls `StreamBody`, which polls the `SubscriptionReader`. Otherwise this wakes its task. Call it
     /// when nothing of the worker is borrowed, since middleware's code runs in between.
-    pub(super) fn drive_or_wake(&self, connection: Option<&dyn DrivenConnection>, now: u32) {
+    pub(super) fn drive_or_wake(&self, connection: Option<&dyn DirectConnection>, tick: u32) {
         self.poll_state.is_waiting.set(false);
         // A panic of what is around its body ends this stream alone.
-        let drive = |connection: &dyn DrivenConnection| catch_unwind(AssertUnwindSafe(|| connection.drive()));
+        let drive = |connection: &dyn DirectConnection| catch_unwind(AssertUnwindSafe(|| connection.drive()));
         let driven = connection.is_some_and(|connection| drive(connection).unwrap_or(false));
         // What is around its body may poll that in another task.
         if !driven || !self.poll_state.is_waiting.get() {
-            self.wake(now);
+            self.wake(tick);
         }
     }
 
     /// Its connection, if that was handed over.
-    pub(super) fn driven_connection(&self) -> Option<Rc<dyn DrivenConnection>> {
+    pub(super) fn direct_connection(&self) -> Option<Rc<dyn DirectConnection>> {
         self.handed_over.get().and_then(Weak::upgrade)
     }
 
-    pub(super) fn wake(&self, now: u32) {
+    pub(super) fn wake(&self, tick: u32) {
         self.poll_state.is_waiting.set(false);
-        self.poll_state.last_active.set(now);
+        self.poll_state.last_active.set(tick);
         // Not while it is borrowed: a waker may poll at once, and the poll leaves another waker.
         let waker = self.poll_state.waker.take();
         if let Some(waker) = waker {
@@ -229,8 +233,8 @@ impl Subscriber {
     }
 }
 
-impl StreamDriver for Subscriber {
-    fn take_over(&self, connection: Weak<dyn DrivenConnection>) {
+impl HandoverOwner for Subscriber {
+    fn take_over(&self, connection: Weak<dyn DirectConnection>) {
         // A stream stays on its connection.
         if self.handed_over.set(connection).is_ok()
             && let Some(mut permit) = self.permit.take()
@@ -240,9 +244,9 @@ impl StreamDriver for Subscriber {
         }
     }
 
-    fn client_took(&self, bytes: usize) {
-        let taken = &self.poll_state.taken;
-        taken.set(taken.get().saturating_add(bytes));
+    fn note_accepted(&self, bytes: usize) {
+        let accepted = &self.poll_state.accepted_bytes;
+        accepted.set(accepted.get().saturating_add(bytes));
     }
 
     fn panicked(&self) {

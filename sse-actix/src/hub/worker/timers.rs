@@ -14,7 +14,7 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 use super::{SUBSCRIBERS_PER_TURN, TICK, Worker, subscriber::Subscriber};
-use crate::hub::{registry::HubShared, stats::Eviction};
+use crate::hub::{shared::HubShared, stats::Eviction};
 
 /// How often what nobody asks for any more is deleted: events beyond their age, and addresses that no longer connect. Also
 /// where all readers have left.
@@ -32,7 +32,7 @@ pub(super) struct Schedule {
     /// Seconds, about, since it began.
     ticks: Cell<u32>,
     /// Milliseconds since `began`, while readers are driven: the clock is read once for many.
-    pub(super) now: Cell<Option<u64>>,
+    pub(super) cached_millis: Cell<Option<u64>>,
     deadlines: RefCell<Deadlines>,
     /// Subscribers whose keep-alive may be due, by time in milliseconds.
     keep_alives: RefCell<BTreeMap<u64, Vec<Weak<Subscriber>>>>,
@@ -49,7 +49,7 @@ impl Schedule {
             next_tick: Cell::new(began + TICK),
             next_maintenance: Cell::new(began + MAINTENANCE),
             ticks: Cell::new(0),
-            now: Cell::new(None),
+            cached_millis: Cell::new(None),
             deadlines: RefCell::default(),
             keep_alives: RefCell::default(),
         }
@@ -148,7 +148,7 @@ impl Worker {
 
     /// Keeps those alive whose silence has lasted for long enough. Returns whether there are more of them.
     fn send_due_keep_alives(&self) -> bool {
-        let now = self.clock();
+        let now = self.millis();
         let mut due = Vec::new();
         {
             let mut keep_alives = self.schedule.keep_alives.borrow_mut();
@@ -169,14 +169,14 @@ impl Worker {
         for subscriber in due.iter().filter_map(Weak::upgrade) {
             subscriber.keep_alive.scheduled.set(None);
             let silent_until =
-                subscriber.keep_alive.wrote.get() + u64::from(subscriber.keep_alive.silence.get());
+                subscriber.keep_alive.last_write.get() + u64::from(subscriber.keep_alive.silence.get());
             if subscriber.is_over() {
             } else if subscriber.rounded(silent_until) > now {
                 self.keep_alive_at(&subscriber, silent_until);
             } else if subscriber.poll_state.is_waiting.get() {
                 subscriber.keep_alive.is_due.set(true);
                 subscriber.drive_or_wake(
-                    subscriber.driven_connection().as_deref(),
+                    subscriber.direct_connection().as_deref(),
                     self.schedule.ticks.get(),
                 );
             } else {
@@ -203,13 +203,13 @@ impl Worker {
         if wrote || is_due || first {
             subscriber
                 .keep_alive
-                .wrote
-                .set(self.schedule.now.get().unwrap_or_else(|| self.clock()));
+                .last_write
+                .set(self.schedule.cached_millis.get().unwrap_or_else(|| self.millis()));
         }
         if is_due || first {
             self.keep_alive_at(
                 subscriber,
-                subscriber.keep_alive.wrote.get() + u64::from(subscriber.keep_alive.silence.get()),
+                subscriber.keep_alive.last_write.get() + u64::from(subscriber.keep_alive.silence.get()),
             );
         }
         is_due && !wrote
@@ -233,7 +233,7 @@ impl Worker {
     }
 
     /// Milliseconds since it began.
-    pub(super) fn clock(&self) -> u64 {
+    pub(super) fn millis(&self) -> u64 {
         u64::try_from(self.schedule.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -242,14 +242,14 @@ impl Worker {
         let stall = u32::try_from(self.hub.settings.stall_timeout.as_secs()).unwrap_or(u32::MAX);
         let counts_as_reading = BYTES_PER_SECOND.saturating_mul(stall.max(1) as usize);
         let mut stalled = Vec::new();
-        for (_, topic) in self.topics.by_key.borrow().iter() {
-            topic.report_figures(self);
+        for (_, topic) in self.topics.by_slot.borrow().iter() {
+            topic.report_counts(self);
             for (_, (subscriber, _)) in &topic.subscribers {
-                if subscriber.poll_state.taken.get() >= counts_as_reading {
-                    subscriber.poll_state.taken.set(0);
+                if subscriber.poll_state.accepted_bytes.get() >= counts_as_reading {
+                    subscriber.poll_state.accepted_bytes.set(0);
                     subscriber.poll_state.last_active.set(self.schedule.ticks.get());
                 }
-                if subscriber.poll_state.is_answer.get()
+                if subscriber.poll_state.is_response.get()
                     && !subscriber.poll_state.is_waiting.get()
                     && self
                         .schedule
@@ -272,13 +272,13 @@ impl Worker {
         let log = &self.hub.log;
         let maintained = catch_unwind(AssertUnwindSafe(|| log.maintain(SystemTime::now())));
         if let Err(panic) = maintained {
-            HubShared::log_panicked("maintain", &*panic);
+            HubShared::report_log_panic("maintain", &*panic);
         }
         #[cfg(feature = "rate-limit")]
         self.hub.limits.maintain();
     }
 
-    pub(in crate::hub) fn now(&self) -> u32 {
+    pub(in crate::hub) fn tick_count(&self) -> u32 {
         self.schedule.ticks.get()
     }
 }

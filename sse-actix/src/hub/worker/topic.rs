@@ -16,8 +16,8 @@ use slab::Slab;
 use sse_actix_core::{Batch, Completion, Limit, LogError, Position, Resume, Start, Watch, Window};
 use tokio::time::Sleep;
 
-use super::{DueSubscribers, SUBSCRIBERS_PER_TURN, Worker, subscriber::Subscriber};
-use crate::hub::registry::{HubShared, TopicState};
+use super::{ReadySubscribers, SUBSCRIBERS_PER_TURN, Worker, subscriber::Subscriber};
+use crate::hub::shared::{HubShared, TopicState};
 
 /// How long to wait after a failed read.
 pub(in crate::hub) const READ_RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ pub(in crate::hub) struct WorkerTopic {
     pub(super) subscribers: Slab<(Rc<Subscriber>, usize)>,
     #[expect(dead_code, reason = "held for its drop")]
     watch: Watch,
-    read_log: ReadLog,
+    log_read: LogRead,
     /// The log has more than the window.
     pub(super) has_new_entries: bool,
     /// The next reader to be woken; `None` when all have been.
@@ -44,7 +44,7 @@ pub(in crate::hub) struct WorkerTopic {
     pub(super) is_queued: bool,
 }
 
-enum ReadLog {
+enum LogRead {
     Idle,
     /// After this position.
     Reading(Completion<Result<Batch, LogError>>, Position),
@@ -52,7 +52,7 @@ enum ReadLog {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StepResult {
+pub(super) enum TopicTurn {
     /// Nothing more to do.
     Done,
     /// It waits for the log.
@@ -69,7 +69,7 @@ impl WorkerTopic {
             delivered: Cell::new(0),
             subscribers: Slab::new(),
             watch,
-            read_log: ReadLog::Idle,
+            log_read: LogRead::Idle,
             has_new_entries: false,
             next_to_wake: None,
             woke_readers: false,
@@ -77,49 +77,45 @@ impl WorkerTopic {
         }
     }
 
-    /// Reads new entries into the window, and adds to `due` the readers that wait for them.
-    pub(super) fn step(
+    /// Reads new entries into the window, and adds to `ready` the readers that wait for them.
+    pub(super) fn take_turn(
         &mut self,
         worker: &Worker,
-        due: &mut DueSubscribers,
+        ready: &mut ReadySubscribers,
         cx: &mut Context<'_>,
-    ) -> StepResult {
-        let waits = self.read_log(worker, cx);
+    ) -> TopicTurn {
+        let waits = self.poll_log_read(worker, cx);
         while let Some(next) = self.next_to_wake {
-            if due.len() >= SUBSCRIBERS_PER_TURN {
-                return StepResult::Again;
+            if ready.len() >= SUBSCRIBERS_PER_TURN {
+                return TopicTurn::Again;
             }
             let Some(head) = self.window.head() else { break };
-            self.next_to_wake = self.find_due(next, head, due);
+            self.next_to_wake = self.find_ready(next, head, ready);
             self.woke_readers = true;
         }
         // Until a reader has reached the head, it is not known from where to read.
         let reads_on = self.has_new_entries && !waits && self.window.head().is_some();
         if self.next_to_wake.is_some() || reads_on {
-            return StepResult::Again;
+            return TopicTurn::Again;
         }
         if self.woke_readers {
             self.woke_readers = false;
-            return StepResult::Again;
+            return TopicTurn::Again;
         }
         // Every reader has had a turn. One that has not read by now has fallen behind.
         self.window.clear();
-        if waits {
-            StepResult::Waits
-        } else {
-            StepResult::Done
-        }
+        if waits { TopicTurn::Waits } else { TopicTurn::Done }
     }
 
     /// The readers from `next` on that wait before `head`; where to go on, if there may be more.
-    fn find_due(&self, mut next: usize, head: Position, due: &mut DueSubscribers) -> Option<usize> {
+    fn find_ready(&self, mut next: usize, head: Position, ready: &mut ReadySubscribers) -> Option<usize> {
         // A slot may be empty; there are never more slots than there were readers at once.
-        while next < self.subscribers.capacity() && due.len() < SUBSCRIBERS_PER_TURN {
+        while next < self.subscribers.capacity() && ready.len() < SUBSCRIBERS_PER_TURN {
             if let Some((subscriber, topic_index)) = self.subscribers.get(next)
                 && let Some(cursor) = subscriber.cursors.get(*topic_index)
                 && subscriber.waits_before(cursor, head)
             {
-                due.push(Rc::clone(subscriber));
+                ready.push(Rc::clone(subscriber));
             }
             next += 1;
         }
@@ -127,10 +123,10 @@ impl WorkerTopic {
     }
 
     /// Reads what is new. Returns whether it waits for the log.
-    fn read_log(&mut self, worker: &Worker, cx: &mut Context<'_>) -> bool {
+    fn poll_log_read(&mut self, worker: &Worker, cx: &mut Context<'_>) -> bool {
         loop {
-            match &mut self.read_log {
-                ReadLog::Idle => {
+            match &mut self.log_read {
+                LogRead::Idle => {
                     let Some(head) = self.window.head().filter(|_| self.has_new_entries) else {
                         return false;
                     };
@@ -141,36 +137,36 @@ impl WorkerTopic {
                         .log
                         .read(&self.topic.name, start, WINDOW_READ, SystemTime::now());
                     match read.into_ready() {
-                        Ok(batch) => return self.take(batch, head, cx),
-                        Err(later) => self.read_log = ReadLog::Reading(later, head),
+                        Ok(batch) => return self.apply_batch(batch, head, cx),
+                        Err(later) => self.log_read = LogRead::Reading(later, head),
                     }
                 }
-                ReadLog::Reading(reading, after) => {
+                LogRead::Reading(reading, after) => {
                     let after = *after;
                     let Poll::Ready(batch) = Pin::new(reading).poll(cx) else {
                         return true;
                     };
-                    self.read_log = ReadLog::Idle;
-                    return self.take(batch, after, cx);
+                    self.log_read = LogRead::Idle;
+                    return self.apply_batch(batch, after, cx);
                 }
-                ReadLog::Pausing(pause) => {
+                LogRead::Pausing(pause) => {
                     if pause.as_mut().poll(cx).is_pending() {
                         return true;
                     }
-                    self.read_log = ReadLog::Idle;
+                    self.log_read = LogRead::Idle;
                 }
             }
         }
     }
 
-    fn take(&mut self, batch: Result<Batch, LogError>, after: Position, cx: &mut Context<'_>) -> bool {
+    fn apply_batch(&mut self, batch: Result<Batch, LogError>, after: Position, cx: &mut Context<'_>) -> bool {
         match batch {
             Ok(batch) => {
                 // Another epoch has continued this one: the same readers go on with other ids.
                 let is_renamed = batch.resume == Resume::From && batch.start != after;
                 if batch.resume != Resume::From || is_renamed && self.window.head() == Some(after) {
                     // The batch does not continue the window. Each reader reads the log itself, and learns of its gap.
-                    self.window.begin(batch.start);
+                    self.window.start_at(batch.start);
                 } else if self.window.head() != Some(batch.start) {
                     // Meanwhile a reader has found another epoch of the log, and the window begins there.
                     self.has_new_entries = true;
@@ -185,20 +181,20 @@ impl WorkerTopic {
                 false
             }
             Err(error) => {
-                self.topic.log_read_error(&error);
+                self.topic.warn_read_error(&error);
                 self.has_new_entries = true;
                 let mut pause = Box::pin(tokio::time::sleep(READ_RETRY_PAUSE));
                 let waits = pause.as_mut().poll(cx).is_pending();
-                self.read_log = ReadLog::Pausing(pause);
+                self.log_read = LogRead::Pausing(pause);
                 waits
             }
         }
     }
 
-    /// Adds what was counted on this thread to the topic's figures.
-    pub(super) fn report_figures(&self, worker: &Worker) {
+    /// Adds this thread's counts to the topic's.
+    pub(super) fn report_counts(&self, worker: &Worker) {
         self.topic
-            .events
+            .counts
             .delivered
             .fetch_add(self.delivered.take(), Ordering::Relaxed);
         let positions = self
@@ -215,7 +211,7 @@ impl WorkerTopic {
         let behind = |slowest| {
             let asked = AssertUnwindSafe(|| worker.hub.log.behind(&self.topic.name, slowest));
             catch_unwind(asked)
-                .inspect_err(|panic| HubShared::log_panicked("behind", &**panic))
+                .inspect_err(|panic| HubShared::report_log_panic("behind", &**panic))
                 .ok()
         };
         let lag = slowest.and_then(behind);

@@ -14,20 +14,20 @@ use crate::server::{Flush, RESET_PATIENCE, RESET_POLL};
 
 /// What carries a body to its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Carrier {
+pub(crate) enum BodyTransport {
     /// HTTP/1.1 on our own server: the body fails once the socket has taken what it gave.
-    Own,
+    Http11,
     /// HTTP/1.0 on our own server: the connection's end is the stream's, so the connection is reset.
-    OwnWithoutChunks,
+    Http10,
     /// HTTP/2: the library sends all queued data first, then resets the stream.
     Http2,
     /// Another server: what its socket does not take at once is lost.
-    Foreign,
+    OtherServer,
 }
 
 /// A body that is being aborted.
 pub(super) struct Abort {
-    carrier: Carrier,
+    transport: BodyTransport,
     /// The question to the socket, and when it was first asked.
     flush: Option<(Flush, Instant)>,
     /// Ends when the kernel is asked again whether it has sent everything.
@@ -40,9 +40,9 @@ pub(super) struct Abort {
 pub(super) struct Aborted;
 
 impl Abort {
-    pub(super) fn new(carrier: Carrier) -> Self {
+    pub(super) fn new(transport: BodyTransport) -> Self {
         Self {
-            carrier,
+            transport,
             flush: None,
             pause: None,
             has_yielded: false,
@@ -51,10 +51,10 @@ impl Abort {
 
     /// Ready when the body may fail.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Aborted> {
-        match self.carrier {
-            Carrier::Http2 => {}
-            Carrier::Foreign => ready!(self.poll_yield(cx)),
-            Carrier::Own | Carrier::OwnWithoutChunks => ready!(self.poll_flush(cx)),
+        match self.transport {
+            BodyTransport::Http2 => {}
+            BodyTransport::OtherServer => ready!(self.poll_yield(cx)),
+            BodyTransport::Http11 | BodyTransport::Http10 => ready!(self.poll_flush(cx)),
         }
         Poll::Ready(Aborted)
     }
@@ -72,20 +72,20 @@ impl Abort {
     /// Waits until the socket has taken everything. A client that takes nothing is the socket's business: its
     /// connection ends by the server's `user_timeout`.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let resets = self.carrier == Carrier::OwnWithoutChunks;
+        let resets = self.transport == BodyTransport::Http10;
         let Some((flush, since)) = &self.flush else {
             let flush = Flush::new(resets);
-            flush.ask(cx);
+            flush.register(cx);
             self.flush = Some((flush, Instant::now()));
             // If no socket of ours has answered by the next poll, none carries this body.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         };
-        let is_in_vain = !flush.is_carried() || resets && since.elapsed() > RESET_PATIENCE;
+        let is_in_vain = !flush.is_our_socket() || resets && since.elapsed() > RESET_PATIENCE;
         if flush.is_done() || is_in_vain {
             return Poll::Ready(());
         }
-        flush.ask(cx);
+        flush.register(cx);
         if resets {
             let mut pause = Box::pin(sleep(RESET_POLL));
             let _ = pause.as_mut().poll(cx);

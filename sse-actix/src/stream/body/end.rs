@@ -11,14 +11,14 @@ use sse_actix_core::{Frame, Retry, end_frame};
 use super::{COMMENT, StreamGuards};
 use crate::{
     lifecycle::{
-        control::{Cause, EndState},
+        control::{EndCause, EndRequest},
         ending::{Ending, StreamError},
     },
-    stream::{buffer::EventBuffer, options::OnError, source::SourceResult, span::Reason},
+    stream::{buffer::EventBuffer, options::OnError, source::SourceResult, span::LoggedEnd},
 };
 
 /// How a source came to its end by itself.
-pub(super) enum SourceEnd {
+pub(super) enum SourceOutcome {
     Returned(SourceResult),
     /// With this message.
     Panicked(String),
@@ -33,60 +33,66 @@ pub(super) struct EndPolicy {
 
 /// Pushes a stream's last bytes. Returns whether it is aborted after them, and why it has ended.
 pub(super) fn end(
-    finish: Option<SourceEnd>,
-    end_state: EndState,
+    source_outcome: Option<SourceOutcome>,
+    end_request: EndRequest,
     policy: &EndPolicy,
     guards: &StreamGuards,
     buffer: &EventBuffer,
-) -> (bool, Reason) {
+) -> (bool, LoggedEnd) {
     // A source that has ended because the hub has sent its reader away has not finished.
     let sent_away = guards.control.retry().is_some();
-    match finish {
-        Some(SourceEnd::Panicked(message)) => (true, Reason::Panicked(message)),
-        Some(SourceEnd::Returned(Ok(()))) if !sent_away => {
+    match source_outcome {
+        Some(SourceOutcome::Panicked(message)) => (true, LoggedEnd::Panicked(message)),
+        Some(SourceOutcome::Returned(Ok(()))) if !sent_away => {
             if policy.finite && !guards.plain {
                 buffer.push_uncounted(&end_frame("finished", None));
             }
-            (false, Reason::Finished)
+            (false, LoggedEnd::Finished)
         }
-        Some(SourceEnd::Returned(Err(error))) => {
+        Some(SourceOutcome::Returned(Err(error))) => {
             if let Some(on_error) = policy.on_error {
                 push_error_event(on_error, &error, buffer);
             } else if !guards.plain && !policy.resume {
                 let shown = error.as_error::<StreamError>().map(StreamError::message);
                 buffer.push_uncounted(&end_frame("failed", shown));
             }
-            (guards.plain, Reason::Failed(error))
+            (guards.plain, LoggedEnd::Failed(error))
         }
-        Some(SourceEnd::Returned(Ok(()))) | None => end_from_outside(end_state, guards, buffer),
+        Some(SourceOutcome::Returned(Ok(()))) | None => end_from_outside(end_request, guards, buffer),
     }
 }
 
 /// As [`end`], where something other than the source ends the stream.
-fn end_from_outside(end_state: EndState, guards: &StreamGuards, buffer: &EventBuffer) -> (bool, Reason) {
-    match end_state {
-        EndState::ConnectionLost => {
+fn end_from_outside(
+    end_request: EndRequest,
+    guards: &StreamGuards,
+    buffer: &EventBuffer,
+) -> (bool, LoggedEnd) {
+    match end_request {
+        EndRequest::ConnectionLost => {
             // HTTP/2 drops the body quietly when it has something to write and nobody to write to; an
             // end it would report as an error.
             buffer.push_uncounted(&COMMENT);
-            (false, Reason::Left)
+            (false, LoggedEnd::Left)
         }
-        EndState::Revoked | EndState::Reauthenticate if guards.plain => (true, Reason::Aborted("revoked")),
-        EndState::End(Ending::Final) if guards.plain => (true, Reason::Aborted("ended")),
+        EndRequest::Revoked | EndRequest::Reauthenticate if guards.plain => {
+            (true, LoggedEnd::Aborted("revoked"))
+        }
+        EndRequest::End(Ending::Final) if guards.plain => (true, LoggedEnd::Aborted("ended")),
         _ if guards.plain => {
-            let cause = guards.control.cause().map_or("drained", Cause::as_str);
-            (true, Reason::Aborted(cause))
+            let cause = guards.control.cause().map_or("drained", EndCause::as_str);
+            (true, LoggedEnd::Aborted(cause))
         }
-        EndState::End(Ending::Final) | EndState::Revoked => {
+        EndRequest::End(Ending::Final) | EndRequest::Revoked => {
             buffer.push_uncounted(&end_frame("ended", None));
-            (false, Reason::Ended)
+            (false, LoggedEnd::Ended)
         }
-        EndState::Running
-        | EndState::End(Ending::Reconnect)
-        | EndState::Reauthenticate
-        | EndState::OutOfTime => {
+        EndRequest::None
+        | EndRequest::End(Ending::Reconnect)
+        | EndRequest::Reauthenticate
+        | EndRequest::OutOfTime => {
             buffer.push_uncounted(&Frame::retry(retry_at_end(guards)));
-            (false, Reason::Drained)
+            (false, LoggedEnd::Drained)
         }
     }
 }

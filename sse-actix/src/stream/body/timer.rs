@@ -8,7 +8,7 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use sse_actix_core::{KeepAlive, Silence};
+use sse_actix_core::{KeepAlive, SilenceClock};
 use tokio::time::{Instant, Sleep};
 
 pin_project! {
@@ -16,7 +16,7 @@ pin_project! {
     /// fires, it checks when the last event was sent.
     pub(super) struct KeepAliveTimer {
         // `None` without keep-alives.
-        silence: Option<Silence>,
+        silence: Option<SilenceClock>,
         // Something was sent of which `silence` was not told.
         sent: bool,
         #[pin]
@@ -31,7 +31,7 @@ impl KeepAliveTimer {
         Self {
             silence: keep_alive
                 .after()
-                .map(|after| Silence::new(after, Instant::now().into_std())),
+                .map(|after| SilenceClock::new(after, Instant::now().into_std())),
             sent: false,
             sleep: None,
             is_set: false,
@@ -40,10 +40,10 @@ impl KeepAliveTimer {
 
     /// After how much silence; `None` for never.
     pub(super) fn after(&self) -> Option<Duration> {
-        self.silence.as_ref().map(Silence::after)
+        self.silence.as_ref().map(SilenceClock::after)
     }
 
-    pub(super) fn sent(self: Pin<&mut Self>) {
+    pub(super) fn note_sent(self: Pin<&mut Self>) {
         *self.project().sent = true;
     }
 
@@ -53,7 +53,7 @@ impl KeepAliveTimer {
     }
 
     /// Another task polls from now on.
-    pub(super) fn changes_task(self: Pin<&mut Self>) {
+    pub(super) fn forget_task(self: Pin<&mut Self>) {
         *self.project().is_set = false;
     }
 
@@ -65,7 +65,7 @@ impl KeepAliveTimer {
         };
         if sent {
             // Silence begins when there is nothing more to send: a stream that pours reads no clock.
-            silence.wrote(Instant::now().into_std());
+            silence.note_write(Instant::now().into_std());
         }
         let mut sleep = match this.sleep.as_mut().as_pin_mut() {
             Some(sleep) if *this.is_set && !sleep.is_elapsed() => return Poll::Pending,
@@ -85,7 +85,7 @@ impl KeepAliveTimer {
             let now = Instant::now();
             match silence.check(now.into_std()) {
                 Ok(()) => {
-                    silence.wrote(now.into_std());
+                    silence.note_write(now.into_std());
                     sleep.as_mut().reset(Instant::from_std(silence.deadline()));
                     // Firing took the task that it knew.
                     *this.is_set = false;

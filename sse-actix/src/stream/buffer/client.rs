@@ -10,7 +10,7 @@ pub(super) enum Client {
     /// Not known before the handler's response meets its request.
     Unknown,
     /// Not known, and something was pushed that is not for browsers.
-    UnknownNotBrowser,
+    UnknownUnfitForBrowsers,
     Browser,
     Other,
 }

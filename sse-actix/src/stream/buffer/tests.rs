@@ -54,7 +54,7 @@ fn shared_capacity() -> Option<usize> {
 #[test]
 fn a_stream_that_is_not_polled_holds_no_buffer() {
     let buffer = EventBuffer::new(None);
-    buffer.attach_pieces();
+    buffer.borrow_thread_pieces();
     assert_eq!(shared_capacity(), None);
     buffer.push("x").unwrap();
     assert_eq!(buffer.take().unwrap(), "data: x\n\n");
@@ -65,9 +65,9 @@ fn a_stream_that_is_not_polled_holds_no_buffer() {
 #[test]
 fn a_stream_polled_by_another_has_a_buffer_of_its_own() {
     let (outer, inner) = (EventBuffer::new(None), EventBuffer::new(None));
-    outer.attach_pieces();
+    outer.borrow_thread_pieces();
     outer.push("outer").unwrap();
-    inner.attach_pieces();
+    inner.borrow_thread_pieces();
     inner.push("inner").unwrap();
     assert_eq!(inner.take().unwrap(), "data: inner\n\n");
     assert_eq!(outer.take().unwrap(), "data: outer\n\n");
@@ -77,10 +77,10 @@ fn a_stream_polled_by_another_has_a_buffer_of_its_own() {
 fn what_was_emitted_before_there_was_a_body_comes_first() {
     let (early, other) = (EventBuffer::new(None), EventBuffer::new(None));
     early.push("early").unwrap();
-    other.attach_pieces();
+    other.borrow_thread_pieces();
     other.push("other").unwrap();
     assert_eq!(other.take().unwrap(), "data: other\n\n");
-    early.attach_pieces();
+    early.borrow_thread_pieces();
     early.push("late").unwrap();
     assert_eq!(early.take().unwrap(), "data: early\n\ndata: late\n\n");
     assert_eq!(early.take(), None);
@@ -90,12 +90,12 @@ fn what_was_emitted_before_there_was_a_body_comes_first() {
 fn a_frame_that_is_all_there_is_is_not_copied() {
     let frame = Bytes::from_static(b"data: x\n\n");
     let buffer = EventBuffer::new(None);
-    buffer.attach_pieces();
+    buffer.borrow_thread_pieces();
     buffer.push_shared(&frame);
     assert_eq!(buffer.take().unwrap().as_ptr(), frame.as_ptr());
     assert_eq!(buffer.take(), None);
 
-    buffer.attach_pieces();
+    buffer.borrow_thread_pieces();
     buffer.push_shared(&frame);
     assert!(buffer.has_at_least(frame.len()) && !buffer.has_at_least(frame.len() + 1));
     buffer.push("y").unwrap();
@@ -133,13 +133,13 @@ fn a_large_frame_is_shared_wherever_it_stands() {
     let small = b"data: small\n\n".as_slice();
 
     let buffer = EventBuffer::new(None);
-    buffer.attach_pieces();
+    buffer.borrow_thread_pieces();
     buffer.push("small").unwrap();
     buffer.push_shared(&a_bytes);
     assert!(buffer.has_at_least(small.len() + a.len()));
     assert_shared(&buffer, &[small, &a], &[&a]);
 
-    buffer.attach_pieces();
+    buffer.borrow_thread_pieces();
     buffer.push_shared(&a_bytes);
     buffer.push("small").unwrap();
     buffer.push_shared(&b_bytes);
@@ -149,7 +149,7 @@ fn a_large_frame_is_shared_wherever_it_stands() {
     assert_eq!(buffer.emitted(), 5);
 
     // It does not hold the thread's buffer while the rest waits.
-    buffer.attach_pieces();
+    buffer.borrow_thread_pieces();
     buffer.push("small").unwrap();
     buffer.push_shared(&a_bytes);
     assert_eq!(buffer.take().unwrap(), small);
@@ -176,7 +176,7 @@ fn an_emitted_frame_that_is_large_is_shared() {
 fn a_value_that_panics_after_a_large_frame_takes_nothing_along() {
     let a = large("a");
     let buffer = EventBuffer::new(None);
-    buffer.attach_pieces();
+    buffer.borrow_thread_pieces();
     buffer.push(&a).unwrap();
     let pushed = catch_unwind(AssertUnwindSafe(|| buffer.push(Json((1, Panics)))));
     assert!(pushed.is_err());
@@ -195,12 +195,12 @@ fn what_was_pushed_since_a_mark_is_taken_back() {
             if large_is_early {
                 buffer.push(&a).unwrap();
             }
-            let mark = buffer.attach_pieces();
+            let checkpoint = buffer.borrow_thread_pieces();
             buffer.push(large("b")).unwrap();
             buffer.push("small").unwrap();
             buffer.push(&a).unwrap();
             buffer.push_uncounted(last.as_bytes());
-            buffer.take_back_to(mark);
+            buffer.roll_back_to(checkpoint);
             assert_eq!(buffer.emitted(), 1 + u64::from(large_is_early));
             buffer.push("on").unwrap();
             let (all, shared) = ([early, &a, b"data: on\n\n"], [&a]);
@@ -212,9 +212,9 @@ fn what_was_pushed_since_a_mark_is_taken_back() {
         }
     }
     let buffer = EventBuffer::new(None);
-    let mark = buffer.attach_pieces();
+    let checkpoint = buffer.borrow_thread_pieces();
     buffer.push(&a).unwrap();
-    buffer.take_back_to(mark);
+    buffer.roll_back_to(checkpoint);
     assert_eq!((buffer.take(), buffer.emitted()), (None, 0));
     assert!(shared_capacity().is_some());
 }
@@ -223,14 +223,14 @@ fn what_was_pushed_since_a_mark_is_taken_back() {
 fn the_end_of_a_piece_that_is_put_back_comes_next() {
     let a = large("a");
     let buffer = EventBuffer::new(None);
-    buffer.attach_pieces();
+    buffer.borrow_thread_pieces();
     buffer.push(&a).unwrap();
     buffer.push("later").unwrap();
     assert!(!buffer.has_rest());
     let piece = buffer.take().unwrap();
-    assert_eq!(buffer.split(piece, 100), a[..100]);
+    assert_eq!(buffer.keep_rest(piece, 100), a[..100]);
     assert!(buffer.has_rest());
-    buffer.attach_pieces();
+    buffer.borrow_thread_pieces();
     buffer.push("end").unwrap();
     assert!(pieces(&buffer).concat() == [&a[100..], b"data: later\n\ndata: end\n\n"].concat());
     assert!(!buffer.has_rest() && buffer.pieces.take().is_none());
@@ -242,7 +242,7 @@ fn what_a_stream_begins_with_comes_first() {
     let buffer = EventBuffer::new(None);
     buffer.push("early").unwrap();
     buffer.prepend(opening());
-    buffer.attach_pieces();
+    buffer.borrow_thread_pieces();
     assert_eq!(buffer.take().unwrap(), "retry: 1\ndata: early\n\n");
 
     // As much as a function emits before it waits.
@@ -251,7 +251,7 @@ fn what_a_stream_begins_with_comes_first() {
         buffer.push("x".repeat(1_016)).unwrap();
     }
     buffer.prepend(opening());
-    buffer.attach_pieces();
+    buffer.borrow_thread_pieces();
     assert_eq!(buffer.take().unwrap().len(), opening().len() + HIGH_WATER);
 
     let a = large("a");
@@ -260,7 +260,7 @@ fn what_a_stream_begins_with_comes_first() {
         buffer.push_uncounted(early);
         buffer.push(&a).unwrap();
         buffer.prepend(opening());
-        buffer.attach_pieces();
+        buffer.borrow_thread_pieces();
         assert_shared(&buffer, &[&opening(), early, &a], &[&a]);
     }
 }
@@ -268,14 +268,14 @@ fn what_a_stream_begins_with_comes_first() {
 #[test]
 fn the_buffer_of_a_huge_event_is_not_kept() {
     let buffer = EventBuffer::new(None);
-    buffer.attach_pieces();
-    buffer.push("x".repeat(KEPT_CHUNK)).unwrap();
-    assert!(buffer.take().unwrap().len() > KEPT_CHUNK);
+    buffer.borrow_thread_pieces();
+    buffer.push("x".repeat(MAX_REUSED_CAPACITY)).unwrap();
+    assert!(buffer.take().unwrap().len() > MAX_REUSED_CAPACITY);
     assert_eq!(shared_capacity(), None);
 
     // Nor where it is not the first piece.
-    buffer.attach_pieces();
-    buffer.push("x".repeat(KEPT_CHUNK)).unwrap();
+    buffer.borrow_thread_pieces();
+    buffer.push("x".repeat(MAX_REUSED_CAPACITY)).unwrap();
     buffer.push(large("a")).unwrap();
     buffer.push("small").unwrap();
     assert_eq!(pieces(&buffer).len(), 3);

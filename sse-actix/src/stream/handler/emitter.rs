@@ -11,7 +11,7 @@ use std::{
 
 use sse_actix_core::{Emit, Retry, SseEvents};
 
-use crate::{any_event::AnyEvent, stream::buffer::EventBuffer};
+use crate::stream::{buffer::EventBuffer, source::AnyEvent};
 
 /// Sends the events of a function under [`#[sse_stream]`](macro@crate::sse_stream): what
 /// [`emit!`](crate::emit) uses there, for helper functions.
@@ -126,8 +126,8 @@ impl<'a, E> Emitter<'a, E> {
     fn send<T: Emit>(self, value: T) -> EmitFuture<'a, T> {
         EmitFuture {
             buffer: self.buffer,
-            push: |buffer, value| EmitState::of(buffer.push(value)),
-            delivery: if self.buffer.is_full() {
+            push_fn: |buffer, value| EmitState::of(buffer.push(value)),
+            state: if self.buffer.is_full() {
                 EmitState::Waiting(value)
             } else {
                 EmitState::of(self.buffer.push(value))
@@ -246,8 +246,8 @@ impl<E> fmt::Debug for Emitter<'_, E> {
 #[must_use = "an event is sent when this is awaited"]
 pub struct EmitFuture<'a, T> {
     buffer: &'a EventBuffer,
-    push: fn(&EventBuffer, T) -> EmitState<T>,
-    delivery: EmitState<T>,
+    push_fn: fn(&EventBuffer, T) -> EmitState<T>,
+    state: EmitState<T>,
 }
 
 enum EmitState<T> {
@@ -276,18 +276,18 @@ impl<T> Future for EmitFuture<'_, T> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let EmitState::Waiting(_) = self.delivery {
+        if let EmitState::Waiting(_) = self.state {
             if self.buffer.is_full() {
                 // The body empties the buffer as soon as this returns, and polls again: waking now is
                 // what makes a combinator that keeps its own wake list poll this future then.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if let EmitState::Waiting(value) = mem::replace(&mut self.delivery, EmitState::Done) {
-                self.delivery = (self.push)(self.buffer, value);
+            if let EmitState::Waiting(value) = mem::replace(&mut self.state, EmitState::Done) {
+                self.state = (self.push_fn)(self.buffer, value);
             }
         }
-        match self.delivery {
+        match self.state {
             EmitState::Done => Poll::Ready(()),
             EmitState::Waiting(_) | EmitState::Failed => Poll::Pending,
         }

@@ -108,7 +108,7 @@ impl TopicTable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     has_events: bool,
-    touched: SystemTime,
+    last_used: SystemTime,
 }
 
 impl Topic {
@@ -121,7 +121,7 @@ impl Topic {
         let kept = self.kept();
         Some(Rank {
             has_events: !kept.ring.is_empty(),
-            touched: kept.touched,
+            last_used: kept.last_used,
         })
     }
 }
@@ -215,7 +215,7 @@ mod tests {
         // It is being used, so it stays.
         let used = table.get(&name(0)).cloned();
         // It was used later than the others.
-        table.get(&name(1)).unwrap().kept().touched = at(1_000);
+        table.get(&name(1)).unwrap().kept().last_used = at(1_000);
         // Sixteen are looked at each time, so the next is the stalest of the next sixteen.
         for gone in [30, 2, 16, 3] {
             assert!(table.get(&name(gone)).is_some());

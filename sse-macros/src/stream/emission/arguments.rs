@@ -4,18 +4,18 @@ use proc_macro2::{Group, TokenStream};
 use quote::{ToTokens as _, quote};
 use syn::{Expr, ExprLit, Lit, Token, parse::Parser as _, punctuated::Punctuated};
 
-use super::{Invocation, Kind, Suffix, for_each};
+use super::{Kind, StreamMacroCall, Suffix, for_each};
 use crate::errors::Errors;
 
 /// Notes invocations whose arguments are not theirs, or whose `()` is treated as something else.
 pub(crate) fn check_arguments(tokens: TokenStream, errors: &mut Errors) {
-    for_each(tokens, &mut |invocation| {
-        let Invocation {
+    for_each(tokens, &mut |call| {
+        let StreamMacroCall {
             name,
             kind,
             arguments,
             suffix,
-        } = invocation;
+        } = call;
         let values = values(arguments);
         let second = values.iter().nth(1);
         match kind {

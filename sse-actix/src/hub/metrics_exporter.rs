@@ -1,4 +1,4 @@
-//! Tells a recorder of metrics what hubs have counted.
+//! Exports what hubs have counted to a recorder of metrics.
 
 use std::{
     collections::BTreeMap,
@@ -12,9 +12,9 @@ use ::metrics::{counter, gauge};
 
 use super::{
     admission::limits::LimitExceeded,
-    figures::{EVICTIONS, TURNED_AWAY, patterns},
-    registry::{HubShared, TopicState},
+    shared::{HubShared, TopicState},
     stats::Eviction,
+    topic_metrics::{EVICTIONS, TURNED_AWAY, patterns},
 };
 
 static HUBS: Mutex<Vec<Weak<HubShared>>> = Mutex::new(Vec::new());
@@ -22,7 +22,7 @@ static HUBS: Mutex<Vec<Weak<HubShared>>> = Mutex::new(Vec::new());
 /// Of hubs that are gone, too.
 static INTERRUPTIONS: AtomicU64 = AtomicU64::new(0);
 
-/// Tells this hub's figures from now on.
+/// Exports this hub's metrics from now on.
 pub(super) fn include(hub: &Arc<HubShared>) {
     static REPORTS: Once = Once::new();
     hubs().push(Arc::downgrade(hub));
@@ -49,7 +49,7 @@ fn report() {
         streams += hub.limits.streams();
     }
     for topic in &topics {
-        let lag = lags.entry(&topic.figures.pattern).or_default();
+        let lag = lags.entry(&topic.metrics.pattern).or_default();
         *lag = topic.lag().max(*lag);
     }
     set("sse_hub_streams", streams as u64);
@@ -64,18 +64,18 @@ fn report() {
         counter!("sse_hub_turned_away_total", "limit" => limit.as_str())
             .absolute(requests.load(Ordering::Relaxed));
     }
-    for figures in patterns().values() {
-        let topic = || figures.pattern.clone();
+    for metrics in patterns().values() {
+        let topic = || metrics.pattern.clone();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        counter!("sse_hub_published_events_total", "topic" => topic()).absolute(read(&figures.published));
-        counter!("sse_hub_repeated_publishes_total", "topic" => topic()).absolute(read(&figures.repeated));
-        counter!("sse_hub_gaps_total", "topic" => topic()).absolute(read(&figures.gaps));
-        counter!("sse_hub_undecodable_events_total", "topic" => topic()).absolute(read(&figures.undecodable));
-        for (outcome, events) in [("refused", &figures.refused), ("unknown", &figures.unknown)] {
+        counter!("sse_hub_published_events_total", "topic" => topic()).absolute(read(&metrics.published));
+        counter!("sse_hub_repeated_publishes_total", "topic" => topic()).absolute(read(&metrics.repeated));
+        counter!("sse_hub_gaps_total", "topic" => topic()).absolute(read(&metrics.gaps));
+        counter!("sse_hub_undecodable_events_total", "topic" => topic()).absolute(read(&metrics.undecodable));
+        for (outcome, events) in [("refused", &metrics.refused), ("unknown", &metrics.unknown)] {
             counter!("sse_hub_publish_failures_total", "topic" => topic(), "outcome" => outcome)
                 .absolute(read(events));
         }
-        let lag = lags.get(figures.pattern.as_str()).copied().unwrap_or(0);
+        let lag = lags.get(metrics.pattern.as_str()).copied().unwrap_or(0);
         #[expect(clippy::cast_precision_loss, reason = "no reader is so far behind")]
         gauge!("sse_hub_lag_events", "topic" => topic()).set(lag as f64);
     }

@@ -21,7 +21,7 @@ use sse_actix_core::{
 
 use self::known_topics::KnownTopics;
 #[cfg(feature = "metrics")]
-use super::figures::PatternFigures;
+use super::topic_metrics::PatternMetrics;
 use super::{
     admission::{limits::Limits, revocation::TagIndex},
     presence::TopicPresence,
@@ -30,7 +30,7 @@ use super::{
     topic_of::{EventsType, TopicTypeError},
     topic_options::TopicOptions,
 };
-use crate::{log_limit::LogLimit, stream::span::panic_message};
+use crate::{stream::span::panic_message, tracing_limit::TracingLimit};
 
 pub(super) struct HubShared {
     /// Tells this hub from others on a thread.
@@ -39,7 +39,7 @@ pub(super) struct HubShared {
     pub(super) settings: Settings,
     pub(super) limits: Arc<Limits>,
     pub(super) tags: TagIndex,
-    pub(super) counters: Counters,
+    pub(super) evictions: EvictionCounts,
     topics: RwLock<KnownTopics<TopicName, Arc<TopicState>>>,
     /// How many interruptions of the log were told so far.
     #[cfg(feature = "metrics")]
@@ -74,13 +74,13 @@ pub(super) struct TopicState {
     pub(super) name: TopicName,
     pub(super) options: Arc<TopicOptions>,
     pub(super) subscribers: AtomicUsize,
-    pub(super) events: EventCounts,
+    pub(super) counts: EventCounts,
     /// How far the slowest reader of each worker is behind, as of its last look.
     pub(super) lags: RwLock<HashMap<u64, u64>>,
-    pub(super) counters: Counters,
+    pub(super) evictions: EvictionCounts,
     pub(super) present: Arc<TopicPresence>,
     #[cfg(feature = "metrics")]
-    pub(super) figures: Arc<PatternFigures>,
+    pub(super) metrics: Arc<PatternMetrics>,
     /// The type that its events have, once it was used with one.
     events_type: OnceLock<EventsType>,
     warnings: Warnings,
@@ -90,10 +90,10 @@ pub(super) struct TopicState {
 #[derive(Debug)]
 struct Warnings {
     /// Each reader that cannot read says so, twice a second.
-    read_errors: LogLimit,
-    undecodable: LogLimit,
+    read_errors: TracingLimit,
+    undecodable: TracingLimit,
     /// Each publish with a key may find that others were pushed out.
-    cut_windows: LogLimit,
+    cut_windows: TracingLimit,
 }
 
 /// What became of a topic's events on this node.
@@ -108,7 +108,7 @@ pub(super) struct EventCounts {
 
 /// Streams that were ended, by reason.
 #[derive(Debug, Default)]
-pub(super) struct Counters([AtomicU64; Eviction::COUNT]);
+pub(super) struct EvictionCounts([AtomicU64; Eviction::COUNT]);
 
 impl HubShared {
     pub(super) fn new(log: Arc<dyn Log>, settings: Settings, limits: Limits) -> Self {
@@ -119,7 +119,7 @@ impl HubShared {
             settings,
             limits: Arc::new(limits),
             tags: TagIndex::default(),
-            counters: Counters::default(),
+            evictions: EvictionCounts::default(),
             topics: RwLock::default(),
             #[cfg(feature = "metrics")]
             reported_interruptions: AtomicU64::new(0),
@@ -153,17 +153,17 @@ impl HubShared {
             name: name.clone(),
             options: Arc::clone(self.settings.options_for(name)),
             subscribers: AtomicUsize::new(0),
-            events: EventCounts::default(),
+            counts: EventCounts::default(),
             lags: RwLock::default(),
-            counters: Counters::default(),
+            evictions: EvictionCounts::default(),
             present: Arc::new(TopicPresence::new(name, self.log.cluster())),
             #[cfg(feature = "metrics")]
-            figures: self.settings.patterns.figures_for(name),
+            metrics: self.settings.patterns.metrics_for(name),
             events_type: OnceLock::new(),
             warnings: Warnings {
-                read_errors: LogLimit::new(),
-                undecodable: LogLimit::once_in(Duration::from_secs(60)),
-                cut_windows: LogLimit::new(),
+                read_errors: TracingLimit::new(),
+                undecodable: TracingLimit::once_in(Duration::from_secs(60)),
+                cut_windows: TracingLimit::new(),
             },
         }
     }
@@ -203,8 +203,8 @@ impl HubShared {
     }
 
     /// Tells that a function of the log has panicked, without which streams go on.
-    pub(super) fn log_panicked(function: &'static str, panic: &(dyn Any + Send)) {
-        static LIMIT: LazyLock<LogLimit> = LazyLock::new(LogLimit::new);
+    pub(super) fn report_log_panic(function: &'static str, panic: &(dyn Any + Send)) {
+        static LIMIT: LazyLock<TracingLimit> = LazyLock::new(TracingLimit::new);
         if let Some(left_out) = LIMIT.take() {
             let error = panic_message(panic);
             tracing::error!(target: "sse_actix", function, error, left_out, "a hub's log panicked");
@@ -213,9 +213,9 @@ impl HubShared {
 
     /// Counts streams that the hub has ended.
     pub(super) fn count_evictions(&self, reason: Eviction, streams: u64) {
-        self.counters.count_evictions(reason, streams);
+        self.evictions.count_evictions(reason, streams);
         #[cfg(feature = "metrics")]
-        super::figures::count_evictions(reason, streams);
+        super::topic_metrics::count_evictions(reason, streams);
     }
 
     pub(super) fn stats(&self) -> HubStats {
@@ -225,10 +225,10 @@ impl HubShared {
             streams: self.limits.streams(),
             handed_over: self.limits.handed_over(),
             turned_away: self.limits.turned_away(),
-            evictions: self.counters.evictions(),
+            evictions: self.evictions.evictions(),
             undecodable: topics
                 .iter()
-                .map(|topic| topic.events.undecodable.load(Ordering::Relaxed))
+                .map(|topic| topic.counts.undecodable.load(Ordering::Relaxed))
                 .sum(),
             faults: topics.iter().filter_map(|topic| topic.fault(self)).collect(),
             topics: topics.iter().map(|topic| topic.stats(self)).collect(),
@@ -250,23 +250,23 @@ impl TopicState {
 
     /// Counts an event that the log has taken, in this time.
     pub(super) fn count_published(&self, took: Option<Duration>) {
-        self.events.published.fetch_add(1, Ordering::Relaxed);
+        self.counts.published.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
-        self.figures.published(took);
+        self.metrics.published(took);
         #[cfg(not(feature = "metrics"))]
         let _ = took;
     }
 
     /// Counts an event that the log had already taken.
     pub(super) fn count_repeated(&self) {
-        self.events.repeated.fetch_add(1, Ordering::Relaxed);
+        self.counts.repeated.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
-        self.figures.repeated();
+        self.metrics.repeated();
     }
 
     pub(super) fn count_not_published(&self, error: &AppendError) {
         #[cfg(feature = "metrics")]
-        self.figures.not_published(error);
+        self.metrics.not_published(error);
         #[cfg(not(feature = "metrics"))]
         let _ = (self, error);
     }
@@ -281,9 +281,9 @@ impl TopicState {
 
     /// Counts an event that is none of its type's.
     pub(super) fn count_undecodable(&self, error: &DecodeEventError) {
-        self.events.undecodable.fetch_add(1, Ordering::Relaxed);
+        self.counts.undecodable.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
-        self.figures.undecodable();
+        self.metrics.undecodable();
         if let Some(left_out) = self.warnings.undecodable.take() {
             tracing::warn!(
                 target: "sse_actix", topic = self.name.as_str(), %error, left_out,
@@ -293,9 +293,9 @@ impl TopicState {
     }
 
     pub(super) fn count_gap(&self) {
-        self.events.gaps.fetch_add(1, Ordering::Relaxed);
+        self.counts.gaps.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
-        self.figures.gap();
+        self.metrics.gap();
     }
 
     /// By how many events the slowest reader is behind, as of the workers' last look.
@@ -304,7 +304,7 @@ impl TopicState {
         lags.values().copied().max().unwrap_or(0)
     }
 
-    pub(super) fn log_read_error(&self, error: &LogError) {
+    pub(super) fn warn_read_error(&self, error: &LogError) {
         let Some(left_out) = self.warnings.read_errors.take() else {
             return;
         };
@@ -316,7 +316,7 @@ impl TopicState {
     }
 
     /// Warns if the log remembers this topic's keys for a shorter time than it is to.
-    pub(super) fn log_cut_window(&self, log: &dyn Log, now: SystemTime) {
+    pub(super) fn warn_key_window_cut(&self, log: &dyn Log, now: SystemTime) {
         let window = self.options.retention.once_window();
         let Some(stats) = log.stats(&self.name) else {
             return;
@@ -340,19 +340,19 @@ impl TopicState {
         TopicStats {
             name: self.name.clone(),
             subscribers: self.subscribers.load(Ordering::Relaxed),
-            published: self.events.published.load(Ordering::Relaxed),
-            repeated: self.events.repeated.load(Ordering::Relaxed),
-            delivered: self.events.delivered.load(Ordering::Relaxed),
+            published: self.counts.published.load(Ordering::Relaxed),
+            repeated: self.counts.repeated.load(Ordering::Relaxed),
+            delivered: self.counts.delivered.load(Ordering::Relaxed),
             log,
             once_reach: once.reach(self.options.retention.once_window(), SystemTime::now()),
             lag: self.lag(),
-            gaps: self.events.gaps.load(Ordering::Relaxed),
-            evictions: self.counters.evictions(),
+            gaps: self.counts.gaps.load(Ordering::Relaxed),
+            evictions: self.evictions.evictions(),
         }
     }
 }
 
-impl Counters {
+impl EvictionCounts {
     pub(super) fn count_evictions(&self, reason: Eviction, streams: u64) {
         if let Some(counter) = self.0.get(reason as usize) {
             counter.fetch_add(streams, Ordering::Relaxed);

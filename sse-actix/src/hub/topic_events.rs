@@ -28,7 +28,7 @@ use tokio::{
 
 use super::{
     Hub,
-    registry::TopicState,
+    shared::TopicState,
     subscription::{ForeignId, selection::GapSize},
     worker::READ_RETRY_PAUSE,
 };
@@ -240,7 +240,7 @@ impl Stream for TopicEvents {
                         }
                     }
                     Err(error) => {
-                        this.topic.log_read_error(&error);
+                        this.topic.warn_read_error(&error);
                         this.state = pause(&this.growth, *start);
                     }
                 },

@@ -10,7 +10,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Lets one line into the log for each pause and counts the others. Whoever sends requests could else fill the log.
 #[derive(Debug)]
-pub(crate) struct LogLimit {
+pub(crate) struct TracingLimit {
     began: Instant,
     pause: Duration,
     /// From when on the next line may be written, in milliseconds since it began.
@@ -18,7 +18,7 @@ pub(crate) struct LogLimit {
     left_out: AtomicU64,
 }
 
-impl LogLimit {
+impl TracingLimit {
     /// One line a second.
     pub(crate) fn new() -> Self {
         Self::once_in(PAUSE)
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn one_line_a_second_with_the_number_of_the_others() {
-        let limit = LogLimit::new();
+        let limit = TracingLimit::new();
         let at = |millis| limit.take_at(Duration::from_millis(millis));
         assert_eq!(at(0), Some(0));
         assert_eq!((at(1), at(999)), (None, None));
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn none_is_counted_twice_and_none_is_forgotten() {
-        let limit = LogLimit::new();
+        let limit = TracingLimit::new();
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {

@@ -15,7 +15,7 @@ use sse_actix_core::{AppendError, TopicName};
 use super::stats::Eviction;
 
 /// What is told of the topics of one pattern, for as long as the process lives.
-pub(super) struct PatternFigures {
+pub(super) struct PatternMetrics {
     pub(super) pattern: String,
     pub(super) published: AtomicU64,
     pub(super) repeated: AtomicU64,
@@ -28,7 +28,7 @@ pub(super) struct PatternFigures {
 /// The pattern of topics for which the operator has named none.
 const OTHER: &str = "other";
 
-static PATTERNS: Mutex<BTreeMap<String, Arc<PatternFigures>>> = Mutex::new(BTreeMap::new());
+static PATTERNS: Mutex<BTreeMap<String, Arc<PatternMetrics>>> = Mutex::new(BTreeMap::new());
 pub(super) static EVICTIONS: [AtomicU64; Eviction::COUNT] = [const { AtomicU64::new(0) }; Eviction::COUNT];
 pub(super) static TURNED_AWAY: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
@@ -51,7 +51,7 @@ impl TopicPatterns {
     }
 
     /// Where a topic counts.
-    pub(super) fn figures_for(&self, topic: &TopicName) -> Arc<PatternFigures> {
+    pub(super) fn metrics_for(&self, topic: &TopicName) -> Arc<PatternMetrics> {
         let topic = topic.as_str();
         let is_of = |pattern: &&String| match pattern.strip_suffix('*') {
             Some(start) => topic.starts_with(start),
@@ -59,8 +59,8 @@ impl TopicPatterns {
         };
         let pattern = self.0.iter().find(is_of).map_or(OTHER, String::as_str);
         let mut patterns = patterns();
-        let figures = patterns.entry(pattern.to_owned()).or_insert_with(|| {
-            Arc::new(PatternFigures {
+        let metrics = patterns.entry(pattern.to_owned()).or_insert_with(|| {
+            Arc::new(PatternMetrics {
                 pattern: pattern.to_owned(),
                 published: AtomicU64::new(0),
                 repeated: AtomicU64::new(0),
@@ -70,11 +70,11 @@ impl TopicPatterns {
                 undecodable: AtomicU64::new(0),
             })
         });
-        Arc::clone(figures)
+        Arc::clone(metrics)
     }
 }
 
-impl PatternFigures {
+impl PatternMetrics {
     pub(super) fn published(&self, took: Option<Duration>) {
         self.published.fetch_add(1, Ordering::Relaxed);
         if let Some(took) = took {
@@ -116,7 +116,7 @@ pub(super) fn turned_away(limit: usize) {
     }
 }
 
-pub(super) fn patterns() -> MutexGuard<'static, BTreeMap<String, Arc<PatternFigures>>> {
+pub(super) fn patterns() -> MutexGuard<'static, BTreeMap<String, Arc<PatternMetrics>>> {
     // No code that could panic runs under this lock.
     PATTERNS.lock().unwrap_or_else(PoisonError::into_inner)
 }

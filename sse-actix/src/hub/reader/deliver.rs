@@ -1,0 +1,170 @@
+//! What a reader delivers: what the log has returned, and, once it has replayed everything, what its worker's window has.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    vec,
+};
+
+use sse_actix_core::{Entry, Frame, Position, PositionsLine, Start, WindowRead};
+
+use super::topic::{ReadPurpose, TopicReader};
+use crate::hub::worker::{ClientPosition, Subscriber, TopicCursor, Worker};
+
+/// Where frames go.
+pub(in crate::hub) trait FrameTarget {
+    fn is_full(&self) -> bool;
+    fn entry(&mut self, entry: &Entry, id: IdLine<'_>);
+    fn frame(&mut self, frame: &Frame);
+    /// Not counted: it was not published.
+    fn position(&mut self, frame: &Frame) {
+        self.frame(frame);
+    }
+}
+
+/// The id line of an entry, as one reader gets it.
+pub(in crate::hub) enum IdLine<'a> {
+    Own,
+    None,
+    Positions(&'a PositionsLine),
+}
+
+/// One poll of a subscription. `advance.rs` takes each of its topics a step further.
+pub(super) struct ReadStep<'a, S> {
+    pub(super) worker: &'a Worker,
+    pub(super) subscriber: &'a Subscriber,
+    pub(super) has_several_topics: bool,
+    /// A topic has not answered yet, so nothing is delivered.
+    pub(super) must_hold_back: bool,
+    pub(super) out: &'a mut S,
+    /// How many entries it has passed over in this poll, and not sent.
+    pub(super) passed_over: &'a mut usize,
+}
+
+/// How many entries a reader passes over before others on the thread have a turn.
+pub(super) const PASSED_OVER_PER_TURN: usize = 1_000;
+
+impl<S: FrameTarget> ReadStep<'_, S> {
+    /// Gives what the log has returned. Returns whether anything was given, or passed over.
+    pub(super) fn deliver(
+        &mut self,
+        reader: &TopicReader,
+        cursor: &TopicCursor,
+        entries: &mut vec::IntoIter<Arc<Entry>>,
+        end: Position,
+    ) -> bool {
+        let mut position = end;
+        let before = entries.as_slice().len();
+        let mut delivered = 0;
+        while !self.out.is_full()
+            && *self.passed_over < PASSED_OVER_PER_TURN
+            && let Some(entry) = entries.as_slice().first()
+            && reader.stop_at.is_none_or(|stop_at| entry.sequence() <= stop_at)
+            && let Some(entry) = entries.next()
+        {
+            position.sequence = entry.sequence();
+            if reader.shows(&entry, position) {
+                cursor.position.set(Some(position));
+                self.write_entry(&entry, !cursor.omitted_from_ids.get());
+                delivered += 1;
+            } else {
+                *self.passed_over += 1;
+                self.subscriber.move_to(cursor, position);
+            }
+        }
+        reader
+            .topic
+            .counts
+            .delivered
+            .fetch_add(delivered, Ordering::Relaxed);
+        entries.as_slice().len() < before
+    }
+
+    /// Writes an entry as this subscription's readers get it.
+    pub(super) fn write_entry(&mut self, entry: &Entry, with_position: bool) {
+        match (with_position, self.has_several_topics) {
+            (false, false) => self.out.entry(entry, IdLine::None),
+            (true, false) => {
+                self.out.entry(entry, IdLine::Own);
+                self.subscriber
+                    .known_position
+                    .client
+                    .set(ClientPosition::UpToDate);
+            }
+            // This topic's position may be silent, but the id still carries the positions of the other topics.
+            (_, true) => {
+                let mut line = self.worker.scratch.take();
+                line.set(self.subscriber.positions());
+                self.out.entry(entry, IdLine::Positions(&line));
+                if !line.as_bytes().is_empty() {
+                    self.subscriber
+                        .known_position
+                        .client
+                        .set(ClientPosition::UpToDate);
+                }
+                self.worker.scratch.set(line);
+            }
+        }
+    }
+
+    /// Reads from the window. Returns whether it moved.
+    pub(super) fn follow(&mut self, reader: &mut TopicReader, cursor: &TopicCursor) -> bool {
+        let Some(mut position) = cursor.position.get() else {
+            return false;
+        };
+        let worker = self.worker;
+        // While draining, the window may not know yet of what was published before. So the log is asked.
+        let draining = reader.stop_at.is_some();
+        if reader.options.is_some() {
+            // Its filters may do anything, so they do not run while the window is borrowed.
+            let mut next = None;
+            let behind = worker.with_topic(cursor, |topic| match topic.window.next_after(position) {
+                WindowRead::Next(entry) => {
+                    next = Some(Arc::clone(entry));
+                    false
+                }
+                WindowRead::UpToDate => draining,
+                WindowRead::NotCovered => true,
+            });
+            return match next {
+                Some(entry) => self.deliver(reader, cursor, &mut vec![entry].into_iter(), position),
+                None => behind == Some(true) && self.fall_behind(reader, position),
+            };
+        }
+        let mut moved = false;
+        let behind = worker.with_topic(cursor, |topic| {
+            let mut given = 0;
+            let behind = loop {
+                match topic.window.next_after(position) {
+                    WindowRead::UpToDate => break draining,
+                    WindowRead::NotCovered => break true,
+                    WindowRead::Next(entry) => {
+                        let may_deliver = reader.stop_at.is_none_or(|stop_at| entry.sequence() <= stop_at);
+                        if !may_deliver || self.out.is_full() {
+                            break false;
+                        }
+                        position.sequence = entry.sequence();
+                        cursor.position.set(Some(position));
+                        self.write_entry(entry, !cursor.omitted_from_ids.get());
+                        given += 1;
+                    }
+                }
+            };
+            moved = given > 0;
+            topic.delivered.set(topic.delivered.get() + given);
+            behind
+        });
+        if behind == Some(true) {
+            return self.fall_behind(reader, position);
+        }
+        moved
+    }
+
+    /// Asks the log for what the window does not have. Returns whether there may be any.
+    fn fall_behind(&self, reader: &mut TopicReader, position: Position) -> bool {
+        if reader.stop_at.is_some_and(|stop_at| position.sequence >= stop_at) {
+            return false;
+        }
+        self.read(reader, Start::After(position), ReadPurpose::CatchUp);
+        true
+    }
+}
