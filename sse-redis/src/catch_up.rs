@@ -10,7 +10,7 @@ mod scripts;
 
 use std::{rc::Rc, sync::Arc};
 
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::task::{AbortHandle, JoinHandle, spawn_local};
 
 use self::lane::Lane;
 use crate::{
@@ -55,7 +55,7 @@ impl CatchUp {
             spawn_local(compare::run(Rc::clone(&this))),
             spawn_local(renew::run(Rc::clone(&this))),
         ];
-        let tasks = tasks.iter().map(|task| task.abort_handle()).collect();
+        let tasks = tasks.iter().map(JoinHandle::abort_handle).collect();
         (this, tasks)
     }
 

@@ -65,16 +65,13 @@ impl Followed {
         let groups = self.shared.keys.groups();
         let limit = self.shared.settings.response_timeout;
         let fault = |fault| ConnectError::of(&self.shared.settings.address, fault);
-        let owners = match self.primaries.ask_owners(groups, limit).await {
-            Some(owners) => owners,
+        let Some(owners) = self.primaries.ask_owners(groups, limit).await else {
             // Why nobody answers, a connection tells.
-            None => {
-                let connector = self.primaries.connector();
-                let mut connection = connector.open(Some(limit), None).await.map_err(fault)?;
-                let address = self.shared.settings.address.as_str();
-                check_server(&mut connection, address, true).await?;
-                return Err(fault(Fault::Incomplete));
-            }
+            let connector = self.primaries.connector();
+            let mut connection = connector.open(Some(limit), None).await.map_err(fault)?;
+            let address = self.shared.settings.address.as_str();
+            check_server(&mut connection, address, true).await?;
+            return Err(fault(Fault::Incomplete));
         };
         if owners.iter().any(Option::is_none) {
             return Err(fault(Fault::Incomplete));

@@ -66,7 +66,9 @@ async fn perform(this: &CatchUp, session: &Session, jobs: &[(HeadJob, Arc<Topic>
     }
     if !elsewhere.is_empty() {
         this.heads.pause().await;
-        elsewhere.into_iter().for_each(|topic| this.is_elsewhere(topic));
+        for topic in elsewhere {
+            this.is_elsewhere(topic);
+        }
     }
     Ok(())
 }

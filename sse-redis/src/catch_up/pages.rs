@@ -83,7 +83,9 @@ async fn perform(
     }
     if !elsewhere.is_empty() {
         this.pages.pause().await;
-        elsewhere.into_iter().for_each(|topic| this.is_elsewhere(topic));
+        for topic in elsewhere {
+            this.is_elsewhere(topic);
+        }
     }
     Ok(())
 }

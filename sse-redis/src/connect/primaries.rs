@@ -172,13 +172,11 @@ impl Primaries {
         response_timeout: Duration,
     ) -> Result<MultiplexedConnection, Fault> {
         let known = self.by_node.borrow().get(node).cloned();
-        match known.and_then(|primary| primary.get()) {
-            Some(session) => Ok(session.publishing.clone()),
-            None => {
-                let connector = self.connector.to_node(node);
-                connector.open(Some(response_timeout), None).await
-            }
+        if let Some(session) = known.and_then(|primary| primary.get()) {
+            return Ok(session.publishing.clone());
         }
+        let connector = self.connector.to_node(node);
+        connector.open(Some(response_timeout), None).await
     }
 
     pub(crate) fn connector(&self) -> &Connector {

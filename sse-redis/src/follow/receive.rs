@@ -27,10 +27,8 @@ pub(super) fn receiver(shared: Arc<Shared>, session: u64, hearing: Arc<Hearing>,
                 ear.take(&channel, message);
             }
         }
-        PushKind::SUnsubscribe => {
-            if ear.hearing.left() {
-                let _ = ear.nudges.send(Nudge::SlotsMoved);
-            }
+        PushKind::SUnsubscribe if ear.hearing.left() => {
+            let _ = ear.nudges.send(Nudge::SlotsMoved);
         }
         PushKind::Disconnection => {
             // The session's end is noticed by whoever uses it; this is sooner.

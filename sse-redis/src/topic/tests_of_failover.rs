@@ -114,6 +114,7 @@ fn a_first_event_that_comes_before_the_look_is_read_at_once() {
     let topic = Topic::new(
         &TopicName::from_static("n"),
         crate::keys::Keys::new("sse", false).stream(&TopicName::from_static("n")),
+        0,
     );
     topic.begins_following(1);
     topic.is_followed(1);

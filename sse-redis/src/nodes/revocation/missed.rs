@@ -7,7 +7,7 @@ use sse_actix_core::ClusterMessage;
 
 use super::{MessageId, NO_MESSAGE, Nodes, PAGE, Place, Revocations, message, parse_id};
 use crate::{
-    connect::Session,
+    connect::{Hearing, Session},
     fault::{Fault, checked},
     keys::Keys,
     value::{array, items, text},
@@ -91,7 +91,7 @@ impl Revocations {
                     place.page = (size / 2).max(1);
                 }
             })?;
-            if self.take_page(nodes, session, group, items(page)?, size)? {
+            if self.take_page(nodes, &session.hearing, group, items(page)?, size)? {
                 break;
             }
         }
@@ -99,7 +99,7 @@ impl Revocations {
     }
 
     /// After which message a page is to be read now, and how many it may have.
-    fn turns_page(&self, group: u16) -> Option<(MessageId, usize)> {
+    pub(super) fn turns_page(&self, group: u16) -> Option<(MessageId, usize)> {
         let mut places = self.places();
         let place = places.get_mut(&group)?;
         place.missed = false;
@@ -107,10 +107,10 @@ impl Revocations {
     }
 
     /// Takes a page that may have had so many messages. Returns whether nothing has come after it that is not known.
-    fn take_page(
+    pub(super) fn take_page(
         &self,
         nodes: &Nodes,
-        session: &Session,
+        hearing: &Hearing,
         group: u16,
         page: Vec<Value>,
         size: usize,
@@ -122,9 +122,7 @@ impl Revocations {
             let messages = match array::<6>(fields).ok().and_then(|[_, node, _, kind, _, what]| {
                 Some((text(node).ok()?, text(kind).ok()?, text(what).ok()?))
             }) {
-                Some((node, kind, what)) if node != nodes.name => {
-                    message::parse(id, &kind, &what, &session.hearing)
-                }
+                Some((node, kind, what)) if node != nodes.name => message::parse(id, &kind, &what, hearing),
                 _ => Vec::new(),
             };
             if let Some(place) = self.places().get_mut(&group) {
@@ -138,7 +136,7 @@ impl Revocations {
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             at: NO_MESSAGE,
             missed: false,
