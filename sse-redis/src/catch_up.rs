@@ -10,11 +10,11 @@ mod scripts;
 
 use std::{rc::Rc, sync::Arc};
 
-use tokio::task::spawn_local;
+use tokio::task::{AbortHandle, JoinHandle, spawn_local};
 
 use self::lane::Lane;
 use crate::{
-    connect::{Connector, Sessions},
+    connect::{Primaries, Primary, Session},
     shared::Shared,
     topic::{Needs, Topic},
 };
@@ -22,7 +22,7 @@ use crate::{
 /// Reads streams.
 pub(crate) struct CatchUp {
     shared: Arc<Shared>,
-    sessions: Rc<Sessions>,
+    primary: Rc<Primary>,
     /// For jobs with short answers.
     heads: Lane,
     /// For pages of a stream.
@@ -30,19 +30,47 @@ pub(crate) struct CatchUp {
 }
 
 impl CatchUp {
-    pub(crate) fn start(shared: &Arc<Shared>, sessions: &Rc<Sessions>, connector: &Connector) -> Rc<Self> {
-        let lane = || Lane::new(connector.clone(), shared.settings.response_timeout);
+    /// Starts to read at a primary. Returns also what does it.
+    pub(crate) fn start(
+        shared: &Arc<Shared>,
+        primaries: &Rc<Primaries>,
+        primary: &Rc<Primary>,
+    ) -> (Rc<Self>, Vec<AbortHandle>) {
+        let lane = || {
+            Lane::new(
+                Rc::clone(primaries),
+                Rc::clone(primary),
+                shared.settings.response_timeout,
+            )
+        };
         let this = Rc::new(Self {
             shared: Arc::clone(shared),
-            sessions: Rc::clone(sessions),
+            primary: Rc::clone(primary),
             heads: lane(),
             pages: lane(),
         });
-        spawn_local(heads::run(Rc::clone(&this)));
-        spawn_local(pages::run(Rc::clone(&this)));
-        spawn_local(compare::run(Rc::clone(&this)));
-        spawn_local(renew::run(Rc::clone(&this)));
-        this
+        let tasks = [
+            spawn_local(heads::run(Rc::clone(&this))),
+            spawn_local(pages::run(Rc::clone(&this))),
+            spawn_local(compare::run(Rc::clone(&this))),
+            spawn_local(renew::run(Rc::clone(&this))),
+        ];
+        let tasks = tasks.iter().map(JoinHandle::abort_handle).collect();
+        (this, tasks)
+    }
+
+    /// The topics that are followed in this session.
+    fn topics(&self, session: &Session) -> Vec<Arc<Topic>> {
+        let all = self.shared.topics.all().into_iter();
+        all.filter(|topic| topic.is_followed_in(session.number)).collect()
+    }
+
+    /// What a topic was asked was answered by a primary that does not hold it, or not yet. It is asked again where the topic is
+    /// followed next, and here, if it stays.
+    fn is_elsewhere(&self, topic: &Arc<Topic>) {
+        topic.ask();
+        self.primary.doubt();
+        self.work(topic);
     }
 
     /// Queues a topic that may have jobs.

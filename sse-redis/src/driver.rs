@@ -17,14 +17,14 @@ use tokio::{
 
 use crate::{
     append,
-    catch_up::CatchUp,
-    connect::{Connector, Sessions},
+    connect::{Connector, Primaries},
+    delete,
     error::ConnectError,
     fault::Fault,
-    follow::Follower,
+    followed::Followed,
     nodes::{Presence, Revocations},
     settings::millis,
-    shared::{Command, Nudge, Read, Shared},
+    shared::{Command, Delete, Nudge, Read, Shared},
     topic::Topic,
 };
 
@@ -54,9 +54,7 @@ pub(crate) fn serve(
 
 struct Driver {
     shared: Arc<Shared>,
-    sessions: Rc<Sessions>,
-    catch_up: Rc<CatchUp>,
-    follower: Rc<Follower>,
+    followed: Rc<Followed>,
 }
 
 async fn run(
@@ -66,35 +64,24 @@ async fn run(
     ready: Ready,
 ) {
     let (nudges, received) = mpsc::unbounded_channel();
-    let sessions = Rc::new(Sessions::default());
-    let catch_up = CatchUp::start(&shared, &sessions, &connector);
-    let follower = Follower::new(
-        Arc::clone(&shared),
-        Rc::clone(&sessions),
-        Rc::clone(&catch_up),
-        connector,
-        nudges,
-    );
-    match follower.begin().await {
-        Ok(session) => {
-            spawn_local(Rc::clone(&follower).run(session));
-            if ready.send(Ok(())).is_err() {
-                return;
-            }
-        }
-        Err(error) => return drop(ready.send(Err(error))),
+    let primaries = Primaries::new(connector, shared.keys.is_cluster());
+    let followed = Followed::new(Arc::clone(&shared), Rc::clone(&primaries), nudges);
+    let begun = followed.begin().await;
+    let is_over = begun.is_err();
+    if ready.send(begun).is_err() || is_over {
+        return;
     }
     let nodes = &shared.nodes;
-    spawn_local(Presence::run(Arc::clone(nodes), Rc::clone(&sessions)));
-    spawn_local(Revocations::run(Arc::clone(nodes), Rc::clone(&sessions)));
+    spawn_local(Presence::run(Arc::clone(nodes), Rc::clone(&primaries)));
+    spawn_local(Revocations::run(
+        Arc::clone(nodes),
+        Arc::clone(&shared.keys),
+        Rc::clone(&primaries),
+    ));
     let (appends, appending) = mpsc::unbounded_channel();
-    spawn_local(append::run(Arc::clone(&shared), Rc::clone(&sessions), appending));
-    let driver = Rc::new(Driver {
-        shared,
-        sessions,
-        catch_up,
-        follower,
-    });
+    spawn_local(append::run(Arc::clone(&shared), Rc::clone(&primaries), appending));
+    let driver = Rc::new(Driver { shared, followed });
+    spawn_local(Rc::clone(&driver.followed).look());
     spawn_local(Rc::clone(&driver).attend(received));
     spawn_local(Rc::clone(&driver).maintain());
     while let Some(command) = commands.recv().await {
@@ -108,6 +95,17 @@ async fn run(
                     let _ = read.reply.send(batch);
                 });
             }
+            Command::Delete(Delete { topic, reply }) => {
+                let (shared, primaries) = (Arc::clone(&driver.shared), Rc::clone(&primaries));
+                let driver = Rc::clone(&driver);
+                spawn_local(async move {
+                    let deleted = delete::delete(&shared, &primaries, &topic).await;
+                    if let Some(known) = shared.topics.known(topic.as_str()) {
+                        driver.followed.work(&known);
+                    }
+                    let _ = reply.send(deleted);
+                });
+            }
         }
     }
 }
@@ -117,35 +115,29 @@ impl Driver {
     async fn attend(self: Rc<Self>, mut nudges: mpsc::UnboundedReceiver<Nudge>) {
         while let Some(nudge) = nudges.recv().await {
             match nudge {
-                Nudge::Work(topic) => self.catch_up.work(&topic),
-                Nudge::Disconnected(session) => self.end_session(session, || {
+                Nudge::Work(topic) => self.followed.work(&topic),
+                Nudge::Disconnected(session) => self.followed.end_session(session, || {
                     let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
                     Fault::Redis(error.into())
                 }),
                 // They are read when a session begins, before anything else.
                 Nudge::RevocationsMissed(session) => {
-                    self.end_session(session, || Fault::Deaf(Duration::ZERO));
+                    let fault = || Fault::Deaf(Duration::ZERO);
+                    self.followed.end_session(session, fault);
                 }
+                Nudge::SlotsMoved => self.followed.doubt(),
             }
         }
     }
 
-    fn end_session(&self, number: u64, fault: impl FnOnce() -> Fault) {
-        if let Some(session) = self.sessions.get()
-            && session.number == number
-        {
-            session.end(fault());
-        }
-    }
-
-    /// Forgets old events, and topics without readers. Does not end.
+    /// Lets go what is too old, and forgets topics that nobody reads. Does not end.
     async fn maintain(self: Rc<Self>) {
         loop {
             let linger = self.shared.settings.linger;
             sleep(MAINTAINING.min(linger.max(SHORTEST))).await;
             self.shared.topics.trim(SystemTime::now());
             let idle = self.shared.topics.forget_idle(linger);
-            self.follower.forget(idle);
+            self.followed.forget(&idle);
         }
     }
 
@@ -160,8 +152,7 @@ impl Driver {
             if let Some(batch) = topic.read(read.start, read.limit, read.now, ttl, &mut ticket) {
                 return Ok(batch);
             }
-            self.follower.follow(topic);
-            self.catch_up.work(topic);
+            self.followed.follow(topic);
             if topic.failures() > failures {
                 return Err(LogError::new(topic.failure()));
             }

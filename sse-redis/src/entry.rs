@@ -15,6 +15,9 @@ mod id;
 mod payload;
 mod stored;
 
+/// What publishers say where a notice could not be sent, because the slot is on its way to another primary: look at the topic.
+pub(crate) const LOOK: &[u8] = b"look";
+
 /// A new life's identity: as many bits as an epoch has of it, and never that of a topic without events.
 pub(crate) fn new_life() -> String {
     (fastrand::u64(..) >> 19).max(1).to_string()

@@ -43,10 +43,12 @@ pub enum ConnectError {
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Redis is older than 6.2.
+    /// Redis is older than 6.2, or a cluster of it older than 7.0.
     Version(String),
-    /// It is a Redis Cluster.
+    /// It is a Redis Cluster, and the address does not say so.
     Cluster,
+    /// It is no Redis Cluster, although the address says so.
+    NoCluster(String),
     /// It is a Redis Sentinel.
     Sentinel,
     /// It is a replica, which accepts no events.
@@ -82,7 +84,7 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Address(why) => write!(
                 f,
-                "the address of Redis is not valid ({why}); write `redis://host:6379/0`, `rediss://user:password@host:6380/0` for TLS, or `redis+sentinel://host:26379,host:26379/service/0`"
+                "the address of Redis makes no sense ({why}); write `redis://host:6379/0`, `rediss://user:password@host:6380/0` for TLS, `redis+sentinel://host:26379,host:26379/service/0`, or `redis+cluster://host:6379,host:6379`"
             ),
             Self::Setting { name, instead } => write!(f, "`{name}` cannot be zero; write {instead}"),
             Self::Prefix(prefix) => write!(
@@ -94,10 +96,13 @@ impl fmt::Display for ConnectError {
                 f,
                 "the keys of Redis at {address} that begin with the prefix cannot be used; give this application its own prefix, and its user the rights to it"
             ),
-            Self::Version(version) => write!(f, "Redis {version} is too old; 6.2 or later is needed, or Valkey"),
+            Self::Version(version) => write!(f, "Redis {version} is too old; 6.2 or later is needed, 7.0 for a cluster, or Valkey"),
             Self::Cluster => f.write_str(
-                "Redis Cluster is not supported yet; use one primary, with replicas if the data has to survive: `redis://host:6379`",
+                "this is a Redis Cluster; write `redis+cluster://host:6379,host:6379`, with some of its nodes",
             ),
+            Self::NoCluster(address) => {
+                write!(f, "Redis at {address} is no cluster; write `redis://host:6379`")
+            }
             Self::Sentinel => f.write_str(
                 "this is a Redis Sentinel, which holds no events; write `redis+sentinel://host:26379/service`, with the name of the service that it watches",
             ),

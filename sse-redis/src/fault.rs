@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     Demoted,
     /// The address leads to another primary.
     Moved,
+    /// No node of the cluster holds some of the slots, as far as any has answered.
+    Incomplete,
 }
 
 impl Fault {
@@ -42,7 +44,19 @@ impl Fault {
         match self {
             Self::Redis(error) => is_of_connection(error),
             Self::Refused(_) | Self::Unexpected => false,
-            Self::Absent(_) | Self::Deaf(_) | Self::Demoted | Self::Moved => true,
+            Self::Absent(_) | Self::Deaf(_) | Self::Demoted | Self::Moved | Self::Incomplete => true,
+        }
+    }
+}
+
+impl Fault {
+    /// Whether another node of the cluster holds the key, or will soon.
+    pub(crate) fn is_of_slot(&self) -> bool {
+        match self {
+            Self::Redis(error) => error.code().is_some_and(is_of_slot),
+            Self::Refused(error) => is_of_slot(error.code()),
+            Self::Incomplete => true,
+            _ => false,
         }
     }
 }
@@ -60,11 +74,16 @@ pub(crate) fn is_of_replica(code: &str) -> bool {
     matches!(code, "READONLY" | "MASTERDOWN")
 }
 
-/// True if the error code means that the whole server accepts no events now.
+/// Whether an error code says that another node holds the key, or will soon.
+pub(crate) fn is_of_slot(code: &str) -> bool {
+    matches!(code, "MOVED" | "ASK" | "TRYAGAIN")
+}
+
+/// Whether an error code says that the whole server takes no events at present.
 pub(crate) fn is_of_server(code: &str) -> bool {
     matches!(
         code,
-        "OOM" | "MISCONF" | "NOREPLICAS" | "READONLY" | "LOADING" | "MASTERDOWN"
+        "OOM" | "MISCONF" | "NOREPLICAS" | "READONLY" | "LOADING" | "MASTERDOWN" | "CLUSTERDOWN"
     )
 }
 
@@ -104,6 +123,7 @@ impl fmt::Display for Fault {
             ),
             Self::Demoted => f.write_str("Redis has become a replica"),
             Self::Moved => f.write_str("the address leads to another primary"),
+            Self::Incomplete => f.write_str("some slots of the cluster are held by no node that answers"),
         }
     }
 }

@@ -30,17 +30,18 @@
 //! | `append` | publishing, many events in one call |
 //! | `nodes` | revocations and presence |
 //!
-//! Redis 6.2 or later, or Valkey; one primary, with or without replicas and Sentinels. Redis Cluster is not supported yet, and
-//! refused.
+//! Redis 6.2 or later, or Valkey: one primary, with or without replicas and Sentinels, or a Redis Cluster from 7.0 on.
 
 mod append;
 mod catch_up;
 mod connect;
+mod delete;
 mod driver;
 mod entry;
 mod error;
 mod fault;
 mod follow;
+mod followed;
 mod keys;
 mod log;
 mod nodes;

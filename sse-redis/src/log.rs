@@ -3,8 +3,8 @@ mod builder;
 use std::{fmt, sync::Arc, task::Waker, time::SystemTime};
 
 use sse_actix_core::{
-    AppendError, Appended, Batch, ClusterChannel, Completion, Keep, Limit, Log, LogError, LogHealth,
-    LogStats, Position, Record, Retention, Start, TopicName, Watch,
+    AppendError, Appended, Batch, ClusterChannel, Completion, DeleteError, Keep, Limit, Log, LogError,
+    LogHealth, LogStats, Position, Record, Retention, Start, TopicName, Watch,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -12,7 +12,7 @@ pub use self::builder::RedisLogBuilder;
 use crate::{
     error::ConnectError,
     settings::millis,
-    shared::{Append, Command, Read, Shared},
+    shared::{Append, Command, Delete, Read, Shared},
 };
 
 /// A log on Redis Streams: an event that any node publishes reaches the subscribers on all nodes, and a client that
@@ -155,6 +155,14 @@ impl Log for RedisLog {
                 })
             },
             || LogError::new("the log was closed"),
+        )
+    }
+
+    fn delete(&self, topic: &TopicName, _now: SystemTime) -> Completion<Result<(), DeleteError>> {
+        let topic = topic.clone();
+        self.send(
+            |reply| Command::Delete(Delete { topic, reply }),
+            || DeleteError::OutcomeUnknown("the log was closed".into()),
         )
     }
 

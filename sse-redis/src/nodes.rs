@@ -30,7 +30,7 @@ impl Nodes {
         Self {
             name: format!("{:016x}", fastrand::u64(..)),
             presence: Presence::new(keys.presence()),
-            revocations: Revocations::new(keys.revoked()),
+            revocations: Revocations::new(),
             listeners: RwLock::default(),
         }
     }

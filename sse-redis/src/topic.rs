@@ -1,6 +1,7 @@
 //! A node's knowledge of one topic.
 
 mod chain;
+mod following;
 mod live;
 mod page;
 mod read;
@@ -12,7 +13,7 @@ mod tests_of_failover;
 mod work;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -23,6 +24,7 @@ use sse_actix_core::{
 use tokio::sync::Notify;
 
 use self::chain::Chain;
+use self::following::Following;
 use self::live::{Earlier, Live};
 pub(crate) use self::{
     page::PageJob,
@@ -31,10 +33,7 @@ pub(crate) use self::{
 };
 use crate::entry::{Content, EntryId, NONE, Stored};
 
-/// How many bytes of entries are kept that came before their predecessor.
-const MAX_EARLY: usize = 256 * 1024;
-
-/// The assumed size of an entry before one was read.
+/// How many bytes an entry is thought to have before one was read.
 const FIRST_GUESS: usize = 1024;
 
 #[derive(Debug)]
@@ -42,6 +41,8 @@ pub(crate) struct Topic {
     pub(crate) name: TopicName,
     /// Its stream, and the channel of its notices.
     pub(crate) stream: String,
+    /// The group that decides where it is.
+    pub(crate) group: u16,
     pub(crate) watchers: Watchers,
     state: Mutex<State>,
     /// Notifies waiting reads of a change.
@@ -65,18 +66,7 @@ struct State {
     once: Option<(Instant, OnceStats)>,
 }
 
-/// The state of a topic's subscription.
-#[derive(Debug)]
-struct Following {
-    /// The session that is subscribed to it, or is about to be; 0 if there is none.
-    session: u64,
-    is_subscribed: bool,
-    /// Notices of entries after a hole, or before the head is known.
-    early: VecDeque<Stored>,
-    early_bytes: usize,
-}
-
-/// The open jobs for Redis.
+/// What is to be asked of Redis.
 #[derive(Debug)]
 struct Wants {
     looks: Looks,
@@ -113,20 +103,16 @@ impl Looks {
 }
 
 impl Topic {
-    fn new(name: &TopicName, stream: String) -> Self {
+    fn new(name: &TopicName, stream: String, group: u16) -> Self {
         Self {
             name: name.clone(),
             stream,
+            group,
             watchers: Watchers::default(),
             state: Mutex::new(State {
                 retention: Retention::new(),
                 live: None,
-                following: Following {
-                    session: 0,
-                    is_subscribed: false,
-                    early: VecDeque::new(),
-                    early_bytes: 0,
-                },
+                following: Following::default(),
                 wants: Wants {
                     looks: Looks {
                         asked: 0,
@@ -251,35 +237,12 @@ impl Topic {
         self.state().retention.keeps() == Keep::LatestPerKey
     }
 
-    /// True if this session has to subscribe to the topic, because it is not subscribing yet.
-    pub(crate) fn begins_following(&self, session: u64) -> bool {
+    /// A notice has come in this session. Returns what is to be asked of Redis now.
+    pub(crate) fn receive(&self, session: u64, stored: Stored) -> Needs {
         let mut state = self.state();
-        let begins = state.following.session != session;
-        if begins {
-            state.following.session = session;
-            state.following.is_subscribed = false;
-            // Entries from now on do not follow the earlier ones.
-            state.following.early.clear();
-            state.following.early_bytes = 0;
-            if let Some(live) = &mut state.live {
-                live.unborn_since = None;
-            }
+        if state.following.session != session {
+            return Needs::default();
         }
-        begins
-    }
-
-    /// The subscription is confirmed: from now on, notices bring new entries. So the newest entry has to be looked at.
-    pub(crate) fn is_followed(&self, session: u64) {
-        let mut state = self.state();
-        if state.following.session == session {
-            state.following.is_subscribed = true;
-            state.wants.looks.ask();
-        }
-    }
-
-    /// Handles a notice. Returns the jobs for Redis.
-    pub(crate) fn receive(&self, stored: Stored) -> Needs {
-        let mut state = self.state();
         let State {
             live,
             following,
@@ -325,23 +288,6 @@ impl State {
         let window = self.retention.once_window();
         let told = self.once.filter(|(at, _)| at.elapsed() <= window.age());
         told.map_or(OnceStats::default(), |(_, once)| once)
-    }
-}
-
-impl Following {
-    /// Keeps an entry that came before its predecessor, if there is room.
-    fn hold(&mut self, stored: Stored) {
-        let is_next = self.early.back().is_none_or(|newest| newest.id < stored.id);
-        if is_next && self.early_bytes + stored.bytes <= MAX_EARLY {
-            self.early_bytes += stored.bytes;
-            self.early.push_back(stored);
-        }
-    }
-
-    fn recount(&mut self) {
-        if self.early.is_empty() {
-            self.early_bytes = 0;
-        }
     }
 }
 

@@ -3,8 +3,8 @@ mod builder;
 use std::{fmt, path::Path, sync::Arc, task::Waker, thread, time::SystemTime};
 
 use sse_actix_core::{
-    AppendError, Appended, Batch, Completion, Entry, Keep, Limit, Log, LogError, LogHealth, LogStats,
-    Position, Record, Retention, Start, TopicName, Watch,
+    AppendError, Appended, Batch, Completion, DeleteError, Entry, Keep, Limit, Log, LogError, LogHealth,
+    LogStats, Position, Record, Retention, Start, TopicName, Watch,
 };
 use tokio::sync::oneshot;
 
@@ -13,7 +13,7 @@ use crate::{
     cause::Cause,
     error::OpenError,
     file_lock::FileLock,
-    queue::{Append, Command, Entrance, Permit},
+    queue::{Append, Command, Delete, Entrance, Permit},
     readers::{self, Reader},
     settings::Settings,
     shared::Shared,
@@ -222,6 +222,20 @@ impl Log for SqliteLog {
                 }
             }
         })
+    }
+
+    fn delete(&self, topic: &TopicName, now: SystemTime) -> Completion<Result<(), DeleteError>> {
+        let shared = &self.0.0;
+        shared.clock.set(now);
+        let (reply, answer) = oneshot::channel();
+        let topic = shared.topic(topic);
+        match shared.queue.push(Command::Delete(Delete { topic, reply })) {
+            Ok(()) => Completion::later(async move {
+                let closed = || DeleteError::OutcomeUnknown("the log was closed while it deleted".into());
+                answer.await.unwrap_or_else(|_| Err(closed()))
+            }),
+            Err(cause) => Completion::ready(Err(DeleteError::Refused(cause.into()))),
+        }
     }
 
     fn watch(&self, topic: &TopicName, waker: Waker, _: SystemTime) -> Watch {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use sse_actix_core::{AppendError, Appended, Record, Retention};
+use sse_actix_core::{AppendError, Appended, DeleteError, Record, Retention};
 use tokio::sync::oneshot;
 
 use crate::{cause::Cause, settings::Pending, topic::Topic};
@@ -21,6 +21,14 @@ pub(crate) enum Command {
     Create(Arc<Topic>),
     /// Notes that a topic is read.
     Touch(Arc<Topic>),
+    /// Deletes a topic.
+    Delete(Delete),
+}
+
+#[derive(Debug)]
+pub(crate) struct Delete {
+    pub(crate) topic: Arc<Topic>,
+    pub(crate) reply: oneshot::Sender<Result<(), DeleteError>>,
 }
 
 #[derive(Debug)]

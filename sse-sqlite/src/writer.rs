@@ -1,6 +1,7 @@
 //! The thread that writes: group commit, and the recovery after a failure.
 
 mod batch;
+mod delete;
 mod maintain;
 mod retention;
 #[cfg(test)]

@@ -50,6 +50,31 @@ impl Call {
         }
     }
 
+    pub(super) fn has_several_topics(&self) -> bool {
+        self.open.len() > 1
+    }
+
+    pub(super) fn topics(&self) -> impl Iterator<Item = &TopicName> {
+        self.open.keys()
+    }
+
+    /// A call for each topic.
+    pub(super) fn split(self) -> Vec<Self> {
+        let mut calls: Vec<Self> = Vec::new();
+        for group in self.groups {
+            let same = |call: &&mut Self| call.open.contains_key(&group.topic);
+            match calls.iter_mut().find(same) {
+                Some(call) => call.groups.push(group),
+                None => calls.push(Self {
+                    open: HashMap::from([(group.topic.clone(), 0)]),
+                    groups: vec![group],
+                    ..Self::default()
+                }),
+            }
+        }
+        calls
+    }
+
     /// The call of the script.
     pub(super) fn invocation<'a>(
         &self,
@@ -61,15 +86,15 @@ impl Call {
         let mut call = script.prepare_invoke();
         call.arg(new_life())
             .arg(if primary.is_empty() { "-" } else { primary })
-            .arg("PUBLISH");
+            .arg(keys.publish());
         for group in &self.groups {
             group.add_to(&mut call, keys, settings);
         }
         call
     }
 
-    /// Answers the publisher of each event. Returns true if the server does not accept events any more.
-    pub(super) fn answer(self, shared: &Shared, answer: Result<Value, Fault>) -> bool {
+    /// Tells each event what has become of it. Returns whether the server is none that takes events any more.
+    pub(super) fn answer(self, shared: &Shared, redis: &str, answer: Result<Value, Fault>) -> bool {
         let results = match answer.and_then(|value| Ok(items(value)?)) {
             Ok(results) => results,
             Err(fault) => {
@@ -82,7 +107,7 @@ impl Call {
         for group in self.groups {
             let outcome = Outcome::parse(results.next().unwrap_or_default());
             is_of_replica |= outcome.refusal().is_some_and(refusal::is_of_replica);
-            outcome.answer(shared, group);
+            outcome.answer(shared, redis, group);
         }
         is_of_replica
     }

@@ -98,16 +98,16 @@ impl Outcome {
         }
     }
 
-    /// Answers the publisher of each event of the group.
-    pub(super) fn answer(self, shared: &Shared, group: Group) {
+    /// Tells each event of the group.
+    pub(super) fn answer(self, shared: &Shared, redis: &str, group: Group) {
         let places = match &self {
             Self::There(there) => {
-                there.note(shared, &group);
+                there.note(shared, redis, &group);
                 there.places(&group.parts)
             }
             Self::Refused(why) | Self::Unknown(why) => {
                 let topic = group.topic.as_str();
-                refusal::note(shared, why);
+                refusal::note(shared, redis, why);
                 if let Some(times) = shared.faults.count(&format!("append {topic}")) {
                     tracing::warn!(target: "sse_actix", topic, cause = %why, times, "a topic accepts no events");
                 }
@@ -160,9 +160,9 @@ impl There {
         places
     }
 
-    fn note(&self, shared: &Shared, group: &Group) {
+    fn note(&self, shared: &Shared, redis: &str, group: &Group) {
         let topic = group.topic.as_str();
-        shared.takes_events(None);
+        shared.takes_events(redis, None);
         let known = shared.topics.known(topic);
         if let Some(known) = &known {
             let repeated = self.standings.iter().filter_map(|standing| match standing {

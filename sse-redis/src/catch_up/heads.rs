@@ -20,7 +20,7 @@ const TOPICS: usize = 64;
 pub(super) async fn run(this: Rc<CatchUp>) {
     loop {
         let topics = this.heads.next(TOPICS).await;
-        let session = this.sessions.wait().await;
+        let session = this.primary.wait().await;
         let jobs: Vec<_> = topics
             .into_iter()
             .filter_map(|topic| Some((topic.take_head_job()?, topic)))
@@ -55,12 +55,19 @@ async fn perform(this: &CatchUp, session: &Session, jobs: &[(HeadJob, Arc<Topic>
         return Err(this.shared.absent());
     }
     let mut answers = answers.into_iter();
+    let mut elsewhere = Vec::new();
     for ((job, topic), size) in jobs.iter().zip(sizes) {
         let answers: Vec<_> = answers.by_ref().take(size).collect();
-        if let Err(fault) = take(job, topic, answers) {
-            this.fail(topic, &fault.to_string());
-        } else {
-            this.work(topic);
+        match take(job, topic, answers) {
+            Ok(()) => this.work(topic),
+            Err(fault) if fault.is_of_slot() => elsewhere.push(topic),
+            Err(fault) => this.fail(topic, &fault.to_string()),
+        }
+    }
+    if !elsewhere.is_empty() {
+        this.heads.pause().await;
+        for topic in elsewhere {
+            this.is_elsewhere(topic);
         }
     }
     Ok(())
@@ -72,9 +79,9 @@ fn is_of_missing_script(answer: &Value) -> bool {
 
 async fn load_scripts(this: &CatchUp, session: &Session) -> Result<(), Fault> {
     let mut calls = redis::pipe();
-    calls
-        .load_script(&scripts::LOOKING)
-        .load_script(&scripts::RENEWING);
+    for script in scripts::all() {
+        calls.load_script(script);
+    }
     this.heads.call(&mut calls, session).await?;
     Ok(())
 }
@@ -93,6 +100,7 @@ fn push_calls(this: &CatchUp, calls: &mut Pipeline, job: &HeadJob, topic: &Topic
         HeadJob::Renew { life } => {
             let mut call = scripts::RENEWING.key(&topic.stream);
             call.arg(life.to_string()).arg(new_life());
+            call.arg(this.shared.keys.publish());
             calls.invoke_script(&call);
             1
         }

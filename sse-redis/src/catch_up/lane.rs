@@ -2,6 +2,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::{HashSet, VecDeque},
     io::{self, ErrorKind},
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
@@ -13,8 +14,9 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use super::scripts;
 use crate::{
-    connect::{Connector, Session, read_replication},
+    connect::{Primaries, Primary, Session, read_replication},
     fault::Fault,
     topic::Topic,
 };
@@ -32,7 +34,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A connection for reading, and the topics that wait for it.
 pub(super) struct Lane {
-    connector: Connector,
+    primaries: Rc<Primaries>,
+    primary: Rc<Primary>,
     /// Of which session it is.
     connection: RefCell<Option<(u64, MultiplexedConnection)>>,
     waiting: RefCell<VecDeque<Arc<Topic>>>,
@@ -44,9 +47,10 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(connector: Connector, timeout: Duration) -> Self {
+    pub(super) fn new(primaries: Rc<Primaries>, primary: Rc<Primary>, timeout: Duration) -> Self {
         Self {
-            connector,
+            primaries,
+            primary,
             connection: RefCell::new(None),
             waiting: RefCell::default(),
             names: RefCell::default(),
@@ -108,7 +112,7 @@ impl Lane {
         match timeout(limit, calls.query_async::<Vec<Value>>(&mut connection)).await {
             Ok(Ok(answers)) => {
                 self.adapt(began.elapsed(), limit);
-                Ok(answers)
+                Ok(self.ask_elsewhere(calls, answers).await)
             }
             Ok(Err(error)) => {
                 let fault = Fault::Redis(error);
@@ -124,6 +128,33 @@ impl Lane {
                 Err(of_io(ErrorKind::TimedOut))
             }
         }
+    }
+
+    /// Asks another node what it is said to have by now, while a slot is on its way there. What cannot be asked stays as it is.
+    async fn ask_elsewhere(&self, calls: &Pipeline, mut answers: Vec<Value>) -> Vec<Value> {
+        for (call, answer) in calls.cmd_iter().zip(&mut answers) {
+            let node = match answer {
+                Value::ServerError(error) if error.code() == "ASK" => error.details(),
+                _ => None,
+            };
+            let Some(node) = node.and_then(|details| details.split(' ').nth(1)) else {
+                continue;
+            };
+            let Ok(mut connection) = self.primaries.connect_to(node, self.shortest).await else {
+                continue;
+            };
+            let mut asking = Pipeline::new();
+            for script in scripts::all() {
+                asking.load_script(script).ignore();
+            }
+            asking.cmd("ASKING").ignore();
+            asking.add_command(call.clone()).ignore_errors();
+            let there = asking.query_async::<Vec<Value>>(&mut connection).await;
+            if let Some(there) = there.ok().and_then(|mut answers| answers.pop()) {
+                *answer = there;
+            }
+        }
+        answers
     }
 
     /// Waits before another attempt.
@@ -158,10 +189,10 @@ impl Lane {
         {
             return Ok(known);
         }
-        let mut new = self.connector.open(None, None).await?;
+        let mut new = self.primary.connector.open(None, None).await?;
         let mut info = redis::cmd("INFO");
         info.arg("replication");
-        let asked = timeout(self.connector.connect_timeout, info.query_async(&mut new))
+        let asked = timeout(self.primary.connector.connect_timeout, info.query_async(&mut new))
             .await
             .map_err(|_| of_io(ErrorKind::TimedOut))?;
         let primary = session.primary.borrow().clone();

@@ -20,7 +20,7 @@ const TOPICS: usize = 32;
 pub(super) async fn run(this: Rc<CatchUp>) {
     loop {
         let topics = this.pages.next(TOPICS).await;
-        let session = this.sessions.wait().await;
+        let session = this.primary.wait().await;
         let share = this.pages.budget() / topics.len().max(1);
         let mut jobs = Vec::with_capacity(topics.len());
         for topic in topics {
@@ -69,6 +69,7 @@ async fn perform(
     if !session.fence().await {
         return Err(this.shared.absent());
     }
+    let mut elsewhere = Vec::new();
     for ((job, count, topic), answer) in jobs.iter().zip(answers) {
         match page(answer) {
             Ok((page, length)) => {
@@ -76,7 +77,14 @@ async fn perform(
                 this.queue(topic, needs);
                 this.note(topic);
             }
+            Err(fault) if fault.is_of_slot() => elsewhere.push(topic),
             Err(fault) => this.fail(topic, &fault.to_string()),
+        }
+    }
+    if !elsewhere.is_empty() {
+        this.pages.pause().await;
+        for topic in elsewhere {
+            this.is_elsewhere(topic);
         }
     }
     Ok(())

@@ -7,7 +7,9 @@ use crate::error::ConnectError;
 pub(crate) enum Address {
     /// At this address.
     Server(ConnectionInfo),
-    /// The primary that the Sentinels name.
+    /// A cluster, of which these nodes are a part.
+    Cluster(Vec<ConnectionInfo>),
+    /// Where the Sentinels say.
     Sentinel {
         /// The address of each Sentinel.
         sentinels: Vec<ConnectionInfo>,
@@ -39,10 +41,32 @@ impl Address {
         match scheme {
             "redis+sentinel" => Self::parse_sentinel("redis", rest),
             "rediss+sentinel" => Self::parse_sentinel("rediss", rest),
-            "redis+cluster" | "rediss+cluster" => Err(ConnectError::Cluster),
+            "redis+cluster" => Self::parse_cluster("redis", rest),
+            "rediss+cluster" => Self::parse_cluster("rediss", rest),
             _ if rest.contains(',') && !rest.contains('@') => Err(ConnectError::Cluster),
             _ => Ok(Self::Server(parse_one(url)?)),
         }
+    }
+
+    /// `user:password@host:port,host:port`
+    fn parse_cluster(scheme: &str, rest: &str) -> Result<Self, ConnectError> {
+        let wrong = |why: &str| ConnectError::Address(why.to_owned());
+        let (login, rest) = match rest.rsplit_once('@') {
+            Some((login, rest)) => (format!("{login}@"), rest),
+            None => (String::new(), rest),
+        };
+        let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if !matches!(path, "" | "0") {
+            return Err(wrong("a cluster has no database but 0"));
+        }
+        let seeds = hosts
+            .split(',')
+            .map(|host| match host {
+                "" => Err(wrong("it has no host between two commas")),
+                host => parse_one(&format!("{scheme}://{login}{host}")),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self::Cluster(seeds))
     }
 
     /// `user:password@host:port,host:port/service/database?sentinel_user=..&sentinel_password=..`
@@ -92,25 +116,65 @@ impl Address {
                 ConnectionAddr::Unix(path) => path.display().to_string(),
                 other => format!("{other}/{}", info.redis_settings().db()),
             },
+            Self::Cluster(seeds) => hosts(seeds),
             Self::Sentinel {
                 sentinels,
                 service,
                 primary,
             } => {
-                let hosts: Vec<_> = sentinels.iter().map(|info| info.addr().to_string()).collect();
                 let database = primary.redis_settings().db();
-                format!("{}/{service}/{database}", hosts.join(","))
+                format!("{}/{service}/{database}", hosts(sentinels))
             }
         }
     }
 
     pub(crate) fn is_tls(&self) -> bool {
         let info = match self {
-            Self::Server(info) => info,
-            Self::Sentinel { primary, .. } => primary,
+            Self::Server(info) => Some(info),
+            Self::Cluster(seeds) => seeds.first(),
+            Self::Sentinel { primary, .. } => Some(primary),
         };
-        matches!(info.addr(), ConnectionAddr::TcpTls { .. })
+        info.is_some_and(|info| matches!(info.addr(), ConnectionAddr::TcpTls { .. }))
     }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+
+    /// The address of one node of this cluster; of anything else, the address as it is.
+    pub(super) fn of_node(&self, node: &str) -> Self {
+        let Self::Cluster(seeds) = self else {
+            return self.clone();
+        };
+        let parts = node.rsplit_once(':');
+        let (Some(info), Some((host, Ok(port)))) =
+            (seeds.first(), parts.map(|(host, port)| (host, port.parse())))
+        else {
+            return self.clone();
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Self::Server(info.clone().set_addr(at(info.addr(), host, port)))
+    }
+}
+
+/// Another host and port, reached in the same way.
+pub(super) fn at(like: &ConnectionAddr, host: String, port: u16) -> ConnectionAddr {
+    match like {
+        ConnectionAddr::TcpTls {
+            insecure, tls_params, ..
+        } => ConnectionAddr::TcpTls {
+            host,
+            port,
+            insecure: *insecure,
+            tls_params: tls_params.clone(),
+        },
+        _ => ConnectionAddr::Tcp(host, port),
+    }
+}
+
+fn hosts(servers: &[ConnectionInfo]) -> String {
+    let hosts: Vec<_> = servers.iter().map(|info| info.addr().to_string()).collect();
+    hosts.join(",")
 }
 
 /// Parses the address of one server. The error contains no part of the address, because text that looks like a host may
@@ -141,6 +205,7 @@ mod tests {
             shown("redis+sentinel://u:secret@a:1,b/main/2?sentinel_user=s&sentinel_password=secret"),
             "a:1,b:26379/main/2"
         );
+        assert_eq!(shown("redis+cluster://u:secret@a:1,b"), "a:1,b:6379");
     }
 
     #[test]
@@ -153,6 +218,8 @@ mod tests {
             "rediss://:12345?secret@b:1/0",
             "redis+sentinel://app:12345?secret@b:1/main",
             "redis+sentinel://u:secret@a:1",
+            "redis+cluster://u:secret@a:1,,b",
+            "redis+cluster://u:secret@a:1/3",
             "redis+sentinel://u:secret@a:1/",
             "redis+sentinel://a:1/main?secret=secret",
             "redis://u:secret@a:port/",

@@ -1,12 +1,12 @@
 use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, PushInfo, RedisError,
-    TlsCertificates, aio::MultiplexedConnection, io::tcp::TcpSettings,
+    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, PushInfo, RedisError, TlsCertificates,
+    aio::MultiplexedConnection, io::tcp::TcpSettings,
 };
 use tokio::time::timeout;
 
-use super::Address;
+use super::{Address, address::at};
 use crate::fault::Fault;
 
 /// Returns a user name and a password whenever a connection begins.
@@ -36,8 +36,16 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// Opens a connection to the primary. The name in the address is resolved again each time, or the Sentinels are
-    /// asked. Without `response_timeout`, calls wait for their answers as long as the connection exists.
+    /// What opens connections to one node of a cluster.
+    pub(super) fn to_node(&self, node: &str) -> Self {
+        Self {
+            address: self.address.of_node(node),
+            ..self.clone()
+        }
+    }
+
+    /// Opens a connection to the primary. The name in the address is resolved anew each time, and the Sentinels are asked.
+    /// Without `response_timeout`, calls wait for their answers as long as the connection is there.
     pub(crate) async fn open(
         &self,
         response_timeout: Option<Duration>,
@@ -45,6 +53,10 @@ impl Connector {
     ) -> Result<MultiplexedConnection, Fault> {
         let mut info = match &self.address {
             Address::Server(info) => info.clone(),
+            Address::Cluster(seeds) => match seeds.first() {
+                Some(seed) => seed.clone(),
+                None => return Err(Fault::Unexpected),
+            },
             Address::Sentinel {
                 sentinels,
                 service,
@@ -118,17 +130,7 @@ impl Connector {
             };
             match asked.await {
                 Ok(Some((host, port))) => {
-                    let addr = match primary.addr() {
-                        ConnectionAddr::TcpTls {
-                            insecure, tls_params, ..
-                        } => ConnectionAddr::TcpTls {
-                            host,
-                            port,
-                            insecure: *insecure,
-                            tls_params: tls_params.clone(),
-                        },
-                        _ => ConnectionAddr::Tcp(host, port),
-                    };
+                    let addr = at(primary.addr(), host, port);
                     return Ok(primary.clone().set_addr(addr));
                 }
                 Ok(None) => {}

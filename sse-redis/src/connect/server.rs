@@ -38,6 +38,7 @@ pub(crate) fn read_replication(value: Value) -> Option<ServerState> {
 pub(crate) async fn check_server(
     connection: &mut MultiplexedConnection,
     address: &str,
+    is_cluster: bool,
 ) -> Result<ServerState, ConnectError> {
     let mut info = String::new();
     for section in ["server", "replication"] {
@@ -46,7 +47,8 @@ pub(crate) async fn check_server(
         info.push_str(&part.map_err(|error| ConnectError::of(address, Fault::Redis(error)))?);
     }
     match field(&info, "redis_mode").or(field(&info, "server_mode")) {
-        Some("cluster") => return Err(ConnectError::Cluster),
+        Some("cluster") if !is_cluster => return Err(ConnectError::Cluster),
+        Some("standalone") if is_cluster => return Err(ConnectError::NoCluster(address.to_owned())),
         Some("sentinel") => return Err(ConnectError::Sentinel),
         _ => {}
     }
@@ -57,7 +59,8 @@ pub(crate) async fn check_server(
     let version = field(&info, "redis_version").unwrap_or_default();
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     let known = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if known < (6, 2) {
+    // Shard channels came with 7.0.
+    if known < if is_cluster { (7, 0) } else { (6, 2) } {
         return Err(ConnectError::Version(version.to_owned()));
     }
     Ok(state)

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::Follower;
 use crate::{
     connect::{Session, read_replication},
-    fault::{Fault, is_of_replica, is_of_server},
+    fault::{Fault, is_of_replica, is_of_server, is_of_slot},
     value::{array, text},
 };
 
@@ -25,7 +25,7 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 pub(super) async fn first(this: &Follower, session: &Session) -> Result<(), Fault> {
     beat(this, session).await?;
     let heard = async {
-        while !this.shared.receiving.has_heard(session.number) {
+        while session.hearing.silence().is_none() {
             if !session.fence().await {
                 return false;
             }
@@ -53,8 +53,9 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
     let listening = async {
         loop {
             sleep(BEAT / 2).await;
-            let silence = this.shared.receiving.silence();
-            if silence >= DEAF {
+            if let Some(silence) = session.hearing.silence()
+                && silence >= DEAF
+            {
                 return Fault::Deaf(silence);
             }
         }
@@ -68,11 +69,16 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
 /// Asks the server for its role and its clock, writes a key, and publishes to its own channel.
 async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
     let began = Instant::now();
-    let channel = this.shared.keys.heartbeat(&this.shared.nodes.name);
+    let node = this.shared.nodes.name.as_str();
+    let channel = this.shared.keys.heartbeat(node);
+    let group = session.groups.first().copied().unwrap_or_default();
     let mut calls = Pipeline::new();
     calls.cmd("INFO").arg("replication");
     calls.cmd("TIME");
-    let write = calls.cmd("SET").arg(&channel).arg("1");
+    let write = calls
+        .cmd("SET")
+        .arg(this.shared.keys.written(node, group))
+        .arg("1");
     write.arg("PX").arg(REMEMBERED.as_millis().to_string());
     calls.cmd("PUBLISH").arg(&channel).arg(session.number);
     calls.ignore_errors();
@@ -92,19 +98,25 @@ async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
         if changed {
             // It may have been a replica meanwhile, and have lost its data.
             for topic in this.shared.topics.all() {
-                topic.ask();
-                this.catch_up.work(&topic);
+                if topic.is_followed_in(session.number) {
+                    topic.ask();
+                    this.catch_up.work(&topic);
+                }
             }
         }
     }
-    this.shared.nodes.revocations.heard(began, clock(time));
+    session.hearing.answered(began, clock(time));
+    let redis = this.primary.node.as_str();
     match written {
+        // Another one knows whether its primary takes writes.
+        Value::ServerError(error) if is_of_slot(error.code()) => this.primary.doubt(),
         Value::ServerError(error) if is_of_replica(error.code()) => return Err(Fault::Demoted),
         Value::ServerError(error) if is_of_server(error.code()) => {
-            this.shared.takes_events(Some(&error.to_string()));
+            this.shared.takes_events(redis, Some(&error.to_string()));
+            this.primary.doubt();
         }
         Value::ServerError(error) => note_right(this, &error, "SET"),
-        _ => this.shared.takes_events(None),
+        _ => this.shared.takes_events(redis, None),
     }
     match published {
         Value::ServerError(error) => Err(Fault::Refused(error)),

@@ -17,6 +17,10 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// Checks until the address leads elsewhere.
 pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
+    if this.shared.keys.is_cluster() {
+        // Its nodes say which of them is a primary.
+        return std::future::pending().await;
+    }
     loop {
         sleep(EVERY.mul_f64(0.8 + fastrand::f64() / 5.0)).await;
         let Some(there) = ask(this).await else { continue };
@@ -39,7 +43,7 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
 /// The state of the server at a new connection; `None` if there is no answer.
 async fn ask(this: &Follower) -> Option<ServerState> {
     let timeout = this.shared.settings.response_timeout;
-    let mut connection = this.connector.open(Some(timeout), None).await.ok()?;
+    let mut connection = this.primary.connector.open(Some(timeout), None).await.ok()?;
     let info = redis::cmd("INFO")
         .arg("replication")
         .query_async(&mut connection)

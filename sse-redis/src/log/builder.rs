@@ -172,13 +172,14 @@ impl RedisLogBuilder {
         }
         let mut settings = self.settings.bounded();
         settings.address = address.shown();
+        let is_cluster = address.is_cluster();
         let connector = Connector {
             address,
             tls: self.tls,
             credentials: self.credentials,
             connect_timeout: settings.connect_timeout,
         };
-        let shared = Arc::new(Shared::new(settings));
+        let shared = Arc::new(Shared::new(settings, is_cluster));
         let (commands, received) = mpsc::unbounded_channel();
         let (ready, connected) = oneshot::channel();
         let log = RedisLog::new(Arc::clone(&shared), commands);

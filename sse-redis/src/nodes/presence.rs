@@ -11,7 +11,10 @@ use sse_actix_core::{ClusterMessage, TopicName};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Nodes;
-use crate::connect::Sessions;
+use crate::{
+    connect::{Primaries, Session},
+    fault::FaultLog,
+};
 
 /// How soon a change is sent to the other nodes, and the longest time between messages.
 const CHANGES: Duration = Duration::from_millis(100);
@@ -31,6 +34,7 @@ pub(crate) struct Presence {
     pub(crate) channel: String,
     here: Mutex<Here>,
     elsewhere: Mutex<HashMap<String, Elsewhere>>,
+    faults: FaultLog,
 }
 
 type Tags = BTreeMap<TopicName, BTreeMap<Arc<str>, usize>>;
@@ -61,6 +65,7 @@ impl Presence {
             channel,
             here: Mutex::default(),
             elsewhere: Mutex::default(),
+            faults: FaultLog::default(),
         }
     }
 
@@ -93,8 +98,8 @@ impl Presence {
         sum
     }
 
-    /// A session begins: messages of the others in the meantime were missed.
-    pub(crate) fn begin(&self) {
+    /// Another session is subscribed: what the others have told meanwhile was not heard.
+    fn begin(&self) {
         let mut here = self.here();
         here.says_hello = true;
         here.said_hello = None;
@@ -208,19 +213,46 @@ impl Presence {
         messages
     }
 
-    /// Sends this node's presence to the others. Does not end.
-    pub(crate) async fn run(nodes: Arc<Nodes>, sessions: Rc<Sessions>) {
+    /// Listens in this session. One is enough, since a cluster passes what is published on to all its nodes. Returns whether it does.
+    async fn subscribe(&self, session: &Session) -> bool {
+        let mut connection = session.subscribed.clone();
+        let mut call = redis::cmd("SUBSCRIBE");
+        call.arg(&self.channel);
+        let answer = tokio::select! {
+            answer = call.query_async::<Value>(&mut connection) => answer,
+            () = session.ended() => return false,
+        };
+        if let Err(error) = &answer
+            && let Some(times) = self.faults.count("subscribe")
+        {
+            tracing::warn!(
+                target: "sse_actix", %error, times, "the presence of other nodes is not known"
+            );
+        }
+        answer.is_ok()
+    }
+
+    /// Tells the others who is here. Does not end.
+    pub(crate) async fn run(nodes: Arc<Nodes>, primaries: Rc<Primaries>) {
         let this = &nodes.presence;
         let mut ticks = interval(CHANGES);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = Instant::now();
+        let mut subscribed = 0;
         loop {
             ticks.tick().await;
             nodes.announce(this.forget_silent());
-            let Some(session) = sessions.get() else {
+            let Some(session) = primaries.oldest_session() else {
                 this.here().tells_all_again();
                 continue;
             };
+            if subscribed != session.number {
+                if !this.subscribe(&session).await {
+                    continue;
+                }
+                subscribed = session.number;
+                this.begin();
+            }
             let messages = this.changes(told.elapsed() >= BEAT);
             if messages.is_empty() {
                 continue;

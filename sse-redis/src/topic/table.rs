@@ -36,7 +36,7 @@ impl Topics {
             let mut topics = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
             let topic = topics
                 .entry(name.clone())
-                .or_insert_with(|| Arc::new(Topic::new(name, self.keys.stream(name))));
+                .or_insert_with(|| Arc::new(Topic::new(name, self.keys.stream(name), self.keys.group(name))));
             Arc::clone(topic)
         })
     }

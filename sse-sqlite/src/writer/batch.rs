@@ -3,14 +3,14 @@
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use rusqlite::Connection;
-use sse_actix_core::{AppendError, Appended, Entry, Epoch, Keep, Position, Retention};
+use sse_actix_core::{AppendError, Appended, DeleteError, Entry, Epoch, Keep, Position, Retention};
 use tokio::sync::oneshot;
 
-use super::{Failure, retention};
+use super::{Failure, delete, retention};
 use crate::{
     cause::Cause,
     head::{self, Head, HeadState},
-    queue::{Append, Command, Permit},
+    queue::{Append, Command, Delete, Permit},
     rows::{self, MAX_NUMBER, MAX_SEQUENCE},
     shared::Shared,
     topic::{Committed, Topic},
@@ -24,11 +24,14 @@ pub(super) struct Batch {
     by_topic: HashMap<*const Topic, usize>,
     answers: Vec<Answer>,
     created: Vec<Arc<Topic>>,
+    deleted: Vec<oneshot::Sender<Result<(), DeleteError>>>,
 }
 
 #[derive(Debug)]
 struct Changed {
     topic: Arc<Topic>,
+    /// It was deleted in this transaction. What is noted here is of its new life.
+    is_deleted: bool,
     entries: Vec<Arc<Entry>>,
     /// `None` until something was written.
     head: Option<HeadState>,
@@ -60,6 +63,7 @@ impl Batch {
                 Command::Append(append) => self.append(connection, free_from, append),
                 Command::Create(topic) => self.create(connection, free_from, topic),
                 Command::Touch(topic) => touch(connection, &topic),
+                Command::Delete(delete) => self.delete(connection, free_from, delete),
             };
             if let Err(cause) = written {
                 self.commands = commands.collect();
@@ -170,10 +174,28 @@ impl Batch {
         }
     }
 
+    /// Deletes a topic. What was appended to it in this transaction goes with it.
+    fn delete(&mut self, connection: &Connection, free_from: &mut i64, delete: Delete) -> Result<(), Cause> {
+        let Delete { topic, reply } = delete;
+        self.deleted.push(reply);
+        let mut guard = topic.head();
+        let number = delete::topic(connection, &topic.name, &mut guard);
+        drop(guard);
+        let Some(number) = number? else { return Ok(()) };
+        *free_from = number.min(*free_from);
+        if let Some(changed) = self.touch(&topic, SystemTime::now()) {
+            changed.is_deleted = true;
+            changed.entries.clear();
+            changed.head = None;
+        }
+        Ok(())
+    }
+
     fn touch(&mut self, topic: &Arc<Topic>, now: SystemTime) -> Option<&mut Changed> {
         let slot = *self.by_topic.entry(Arc::as_ptr(topic)).or_insert_with(|| {
             self.changed.push(Changed {
                 topic: Arc::clone(topic),
+                is_deleted: false,
                 entries: Vec::new(),
                 head: None,
                 now,
@@ -207,6 +229,10 @@ impl Batch {
     /// Called when it is on disk: readers see the events, and then publishers get their answers.
     pub(super) fn succeeded(self, shared: &Shared) {
         for changed in self.changed {
+            if changed.is_deleted {
+                changed.topic.forget();
+                changed.topic.watchers.wake();
+            }
             let Some(head) = changed.head.filter(|_| !changed.entries.is_empty()) else {
                 continue;
             };
@@ -222,6 +248,9 @@ impl Batch {
             drop(answer.permit);
             // A publisher that has stopped waiting does not need it.
             let _ = answer.reply.send(outcome);
+        }
+        for reply in self.deleted {
+            let _ = reply.send(Ok(()));
         }
         for topic in self.created {
             shared.to_read.push(topic);
@@ -242,12 +271,20 @@ impl Batch {
             }));
         }
         let mut created = self.created;
+        let mut deleted = self.deleted;
         for command in self.commands {
             match command {
                 Command::Append(append) => _ = append.reply.send(Err(error())),
                 Command::Create(topic) => created.push(topic),
                 Command::Touch(_) => {}
+                Command::Delete(delete) => deleted.push(delete.reply),
             }
+        }
+        for reply in deleted {
+            let _ = reply.send(Err(match failure {
+                Failure::Refused(cause) => DeleteError::Refused(cause.clone().into()),
+                Failure::Unknown(cause) => DeleteError::OutcomeUnknown(cause.clone().into()),
+            }));
         }
         for topic in created {
             topic.accept_absence();
