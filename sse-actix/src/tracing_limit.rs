@@ -2,10 +2,12 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-/// The default pause between two equal log lines.
+use tokio::time::Instant;
+
+/// How long the log is not told the same again, unless it is said.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Allows one log line for each pause and counts the others. Otherwise, clients could fill the log with requests.

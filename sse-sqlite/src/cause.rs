@@ -29,6 +29,12 @@ impl Cause {
         matches!(self, Self::FileFull { .. } | Self::DiskFull)
     }
 
+    /// Whether the system has refused to write to the file, for a reason that SQLite does not tell.
+    pub(crate) fn is_failed_write(&self) -> bool {
+        matches!(self, Self::Sqlite(error)
+            if error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure))
+    }
+
     /// For a line of the program's log.
     pub(crate) fn with_source(&self) -> String {
         match self {

@@ -81,7 +81,7 @@ impl OpenError {
     /// True if there was not enough disk space to open the file.
     pub(crate) fn is_disk_full(&self) -> bool {
         match self {
-            Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::Io { source, .. } => is_out_of_room(source),
             Self::Sqlite { source, .. } => {
                 let code = source.sqlite_error().map(|error| error.extended_code);
                 // The latter where the file of shared memory cannot grow.
@@ -90,6 +90,14 @@ impl OpenError {
             _ => false,
         }
     }
+}
+
+/// Whether there is no room on the disk, or none for this user.
+pub(crate) fn is_out_of_room(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 impl fmt::Display for OpenError {

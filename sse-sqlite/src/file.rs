@@ -109,6 +109,9 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_db_config(KEEP_WAL, true)?;
+    // On macOS nothing less than this reaches the disk. Elsewhere they mean nothing.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     Ok(connection)
 }
 
@@ -191,5 +194,25 @@ fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
             }
         }
         _ => OpenError::Sqlite { path, source: error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On macOS a plain sync stops at the disk's cache.
+    #[test]
+    fn a_sync_reaches_the_disk_on_macos_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.db");
+        create(&path).unwrap();
+        let connection = connect(&path).unwrap();
+        for pragma in ["fullfsync", "checkpoint_fullfsync"] {
+            let is_on: bool = connection
+                .pragma_query_value(None, pragma, |row| row.get(0))
+                .unwrap();
+            assert!(is_on, "{pragma}");
+        }
     }
 }

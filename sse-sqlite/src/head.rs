@@ -57,6 +57,13 @@ pub(crate) struct Kept {
     pub(crate) oldest_at: Option<u64>,
 }
 
+impl Kept {
+    /// Bytes of memory that the events would take: what a [`Retention`] bounds.
+    pub(crate) fn weight(&self) -> u64 {
+        self.bytes + self.events * OVERHEAD
+    }
+}
+
 /// Times of a topic, in milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Times {
@@ -196,19 +203,14 @@ impl Head {
         }
     }
 
-    /// The memory that the events would take, in bytes; a [`Retention`] bounds it.
-    pub(crate) fn weight(&self) -> u64 {
-        self.kept.bytes + self.kept.events * OVERHEAD
-    }
-
-    /// The statistics of the kept events, as far as the writer knows them.
+    /// The events that are kept, as far as the writer knows.
     fn stats(&self) -> LogStats {
         LogStats {
             epoch: self.epoch,
             head: self.last,
             oldest: (self.kept.events > 0).then_some(self.floor + 1),
             events: usize::try_from(self.kept.events).unwrap_or(usize::MAX),
-            bytes: usize::try_from(self.weight()).unwrap_or(usize::MAX),
+            bytes: usize::try_from(self.kept.weight()).unwrap_or(usize::MAX),
             deleted: self.floor,
             once: self
                 .keys
@@ -223,22 +225,7 @@ impl Head {
         let Some(epoch) = Epoch::parse(row.get_ref(1)?.as_str()?) else {
             return Ok(None);
         };
-        let size = |column| number(column).map(|size| usize::try_from(size).unwrap_or(usize::MAX));
-        let keep = if row.get(11)? {
-            Keep::LatestPerKey
-        } else {
-            Keep::Every
-        };
-        let retention = Retention::new()
-            .keep(keep)
-            .max_events(size(12)?)
-            .max_bytes(size(13)?)
-            .max_age(Duration::from_millis(number(14)?))
-            .once_within(
-                OnceWindow::new()
-                    .max_age(Duration::from_millis(number(15)?))
-                    .max_keys(size(16)?),
-            );
+        let retention = retention_of(row, 11)?;
         Ok(Some(Self {
             number: row.get(0)?,
             epoch,
@@ -303,6 +290,41 @@ impl Head {
         self.kept.oldest_at = oldest.optional()?.map(unsigned);
         Ok(())
     }
+}
+
+/// How a topic is kept, by the columns of its row from this one on.
+pub(crate) fn retention_of(row: &Row<'_>, from: usize) -> rusqlite::Result<Retention> {
+    let number = |column| row.get(from + column).map(unsigned);
+    let size = |column| number(column).map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+    let age = |column| number(column).map(Duration::from_millis);
+    let keep = if row.get(from)? {
+        Keep::LatestPerKey
+    } else {
+        Keep::Every
+    };
+    let window = OnceWindow::new().max_age(age(4)?).max_keys(size(5)?);
+    Ok(Retention::new()
+        .keep(keep)
+        .max_events(size(1)?)
+        .max_bytes(size(2)?)
+        .max_age(age(3)?)
+        .once_within(window))
+}
+
+/// Whether a row that says this says the same of how a topic is kept.
+pub(crate) fn is_stored_as(retention: &Retention, stored: &Retention) -> bool {
+    let numbers = |retention: &Retention| {
+        let window = retention.once_window();
+        [
+            retention.events() as u64,
+            retention.bytes() as u64,
+            duration_millis(retention.age()),
+            duration_millis(window.age()),
+            window.keys() as u64,
+        ]
+        .map(signed)
+    };
+    retention.keeps() == stored.keeps() && numbers(retention) == numbers(stored)
 }
 
 /// As milliseconds, or as many as there can be.

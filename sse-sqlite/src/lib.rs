@@ -30,6 +30,7 @@ mod rows;
 mod settings;
 mod shared;
 mod topic;
+mod unpublished;
 mod writer;
 
 pub use self::{

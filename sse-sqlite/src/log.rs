@@ -195,7 +195,7 @@ impl Log for SqliteLog {
         let shared = &self.0.0;
         shared.clock.set(now);
         let topic = shared.topic(topic);
-        if let Some(batch) = topic.read(start, limit, now) {
+        if let Some(batch) = topic.read(shared.start(&topic, start, now), limit, now) {
             return Completion::ready(Ok(batch));
         }
         let shared = Arc::clone(shared);
@@ -217,7 +217,7 @@ impl Log for SqliteLog {
                     Ok(Err(error)) => return Err(error),
                     Err(_) => return Err(LogError::new(shared.why_unanswered())),
                 }
-                if let Some(batch) = topic.read(start, limit, now) {
+                if let Some(batch) = topic.read(shared.start(&topic, start, now), limit, now) {
                     return Ok(batch);
                 }
             }

@@ -17,8 +17,6 @@ use crate::{cause::Cause, settings::Pending, topic::Topic};
 pub(crate) enum Command {
     /// Appends a record.
     Append(Append),
-    /// Creates a topic for a reader, because it is not in the file.
-    Create(Arc<Topic>),
     /// Notes that a topic is read.
     Touch(Arc<Topic>),
     /// Deletes a topic.
@@ -57,6 +55,8 @@ struct State {
     pending: Size,
     /// The publishers that wait for room, in order; all have the same time limit.
     waiting: VecDeque<Waiting>,
+    /// What they would take. Who has left counts until it would be its turn.
+    waits: Size,
     is_closing: bool,
 }
 
@@ -114,7 +114,9 @@ impl Queue {
         if state.waiting.is_empty() && self.has_room(&state, bytes) {
             return Entrance::Open(self.permit(&mut state, bytes));
         }
-        if self.limits.wait.is_zero() {
+        // Their events take memory too.
+        let may_wait = self.fits(state.waits, self.limits.waiting, bytes);
+        if self.limits.wait.is_zero() || !may_wait {
             return Entrance::Refused(state.busy());
         }
         let (admit, admitted) = oneshot::channel();
@@ -123,6 +125,8 @@ impl Queue {
         let until = now.checked_add(self.limits.wait);
         let until = until.unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3_600));
         state.waiting.push_back(Waiting { bytes, until, admit });
+        state.waits.events += 1;
+        state.waits.bytes += bytes;
         self.waits.notify_one();
         Entrance::Waiting(admitted)
     }
@@ -157,6 +161,7 @@ impl Queue {
         let mut state = self.state();
         state.is_closing = true;
         let waiting = mem::take(&mut state.waiting);
+        state.waits = Size::default();
         drop(state);
         for waiting in waiting {
             let _ = waiting.admit.send(Err(Cause::Closed));
@@ -177,7 +182,7 @@ impl Queue {
             let now = Instant::now();
             let busy = state.busy();
             while state.waiting.front().is_some_and(|first| first.until <= now)
-                && let Some(late) = state.waiting.pop_front()
+                && let Some(late) = state.next_waiting()
             {
                 let _ = late.admit.send(Err(busy.clone()));
             }
@@ -200,10 +205,14 @@ impl Queue {
         self.state().pending
     }
 
-    /// One event may be larger than the bound.
     fn has_room(&self, state: &State, bytes: usize) -> bool {
-        let Size { events, bytes: taken } = state.pending;
-        events == 0 || events < self.limits.events && taken.saturating_add(bytes) <= self.limits.bytes
+        self.fits(state.pending, self.limits.events, bytes)
+    }
+
+    /// Whether an event of so many bytes is one of `most`, beside these. One event alone may be larger than the bound.
+    fn fits(&self, beside: Size, most: usize, bytes: usize) -> bool {
+        let Size { events, bytes: taken } = beside;
+        events == 0 || events < most && taken.saturating_add(bytes) <= self.limits.bytes
     }
 
     fn permit(self: &Arc<Self>, state: &mut State, bytes: usize) -> Permit {
@@ -225,7 +234,7 @@ impl Queue {
             freed = Size::default();
             while let Some(first) = state.waiting.front()
                 && (first.admit.is_closed() || self.has_room(&state, first.bytes))
-                && let Some(first) = state.waiting.pop_front()
+                && let Some(first) = state.next_waiting()
             {
                 // A publisher that has stopped waiting needs no room.
                 if !first.admit.is_closed() {
@@ -249,6 +258,14 @@ impl Queue {
 }
 
 impl State {
+    /// Takes the first of those who wait for room.
+    fn next_waiting(&mut self) -> Option<Waiting> {
+        let first = self.waiting.pop_front()?;
+        self.waits.events -= 1;
+        self.waits.bytes -= first.bytes;
+        Some(first)
+    }
+
     fn busy(&self) -> Cause {
         Cause::Busy {
             events: self.pending.events,
@@ -278,12 +295,17 @@ mod tests {
         events: 1,
         bytes: 1_000,
         wait: Duration::from_secs(3_600),
+        waiting: 2,
     };
 
     /// Dropped one after another, not inside each other, because that would overflow the stack.
     #[test]
     fn many_who_wait_leave() {
-        let queue = Queue::new(LIMITS);
+        let queue = Queue::new(Pending {
+            waiting: 20_001,
+            bytes: 20_001,
+            ..LIMITS
+        });
         let Entrance::Open(permit) = queue.enter(1) else {
             panic!("there is room")
         };
@@ -298,5 +320,30 @@ mod tests {
         assert_eq!(queue.pending().events, 1);
         drop(admitted);
         assert_eq!(queue.pending().events, 0);
+    }
+
+    /// Those who wait hold their events in memory.
+    #[test]
+    fn not_all_may_wait_for_room() {
+        let queue = Queue::new(Pending { events: 2, ..LIMITS });
+        let enter = |bytes| queue.enter(bytes);
+        let (Entrance::Open(first), Entrance::Open(second)) = (enter(600), enter(400)) else {
+            panic!("there is room")
+        };
+        assert!(matches!(enter(1_001), Entrance::Waiting(_)), "one may be larger");
+        queue.state().next_waiting();
+        let (Entrance::Waiting(mut third), Entrance::Waiting(mut fourth)) = (enter(600), enter(400)) else {
+            panic!("they wait")
+        };
+        assert!(matches!(enter(1), Entrance::Refused(Cause::Busy { .. })));
+        drop(first);
+        let third = third.try_recv().unwrap().unwrap();
+        assert!(
+            matches!(enter(601), Entrance::Refused(Cause::Busy { .. })),
+            "too many bytes"
+        );
+        assert!(matches!(enter(600), Entrance::Waiting(_)));
+        drop((second, third));
+        assert!(fourth.try_recv().is_ok());
     }
 }

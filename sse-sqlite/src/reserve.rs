@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::file_lock::{private, with_suffix};
+use crate::{
+    error::is_out_of_room,
+    file_lock::{private, with_suffix},
+};
 
 const PIECE: usize = 64 * 1024;
 
@@ -44,6 +47,21 @@ impl Reserve {
             }
             _ => {}
         }
+    }
+
+    /// Whether there is no room for more. SQLite tells a full disk, and calls a quota that is used up an error like any other.
+    pub(crate) fn is_needed(&self) -> bool {
+        let probe = with_suffix(&self.path, "-probe");
+        let write = || {
+            let mut file = private().create(true).truncate(true).open(&probe)?;
+            let mut piece = vec![0; PIECE];
+            fastrand::fill(&mut piece);
+            file.write_all(&piece)?;
+            file.sync_all()
+        };
+        let written = write();
+        let _ = fs::remove_file(&probe);
+        written.is_err_and(|error| is_out_of_room(&error))
     }
 
     fn fill(&self) -> io::Result<()> {

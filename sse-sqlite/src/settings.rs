@@ -48,6 +48,8 @@ pub(crate) struct Pending {
     pub(crate) bytes: usize,
     /// How long an event waits for room in the queue.
     pub(crate) wait: Duration,
+    /// How many events do.
+    pub(crate) waiting: usize,
 }
 
 /// How many bytes are kept in memory.
@@ -71,6 +73,7 @@ impl Settings {
                 events: 10_000,
                 bytes: 64 * 1024 * 1024,
                 wait: Duration::ZERO,
+                waiting: 10_000,
             },
             memory: Memory {
                 topic: 4 * 1024 * 1024,

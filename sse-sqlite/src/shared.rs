@@ -6,17 +6,17 @@ use std::{
     panic::{self, AssertUnwindSafe},
     path::Path,
     sync::{
-        Arc, Condvar, Mutex, PoisonError, RwLock,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
-use sse_actix_core::{LogFile, LogHealth, TopicName};
+use sse_actix_core::{LogFile, LogHealth, Position, Start, TopicName};
 
 use crate::{
-    blocks::Blocks, cause::Cause, clock::Clock, file_lock::with_suffix, queue::Queue, settings::Settings,
-    topic::Topic,
+    blocks::Blocks, cause::Cause, clock::Clock, file_lock::with_suffix, queue::Queue, rows,
+    settings::Settings, topic::Topic, unpublished::Unpublished,
 };
 
 /// How long an unused topic stays in memory.
@@ -30,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) blocks: Blocks,
     pub(crate) clock: Clock,
     pub(crate) state: LogState,
+    pub(crate) unpublished: Unpublished,
     topics: RwLock<HashMap<TopicName, Arc<Topic>>>,
 }
 
@@ -40,7 +41,8 @@ pub(crate) struct LogState {
     fault: Mutex<Option<Cause>>,
     interruptions: AtomicU64,
     reads: AtomicU64,
-    commits: Mutex<LogFile>,
+    /// With the sizes as the writer has seen them last: asking the file system may take long.
+    file: Mutex<LogFile>,
     /// The file was given up.
     is_closed: Mutex<bool>,
     closed: Condvar,
@@ -62,6 +64,7 @@ impl Shared {
             blocks: Blocks::new(settings.memory.all / 8),
             clock: Clock::new(),
             state: LogState::default(),
+            unpublished: Unpublished::new(settings.topic_ttl),
             topics: RwLock::default(),
             settings,
         }
@@ -96,7 +99,23 @@ impl Shared {
         Arc::clone(topic)
     }
 
-    /// Forgets unused topics, and enforces the memory limits of the others.
+    /// Where a read starts in the topic as it is now. Who was in it before its first event is there still, whatever epoch the
+    /// topic had then.
+    pub(crate) fn start(&self, topic: &Topic, start: Start, now: SystemTime) -> Start {
+        if let Start::After(Position { epoch, sequence: 0 }) = start
+            && let Some(newest) = topic.epoch()
+            && newest != epoch
+            && self.unpublished.knows(&topic.name, epoch, rows::millis(now))
+        {
+            return Start::After(Position {
+                epoch: newest,
+                sequence: 0,
+            });
+        }
+        start
+    }
+
+    /// Forgets topics that nobody uses, and lets all keep no more in memory than they may.
     pub(crate) fn maintain_memory(&self, now: SystemTime) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         topics.retain(|_, topic| !topic.is_idle(LINGER));
@@ -123,8 +142,7 @@ impl Shared {
 
     /// Forgets idempotency keys down to the bound: the oldest keys of the topics with the most keys. For the writer.
     pub(crate) fn bound_keys(&self) {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let topics: Vec<_> = topics.values().cloned().collect();
+        let topics = self.all();
         let bytes_of = |topic: &Arc<Topic>| {
             let head = topic.head();
             let keys = head.as_ref().and_then(|head| head.keys.as_ref());
@@ -148,11 +166,15 @@ impl Shared {
         }
     }
 
-    /// Fails all reads that wait for the file, because it was closed.
-    pub(crate) fn refuse_waiting(&self) {
+    /// All topics that are in use. Nothing is locked while they are looked at.
+    fn all(&self) -> Vec<Arc<Topic>> {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let topics: Vec<_> = topics.values().cloned().collect();
-        for topic in topics {
+        topics.values().cloned().collect()
+    }
+
+    /// Tells all reads that wait for the file that it was closed.
+    pub(crate) fn refuse_waiting(&self) {
+        for topic in self.all() {
             topic.refuse_waiting();
         }
     }
@@ -172,10 +194,7 @@ impl Shared {
         let is_open = !self.state.is_closed();
         let is_reachable = is_open && fault.as_ref().is_none_or(Cause::is_full);
         let interruptions = self.state.interruptions.load(Ordering::Relaxed);
-        let mut file = *self.state.commits.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = &self.settings.path;
-        file.bytes = size(path);
-        file.wal_bytes = size(&with_suffix(path, "-wal"));
+        let mut file = *self.state.file();
         file.pending_bytes = pending.bytes;
         file.reads = self.state.reads.load(Ordering::Relaxed);
         LogHealth::new(is_reachable, interruptions, pending.events)
@@ -184,11 +203,19 @@ impl Shared {
     }
 }
 
-fn size(path: &Path) -> u64 {
-    fs::metadata(path).map_or(0, |file| file.len())
-}
-
 impl LogState {
+    fn file(&self) -> MutexGuard<'_, LogFile> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how large the file is.
+    pub(crate) fn measure(&self, path: &Path) {
+        let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+        let (bytes, wal_bytes) = (size(path), size(&with_suffix(path, "-wal")));
+        let mut file = self.file();
+        (file.bytes, file.wal_bytes) = (bytes, wal_bytes);
+    }
+
     pub(crate) fn fault(&self) -> Option<Cause> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -221,7 +248,7 @@ impl LogState {
 
     /// Notes the duration of a commit.
     pub(crate) fn committed(&self, took: Duration) {
-        let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut commits = self.file();
         commits.commits += 1;
         commits.longest_commit = commits.longest_commit.max(took);
         commits.commit_time = match commits.commits {

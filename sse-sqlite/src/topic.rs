@@ -32,8 +32,6 @@ struct State {
     live: Option<Live>,
     /// The entries that were appended while the topic is being loaded; `None` while it is not being loaded.
     loading: Option<Tail>,
-    /// True if the writer could not create it in the file.
-    may_be_absent: bool,
     /// Reads that need the file.
     waiting: Vec<WaitingRead>,
     /// True while a thread reads the file for them.
@@ -87,7 +85,6 @@ impl Topic {
                 retention: None,
                 live: None,
                 loading: None,
-                may_be_absent: false,
                 waiting: Vec::new(),
                 is_busy: false,
                 stats: None,
@@ -152,13 +149,6 @@ impl Topic {
         drop(waiting);
     }
 
-    /// Puts back reads that cannot be served yet. The thread that gives them up leaves the topic to another.
-    pub(crate) fn put_back(&self, reads: Vec<WaitingRead>) {
-        let mut state = self.state();
-        state.is_busy = true;
-        state.waiting.extend(reads);
-    }
-
     /// The file is about to be read from its newest entries on; what is appended from now on is kept until
     /// [`install`](Self::install).
     pub(crate) fn begin_loading(&self) {
@@ -175,7 +165,6 @@ impl Topic {
             // It has begun anew since, so it is loaded once more.
             return;
         }
-        state.may_be_absent = false;
         let retention = state.retention.get_or_insert_with(|| loaded.retention.clone());
         let mut live = Live::new(loaded, retention);
         for entry in tail.entries {
@@ -220,26 +209,21 @@ impl Topic {
         state.loading = None;
     }
 
-    /// The writer cannot create it in the file at present. If it is not there when a reader looks, it is read as an empty one, and
-    /// gets its place with its first event.
-    pub(crate) fn accept_absence(&self) {
-        self.state().may_be_absent = true;
-    }
-
-    /// The file was read, and the topic is not there; `false` if the writer has to create it first.
-    pub(crate) fn install_absent(&self, memory: usize) -> bool {
+    /// The file was read, and the topic is not there: it is an empty one of this epoch, and gets its place with its first
+    /// event.
+    pub(crate) fn install_absent(&self, epoch: Epoch, memory: usize) {
         let mut state = self.state();
-        let tail = state.loading.take();
-        if !mem::take(&mut state.may_be_absent) {
-            return false;
-        }
         // Else it was forgotten or created since, so it is loaded once more.
-        if tail.is_some_and(|tail| tail.epoch.is_none()) {
+        if state.loading.take().is_some_and(|tail| tail.epoch.is_none()) {
             let retention = state.retention.get_or_insert_default().clone();
-            let loaded = Loaded::empty(&self.name, retention.clone(), memory);
+            let loaded = Loaded::empty(epoch, retention.clone(), memory);
             state.live = Some(Live::new(loaded, &retention));
         }
-        true
+    }
+
+    /// The epoch that readers know.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        self.state().live.as_ref().map(Live::epoch)
     }
 
     /// The epoch that readers know of a topic that is not in the file.

@@ -18,7 +18,7 @@ use sse_actix_core::AppendError;
 
 use self::{batch::Batch, maintain::Maintenance};
 use crate::{
-    cause::Cause, error::OpenError, file, file_lock::FileLock, queue::Command, reserve::Reserve,
+    cause::Cause, error::OpenError, file, file_lock::FileLock, queue::Command, reserve::Reserve, rows,
     shared::Shared, topic::Topic,
 };
 
@@ -71,6 +71,11 @@ impl Writer {
                 connection
             }
         };
+        begin_unpublished(&shared, &connection).map_err(|source| OpenError::Sqlite {
+            path: shared.settings.path.clone(),
+            source,
+        })?;
+        shared.state.measure(&shared.settings.path);
         Ok(Self {
             shared,
             connection: Some(connection),
@@ -113,11 +118,11 @@ impl Writer {
             Ok(took) => {
                 self.shared.state.committed(took);
                 self.shared.state.recovered();
-                batch.succeeded(&self.shared);
+                batch.succeeded();
             }
             Err(failure) => {
                 self.fail(&failure, &batch);
-                batch.failed(&self.shared, &failure);
+                batch.failed(&failure);
             }
         }
     }
@@ -153,7 +158,9 @@ impl Writer {
         };
         let began = Instant::now();
         let mut free_from = self.free_from;
-        transaction(connection, |connection| batch.write(connection, &mut free_from))?;
+        transaction(connection, |connection| {
+            batch.write(connection, &self.shared, &mut free_from)
+        })?;
         self.free_from = free_from;
         Ok(began.elapsed())
     }
@@ -162,16 +169,17 @@ impl Writer {
     fn fail(&mut self, failure: &Failure, batch: &Batch) {
         batch.forget_heads();
         let (Failure::Refused(cause) | Failure::Unknown(cause)) = failure;
+        let cause = &self.explain(cause.clone());
         let before = self.shared.state.fault();
         let is_new = before.is_none_or(|before| matches!(before, Cause::FileFull { .. }));
         self.shared.state.failed(cause);
         if matches!(cause, Cause::FileFull { .. }) {
             return;
         }
-        if matches!(cause, Cause::DiskFull) {
-            if is_new {
-                self.maintenance.hurry();
-            }
+        if matches!(cause, Cause::DiskFull) && is_new {
+            self.maintenance.hurry();
+        }
+        if matches!(failure, Failure::Refused(Cause::DiskFull)) {
             return;
         }
         if matches!(failure, Failure::Unknown(_)) {
@@ -184,7 +192,16 @@ impl Writer {
         }
     }
 
-    /// Opens the file again. This decides unknown outcomes: readers read the file again.
+    /// The cause, or that there is no room, if that is behind an error of writing.
+    fn explain(&self, cause: Cause) -> Cause {
+        if cause.is_failed_write() && self.reserve.is_needed() {
+            Cause::DiskFull
+        } else {
+            cause
+        }
+    }
+
+    /// Opens the file anew. What was in doubt is decided then: readers read it again.
     fn reopen(&mut self) {
         match file::reopen(&self.shared.settings) {
             Ok(connection) => {
@@ -196,7 +213,7 @@ impl Writer {
                     topic.watchers.wake();
                 }
             }
-            Err(error) => self.shared.state.failed(&error.into()),
+            Err(error) => self.shared.state.failed(&self.explain(error.into())),
         }
     }
 }
@@ -228,6 +245,19 @@ impl Drop for Writer {
         self.lock = None;
         self.shared.state.close();
     }
+}
+
+/// Reads the epochs of topics to which nobody has published, and begins another life of them if it is time.
+fn begin_unpublished(shared: &Shared, connection: &Connection) -> rusqlite::Result<()> {
+    shared.unpublished.load(connection)?;
+    let now = rows::millis(shared.clock.now());
+    if shared.unpublished.is_due(now)
+        && let Err(error) = shared.unpublished.renew(connection, now)
+    {
+        // The disk is full, say. It is tried again with the next one.
+        tracing::warn!(target: "sse_actix", %error, "a position in a topic without events may not survive a restart");
+    }
+    Ok(())
 }
 
 /// Runs `change` in a transaction.

@@ -49,6 +49,8 @@ pub(super) fn begin(
             "the newest events may be missing: all topics begin anew, and clients are told of a gap"
         );
         renew_epochs(connection)?;
+        // Topics that were forgotten since are not there to say so.
+        connection.execute("DELETE FROM meta WHERE name = 'unpublished'", [])?;
     }
     set(connection, "life", &life)?;
     set(connection, "boot", boot.as_deref().unwrap_or_default())?;

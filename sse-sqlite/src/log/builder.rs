@@ -20,6 +20,7 @@ use crate::{
 ///     .max_pending(1_000)
 ///     .max_pending_bytes(16 << 20)
 ///     .publish_wait(Duration::from_secs(2))
+///     .max_waiting(500)
 ///     .topic_memory(1 << 20)
 ///     .max_memory(64 << 20)
 ///     .max_key_bytes(16 << 20)
@@ -87,6 +88,16 @@ impl SqliteLogBuilder {
         self
     }
 
+    /// How many events may wait for room in the queue, with [`publish_wait`](Self::publish_wait). Default: 10,000. What is
+    /// beyond that is refused at once, and so is what is beyond [`max_pending_bytes`](Self::max_pending_bytes), which is
+    /// counted for these once more.
+    ///
+    /// See [`SqliteLogBuilder`]'s example.
+    pub fn max_waiting(mut self, events: usize) -> Self {
+        self.settings.pending.waiting = events;
+        self
+    }
+
     /// How many bytes of a topic's newest events are kept in memory while it is read. Default: 4 MiB. Older events are
     /// read from the file. A topic that keeps the newest event of each key is kept in memory completely.
     ///
@@ -114,9 +125,9 @@ impl SqliteLogBuilder {
         self
     }
 
-    /// How long a topic without publishers and readers is remembered, so that a client that comes back gets no gap
-    /// event without a reason. Default: 7 days, and at least as long as the topic's events are kept. After that,
-    /// nothing is left of the topic.
+    /// For how long a topic is remembered that is neither published nor read, so that a client that comes back is not told of
+    /// a gap where there was none. Default: 7 days. At least as long as the topic's events are kept. Then nothing is left
+    /// of it. For a topic to which nobody has published the time may be a sixteenth shorter; it takes no place in the file.
     ///
     /// See [`SqliteLogBuilder`]'s example.
     pub fn topic_ttl(mut self, ttl: Duration) -> Self {

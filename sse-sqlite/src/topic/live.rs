@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use sse_actix_core::{
-    Batch, Entry, Epoch, Keep, KeptRange, Limit, LogStats, Resume, Retention, Ring, Start, TopicName,
-};
+use sse_actix_core::{Batch, Entry, Epoch, Keep, KeptRange, Limit, LogStats, Resume, Retention, Ring, Start};
 
 /// The state that was first read from the file.
 #[derive(Debug)]
@@ -28,9 +26,9 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// A topic that is not in the file yet.
-    pub(super) fn empty(name: &TopicName, retention: Retention, memory: usize) -> Self {
+    pub(super) fn empty(epoch: Epoch, retention: Retention, memory: usize) -> Self {
         let kept_range = KeptRange {
-            epoch: Epoch::new(name, fastrand::u64(..)),
+            epoch,
             last_deleted: 0,
             head: 0,
             contiguous: true,

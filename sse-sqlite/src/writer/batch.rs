@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use rusqlite::Connection;
-use sse_actix_core::{AppendError, Appended, DeleteError, Entry, Epoch, Keep, Position, Retention};
+use sse_actix_core::{AppendError, Appended, Entry, Keep, Position, Retention};
 use tokio::sync::oneshot;
 
 use super::{Failure, delete, retention};
@@ -23,8 +23,6 @@ pub(super) struct Batch {
     changed: Vec<Changed>,
     by_topic: HashMap<*const Topic, usize>,
     answers: Vec<Answer>,
-    created: Vec<Arc<Topic>>,
-    deleted: Vec<oneshot::Sender<Result<(), DeleteError>>>,
 }
 
 #[derive(Debug)]
@@ -55,13 +53,17 @@ impl Batch {
         }
     }
 
-    /// Writes everything. Fails if nothing more can be written; a fault of one event leaves out only that event.
-    pub(super) fn write(&mut self, connection: &Connection, free_from: &mut i64) -> Result<(), Cause> {
+    /// Writes everything. Fails where nothing more can be written; what is wrong with one event leaves out that one.
+    pub(super) fn write(
+        &mut self,
+        connection: &Connection,
+        shared: &Shared,
+        free_from: &mut i64,
+    ) -> Result<(), Cause> {
         let mut commands = std::mem::take(&mut self.commands).into_iter();
         while let Some(command) = commands.next() {
             let written = match command {
-                Command::Append(append) => self.append(connection, free_from, append),
-                Command::Create(topic) => self.create(connection, free_from, topic),
+                Command::Append(append) => self.append(connection, (shared, free_from), append),
                 Command::Touch(topic) => touch(connection, &topic),
                 Command::Delete(delete) => self.delete(connection, free_from, delete),
             };
@@ -73,7 +75,12 @@ impl Batch {
         Ok(())
     }
 
-    fn append(&mut self, connection: &Connection, free_from: &mut i64, append: Append) -> Result<(), Cause> {
+    fn append(
+        &mut self,
+        connection: &Connection,
+        (shared, free_from): (&Shared, &mut i64),
+        append: Append,
+    ) -> Result<(), Cause> {
         let Append {
             topic,
             record,
@@ -83,48 +90,55 @@ impl Batch {
             permit,
         } = append;
         let mut guard = topic.head();
-        let outcome =
-            with_head(connection, free_from, &topic, &mut guard, &retention, now).and_then(|head| {
-                if head.last >= MAX_SEQUENCE {
-                    return Err(Cause::OutOfSequences);
-                }
-                if head.retention != retention {
-                    retention::change(connection, head, &retention)?;
-                }
-                let window = retention.once_window();
-                let key = record.idempotency_key().cloned();
-                if let Some(key) = &key
-                    && let Some(sequence) = head.keys(connection)?.find(key, window, now)
-                {
-                    let position = Position {
-                        epoch: head.epoch,
-                        sequence,
-                    };
-                    return Ok((repeated(position), None, head.state()));
-                }
-                head.clock_shows(now);
+        let outcome = with_head(
+            connection,
+            (shared, free_from),
+            &topic,
+            &mut guard,
+            &retention,
+            now,
+        )
+        .and_then(|head| {
+            if head.last >= MAX_SEQUENCE {
+                return Err(Cause::OutOfSequences);
+            }
+            if head.retention != retention {
+                retention::change(connection, head, &retention)?;
+            }
+            let window = retention.once_window();
+            let key = record.idempotency_key().cloned();
+            if let Some(key) = &key
+                && let Some(sequence) = head.keys(connection)?.find(key, window, now)
+            {
                 let position = Position {
                     epoch: head.epoch,
-                    sequence: head.last + 1,
+                    sequence,
                 };
-                // The times of a topic never go back.
-                let at = rows::time(rows::millis(now).max(head.times.newest));
-                let entry = Arc::new(Entry::new(position, record, at));
-                if let Some(key) = entry.key()
-                    && retention.keeps() == Keep::LatestPerKey
-                {
-                    retention::replace(connection, head, key)?;
-                }
-                rows::insert(connection, head.number, &entry)?;
-                head.appended(connection, &entry, now)?;
-                if let Some(key) = key {
-                    let id = rows::id(head.number, entry.sequence());
-                    let keys = head.keys(connection)?;
-                    keys.insert(connection, id, key, window, now)?;
-                }
-                retention::trim(connection, head, now)?;
-                Ok((first(position), Some(entry), head.state()))
-            });
+                return Ok((repeated(position), None, head.state()));
+            }
+            head.clock_shows(now);
+            let position = Position {
+                epoch: head.epoch,
+                sequence: head.last + 1,
+            };
+            // The times of a topic never go back.
+            let at = rows::time(rows::millis(now).max(head.times.newest));
+            let entry = Arc::new(Entry::new(position, record, at));
+            if let Some(key) = entry.key()
+                && retention.keeps() == Keep::LatestPerKey
+            {
+                retention::replace(connection, head, key)?;
+            }
+            rows::insert(connection, head.number, &entry)?;
+            head.appended(connection, &entry, now)?;
+            if let Some(key) = key {
+                let id = rows::id(head.number, entry.sequence());
+                let keys = head.keys(connection)?;
+                keys.insert(connection, id, key, window, now)?;
+            }
+            retention::trim(connection, head, now)?;
+            Ok((first(position), Some(entry), head.state()))
+        });
         drop(guard);
         let (outcome, cause) = match outcome {
             Ok((appended, entry, head)) => {
@@ -144,51 +158,6 @@ impl Batch {
             permit,
         });
         cause.map_or(Ok(()), Err)
-    }
-
-    fn create(
-        &mut self,
-        connection: &Connection,
-        free_from: &mut i64,
-        topic: Arc<Topic>,
-    ) -> Result<(), Cause> {
-        let retention = topic.retention().unwrap_or_default();
-        let mut guard = topic.head();
-        let created = with_head(
-            connection,
-            free_from,
-            &topic,
-            &mut guard,
-            &retention,
-            SystemTime::now(),
-        );
-        let failed = created.err();
-        drop(guard);
-        if matches!(failed, Some(Cause::OutOfTopics)) {
-            topic.accept_absence();
-        }
-        self.created.push(topic);
-        match failed {
-            Some(cause @ (Cause::Sqlite(_) | Cause::DiskFull)) => Err(cause),
-            _ => Ok(()),
-        }
-    }
-
-    /// Deletes a topic. What was appended to it in this transaction goes with it.
-    fn delete(&mut self, connection: &Connection, free_from: &mut i64, delete: Delete) -> Result<(), Cause> {
-        let Delete { topic, reply } = delete;
-        self.deleted.push(reply);
-        let mut guard = topic.head();
-        let number = delete::topic(connection, &topic.name, &mut guard);
-        drop(guard);
-        let Some(number) = number? else { return Ok(()) };
-        *free_from = number.min(*free_from);
-        if let Some(changed) = self.touch(&topic, SystemTime::now()) {
-            changed.is_deleted = true;
-            changed.entries.clear();
-            changed.head = None;
-        }
-        Ok(())
     }
 
     fn touch(&mut self, topic: &Arc<Topic>, now: SystemTime) -> Option<&mut Changed> {
@@ -215,8 +184,7 @@ impl Batch {
 
     /// The topics that it has changed.
     pub(super) fn topics(&self) -> impl Iterator<Item = Arc<Topic>> {
-        let changed = self.changed.iter().map(|changed| &changed.topic);
-        changed.chain(&self.created).map(Arc::clone)
+        self.changed.iter().map(|changed| Arc::clone(&changed.topic))
     }
 
     /// What was noted of the heads is not in the file.
@@ -226,8 +194,8 @@ impl Batch {
         }
     }
 
-    /// Called when it is on disk: readers see the events, and then publishers get their answers.
-    pub(super) fn succeeded(self, shared: &Shared) {
+    /// It is on disk: readers see it, and then publishers are answered.
+    pub(super) fn succeeded(self) {
         for changed in self.changed {
             if changed.is_deleted {
                 changed.topic.forget();
@@ -249,16 +217,10 @@ impl Batch {
             // A publisher that has stopped waiting does not need it.
             let _ = answer.reply.send(outcome);
         }
-        for reply in self.deleted {
-            let _ = reply.send(Ok(()));
-        }
-        for topic in self.created {
-            shared.to_read.push(topic);
-        }
     }
 
-    /// Called when it is not on disk, or may not be.
-    pub(super) fn failed(self, shared: &Shared, failure: &Failure) {
+    /// It is not on disk, or may not be.
+    pub(super) fn failed(self, failure: &Failure) {
         let error = || match failure {
             Failure::Refused(cause) => AppendError::Refused(cause.clone().into()),
             Failure::Unknown(cause) => AppendError::OutcomeUnknown(cause.clone().into()),
@@ -270,25 +232,12 @@ impl Batch {
                 Err(cause) => AppendError::Refused(cause.into()),
             }));
         }
-        let mut created = self.created;
-        let mut deleted = self.deleted;
         for command in self.commands {
             match command {
                 Command::Append(append) => _ = append.reply.send(Err(error())),
-                Command::Create(topic) => created.push(topic),
                 Command::Touch(_) => {}
                 Command::Delete(delete) => deleted.push(delete.reply),
             }
-        }
-        for reply in deleted {
-            let _ = reply.send(Err(match failure {
-                Failure::Refused(cause) => DeleteError::Refused(cause.clone().into()),
-                Failure::Unknown(cause) => DeleteError::OutcomeUnknown(cause.clone().into()),
-            }));
-        }
-        for topic in created {
-            topic.accept_absence();
-            shared.to_read.push(topic);
         }
     }
 }
@@ -310,7 +259,7 @@ fn repeated(position: Position) -> Appended {
 /// The head of a topic, which is created if it is new.
 fn with_head<'a>(
     connection: &Connection,
-    free_from: &mut i64,
+    (shared, free_from): (&Shared, &mut i64),
     topic: &Topic,
     guard: &'a mut Option<Head>,
     retention: &Retention,
@@ -328,9 +277,9 @@ fn with_head<'a>(
     if number > MAX_NUMBER {
         return Err(Cause::OutOfTopics);
     }
-    // Readers may know one already.
+    // Readers may know an earlier one.
     let epoch = topic.absent_epoch();
-    let epoch = epoch.unwrap_or_else(|| Epoch::new(&topic.name, fastrand::u64(..)));
+    let epoch = epoch.unwrap_or_else(|| shared.unpublished.epoch(&topic.name));
     let head = Head::create(connection, &topic.name, (number, epoch), retention, now)?;
     *free_from = number + 1;
     Ok(guard.insert(head))

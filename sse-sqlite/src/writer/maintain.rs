@@ -6,7 +6,14 @@ use rusqlite::{Connection, params};
 use sse_actix_core::TopicName;
 
 use super::{Failure, Writer, retention, transaction};
-use crate::{cause::Cause, head::Head, keys, readers::USED, rows, shared::Shared};
+use crate::{
+    cause::Cause,
+    head::{self, Head, Kept},
+    keys,
+    readers::USED,
+    rows,
+    shared::Shared,
+};
 
 /// How many topics are looked at in one slice.
 const SLICE: usize = 128;
@@ -67,6 +74,7 @@ impl Writer {
     /// Does one slice of the maintenance.
     pub(super) fn maintain(&mut self) {
         self.maintenance.next = Instant::now() + PAUSE;
+        self.shared.state.measure(&self.shared.settings.path);
         if self.maintenance.looked_at.is_none() {
             self.shared.maintain_memory(self.shared.clock.now());
             self.shared.bound_keys();
@@ -81,10 +89,11 @@ impl Writer {
         let done = self.slice().and_then(|()| self.give_space_back());
         match done {
             Err(Failure::Refused(cause) | Failure::Unknown(cause)) => {
-                self.shared.state.failed(&cause);
+                let is_broken = !matches!(cause, Cause::DiskFull);
+                self.shared.state.failed(&self.explain(cause));
                 self.maintenance.looked_at = None;
                 self.maintenance.next = Instant::now() + REST;
-                if !matches!(cause, Cause::DiskFull) {
+                if is_broken {
                     self.connection = None;
                 }
             }
@@ -102,6 +111,12 @@ impl Writer {
             return Ok(());
         };
         let now = self.shared.clock.now();
+        let unpublished = &self.shared.unpublished;
+        if unpublished.is_due(rows::millis(now)) {
+            transaction(connection, |connection| {
+                Ok(unpublished.renew(connection, rows::millis(now))?)
+            })?;
+        }
         let ttl = self.shared.settings.topic_ttl;
         let after = self.maintenance.looked_at.unwrap_or(-1);
         let (due, mut looked_at) =
@@ -191,8 +206,9 @@ impl Writer {
         match written {
             Ok(()) => self.shared.state.recovered(),
             Err(Failure::Refused(cause) | Failure::Unknown(cause)) => {
-                self.shared.state.failed(&cause);
-                if !matches!(cause, Cause::DiskFull) {
+                let is_broken = !matches!(cause, Cause::DiskFull);
+                self.shared.state.failed(&self.explain(cause));
+                if is_broken {
                     // After a failed sync, only a file that is opened again is known to be on disk.
                     self.connection = None;
                 }
@@ -215,7 +231,8 @@ fn due(
             ORDER BY events.id LIMIT 1),
         once_age,
         (SELECT at FROM once WHERE once.id > topics.id << 40 AND once.id < (topics.id + 1) << 40
-            ORDER BY once.id LIMIT 1)
+            ORDER BY once.id LIMIT 1),
+        keeps_latest, max_events, max_bytes, max_age, once_age, once_keys, events, bytes
         FROM topics WHERE id > ?1 ORDER BY id LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![after, rows::signed(SLICE as u64)])?;
@@ -241,7 +258,18 @@ fn due(
         let is_unused = used_at < now.saturating_sub(ttl.max(max_age)) && oldest_key.is_none();
         let is_noted = used_at >= now.saturating_sub(used);
         let has_work = oldest.is_some_and(is_old) || is_forgotten || oldest.is_none() && is_unused;
-        if has_work || !is_noted && shared.known(&name).is_some() {
+        let known = shared.known(&name);
+        // A hub may keep it in another way than before, and perhaps nobody publishes to it.
+        let stored = head::retention_of(row, 8)?;
+        let kept = Kept {
+            events: rows::unsigned(row.get(14)?),
+            bytes: rows::unsigned(row.get(15)?),
+            oldest_at: None,
+        };
+        let is_beyond = retention::is_beyond(&kept, &stored);
+        let wanted = known.as_ref().and_then(|topic| topic.retention());
+        let is_changed = wanted.is_some_and(|wanted| !head::is_stored_as(&wanted, &stored));
+        if has_work || is_beyond || is_changed || !is_noted && known.is_some() {
             due.push(Due { number, name });
         }
     }
@@ -264,6 +292,10 @@ fn work(
         *slot = Head::load(connection, &due.name)?;
     }
     let Some(head) = slot else { return Ok(false) };
+    let retention = topic.as_ref().and_then(|topic| topic.retention());
+    if let Some(retention) = retention.filter(|retention| *retention != head.retention) {
+        retention::change(connection, head, &retention)?;
+    }
     while *chunks > 0 && retention::trim(connection, head, now)? {
         *chunks -= 1;
     }
@@ -287,6 +319,10 @@ fn work(
     let is_unused = u128::from(unused) > ttl.max(head.retention.age()).as_millis();
     if head.kept.events > 0 || !is_unused {
         return Ok(false);
+    }
+    if head.epoch == shared.unpublished.epoch(&due.name) {
+        // Else the topic would begin once more in the same epoch.
+        shared.unpublished.renew(connection, rows::millis(now))?;
     }
     let sql = "DELETE FROM topics WHERE id = ?1";
     Ok(connection.prepare_cached(sql)?.execute([head.number])? > 0)

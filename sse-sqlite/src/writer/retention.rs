@@ -6,7 +6,10 @@ use std::time::SystemTime;
 use rusqlite::{Connection, params};
 use sse_actix_core::{Keep, Retention};
 
-use crate::{head::Head, rows};
+use crate::{
+    head::{Head, Kept},
+    rows,
+};
 
 /// How many events are deleted at a time: also the most that are kept beyond the bound.
 pub(super) const CHUNK: u64 = 64;
@@ -45,7 +48,17 @@ pub(super) fn trim(connection: &Connection, head: &mut Head, now: SystemTime) ->
     Ok(deleted == CHUNK)
 }
 
-/// Deletes events that another event with this key has replaced.
+/// Whether a topic whose row says this has more than it may keep.
+pub(super) fn is_beyond(kept: &Kept, retention: &Retention) -> bool {
+    let bounds = Bounds {
+        events: retention.events() as u64,
+        bytes: retention.bytes() as u64,
+        cutoff: 0,
+    };
+    bounds.are_beyond(kept)
+}
+
+/// Deletes what another event with this key has replaced.
 pub(super) fn replace(connection: &Connection, head: &mut Head, key: &str) -> rusqlite::Result<()> {
     let sql = "DELETE FROM events WHERE key = ?1 AND id > ?2 AND id <= ?3
         RETURNING id, octet_length(frame) + octet_length(key)";
@@ -114,17 +127,21 @@ impl Bounds {
         }
     }
 
-    /// True if it is time to delete.
+    /// Whether there are too many events, or bytes of them: by more than what is kept so that they go together.
+    fn are_beyond(&self, kept: &Kept) -> bool {
+        kept.events >= self.events.saturating_add((self.events / 16).clamp(1, CHUNK))
+            || kept.weight() > self.bytes.saturating_add(self.bytes / 16)
+    }
+
+    /// Whether it is time to delete.
     fn are_exceeded(&self, head: &Head) -> bool {
         let is_old = |at| self.is_old(head, head.floor + 1, at);
-        head.kept.events >= self.events.saturating_add((self.events / 16).clamp(1, CHUNK))
-            || head.weight() > self.bytes.saturating_add(self.bytes / 16)
-            || head.kept.oldest_at.is_some_and(is_old)
+        self.are_beyond(&head.kept) || head.kept.oldest_at.is_some_and(is_old)
     }
 
     /// True if this oldest event has to be deleted.
     fn take(&self, head: &Head, sequence: u64, at: u64) -> bool {
-        head.kept.events > self.events || head.weight() > self.bytes || self.is_old(head, sequence, at)
+        head.kept.events > self.events || head.kept.weight() > self.bytes || self.is_old(head, sequence, at)
     }
 
     fn is_old(&self, head: &Head, sequence: u64, at: u64) -> bool {
