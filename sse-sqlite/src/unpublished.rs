@@ -85,6 +85,13 @@ impl Unpublished {
         Ok(())
     }
 
+    /// Begins another life and forgets the earlier ones, because a topic is deleted: its next event begins an epoch that it has never
+    /// had, and a client with an id of the deleted topic gets a gap event.
+    pub(crate) fn restart(&self, connection: &Connection, now: u64) -> rusqlite::Result<()> {
+        self.replace(Vec::new());
+        self.renew(connection, now)
+    }
+
     /// Begins another life. It holds from now on, even if it cannot be written: at worst a reader is told of a gap.
     pub(crate) fn renew(&self, connection: &Connection, now: u64) -> rusqlite::Result<()> {
         let mut lives = self.lives().clone();

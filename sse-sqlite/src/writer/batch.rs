@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use rusqlite::Connection;
-use sse_actix_core::{AppendError, Appended, Entry, Keep, Position, Retention};
+use sse_actix_core::{AppendError, Appended, DeleteError, Entry, Keep, Position, Retention};
 use tokio::sync::oneshot;
 
 use super::{Failure, delete, retention};
@@ -23,6 +23,7 @@ pub(super) struct Batch {
     changed: Vec<Changed>,
     by_topic: HashMap<*const Topic, usize>,
     answers: Vec<Answer>,
+    deleted: Vec<oneshot::Sender<Result<(), DeleteError>>>,
 }
 
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl Batch {
             let written = match command {
                 Command::Append(append) => self.append(connection, (shared, free_from), append),
                 Command::Touch(topic) => touch(connection, &topic),
-                Command::Delete(delete) => self.delete(connection, free_from, delete),
+                Command::Delete(delete) => self.delete(connection, (shared, free_from), delete),
             };
             if let Err(cause) = written {
                 self.commands = commands.collect();
@@ -160,6 +161,32 @@ impl Batch {
         cause.map_or(Ok(()), Err)
     }
 
+    /// Deletes a topic. What was appended to it in this transaction goes with it.
+    fn delete(
+        &mut self,
+        connection: &Connection,
+        (shared, free_from): (&Shared, &mut i64),
+        delete: Delete,
+    ) -> Result<(), Cause> {
+        let Delete { topic, reply } = delete;
+        self.deleted.push(reply);
+        let mut guard = topic.head();
+        let number = delete::topic(connection, &topic.name, &mut guard);
+        drop(guard);
+        let Some(number) = number? else { return Ok(()) };
+        *free_from = number.min(*free_from);
+        let now = SystemTime::now();
+        shared.unpublished.restart(connection, rows::millis(now))?;
+        // What it knows is of the life that ends here, also if that began in this transaction.
+        topic.forget();
+        if let Some(changed) = self.touch(&topic, now) {
+            changed.is_deleted = true;
+            changed.entries.clear();
+            changed.head = None;
+        }
+        Ok(())
+    }
+
     fn touch(&mut self, topic: &Arc<Topic>, now: SystemTime) -> Option<&mut Changed> {
         let slot = *self.by_topic.entry(Arc::as_ptr(topic)).or_insert_with(|| {
             self.changed.push(Changed {
@@ -217,6 +244,9 @@ impl Batch {
             // A publisher that has stopped waiting does not need it.
             let _ = answer.reply.send(outcome);
         }
+        for reply in self.deleted {
+            let _ = reply.send(Ok(()));
+        }
     }
 
     /// It is not on disk, or may not be.
@@ -232,12 +262,19 @@ impl Batch {
                 Err(cause) => AppendError::Refused(cause.into()),
             }));
         }
+        let mut deleted = self.deleted;
         for command in self.commands {
             match command {
                 Command::Append(append) => _ = append.reply.send(Err(error())),
                 Command::Touch(_) => {}
                 Command::Delete(delete) => deleted.push(delete.reply),
             }
+        }
+        for reply in deleted {
+            let _ = reply.send(Err(match failure {
+                Failure::Refused(cause) => DeleteError::Refused(cause.clone().into()),
+                Failure::Unknown(cause) => DeleteError::OutcomeUnknown(cause.clone().into()),
+            }));
         }
     }
 }
