@@ -1,7 +1,7 @@
 //! Waiting for what has to come. The limit is long, because it only ever passes on a failure.
 #![allow(clippy::panic, reason = "what fails here fails the test that uses it")]
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
@@ -19,6 +19,28 @@ pub async fn within<T>(awaited: &str, future: impl Future<Output = T>) -> T {
         panic!("waited in vain for {awaited}")
     };
     value
+}
+
+/// What `future` gives, however long that takes, as long as `progress` changes.
+///
+/// # Panics
+///
+/// If nothing happens for a minute.
+pub async fn while_progress<T>(
+    awaited: &str,
+    progress: impl Fn() -> u64,
+    future: impl Future<Output = T>,
+) -> T {
+    let mut future = pin!(future);
+    let mut known = None;
+    loop {
+        if let Ok(value) = timeout(PATIENCE, &mut future).await {
+            return value;
+        }
+        let now = Some(progress());
+        assert!(known != now, "waited in vain for {awaited}");
+        known = now;
+    }
 }
 
 /// Asks until `condition` holds.

@@ -30,7 +30,7 @@ use fastrand::Rng;
 use futures_util::{Stream, StreamExt as _, future::join_all, stream};
 use sse_actix::{Decoded, Decoder, Event, Hub, Position, Subscription, TopicName};
 
-use crate::{patience::within, wire::Wire};
+use crate::{patience::while_progress, wire::Wire};
 
 /// How a topic keeps its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,7 @@ pub fn run(hub: &Hub, source: Source<'_>, plan: Plan) {
     let truth = Mutex::new(Truth::new());
     let last = AtomicU64::new(0);
     let left = AtomicUsize::new(plan.publishers);
+    let received = AtomicU64::new(0);
     let begin = Barrier::new(plan.publishers + plan.workers);
 
     let records = thread::scope(|scope| {
@@ -114,12 +115,16 @@ pub fn run(hub: &Hub, source: Source<'_>, plan: Plan) {
         }
         let workers: Vec<_> = (0..plan.workers)
             .map(|worker| {
-                let (last, truth, begin) = (&last, &truth, &begin);
+                let (last, truth, begin, received) = (&last, &truth, &begin, &received);
                 scope.spawn(move || {
                     begin.wait();
                     let readers = (worker..plan.readers).step_by(plan.workers);
-                    let readers = readers.map(|reader| read(source, plan, reader, last, truth));
-                    System::new().block_on(within("all readers to have read everything", join_all(readers)))
+                    let readers = readers.map(|reader| read(source, plan, reader, last, truth, received));
+                    System::new().block_on(while_progress(
+                        "all readers to have read everything",
+                        || received.load(Ordering::Relaxed),
+                        join_all(readers),
+                    ))
                 })
             })
             .collect();
@@ -165,6 +170,7 @@ async fn read(
     reader: usize,
     last: &AtomicU64,
     truth: &Mutex<Truth>,
+    received: &AtomicU64,
 ) -> Vec<Seen> {
     let mut rng = Rng::with_seed(plan.seed.wrapping_mul(31) ^ reader as u64);
     let mut record = Vec::new();
@@ -192,6 +198,7 @@ async fn read(
                 continue;
             };
             let event = event.expect("a subscription does not end");
+            received.fetch_add(1, Ordering::Relaxed);
             until_cut -= 1;
             if let Some(brought) = event.id {
                 id = brought;

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use actix_web::{App, get, web};
 use sse_actix::{Hub, Subscription, TopicOptions, test::Serving};
-use sse_tests::turmoil::{Mode, Plan, Source, TOPIC, everything, run};
+use sse_tests::{
+    patience::PATIENCE,
+    turmoil::{Mode, Plan, Source, TOPIC, everything, run},
+};
 
 const MODES: [Mode; 5] = [
     Mode::Log,
@@ -96,7 +99,12 @@ async fn readers_through_sockets() {
                     .service(subscribe)
                     .service(subscribe_live)
             },
-            |server| server.bind(("127.0.0.1", 0)).unwrap(),
+            |server| {
+                server
+                    .client_request_timeout(PATIENCE)
+                    .bind(("127.0.0.1", 0))
+                    .unwrap()
+            },
         );
         let plan = Plan {
             mode,

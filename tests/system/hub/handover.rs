@@ -27,7 +27,7 @@ use fastrand::Rng;
 use sse_actix::{Event, Hub, KeepAlive, Server, Subscription, test::Serving};
 
 use sse_tests::{
-    patience::{until, within},
+    patience::{until, while_progress, within},
     wire::Wire,
 };
 use tokio::{
@@ -188,18 +188,24 @@ async fn readers_of_any_pace_get_everything() {
     const EVENTS: usize = 400;
 
     let seed = seed();
-    let hub = Hub::new().unwrap();
+    // On a machine that is busy, a client may wait for long until it can read.
+    let hour = Duration::from_secs(3_600);
+    let hub = Hub::builder().stall_timeout(hour).build().unwrap();
     let shared = web::Data::new(hub.clone());
     let app = move || {
         App::new()
             .app_data(shared.clone())
             .route("/", web::get().to(events))
     };
-    let serving = Serving::with(app, |server: Server<_>| server.send_buffer(1));
+    let serving = Serving::with(app, move |server: Server<_>| {
+        server.send_buffer(1).user_timeout(hour)
+    });
+    let progress = Arc::new(AtomicU64::new(0));
     let readers: Vec<_> = (0..20)
         .map(|reader| {
             let (addr, rng) = (serving.addr(), Rng::with_seed(seed ^ reader));
-            tokio::spawn(async move { read(ask(addr).await, Vec::new(), rng).await })
+            let progress = Arc::clone(&progress);
+            tokio::spawn(async move { read(ask(addr).await, Vec::new(), rng, &progress).await })
         })
         .collect();
     until("the readers", async || hub.stats().streams == readers.len()).await;
@@ -217,7 +223,8 @@ async fn readers_of_any_pace_get_everything() {
         }
     }
     for reader in readers {
-        let given = within("everything", reader).await.unwrap();
+        let progress = || progress.load(Ordering::Relaxed);
+        let given = while_progress("everything", progress, reader).await.unwrap();
         let differs = given
             .bytes()
             .zip(expected.bytes())
@@ -239,11 +246,12 @@ async fn ask(addr: SocketAddr) -> TcpStream {
 }
 
 /// Reads on, now and then, until it has the last event.
-async fn read(mut socket: TcpStream, mut received: Vec<u8>, mut rng: Rng) -> String {
+async fn read(mut socket: TcpStream, mut received: Vec<u8>, mut rng: Rng, progress: &AtomicU64) -> String {
     loop {
         let mut some = vec![0; rng.usize(1..30_000)];
         let read = socket.read(&mut some).await.unwrap();
         received.extend_from_slice(&some[..read]);
+        progress.fetch_add(1, Ordering::Relaxed);
         if rng.u8(..8) == 0 {
             sleep(Duration::from_millis(rng.u64(..30))).await;
         }
@@ -287,7 +295,11 @@ async fn a_large_event_arrives_whole() {
     .await;
     let text = format!("{}{LAST}", "x".repeat(30_000));
     let id = hub.raw("n").publish(Event::data(text.clone())).await.unwrap();
-    let given = within("the event", read(socket, received, Rng::with_seed(1))).await;
+    let given = within(
+        "the event",
+        read(socket, received, Rng::with_seed(1), &AtomicU64::new(0)),
+    )
+    .await;
     assert!(given == event(&id, text));
 }
 

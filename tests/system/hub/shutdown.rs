@@ -3,7 +3,10 @@
 use std::{future::poll_fn, pin::pin, time::Duration};
 
 use actix_web::{Responder as _, body::MessageBody as _, test::TestRequest, web};
-use futures_util::{FutureExt as _, future::join};
+use futures_util::{
+    FutureExt as _,
+    future::{join, join_all},
+};
 use h2::client;
 use sse_actix::{CombineError, Event, Hub, Shutdown, Subscription, TopicOptions};
 use sse_tests::{http2::Http2, patience::until, wire::Wire};
@@ -54,7 +57,13 @@ async fn everything_that_was_published_before_is_delivered() {
         "/back",
         Reader::back(serving.addr(), "/", sibling(&before[0], 0)).await,
     ));
-    let mut client = Http2::connect(serving.addr()).await;
+    // Its windows hold everything. One that has to make room first is waited for as long as it does so in time.
+    let mut settings = client::Builder::new();
+    settings.data_frame_budget(usize::MAX);
+    settings
+        .initial_window_size(1 << 20)
+        .initial_connection_window_size(1 << 20);
+    let mut client = Http2::with(serving.addr(), &settings).await;
     let mut over_http2 = client.get("/").await;
 
     // Much more than a chunk, and than a worker's look takes in.
@@ -68,8 +77,13 @@ async fn everything_that_was_published_before_is_delivered() {
     }
     serving.shutdown().fire();
     let all: Vec<u64> = (11..=4_000).collect();
-    for (path, mut reader) in readers {
-        let mut received = numbers(&reader.rest().await);
+    // All read at the same time: a client that takes nothing for half a second is not waited for.
+    let readers = readers
+        .into_iter()
+        .map(async |(path, mut reader)| (path, reader.rest().await));
+    let (bodies, body) = join(join_all(readers), over_http2.body()).await;
+    for (path, body) in bodies {
+        let mut received = numbers(&body);
         match path {
             "/back" => assert_eq!(received, (1..=4_000).collect::<Vec<_>>()),
             "/both" => {
@@ -85,7 +99,6 @@ async fn everything_that_was_published_before_is_delivered() {
             _ => assert_eq!(received, all, "{path}"),
         }
     }
-    let body = over_http2.body().await;
     let body = without_positions(&body);
     assert_eq!(numbers(body.strip_prefix("retry: 3000\n").unwrap()), all);
 }

@@ -5,7 +5,7 @@ use std::{
     future::ready,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -113,11 +113,15 @@ struct Change {
     value: u64,
 }
 
+const READERS: usize = 30;
+
 /// Readers come while a thread changes the state and publishes the changes: what each has put together is the
 /// state in the end.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_change_falls_between_the_state_and_what_comes_after_it() {
-    let hub = Hub::new().unwrap();
+    // However long a worker waits for the processor, it finds all that was published meanwhile.
+    let options = TopicOptions::log().max_events(1_000_000).max_bytes(64 << 20);
+    let hub = Hub::builder().topic("changes", options).build().unwrap();
     let state = Arc::new(Mutex::new(BTreeMap::<usize, u64>::new()));
     let known = Arc::clone(&state);
     let serving = serve_hub(&hub, move |app| {
@@ -139,7 +143,10 @@ async fn no_change_falls_between_the_state_and_what_comes_after_it() {
     });
 
     let goes_on = Arc::new(AtomicBool::new(true));
+    // What each reader has seen last. None is left far behind: readers that are flooded come to nothing else on a busy machine.
+    let seen: Arc<[AtomicU64; READERS]> = Arc::new(std::array::from_fn(|_| AtomicU64::new(u64::MAX)));
     let (on, changes, of) = (Arc::clone(&goes_on), hub.topic("changes"), Arc::clone(&state));
+    let slowest = Arc::clone(&seen);
     let publisher = thread::spawn(move || {
         actix_web::rt::System::new().block_on(async {
             let mut value = 0;
@@ -150,7 +157,11 @@ async fn no_change_falls_between_the_state_and_what_comes_after_it() {
                 of.lock().unwrap().insert(key, value);
                 changes.publish(&Change { key, value }).await.unwrap();
                 tokio::task::yield_now().await;
-                if value % 64 == 0 {
+                let is_far_behind = || {
+                    let seen = slowest.iter().map(|seen| seen.load(Ordering::SeqCst));
+                    seen.min().is_some_and(|seen| seen.saturating_add(500) < value)
+                };
+                while value % 64 == 0 && is_far_behind() && on.load(Ordering::SeqCst) {
                     thread::sleep(std::time::Duration::from_millis(1));
                 }
             }
@@ -159,25 +170,41 @@ async fn no_change_falls_between_the_state_and_what_comes_after_it() {
     });
 
     let mut readers = Vec::new();
-    for _ in 0..30 {
-        readers.push(Reader::new(serving.addr(), "/").await);
+    for nth in 0..READERS {
+        // Each reads from the beginning, and holds up nobody: one that waits for the others does not read, and is given up in time.
+        readers.push(tokio::spawn(put_together(
+            Reader::new(serving.addr(), "/").await,
+            Arc::clone(&seen),
+            nth,
+        )));
     }
     goes_on.store(false, Ordering::SeqCst);
-    publisher.join().unwrap();
+    tokio::task::spawn_blocking(|| publisher.join().unwrap())
+        .await
+        .unwrap();
     let state = state.lock().unwrap().clone();
-    for mut reader in readers {
-        let first = reader.next().await;
-        assert!(first.contains("event: state\n"), "{first}");
-        let mut built: BTreeMap<usize, u64> = serde_json::from_str(data(&[first])[0]).unwrap();
-        loop {
-            let event = reader.next().await;
-            let Change { key, value } = serde_json::from_str(data(&[event])[0]).unwrap();
-            if key == 50 {
-                break;
-            }
-            built.insert(key, value);
+    for reader in readers {
+        assert_eq!(reader.await.unwrap(), state);
+    }
+}
+
+/// The state that a reader is given, and what becomes of it by the changes behind it.
+async fn put_together(
+    mut reader: Reader,
+    seen: Arc<[AtomicU64; READERS]>,
+    nth: usize,
+) -> BTreeMap<usize, u64> {
+    let first = reader.next().await;
+    assert!(first.contains("event: state\n"), "{first}");
+    let mut built: BTreeMap<usize, u64> = serde_json::from_str(data(&[first])[0]).unwrap();
+    loop {
+        let event = reader.next().await;
+        let Change { key, value } = serde_json::from_str(data(&[event])[0]).unwrap();
+        if key == 50 {
+            return built;
         }
-        assert_eq!(built, state);
+        built.insert(key, value);
+        seen[nth].store(value, Ordering::SeqCst);
     }
 }
 
