@@ -33,10 +33,10 @@ mod topic_of;
 mod topic_options;
 mod worker;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use actix_web::HttpRequest;
-use sse_actix_core::{IntoTopicName, LogError, Start};
+use sse_actix_core::{DeleteError, IntoTopicName, LogError, Start};
 
 pub use self::{
     admission::limits::LimitExceeded,
@@ -131,8 +131,41 @@ impl Hub {
         RawTopic::new(self, name.into_topic_name())
     }
 
-    /// A subscription to a topic: return it from a handler, and it is the stream. A subscription to a [`TopicOf`] has
-    /// its type.
+    /// Deletes a topic with all that belongs to it: events, idempotency keys, and whatever else the log has of it. Completes when that
+    /// is done.
+    ///
+    /// Connected readers stay, are told of one gap of unknown size, and receive what is published next, which is of a new epoch. Who comes
+    /// back with an id from before is told of a gap. A topic to which nothing was published stays as it is, and nobody is told.
+    /// Publishing may go on meanwhile: an event is either deleted with the topic or of the new epoch.
+    ///
+    /// ```
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sse_actix::Hub;
+    ///
+    /// let hub = Hub::builder().build()?;
+    /// let first = hub.topic("room:7").publish("hello").await?;
+    /// hub.delete_topic("room:7").await?;
+    /// let second = hub.topic("room:7").publish("hello again").await?;
+    /// // Another epoch, in which it is the first event.
+    /// assert_ne!(second.as_str(), first.as_str());
+    /// assert!(second.as_str().ends_with("-1") && first.as_str().ends_with("-1"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError::Unsupported`] if the log cannot delete topics, which all logs of this library can;
+    /// [`DeleteError::Refused`] and [`DeleteError::OutcomeUnknown`] as a publish, and deleting again does no harm.
+    ///
+    /// # Panics
+    ///
+    /// As [`Hub::topic`].
+    pub async fn delete_topic(&self, name: impl IntoTopicName) -> Result<(), DeleteError> {
+        let name = name.into_topic_name();
+        self.0.log.delete(&name, SystemTime::now()).await
+    }
+
+    /// A subscription to a topic: returned from a handler, it is the stream. That of a [`TopicOf`] has its type.
     ///
     /// # Panics
     ///

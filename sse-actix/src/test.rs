@@ -151,8 +151,8 @@ where
     )
 }
 
-/// Requests a stream over a socket, with HTTP/1.1, and with a `Last-Event-ID` unless it is empty. See [`Serving`]'s
-/// example.
+/// Requests a stream over a socket, with HTTP/1.1, and with a `Last-Event-ID` unless it is empty.
+/// See [`Serving`]'s example.
 ///
 /// Panics with the reason if there is no answer.
 ///

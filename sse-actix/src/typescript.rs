@@ -128,7 +128,7 @@ impl EventDescription {
     }
 }
 
-/// What `JSON.parse` gives of large integers is a number.
+/// `JSON.parse` turns large integers into numbers, too.
 fn config() -> Config {
     Config::new().with_large_int("number")
 }

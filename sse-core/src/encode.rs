@@ -20,9 +20,9 @@ pub(crate) use self::lines::{
 };
 use crate::field::{EventName, FieldError};
 
-/// What can be sent on a stream: an [`Event`](crate::Event), a [`Comment`](crate::Comment), a [`Frame`](crate::Frame),
-/// text (an event with that data), [`Json`] of any `Serialize`, or a decoded [`Message`](crate::Message), which is sent
-/// on unchanged.
+/// The types that can be sent on a stream: an [`Event`](crate::Event), a [`Comment`](crate::Comment), a
+/// [`Frame`](crate::Frame), text (an event with that data), [`Json`] of any `Serialize`, or a decoded
+/// [`Message`](crate::Message), which is sent on unchanged.
 ///
 /// Sealed, because an implementation could write bytes that inject events.
 ///

@@ -41,7 +41,7 @@ const MIN_SHARED: usize = 8 * 1024;
 #[derive(Clone)]
 struct OwnLine {
     line: Bytes,
-    /// Both in one piece, once somebody has asked for that.
+    /// Both in one piece, once a caller has requested it.
     whole: OnceLock<Bytes>,
 }
 

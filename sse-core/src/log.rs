@@ -31,7 +31,7 @@ pub use self::{
     completion::Completion,
     entry::Entry,
     epoch::Epoch,
-    error::{AppendError, LogError},
+    error::{AppendError, DeleteError, LogError},
     gap::{GAP_EVENT, gap_frame},
     idempotency_key::{IdempotencyKey, IdempotencyKeyError},
     memory::{MemoryLog, MemoryLogBuilder},
@@ -65,11 +65,16 @@ use crate::TopicName;
 /// - **Failure.** A read that fails has changed nothing and may be repeated. An append that fails has either
 ///   not happened ([`AppendError::Refused`]) or may have ([`AppendError::OutcomeUnknown`]), and is never
 ///   repeated by the log.
-/// - **Once for each key.** Of a topic's records with the same [`IdempotencyKey`], only the first is appended within
-///   the topic's [`OnceWindow`](Retention::once_window), even if the others differ, and even if several are appended at
-///   the same time, on any thread or node. The others complete with its position and [`Appended::repeated`]. A log
-///   remembers a key even if the event is deleted. Remembering is atomic with the append: a key is remembered if and
-///   only if its record was appended. A log that remembers no keys refuses each record with a key.
+/// - **Once for each key.** Of records of a topic with the same [`IdempotencyKey`], one is appended within the topic's
+///   [`OnceWindow`](Retention::once_window): the first, also where the others differ, and also where several are appended
+///   at the same time, on whatever thread or node. The others complete with its position and [`Appended::repeated`].
+///   What a log remembers of a key does not depend on whether the event is still kept. It is atomic with the append:
+///   a key is remembered if and only if its record was appended. A log that remembers no keys refuses each record that
+///   has one.
+/// - **Deleted is gone.** Once [`delete`](Self::delete) has completed, no read returns what was appended before it, and no
+///   idempotency key of it is remembered. What is appended later is of another [`Epoch`], so each position from before is
+///   [`Resume::Unknown`], and the watchers are woken for readers to find that out. A topic to which nothing was appended stays as it is.
+///   A log that cannot delete says so: [`DeleteError::Unsupported`].
 ///
 /// Appends and reads may complete at once or later: see [`Completion`]. The caller passes the time in, as `now`.
 ///
@@ -93,6 +98,13 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
         limit: Limit,
         now: SystemTime,
     ) -> Completion<Result<Batch, LogError>>;
+
+    /// Deletes a topic, with all that belongs to it. Who watches or reads it stays. Default: [`DeleteError::Unsupported`], since a log
+    /// that only seemed to delete would keep what somebody wants to be gone.
+    fn delete(&self, topic: &TopicName, now: SystemTime) -> Completion<Result<(), DeleteError>> {
+        let _ = (topic, now);
+        Completion::ready(Err(DeleteError::Unsupported))
+    }
 
     /// Registers a waker that is woken after each append to the topic.
     fn watch(&self, topic: &TopicName, waker: Waker, now: SystemTime) -> Watch;
@@ -195,7 +207,7 @@ impl Limit {
     };
 }
 
-/// What a read returns.
+/// The result of a read.
 ///
 /// See [`MemoryLog`]'s example.
 #[derive(Debug, Clone)]

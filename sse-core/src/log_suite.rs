@@ -48,6 +48,7 @@
 
 mod appending;
 mod bench;
+mod deleting;
 mod model;
 mod once;
 mod reading;
@@ -61,8 +62,8 @@ use std::{
 };
 
 pub use self::{
-    appending::*, model::any_steps_are_answered_as_the_model_says, once::*, reading::*, resuming::*,
-    retaining::*, watching::*,
+    appending::*, deleting::*, model::any_steps_are_answered_as_the_model_says, once::*, reading::*,
+    resuming::*, retaining::*, watching::*,
 };
 use crate::Log;
 
@@ -81,6 +82,9 @@ pub trait LogFactory {
 
     /// True if the log remembers idempotency keys. Otherwise it has to refuse each record with a key. Default: `true`.
     const REMEMBERS_KEYS: bool = true;
+
+    /// Whether the log can delete topics. One that cannot has to say so. Default: it can.
+    const DELETES: bool = true;
 
     /// How often random steps are compared with the model. Default: 100.
     const MODEL_RUNS: usize = 100;
@@ -138,6 +142,8 @@ macro_rules! log_suite {
             a_key_is_forgotten_with_its_time,
             newer_keys_push_out_the_oldest,
             a_refused_record_leaves_no_key,
+            a_deleted_topic_begins_anew,
+            to_delete_a_topic_without_events_changes_nothing,
             any_steps_are_answered_as_the_model_says,
         }
     };

@@ -1,24 +1,28 @@
-//! Publishing: what waits goes out in one call of a script.
+//! Publishing: all waiting events are sent in one call of a script.
 
 mod batch;
 mod group;
 mod outcome;
 mod refusal;
+mod sending;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     rc::Rc,
     sync::{Arc, LazyLock},
     time::Duration,
 };
 
-use redis::{Script, Value};
+use redis::Script;
 use sse_actix_core::AppendError;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::mpsc, task::spawn_local, time::Instant};
 
-use self::batch::Call;
+use self::{
+    batch::Call,
+    sending::{Sending, is_of_some_keys},
+};
 use crate::{
-    connect::Sessions,
+    connect::{Primaries, Session},
     fault::{Fault, is_of_replica},
     shared::{Append, Shared},
 };
@@ -42,59 +46,95 @@ pub const APPEND_SCRIPT: &str = concat!(
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(APPEND_SCRIPT));
 
-/// Appends what comes, in order. Ends with the last handle on the log.
-///
-/// One call is on its way at a time, and what comes meanwhile goes out with the next. So the order of a topic's events does
-/// not depend on which of two calls Redis has taken.
+/// Appends what comes, each group of topics for itself. Ends with the last handle on the log.
 pub(crate) async fn run(
     shared: Arc<Shared>,
-    sessions: Rc<Sessions>,
+    primaries: Rc<Primaries>,
     mut appends: mpsc::UnboundedReceiver<Append>,
 ) {
-    let mut waiting = VecDeque::new();
-    while let Some(first) = appends.recv().await {
-        let limit = shared.settings.publish_wait;
-        waiting.push_back((first, Instant::now()));
-        while !waiting.is_empty() {
-            while let Ok(append) = appends.try_recv() {
-                waiting.push_back((append, Instant::now()));
-            }
-            let patience = waiting
-                .front()
-                .map_or(Duration::ZERO, |(_, since)| limit.saturating_sub(since.elapsed()));
-            let Some(session) = sessions.wait_for(patience).await else {
-                refuse(&shared, &mut waiting, limit);
-                continue;
+    let mut queues = HashMap::new();
+    while let Some(append) = appends.recv().await {
+        let group = shared.keys.group(&append.topic);
+        let queue = queues.entry(group).or_insert_with(|| {
+            let (queue, waiting) = mpsc::unbounded_channel();
+            let line = Line {
+                shared: Arc::clone(&shared),
+                primaries: Rc::clone(&primaries),
+                group,
             };
-            let mut call = Call::default();
-            while !call.is_full()
-                && let Some((append, _)) = waiting.pop_front()
-            {
-                call.push(append);
+            spawn_local(line.run(waiting));
+            queue
+        });
+        // What takes them ends with this.
+        let _ = queue.send(append);
+    }
+}
+
+/// Appends of a group, whose keys are in one slot of a cluster.
+struct Line {
+    shared: Arc<Shared>,
+    primaries: Rc<Primaries>,
+    group: u16,
+}
+
+impl Line {
+    /// One call is on its way at a time, and what comes meanwhile goes out with the next. So the order of a topic's events does
+    /// not depend on which of two calls Redis has taken.
+    async fn run(self, mut appends: mpsc::UnboundedReceiver<Append>) {
+        let mut waiting = VecDeque::new();
+        while let Some(first) = appends.recv().await {
+            let limit = self.shared.settings.publish_wait;
+            waiting.push_back((first, Instant::now()));
+            while !waiting.is_empty() {
+                while let Ok(append) = appends.try_recv() {
+                    waiting.push_back((append, Instant::now()));
+                }
+                let patience = waiting
+                    .front()
+                    .map_or(Duration::ZERO, |(_, since)| limit.saturating_sub(since.elapsed()));
+                let Some(session) = self.primaries.session_of(self.group, patience).await else {
+                    refuse(&self.shared, &mut waiting, limit);
+                    continue;
+                };
+                let mut call = Call::default();
+                while !call.is_full()
+                    && let Some((append, _)) = waiting.pop_front()
+                {
+                    call.push(append);
+                }
+                if !call.is_empty() {
+                    self.send(call, session).await;
+                }
             }
-            if call.is_empty() {
+        }
+    }
+
+    async fn send(&self, call: Call, session: Rc<Session>) {
+        let mut sending = Sending::new(&self.shared, &self.primaries, self.group);
+        let mut calls = VecDeque::from([(call, session)]);
+        while let Some((call, session)) = calls.pop_front() {
+            let (answer, session) = sending.send(&call, session).await;
+            if call.has_several_topics() && answer.as_ref().is_err_and(is_of_some_keys) {
+                // Some of its topics are there already, and some are not yet.
+                let parts = call.split().into_iter().rev();
+                parts.for_each(|part| calls.push_front((part, Rc::clone(&session))));
                 continue;
             }
-            let primary = session.primary.borrow().clone();
-            let mut connection = session.publishing.clone();
-            let invocation = call.invocation(&SCRIPT, &shared.keys, &shared.settings, &primary);
-            let answer: Result<Value, Fault> = invocation
-                .invoke_async(&mut connection)
-                .await
-                .map_err(Fault::Redis);
-            drop(invocation);
             if let Err(fault) = &answer {
                 note(&session, fault);
             }
-            if call.answer(&shared, answer) {
+            let node = self.primaries.of(self.group);
+            let node = node.map_or(String::new(), |primary| primary.node.clone());
+            if call.answer(&self.shared, &node, answer) {
                 session.end(Fault::Demoted);
+                self.primaries.doubt();
             }
         }
     }
 }
 
 /// Ends the session if a failure says that its connections are of no use.
-fn note(session: &crate::connect::Session, fault: &Fault) {
+fn note(session: &Session, fault: &Fault) {
     match fault {
         Fault::Redis(error) if error.code().is_some_and(is_of_replica) => session.end(Fault::Demoted),
         Fault::Redis(error) if fault.is_of_connection() => {
@@ -104,7 +144,7 @@ fn note(session: &crate::connect::Session, fault: &Fault) {
     }
 }
 
-/// Refuses what has waited for a connection as long as it may.
+/// Refuses events that have waited too long for a connection.
 fn refuse(shared: &Shared, waiting: &mut VecDeque<(Append, Instant)>, limit: Duration) {
     while waiting.front().is_some_and(|(_, since)| since.elapsed() >= limit)
         && let Some((append, _)) = waiting.pop_front()
@@ -116,18 +156,22 @@ fn refuse(shared: &Shared, waiting: &mut VecDeque<(Append, Instant)>, limit: Dur
     }
 }
 
-/// What a failed call means for each of its events.
+/// The error of each event of a failed call.
 fn error_of(fault: &Fault) -> AppendError {
     let text = fault.to_string();
-    let is_refused = match fault {
-        Fault::Redis(error) => error.code().is_some_and(comes_before),
-        Fault::Refused(error) => comes_before(error.code()),
-        _ => false,
-    };
-    if is_refused {
+    if is_refusal(fault) {
         AppendError::Refused(text.into())
     } else {
         AppendError::OutcomeUnknown(text.into())
+    }
+}
+
+/// Whether a failed call has done nothing.
+pub(crate) fn is_refusal(fault: &Fault) -> bool {
+    match fault {
+        Fault::Redis(error) => error.code().is_some_and(comes_before),
+        Fault::Refused(error) => comes_before(error.code()),
+        _ => false,
     }
 }
 
@@ -145,6 +189,10 @@ fn comes_before(code: &str) -> bool {
             | "OOM"
             | "MISCONF"
             | "NOREPLICAS"
+            | "CLUSTERDOWN"
+            | "MOVED"
+            | "ASK"
+            | "TRYAGAIN"
     )
 }
 

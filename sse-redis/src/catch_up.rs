@@ -1,5 +1,5 @@
-//! Catching up: reading from streams what no notice has brought. It has connections of its own, so that notices, appends and
-//! revocations never wait for it.
+//! Catching up: reads entries from streams whose notices did not arrive. It has separate connections, so that notices,
+//! appends and revocations never wait for it.
 
 mod compare;
 mod heads;
@@ -10,19 +10,19 @@ mod scripts;
 
 use std::{rc::Rc, sync::Arc};
 
-use tokio::task::spawn_local;
+use tokio::task::{AbortHandle, JoinHandle, spawn_local};
 
 use self::lane::Lane;
 use crate::{
-    connect::{Connector, Sessions},
+    connect::{Primaries, Primary, Session},
     shared::Shared,
     topic::{Needs, Topic},
 };
 
-/// What reads streams.
+/// Reads streams.
 pub(crate) struct CatchUp {
     shared: Arc<Shared>,
-    sessions: Rc<Sessions>,
+    primary: Rc<Primary>,
     /// For jobs with short answers.
     heads: Lane,
     /// For pages of a stream.
@@ -30,22 +30,50 @@ pub(crate) struct CatchUp {
 }
 
 impl CatchUp {
-    pub(crate) fn start(shared: &Arc<Shared>, sessions: &Rc<Sessions>, connector: &Connector) -> Rc<Self> {
-        let lane = || Lane::new(connector.clone(), shared.settings.response_timeout);
+    /// Starts to read at a primary. Returns also what does it.
+    pub(crate) fn start(
+        shared: &Arc<Shared>,
+        primaries: &Rc<Primaries>,
+        primary: &Rc<Primary>,
+    ) -> (Rc<Self>, Vec<AbortHandle>) {
+        let lane = || {
+            Lane::new(
+                Rc::clone(primaries),
+                Rc::clone(primary),
+                shared.settings.response_timeout,
+            )
+        };
         let this = Rc::new(Self {
             shared: Arc::clone(shared),
-            sessions: Rc::clone(sessions),
+            primary: Rc::clone(primary),
             heads: lane(),
             pages: lane(),
         });
-        spawn_local(heads::run(Rc::clone(&this)));
-        spawn_local(pages::run(Rc::clone(&this)));
-        spawn_local(compare::run(Rc::clone(&this)));
-        spawn_local(renew::run(Rc::clone(&this)));
-        this
+        let tasks = [
+            spawn_local(heads::run(Rc::clone(&this))),
+            spawn_local(pages::run(Rc::clone(&this))),
+            spawn_local(compare::run(Rc::clone(&this))),
+            spawn_local(renew::run(Rc::clone(&this))),
+        ];
+        let tasks = tasks.iter().map(JoinHandle::abort_handle).collect();
+        (this, tasks)
     }
 
-    /// A topic may have something to be done.
+    /// The topics that are followed in this session.
+    fn topics(&self, session: &Session) -> Vec<Arc<Topic>> {
+        let all = self.shared.topics.all().into_iter();
+        all.filter(|topic| topic.is_followed_in(session.number)).collect()
+    }
+
+    /// What a topic was asked was answered by a primary that does not hold it, or not yet. It is asked again where the topic is
+    /// followed next, and here, if it stays.
+    fn is_elsewhere(&self, topic: &Arc<Topic>) {
+        topic.ask();
+        self.primary.doubt();
+        self.work(topic);
+    }
+
+    /// Queues a topic that may have jobs.
     pub(crate) fn work(&self, topic: &Arc<Topic>) {
         self.queue(topic, topic.needs());
     }
@@ -59,7 +87,7 @@ impl CatchUp {
         }
     }
 
-    /// A topic cannot be read, because of something about the topic itself.
+    /// Notes that a topic cannot be read because of a fault of the topic itself.
     fn fail(&self, topic: &Topic, why: &str) {
         if let Some(times) = self.shared.faults.count(&format!("read {}", topic.name)) {
             tracing::error!(

@@ -1,5 +1,5 @@
-//! The thread on which everything happens that waits for Redis: whatever runtimes readers and publishers are
-//! on, and however long they live.
+//! The log's thread, on which all work that waits for Redis is done. It does not depend on the runtimes of readers and
+//! publishers.
 
 use std::{
     rc::Rc,
@@ -17,28 +17,28 @@ use tokio::{
 
 use crate::{
     append,
-    catch_up::CatchUp,
-    connect::{Connector, Sessions},
+    connect::{Connector, Primaries},
+    delete,
     error::ConnectError,
     fault::Fault,
-    follow::Follower,
+    followed::Followed,
     nodes::{Presence, Revocations},
     settings::millis,
-    shared::{Command, Nudge, Read, Shared},
+    shared::{Command, Delete, Nudge, Read, Shared},
     topic::Topic,
 };
 
 /// How long a read waits for Redis before it fails, to be tried again by the hub.
 const READING: Duration = Duration::from_secs(10);
 
-/// How often what is too old is let go, and topics are forgotten: this often, or more often where they are to be forgotten sooner.
+/// How often old events and topics are forgotten, or more often if `linger` is shorter.
 const MAINTAINING: Duration = Duration::from_secs(10);
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// What the thread tells once it has connected, or cannot.
+/// Reports that the thread has connected, or why it could not.
 pub(crate) type Ready = oneshot::Sender<Result<(), ConnectError>>;
 
-/// What the thread does: connects, tells, and serves commands until the last handle on the log is gone.
+/// The thread's main function: connects, reports, and serves commands until the last handle on the log is dropped.
 pub(crate) fn serve(
     shared: Arc<Shared>,
     connector: Connector,
@@ -54,9 +54,7 @@ pub(crate) fn serve(
 
 struct Driver {
     shared: Arc<Shared>,
-    sessions: Rc<Sessions>,
-    catch_up: Rc<CatchUp>,
-    follower: Rc<Follower>,
+    followed: Rc<Followed>,
 }
 
 async fn run(
@@ -66,40 +64,29 @@ async fn run(
     ready: Ready,
 ) {
     let (nudges, received) = mpsc::unbounded_channel();
-    let sessions = Rc::new(Sessions::default());
-    let catch_up = CatchUp::start(&shared, &sessions, &connector);
-    let follower = Follower::new(
-        Arc::clone(&shared),
-        Rc::clone(&sessions),
-        Rc::clone(&catch_up),
-        connector,
-        nudges,
-    );
-    match follower.begin().await {
-        Ok(session) => {
-            spawn_local(Rc::clone(&follower).run(session));
-            if ready.send(Ok(())).is_err() {
-                return;
-            }
-        }
-        Err(error) => return drop(ready.send(Err(error))),
+    let primaries = Primaries::new(connector, shared.keys.is_cluster());
+    let followed = Followed::new(Arc::clone(&shared), Rc::clone(&primaries), nudges);
+    let begun = followed.begin().await;
+    let is_over = begun.is_err();
+    if ready.send(begun).is_err() || is_over {
+        return;
     }
     let nodes = &shared.nodes;
-    spawn_local(Presence::run(Arc::clone(nodes), Rc::clone(&sessions)));
-    spawn_local(Revocations::run(Arc::clone(nodes), Rc::clone(&sessions)));
+    spawn_local(Presence::run(Arc::clone(nodes), Rc::clone(&primaries)));
+    spawn_local(Revocations::run(
+        Arc::clone(nodes),
+        Arc::clone(&shared.keys),
+        Rc::clone(&primaries),
+    ));
     let (appends, appending) = mpsc::unbounded_channel();
-    spawn_local(append::run(Arc::clone(&shared), Rc::clone(&sessions), appending));
-    let driver = Rc::new(Driver {
-        shared,
-        sessions,
-        catch_up,
-        follower,
-    });
+    spawn_local(append::run(Arc::clone(&shared), Rc::clone(&primaries), appending));
+    let driver = Rc::new(Driver { shared, followed });
+    spawn_local(Rc::clone(&driver.followed).look());
     spawn_local(Rc::clone(&driver).attend(received));
     spawn_local(Rc::clone(&driver).maintain());
     while let Some(command) = commands.recv().await {
         match command {
-            // The task that takes them ends with this one.
+            // The receiving task ends with this one.
             Command::Append(append) => drop(appends.send(append)),
             Command::Read(read) => {
                 let driver = Rc::clone(&driver);
@@ -108,33 +95,38 @@ async fn run(
                     let _ = read.reply.send(batch);
                 });
             }
+            Command::Delete(Delete { topic, reply }) => {
+                let (shared, primaries) = (Arc::clone(&driver.shared), Rc::clone(&primaries));
+                let driver = Rc::clone(&driver);
+                spawn_local(async move {
+                    let deleted = delete::delete(&shared, &primaries, &topic).await;
+                    if let Some(known) = shared.topics.known(topic.as_str()) {
+                        driver.followed.work(&known);
+                    }
+                    let _ = reply.send(deleted);
+                });
+            }
         }
     }
 }
 
 impl Driver {
-    /// Looks at what connections have brought. Does not end.
+    /// Handles the events of connections. Does not end.
     async fn attend(self: Rc<Self>, mut nudges: mpsc::UnboundedReceiver<Nudge>) {
         while let Some(nudge) = nudges.recv().await {
             match nudge {
-                Nudge::Work(topic) => self.catch_up.work(&topic),
-                Nudge::Disconnected(session) => self.end_session(session, || {
+                Nudge::Work(topic) => self.followed.work(&topic),
+                Nudge::Disconnected(session) => self.followed.end_session(session, || {
                     let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
                     Fault::Redis(error.into())
                 }),
                 // They are read when a session begins, before anything else.
                 Nudge::RevocationsMissed(session) => {
-                    self.end_session(session, || Fault::Deaf(Duration::ZERO));
+                    let fault = || Fault::Deaf(Duration::ZERO);
+                    self.followed.end_session(session, fault);
                 }
+                Nudge::SlotsMoved => self.followed.doubt(),
             }
-        }
-    }
-
-    fn end_session(&self, number: u64, fault: impl FnOnce() -> Fault) {
-        if let Some(session) = self.sessions.get()
-            && session.number == number
-        {
-            session.end(fault());
         }
     }
 
@@ -145,7 +137,7 @@ impl Driver {
             sleep(MAINTAINING.min(linger.max(SHORTEST))).await;
             self.shared.topics.trim(SystemTime::now());
             let idle = self.shared.topics.forget_idle(linger);
-            self.follower.forget(idle);
+            self.followed.forget(&idle);
         }
     }
 
@@ -160,8 +152,7 @@ impl Driver {
             if let Some(batch) = topic.read(read.start, read.limit, read.now, ttl, &mut ticket) {
                 return Ok(batch);
             }
-            self.follower.follow(topic);
-            self.catch_up.work(topic);
+            self.followed.follow(topic);
             if topic.failures() > failures {
                 return Err(LogError::new(topic.failure()));
             }

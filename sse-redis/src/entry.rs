@@ -1,4 +1,4 @@
-//! What Redis holds of a topic: entries of a stream, each with a batch of events.
+//! The form of a topic in Redis: entries of a stream, each with a batch of events.
 //!
 //! An entry has two fields. `h`, the header, is eight words with a space between them:
 //!
@@ -14,6 +14,9 @@
 mod id;
 mod payload;
 mod stored;
+
+/// What publishers say where a notice could not be sent, because the slot is on its way to another primary: look at the topic.
+pub(crate) const LOOK: &[u8] = b"look";
 
 /// A new life's identity: as many bits as an epoch has of it, and never that of a topic without events.
 pub(crate) fn new_life() -> String {

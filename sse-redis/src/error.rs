@@ -4,7 +4,7 @@ use redis::RedisError;
 
 use crate::fault::Fault;
 
-/// Why a [`RedisLog`](crate::RedisLog) could not be connected.
+/// The reason why a [`RedisLog`](crate::RedisLog) could not be connected.
 ///
 /// ```
 /// use sse_actix_redis::{ConnectError, RedisLog};
@@ -18,16 +18,16 @@ use crate::fault::Fault;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The address cannot be read. Nothing of it is shown, since any part of it may be a password.
+    /// The address is not valid. The error shows no part of it, because any part may be a password.
     Address(String),
-    /// A setting has a value that makes no sense.
+    /// A setting has a value that is not allowed.
     Setting {
-        /// Its name, as the builder has it.
+        /// Its name in the builder.
         name: &'static str,
         /// What to write instead.
         instead: &'static str,
     },
-    /// The prefix cannot be one.
+    /// The prefix is not valid.
     Prefix(String),
     /// There is no Redis, or it does not answer, or it refuses the user.
     Unreachable {
@@ -36,20 +36,22 @@ pub enum ConnectError {
         /// Why.
         source: RedisError,
     },
-    /// Redis does not let this user do what is needed with the prefix's keys and channels, or the keys hold something else.
+    /// The user lacks rights to the prefix's keys and channels, or the keys hold data of another program.
     Unusable {
         /// Where, without user and password.
         address: String,
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Redis is older than 6.2.
+    /// Redis is older than 6.2, or a cluster of it older than 7.0.
     Version(String),
-    /// It is a Redis Cluster.
+    /// It is a Redis Cluster, and the address does not say so.
     Cluster,
+    /// It is no Redis Cluster, although the address says so.
+    NoCluster(String),
     /// It is a Redis Sentinel.
     Sentinel,
-    /// It is a replica, which takes no events.
+    /// It is a replica, which accepts no events.
     Replica(String),
     /// The log's thread could not be started.
     Thread(std::io::Error),
@@ -82,7 +84,7 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Address(why) => write!(
                 f,
-                "the address of Redis is not valid ({why}); write `redis://host:6379/0`, `rediss://user:password@host:6380/0` for TLS, or `redis+sentinel://host:26379,host:26379/service/0`"
+                "the address of Redis makes no sense ({why}); write `redis://host:6379/0`, `rediss://user:password@host:6380/0` for TLS, `redis+sentinel://host:26379,host:26379/service/0`, or `redis+cluster://host:6379,host:6379`"
             ),
             Self::Setting { name, instead } => write!(f, "`{name}` cannot be zero; write {instead}"),
             Self::Prefix(prefix) => write!(
@@ -94,10 +96,13 @@ impl fmt::Display for ConnectError {
                 f,
                 "the keys of Redis at {address} that begin with the prefix cannot be used; give this application its own prefix, and its user the rights to it"
             ),
-            Self::Version(version) => write!(f, "Redis {version} is too old; 6.2 or later is needed, or Valkey"),
+            Self::Version(version) => write!(f, "Redis {version} is too old; 6.2 or later is needed, 7.0 for a cluster, or Valkey"),
             Self::Cluster => f.write_str(
-                "Redis Cluster is not supported yet; use one primary, with replicas if the data has to survive: `redis://host:6379`",
+                "this is a Redis Cluster; write `redis+cluster://host:6379,host:6379`, with some of its nodes",
             ),
+            Self::NoCluster(address) => {
+                write!(f, "Redis at {address} is no cluster; write `redis://host:6379`")
+            }
             Self::Sentinel => f.write_str(
                 "this is a Redis Sentinel, which holds no events; write `redis+sentinel://host:26379/service`, with the name of the service that it watches",
             ),

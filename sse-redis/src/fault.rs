@@ -1,4 +1,4 @@
-//! What goes wrong on the way to Redis and back, and where it is counted and logged.
+//! Faults of Redis and of the connections to it, and their log lines.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use crate::value::Unexpected;
 /// How often the same fault is logged.
 const LOGGED: Duration = Duration::from_secs(60);
 
-/// How many different faults are told apart.
+/// How many different faults are counted separately.
 const MAX_KINDS: usize = 1_000;
 
 #[derive(Debug)]
@@ -26,28 +26,42 @@ pub(crate) enum Fault {
     Redis(RedisError),
     /// Redis has refused one of several calls.
     Refused(ServerError),
-    /// Redis has answered something that the call does not return.
+    /// Redis has answered with a value that the call never returns.
     Unexpected,
     /// This node has not heard its own heartbeat.
     Deaf(Duration),
-    /// What was a primary is a replica.
+    /// The primary has become a replica.
     Demoted,
     /// The address leads to another primary.
     Moved,
+    /// No node of the cluster holds some of the slots, as far as any has answered.
+    Incomplete,
 }
 
 impl Fault {
-    /// Whether the connection is of no use any more, rather than that Redis has refused what it was asked.
+    /// True if the connection is lost; false if Redis has only refused the call.
     pub(crate) fn is_of_connection(&self) -> bool {
         match self {
             Self::Redis(error) => is_of_connection(error),
             Self::Refused(_) | Self::Unexpected => false,
-            Self::Absent(_) | Self::Deaf(_) | Self::Demoted | Self::Moved => true,
+            Self::Absent(_) | Self::Deaf(_) | Self::Demoted | Self::Moved | Self::Incomplete => true,
         }
     }
 }
 
-/// Whether an error says that the connection is of no use, rather than that Redis did not like what it was asked.
+impl Fault {
+    /// Whether another node of the cluster holds the key, or will soon.
+    pub(crate) fn is_of_slot(&self) -> bool {
+        match self {
+            Self::Redis(error) => error.code().is_some_and(is_of_slot),
+            Self::Refused(error) => is_of_slot(error.code()),
+            Self::Incomplete => true,
+            _ => false,
+        }
+    }
+}
+
+/// True if the error means that the connection is lost; false if Redis has only refused the call.
 pub(crate) fn is_of_connection(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()
@@ -55,16 +69,21 @@ pub(crate) fn is_of_connection(error: &RedisError) -> bool {
         || error.is_unrecoverable_error()
 }
 
-/// Whether an error code says that at the other end is a replica.
+/// True if the error code means that the server is a replica.
 pub(crate) fn is_of_replica(code: &str) -> bool {
     matches!(code, "READONLY" | "MASTERDOWN")
+}
+
+/// Whether an error code says that another node holds the key, or will soon.
+pub(crate) fn is_of_slot(code: &str) -> bool {
+    matches!(code, "MOVED" | "ASK" | "TRYAGAIN")
 }
 
 /// Whether an error code says that the whole server takes no events at present.
 pub(crate) fn is_of_server(code: &str) -> bool {
     matches!(
         code,
-        "OOM" | "MISCONF" | "NOREPLICAS" | "READONLY" | "LOADING" | "MASTERDOWN"
+        "OOM" | "MISCONF" | "NOREPLICAS" | "READONLY" | "LOADING" | "MASTERDOWN" | "CLUSTERDOWN"
     )
 }
 
@@ -104,25 +123,26 @@ impl fmt::Display for Fault {
             ),
             Self::Demoted => f.write_str("Redis has become a replica"),
             Self::Moved => f.write_str("the address leads to another primary"),
+            Self::Incomplete => f.write_str("some slots of the cluster are held by no node that answers"),
         }
     }
 }
 
 impl Error for Fault {}
 
-/// Counts faults, and says which are to be logged: the first of a kind, then one a minute.
+/// Counts faults, and decides which are logged: the first of a kind, then one a minute.
 #[derive(Debug, Default)]
 pub(crate) struct FaultLog(Mutex<HashMap<String, Kind>>);
 
 #[derive(Debug)]
 struct Kind {
     logged: Instant,
-    /// How many there were since.
+    /// The number of faults since the last log line.
     since: u64,
 }
 
 impl FaultLog {
-    /// A fault of this kind. `Some` says that it is to be logged, and how many there were since the last time.
+    /// Counts a fault of this kind. `Some` if it has to be logged, with the number of faults since the last time.
     pub(crate) fn count(&self, kind: &str) -> Option<u64> {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kinds.get_mut(kind) {

@@ -1,4 +1,4 @@
-//! Following: one session after the other, in which this node hears what is published.
+//! Following: one session after the other, in which this node receives what is published.
 
 mod begin;
 mod heartbeat;
@@ -12,23 +12,23 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     catch_up::CatchUp,
-    connect::{Connector, Session, Sessions},
+    connect::{Primaries, Primary, Session},
     error::ConnectError,
     fault::Fault,
     shared::{Nudges, Shared},
     topic::Topic,
 };
 
-/// How long after a failure it is tried again: doubled each time, up to the longest, and less at random.
+/// The wait after a failure: doubled each time, up to the longest, with random jitter that only shortens it.
 const SHORTEST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// What keeps this node hearing.
+/// What keeps this node hearing a primary.
 pub(crate) struct Follower {
     shared: Arc<Shared>,
-    sessions: Rc<Sessions>,
+    primaries: Rc<Primaries>,
+    primary: Rc<Primary>,
     catch_up: Rc<CatchUp>,
-    connector: Connector,
     nudges: Nudges,
     subscriptions: subscribe::Queue,
 }
@@ -36,24 +36,25 @@ pub(crate) struct Follower {
 impl Follower {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        sessions: Rc<Sessions>,
+        primaries: Rc<Primaries>,
+        primary: Rc<Primary>,
         catch_up: Rc<CatchUp>,
-        connector: Connector,
         nudges: Nudges,
     ) -> Rc<Self> {
         Rc::new(Self {
             shared,
-            sessions,
+            primaries,
+            primary,
             catch_up,
-            connector,
             nudges,
             subscriptions: subscribe::Queue::default(),
         })
     }
 
-    /// A topic is to be followed, if it is not.
+    /// Follows a topic, unless it is already followed.
     pub(crate) fn follow(&self, topic: &Arc<Topic>) {
-        if let Some(session) = self.sessions.get()
+        if let Some(session) = self.primary.get()
+            && session.groups.contains(&topic.group)
             && topic.begins_following(session.number)
         {
             self.subscriptions.push(topic);
@@ -61,18 +62,20 @@ impl Follower {
     }
 
     /// Topics are not followed any more.
-    pub(crate) fn forget(&self, topics: Vec<Arc<Topic>>) {
-        self.subscriptions.forget(topics);
+    pub(crate) fn forget(&self, topics: &[Arc<Topic>]) {
+        let number = self.primary.get().map_or(0, |session| session.number);
+        let ours = topics.iter().filter(|topic| topic.is_followed_in(number));
+        self.subscriptions.forget(ours.cloned().collect());
     }
 
-    /// The first session, or why there can be none.
+    /// The first session, or the reason why there is none.
     pub(crate) async fn begin(&self) -> Result<Rc<Session>, ConnectError> {
         begin::begin(self).await
     }
 
-    /// Follows, beginning with this session. Does not end.
-    pub(crate) async fn run(self: Rc<Self>, first: Rc<Session>) {
-        let mut next = Some(first);
+    /// Follows, beginning with this session, if there is one. Does not end.
+    pub(crate) async fn run(self: Rc<Self>, first: Option<Rc<Session>>) {
+        let mut next = first;
         let mut pause = SHORTEST;
         loop {
             let session = match next.take() {
@@ -81,6 +84,7 @@ impl Follower {
                     Ok(session) => session,
                     Err(error) => {
                         self.note(&error);
+                        self.primary.doubt();
                         sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
                         pause = (pause * 2).min(LONGEST);
                         continue;
@@ -93,13 +97,25 @@ impl Follower {
                 fault = heartbeat::run(&self, &session) => fault,
                 fault = probe::run(&self, &session) => fault,
                 fault = subscribe::run(&self, &session) => fault,
+                () = self.primary.renewal() => match begin::begin(&self).await {
+                    Ok(session_after) => {
+                        session.end(Fault::Moved);
+                        next = Some(session_after);
+                        continue;
+                    }
+                    Err(error) => {
+                        self.note(&error);
+                        Fault::Moved
+                    }
+                },
             };
             if began.elapsed() >= LONGEST {
                 pause = SHORTEST;
             }
             session.end(Fault::Unexpected);
-            self.sessions.clear();
-            self.shared.lost(&fault);
+            self.primary.clear();
+            self.shared.lost(&self.primary.node, &fault);
+            self.primary.doubt();
             sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             pause = (pause * 2).min(LONGEST);
         }
@@ -107,8 +123,13 @@ impl Follower {
 
     fn note(&self, error: &ConnectError) {
         let cause = std::error::Error::source(error).map(ToString::to_string);
-        if let Some(times) = self.shared.faults.count("session") {
-            tracing::warn!(target: "sse_actix", %error, cause, times, "Redis cannot be followed yet");
+        if let Some(times) = self
+            .shared
+            .faults
+            .count(&format!("session {}", self.primary.node))
+        {
+            let redis = self.primary.node.as_str();
+            tracing::warn!(target: "sse_actix", redis, %error, cause, times, "Redis cannot be followed yet");
         }
     }
 }

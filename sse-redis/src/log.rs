@@ -3,8 +3,8 @@ mod builder;
 use std::{fmt, sync::Arc, task::Waker, time::SystemTime};
 
 use sse_actix_core::{
-    AppendError, Appended, Batch, ClusterChannel, Completion, Keep, Limit, Log, LogError, LogHealth,
-    LogStats, Position, Record, Retention, Start, TopicName, Watch,
+    AppendError, Appended, Batch, ClusterChannel, Completion, DeleteError, Keep, Limit, Log, LogError,
+    LogHealth, LogStats, Position, Record, Retention, Start, TopicName, Watch,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -12,30 +12,30 @@ pub use self::builder::RedisLogBuilder;
 use crate::{
     error::ConnectError,
     settings::millis,
-    shared::{Append, Command, Read, Shared},
+    shared::{Append, Command, Delete, Read, Shared},
 };
 
-/// A log on Redis Streams: what any node publishes reaches the readers of every node, and a client that comes
-/// back to another node goes on where it was.
+/// A log on Redis Streams: an event that any node publishes reaches the subscribers on all nodes, and a client that
+/// comes back to another node continues where it was.
 ///
-/// A topic is a stream, `<prefix>:topic:{<tag>}:<name>`, with a tag made from the name. Events are kept there as the topic's
-/// [`Retention`] says by count and age, about; a node whose streams read the topic keeps what it knows in its own
-/// memory too, exactly as the retention says.
+/// A topic is a stream, `<prefix>:topic:{<tag>}:<name>`, with a tag made from the name. Redis keeps events
+/// approximately according to the topic's [`Retention`]. A node whose streams read the topic also keeps events in its
+/// own memory, exactly according to the retention.
 ///
-/// Cloning gives another handle on the same log: one goes to the hub, and one can be asked whether Redis is
-/// there ([`Log::health`]). It has a thread of its own, which ends with the last handle.
+/// Cloning gives another handle on the same log: give one to the hub, and use another to check whether Redis is
+/// reachable ([`Log::health`]). The log has its own thread, which ends with the last handle.
 ///
 /// - **Publishing** is done when Redis has answered. If the connection is cut before, or Redis has not answered in
-///   [time](RedisLogBuilder::response_timeout), it is [`AppendError::OutcomeUnknown`]; nothing is ever repeated.
-///   If there is no connection, it is [`AppendError::Refused`] at once, or after as long as
-///   [`publish_wait`](RedisLogBuilder::publish_wait) says. A publish that is no longer waited for goes on.
-/// - **[Idempotency keys](sse_actix_core::IdempotencyKey)** are remembered in Redis, by the call that appends: whatever node repeats one,
-///   and also where the first answer was lost. [`Log::stats`] says of them what this node was told when it last appended one; their
-///   memory is that of Redis, so it is 0 there.
-/// - **When Redis is gone**, streams stay open and are kept alive; who comes back is given what this node still
-///   knows, or waits. Once it is back, all topics are read on from where they were.
-/// - **When Redis has lost something**, be it everything or the newest events alone (a replica that lagged was made
-///   primary), readers are told of a gap.
+/// [time](RedisLogBuilder::response_timeout), it fails with [`AppendError::OutcomeUnknown`]; the log never retries. If
+/// there is no connection, it fails with [`AppendError::Refused`] at once, or after
+/// [`publish_wait`](RedisLogBuilder::publish_wait). If the caller stops waiting, the publish continues.
+/// - **[Idempotency keys](sse_actix_core::IdempotencyKey)** are stored in Redis, by the call that appends. So a
+///   repetition is found on any node, and even if the first answer was lost. [`Log::stats`] has the values from the
+///   last time that this node appended a key. The keys are in the memory of Redis, so their memory is 0 there.
+/// - **When Redis is away**, streams stay open and send keep-alives. A client that comes back gets the events that this
+///   node still has, or waits. Once Redis is back, reading continues where it was.
+/// - **When Redis has lost data**, all of it or only the newest events (a replica that lagged was made primary),
+///   clients get a gap event.
 ///
 /// ```no_run
 /// use std::time::SystemTime;
@@ -67,12 +67,12 @@ impl RedisLog {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`], if the address makes no sense, or Redis does not answer, or is none that will do.
+    /// [`ConnectError`], if the address is not valid, or Redis does not answer or cannot be used.
     pub async fn connect(address: &str) -> Result<Self, ConnectError> {
         Self::builder(address).connect().await
     }
 
-    /// To set more. See [`RedisLogBuilder`]'s example.
+    /// Builds a log with other settings. See [`RedisLogBuilder`]'s example.
     pub fn builder(address: &str) -> RedisLogBuilder {
         RedisLogBuilder::new(address)
     }
@@ -155,6 +155,14 @@ impl Log for RedisLog {
                 })
             },
             || LogError::new("the log was closed"),
+        )
+    }
+
+    fn delete(&self, topic: &TopicName, _now: SystemTime) -> Completion<Result<(), DeleteError>> {
+        let topic = topic.clone();
+        self.send(
+            |reply| Command::Delete(Delete { topic, reply }),
+            || DeleteError::OutcomeUnknown("the log was closed".into()),
         )
     }
 

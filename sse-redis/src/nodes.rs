@@ -1,4 +1,4 @@
-//! What nodes tell each other besides events: what was revoked, and who reads which topic where.
+//! Messages between nodes besides events: revocations, and presence.
 
 mod presence;
 mod revocation;
@@ -30,12 +30,12 @@ impl Nodes {
         Self {
             name: format!("{:016x}", fastrand::u64(..)),
             presence: Presence::new(keys.presence()),
-            revocations: Revocations::new(keys.revoked()),
+            revocations: Revocations::new(),
             listeners: RwLock::default(),
         }
     }
 
-    /// Tells the hubs of this node.
+    /// Passes messages to the hubs of this node.
     pub(crate) fn announce(&self, messages: impl IntoIterator<Item = ClusterMessage>) {
         let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner);
         for message in messages {

@@ -1,4 +1,4 @@
-//! What can be set.
+//! The settings of the log.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::error::ConnectError;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// Where Redis is, without user and password.
+    /// The address of Redis, without user and password.
     pub(crate) address: String,
     pub(crate) prefix: String,
     pub(crate) connect_timeout: Duration,
@@ -38,11 +38,11 @@ impl Default for Settings {
     }
 }
 
-/// The longest time that Redis is told, about 35 years: the scripts reckon with it.
+/// The longest time in calls to Redis, about 35 years, because the scripts calculate with it.
 const LONGEST: u64 = 1 << 40;
 
 impl Settings {
-    /// Refuses what would never work.
+    /// Refuses settings that would never work.
     pub(crate) fn check(&self) -> Result<(), ConnectError> {
         for (name, is_zero, instead) in [
             (
@@ -73,7 +73,7 @@ impl Settings {
         Ok(())
     }
 
-    /// With times that can be reckoned with.
+    /// Limits times to values with which the scripts can calculate.
     pub(crate) fn bounded(mut self) -> Self {
         let longest = Duration::from_millis(LONGEST);
         for time in [
@@ -92,7 +92,7 @@ impl Settings {
     }
 }
 
-/// Milliseconds, as Redis is told them.
+/// Milliseconds, for calls to Redis.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).map_or(LONGEST, |millis| millis.min(LONGEST))
 }

@@ -1,17 +1,19 @@
-//! What the log's thread shares with everybody else.
+//! The state that the log's thread shares with its handles.
 
 use std::{
+    collections::BTreeMap,
     error::Error,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::SystemTime,
 };
 
 use sse_actix_core::{
-    AppendError, Appended, Batch, Limit, LogError, LogHealth, Record, Retention, Start, TopicName,
+    AppendError, Appended, Batch, DeleteError, Limit, LogError, LogHealth, Record, Retention, Start,
+    TopicName,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -30,26 +32,28 @@ pub(crate) struct Shared {
     pub(crate) topics: Topics,
     pub(crate) nodes: Arc<Nodes>,
     pub(crate) health: Health,
-    pub(crate) receiving: Receiving,
     pub(crate) faults: FaultLog,
     pending: AtomicUsize,
     pending_bytes: AtomicUsize,
 }
 
-/// What the thread is asked to do.
+/// A command for the log's thread.
 pub(crate) enum Command {
     Append(Append),
     Read(Read),
+    Delete(Delete),
 }
 
-/// What the thread is to look at, because of something that a connection has brought.
+/// An event of a connection that the log's thread has to handle.
 pub(crate) enum Nudge {
-    /// A topic has something to be done.
+    /// A topic has jobs.
     Work(Arc<Topic>),
     /// Redis has closed the connection of this session on which notices come.
     Disconnected(u64),
-    /// Something was revoked that was not heard in this session.
+    /// A revocation was missed in this session.
     RevocationsMissed(u64),
+    /// Which primary of a cluster holds what has changed.
+    SlotsMoved,
 }
 
 pub(crate) type Nudges = mpsc::UnboundedSender<Nudge>;
@@ -62,6 +66,11 @@ pub(crate) struct Append {
     pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
+pub(crate) struct Delete {
+    pub(crate) topic: TopicName,
+    pub(crate) reply: oneshot::Sender<Result<(), DeleteError>>,
+}
+
 pub(crate) struct Read {
     pub(crate) topic: Arc<Topic>,
     pub(crate) start: Start,
@@ -70,7 +79,7 @@ pub(crate) struct Read {
     pub(crate) reply: oneshot::Sender<Result<Batch, LogError>>,
 }
 
-/// The place of an append among those that are on their way, given back when dropped.
+/// An append's place among the appends in progress, which is freed when this is dropped.
 pub(crate) struct Pending {
     shared: Arc<Shared>,
     bytes: usize,
@@ -84,15 +93,14 @@ impl Drop for Pending {
 }
 
 impl Shared {
-    pub(crate) fn new(settings: Settings) -> Self {
-        let keys = Arc::new(Keys::new(&settings.prefix));
+    pub(crate) fn new(settings: Settings, is_cluster: bool) -> Self {
+        let keys = Arc::new(Keys::new(&settings.prefix, is_cluster));
         Self {
             nodes: Arc::new(Nodes::new(&keys)),
             topics: Topics::new(Arc::clone(&keys)),
             keys,
             settings,
             health: Health::default(),
-            receiving: Receiving::default(),
             faults: FaultLog::default(),
             pending: AtomicUsize::new(0),
             pending_bytes: AtomicUsize::new(0),
@@ -114,35 +122,41 @@ impl Shared {
 
     pub(crate) fn health(&self) -> LogHealth {
         let health = LogHealth::new(
-            self.health.hears.load(Ordering::Relaxed),
+            self.health.hears(),
             self.health.interruptions.load(Ordering::Relaxed),
             self.pending.load(Ordering::Relaxed),
         );
-        health.accepting(self.health.refusal().is_none())
+        health.accepting(self.health.accepts())
     }
 
     pub(crate) fn absent(&self) -> Fault {
         Fault::Absent(self.settings.address.clone())
     }
 
-    /// This node does not hear what is published any more.
-    pub(crate) fn lost(&self, why: &Fault) {
-        if self.health.hears.swap(false, Ordering::Relaxed) {
+    /// This node does not hear what is published at a primary any more.
+    pub(crate) fn lost(&self, node: &str, why: &Fault) {
+        let had_all = self.health.hears();
+        if let Some(primary) = self.health.primaries().get_mut(node) {
+            primary.hears = false;
+        }
+        if had_all {
             self.health.interruptions.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
-                target: "sse_actix", redis = %self.settings.address, why = %why,
-                "Redis cannot be reached; streams stay open, and nothing is published"
+                target: "sse_actix", redis = node, why = %why,
+                "Redis is out of reach; streams stay open, and nothing is published"
             );
         } else if let Some(times) = self.faults.count("connect") {
-            tracing::debug!(target: "sse_actix", fault = %why, times, "Redis does not answer");
+            tracing::debug!(target: "sse_actix", redis = node, fault = %why, times, "Redis does not answer");
         }
     }
 
-    /// This node has heard itself.
-    pub(crate) fn found(&self) {
-        if !self.health.hears.swap(true, Ordering::Relaxed)
-            && self.health.interruptions.load(Ordering::Relaxed) > 0
-        {
+    /// This node has heard itself at a primary.
+    pub(crate) fn found(&self, node: &str) {
+        let had_all = self.health.hears();
+        if let Some(primary) = self.health.primaries().get_mut(node) {
+            primary.hears = true;
+        }
+        if !had_all && self.health.hears() && self.health.interruptions.load(Ordering::Relaxed) > 0 {
             tracing::info!(
                 target: "sse_actix", redis = %self.settings.address,
                 "Redis is back; reading continues where it was"
@@ -150,87 +164,75 @@ impl Shared {
         }
     }
 
-    /// Redis takes events, or refuses all of them for this reason.
-    pub(crate) fn takes_events(&self, refusal: Option<&str>) {
-        let mut known = self.health.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        match (known.as_deref(), refusal) {
+    /// A primary takes events, or refuses all of them for this reason.
+    pub(crate) fn takes_events(&self, node: &str, refusal: Option<&str>) {
+        let mut primaries = self.health.primaries();
+        let Some(known) = primaries.get_mut(node) else {
+            return;
+        };
+        match (known.refusal.as_deref(), refusal) {
             (None, Some(why)) => tracing::warn!(
-                target: "sse_actix", redis = %self.settings.address, why,
-                "Redis accepts no events; reading continues"
+                target: "sse_actix", redis = node, why, "Redis takes no events; topics are read on"
             ),
-            (Some(_), None) => tracing::info!(
-                target: "sse_actix", redis = %self.settings.address, "Redis accepts events again"
-            ),
+            (Some(_), None) => {
+                tracing::info!(target: "sse_actix", redis = node, "Redis takes events again");
+            }
             _ => {}
         }
-        *known = refusal.map(str::to_owned);
+        known.refusal = refusal.map(str::to_owned);
     }
 }
 
-/// Whether this node hears what is published, and whether Redis takes events.
+/// Whether this node receives what is published, and whether Redis accepts events.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    hears: AtomicBool,
-    refusal: Mutex<Option<String>>,
+    primaries: Mutex<BTreeMap<String, PrimaryHealth>>,
+    /// A part of the cluster has no primary.
+    is_incomplete: AtomicBool,
     interruptions: AtomicU64,
 }
 
+#[derive(Debug, Default)]
+struct PrimaryHealth {
+    hears: bool,
+    refusal: Option<String>,
+}
+
 impl Health {
-    fn refusal(&self) -> Option<String> {
-        self.refusal
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
-
-/// Which session's notices are taken, and when it has heard itself.
-#[derive(Debug)]
-pub(crate) struct Receiving {
-    session: AtomicU64,
-    heard: Mutex<(u64, Instant)>,
-}
-
-impl Default for Receiving {
-    fn default() -> Self {
-        Self {
-            session: AtomicU64::new(0),
-            heard: Mutex::new((0, Instant::now())),
-        }
-    }
-}
-
-impl Receiving {
-    fn lock(&self) -> MutexGuard<'_, (u64, Instant)> {
+    fn primaries(&self) -> MutexGuard<'_, BTreeMap<String, PrimaryHealth>> {
         // No code that could panic runs under this lock.
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        self.primaries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on, this session's notices are taken, and of no other.
-    pub(crate) fn begin(&self, session: u64) {
-        self.session.store(session, Ordering::Relaxed);
+    /// Whether every primary is heard.
+    fn hears(&self) -> bool {
+        let primaries = self.primaries();
+        !primaries.is_empty()
+            && !self.is_incomplete.load(Ordering::Relaxed)
+            && primaries.values().all(|primary| primary.hears)
     }
 
-    pub(crate) fn is_current(&self, session: u64) -> bool {
-        self.session.load(Ordering::Relaxed) == session
+    fn accepts(&self) -> bool {
+        self.primaries().values().all(|primary| primary.refusal.is_none())
     }
 
-    /// The heartbeat of this session has arrived.
-    pub(crate) fn hear(&self, session: u64) {
-        *self.lock() = (session, Instant::now());
+    /// Whether each part of the cluster has a primary.
+    pub(crate) fn is_whole(&self, is_whole: bool) {
+        self.is_incomplete.store(!is_whole, Ordering::Relaxed);
     }
 
-    pub(crate) fn has_heard(&self, session: u64) -> bool {
-        self.lock().0 == session
+    /// There is a primary that is not heard yet.
+    pub(crate) fn add(&self, node: &str) {
+        self.primaries().entry(node.to_owned()).or_default();
     }
 
-    /// For how long no heartbeat has arrived.
-    pub(crate) fn silence(&self) -> Duration {
-        self.lock().1.elapsed()
+    /// It is none any more.
+    pub(crate) fn remove(&self, node: &str) {
+        self.primaries().remove(node);
     }
 }
 
-/// As many appends as there may be are on their way.
+/// The limit of appends in progress is reached.
 #[derive(Debug)]
 pub(crate) struct Busy;
 

@@ -1,6 +1,7 @@
-//! What a node knows of one topic.
+//! A node's knowledge of one topic.
 
 mod chain;
+mod following;
 mod live;
 mod page;
 mod read;
@@ -12,7 +13,7 @@ mod tests_of_failover;
 mod work;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -23,6 +24,7 @@ use sse_actix_core::{
 use tokio::sync::Notify;
 
 use self::chain::Chain;
+use self::following::Following;
 use self::live::{Earlier, Live};
 pub(crate) use self::{
     page::PageJob,
@@ -30,9 +32,6 @@ pub(crate) use self::{
     work::{HeadJob, Needs},
 };
 use crate::entry::{Content, EntryId, NONE, Stored};
-
-/// How many bytes of entries that came before what they follow are kept.
-const MAX_EARLY: usize = 256 * 1024;
 
 /// How many bytes an entry is thought to have before one was read.
 const FIRST_GUESS: usize = 1024;
@@ -42,9 +41,11 @@ pub(crate) struct Topic {
     pub(crate) name: TopicName,
     /// Its stream, and the channel of its notices.
     pub(crate) stream: String,
+    /// The group that decides where it is.
+    pub(crate) group: u16,
     pub(crate) watchers: Watchers,
     state: Mutex<State>,
-    /// Something has changed for who waits to read.
+    /// Notifies waiting reads of a change.
     changed: Notify,
 }
 
@@ -54,79 +55,64 @@ struct State {
     live: Option<Live>,
     following: Following,
     wants: Wants,
-    /// Why it cannot be read, or what of it could not be read.
+    /// The reason why it, or a part of it, could not be read.
     fault: Option<String>,
-    /// It could not be read the last time.
+    /// True if the last read failed.
     unreadable: bool,
     touched: Instant,
-    /// When the expiry of its keys was renewed last.
+    /// The time at which the expiry of its keys was last renewed.
     renewed: Option<Instant>,
-    /// What was remembered of idempotency keys when this node last appended one, and when that was.
+    /// The statistics of idempotency keys when this node last appended a key, and that time.
     once: Option<(Instant, OnceStats)>,
-}
-
-/// How notices of a topic come.
-#[derive(Debug)]
-struct Following {
-    /// The session that is subscribed to it, or is about to be; 0 if there is none.
-    session: u64,
-    is_subscribed: bool,
-    /// Notices of entries after a hole, or before the head is known.
-    early: VecDeque<Stored>,
-    early_bytes: usize,
 }
 
 /// What is to be asked of Redis.
 #[derive(Debug)]
 struct Wants {
     looks: Looks,
-    /// Somebody waits for what is older than what is here.
+    /// True if a read waits for older entries.
     history: bool,
     /// The history that has been read so far.
     chain: Option<Chain>,
-    /// Events of this life are lost: another is to begin, if the present one is still this.
+    /// Events of this life are lost: another life has to begin, if this is still the current one.
     renewal: Option<u64>,
     /// Sequences of a keyed topic, and whether Redis has them.
     verified: HashMap<u64, Option<bool>>,
-    /// How often what was wanted could not be done, and why the last time.
+    /// How often a job has failed, and the last reason.
     failures: u64,
     failure: String,
-    /// How many bytes an entry has, about.
+    /// The approximate size of an entry in bytes.
     entry_bytes: usize,
 }
 
-/// Looks at the stream's head, counted.
+/// Counts the looks at the stream's newest entry.
 #[derive(Debug)]
 struct Looks {
     asked: u64,
     begun: u64,
     done: u64,
-    /// The newest entry that was known when the last one began. Notices may bring newer ones before its answer is taken.
+    /// The newest known entry when the last look began. Notices may bring newer entries before its answer arrives.
     from: EntryId,
 }
 
 impl Looks {
-    /// Asks for one that begins later than now.
+    /// Requests a look that begins after now.
     fn ask(&mut self) {
         self.asked = self.asked.max(self.begun + 1);
     }
 }
 
 impl Topic {
-    fn new(name: &TopicName, stream: String) -> Self {
+    fn new(name: &TopicName, stream: String, group: u16) -> Self {
         Self {
             name: name.clone(),
             stream,
+            group,
             watchers: Watchers::default(),
             state: Mutex::new(State {
                 retention: Retention::new(),
                 live: None,
-                following: Following {
-                    session: 0,
-                    is_subscribed: false,
-                    early: VecDeque::new(),
-                    early_bytes: 0,
-                },
+                following: Following::default(),
                 wants: Wants {
                     looks: Looks {
                         asked: 0,
@@ -161,7 +147,7 @@ impl Topic {
         &self.changed
     }
 
-    /// Tells who waits here, and who watches.
+    /// Notifies waiting reads and watchers.
     fn announce(&self) {
         self.changed.notify_waiters();
         self.watchers.wake();
@@ -172,14 +158,14 @@ impl Topic {
         state.touched = Instant::now();
         if state.retention != *retention {
             if state.retention.keeps() != retention.keeps() {
-                // What each ring has to hold is another.
+                // The ring has to hold other entries now.
                 state.live = None;
                 state.wants.chain = None;
                 state.wants.looks.ask();
             }
             state.retention = retention.clone();
             drop(state);
-            // Who reads waits for the look.
+            // Readers wait for the look.
             self.announce();
         }
     }
@@ -195,14 +181,14 @@ impl Topic {
         })
     }
 
-    /// Redis has told what it remembers of idempotency keys.
+    /// Stores the statistics of idempotency keys from Redis.
     pub(crate) fn remembers(&self, once: OnceStats) {
         let mut state = self.state();
         let cut_at = once.cut_at.max(state.once_stats().cut_at);
         state.once = Some((Instant::now(), OnceStats { cut_at, ..once }));
     }
 
-    /// How many events a reader at this position is behind, as far as it is known here.
+    /// How many events a reader at this position is behind, as far as this node knows.
     pub(crate) fn behind(&self, position: Position) -> u64 {
         let state = self.state();
         let Some(live) = &state.live else { return 0 };
@@ -222,13 +208,13 @@ impl Topic {
         }
     }
 
-    /// Whether nobody reads it, and nobody has for so long.
+    /// True if it has had no reader for `linger`.
     fn is_idle(self: &Arc<Self>, linger: Duration) -> bool {
-        // Who holds it is about to watch or to read it.
+        // Code that holds it is about to watch or to read it.
         Arc::strong_count(self) == 1 && self.watchers.is_empty() && self.state().touched.elapsed() > linger
     }
 
-    /// Whether it is watched and the expiry of its keys is to be renewed, which is then taken for done.
+    /// True if it is watched and the expiry of its keys has to be renewed. It then counts as renewed.
     pub(crate) fn takes_renewal(&self, every: Duration) -> bool {
         if self.watchers.is_empty() {
             return false;
@@ -242,7 +228,7 @@ impl Topic {
         due
     }
 
-    /// How long its keys live without an event.
+    /// The lifetime of its keys without an event.
     pub(crate) fn keys_ttl(&self, ttl: Duration) -> Duration {
         ttl.max(self.state().retention.age())
     }
@@ -251,35 +237,12 @@ impl Topic {
         self.state().retention.keeps() == Keep::LatestPerKey
     }
 
-    /// What this session is to subscribe to: whether the topic is not on its way to be.
-    pub(crate) fn begins_following(&self, session: u64) -> bool {
+    /// A notice has come in this session. Returns what is to be asked of Redis now.
+    pub(crate) fn receive(&self, session: u64, stored: Stored) -> Needs {
         let mut state = self.state();
-        let begins = state.following.session != session;
-        if begins {
-            state.following.session = session;
-            state.following.is_subscribed = false;
-            // What comes from now on has no connection to what came before.
-            state.following.early.clear();
-            state.following.early_bytes = 0;
-            if let Some(live) = &mut state.live {
-                live.unborn_since = None;
-            }
+        if state.following.session != session {
+            return Needs::default();
         }
-        begins
-    }
-
-    /// The subscription is confirmed: from now on, notices tell what is new. So the head is to be looked at.
-    pub(crate) fn is_followed(&self, session: u64) {
-        let mut state = self.state();
-        if state.following.session == session {
-            state.following.is_subscribed = true;
-            state.wants.looks.ask();
-        }
-    }
-
-    /// A notice has come. Returns what is to be asked of Redis now.
-    pub(crate) fn receive(&self, stored: Stored) -> Needs {
-        let mut state = self.state();
         let State {
             live,
             following,
@@ -320,7 +283,7 @@ impl Topic {
 }
 
 impl State {
-    /// What is remembered of idempotency keys, as far as this node has been told within their window.
+    /// The statistics of idempotency keys, as far as this node knows them within their window.
     fn once_stats(&self) -> OnceStats {
         let window = self.retention.once_window();
         let told = self.once.filter(|(at, _)| at.elapsed() <= window.age());
@@ -328,25 +291,8 @@ impl State {
     }
 }
 
-impl Following {
-    /// Keeps an entry that came early, if there is room.
-    fn hold(&mut self, stored: Stored) {
-        let is_next = self.early.back().is_none_or(|newest| newest.id < stored.id);
-        if is_next && self.early_bytes + stored.bytes <= MAX_EARLY {
-            self.early_bytes += stored.bytes;
-            self.early.push_back(stored);
-        }
-    }
-
-    fn recount(&mut self) {
-        if self.early.is_empty() {
-            self.early_bytes = 0;
-        }
-    }
-}
-
 impl Wants {
-    /// What an entry has led to.
+    /// The result of an entry.
     fn note(&mut self, step: live::Step, live: &mut Live) {
         if std::mem::take(&mut live.is_rolled_back) {
             self.renewal = Some(live.life);
@@ -357,7 +303,7 @@ impl Wants {
     }
 }
 
-/// Remembers what of a topic could not be read.
+/// Notes which entries of a topic could not be read.
 fn note_fault(fault: &mut Option<String>, stored: &Stored) {
     match &stored.content {
         Content::Events(..) => {}
@@ -371,7 +317,7 @@ fn note_fault(fault: &mut Option<String>, stored: &Stored) {
     }
 }
 
-/// The events of an entry, as readers get them.
+/// The events of an entry, in the form for readers.
 fn entries_of(name: &TopicName, stored: Stored) -> Vec<Arc<Entry>> {
     let Stored { id, content, .. } = stored;
     let Content::Events(header, events) = content else {

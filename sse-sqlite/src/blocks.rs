@@ -1,4 +1,4 @@
-//! Parts of the file that were read lately, so that many readers who come back cost one query for each part.
+//! Caches blocks of the file that were read lately, so that many returning readers cost one query for each block.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,7 +7,7 @@ use std::{
 
 use sse_actix_core::{Entry, Epoch};
 
-/// How many sequences a block holds.
+/// The number of sequences in a block.
 pub(crate) const LENGTH: u64 = 512;
 
 /// A block of a topic's entries: those after `LENGTH * index`, up to the next block.

@@ -1,32 +1,38 @@
 use std::{error::Error, fmt, sync::Arc};
 
-/// Why an event was not written, as the source of an `AppendError`. All events of one commit share it.
+/// The reason why an event was not written, as the source of an `AppendError`. All events of one commit share it.
 #[derive(Debug, Clone)]
 pub(crate) enum Cause {
     /// The log was closed.
     Closed,
     /// A thread of the log has panicked.
     Panicked,
-    /// Too much waits to be written.
+    /// Too many events wait to be written.
     Busy { events: usize, bytes: usize },
     /// The file has reached its limit.
     FileFull { used: u64, limit: u64 },
     /// The disk is full, and retention has not made room yet.
     DiskFull,
-    /// A topic's sequence has come to its end.
+    /// A topic has used its last sequence.
     OutOfSequences,
-    /// There are as many topics as the file has numbers for.
+    /// The file has no free number for another topic.
     OutOfTopics,
-    /// What is stored makes no sense.
+    /// The stored data is not valid.
     Foreign(&'static str),
     /// SQLite failed.
     Sqlite(Arc<rusqlite::Error>),
 }
 
 impl Cause {
-    /// Whether there is no room for events, and reading goes on.
+    /// True if there is no room for events, but reading continues.
     pub(crate) fn is_full(&self) -> bool {
         matches!(self, Self::FileFull { .. } | Self::DiskFull)
+    }
+
+    /// Whether the system has refused to write to the file, for a reason that SQLite does not tell.
+    pub(crate) fn is_failed_write(&self) -> bool {
+        matches!(self, Self::Sqlite(error)
+            if error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure))
     }
 
     /// For a line of the program's log.

@@ -3,7 +3,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-/// The time as the callers of the log have it, for work that nobody calls for: retention of topics that are not used.
+/// The time of the log's callers, for work without a caller: retention of topics that are not used.
 #[derive(Debug)]
 pub(crate) struct Clock(Mutex<(SystemTime, Instant)>);
 
@@ -12,12 +12,12 @@ impl Clock {
         Self(Mutex::new((SystemTime::now(), Instant::now())))
     }
 
-    /// A caller says that it is now.
+    /// Stores the time of a caller.
     pub(crate) fn set(&self, now: SystemTime) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (now, Instant::now());
     }
 
-    /// What a caller would say.
+    /// The time that a caller would have now.
     pub(crate) fn now(&self) -> SystemTime {
         let (then, at) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         then.checked_add(at.elapsed()).unwrap_or(then)

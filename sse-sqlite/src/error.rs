@@ -2,7 +2,7 @@ use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
 use rusqlite::ffi;
 
-/// Why a file could not be opened as a log. It was left as it is.
+/// The reason why a file could not be opened as a log. The file is unchanged.
 ///
 /// ```
 /// use sse_actix_sqlite::{OpenError, SqliteLog};
@@ -22,16 +22,16 @@ use rusqlite::ffi;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Another process has it, or another `SqliteLog` of this one, and has not given it up in time.
+    /// Another process, or another `SqliteLog` of this process, has the file and has not released it in time.
     Locked {
         /// The file.
         path: PathBuf,
         /// The process that has it, if it is known.
         holder: Option<u32>,
-        /// How long it was waited for.
+        /// How long `open` has waited.
         waited: Duration,
     },
-    /// It is a database of another application, or no database.
+    /// It is a database of another application, or not a database.
     Foreign {
         /// The file.
         path: PathBuf,
@@ -54,7 +54,7 @@ pub enum OpenError {
         /// What is wrong.
         what: String,
     },
-    /// It is on a file system of another machine, where SQLite's write-ahead log does not work.
+    /// It is on a network file system, where SQLite's write-ahead log does not work.
     NetworkFileSystem {
         /// The file.
         path: PathBuf,
@@ -78,10 +78,10 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Whether there was no room for what opening writes.
+    /// True if there was not enough disk space to open the file.
     pub(crate) fn is_disk_full(&self) -> bool {
         match self {
-            Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::Io { source, .. } => is_out_of_room(source),
             Self::Sqlite { source, .. } => {
                 let code = source.sqlite_error().map(|error| error.extended_code);
                 // The latter where the file of shared memory cannot grow.
@@ -90,6 +90,14 @@ impl OpenError {
             _ => false,
         }
     }
+}
+
+/// Whether there is no room on the disk, or none for this user.
+pub(crate) fn is_out_of_room(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 impl fmt::Display for OpenError {

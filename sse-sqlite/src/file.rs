@@ -1,4 +1,4 @@
-//! The file: recognised before it is touched, created as a whole, brought to the newest version.
+//! Opens the file: recognises it before any change, creates it in one step, and updates it to the newest version.
 
 mod checkpoint;
 mod header;
@@ -18,10 +18,10 @@ use crate::{
     settings::{Settings, Synchronous},
 };
 
-/// By this SQLite's header says whose file it is: `SSEl`.
+/// The application id in SQLite's header: `SSEl`.
 const APPLICATION_ID: u32 = 0x5353_456c;
 
-/// Each brings a file to the next version. A file is created by all of them, so both ways are the same.
+/// Each updates a file to the next version. A new file is created by all of them, so the result is the same.
 const MIGRATIONS: [&str; 1] = [include_str!("file/version_1.sql")];
 
 /// The version of the schema that this crate writes.
@@ -34,11 +34,11 @@ const CHECKPOINT_PAGES: u32 = 16_000;
 /// How long a connection waits for another of this process, which holds a lock only for moments.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Closing a connection leaves the write-ahead log: a damaged file is to stay as it is, and by the write-ahead log a log
-/// that was not closed in order is told from a copy.
+/// Closing a connection leaves the write-ahead log, so that a damaged file stays unchanged, and so that a log that was
+/// not closed can be distinguished from a copy.
 const KEEP_WAL: DbConfig = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
 
-/// Opens the file for the writer, creates it, or brings it to the newest version. Changes nothing if it fails.
+/// Opens the file for the writer, creates it, or updates it to the newest version. Changes nothing if it fails.
 pub(crate) fn open(settings: &Settings, lock: &mut FileLock) -> Result<Connection, OpenError> {
     let beside = ["-wal", "-shm"].map(|suffix| with_suffix(&settings.path, suffix));
     let was_alone = beside.iter().all(|path| !path.exists());
@@ -79,11 +79,11 @@ fn open_checked(settings: &Settings, lock: &mut FileLock) -> Result<Connection, 
     Ok(connection)
 }
 
-/// Opens the file again, after an error that SQLite does not recover from, and makes sure that what it shows is on disk.
+/// Opens the file again after an error from which SQLite does not recover, and makes sure that its content is on disk.
 pub(crate) fn reopen(settings: &Settings) -> rusqlite::Result<Connection> {
     let connection = connect(&settings.path)?;
     tune(&connection, settings.synchronous)?;
-    // After a failed sync, the system may take pages for written that are not: so all are written once more.
+    // After a failed sync, the system may treat pages as written that are not: so all are written once more.
     checkpoint(&connection, "TRUNCATE")?;
     Ok(connection)
 }
@@ -109,10 +109,13 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_db_config(KEEP_WAL, true)?;
+    // On macOS nothing less than this reaches the disk. Elsewhere they mean nothing.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     Ok(connection)
 }
 
-/// What each connection that writes has to be told.
+/// The settings of each connection that writes.
 fn tune(connection: &Connection, synchronous: Synchronous) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", synchronous.as_str())?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
@@ -121,7 +124,7 @@ fn tune(connection: &Connection, synchronous: Synchronous) -> rusqlite::Result<(
     Ok(())
 }
 
-/// Creates the file under another name first: so an empty file is never one that was being created.
+/// Creates the file under another name first, so that a partly created file never has the log's name.
 fn create(path: &Path) -> rusqlite::Result<()> {
     let new = with_suffix(path, "-new");
     let io = |error: std::io::Error| rusqlite::Error::ToSqlConversionFailure(error.into());
@@ -131,7 +134,7 @@ fn create(path: &Path) -> rusqlite::Result<()> {
             _ => {}
         }
     }
-    // What SQLite creates beside it may be read by the same users.
+    // Files that SQLite creates beside it have the same permissions.
     private().create_new(true).open(&new).map_err(io)?;
     let connection = Connection::open(&new)?;
     // Only possible before there is a table.
@@ -144,19 +147,19 @@ fn create(path: &Path) -> rusqlite::Result<()> {
     sync_folder(path.parent().unwrap_or(Path::new("."))).map_err(io)
 }
 
-/// So that the file has its name after a power cut, too.
+/// Syncs the folder, so that the file keeps its name after a power cut.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Elsewhere a folder is no file that could be synced.
+/// On other systems a folder cannot be synced.
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Brings a file of this version to the newest.
+/// Updates a file of this version to the newest.
 fn migrate(connection: &Connection, from: u32) -> rusqlite::Result<()> {
     for (version, migration) in (1..).zip(MIGRATIONS).skip(from as usize) {
         connection.execute_batch(&format!(
@@ -166,7 +169,7 @@ fn migrate(connection: &Connection, from: u32) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Reads a little of everything. Reading all of it would take 15 s where there are ten million events.
+/// Reads a little of every table. Reading everything would take 15 s with ten million events.
 fn check_schema(connection: &Connection) -> rusqlite::Result<()> {
     for sql in [
         "SELECT count(*) FROM sqlite_schema",
@@ -191,5 +194,25 @@ fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
             }
         }
         _ => OpenError::Sqlite { path, source: error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On macOS a plain sync stops at the disk's cache.
+    #[test]
+    fn a_sync_reaches_the_disk_on_macos_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.db");
+        create(&path).unwrap();
+        let connection = connect(&path).unwrap();
+        for pragma in ["fullfsync", "checkpoint_fullfsync"] {
+            let is_on: bool = connection
+                .pragma_query_value(None, pragma, |row| row.get(0))
+                .unwrap();
+            assert!(is_on, "{pragma}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The lock by which one process alone has the file.
+//! The lock with which only one process has the file.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -10,13 +10,13 @@ use std::{
 
 use crate::error::OpenError;
 
-/// How often it is tried again. The end of a process is noticed so much later.
+/// The pause between attempts. The end of the other process is noticed at most this much later.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Held while it lives. The system gives it up when the process ends, however it does.
+/// Holds the lock while it lives. The system releases the lock when the process ends, however it ends.
 ///
-/// Its file holds the process that has it, and the name of the last time that the log was opened; while it is being opened,
-/// of the last two. By these a log is told from a copy that was put into its place.
+/// The lock file contains the process that has it, and the name of the last opening of the log; while the log is being
+/// opened, the last two. They distinguish a log from a copy that has replaced it.
 #[derive(Debug)]
 pub(crate) struct FileLock {
     file: File,
@@ -71,7 +71,7 @@ impl FileLock {
         Ok(lock)
     }
 
-    /// Whether the log was last opened under this name; `None` if that is not known.
+    /// True if the log was last opened under this name; `None` if that is unknown.
     pub(crate) fn knows(&self, life: &str) -> Option<bool> {
         let is_known = self.lives.iter().any(|known| known == life);
         (!self.lives.is_empty()).then_some(is_known)
@@ -105,12 +105,12 @@ fn read(file: &mut File) -> io::Result<String> {
     Ok(text)
 }
 
-/// The process that holds the lock, as it has written itself.
+/// The process that holds the lock, which has written its id itself.
 fn holder(file: &mut File) -> Option<u32> {
     read(file).ok()?.lines().next()?.parse().ok()
 }
 
-/// To create a file that its owner alone may read and write.
+/// Options to create a file that only its owner may read and write.
 pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);

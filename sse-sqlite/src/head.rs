@@ -1,4 +1,4 @@
-//! What the writer knows of a topic: its row, and what has changed since that was written.
+//! The writer's state of a topic: its row, and the changes since the row was written.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,8 @@ use crate::{
     rows::{self, signed, unsigned},
 };
 
-/// After how many events the row is written again. So many events are counted anew when it is next loaded.
+/// The number of events after which the row is written again. At most this many events are counted when the topic is
+/// next loaded.
 const UNSAVED: u32 = 256;
 
 /// Bytes of memory that an entry takes besides its frame without the id line, and its key: at least, since the digits
@@ -22,7 +23,7 @@ const OVERHEAD: u64 = size_of::<Entry>() as u64 + 22;
 pub(crate) struct Head {
     pub(crate) number: i64,
     pub(crate) epoch: Epoch,
-    /// The newest sequence that retention has taken.
+    /// The newest sequence that retention has deleted.
     pub(crate) floor: u64,
     /// The newest sequence.
     pub(crate) last: u64,
@@ -30,13 +31,13 @@ pub(crate) struct Head {
     pub(crate) is_dense: bool,
     pub(crate) times: Times,
     pub(crate) retention: Retention,
-    /// The idempotency keys; `None` until a record has one, so that topics without any pay nothing for them.
+    /// The idempotency keys; `None` until a record has one, so that topics without keys pay nothing for them.
     pub(crate) keys: Option<Box<Keys>>,
     /// Events since the row was written.
     unsaved: u32,
 }
 
-/// What readers are told of a head.
+/// The part of a head that readers need.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadState {
     /// Of the topic in the file.
@@ -56,16 +57,23 @@ pub(crate) struct Kept {
     pub(crate) oldest_at: Option<u64>,
 }
 
+impl Kept {
+    /// Bytes of memory that the events would take: what a [`Retention`] bounds.
+    pub(crate) fn weight(&self) -> u64 {
+        self.bytes + self.events * OVERHEAD
+    }
+}
+
 /// Times of a topic, in milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Times {
-    /// The time of the newest event, which may be gone.
+    /// The time of the newest event, which may have been deleted.
     pub(crate) newest: u64,
     /// When the topic was last published to or read, to the hour.
     pub(crate) used: u64,
     /// The clock showed this time when this sequence was the newest, although its event has a later time.
     pub(crate) set_back: (u64, u64),
-    /// The time of the newest idempotency key that was pushed out before its time; 0 if none was.
+    /// The time of the newest idempotency key that was forgotten before its time; 0 if there is none.
     pub(crate) once_cut: u64,
 }
 
@@ -149,7 +157,7 @@ impl Head {
         Ok(())
     }
 
-    /// An event more; writes the row when it is due.
+    /// Counts another event; writes the row when it is due.
     pub(crate) fn appended(
         &mut self,
         connection: &Connection,
@@ -186,18 +194,13 @@ impl Head {
         Ok(self.keys.insert(keys))
     }
 
-    /// What readers are told.
+    /// The state for readers.
     pub(crate) fn state(&self) -> HeadState {
         HeadState {
             number: self.number,
             stats: self.stats(),
             deleted: self.floor,
         }
-    }
-
-    /// Bytes of memory that the events would take: what a [`Retention`] bounds.
-    pub(crate) fn weight(&self) -> u64 {
-        self.kept.bytes + self.kept.events * OVERHEAD
     }
 
     /// The events that are kept, as far as the writer knows.
@@ -207,7 +210,7 @@ impl Head {
             head: self.last,
             oldest: (self.kept.events > 0).then_some(self.floor + 1),
             events: usize::try_from(self.kept.events).unwrap_or(usize::MAX),
-            bytes: usize::try_from(self.weight()).unwrap_or(usize::MAX),
+            bytes: usize::try_from(self.kept.weight()).unwrap_or(usize::MAX),
             deleted: self.floor,
             once: self
                 .keys
@@ -222,22 +225,7 @@ impl Head {
         let Some(epoch) = Epoch::parse(row.get_ref(1)?.as_str()?) else {
             return Ok(None);
         };
-        let size = |column| number(column).map(|size| usize::try_from(size).unwrap_or(usize::MAX));
-        let keep = if row.get(11)? {
-            Keep::LatestPerKey
-        } else {
-            Keep::Every
-        };
-        let retention = Retention::new()
-            .keep(keep)
-            .max_events(size(12)?)
-            .max_bytes(size(13)?)
-            .max_age(Duration::from_millis(number(14)?))
-            .once_within(
-                OnceWindow::new()
-                    .max_age(Duration::from_millis(number(15)?))
-                    .max_keys(size(16)?),
-            );
+        let retention = retention_of(row, 11)?;
         Ok(Some(Self {
             number: row.get(0)?,
             epoch,
@@ -261,7 +249,7 @@ impl Head {
         }))
     }
 
-    /// Counts the events that came after the row was written; all, where some of the others may be gone.
+    /// Counts the events after the row was written; counts all events if some of the others may have been deleted.
     pub(crate) fn count(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let counts_all = !self.is_dense || self.retention.keeps() == Keep::LatestPerKey;
         let after = if counts_all {
@@ -302,6 +290,41 @@ impl Head {
         self.kept.oldest_at = oldest.optional()?.map(unsigned);
         Ok(())
     }
+}
+
+/// How a topic is kept, by the columns of its row from this one on.
+pub(crate) fn retention_of(row: &Row<'_>, from: usize) -> rusqlite::Result<Retention> {
+    let number = |column| row.get(from + column).map(unsigned);
+    let size = |column| number(column).map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+    let age = |column| number(column).map(Duration::from_millis);
+    let keep = if row.get(from)? {
+        Keep::LatestPerKey
+    } else {
+        Keep::Every
+    };
+    let window = OnceWindow::new().max_age(age(4)?).max_keys(size(5)?);
+    Ok(Retention::new()
+        .keep(keep)
+        .max_events(size(1)?)
+        .max_bytes(size(2)?)
+        .max_age(age(3)?)
+        .once_within(window))
+}
+
+/// Whether a row that says this says the same of how a topic is kept.
+pub(crate) fn is_stored_as(retention: &Retention, stored: &Retention) -> bool {
+    let numbers = |retention: &Retention| {
+        let window = retention.once_window();
+        [
+            retention.events() as u64,
+            retention.bytes() as u64,
+            duration_millis(retention.age()),
+            duration_millis(window.age()),
+            window.keys() as u64,
+        ]
+        .map(signed)
+    };
+    retention.keeps() == stored.keeps() && numbers(retention) == numbers(stored)
 }
 
 /// As milliseconds, or as many as there can be.

@@ -11,7 +11,7 @@ use sse_actix_core::{IdempotencyKey, OnceStats, OnceWindow};
 
 use crate::rows::{self, signed, unsigned};
 
-/// Memory for one key besides its text, about.
+/// Approximate memory for one key besides its text.
 const PER_KEY: usize = 160;
 
 /// How many rows are deleted together.
@@ -22,9 +22,9 @@ pub(crate) struct Keys {
     sequences: HashMap<IdempotencyKey, u64>,
     by_age: VecDeque<Remembered>,
     bytes: usize,
-    /// The time of the newest that was pushed out before its time, in milliseconds; 0 if none was.
+    /// The time of the newest key that was forgotten before its time, in milliseconds; 0 if there is none.
     cut: u64,
-    /// How many were forgotten whose rows are still there, and the sequence of the newest of them.
+    /// The number of forgotten keys whose rows still exist, and the sequence of the newest of them.
     forgotten: (usize, u64),
 }
 
@@ -47,7 +47,7 @@ impl Keys {
             ..Self::default()
         };
         while let Some(row) = rows.next()? {
-            // Another text was written by something else.
+            // Another program has written another text.
             if let Ok(key) = IdempotencyKey::try_from(row.get_ref(2)?.as_str()?) {
                 keys.remember(key, rows::sequence(row.get(0)?), unsigned(row.get(1)?));
             }
@@ -98,7 +98,8 @@ impl Keys {
     /// Forgets what is outside the window.
     pub(crate) fn forget_old(&mut self, window: OnceWindow, now: SystemTime) {
         let now = rows::millis(now);
-        // A later time is from before the clock was set back: it would stay until the clock comes there again.
+        // A time in the future is from before the clock was set back. Such a key would stay until the clock reaches
+        // that time again.
         let later = self.by_age.iter_mut().rev().take_while(|key| key.at > now);
         later.for_each(|key| key.at = now);
         self.cut = self.cut.min(now);
@@ -130,7 +131,7 @@ impl Keys {
         Some(oldest.at)
     }
 
-    /// Deletes the rows of what was forgotten, of the topic that this event is of.
+    /// Deletes the rows of forgotten keys of this event's topic.
     pub(crate) fn delete_forgotten(&mut self, connection: &Connection, id: i64) -> rusqlite::Result<()> {
         let number = rows::number(id);
         let (_, through) = std::mem::take(&mut self.forgotten);
@@ -144,7 +145,7 @@ impl Keys {
         self.cut
     }
 
-    /// Memory that they take, about.
+    /// Their approximate memory in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -158,7 +159,7 @@ impl Keys {
     }
 }
 
-/// Deletes keys of a topic that were not asked for since it was loaded, and are too old; `true` if there may be more.
+/// Deletes old keys of a topic whose keys are not in memory; `true` if there may be more.
 pub(crate) fn delete_old(
     connection: &Connection,
     number: i64,

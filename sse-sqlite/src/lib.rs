@@ -9,10 +9,10 @@
 //!  read ◀──────────────  Ring  ◀────────── Readers
 //! ```
 //!
-//! One thread writes. It appends what waits in one transaction, syncs it to disk, and only then answers the publishers
-//! and wakes the readers. A topic that is read has its newest entries in memory, in a
-//! [`Ring`](sse_actix_core::Ring), so a reader that follows never touches the file. Two more threads read what is
-//! older, once for all who wait for it.
+//! One thread writes. It appends all waiting events in one transaction, syncs it to disk, and only then answers the
+//! publishers and wakes the readers. A topic that is read has its newest entries in memory, in a
+//! [`Ring`](sse_actix_core::Ring), so a reader that follows never touches the file. Two more threads read older
+//! entries, once for all readers that wait for them.
 
 mod blocks;
 mod cause;
@@ -30,6 +30,7 @@ mod rows;
 mod settings;
 mod shared;
 mod topic;
+mod unpublished;
 mod writer;
 
 pub use self::{

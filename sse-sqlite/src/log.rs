@@ -3,8 +3,8 @@ mod builder;
 use std::{fmt, path::Path, sync::Arc, task::Waker, thread, time::SystemTime};
 
 use sse_actix_core::{
-    AppendError, Appended, Batch, Completion, Entry, Keep, Limit, Log, LogError, LogHealth, LogStats,
-    Position, Record, Retention, Start, TopicName, Watch,
+    AppendError, Appended, Batch, Completion, DeleteError, Entry, Keep, Limit, Log, LogError, LogHealth,
+    LogStats, Position, Record, Retention, Start, TopicName, Watch,
 };
 use tokio::sync::oneshot;
 
@@ -13,7 +13,7 @@ use crate::{
     cause::Cause,
     error::OpenError,
     file_lock::FileLock,
-    queue::{Append, Command, Entrance, Permit},
+    queue::{Append, Command, Delete, Entrance, Permit},
     readers::{self, Reader},
     settings::Settings,
     shared::Shared,
@@ -21,19 +21,21 @@ use crate::{
     writer::Writer,
 };
 
-/// A log in an SQLite file. What was published is still there after a restart, and clients resume without a gap.
+/// A log in an SQLite file. Published events are kept when the process restarts, and clients resume without a gap.
 ///
-/// Cloning gives another handle on the same log. One process alone has the file; it is given up when the process ends,
-/// at [`close`](Self::close), or with the last handle.
+/// Cloning gives another handle on the same log. Only one process has the file; the file is released when the process
+/// ends, at [`close`](Self::close), or with the last handle.
 ///
-/// - **Publishing** is done when the event is on disk: what waits is written and synced together. If the file cannot be
-///   written, it is [`AppendError::Refused`]; if it is not known whether it was, [`AppendError::OutcomeUnknown`]. Both have
-///   the cause. A publish that is no longer waited for goes on, unless it still waits for room
-///   ([`publish_wait`](SqliteLogBuilder::publish_wait)).
-/// - **Reading** is from memory, for those who follow. What is older is read from the file, once for all who wait for it.
-/// - **When the disk is full**, or fails, streams stay open, and [`Log::health`] says that the log accepts nothing; if it
-///   fails, also that it cannot be reached. It recovers by itself.
-/// - **Retention** is exact for what is read, and about 64 events or a sixteenth behind in the file.
+/// - **Publishing** is done when the event is on disk: all waiting events are written and synced together. If the file
+///   cannot be written, it fails with [`AppendError::Refused`]; if the outcome is unknown, with
+///   [`AppendError::OutcomeUnknown`]. Both have the cause. If the caller stops waiting, the publish continues, unless
+///   it still waits for room ([`publish_wait`](SqliteLogBuilder::publish_wait)).
+/// - **Reading** is from memory, for readers that follow. Older events are read from the file, once for all readers
+///   that wait for them.
+/// - **When the disk is full**, or fails, streams stay open, and [`Log::health`] says that the log accepts no events;
+///   if the disk fails, also that the log cannot be reached. It recovers by itself.
+/// - **Retention** is exact for events in memory. The file may hold more: up to 1/16 of the limit, and at most 64
+///   events.
 ///
 /// ```
 /// use sse_actix::Hub;
@@ -64,20 +66,21 @@ impl SqliteLog {
     ///
     /// # Errors
     ///
-    /// [`OpenError`], if the file cannot be opened, is in use, damaged, or not a log. It is then left as it is.
+    /// [`OpenError`], if the file cannot be opened, is in use, damaged, or not a log. The file is then unchanged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::builder(path).open()
     }
 
-    /// To set more. See [`SqliteLogBuilder`]'s example.
+    /// Builds a log with other settings. See [`SqliteLogBuilder`]'s example.
     pub fn builder(path: impl AsRef<Path>) -> SqliteLogBuilder {
         SqliteLogBuilder::new(path.as_ref())
     }
 
-    /// Gives the file up, and waits until that is done: what waits to be written is written first. What is published or
-    /// read from the file afterwards is refused, whoever still has a handle or a hub.
+    /// Releases the file, and waits until that is done: waiting events are written first. Later publishes and reads
+    /// from the file are refused, also through other handles and hubs.
     ///
-    /// A server calls it after its last request, for the next process to go on. The end of the process does the same.
+    /// A server calls it after its last request, so that the next process can continue. The end of the process does the
+    /// same.
     ///
     /// ```
     /// use sse_actix::{Hub, PublishError};
@@ -192,7 +195,7 @@ impl Log for SqliteLog {
         let shared = &self.0.0;
         shared.clock.set(now);
         let topic = shared.topic(topic);
-        if let Some(batch) = topic.read(start, limit, now) {
+        if let Some(batch) = topic.read(shared.start(&topic, start, now), limit, now) {
             return Completion::ready(Ok(batch));
         }
         let shared = Arc::clone(shared);
@@ -214,11 +217,25 @@ impl Log for SqliteLog {
                     Ok(Err(error)) => return Err(error),
                     Err(_) => return Err(LogError::new(shared.why_unanswered())),
                 }
-                if let Some(batch) = topic.read(start, limit, now) {
+                if let Some(batch) = topic.read(shared.start(&topic, start, now), limit, now) {
                     return Ok(batch);
                 }
             }
         })
+    }
+
+    fn delete(&self, topic: &TopicName, now: SystemTime) -> Completion<Result<(), DeleteError>> {
+        let shared = &self.0.0;
+        shared.clock.set(now);
+        let (reply, answer) = oneshot::channel();
+        let topic = shared.topic(topic);
+        match shared.queue.push(Command::Delete(Delete { topic, reply })) {
+            Ok(()) => Completion::later(async move {
+                let closed = || DeleteError::OutcomeUnknown("the log was closed while it deleted".into());
+                answer.await.unwrap_or_else(|_| Err(closed()))
+            }),
+            Err(cause) => Completion::ready(Err(DeleteError::Refused(cause.into()))),
+        }
     }
 
     fn watch(&self, topic: &TopicName, waker: Waker, _: SystemTime) -> Watch {

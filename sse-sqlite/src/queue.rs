@@ -1,4 +1,4 @@
-//! What waits to be written, bounded in events and bytes.
+//! The queue of events that wait to be written, bounded in events and bytes.
 
 use std::{
     collections::VecDeque,
@@ -7,20 +7,26 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use sse_actix_core::{AppendError, Appended, Record, Retention};
+use sse_actix_core::{AppendError, Appended, DeleteError, Record, Retention};
 use tokio::sync::oneshot;
 
 use crate::{cause::Cause, settings::Pending, topic::Topic};
 
-/// What the writer does next.
+/// A command for the writer.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Appends a record.
     Append(Append),
-    /// Creates a topic that is to be read, and is not in the file.
-    Create(Arc<Topic>),
     /// Notes that a topic is read.
     Touch(Arc<Topic>),
+    /// Deletes a topic.
+    Delete(Delete),
+}
+
+#[derive(Debug)]
+pub(crate) struct Delete {
+    pub(crate) topic: Arc<Topic>,
+    pub(crate) reply: oneshot::Sender<Result<(), DeleteError>>,
 }
 
 #[derive(Debug)]
@@ -38,7 +44,7 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     /// There is work for the writer.
     work: Condvar,
-    /// Somebody began to wait for room.
+    /// Notified when a publisher begins to wait for room.
     waits: Condvar,
     limits: Pending,
 }
@@ -47,8 +53,10 @@ pub(crate) struct Queue {
 struct State {
     commands: VecDeque<Command>,
     pending: Size,
-    /// Who waits for room, in order; all wait equally long.
+    /// The publishers that wait for room, in order; all have the same time limit.
     waiting: VecDeque<Waiting>,
+    /// What they would take. Who has left counts until it would be its turn.
+    waits: Size,
     is_closing: bool,
 }
 
@@ -65,7 +73,7 @@ struct Waiting {
     admit: oneshot::Sender<Result<Permit, Cause>>,
 }
 
-/// Room in the queue, given back when this is dropped.
+/// Room in the queue, which is freed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
     /// `None` once it was given back.
@@ -73,11 +81,11 @@ pub(crate) struct Permit {
     bytes: usize,
 }
 
-/// How an event gets into the queue.
+/// The way of an event into the queue.
 #[derive(Debug)]
 pub(crate) enum Entrance {
     Open(Permit),
-    /// It may be open later.
+    /// There may be room later.
     Waiting(oneshot::Receiver<Result<Permit, Cause>>),
     Refused(Cause),
 }
@@ -97,7 +105,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for room for an event of so many bytes.
+    /// Requests room for an event of `bytes` bytes.
     pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Entrance {
         let mut state = self.state();
         if state.is_closing {
@@ -106,15 +114,19 @@ impl Queue {
         if state.waiting.is_empty() && self.has_room(&state, bytes) {
             return Entrance::Open(self.permit(&mut state, bytes));
         }
-        if self.limits.wait.is_zero() {
+        // Their events take memory too.
+        let may_wait = self.fits(state.waits, self.limits.waiting, bytes);
+        if self.limits.wait.is_zero() || !may_wait {
             return Entrance::Refused(state.busy());
         }
         let (admit, admitted) = oneshot::channel();
         let now = Instant::now();
-        // A century will do for those who mean forever.
+        // A century stands for "forever".
         let until = now.checked_add(self.limits.wait);
         let until = until.unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3_600));
         state.waiting.push_back(Waiting { bytes, until, admit });
+        state.waits.events += 1;
+        state.waits.bytes += bytes;
         self.waits.notify_one();
         Entrance::Waiting(admitted)
     }
@@ -144,11 +156,12 @@ impl Queue {
         Some(state.commands.drain(..taken).collect())
     }
 
-    /// Takes nothing more. What is in the queue is still written; who waits for room is refused.
+    /// Closes the queue. Events in it are still written; publishers that wait for room are refused.
     pub(crate) fn close(&self) {
         let mut state = self.state();
         state.is_closing = true;
         let waiting = mem::take(&mut state.waiting);
+        state.waits = Size::default();
         drop(state);
         for waiting in waiting {
             let _ = waiting.admit.send(Err(Cause::Closed));
@@ -157,19 +170,19 @@ impl Queue {
         self.waits.notify_all();
     }
 
-    /// What is left, for a writer that has ended before its time.
+    /// The remaining commands, if the writer has ended early.
     pub(crate) fn take_rest(&self) -> VecDeque<Command> {
         mem::take(&mut self.state().commands)
     }
 
-    /// Refuses those who have waited for too long, until the log is closed.
+    /// Refuses publishers that have waited too long, until the log is closed.
     pub(crate) fn refuse_late(&self) {
         let mut state = self.state();
         while !state.is_closing {
             let now = Instant::now();
             let busy = state.busy();
             while state.waiting.front().is_some_and(|first| first.until <= now)
-                && let Some(late) = state.waiting.pop_front()
+                && let Some(late) = state.next_waiting()
             {
                 let _ = late.admit.send(Err(busy.clone()));
             }
@@ -192,10 +205,14 @@ impl Queue {
         self.state().pending
     }
 
-    /// One event may be larger than the bound.
     fn has_room(&self, state: &State, bytes: usize) -> bool {
-        let Size { events, bytes: taken } = state.pending;
-        events == 0 || events < self.limits.events && taken.saturating_add(bytes) <= self.limits.bytes
+        self.fits(state.pending, self.limits.events, bytes)
+    }
+
+    /// Whether an event of so many bytes is one of `most`, beside these. One event alone may be larger than the bound.
+    fn fits(&self, beside: Size, most: usize, bytes: usize) -> bool {
+        let Size { events, bytes: taken } = beside;
+        events == 0 || events < most && taken.saturating_add(bytes) <= self.limits.bytes
     }
 
     fn permit(self: &Arc<Self>, state: &mut State, bytes: usize) -> Permit {
@@ -207,7 +224,7 @@ impl Queue {
         }
     }
 
-    /// Gives room back, and admits those who have waited for it.
+    /// Frees room, and admits publishers that have waited for it.
     fn give_back(self: &Arc<Self>, mut freed: Size) {
         while freed.events > 0 {
             let mut admitted = Vec::new();
@@ -217,9 +234,9 @@ impl Queue {
             freed = Size::default();
             while let Some(first) = state.waiting.front()
                 && (first.admit.is_closed() || self.has_room(&state, first.bytes))
-                && let Some(first) = state.waiting.pop_front()
+                && let Some(first) = state.next_waiting()
             {
-                // Who has left needs no room.
+                // A publisher that has stopped waiting needs no room.
                 if !first.admit.is_closed() {
                     let permit = self.permit(&mut state, first.bytes);
                     admitted.push((first.admit, permit));
@@ -227,7 +244,8 @@ impl Queue {
             }
             drop(state);
             for (admit, permit) in admitted {
-                // Who has left since gives its room to the next, in this loop: dropping the permit would recurse.
+                // If a publisher has stopped waiting since, its room goes to the next one in this loop, because
+                // dropping the permit would recurse.
                 if let Err(Ok(mut permit)) = admit.send(Ok(permit))
                     && permit.queue.take().is_some()
                 {
@@ -240,6 +258,14 @@ impl Queue {
 }
 
 impl State {
+    /// Takes the first of those who wait for room.
+    fn next_waiting(&mut self) -> Option<Waiting> {
+        let first = self.waiting.pop_front()?;
+        self.waits.events -= 1;
+        self.waits.bytes -= first.bytes;
+        Some(first)
+    }
+
     fn busy(&self) -> Cause {
         Cause::Busy {
             events: self.pending.events,
@@ -269,12 +295,17 @@ mod tests {
         events: 1,
         bytes: 1_000,
         wait: Duration::from_secs(3_600),
+        waiting: 2,
     };
 
-    /// All at once, and not one within the other: that would overflow the stack.
+    /// Dropped one after another, not inside each other, because that would overflow the stack.
     #[test]
     fn many_who_wait_leave() {
-        let queue = Queue::new(LIMITS);
+        let queue = Queue::new(Pending {
+            waiting: 20_001,
+            bytes: 20_001,
+            ..LIMITS
+        });
         let Entrance::Open(permit) = queue.enter(1) else {
             panic!("there is room")
         };
@@ -289,5 +320,30 @@ mod tests {
         assert_eq!(queue.pending().events, 1);
         drop(admitted);
         assert_eq!(queue.pending().events, 0);
+    }
+
+    /// Those who wait hold their events in memory.
+    #[test]
+    fn not_all_may_wait_for_room() {
+        let queue = Queue::new(Pending { events: 2, ..LIMITS });
+        let enter = |bytes| queue.enter(bytes);
+        let (Entrance::Open(first), Entrance::Open(second)) = (enter(600), enter(400)) else {
+            panic!("there is room")
+        };
+        assert!(matches!(enter(1_001), Entrance::Waiting(_)), "one may be larger");
+        queue.state().next_waiting();
+        let (Entrance::Waiting(mut third), Entrance::Waiting(mut fourth)) = (enter(600), enter(400)) else {
+            panic!("they wait")
+        };
+        assert!(matches!(enter(1), Entrance::Refused(Cause::Busy { .. })));
+        drop(first);
+        let third = third.try_recv().unwrap().unwrap();
+        assert!(
+            matches!(enter(601), Entrance::Refused(Cause::Busy { .. })),
+            "too many bytes"
+        );
+        assert!(matches!(enter(600), Entrance::Waiting(_)));
+        drop((second, third));
+        assert!(fourth.try_recv().is_ok());
     }
 }

@@ -1,4 +1,5 @@
-//! The threads that read from the file what is not in memory: one at a time for each topic, for all who wait.
+//! The threads that read entries from the file that are not in memory: one at a time for each topic, for all waiting
+//! readers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,22 +20,13 @@ use crate::{
 /// How many threads read.
 pub(crate) const THREADS: usize = 2;
 
-/// A topic that is read is noted as used once it was not for so long.
+/// A topic that is read is noted as used, at most once in this time.
 pub(crate) const USED: Duration = Duration::from_secs(3_600);
-
-/// How a load has ended.
-#[derive(Debug, PartialEq, Eq)]
-enum LoadOutcome {
-    /// It is in memory, unless that was forgotten since.
-    Done,
-    /// The writer creates the topic first, and then gives it back to the readers.
-    Created,
-}
 
 pub(crate) struct Reader {
     shared: Arc<Shared>,
     connection: Option<Connection>,
-    /// Bytes that were loaded since memory was last looked after.
+    /// Bytes that were loaded since the memory limits were last checked.
     loaded: usize,
 }
 
@@ -67,32 +59,21 @@ impl Reader {
     fn serve_all(&mut self, topic: &Arc<Topic>) {
         loop {
             let reads = topic.take_waiting();
-            if reads.is_empty() || !self.serve(topic, reads) {
+            if reads.is_empty() {
                 return;
             }
+            self.serve(topic, reads);
         }
     }
 
-    /// Serves these reads; `false` if the topic was left to the writer.
-    fn serve(&mut self, topic: &Arc<Topic>, reads: Vec<WaitingRead>) -> bool {
+    /// Serves these reads.
+    fn serve(&mut self, topic: &Arc<Topic>, reads: Vec<WaitingRead>) {
         let mut reads = reads.into_iter();
         while let Some(read) = reads.next() {
             match self.answer(topic, &read) {
-                Ok(Some(answer)) => {
+                Ok(answer) => {
                     // Who has left does not need it.
                     let _ = read.reply.send(Ok(answer));
-                }
-                Ok(None) => {
-                    topic.put_back([read].into_iter().chain(reads).collect());
-                    if self
-                        .shared
-                        .queue
-                        .push(Command::Create(Arc::clone(topic)))
-                        .is_err()
-                    {
-                        topic.refuse_waiting();
-                    }
-                    return false;
                 }
                 Err(cause) => {
                     // Another connection may do better.
@@ -104,42 +85,41 @@ impl Reader {
                     for read in [read].into_iter().chain(reads) {
                         let _ = read.reply.send(Err(LogError::new(cause.clone())));
                     }
-                    return true;
+                    return;
                 }
             }
         }
-        true
     }
 
-    /// What a read wants; `None` if the topic is not in the file.
-    fn answer(&mut self, topic: &Arc<Topic>, read: &WaitingRead) -> Result<Option<ReadAnswer>, Cause> {
+    /// What a read wants.
+    fn answer(&mut self, topic: &Arc<Topic>, read: &WaitingRead) -> Result<ReadAnswer, Cause> {
         let mut deep = !matches!(read.start, Start::Head);
         loop {
-            let here = topic.with_live(|live| (live.holds(read.start), live.is_deep()));
+            let start = self.shared.start(topic, read.start, read.now);
+            let here = topic.with_live(|live| (live.holds(start), live.is_deep()));
             match here {
-                Some((true, _)) => return Ok(Some(ReadAnswer::InMemory)),
+                Some((true, _)) => return Ok(ReadAnswer::InMemory),
                 Some((false, true)) => break,
                 Some((false, false)) => deep = true,
                 None => {}
             }
-            if self.load(topic, deep, read)? == LoadOutcome::Created {
-                return Ok(None);
-            }
+            self.load(topic, deep, read)?;
         }
-        let older = topic.with_live(|live| Some((live.older(read.now)?, live.missing(read.start))));
+        let start = self.shared.start(topic, read.start, read.now);
+        let older = topic.with_live(|live| Some((live.older(read.now)?, live.missing(start))));
         let Some((older, missing)) = older.flatten() else {
-            return Ok(Some(ReadAnswer::InMemory));
+            return Ok(ReadAnswer::InMemory);
         };
-        let Some(answer) = self.page(topic, read, older, missing)? else {
+        let Some(answer) = self.page(topic, (start, read.limit), older, missing)? else {
             // Somebody else has this number by now.
             topic.forget();
             return self.answer(topic, read);
         };
-        Ok(Some(answer))
+        Ok(answer)
     }
 
     /// Loads the topic's newest entries.
-    fn load(&mut self, topic: &Arc<Topic>, deep: bool, read: &WaitingRead) -> Result<LoadOutcome, Cause> {
+    fn load(&mut self, topic: &Arc<Topic>, deep: bool, read: &WaitingRead) -> Result<(), Cause> {
         let memory = self.shared.settings.memory.topic;
         topic.begin_loading();
         self.shared.state.has_read();
@@ -162,10 +142,12 @@ impl Reader {
                 if u128::from(unused) > USED.as_millis() {
                     let _ = self.shared.queue.push(Command::Touch(Arc::clone(topic)));
                 }
-                Ok(LoadOutcome::Done)
+                Ok(())
             }
-            Ok(None) if topic.install_absent(memory) => Ok(LoadOutcome::Done),
-            Ok(None) => Ok(LoadOutcome::Created),
+            Ok(None) => {
+                topic.install_absent(self.shared.unpublished.epoch(&topic.name), memory);
+                Ok(())
+            }
             Err(cause) => {
                 topic.install(None, read.now);
                 Err(cause)
@@ -173,11 +155,11 @@ impl Reader {
         }
     }
 
-    /// Reads what is older than memory holds; `None` if the topic is not in the file as it was.
+    /// Reads entries that are older than those in memory; `None` if the topic in the file has changed.
     fn page(
         &mut self,
         topic: &Topic,
-        read: &WaitingRead,
+        (start, limit): (Start, Limit),
         mut older: Older,
         missing: usize,
     ) -> Result<Option<ReadAnswer>, Cause> {
@@ -191,22 +173,22 @@ impl Reader {
             older.kept_range.last_deleted = deleted;
             topic.with_live(|live| live.deleted_in_file(deleted));
         }
-        let after = match read.start {
+        let after = match start {
             Start::Last(_) => before_last(&snapshot, &older, missing)?,
-            start => older.kept_range.after(start),
+            _ => older.kept_range.after(start),
         };
         if after >= older.begin {
             return Ok(Some(ReadAnswer::InMemory));
         }
-        let start = Position {
+        let begin = Position {
             epoch: older.kept_range.epoch,
             sequence: after,
         };
         let mut batch = Batch {
-            resume: older.kept_range.resume(read.start),
-            start,
+            resume: older.kept_range.resume(start),
+            start: begin,
             entries: Vec::new(),
-            end: start,
+            end: begin,
             // What is in memory comes after it.
             more: true,
         };
@@ -214,7 +196,7 @@ impl Reader {
             let index = batch.end.sequence / blocks::LENGTH;
             let block = block(&snapshot, &shared, &older, index)?;
             let end = older.begin.min((index + 1) * blocks::LENGTH);
-            fill(&mut batch, &block, end, read.limit);
+            fill(&mut batch, &block, end, limit);
         }
         Ok(Some(ReadAnswer::Batch(batch)))
     }
@@ -272,7 +254,7 @@ fn block(connection: &Connection, shared: &Shared, older: &Older, index: u64) ->
     Ok(block)
 }
 
-/// The sequence before so many entries that are older than what is in memory.
+/// The sequence before the last `n` entries that are older than those in memory.
 fn before_last(connection: &Connection, older: &Older, missing: usize) -> Result<u64, Cause> {
     let deleted = older.kept_range.last_deleted;
     if older.kept_range.contiguous {

@@ -1,4 +1,4 @@
-//! Disk that is held, so that events can be deleted when there is no more.
+//! Disk space that is held in reserve, so that events can be deleted when the disk is full.
 
 use std::{
     fs,
@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::file_lock::{private, with_suffix};
+use crate::{
+    error::is_out_of_room,
+    file_lock::{private, with_suffix},
+};
 
 const PIECE: usize = 64 * 1024;
 
@@ -24,7 +27,7 @@ impl Reserve {
         }
     }
 
-    /// Takes the disk that is to be held.
+    /// Takes the disk space of the reserve.
     pub(crate) fn take(&self) -> io::Result<()> {
         if fs::metadata(&self.path).map_or(0, |file| file.len()) == self.bytes {
             return Ok(());
@@ -36,7 +39,7 @@ impl Reserve {
         taken
     }
 
-    /// Gives it to those who need it.
+    /// Releases the reserve.
     pub(crate) fn give_up(&self) {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -44,6 +47,21 @@ impl Reserve {
             }
             _ => {}
         }
+    }
+
+    /// Whether there is no room for more. SQLite tells a full disk, and calls a quota that is used up an error like any other.
+    pub(crate) fn is_needed(&self) -> bool {
+        let probe = with_suffix(&self.path, "-probe");
+        let write = || {
+            let mut file = private().create(true).truncate(true).open(&probe)?;
+            let mut piece = vec![0; PIECE];
+            fastrand::fill(&mut piece);
+            file.write_all(&piece)?;
+            file.sync_all()
+        };
+        let written = write();
+        let _ = fs::remove_file(&probe);
+        written.is_err_and(|error| is_out_of_room(&error))
     }
 
     fn fill(&self) -> io::Result<()> {
@@ -54,7 +72,7 @@ impl Reserve {
         let mut left = self.bytes;
         let mut piece = vec![0; PIECE];
         while left > 0 {
-            // Random, since a file system may store nothing for zeros.
+            // Random bytes, because a file system may use no space for zeros.
             fastrand::fill(&mut piece);
             let length = left.min(PIECE as u64);
             let piece = piece.get(..usize::try_from(length).unwrap_or(PIECE));

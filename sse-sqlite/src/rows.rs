@@ -44,12 +44,12 @@ pub(crate) fn time(millis: u64) -> SystemTime {
     at.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// As SQLite has numbers.
+/// Converts a number into SQLite's signed form.
 pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// As they were before [`signed`].
+/// The inverse of [`signed`].
 pub(crate) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
@@ -68,7 +68,7 @@ pub(crate) fn insert(connection: &Connection, number: i64, entry: &Entry) -> rus
     Ok(())
 }
 
-/// Which entries of a topic to read: all after one sequence, up to another.
+/// A range of a topic's entries: all after one sequence, up to another.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Range {
     pub(crate) number: i64,

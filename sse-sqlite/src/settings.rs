@@ -1,9 +1,10 @@
 use std::{path::PathBuf, time::Duration};
 
-/// When events are synced to disk, by the names of SQLite's `synchronous`.
+/// When events are synced to disk, with the names of SQLite's `synchronous`.
 ///
-/// Whatever it is, a crash or kill of the process loses nothing: the system has what was written. They differ in what
-/// a power cut or a crash of the system can lose. See [`SqliteLogBuilder`](crate::SqliteLogBuilder)'s example.
+/// With each of them, a crash or kill of the process loses nothing, because the system has the written data. They
+/// differ in what a power cut or a crash of the system can lose.
+/// See [`SqliteLogBuilder`](crate::SqliteLogBuilder)'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Synchronous {
@@ -11,7 +12,7 @@ pub enum Synchronous {
     #[default]
     Full,
     /// Now and then. A power cut can lose the newest acknowledged events. The file stays sound. Three to four times as
-    /// fast where publishers wait for each other.
+    /// fast if each publisher waits for the one before.
     Normal,
     /// Never. A power cut can lose any event, or damage the file so that it cannot be opened.
     Off,
@@ -40,13 +41,15 @@ pub(crate) struct Settings {
     pub(crate) reserve_bytes: u64,
 }
 
-/// How much may wait to be written.
+/// Limits of the events that wait to be written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pending {
     pub(crate) events: usize,
     pub(crate) bytes: usize,
     /// How long an event waits for room in the queue.
     pub(crate) wait: Duration,
+    /// How many events do.
+    pub(crate) waiting: usize,
 }
 
 /// How many bytes are kept in memory.
@@ -70,6 +73,7 @@ impl Settings {
                 events: 10_000,
                 bytes: 64 * 1024 * 1024,
                 wait: Duration::ZERO,
+                waiting: 10_000,
             },
             memory: Memory {
                 topic: 4 * 1024 * 1024,

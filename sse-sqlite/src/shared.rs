@@ -1,4 +1,4 @@
-//! What the log's threads and its handles share.
+//! The state that the log's threads and its handles share.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -6,20 +6,20 @@ use std::{
     panic::{self, AssertUnwindSafe},
     path::Path,
     sync::{
-        Arc, Condvar, Mutex, PoisonError, RwLock,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
-use sse_actix_core::{LogFile, LogHealth, TopicName};
+use sse_actix_core::{LogFile, LogHealth, Position, Start, TopicName};
 
 use crate::{
-    blocks::Blocks, cause::Cause, clock::Clock, file_lock::with_suffix, queue::Queue, settings::Settings,
-    topic::Topic,
+    blocks::Blocks, cause::Cause, clock::Clock, file_lock::with_suffix, queue::Queue, rows,
+    settings::Settings, topic::Topic, unpublished::Unpublished,
 };
 
-/// How long a topic is remembered that nobody uses.
+/// How long an unused topic stays in memory.
 const LINGER: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
@@ -30,17 +30,19 @@ pub(crate) struct Shared {
     pub(crate) blocks: Blocks,
     pub(crate) clock: Clock,
     pub(crate) state: LogState,
+    pub(crate) unpublished: Unpublished,
     topics: RwLock<HashMap<TopicName, Arc<Topic>>>,
 }
 
-/// How the log is.
+/// The health of the log.
 #[derive(Debug, Default)]
 pub(crate) struct LogState {
-    /// Why nothing can be written at present.
+    /// The reason why nothing can be written now.
     fault: Mutex<Option<Cause>>,
     interruptions: AtomicU64,
     reads: AtomicU64,
-    commits: Mutex<LogFile>,
+    /// With the sizes as the writer has seen them last: asking the file system may take long.
+    file: Mutex<LogFile>,
     /// The file was given up.
     is_closed: Mutex<bool>,
     closed: Condvar,
@@ -62,12 +64,13 @@ impl Shared {
             blocks: Blocks::new(settings.memory.all / 8),
             clock: Clock::new(),
             state: LogState::default(),
+            unpublished: Unpublished::new(settings.topic_ttl),
             topics: RwLock::default(),
             settings,
         }
     }
 
-    /// Serves a topic. If that panics, its reads fail, it is loaded anew with the next, and the thread goes on.
+    /// Serves a topic. If that panics, its reads fail, the next read loads it again, and the thread continues.
     pub(crate) fn survive(&self, topic: &Topic, serve: impl FnOnce()) -> Option<()> {
         let served = panic::catch_unwind(AssertUnwindSafe(serve));
         if served.is_err() {
@@ -96,6 +99,22 @@ impl Shared {
         Arc::clone(topic)
     }
 
+    /// Where a read starts in the topic as it is now. Who was in it before its first event is there still, whatever epoch the
+    /// topic had then.
+    pub(crate) fn start(&self, topic: &Topic, start: Start, now: SystemTime) -> Start {
+        if let Start::After(Position { epoch, sequence: 0 }) = start
+            && let Some(newest) = topic.epoch()
+            && newest != epoch
+            && self.unpublished.knows(&topic.name, epoch, rows::millis(now))
+        {
+            return Start::After(Position {
+                epoch: newest,
+                sequence: 0,
+            });
+        }
+        start
+    }
+
     /// Forgets topics that nobody uses, and lets all keep no more in memory than they may.
     pub(crate) fn maintain_memory(&self, now: SystemTime) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
@@ -121,10 +140,9 @@ impl Shared {
         }
     }
 
-    /// Pushes out idempotency keys, the oldest of the topics that have most, down to the bound. For the writer.
+    /// Forgets idempotency keys down to the bound: the oldest keys of the topics with the most keys. For the writer.
     pub(crate) fn bound_keys(&self) {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let topics: Vec<_> = topics.values().cloned().collect();
+        let topics = self.all();
         let bytes_of = |topic: &Arc<Topic>| {
             let head = topic.head();
             let keys = head.as_ref().and_then(|head| head.keys.as_ref());
@@ -148,16 +166,20 @@ impl Shared {
         }
     }
 
+    /// All topics that are in use. Nothing is locked while they are looked at.
+    fn all(&self) -> Vec<Arc<Topic>> {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        topics.values().cloned().collect()
+    }
+
     /// Tells all reads that wait for the file that it was closed.
     pub(crate) fn refuse_waiting(&self) {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let topics: Vec<_> = topics.values().cloned().collect();
-        for topic in topics {
+        for topic in self.all() {
             topic.refuse_waiting();
         }
     }
 
-    /// Why a read was given up.
+    /// The reason why a read failed.
     pub(crate) fn why_unanswered(&self) -> Cause {
         if self.queue.is_closing() {
             Cause::Closed
@@ -172,10 +194,7 @@ impl Shared {
         let is_open = !self.state.is_closed();
         let is_reachable = is_open && fault.as_ref().is_none_or(Cause::is_full);
         let interruptions = self.state.interruptions.load(Ordering::Relaxed);
-        let mut file = *self.state.commits.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = &self.settings.path;
-        file.bytes = size(path);
-        file.wal_bytes = size(&with_suffix(path, "-wal"));
+        let mut file = *self.state.file();
         file.pending_bytes = pending.bytes;
         file.reads = self.state.reads.load(Ordering::Relaxed);
         LogHealth::new(is_reachable, interruptions, pending.events)
@@ -184,16 +203,24 @@ impl Shared {
     }
 }
 
-fn size(path: &Path) -> u64 {
-    fs::metadata(path).map_or(0, |file| file.len())
-}
-
 impl LogState {
+    fn file(&self) -> MutexGuard<'_, LogFile> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how large the file is.
+    pub(crate) fn measure(&self, path: &Path) {
+        let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+        let (bytes, wal_bytes) = (size(path), size(&with_suffix(path, "-wal")));
+        let mut file = self.file();
+        (file.bytes, file.wal_bytes) = (bytes, wal_bytes);
+    }
+
     pub(crate) fn fault(&self) -> Option<Cause> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Nothing can be written, for this reason.
+    /// Notes that nothing can be written, for this reason.
     pub(crate) fn failed(&self, cause: &Cause) {
         let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         let before = fault.replace(cause.clone());
@@ -206,12 +233,12 @@ impl LogState {
         }
     }
 
-    /// A thread of the log has panicked, and goes on.
+    /// Notes that a thread of the log has panicked; it continues.
     pub(crate) fn panicked(&self) {
         self.interruptions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// It can be written again.
+    /// Notes that the file can be written again.
     pub(crate) fn recovered(&self) {
         let before = mem::take(&mut *self.fault.lock().unwrap_or_else(PoisonError::into_inner));
         if before.is_some() {
@@ -219,9 +246,9 @@ impl LogState {
         }
     }
 
-    /// A commit took so long.
+    /// Notes the duration of a commit.
     pub(crate) fn committed(&self, took: Duration) {
-        let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut commits = self.file();
         commits.commits += 1;
         commits.longest_commit = commits.longest_commit.max(took);
         commits.commit_time = match commits.commits {
@@ -230,7 +257,7 @@ impl LogState {
         };
     }
 
-    /// The file was read once.
+    /// Counts a read of the file.
     pub(crate) fn has_read(&self) {
         self.reads.fetch_add(1, Ordering::Relaxed);
     }
@@ -245,7 +272,7 @@ impl LogState {
         self.closed.notify_all();
     }
 
-    /// Waits until the file was given up.
+    /// Waits until the file was released.
     pub(crate) fn wait_until_closed(&self) {
         let mut is_closed = self.is_closed.lock().unwrap_or_else(PoisonError::into_inner);
         while !*is_closed {
@@ -258,7 +285,7 @@ impl LogState {
 }
 
 impl ToRead {
-    /// The file has to be read for this topic.
+    /// Queues a topic for which the file has to be read.
     pub(crate) fn push(&self, topic: Arc<Topic>) {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_closing.load(Ordering::Relaxed) {
@@ -283,7 +310,7 @@ impl ToRead {
         }
     }
 
-    /// Lets all threads end. Who waits for the file is told so.
+    /// Lets all threads end. Reads that wait for the file fail.
     pub(crate) fn close(&self) {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_closing.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What this process has of one topic in memory: its watchers, and, while it is read, its newest entries.
+//! A topic in this process's memory: its watchers, and, while it is read, its newest entries.
 
 mod live;
 
@@ -20,30 +20,28 @@ use crate::head::{Head, HeadState};
 pub(crate) struct Topic {
     pub(crate) name: TopicName,
     pub(crate) watchers: Watchers,
-    /// Held by the writer alone, and never while it waits for a reader.
+    /// Only the writer locks this, and never while it waits for a reader.
     head: Mutex<Option<Head>>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// As the hub or a publisher has said; `None` until one has.
+    /// From the hub or a publisher; `None` until one has set it.
     retention: Option<Retention>,
     live: Option<Live>,
-    /// What was appended since the topic began to be loaded; `None` while it is not.
+    /// The entries that were appended while the topic is being loaded; `None` while it is not being loaded.
     loading: Option<Tail>,
-    /// The writer could not create it in the file.
-    may_be_absent: bool,
     /// Reads that need the file.
     waiting: Vec<WaitingRead>,
-    /// A thread reads the file for them.
+    /// True while a thread reads the file for them.
     is_busy: bool,
-    /// The figures, as the writer knows them.
+    /// The statistics, as the writer knows them.
     stats: Option<LogStats>,
     touched: Instant,
 }
 
-/// What is appended while a topic is loaded.
+/// The entries that are appended while a topic is loaded.
 #[derive(Debug, Default)]
 struct Tail {
     epoch: Option<Epoch>,
@@ -59,12 +57,12 @@ pub(crate) struct WaitingRead {
     pub(crate) reply: oneshot::Sender<Result<ReadAnswer, LogError>>,
 }
 
-/// What a read gets once the file was read.
+/// The answer to a read, once the file was read.
 #[derive(Debug)]
 pub(crate) enum ReadAnswer {
-    /// What it wanted is in memory now.
+    /// The requested entries are in memory now.
     InMemory,
-    /// What it wanted, from the file.
+    /// The requested entries, from the file.
     Batch(Batch),
 }
 
@@ -72,7 +70,7 @@ pub(crate) enum ReadAnswer {
 #[derive(Debug)]
 pub(crate) struct Committed {
     pub(crate) entries: Vec<Arc<Entry>>,
-    /// As the file has the topic now.
+    /// The topic's state in the file now.
     pub(crate) head: HeadState,
     pub(crate) now: SystemTime,
 }
@@ -87,7 +85,6 @@ impl Topic {
                 retention: None,
                 live: None,
                 loading: None,
-                may_be_absent: false,
                 waiting: Vec::new(),
                 is_busy: false,
                 stats: None,
@@ -106,7 +103,7 @@ impl Topic {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the topic so from now on.
+    /// Changes the topic's retention.
     pub(crate) fn keep(&self, retention: &Retention) {
         let mut state = self.state();
         state.touched = Instant::now();
@@ -117,7 +114,7 @@ impl Topic {
         }
     }
 
-    /// How it is kept, if somebody has said so.
+    /// Its retention, if it was set.
     pub(crate) fn retention(&self) -> Option<Retention> {
         self.state().retention.clone()
     }
@@ -143,20 +140,13 @@ impl Topic {
         mem::take(&mut state.waiting)
     }
 
-    /// Gives up the reads that wait: they are told that the log was closed.
+    /// Fails the waiting reads, because the log was closed.
     pub(crate) fn refuse_waiting(&self) {
         let mut state = self.state();
         state.is_busy = false;
         let waiting = mem::take(&mut state.waiting);
         drop(state);
         drop(waiting);
-    }
-
-    /// Puts back reads that cannot be served yet. The thread that gives them up leaves the topic to another.
-    pub(crate) fn put_back(&self, reads: Vec<WaitingRead>) {
-        let mut state = self.state();
-        state.is_busy = true;
-        state.waiting.extend(reads);
     }
 
     /// The file is about to be read from its newest entries on; what is appended from now on is kept until
@@ -175,7 +165,6 @@ impl Topic {
             // It has begun anew since, so it is loaded once more.
             return;
         }
-        state.may_be_absent = false;
         let retention = state.retention.get_or_insert_with(|| loaded.retention.clone());
         let mut live = Live::new(loaded, retention);
         for entry in tail.entries {
@@ -185,7 +174,7 @@ impl Topic {
         state.live = Some(live);
     }
 
-    /// Calls `change` with what is in memory.
+    /// Calls `change` with the entries in memory.
     pub(crate) fn with_live<T>(&self, change: impl FnOnce(&mut Live) -> T) -> Option<T> {
         self.state().live.as_mut().map(change)
     }
@@ -212,7 +201,7 @@ impl Topic {
         }
     }
 
-    /// What is in memory may be wrong: readers read the file again.
+    /// Forgets the entries in memory, because they may be wrong: readers read the file again.
     pub(crate) fn forget(&self) {
         let mut state = self.state();
         state.live = None;
@@ -220,26 +209,21 @@ impl Topic {
         state.loading = None;
     }
 
-    /// The writer cannot create it in the file at present. If it is not there when a reader looks, it is read as an empty one, and
-    /// gets its place with its first event.
-    pub(crate) fn accept_absence(&self) {
-        self.state().may_be_absent = true;
-    }
-
-    /// The file was read, and the topic is not there; `false` if the writer has to create it first.
-    pub(crate) fn install_absent(&self, memory: usize) -> bool {
+    /// The file was read, and the topic is not there: it is an empty one of this epoch, and gets its place with its first
+    /// event.
+    pub(crate) fn install_absent(&self, epoch: Epoch, memory: usize) {
         let mut state = self.state();
-        let tail = state.loading.take();
-        if !mem::take(&mut state.may_be_absent) {
-            return false;
-        }
         // Else it was forgotten or created since, so it is loaded once more.
-        if tail.is_some_and(|tail| tail.epoch.is_none()) {
+        if state.loading.take().is_some_and(|tail| tail.epoch.is_none()) {
             let retention = state.retention.get_or_insert_default().clone();
-            let loaded = Loaded::empty(&self.name, retention.clone(), memory);
+            let loaded = Loaded::empty(epoch, retention.clone(), memory);
             state.live = Some(Live::new(loaded, &retention));
         }
-        true
+    }
+
+    /// The epoch that readers know.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        self.state().live.as_ref().map(Live::epoch)
     }
 
     /// The epoch that readers know of a topic that is not in the file.
@@ -271,7 +255,7 @@ impl Topic {
         known.map_or(0, |known| known.head.saturating_sub(position.sequence))
     }
 
-    /// Lets go what is too old, and says how many bytes of entries there still are.
+    /// Forgets old entries, and returns the bytes of the remaining ones.
     pub(crate) fn maintain(&self, now: SystemTime) -> usize {
         let mut state = self.state();
         let Some(live) = &mut state.live else { return 0 };
@@ -279,7 +263,7 @@ impl Topic {
         live.bytes()
     }
 
-    /// Whether nobody uses it, and nobody has for so long. Who holds it is about to.
+    /// True if it was not used for `linger`. Code that holds it is about to use it.
     pub(crate) fn is_idle(self: &Arc<Self>, linger: Duration) -> bool {
         let state = self.state();
         Arc::strong_count(self) == 1
@@ -288,7 +272,7 @@ impl Topic {
             && state.touched.elapsed() >= linger
     }
 
-    /// Whether readers have waited for it or watched it lately.
+    /// True if readers have waited for it or watched it lately.
     pub(crate) fn is_read(&self) -> bool {
         !self.watchers.is_empty() || self.state().live.is_some()
     }

@@ -1,6 +1,7 @@
-//! The one thread that writes: group commit, and what has to be done when it fails.
+//! The thread that writes: group commit, and the recovery after a failure.
 
 mod batch;
+mod delete;
 mod maintain;
 mod retention;
 #[cfg(test)]
@@ -17,7 +18,7 @@ use sse_actix_core::AppendError;
 
 use self::{batch::Batch, maintain::Maintenance};
 use crate::{
-    cause::Cause, error::OpenError, file, file_lock::FileLock, queue::Command, reserve::Reserve,
+    cause::Cause, error::OpenError, file, file_lock::FileLock, queue::Command, reserve::Reserve, rows,
     shared::Shared, topic::Topic,
 };
 
@@ -28,7 +29,7 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     /// `None` after a failure, until the file is open again.
     connection: Option<Connection>,
-    /// Given up last, when everything is closed; `None` then.
+    /// Released last, when everything is closed; `None` then.
     lock: Option<FileLock>,
     reserve: Reserve,
     maintenance: Maintenance,
@@ -40,12 +41,12 @@ pub(crate) struct Writer {
     pub(crate) readers: Vec<JoinHandle<()>>,
 }
 
-/// How a transaction has failed.
+/// The failure of a transaction.
 #[derive(Debug)]
 enum Failure {
     /// Nothing of it was written.
     Refused(Cause),
-    /// It may have been.
+    /// It may have been written.
     Unknown(Cause),
 }
 
@@ -56,7 +57,7 @@ impl Writer {
         let mut maintenance = Maintenance::new();
         let connection = match file::open(&shared.settings, &mut lock) {
             Err(error) if error.is_disk_full() => {
-                // It takes no events until retention has made room for the reserve again.
+                // The log accepts no events until retention has made room for the reserve again.
                 reserve.give_up();
                 shared.state.failed(&Cause::DiskFull);
                 maintenance.hurry();
@@ -70,6 +71,11 @@ impl Writer {
                 connection
             }
         };
+        begin_unpublished(&shared, &connection).map_err(|source| OpenError::Sqlite {
+            path: shared.settings.path.clone(),
+            source,
+        })?;
+        shared.state.measure(&shared.settings.path);
         Ok(Self {
             shared,
             connection: Some(connection),
@@ -100,7 +106,7 @@ impl Writer {
         }
     }
 
-    /// Writes what was waiting in one transaction, shows it to the readers, and answers the publishers.
+    /// Writes the waiting events in one transaction, shows them to the readers, and answers the publishers.
     fn write(&mut self, commands: Vec<Command>) {
         let mut batch = Batch::new(commands);
         let refused = self.ready().err();
@@ -112,27 +118,27 @@ impl Writer {
             Ok(took) => {
                 self.shared.state.committed(took);
                 self.shared.state.recovered();
-                batch.succeeded(&self.shared);
+                batch.succeeded();
             }
             Err(failure) => {
                 self.fail(&failure, &batch);
-                batch.failed(&self.shared, &failure);
+                batch.failed(&failure);
             }
         }
     }
 
-    /// Why nothing can be written just now.
+    /// The reason why nothing can be written now.
     fn ready(&mut self) -> Result<(), Cause> {
         if let Some(cause) = self.shared.state.fault()
             && (self.connection.is_none() || matches!(cause, Cause::DiskFull))
         {
-            // It is tried again with the next maintenance.
+            // The next maintenance tries it again.
             return Err(cause);
         }
         self.has_room()
     }
 
-    /// Whether the file has not reached its limit.
+    /// Checks that the file has not reached its limit.
     fn has_room(&self) -> Result<(), Cause> {
         let limit = self.shared.settings.max_file_bytes;
         if limit < u64::MAX
@@ -152,34 +158,46 @@ impl Writer {
         };
         let began = Instant::now();
         let mut free_from = self.free_from;
-        transaction(connection, |connection| batch.write(connection, &mut free_from))?;
+        transaction(connection, |connection| {
+            batch.write(connection, &self.shared, &mut free_from)
+        })?;
         self.free_from = free_from;
         Ok(began.elapsed())
     }
 
-    /// After a failed transaction: what is known of the heads may be wrong.
+    /// Called after a failed transaction: the heads in memory may be wrong.
     fn fail(&mut self, failure: &Failure, batch: &Batch) {
         batch.forget_heads();
         let (Failure::Refused(cause) | Failure::Unknown(cause)) = failure;
+        let cause = &self.explain(cause.clone());
         let before = self.shared.state.fault();
         let is_new = before.is_none_or(|before| matches!(before, Cause::FileFull { .. }));
         self.shared.state.failed(cause);
         if matches!(cause, Cause::FileFull { .. }) {
             return;
         }
-        if matches!(cause, Cause::DiskFull) {
-            if is_new {
-                self.maintenance.hurry();
-            }
+        if matches!(cause, Cause::DiskFull) && is_new {
+            self.maintenance.hurry();
+        }
+        if matches!(failure, Failure::Refused(Cause::DiskFull)) {
             return;
         }
         if matches!(failure, Failure::Unknown(_)) {
             self.doubtful.extend(batch.topics());
         }
         self.connection = None;
-        // Later it is tried again with the maintenance.
+        // The maintenance tries it again later.
         if is_new {
             self.reopen();
+        }
+    }
+
+    /// The cause, or that there is no room, if that is behind an error of writing.
+    fn explain(&self, cause: Cause) -> Cause {
+        if cause.is_failed_write() && self.reserve.is_needed() {
+            Cause::DiskFull
+        } else {
+            cause
         }
     }
 
@@ -195,13 +213,13 @@ impl Writer {
                     topic.watchers.wake();
                 }
             }
-            Err(error) => self.shared.state.failed(&error.into()),
+            Err(error) => self.shared.state.failed(&self.explain(error.into())),
         }
     }
 }
 
 impl Writer {
-    /// After a panic: nobody waits for what is not done any more.
+    /// After a panic: fails everything that will not be done any more, so that no caller waits for it.
     fn refuse_rest(&self) {
         for command in self.shared.queue.take_rest() {
             if let Command::Append(append) = command {
@@ -223,10 +241,23 @@ impl Drop for Writer {
         }
         self.refuse_rest();
         self.connection = None;
-        // Another may have the file as soon as `close` returns.
+        // Another process may have the file as soon as `close` returns.
         self.lock = None;
         self.shared.state.close();
     }
+}
+
+/// Reads the epochs of topics to which nobody has published, and begins another life of them if it is time.
+fn begin_unpublished(shared: &Shared, connection: &Connection) -> rusqlite::Result<()> {
+    shared.unpublished.load(connection)?;
+    let now = rows::millis(shared.clock.now());
+    if shared.unpublished.is_due(now)
+        && let Err(error) = shared.unpublished.renew(connection, now)
+    {
+        // The disk is full, say. It is tried again with the next one.
+        tracing::warn!(target: "sse_actix", %error, "a position in a topic without events may not survive a restart");
+    }
+    Ok(())
 }
 
 /// Runs `change` in a transaction.
@@ -242,7 +273,7 @@ fn transaction(
     let refused = |error: rusqlite::Error| Failure::Refused(error.into());
     run("BEGIN IMMEDIATE").map_err(refused)?;
     let undo = || {
-        // After some errors SQLite has done so by itself.
+        // After some errors SQLite has rolled back by itself.
         if !connection.is_autocommit()
             && let Err(error) = run("ROLLBACK")
         {
@@ -257,7 +288,7 @@ fn transaction(
         Ok(_) => Ok(()),
         Err(error) => {
             undo();
-            // Only of this one it is certain that nothing was written.
+            // Only for this error it is certain that nothing was written.
             match error.sqlite_error_code() {
                 Some(ErrorCode::DiskFull) => Err(Failure::Refused(Cause::DiskFull)),
                 _ => Err(Failure::Unknown(error.into())),

@@ -21,8 +21,11 @@ async fn what_makes_no_sense_is_refused_with_what_to_write() {
         ("http://127.0.0.1", "write `redis://host:6379/0`"),
         ("not an address", "write `redis://host:6379/0`"),
         ("redis+sentinel://a:26379", "it names no service"),
-        ("redis+cluster://a:6379", "Redis Cluster is not supported yet"),
-        ("redis://a:6379,b:6379", "Redis Cluster is not supported yet"),
+        ("redis+cluster://a:6379/3", "a cluster has no database but 0"),
+        (
+            "redis://a:6379,b:6379",
+            "write `redis+cluster://host:6379,host:6379`",
+        ),
     ] {
         let error = RedisLog::connect(url).await.unwrap_err().to_string();
         assert!(error.contains(says), "{url}: {error}");

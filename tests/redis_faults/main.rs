@@ -9,6 +9,8 @@
 
 mod backlog;
 mod chaos;
+mod cluster;
+mod deletion;
 mod expiry;
 mod failover;
 mod foreign;

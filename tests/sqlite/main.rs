@@ -21,6 +21,7 @@ mod retention;
 mod server;
 mod shim;
 mod sound;
+mod turmoil;
 
 use std::{num::NonZeroUsize, time::SystemTime};
 

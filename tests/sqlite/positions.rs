@@ -6,7 +6,7 @@ use std::{
 };
 
 use rusqlite::{Connection, ErrorCode};
-use sse_actix::{AppendError, Limit, Log as _, Position, Resume, Retention, Start, TopicName};
+use sse_actix::{Limit, Log as _, Position, Resume, Retention, Start, TopicName};
 use sse_actix_sqlite::SqliteLog;
 use sse_tests::patience::until;
 
@@ -159,35 +159,88 @@ async fn a_topic_that_is_read_while_it_is_forgotten_begins_anew() {
     }
 }
 
-/// The file cannot take a topic that somebody wants to read, and by then has taken it already.
+/// A name that is only read takes no place in the file, and a position in it is good for as long as a topic is remembered.
 #[tokio::test]
-async fn a_topic_that_is_in_the_file_is_never_taken_for_a_new_one() {
+async fn reading_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.db");
-    let log = SqliteLog::builder(&path).max_file_bytes(400_000).open().unwrap();
-    let now = SystemTime::now();
-    // The writer is held up while all of these are on their way: a batch that still has room, and one that has not.
-    let other = Connection::open(&path).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let retention = Retention::new().max_age(HOUR * 24);
-    let first = append(&log, &FILLER, record("x"), &retention, now);
-    let large = "x".repeat(2_000);
-    let appends = (0..300).map(|number| {
-        let topic = if number == 0 { &B } else { &FILLER };
-        append(&log, topic, record(&large), &retention, now)
-    });
-    let appends = futures_util::future::join_all(appends);
-    let reading = head(&log, &B);
-    let release = async {
-        // The read has found nothing, and waits for the writer.
-        let waits = || log.health().file.is_some_and(|file| file.reads > 0);
-        until("the read", async || waits()).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        other.execute_batch("ROLLBACK").unwrap();
+    let log = SqliteLog::open(&path).unwrap();
+    let names: Vec<_> = (0..100)
+        .map(|number| TopicName::try_from(format!("only read {number}")).unwrap())
+        .collect();
+    let mut seen = Vec::new();
+    for name in &names {
+        seen.push(head(&log, name).await);
+    }
+    log.close();
+    let topics: u32 = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT count(*) FROM topics", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(topics, 0);
+
+    // Six days later, in another process, after others have published.
+    let log = SqliteLog::open(&path).unwrap();
+    let day = HOUR * 24;
+    let lives = || -> String {
+        let file = Connection::open(&path).unwrap();
+        let sql = "SELECT value FROM meta WHERE name = 'unpublished'";
+        file.query_row(sql, [], |row| row.get(0)).unwrap()
     };
-    let (_, appended, seen, ()) = tokio::join!(first, appends, reading, release);
-    let given = appended[0].as_ref().unwrap();
-    assert!(matches!(appended[299], Err(AppendError::Refused(_))));
-    assert_eq!((seen.epoch, seen.sequence), (given.epoch, given.sequence));
-    assert_eq!(read_all(&log, &B, Start::Oldest).await, [large]);
+    let resumed = async |number: usize, later: Duration| {
+        let (now, before) = (SystemTime::now() + later, lives());
+        until("another life of topics without events", async || {
+            log.maintain(now);
+            lives() != before
+        })
+        .await;
+        publish(&log, &names[number], "first", now).await;
+        let start = Start::After(seen[number]);
+        let batch = read(&log, &names[number], start, Limit::DEFAULT, now)
+            .await
+            .unwrap();
+        assert_eq!(batch.entries.len(), 1);
+        batch.resume
+    };
+    assert_eq!(resumed(0, day * 6).await, Resume::From);
+    // In eight days a whole topic may have come and gone.
+    assert_eq!(resumed(1, day * 8).await, Resume::Unknown);
+    // A position that nobody was given.
+    let foreign = Position {
+        epoch: sse_actix_core::Epoch::new(&names[2], 7),
+        sequence: 0,
+    };
+    let batch = read(
+        &log,
+        &names[2],
+        Start::After(foreign),
+        Limit::DEFAULT,
+        SystemTime::now(),
+    )
+    .await;
+    assert_eq!(batch.unwrap().resume, Resume::Unknown);
+}
+
+/// A topic that ends has an epoch that those do not know who came when it was gone.
+#[tokio::test]
+async fn a_forgotten_topic_does_not_begin_in_the_epoch_that_it_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let mut now = SystemTime::now();
+    let mut epochs = Vec::new();
+    for _ in 0..5 {
+        let log = SqliteLog::open(&path).unwrap();
+        log.maintain(now);
+        until("the end of the topic", async || rows(&path, &A) == 0).await;
+        let before = read(&log, &A, Start::Head, Limit::DEFAULT, now)
+            .await
+            .unwrap()
+            .end;
+        let first = publish(&log, &A, "x", now).await;
+        assert_eq!((first.epoch, first.sequence), (before.epoch, 1));
+        assert!(!epochs.contains(&first.epoch), "{first:?} of {epochs:?}");
+        epochs.push(first.epoch);
+        log.close();
+        now += HOUR * 24 * 9;
+    }
 }

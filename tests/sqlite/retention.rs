@@ -288,6 +288,31 @@ async fn beyond_its_limit_the_file_takes_no_more_until_there_is_room() {
     assert!(log.health().accepting);
 }
 
+/// A hub that keeps less than before, of a topic to which nobody publishes any more.
+#[tokio::test]
+async fn smaller_bounds_hold_without_a_publisher() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let log = SqliteLog::open(&path).unwrap();
+    let now = SystemTime::now();
+    publish(&log, &name(0), 1_000, &Retention::new(), now).await;
+    log.close();
+
+    let log = SqliteLog::open(&path).unwrap();
+    let watch = log.watch(&name(0), std::task::Waker::noop().clone(), now);
+    log.prepare(&name(0), &Retention::new().max_events(100));
+    until("what is beyond to be deleted", async || {
+        number(&path, "SELECT count(*) FROM events") <= 106
+    })
+    .await;
+    let batch = read(&log, &name(0), Start::Oldest, Limit::DEFAULT, now)
+        .await
+        .unwrap();
+    assert_eq!(batch.entries.len(), 100);
+    assert_eq!(number(&path, "SELECT max_events FROM topics"), 100);
+    drop(watch);
+}
+
 /// What may wait is bounded; beyond it publishing waits, and is then refused.
 #[tokio::test]
 async fn the_queue_is_bounded() {

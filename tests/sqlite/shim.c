@@ -1,6 +1,7 @@
 /* Preloaded into a process whose log is tested: makes a disk full or broken, and records what reaches it and when it is
    synced. Only files whose name begins with that of the log count. Controlled by files in the folder SSE_SHIM:
-   `limit` holds how many bytes they may take in all, `sync-fails` lets syncs fail, `writes-fail` writes. */
+   `limit` holds how many bytes they may take in all, and `quota` says that it is the user who may take no more; `sync-fails`
+   lets syncs fail, `writes-fail` writes, and `read-only` both and opening. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+static int (*real_open)(const char *, int, ...);
 static ssize_t (*real_write)(int, const void *, size_t);
 static ssize_t (*real_pwrite)(int, const void *, size_t, off64_t);
 static int (*real_fsync)(int), (*real_fdatasync)(int), (*real_ftruncate)(int, off64_t);
@@ -24,6 +26,7 @@ static int record = -1;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 __attribute__((constructor)) static void begin(void) {
+    real_open = dlsym(RTLD_NEXT, "open64");
     real_write = dlsym(RTLD_NEXT, "write");
     real_pwrite = dlsym(RTLD_NEXT, "pwrite64");
     real_fsync = dlsym(RTLD_NEXT, "fsync");
@@ -32,7 +35,7 @@ __attribute__((constructor)) static void begin(void) {
     control = getenv("SSE_SHIM");
     log_path = getenv("SSE_SHIM_LOG");
     record_path = getenv("SSE_SHIM_RECORD");
-    if (record_path) record = open(record_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (record_path) record = real_open(record_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 }
 
 /* The log's file behind a descriptor: 0 is the file itself, 1 its write-ahead log, 2 another; -1 is none of them. */
@@ -62,7 +65,7 @@ static long long limit(void) {
     char path[PATH_MAX], text[32];
     if (!control) return -1;
     snprintf(path, sizeof path, "%s/limit", control);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = real_open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return -1;
     ssize_t length = read(fd, text, sizeof text - 1);
     close(fd);
@@ -101,11 +104,30 @@ static void note(char what, int file, off64_t offset, const void *bytes, size_t 
 }
 
 static ssize_t checked(int fd, int file, off64_t offset, const void *bytes, size_t length) {
+    if (is_set("read-only")) { errno = EROFS; return -1; }
     if (is_set("writes-fail")) { errno = EIO; return -1; }
-    if (is_full(fd, offset + length)) { errno = ENOSPC; return -1; }
+    if (is_full(fd, offset + length)) { errno = is_set("quota") ? EDQUOT : ENOSPC; return -1; }
     ssize_t written = real_pwrite(fd, bytes, length, offset);
     if (written > 0) note('w', file, offset, bytes, written);
     return written;
+}
+
+int open64(const char *path, int flags, ...) {
+    va_list rest;
+    va_start(rest, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(rest, mode_t) : 0;
+    va_end(rest);
+    int is_log = log_path && !strncmp(path, log_path, strlen(log_path));
+    if (is_log && (flags & (O_WRONLY | O_RDWR)) && is_set("read-only")) { errno = EROFS; return -1; }
+    return real_open(path, flags, mode);
+}
+
+int open(const char *path, int flags, ...) {
+    va_list rest;
+    va_start(rest, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(rest, mode_t) : 0;
+    va_end(rest);
+    return open64(path, flags, mode);
 }
 
 ssize_t write(int fd, const void *bytes, size_t length) {

@@ -55,7 +55,7 @@ impl Shim {
         fs::rename(new, self.folder.join("limit")).unwrap();
     }
 
-    /// From now on this fails, or does not: `sync-fails`, `writes-fail`.
+    /// From now on this fails, or does not: `sync-fails`, `writes-fail`, `read-only`; with `quota` the limit is that of a user.
     pub(crate) fn set(&self, what: &str, fails: bool) {
         let path = self.folder.join(what);
         if fails {

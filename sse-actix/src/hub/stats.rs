@@ -103,8 +103,8 @@ pub struct TopicStats {
     pub evictions: Evictions,
 }
 
-/// Streams that the hub has ended, by reason. A stream that reads several topics counts for each. See [`HubStats`]'s
-/// example.
+/// Streams that the hub has ended, by reason. A stream that reads several topics counts for each.
+/// See [`HubStats`]'s example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evictions {

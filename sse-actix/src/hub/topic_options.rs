@@ -1,4 +1,4 @@
-//! How a topic is kept, and what its readers are told.
+//! Options of a topic: retention, event names and gap behaviour.
 
 use std::time::Duration;
 

@@ -305,7 +305,7 @@ impl StreamControl {
         self.0.waker.wake();
     }
 
-    /// Waits until the stream is told to end.
+    /// Waits until the stream is asked to end.
     pub(crate) async fn until_ended(&self) {
         poll_fn(|cx| {
             self.register(cx.waker());

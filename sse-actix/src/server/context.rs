@@ -68,8 +68,8 @@ impl ServerContext {
     }
 }
 
-/// Counts a stream as open on its server until this is dropped. On HTTP/2 the stream is also told when the connection is
-/// lost.
+/// Counts a stream as open on its server until this is dropped. On HTTP/2 the stream is also notified when the
+/// connection is lost.
 pub(crate) struct OpenStreamGuard {
     #[expect(dead_code, reason = "held for its drop")]
     loss_registration: Option<Box<LossRegistration>>,

@@ -64,7 +64,7 @@ pin_project! {
         flush_after_chunk: bool,
         // The source was polled for the last chunk, and was pending.
         source_was_pending: bool,
-        // What only few streams need.
+                // Fields that only few streams need.
         extras: Option<Box<Extras>>,
         guards: StreamGuards,
         // The task that polled last. The control has its waker, and gets another one only when the task changes.

@@ -27,7 +27,7 @@ impl UnknownEvent {
     }
 }
 
-/// What a catch-all holds.
+/// The event for a catch-all.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "the catch-all holds an `UnknownEvent`, and no `{Self}`",

@@ -22,7 +22,7 @@ pub struct FieldError {
     pub(super) offset: usize,
 }
 
-/// What was wrong with a field's value.
+/// The kind of fault in a field's value.
 ///
 /// See [`FieldError`]'s example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl FieldError {
         self.field
     }
 
-    /// What was wrong.
+    /// The kind of fault.
     pub fn kind(&self) -> FieldErrorKind {
         self.kind
     }

@@ -234,7 +234,7 @@ impl fmt::Debug for EventId {
     }
 }
 
-/// What [`Event::id`](crate::Event::id) takes: an [`EventId`], any integer, or a literal.
+/// The types that [`Event::id`](crate::Event::id) accepts: an [`EventId`], any integer, or a literal.
 ///
 /// Implemented only for these. A literal that is not a valid id panics when the line runs. For strings made at run time
 /// use `EventId::try_from`.

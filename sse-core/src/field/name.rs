@@ -243,7 +243,7 @@ impl fmt::Debug for EventName {
     }
 }
 
-/// What [`Event::event`](crate::Event::event) takes: an [`EventName`], or a literal.
+/// The types that [`Event::event`](crate::Event::event) accepts: an [`EventName`], or a literal.
 ///
 /// Implemented only for these. A literal that is not a valid event name panics when the line runs. For strings made at
 /// run time use `EventName::try_from`.

@@ -62,7 +62,70 @@ impl Error for AppendError {
     }
 }
 
-/// A log could not be read. The caller may try again.
+/// Why a topic was not deleted, or may not have been.
+///
+/// ```
+/// use std::{task::Waker, time::SystemTime};
+/// use sse_actix_core::{
+///     AppendError, Appended, Batch, Completion, DeleteError, Limit, Log, LogError, LogStats, MemoryLog, Record, Retention,
+///     Start, TopicName, Watch,
+/// };
+///
+/// /// A log that does not say how a topic is deleted.
+/// #[derive(Debug)]
+/// struct Simple(MemoryLog);
+///
+/// impl Log for Simple {
+/// #   fn append(&self, topic: &TopicName, record: Record, retention: &Retention, now: SystemTime) -> Completion<Result<Appended, AppendError>> {
+/// #       self.0.append(topic, record, retention, now)
+/// #   }
+/// #   fn read(&self, topic: &TopicName, start: Start, limit: Limit, now: SystemTime) -> Completion<Result<Batch, LogError>> {
+/// #       self.0.read(topic, start, limit, now)
+/// #   }
+/// #   fn watch(&self, topic: &TopicName, waker: Waker, now: SystemTime) -> Watch { self.0.watch(topic, waker, now) }
+/// #   fn stats(&self, topic: &TopicName) -> Option<LogStats> { self.0.stats(topic) }
+///     // append, read, watch, stats
+/// }
+///
+/// let topic = TopicName::from_static("room:7");
+/// let deleted = Simple(MemoryLog::new()).delete(&topic, SystemTime::UNIX_EPOCH);
+/// assert!(matches!(deleted.into_ready(), Some(Err(DeleteError::Unsupported))));
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DeleteError {
+    /// The log cannot delete topics.
+    Unsupported,
+    /// The log refused, or could not be reached; nothing was deleted.
+    Refused(Source),
+    /// The log could not be heard of any more while it deleted: it may have, or not. Deleting again does no harm.
+    OutcomeUnknown(Source),
+}
+
+impl fmt::Display for DeleteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unsupported => {
+                "this log cannot delete topics; implement `Log::delete` for it, or let retention take what is too old"
+            }
+            Self::Refused(_) => "the log did not delete the topic",
+            Self::OutcomeUnknown(_) => {
+                "the log may or may not have deleted the topic: it was lost sight of in between; delete it again"
+            }
+        })
+    }
+}
+
+impl Error for DeleteError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unsupported => None,
+            Self::Refused(source) | Self::OutcomeUnknown(source) => Some(&**source),
+        }
+    }
+}
+
+/// A log could not be read. It may be tried again.
 ///
 /// ```
 /// use std::error::Error;

@@ -18,8 +18,8 @@ use std::{
 pub use self::builder::MemoryLogBuilder;
 use self::{keys::RememberedKeys, keys_of_forgotten::KeysOfForgotten, table::TopicTable};
 use super::{
-    AppendError, Appended, Batch, Completion, Epoch, Keep, Limit, Log, LogError, LogStats, OnceStats,
-    Position, Record, Retention, Ring, Start, Watch, Watchers, entry::Entry,
+    AppendError, Appended, Batch, Completion, DeleteError, Epoch, Keep, Limit, Log, LogError, LogStats,
+    OnceStats, Position, Record, Retention, Ring, Start, Watch, Watchers, entry::Entry,
 };
 use crate::TopicName;
 
@@ -132,16 +132,19 @@ impl MemoryLog {
         }
         let forgotten = topics.make_room(self.bounds.topics);
         self.bytes.fetch_sub(forgotten.bytes, Ordering::Relaxed);
-        // Two lives of one topic differ by their counter, and two logs by their random state.
-        let life = self.next_life.fetch_add(1, Ordering::Relaxed);
-        let epoch = Epoch::new(name, self.random.hash_one((name, life)));
-        let topic = Arc::new(Topic::new(epoch, now));
+        let topic = Arc::new(Topic::new(self.next_epoch(name), now));
         if let Some((keys, bytes)) = topics.keys_of_forgotten.take(name) {
             self.key_bytes.fetch_add(bytes, Ordering::Relaxed);
             topic.kept().keys = Some(keys);
         }
         topics.insert(name, Arc::clone(&topic), publishes);
         topic
+    }
+
+    /// An epoch for a life of a topic that begins. Two lives differ by when they began, and two logs by their random state.
+    fn next_epoch(&self, name: &TopicName) -> Epoch {
+        let life = self.next_life.fetch_add(1, Ordering::Relaxed);
+        Epoch::new(name, self.random.hash_one((name, life)))
     }
 
     fn read_topics<T>(&self, read: impl FnOnce(&TopicTable) -> T) -> T {
@@ -260,6 +263,17 @@ impl Log for MemoryLog {
         Completion::ready(Ok(batch))
     }
 
+    fn delete(&self, name: &TopicName, _: SystemTime) -> Completion<Result<(), DeleteError>> {
+        self.change_keys_of_forgotten(|keys| keys.delete(name));
+        if let Some(topic) = self.read_topics(|topics| topics.get(name).cloned()) {
+            let epoch = self.next_epoch(name);
+            if self.update(&topic, |kept| kept.delete(epoch)) {
+                topic.watchers.wake();
+            }
+        }
+        Completion::ready(Ok(()))
+    }
+
     fn watch(&self, name: &TopicName, waker: Waker, now: SystemTime) -> Watch {
         self.topic(name, false, now).watchers.add(waker)
     }
@@ -331,6 +345,16 @@ impl TopicData {
             keys.forget_old(window, now);
         }
         self.keys = self.keys.take().filter(|keys| !keys.is_over(window, now));
+    }
+
+    /// Deletes everything, and begins another life, unless there was nothing in this one. Returns whether there was.
+    fn delete(&mut self, epoch: Epoch) -> bool {
+        self.keys = None;
+        let had_events = self.ring.kept_range().head > 0;
+        if had_events {
+            self.ring = Ring::new(epoch, self.retention.keeps(), 0, true);
+        }
+        had_events
     }
 
     /// Appends a record, unless its idempotency key is remembered.

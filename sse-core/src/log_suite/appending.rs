@@ -151,7 +151,7 @@ pub async fn what_could_never_be_kept_is_refused_and_changes_nothing<F: LogFacto
     assert_eq!(bench.data().await, ["1", "2", "3"]);
 }
 
-/// Nobody could say which states a topic has whose events are of no key.
+/// Without keys, the states of such a topic would be unknown.
 pub async fn the_latest_of_no_key_is_refused_and_changes_nothing<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new().keep(Keep::LatestPerKey)).await;
     bench.append(record("a").key("")).await;

@@ -21,7 +21,7 @@ pub(super) const ALL: Limit = Limit {
     bytes: usize::MAX,
 };
 
-/// What was appended, and when.
+/// An appended record, and the time of its append.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
     pub(super) position: Position,
@@ -98,7 +98,7 @@ impl<'a, F: LogFactory> Bench<'a, F> {
         data(&self.read(Start::Oldest).await)
     }
 
-    /// What is known to be appended after so many.
+    /// The data of the known records after the first `records`.
     pub(super) fn after(&self, records: usize) -> Vec<String> {
         self.known[records..]
             .iter()

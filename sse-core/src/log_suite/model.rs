@@ -97,7 +97,7 @@ async fn check_reads<F: LogFactory>(bench: &Bench<'_, F>, model: &mut Model, ran
     }
 }
 
-/// What is kept of a topic.
+/// The model of a topic.
 struct Model {
     kept: Vec<Kept>,
     /// Each position that there was, the one before the first among them.

@@ -59,7 +59,7 @@ pub async fn a_repeated_key_is_appended_once<F: LogFactory>(factory: &F) {
     assert_eq!(other.data().await, other.after(0));
 }
 
-/// Of several that are on their way, one is appended, and all are told where.
+/// Of several appends in progress, one is appended, and all get its position.
 pub async fn a_key_at_the_same_time_is_appended_once<F: LogFactory>(factory: &F) {
     if !F::REMEMBERS_KEYS {
         return keys_are_refused(factory).await;
@@ -245,7 +245,7 @@ pub async fn a_refused_record_leaves_no_key<F: LogFactory>(factory: &F) {
     assert_eq!(latest.data().await, ["of something"]);
 }
 
-/// Who publishes with a key relies on it.
+/// A publisher with a key relies on it.
 async fn keys_are_refused<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new()).await;
     bench.count(2).await;

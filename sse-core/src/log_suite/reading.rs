@@ -111,7 +111,7 @@ pub async fn reads_in_pieces_return_everything_once<F: LogFactory>(factory: &F) 
     }
 }
 
-/// What a log says without being asked, once it has been read.
+/// The statistics of a log, once it has been read.
 pub async fn stats_say_what_is_kept<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new()).await;
     bench.count(4).await;

@@ -1,4 +1,4 @@
-//! Resuming: what a client's id is worth.
+//! Resuming: the answer to each kind of id.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Epoch, Position, Resume, Retention, Start};
 
-/// What came with an id that is no position is told that something may be missing.
+/// A reader whose id is not a position learns that something may be missing.
 pub async fn an_id_of_no_position_gets_everything_and_is_unknown<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new()).await;
     bench.count(3).await;

@@ -1,4 +1,4 @@
-//! Retention: what goes, what stays, and what a reader is told of it.
+//! Retention: which events are deleted, which stay, and which gap a reader gets.
 
 use super::{
     LogFactory,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{Keep, Log as _, Resume, Retention, Start};
 
-/// The newest are kept, and who was before them is told.
+/// The newest events are kept, and a reader that was before them gets a gap.
 pub async fn count_takes_the_oldest<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new().max_events(4)).await;
     let before = bench.read(Start::Head).await.end;
@@ -52,7 +52,7 @@ pub async fn bytes_take_the_oldest<F: LogFactory>(factory: &F) {
     bench.has_no_silent_hole(1).await;
 }
 
-/// What is older than its topic allows is not read any more; nothing younger goes.
+/// Events that are older than their topic allows are not read any more; younger events stay.
 pub async fn age_takes_the_oldest<F: LogFactory>(factory: &F) {
     let age = F::TICK * 10;
     let mut bench = Bench::new(factory, Retention::new().max_age(age)).await;
@@ -138,7 +138,7 @@ pub async fn of_each_key_the_latest_is_kept<F: LogFactory>(factory: &F) {
     }
 }
 
-/// What was replaced is no event that anybody has missed, or has still to read.
+/// A replaced event counts neither as missed nor as still to be read.
 pub async fn what_was_replaced_is_neither_missed_nor_ahead<F: LogFactory>(factory: &F) {
     let retention = Retention::new().keep(Keep::LatestPerKey).max_events(2);
     let mut bench = Bench::new(factory, retention).await;

@@ -1,4 +1,4 @@
-//! Watching: nobody who registers and then reads misses anything.
+//! Watching: a reader that registers first and then reads misses nothing.
 
 use std::{
     sync::{Arc, Mutex},
@@ -53,7 +53,7 @@ pub async fn watchers_are_woken_as_long_as_they_watch<F: LogFactory>(factory: &F
     assert_eq!(woken[0].times(), before[0], "it does not watch any more");
 }
 
-/// A reader that is woken and reads on finds every event, once, and is told of nothing missing.
+/// A reader that is woken and reads on finds every event once, and gets no gap.
 pub async fn who_registers_and_then_reads_misses_nothing<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new()).await;
     let woken = Arc::new(Woken::default());

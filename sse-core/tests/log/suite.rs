@@ -13,8 +13,8 @@ use std::{
 };
 
 use sse_actix_core::{
-    AppendError, Appended, Batch, Completion, Limit, Log, LogError, LogStats, MemoryLog, Position, Record,
-    Retention, Start, TopicName, Watch, log_suite::LogFactory,
+    AppendError, Appended, Batch, Completion, DeleteError, Limit, Log, LogError, LogStats, MemoryLog,
+    Position, Record, Retention, Start, TopicName, Watch, log_suite::LogFactory,
 };
 
 use crate::at;
@@ -113,6 +113,17 @@ impl Log for Later {
             let batch = log.read(&topic, start, limit, now).await;
             pending(after).await;
             batch
+        })
+    }
+
+    fn delete(&self, topic: &TopicName, now: SystemTime) -> Completion<Result<(), DeleteError>> {
+        let ((before, after), log) = (self.polls(), Arc::clone(&self.log));
+        let topic = topic.clone();
+        Completion::later(async move {
+            pending(before).await;
+            let deleted = log.delete(&topic, now).await;
+            pending(after).await;
+            deleted
         })
     }
 

@@ -115,7 +115,7 @@ pub(crate) fn has_other_macros(tokens: TokenStream) -> bool {
     calls_a_macro(tokens, &|_| true)
 }
 
-/// Whether `tokens` call a macro that is not one of ours, and whose name is `such`.
+/// True if `tokens` call a macro other than `emit!`, `open!` and `emitter!` for whose name `such` returns true.
 fn calls_a_macro(tokens: TokenStream, such: &impl Fn(&Ident) -> bool) -> bool {
     let mut previous = [None, None];
     map(tokens, &mut |call| call.arguments.stream())

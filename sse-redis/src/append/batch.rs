@@ -17,7 +17,7 @@ use crate::{
 const MAX_CALL_EVENTS: usize = 512;
 const MAX_CALL_BYTES: usize = 512 * 1024;
 
-/// Appends that go out together.
+/// Appends that are sent together.
 #[derive(Default)]
 pub(super) struct Call {
     groups: Vec<Group>,
@@ -28,7 +28,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Whether there is no room for more.
+    /// True if there is no room for more.
     pub(super) fn is_full(&self) -> bool {
         self.events >= MAX_CALL_EVENTS || self.bytes >= MAX_CALL_BYTES
     }
@@ -50,6 +50,31 @@ impl Call {
         }
     }
 
+    pub(super) fn has_several_topics(&self) -> bool {
+        self.open.len() > 1
+    }
+
+    pub(super) fn topics(&self) -> impl Iterator<Item = &TopicName> {
+        self.open.keys()
+    }
+
+    /// A call for each topic.
+    pub(super) fn split(self) -> Vec<Self> {
+        let mut calls: Vec<Self> = Vec::new();
+        for group in self.groups {
+            let same = |call: &&mut Self| call.open.contains_key(&group.topic);
+            match calls.iter_mut().find(same) {
+                Some(call) => call.groups.push(group),
+                None => calls.push(Self {
+                    open: HashMap::from([(group.topic.clone(), 0)]),
+                    groups: vec![group],
+                    ..Self::default()
+                }),
+            }
+        }
+        calls
+    }
+
     /// The call of the script.
     pub(super) fn invocation<'a>(
         &self,
@@ -61,7 +86,7 @@ impl Call {
         let mut call = script.prepare_invoke();
         call.arg(new_life())
             .arg(if primary.is_empty() { "-" } else { primary })
-            .arg("PUBLISH");
+            .arg(keys.publish());
         for group in &self.groups {
             group.add_to(&mut call, keys, settings);
         }
@@ -69,7 +94,7 @@ impl Call {
     }
 
     /// Tells each event what has become of it. Returns whether the server is none that takes events any more.
-    pub(super) fn answer(self, shared: &Shared, answer: Result<Value, Fault>) -> bool {
+    pub(super) fn answer(self, shared: &Shared, redis: &str, answer: Result<Value, Fault>) -> bool {
         let results = match answer.and_then(|value| Ok(items(value)?)) {
             Ok(results) => results,
             Err(fault) => {
@@ -82,17 +107,17 @@ impl Call {
         for group in self.groups {
             let outcome = Outcome::parse(results.next().unwrap_or_default());
             is_of_replica |= outcome.refusal().is_some_and(refusal::is_of_replica);
-            outcome.answer(shared, group);
+            outcome.answer(shared, redis, group);
         }
         is_of_replica
     }
 
-    /// Nobody knows what has become of the events, unless Redis has refused the whole call.
+    /// The outcome of the events is unknown, unless Redis has refused the whole call.
     fn fail(self, fault: &Fault) {
         for group in self.groups {
             for (reply, place) in group.replies {
                 drop(place);
-                // Whoever published may be gone.
+                // The publisher may have stopped waiting.
                 let _ = reply.send(Err(super::error_of(fault)));
             }
         }

@@ -12,7 +12,7 @@ use crate::{
 /// How many bytes of one topic go into one entry at most.
 const MAX_BATCH_BYTES: usize = 64 * 1024;
 
-/// The largest number of events, bytes and keys that the script reckons with.
+/// The largest number of events, bytes and keys in the script's arithmetic.
 const MAX_COUNT: u64 = 1 << 50;
 
 type Reply = oneshot::Sender<Result<Appended, AppendError>>;
@@ -23,11 +23,11 @@ pub(super) struct Group {
     retention: Retention,
     pub(super) parts: Vec<Part>,
     bytes: usize,
-    /// Of each event.
+    /// The reply channel and the place of each event.
     pub(super) replies: Vec<(Reply, Pending)>,
 }
 
-/// Events that the script need not tell apart; one, if it has a key of either kind.
+/// Events that the script handles together; a single event, if it has a key of either kind.
 pub(super) struct Part {
     pub(super) events: usize,
     key: String,
@@ -36,7 +36,7 @@ pub(super) struct Part {
 }
 
 impl Group {
-    /// A group that begins with this event.
+    /// Makes a group that begins with this event.
     pub(super) fn of(first: Append) -> Self {
         let mut group = Self {
             topic: first.topic.clone(),

@@ -14,9 +14,9 @@ use crate::{
     value::{items, text},
 };
 
-/// What has become of one group.
+/// The outcome of one group.
 pub(super) enum Outcome {
-    /// Each event is there, by this call or since before.
+    /// Each event is stored, by this call or by an earlier one.
     There(There),
     Refused(String),
     Unknown(String),
@@ -25,11 +25,11 @@ pub(super) enum Outcome {
 pub(super) struct There {
     /// The entry that this call has appended, if any of the events was new.
     entry: Option<Place>,
-    /// Why it was not announced.
+    /// The reason why its notice was not published.
     unheard: Option<String>,
-    /// Of each part what it is; nothing, if none has an idempotency key.
+    /// The standing of each part; empty, if none has an idempotency key.
     standings: Vec<Standing>,
-    /// What is remembered of idempotency keys, if this call has added any.
+    /// Statistics of idempotency keys, if this call has added any.
     once: Option<OnceStats>,
 }
 
@@ -90,7 +90,7 @@ impl Outcome {
         })
     }
 
-    /// Why nothing was appended.
+    /// The reason why nothing was appended.
     pub(super) fn refusal(&self) -> Option<&str> {
         match self {
             Self::Refused(why) => Some(why),
@@ -99,15 +99,15 @@ impl Outcome {
     }
 
     /// Tells each event of the group.
-    pub(super) fn answer(self, shared: &Shared, group: Group) {
+    pub(super) fn answer(self, shared: &Shared, redis: &str, group: Group) {
         let places = match &self {
             Self::There(there) => {
-                there.note(shared, &group);
+                there.note(shared, redis, &group);
                 there.places(&group.parts)
             }
             Self::Refused(why) | Self::Unknown(why) => {
                 let topic = group.topic.as_str();
-                refusal::note(shared, why);
+                refusal::note(shared, redis, why);
                 if let Some(times) = shared.faults.count(&format!("append {topic}")) {
                     tracing::warn!(target: "sse_actix", topic, cause = %why, times, "a topic accepts no events");
                 }
@@ -132,14 +132,14 @@ impl Outcome {
                 Self::Refused(why) => Err(AppendError::Refused(refusal::explain(why).into())),
                 Self::Unknown(why) => Err(AppendError::OutcomeUnknown(why.clone().into())),
             };
-            // Whoever published may be gone.
+            // The publisher may have stopped waiting.
             let _ = reply.send(result);
         }
     }
 }
 
 impl There {
-    /// Where each event is, and whether it was there before; `None` if the script has not said it.
+    /// The place of each event, and whether it was stored before; `None` if the script's answer does not contain it.
     fn places(&self, parts: &[Part]) -> Vec<Option<(Place, bool)>> {
         let mut places = Vec::new();
         let mut next = 0;
@@ -160,9 +160,9 @@ impl There {
         places
     }
 
-    fn note(&self, shared: &Shared, group: &Group) {
+    fn note(&self, shared: &Shared, redis: &str, group: &Group) {
         let topic = group.topic.as_str();
-        shared.takes_events(None);
+        shared.takes_events(redis, None);
         let known = shared.topics.known(topic);
         if let Some(known) = &known {
             let repeated = self.standings.iter().filter_map(|standing| match standing {
@@ -188,7 +188,7 @@ impl There {
         } else if once.cut_at.is_some()
             && let Some(times) = shared.faults.count(&format!("keys {topic}"))
         {
-            // Where the topic is read, its figures say so.
+            // If the topic is read on this node, its statistics show this.
             tracing::warn!(
                 target: "sse_actix", topic, keys = once.keys, times,
                 "idempotency keys are forgotten before their time; a publisher that retries later publishes twice. \
@@ -224,7 +224,8 @@ fn standings(value: Value) -> Option<Vec<Standing>> {
     items(value).ok()?.into_iter().map(standing).collect()
 }
 
-/// How many keys there are, and when the newest was appended that has made room; either is negative if there is none.
+/// The number of keys, and the append time of the newest key that was forgotten to make room; negative if there is
+/// none.
 fn stats(keys: i64, cut: i64) -> Option<OnceStats> {
     let cut = u64::try_from(cut).ok().map(Duration::from_millis);
     Some(OnceStats {

@@ -3,15 +3,15 @@ use crate::{
     shared::Shared,
 };
 
-/// Whether a replica has refused.
+/// True if a replica has refused.
 pub(super) fn is_of_replica(why: &str) -> bool {
     fault::is_of_replica(code(why))
 }
 
 /// A group was refused with this error. If it concerns the whole server, the log's health says so.
-pub(super) fn note(shared: &Shared, why: &str) {
+pub(super) fn note(shared: &Shared, redis: &str, why: &str) {
     if is_of_server(code(why)) {
-        shared.takes_events(Some(why));
+        shared.takes_events(redis, Some(why));
     }
 }
 
@@ -26,8 +26,8 @@ pub(super) fn explain(why: &str) -> String {
     }
 }
 
-/// The first word of an error, by which it is known. A script's error may have a hyphen before it, and in Redis 6.2 where in the script
-/// it comes from.
+/// The first word of an error, which is its code. A script's error may have a hyphen before it, and in Redis 6.2 its
+/// place in the script.
 fn code(why: &str) -> &str {
     let place = why.strip_prefix("@user_script: ");
     let why = place

@@ -1,6 +1,7 @@
-//! Comparing heads: finds events that no notice has brought, and topics that were deleted.
+//! Compares the newest entries: finds events whose notice did not arrive, and topics that were deleted.
 
 use std::{
+    collections::BTreeMap,
     rc::Rc,
     sync::{Arc, Weak},
     time::Duration,
@@ -23,11 +24,12 @@ const TOPICS: usize = 100;
 
 /// Compares one group of topics after the other, so that each is compared once in an interval. Does not end.
 pub(super) async fn run(this: Rc<CatchUp>) {
-    // What is found still has to be read: so a round ends before the interval does.
+    // The entries that are found still have to be read: so a round ends before the interval does.
     let round = this.shared.settings.check_interval.mul_f64(0.8);
     loop {
+        let session = this.primary.wait().await;
         let began = Instant::now();
-        let topics = to_compare(&this);
+        let topics = to_compare(&this, &session);
         let groups = topics.len().div_ceil(TOPICS).max(1);
         let pause = round / u32::try_from(groups).unwrap_or(u32::MAX);
         if topics.is_empty() {
@@ -35,7 +37,7 @@ pub(super) async fn run(this: Rc<CatchUp>) {
         }
         for (nth, group) in topics.chunks(TOPICS).enumerate() {
             let due = began + pause * u32::try_from(nth + 1).unwrap_or(u32::MAX);
-            let session = this.sessions.wait().await;
+            let session = this.primary.wait().await;
             // None is held through the pause below, or it could not be forgotten.
             let group: Vec<_> = group.iter().filter_map(Weak::upgrade).collect();
             if let Err(fault) = compare(&this, &session, &group).await {
@@ -50,9 +52,9 @@ pub(super) async fn run(this: Rc<CatchUp>) {
 }
 
 /// The topics to compare. What is known to be missing of the others is asked for, whatever became of it before.
-fn to_compare(this: &CatchUp) -> Vec<Weak<Topic>> {
+fn to_compare(this: &CatchUp, session: &Session) -> Vec<Weak<Topic>> {
     let (up_to_date, others): (Vec<_>, Vec<_>) = {
-        let all = this.shared.topics.all().into_iter();
+        let all = this.topics(session).into_iter();
         all.partition(|topic| topic.is_up_to_date())
     };
     for topic in &others {
@@ -68,10 +70,15 @@ fn jittered(pause: Duration) -> Duration {
 }
 
 async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Result<(), Fault> {
-    // One topic that cannot be read would fail the call for all.
+    // One topic that cannot be read would fail the call for all, and one call names keys of one slot.
     let (faulty, sound): (Vec<_>, Vec<_>) = group.iter().partition(|topic| topic.is_unreadable());
+    let mut of_group: BTreeMap<u16, Vec<&Arc<Topic>>> = BTreeMap::new();
+    for topic in sound {
+        of_group.entry(topic.group).or_default().push(topic);
+    }
+    let together = of_group.values().map(Vec::as_slice).chain(faulty.chunks(1));
     let mut calls = redis::pipe();
-    for topics in sound.chunks(TOPICS).chain(faulty.chunks(1)) {
+    for topics in together.clone() {
         let call = calls.cmd("XREAD").arg("COUNT").arg(1).arg("STREAMS");
         for topic in topics {
             call.arg(&topic.stream);
@@ -80,10 +87,14 @@ async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Res
             call.arg(topic.passed().unwrap_or(NONE).to_string());
         }
     }
-    let born: Vec<_> = sound.iter().filter(|topic| topic.is_born()).collect();
-    if !born.is_empty() {
+    let born = of_group.values().filter_map(|topics| {
+        let born: Vec<_> = topics.iter().filter(|topic| topic.is_born()).collect();
+        (!born.is_empty()).then_some(born)
+    });
+    let born: Vec<_> = born.collect();
+    for topics in &born {
         let call = calls.cmd("EXISTS");
-        for topic in &born {
+        for topic in topics {
             call.arg(&topic.stream);
         }
     }
@@ -93,7 +104,7 @@ async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Res
         .await?
         .into_iter()
         .map(checked);
-    for topics in sound.chunks(TOPICS).chain(faulty.chunks(1)) {
+    for topics in together {
         match answers.next().unwrap_or(Err(Fault::Unexpected)) {
             Ok(news) => {
                 for topic in topics {
@@ -102,22 +113,31 @@ async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Res
                 take(this, news)?;
             }
             Err(_) if topics.len() > 1 => find_faulty(this, session, topics).await?,
-            Err(fault) => topics.iter().for_each(|topic| {
-                topic.is_unreadable_since_now();
-                this.fail(topic, &fault.to_string());
-            }),
+            Err(fault) => topics.iter().for_each(|topic| note(this, topic, &fault)),
         }
     }
-    if !born.is_empty()
-        && let Ok(Value::Int(there)) = answers.next().unwrap_or(Err(Fault::Unexpected))
-        && usize::try_from(there).is_ok_and(|there| there < born.len())
-    {
-        for topic in born {
-            topic.ask();
-            this.work(topic);
+    for topics in born {
+        if let Ok(Value::Int(there)) = answers.next().unwrap_or(Err(Fault::Unexpected))
+            && usize::try_from(there).is_ok_and(|there| there < topics.len())
+        {
+            for topic in topics {
+                topic.ask();
+                this.work(topic);
+            }
         }
     }
     Ok(())
+}
+
+/// A topic could not be compared.
+fn note(this: &CatchUp, topic: &Arc<Topic>, fault: &Fault) {
+    if fault.is_of_slot() {
+        // It is compared where it is next.
+        this.primary.doubt();
+    } else {
+        topic.is_unreadable_since_now();
+        this.fail(topic, &fault.to_string());
+    }
 }
 
 /// Finds the topics that cannot be read, one by one.
@@ -135,16 +155,13 @@ async fn find_faulty(this: &CatchUp, session: &Session, topics: &[&Arc<Topic>]) 
                 topic.is_readable();
                 take(this, news)?;
             }
-            Err(fault) => {
-                topic.is_unreadable_since_now();
-                this.fail(topic, &fault.to_string());
-            }
+            Err(fault) => note(this, topic, &fault),
         }
     }
     Ok(())
 }
 
-/// Takes what XREAD has returned: the streams that have grown.
+/// Handles the result of XREAD: the streams that have grown.
 fn take(this: &CatchUp, news: Value) -> Result<(), Fault> {
     for (stream, entries) in streams(news)? {
         let topic = std::str::from_utf8(&stream).ok();

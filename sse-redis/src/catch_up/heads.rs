@@ -1,4 +1,4 @@
-//! Jobs with short answers: where a stream is, and whether it has an event.
+//! Jobs with short answers: a stream's newest entry, and whether it has an event.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -20,7 +20,7 @@ const TOPICS: usize = 64;
 pub(super) async fn run(this: Rc<CatchUp>) {
     loop {
         let topics = this.heads.next(TOPICS).await;
-        let session = this.sessions.wait().await;
+        let session = this.primary.wait().await;
         let jobs: Vec<_> = topics
             .into_iter()
             .filter_map(|topic| Some((topic.take_head_job()?, topic)))
@@ -31,7 +31,7 @@ pub(super) async fn run(this: Rc<CatchUp>) {
         if let Err(fault) = perform(&this, &session, &jobs).await {
             for (_, topic) in &jobs {
                 topic.fail(fault.to_string(), false);
-                // What a reader waits for it asks for again; this is for those who wait for notices.
+                // A waiting reader requests its entries again itself; this is for readers that wait for notices.
                 topic.ask();
                 this.work(topic);
             }
@@ -55,12 +55,19 @@ async fn perform(this: &CatchUp, session: &Session, jobs: &[(HeadJob, Arc<Topic>
         return Err(this.shared.absent());
     }
     let mut answers = answers.into_iter();
+    let mut elsewhere = Vec::new();
     for ((job, topic), size) in jobs.iter().zip(sizes) {
         let answers: Vec<_> = answers.by_ref().take(size).collect();
-        if let Err(fault) = take(job, topic, answers) {
-            this.fail(topic, &fault.to_string());
-        } else {
-            this.work(topic);
+        match take(job, topic, answers) {
+            Ok(()) => this.work(topic),
+            Err(fault) if fault.is_of_slot() => elsewhere.push(topic),
+            Err(fault) => this.fail(topic, &fault.to_string()),
+        }
+    }
+    if !elsewhere.is_empty() {
+        this.heads.pause().await;
+        for topic in elsewhere {
+            this.is_elsewhere(topic);
         }
     }
     Ok(())
@@ -72,14 +79,14 @@ fn is_of_missing_script(answer: &Value) -> bool {
 
 async fn load_scripts(this: &CatchUp, session: &Session) -> Result<(), Fault> {
     let mut calls = redis::pipe();
-    calls
-        .load_script(&scripts::LOOKING)
-        .load_script(&scripts::RENEWING);
+    for script in scripts::all() {
+        calls.load_script(script);
+    }
     this.heads.call(&mut calls, session).await?;
     Ok(())
 }
 
-/// Adds the calls of a job, and says how many there are.
+/// Adds the calls of a job, and returns their number.
 fn push_calls(this: &CatchUp, calls: &mut Pipeline, job: &HeadJob, topic: &Topic) -> usize {
     match job {
         HeadJob::Look { latest } => {
@@ -93,6 +100,7 @@ fn push_calls(this: &CatchUp, calls: &mut Pipeline, job: &HeadJob, topic: &Topic
         HeadJob::Renew { life } => {
             let mut call = scripts::RENEWING.key(&topic.stream);
             call.arg(life.to_string()).arg(new_life());
+            call.arg(this.shared.keys.publish());
             calls.invoke_script(&call);
             1
         }
@@ -135,7 +143,7 @@ fn take(job: &HeadJob, topic: &Topic, answers: Vec<Value>) -> Result<(), Fault> 
                 let has_event = found
                     .and_then(|stored| stored.header())
                     .is_some_and(|header| EntryId::index(*sequence) < header.events.max(1));
-                // What retention has taken cannot be proven; it was there, since its life is continued.
+                // An event that retention has deleted cannot be proven; it was stored, because its life was continued.
                 let is_taken = oldest.is_none_or(|oldest| EntryId::of(*sequence) < oldest);
                 proofs.push((*sequence, has_event || is_taken));
             }

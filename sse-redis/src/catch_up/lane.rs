@@ -2,6 +2,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::{HashSet, VecDeque},
     io::{self, ErrorKind},
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
@@ -13,18 +14,19 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use super::scripts;
 use crate::{
-    connect::{Connector, Session, read_replication},
+    connect::{Primaries, Primary, Session, read_replication},
     fault::Fault,
     topic::Topic,
 };
 
-/// How many bytes a call asks for, about: at first, at least, and at most.
+/// The approximate number of bytes that a call requests: at first, at least, and at most.
 const FIRST_BUDGET: usize = 64 * 1024;
 const SMALLEST_BUDGET: usize = 4 * 1024;
 const LARGEST_BUDGET: usize = 512 * 1024;
 
-/// How long a call waits at most that asks for the least there is: one entry may be large, and the line slow.
+/// The longest time-out of a call that requests the least: one entry may be large, and the line slow.
 const LONGEST: Duration = Duration::from_secs(120);
 
 /// How long it waits before it connects again.
@@ -32,7 +34,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A connection for reading, and the topics that wait for it.
 pub(super) struct Lane {
-    connector: Connector,
+    primaries: Rc<Primaries>,
+    primary: Rc<Primary>,
     /// Of which session it is.
     connection: RefCell<Option<(u64, MultiplexedConnection)>>,
     waiting: RefCell<VecDeque<Arc<Topic>>>,
@@ -44,9 +47,10 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(connector: Connector, timeout: Duration) -> Self {
+    pub(super) fn new(primaries: Rc<Primaries>, primary: Rc<Primary>, timeout: Duration) -> Self {
         Self {
-            connector,
+            primaries,
+            primary,
             connection: RefCell::new(None),
             waiting: RefCell::default(),
             names: RefCell::default(),
@@ -57,7 +61,7 @@ impl Lane {
         }
     }
 
-    /// A topic has something to be done here.
+    /// Queues a topic with a job for this lane.
     pub(super) fn push(&self, topic: &Arc<Topic>) {
         if self.names.borrow_mut().insert(topic.name.clone()) {
             self.waiting.borrow_mut().push_back(Arc::clone(topic));
@@ -65,7 +69,7 @@ impl Lane {
         }
     }
 
-    /// The topics that have waited longest, as soon as there are any.
+    /// Waits for topics, and returns those that have waited longest.
     pub(super) async fn next(&self, most: usize) -> Vec<Arc<Topic>> {
         loop {
             let next: Vec<_> = {
@@ -84,7 +88,7 @@ impl Lane {
         }
     }
 
-    /// How many bytes a call should ask for.
+    /// How many bytes a call should request.
     pub(super) fn budget(&self) -> usize {
         self.budget.get()
     }
@@ -108,7 +112,7 @@ impl Lane {
         match timeout(limit, calls.query_async::<Vec<Value>>(&mut connection)).await {
             Ok(Ok(answers)) => {
                 self.adapt(began.elapsed(), limit);
-                Ok(answers)
+                Ok(self.ask_elsewhere(calls, answers).await)
             }
             Ok(Err(error)) => {
                 let fault = Fault::Redis(error);
@@ -118,7 +122,7 @@ impl Lane {
                 Err(fault)
             }
             Err(_) => {
-                // The answer would still come on this connection, before all others.
+                // The late answer would still arrive on this connection, before all others.
                 self.connection.replace(None);
                 self.asks_for_less();
                 Err(of_io(ErrorKind::TimedOut))
@@ -126,12 +130,39 @@ impl Lane {
         }
     }
 
+    /// Asks another node what it is said to have by now, while a slot is on its way there. What cannot be asked stays as it is.
+    async fn ask_elsewhere(&self, calls: &Pipeline, mut answers: Vec<Value>) -> Vec<Value> {
+        for (call, answer) in calls.cmd_iter().zip(&mut answers) {
+            let node = match answer {
+                Value::ServerError(error) if error.code() == "ASK" => error.details(),
+                _ => None,
+            };
+            let Some(node) = node.and_then(|details| details.split(' ').nth(1)) else {
+                continue;
+            };
+            let Ok(mut connection) = self.primaries.connect_to(node, self.shortest).await else {
+                continue;
+            };
+            let mut asking = Pipeline::new();
+            for script in scripts::all() {
+                asking.load_script(script).ignore();
+            }
+            asking.cmd("ASKING").ignore();
+            asking.add_command(call.clone()).ignore_errors();
+            let there = asking.query_async::<Vec<Value>>(&mut connection).await;
+            if let Some(there) = there.ok().and_then(|mut answers| answers.pop()) {
+                *answer = there;
+            }
+        }
+        answers
+    }
+
     /// Waits before another attempt.
     pub(super) async fn pause(&self) {
         sleep(PAUSE.mul_f64(0.5 + fastrand::f64())).await;
     }
 
-    /// Asks for more where the line is fast. Where it is slow, a time-out makes it ask for less.
+    /// Requests more if the line is fast. If it is slow, a time-out makes it request less.
     fn adapt(&self, took: Duration, limit: Duration) {
         let budget = self.budget.get();
         if took < limit / 16 {
@@ -158,14 +189,14 @@ impl Lane {
         {
             return Ok(known);
         }
-        let mut new = self.connector.open(None, None).await?;
+        let mut new = self.primary.connector.open(None, None).await?;
         let mut info = redis::cmd("INFO");
         info.arg("replication");
-        let asked = timeout(self.connector.connect_timeout, info.query_async(&mut new))
+        let asked = timeout(self.primary.connector.connect_timeout, info.query_async(&mut new))
             .await
             .map_err(|_| of_io(ErrorKind::TimedOut))?;
         let primary = session.primary.borrow().clone();
-        // The name may lead somewhere else by now, where other entries have the same ids.
+        // The name may lead to another server by now, where other entries have the same ids.
         if let Some(state) = asked.ok().and_then(read_replication)
             && (!state.is_primary || !primary.is_empty() && state.replication_id != primary)
         {

@@ -1,4 +1,4 @@
-//! Pages of streams: what is between two entries that are known, and what is older.
+//! Reads pages of streams: the entries between two known ones, and older entries.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -20,13 +20,13 @@ const TOPICS: usize = 32;
 pub(super) async fn run(this: Rc<CatchUp>) {
     loop {
         let topics = this.pages.next(TOPICS).await;
-        let session = this.sessions.wait().await;
+        let session = this.primary.wait().await;
         let share = this.pages.budget() / topics.len().max(1);
         let mut jobs = Vec::with_capacity(topics.len());
         for topic in topics {
             match topic.take_page_job(share) {
                 Some((job, count)) => jobs.push((job, count, topic)),
-                // Its needs may be others by now.
+                // Its jobs may have changed by now.
                 None => this.work_elsewhere(&topic),
             }
         }
@@ -65,10 +65,11 @@ async fn perform(
         }
     }
     let answers = this.pages.call(&mut calls, session).await?;
-    // A revocation that was published before what is in these pages has been heard first.
+    // A revocation that was published before the entries in these pages was received first.
     if !session.fence().await {
         return Err(this.shared.absent());
     }
+    let mut elsewhere = Vec::new();
     for ((job, count, topic), answer) in jobs.iter().zip(answers) {
         match page(answer) {
             Ok((page, length)) => {
@@ -76,13 +77,20 @@ async fn perform(
                 this.queue(topic, needs);
                 this.note(topic);
             }
+            Err(fault) if fault.is_of_slot() => elsewhere.push(topic),
             Err(fault) => this.fail(topic, &fault.to_string()),
+        }
+    }
+    if !elsewhere.is_empty() {
+        this.pages.pause().await;
+        for topic in elsewhere {
+            this.is_elsewhere(topic);
         }
     }
     Ok(())
 }
 
-/// The entries of a page, and how many Redis has returned. One whose id cannot be ours is left out.
+/// The entries of a page, and how many Redis has returned. An entry whose id cannot come from sse-actix is skipped.
 fn page(answer: Value) -> Result<(Vec<Stored>, usize), Fault> {
     let entries = items(checked(answer)?)?;
     let length = entries.len();
@@ -90,14 +98,14 @@ fn page(answer: Value) -> Result<(Vec<Stored>, usize), Fault> {
 }
 
 impl CatchUp {
-    /// A page job has turned out to be a short one.
+    /// Passes a topic to the other lane, because its job is a short one.
     fn work_elsewhere(&self, topic: &Arc<Topic>) {
         if topic.needs().head {
             self.heads.push(topic);
         }
     }
 
-    /// Logs what of a topic could not be read.
+    /// Logs which entries of a topic could not be read.
     fn note(&self, topic: &Topic) {
         if let Some(cause) = topic.fault()
             && let Some(times) = self.shared.faults.count(&format!("entry {}", topic.name))

@@ -24,9 +24,9 @@ pub(super) async fn run(this: Rc<CatchUp>) {
             let ttl = topic.keys_ttl(this.shared.settings.topic_ttl);
             topic.takes_renewal((ttl / 4).min(LONGEST))
         };
-        let due: Vec<_> = this.shared.topics.all().into_iter().filter(due).collect();
+        let session = this.primary.wait().await;
+        let due: Vec<_> = this.topics(&session).into_iter().filter(due).collect();
         for topics in due.chunks(TOPICS) {
-            let session = this.sessions.wait().await;
             let mut calls = redis::pipe();
             for topic in topics {
                 push_calls(&this, &mut calls, topic);

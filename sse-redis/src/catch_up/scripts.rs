@@ -20,7 +20,7 @@ return {head and {head[1], {'h', head[2][2]}} or false, latest}
 
 /// Begins another life after the newest entry, if its life is that of ARGV 1.
 ///
-/// KEYS: the stream. ARGV: the life, and a number for the new one.
+/// KEYS: the stream. ARGV: the life, a number for the new one, and PUBLISH or SPUBLISH.
 const RENEW: &str = r"
 local head, known, wrong = newest_of_ours(KEYS[1])
 if wrong then return {err = wrong} end
@@ -29,7 +29,7 @@ if known.life ~= ARGV[1] then return head end
 local header = string.format(
   '2 %s %s %s %s 0 %.0f %.0f', ARGV[2], known.primary, head[1], known.events, known.all, known.bytes)
 local id = redis.call('XADD', KEYS[1], '*', 'h', header, 'b', '')
-redis.pcall('PUBLISH', KEYS[1], id .. ' ' .. header .. '\n')
+redis.pcall(ARGV[3], KEYS[1], id .. ' ' .. header .. '\n')
 return {id, {'h', header, 'b', ''}}
 ";
 
@@ -37,3 +37,8 @@ pub(super) static LOOKING: LazyLock<Script> =
     LazyLock::new(|| Script::new(&format!("{HEADER_SCRIPT}{LOOK}")));
 pub(super) static RENEWING: LazyLock<Script> =
     LazyLock::new(|| Script::new(&format!("{HEADER_SCRIPT}{RENEW}")));
+
+/// All of them.
+pub(super) fn all() -> [&'static Script; 2] {
+    [&LOOKING, &RENEWING]
+}

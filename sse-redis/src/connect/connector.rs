@@ -1,20 +1,20 @@
 use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, PushInfo, RedisError,
-    TlsCertificates, aio::MultiplexedConnection, io::tcp::TcpSettings,
+    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, PushInfo, RedisError, TlsCertificates,
+    aio::MultiplexedConnection, io::tcp::TcpSettings,
 };
 use tokio::time::timeout;
 
-use super::Address;
+use super::{Address, address::at};
 use crate::fault::Fault;
 
-/// Gives a user name and a password whenever a connection begins.
+/// Returns a user name and a password whenever a connection begins.
 pub(crate) type Credentials = Arc<dyn Fn() -> CredentialsFuture + Send + Sync>;
 
 type CredentialsFuture = Pin<Box<dyn Future<Output = io::Result<(String, String)>> + Send>>;
 
-/// Takes what Redis sends without being asked.
+/// Handles the push messages of Redis.
 pub(crate) type Receiver = Box<dyn Fn(PushInfo) + Send + Sync>;
 
 /// Certificates of TLS, in PEM.
@@ -22,7 +22,7 @@ pub(crate) type Receiver = Box<dyn Fn(PushInfo) + Send + Sync>;
 pub(crate) struct Tls {
     /// An authority to trust instead of the system's.
     pub(crate) root: Option<Vec<u8>>,
-    /// The certificate and the key by which this node is known.
+    /// The certificate and the key of this node.
     pub(crate) client: Option<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -36,6 +36,14 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
+    /// What opens connections to one node of a cluster.
+    pub(super) fn to_node(&self, node: &str) -> Self {
+        Self {
+            address: self.address.of_node(node),
+            ..self.clone()
+        }
+    }
+
     /// Opens a connection to the primary. The name in the address is resolved anew each time, and the Sentinels are asked.
     /// Without `response_timeout`, calls wait for their answers as long as the connection is there.
     pub(crate) async fn open(
@@ -45,6 +53,10 @@ impl Connector {
     ) -> Result<MultiplexedConnection, Fault> {
         let mut info = match &self.address {
             Address::Server(info) => info.clone(),
+            Address::Cluster(seeds) => match seeds.first() {
+                Some(seed) => seed.clone(),
+                None => return Err(Fault::Unexpected),
+            },
             Address::Sentinel {
                 sentinels,
                 service,
@@ -77,7 +89,7 @@ impl Connector {
         info: ConnectionInfo,
         config: &AsyncConnectionConfig,
     ) -> Result<MultiplexedConnection, Fault> {
-        // What is written goes out at once, be it small and the answer to what went before not there yet.
+        // Written bytes are sent at once, even if they are few and the answer to earlier bytes has not arrived yet.
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = if self.tls.root.is_none() && self.tls.client.is_none() {
             Client::open(info)?
@@ -118,17 +130,7 @@ impl Connector {
             };
             match asked.await {
                 Ok(Some((host, port))) => {
-                    let addr = match primary.addr() {
-                        ConnectionAddr::TcpTls {
-                            insecure, tls_params, ..
-                        } => ConnectionAddr::TcpTls {
-                            host,
-                            port,
-                            insecure: *insecure,
-                            tls_params: tls_params.clone(),
-                        },
-                        _ => ConnectionAddr::Tcp(host, port),
-                    };
+                    let addr = at(primary.addr(), host, port);
                     return Ok(primary.clone().set_addr(addr));
                 }
                 Ok(None) => {}

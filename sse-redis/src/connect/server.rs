@@ -2,16 +2,16 @@ use redis::{RedisError, Value, aio::MultiplexedConnection};
 
 use crate::{error::ConnectError, fault::Fault, value};
 
-/// What a server says of its part in replication.
+/// A server's role in replication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerState {
     pub(crate) is_primary: bool,
-    /// The identity of the history that it writes: another one after a fail-over or a restart.
+    /// The identity of its history, which changes after a fail-over or a restart.
     pub(crate) replication_id: String,
 }
 
 impl ServerState {
-    /// Reads what `INFO replication` says; `None` if it does not say it.
+    /// Parses the text of `INFO replication`; `None` if it lacks these facts.
     pub(crate) fn parse(info: &str) -> Option<Self> {
         Some(Self {
             is_primary: field(info, "role")? == "master",
@@ -34,10 +34,11 @@ pub(crate) fn read_replication(value: Value) -> Option<ServerState> {
     ServerState::parse(&info)
 }
 
-/// Checks that a server is one that will do. Its user must be let ask, since nothing else shows a fail-over.
+/// Checks that a server can be used. Its user needs the right to call INFO, because nothing else shows a fail-over.
 pub(crate) async fn check_server(
     connection: &mut MultiplexedConnection,
     address: &str,
+    is_cluster: bool,
 ) -> Result<ServerState, ConnectError> {
     let mut info = String::new();
     for section in ["server", "replication"] {
@@ -46,7 +47,8 @@ pub(crate) async fn check_server(
         info.push_str(&part.map_err(|error| ConnectError::of(address, Fault::Redis(error)))?);
     }
     match field(&info, "redis_mode").or(field(&info, "server_mode")) {
-        Some("cluster") => return Err(ConnectError::Cluster),
+        Some("cluster") if !is_cluster => return Err(ConnectError::Cluster),
+        Some("standalone") if is_cluster => return Err(ConnectError::NoCluster(address.to_owned())),
         Some("sentinel") => return Err(ConnectError::Sentinel),
         _ => {}
     }
@@ -57,7 +59,8 @@ pub(crate) async fn check_server(
     let version = field(&info, "redis_version").unwrap_or_default();
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     let known = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if known < (6, 2) {
+    // Shard channels came with 7.0.
+    if known < if is_cluster { (7, 0) } else { (6, 2) } {
         return Err(ConnectError::Version(version.to_owned()));
     }
     Ok(state)

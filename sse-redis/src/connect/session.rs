@@ -1,23 +1,27 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    time::Duration,
+    sync::Arc,
 };
 
-use redis::{Value, aio::MultiplexedConnection};
-use tokio::{sync::Notify, time::timeout};
+use redis::aio::MultiplexedConnection;
+use tokio::sync::Notify;
 
+use super::Hearing;
 use crate::fault::Fault;
 
-/// The connections to one primary, for as long as this node hears what is published there.
+/// The connections to one primary, as long as this node receives what is published there.
 pub(crate) struct Session {
     pub(crate) number: u64,
     /// For appends, heartbeats, revocations and presence.
     pub(crate) publishing: MultiplexedConnection,
-    /// On which notices come.
+    /// The connection on which notices arrive.
     pub(crate) subscribed: MultiplexedConnection,
     /// The primary's identity, as far as it is known.
     pub(crate) primary: RefCell<String>,
+    /// The groups of topics that it is for.
+    pub(crate) groups: Vec<u16>,
+    pub(crate) hearing: Arc<Hearing>,
     is_over: Cell<bool>,
     why: RefCell<Option<Fault>>,
     ending: Notify,
@@ -29,19 +33,23 @@ impl Session {
         publishing: MultiplexedConnection,
         subscribed: MultiplexedConnection,
         primary: String,
+        groups: Vec<u16>,
+        hearing: Arc<Hearing>,
     ) -> Rc<Self> {
         Rc::new(Self {
             number,
             publishing,
             subscribed,
             primary: RefCell::new(primary),
+            groups,
+            hearing,
             is_over: Cell::new(false),
             why: RefCell::new(None),
             ending: Notify::new(),
         })
     }
 
-    /// Ends it: its connections are of no use any more.
+    /// Ends the session, because its connections are lost.
     pub(crate) fn end(&self, fault: Fault) {
         if !self.is_over.replace(true) {
             self.why.replace(Some(fault));
@@ -70,64 +78,22 @@ impl Session {
         }
     }
 
-    /// Waits until every notice has been received that was published before this call. Returns whether it was: an answer
-    /// that another connection has brought must not overtake a revocation. The answer may never come; then the session's end does.
+    /// Waits until every notice that was published before this call was received, because an answer from another
+    /// connection must not overtake a revocation. Returns false if the session ends before.
     pub(crate) async fn fence(&self) -> bool {
         let mut connection = self.subscribed.clone();
-        let ping = redis::cmd("PING");
+        let asked = fastrand::u64(..).to_string();
+        let mut ping = redis::cmd("PING");
+        ping.arg(&asked);
         tokio::select! {
-            answer = ping.query_async::<Value>(&mut connection) => answer.is_ok() && !self.is_over(),
-            () = self.ended() => false,
-        }
-    }
-}
-
-/// The session that there is at present.
-#[derive(Default)]
-pub(crate) struct Sessions {
-    current: RefCell<Option<Rc<Session>>>,
-    count: Cell<u64>,
-    changed: Notify,
-}
-
-impl Sessions {
-    /// The number of the next session.
-    pub(crate) fn next(&self) -> u64 {
-        self.count.set(self.count.get() + 1);
-        self.count.get()
-    }
-
-    pub(crate) fn begin(&self, session: &Rc<Session>) {
-        self.current.replace(Some(Rc::clone(session)));
-        self.changed.notify_waiters();
-    }
-
-    pub(crate) fn clear(&self) {
-        self.current.replace(None);
-    }
-
-    /// The session, if there is one.
-    pub(crate) fn get(&self) -> Option<Rc<Session>> {
-        self.current.borrow().clone().filter(|session| !session.is_over())
-    }
-
-    /// The session, as soon as there is one.
-    pub(crate) async fn wait(&self) -> Rc<Session> {
-        loop {
-            let changed = self.changed.notified();
-            if let Some(session) = self.get() {
-                return session;
+            answer = ping.query_async::<String>(&mut connection) => {
+                let is_answered = answer.is_ok_and(|answer| answer == asked);
+                if !is_answered && !self.hearing.is_cut() {
+                    self.end(Fault::Unexpected);
+                }
+                is_answered && !self.is_over() && !self.hearing.is_cut()
             }
-            changed.await;
-        }
-    }
-
-    /// The session, if there is one within a time.
-    pub(crate) async fn wait_for(&self, limit: Duration) -> Option<Rc<Session>> {
-        match self.get() {
-            Some(session) => Some(session),
-            None if limit.is_zero() => None,
-            None => timeout(limit, self.wait()).await.ok(),
+            () = self.ended() => false,
         }
     }
 }

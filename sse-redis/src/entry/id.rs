@@ -22,7 +22,7 @@ pub(crate) struct EntryId(u64);
 pub(crate) const NONE: EntryId = EntryId(0);
 
 impl EntryId {
-    /// Reads `<milliseconds>-<count>`; `None` if it cannot be the id of one of our entries.
+    /// Parses `<milliseconds>-<count>`; `None` if it cannot be the id of an entry of sse-actix.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let (millis, count) = std::str::from_utf8(text).ok()?.split_once('-')?;
         let (millis, count) = (number(millis, 13)?, number(count, 5)?);
@@ -44,7 +44,7 @@ impl EntryId {
         self.0 << INDEX_BITS | (index as u64).min((1 << INDEX_BITS) - 1)
     }
 
-    /// The sequence of the last of so many events; of an entry without events, its first.
+    /// The sequence of the last of `events` events; for an entry without events, its first sequence.
     pub(crate) fn last(self, events: usize) -> u64 {
         self.sequence(events.saturating_sub(1))
     }
@@ -65,7 +65,7 @@ impl EntryId {
     }
 }
 
-/// A number of so many digits at most, and nothing else.
+/// Parses a number with at most `digits` digits, and nothing else.
 pub(super) fn number(text: &str, digits: usize) -> Option<u64> {
     let is_number = text.len() <= digits && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_number)

@@ -18,7 +18,7 @@ pub(crate) fn push_event(payload: &mut Vec<u8>, record: &Record) {
     payload.extend_from_slice(body);
 }
 
-/// Reads a payload of so many events; `None` if it is none.
+/// Parses a payload with this number of events; `None` if it is not valid.
 pub(super) fn parse(mut payload: Bytes, events: usize) -> Option<Vec<Event>> {
     let mut records = Vec::with_capacity(events.min(super::MAX_BATCH));
     while !payload.is_empty() {
@@ -27,7 +27,7 @@ pub(super) fn parse(mut payload: Bytes, events: usize) -> Option<Vec<Event>> {
     (records.len() == events).then_some(records)
 }
 
-/// The next event; `None` if it is none.
+/// The next event; `None` if it is not valid.
 fn take_event(payload: &mut Bytes) -> Option<Event> {
     let line = memchr::memchr(b'\n', payload)?;
     let head = payload.split_to(line);

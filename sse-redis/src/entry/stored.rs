@@ -11,10 +11,10 @@ use crate::value::{array, bytes, items};
 /// The version of the format that this crate writes and reads.
 const VERSION: &[u8] = b"2";
 
-/// What an entry says of itself and of the one before it.
+/// An entry's header: facts about the entry and the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// Which life of the stream.
+    /// The life of the stream.
     pub(crate) life: u64,
     /// The entry that was the newest when this one was appended; [`NONE`] if this one begins the stream.
     pub(crate) previous: EntryId,
@@ -28,7 +28,7 @@ pub(crate) struct Header {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Stored {
     pub(crate) id: EntryId,
-    /// How many bytes it has, about.
+    /// Its approximate size in bytes.
     pub(crate) bytes: usize,
     pub(crate) content: Content,
 }
@@ -41,22 +41,22 @@ pub(crate) struct Latest {
     pub(crate) event: Event,
 }
 
-/// What is in it.
+/// The content of an entry.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Content {
     /// Events.
     Events(Header, Vec<Event>),
-    /// An entry of ours whose events cannot be read.
+    /// An entry of sse-actix whose events cannot be read.
     Unreadable(Header),
     /// An entry in a later version of the format.
     Newer(u64),
-    /// Not an entry of ours.
+    /// An entry of another program.
     Foreign,
 }
 
 impl Stored {
-    /// Reads what XRANGE and its like return of one entry: its id, and its fields with their values.
-    /// `None` if it has an id that no entry of ours can have.
+    /// Parses one entry from XRANGE and similar calls: its id, and its fields with their values. `None` if no entry of
+    /// sse-actix can have its id.
     pub(crate) fn parse(value: Value) -> Option<Self> {
         let [id, fields] = array(value).ok()?;
         let id = EntryId::parse(&bytes(id).ok()?)?;
@@ -78,7 +78,7 @@ impl Stored {
         ))
     }
 
-    /// Reads a notice: the id, a space, the header, a line feed, the payload. `None` if it is none.
+    /// Parses a notice: the id, a space, the header, a line feed, the payload. `None` if it is not a notice.
     pub(crate) fn parse_notice(mut notice: Bytes) -> Option<Self> {
         let line = memchr::memchr(b'\n', &notice)?;
         let payload = notice.split_off(line + 1);
@@ -122,7 +122,7 @@ impl Stored {
         Self { id, bytes, content }
     }
 
-    /// The header, if it is an entry of ours in a format that can be read.
+    /// The header, if it is an entry of sse-actix in a known format.
     pub(crate) fn header(&self) -> Option<Header> {
         match &self.content {
             Content::Events(header, _) | Content::Unreadable(header) => Some(*header),
@@ -138,8 +138,8 @@ impl Stored {
 }
 
 impl Header {
-    /// The sequence of the last event of the entry with this id. One without events only begins a life: it stays where the
-    /// stream was.
+    /// The sequence of the last event of the entry with this id. An entry without events only begins a life, and does
+    /// not advance the stream.
     pub(crate) fn last(&self, id: EntryId) -> u64 {
         match self.events {
             0 if self.previous != NONE => self.previous_last,
@@ -169,7 +169,7 @@ impl Header {
         }
     }
 
-    /// Reads what follows the version. The scripts (`header.lua`) read the same.
+    /// Parses the words after the version. The scripts (`header.lua`) parse the same.
     fn parse_words(text: &[u8]) -> Option<Self> {
         let mut words = std::str::from_utf8(text).ok()?.strip_prefix(' ')?.split(' ');
         let life = number(words.next()?, 14)?;
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(events.len(), 1);
         let notice = format!("5-0 {header}\n{payload}");
         assert_eq!(Stored::parse_notice(notice.into_bytes().into()), Some(stored));
-        // A field that a later version adds is passed over.
+        // A field that a later version adds is ignored.
         let more = entry(&["h", header, "b", payload, "new", "x"]);
         assert!(matches!(more.unwrap().content, Content::Events(..)));
     }

@@ -1,4 +1,4 @@
-//! The proof that this node hears: what it publishes to itself arrives.
+//! Proves that this node receives notices: its own heartbeat arrives.
 
 use std::time::{Duration, Instant};
 
@@ -8,24 +8,24 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::Follower;
 use crate::{
     connect::{Session, read_replication},
-    fault::{Fault, is_of_replica, is_of_server},
+    fault::{Fault, is_of_replica, is_of_server, is_of_slot},
     value::{array, text},
 };
 
-/// How often.
+/// The interval between heartbeats.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// After how long without hearing itself a node is deaf.
+/// A node that has not received its own heartbeat for this long counts as deaf.
 const DEAF: Duration = Duration::from_secs(3);
 
 /// How long Redis remembers a node's write.
 const REMEMBERED: Duration = Duration::from_secs(10);
 
-/// Beats once, and waits until it is heard.
+/// Sends one heartbeat, and waits until it arrives.
 pub(super) async fn first(this: &Follower, session: &Session) -> Result<(), Fault> {
     beat(this, session).await?;
     let heard = async {
-        while !this.shared.receiving.has_heard(session.number) {
+        while session.hearing.silence().is_none() {
             if !session.fence().await {
                 return false;
             }
@@ -38,7 +38,7 @@ pub(super) async fn first(this: &Follower, session: &Session) -> Result<(), Faul
     }
 }
 
-/// Beats until the session is of no use any more, and says why.
+/// Sends heartbeats until the session's connections are lost, and returns the reason.
 pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
     let mut ticks = interval(BEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -53,8 +53,9 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
     let listening = async {
         loop {
             sleep(BEAT / 2).await;
-            let silence = this.shared.receiving.silence();
-            if silence >= DEAF {
+            if let Some(silence) = session.hearing.silence()
+                && silence >= DEAF
+            {
                 return Fault::Deaf(silence);
             }
         }
@@ -65,14 +66,19 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
     }
 }
 
-/// Asks the server which part it has and what its clock shows, writes something, and publishes to itself.
+/// Asks the server for its role and its clock, writes a key, and publishes to its own channel.
 async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
     let began = Instant::now();
-    let channel = this.shared.keys.heartbeat(&this.shared.nodes.name);
+    let node = this.shared.nodes.name.as_str();
+    let channel = this.shared.keys.heartbeat(node);
+    let group = session.groups.first().copied().unwrap_or_default();
     let mut calls = Pipeline::new();
     calls.cmd("INFO").arg("replication");
     calls.cmd("TIME");
-    let write = calls.cmd("SET").arg(&channel).arg("1");
+    let write = calls
+        .cmd("SET")
+        .arg(this.shared.keys.written(node, group))
+        .arg("1");
     write.arg("PX").arg(REMEMBERED.as_millis().to_string());
     calls.cmd("PUBLISH").arg(&channel).arg(session.number);
     calls.ignore_errors();
@@ -90,21 +96,27 @@ async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
             changed
         };
         if changed {
-            // It may have been a replica meanwhile, and so have lost what was there.
+            // It may have been a replica meanwhile, and have lost its data.
             for topic in this.shared.topics.all() {
-                topic.ask();
-                this.catch_up.work(&topic);
+                if topic.is_followed_in(session.number) {
+                    topic.ask();
+                    this.catch_up.work(&topic);
+                }
             }
         }
     }
-    this.shared.nodes.revocations.heard(began, clock(time));
+    session.hearing.answered(began, clock(time));
+    let redis = this.primary.node.as_str();
     match written {
+        // Another one knows whether its primary takes writes.
+        Value::ServerError(error) if is_of_slot(error.code()) => this.primary.doubt(),
         Value::ServerError(error) if is_of_replica(error.code()) => return Err(Fault::Demoted),
         Value::ServerError(error) if is_of_server(error.code()) => {
-            this.shared.takes_events(Some(&error.to_string()));
+            this.shared.takes_events(redis, Some(&error.to_string()));
+            this.primary.doubt();
         }
         Value::ServerError(error) => note_right(this, &error, "SET"),
-        _ => this.shared.takes_events(None),
+        _ => this.shared.takes_events(redis, None),
     }
     match published {
         Value::ServerError(error) => Err(Fault::Refused(error)),

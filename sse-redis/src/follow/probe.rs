@@ -1,5 +1,5 @@
-//! Whether the address still leads to the primary of this session: a name may be given to another server while the old one goes
-//! on, and a proxy leads new connections elsewhere.
+//! Checks whether the address still leads to the primary of this session: a name may be given to another server while
+//! the old one keeps running, and a proxy may send new connections elsewhere.
 
 use std::time::Duration;
 
@@ -12,11 +12,15 @@ use crate::{
     fault::Fault,
 };
 
-/// How often.
+/// The interval between checks.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Looks until the address leads elsewhere.
+/// Checks until the address leads elsewhere.
 pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
+    if this.shared.keys.is_cluster() {
+        // Its nodes say which of them is a primary.
+        return std::future::pending().await;
+    }
     loop {
         sleep(EVERY.mul_f64(0.8 + fastrand::f64() / 5.0)).await;
         let Some(there) = ask(this).await else { continue };
@@ -36,10 +40,10 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
     }
 }
 
-/// What a new connection finds. Without an answer, there is nothing to compare.
+/// The state of the server at a new connection; `None` if there is no answer.
 async fn ask(this: &Follower) -> Option<ServerState> {
     let timeout = this.shared.settings.response_timeout;
-    let mut connection = this.connector.open(Some(timeout), None).await.ok()?;
+    let mut connection = this.primary.connector.open(Some(timeout), None).await.ok()?;
     let info = redis::cmd("INFO")
         .arg("replication")
         .query_async(&mut connection)

@@ -1,4 +1,4 @@
-//! What Redis sends to the connection that is subscribed.
+//! Receives what Redis sends on the subscribed connection.
 
 use std::sync::Arc;
 
@@ -6,27 +6,43 @@ use bytes::Bytes;
 use redis::{PushInfo, PushKind, Value};
 
 use crate::{
-    connect::Receiver,
-    entry::Stored,
+    connect::{Hearing, Receiver},
+    entry::{LOOK, Stored},
     shared::{Nudge, Nudges, Shared},
-    topic::Needs,
+    topic::{Needs, Topic},
 };
 
 /// What takes the notices of a session. It runs where they are read from the socket, so that nothing piles up before it, and what
 /// an answer on this connection follows has been taken.
-pub(super) fn receiver(shared: Arc<Shared>, session: u64, nudges: Nudges) -> Receiver {
+pub(super) fn receiver(shared: Arc<Shared>, session: u64, hearing: Arc<Hearing>, nudges: Nudges) -> Receiver {
+    let ear = Ear {
+        shared,
+        session,
+        hearing,
+        nudges,
+    };
     Box::new(move |push: PushInfo| match push.kind {
         PushKind::Message | PushKind::SMessage => {
             if let Some((channel, message)) = parts(push.data) {
-                take(&shared, session, &nudges, &channel, message);
+                ear.take(&channel, message);
             }
+        }
+        PushKind::SUnsubscribe if ear.hearing.left() => {
+            let _ = ear.nudges.send(Nudge::SlotsMoved);
         }
         PushKind::Disconnection => {
             // The session's end is noticed by whoever uses it; this is sooner.
-            let _ = nudges.send(Nudge::Disconnected(session));
+            let _ = ear.nudges.send(Nudge::Disconnected(session));
         }
         _ => {}
     })
+}
+
+struct Ear {
+    shared: Arc<Shared>,
+    session: u64,
+    hearing: Arc<Hearing>,
+    nudges: Nudges,
 }
 
 fn parts(data: Vec<Value>) -> Option<(String, Vec<u8>)> {
@@ -39,14 +55,38 @@ fn parts(data: Vec<Value>) -> Option<(String, Vec<u8>)> {
     }
 }
 
-fn take(shared: &Shared, session: u64, nudges: &Nudges, channel: &str, message: Vec<u8>) {
-    let nodes = &shared.nodes;
-    if let Some(topic) = shared.topics.of_channel(channel) {
-        if !shared.receiving.is_current(session) {
+impl Ear {
+    fn take(&self, channel: &str, message: Vec<u8>) {
+        let nodes = &self.shared.nodes;
+        if let Some(topic) = self.shared.topics.of_channel(channel) {
+            self.take_notice(topic, message);
+        } else if let Some(group) = self.shared.keys.group_of_revoked(channel) {
+            match nodes
+                .revocations
+                .receive(&nodes.name, group, &message, &self.hearing)
+            {
+                Some(messages) => nodes.announce(messages),
+                // The thread ends with the log.
+                None => drop(self.nudges.send(Nudge::RevocationsMissed(self.session))),
+            }
+        } else if channel == nodes.presence.channel {
+            nodes.announce(nodes.presence.receive(&nodes.name, &message));
+        } else if message == self.session.to_string().as_bytes() {
+            self.hearing.hear();
+        }
+    }
+
+    fn take_notice(&self, topic: Arc<Topic>, message: Vec<u8>) {
+        if !topic.is_followed_in(self.session) {
+            return;
+        }
+        if message == LOOK {
+            topic.ask();
+            let _ = self.nudges.send(Nudge::Work(topic));
             return;
         }
         let Some(stored) = Stored::parse_notice(Bytes::from(message)) else {
-            if let Some(times) = shared.faults.count(&format!("notice {}", topic.name)) {
+            if let Some(times) = self.shared.faults.count(&format!("notice {}", topic.name)) {
                 tracing::error!(
                     target: "sse_actix", topic = topic.name.as_str(), times,
                     "another program publishes on a topic's channel"
@@ -54,18 +94,8 @@ fn take(shared: &Shared, session: u64, nudges: &Nudges, channel: &str, message: 
             }
             return;
         };
-        if topic.receive(stored) != Needs::default() {
-            // The thread ends with the log.
-            let _ = nudges.send(Nudge::Work(topic));
+        if topic.receive(self.session, stored) != Needs::default() {
+            let _ = self.nudges.send(Nudge::Work(topic));
         }
-    } else if channel == nodes.revocations.channel {
-        match nodes.revocations.receive(&nodes.name, &message) {
-            Some(messages) => nodes.announce(messages),
-            None => drop(nudges.send(Nudge::RevocationsMissed(session))),
-        }
-    } else if channel == nodes.presence.channel {
-        nodes.announce(nodes.presence.receive(&nodes.name, &message));
-    } else if message == session.to_string().as_bytes() {
-        shared.receiving.hear(session);
     }
 }

@@ -1,11 +1,16 @@
-//! Subscribing to topics: first their notices are heard, then their heads are looked at.
+//! Subscribes to topics: first to their notices, then it looks at their newest entries.
 
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
+use redis::Value;
 use tokio::{sync::Notify, time::timeout};
 
 use super::Follower;
-use crate::{connect::Session, fault::Fault, topic::Topic};
+use crate::{
+    connect::Session,
+    fault::{Fault, checked},
+    topic::Topic,
+};
 
 /// How many topics one call names.
 const TOPICS: usize = 500;
@@ -13,7 +18,7 @@ const TOPICS: usize = 500;
 /// How long a call may take: there may be many notices before its answer.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Topics that wait to be subscribed to, or not any more.
+/// Topics that wait for a SUBSCRIBE or an UNSUBSCRIBE.
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: RefCell<Vec<Arc<Topic>>>,
@@ -35,7 +40,7 @@ impl Queue {
     }
 }
 
-/// Subscribes to what comes. Ends when the connection does.
+/// Subscribes to queued topics. Ends when the connection does.
 pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
     let queue = &this.subscriptions;
     loop {
@@ -56,19 +61,22 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
             }
             continue;
         }
-        match subscribe(session, &waiting).await {
-            Ok(()) => {}
-            Err(fault) if fault.is_of_connection() => return fault,
-            // The user may not listen to one of them.
-            Err(_) => {
-                for topic in &waiting {
-                    match subscribe(session, std::slice::from_ref(topic)).await {
+        let channels: Vec<&str> = waiting.iter().map(|topic| topic.stream.as_str()).collect();
+        let how = Channels::of(this);
+        let subscribing = how.subscribe(session, &channels);
+        match timeout(LONGEST, subscribing).await {
+            Ok(Ok(answers)) => {
+                for (topic, answer) in waiting.iter().zip(answers) {
+                    match answer {
                         Ok(()) => {}
-                        Err(fault) if fault.is_of_connection() => return fault,
+                        Err(fault) if fault.is_of_slot() => this.primary.doubt(),
+                        // The user may not listen to it.
                         Err(fault) => note(this, topic, &fault),
                     }
                 }
             }
+            Ok(Err(fault)) => return fault,
+            Err(_) => return Fault::Deaf(LONGEST),
         }
         for topic in &waiting {
             topic.is_followed(session.number);
@@ -77,28 +85,76 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
     }
 }
 
-async fn subscribe(session: &Session, topics: &[Arc<Topic>]) -> Result<(), Fault> {
-    let channels: Vec<&str> = topics.iter().map(|topic| topic.stream.as_str()).collect();
-    let mut connection = session.subscribed.clone();
-    let subscribing = connection.subscribe(channels);
-    match timeout(LONGEST, subscribing).await {
-        Ok(result) => Ok(result?),
-        Err(_) => Err(Fault::Deaf(LONGEST)),
+/// How topics' channels are subscribed to: in a cluster, they are shard channels.
+pub(super) struct Channels {
+    is_cluster: bool,
+}
+
+impl Channels {
+    pub(super) fn of(this: &Follower) -> Self {
+        Self {
+            is_cluster: this.shared.keys.is_cluster(),
+        }
+    }
+
+    /// Subscribes to these, and says of each what became of it. One call names one channel: those of a cluster may be in different
+    /// slots, and the client library counts one answer for each call.
+    pub(super) async fn subscribe(
+        &self,
+        session: &Session,
+        channels: &[&str],
+    ) -> Result<Vec<Result<(), Fault>>, Fault> {
+        let call = if self.is_cluster {
+            "SSUBSCRIBE"
+        } else {
+            "SUBSCRIBE"
+        };
+        let answers = self.call(call, session, channels).await?;
+        Ok(answers
+            .into_iter()
+            .map(|answer| checked(answer).map(drop))
+            .collect())
+    }
+
+    async fn unsubscribe(&self, session: &Session, channels: &[&str]) -> Result<(), Fault> {
+        let call = if self.is_cluster {
+            session.hearing.leaves(channels.len());
+            "SUNSUBSCRIBE"
+        } else {
+            "UNSUBSCRIBE"
+        };
+        let answers = self.call(call, session, channels).await?;
+        if self.is_cluster {
+            let refused = answers
+                .iter()
+                .filter(|answer| matches!(answer, Value::ServerError(_)));
+            session.hearing.stays(refused.count());
+        }
+        Ok(())
+    }
+
+    async fn call(&self, call: &str, session: &Session, channels: &[&str]) -> Result<Vec<Value>, Fault> {
+        let mut calls = redis::pipe();
+        for channel in channels {
+            calls.cmd(call).arg(channel);
+        }
+        calls.ignore_errors();
+        let mut connection = session.subscribed.clone();
+        Ok(calls.query_async(&mut connection).await?)
     }
 }
 
 async fn unsubscribe(this: &Follower, session: &Session, topics: &[Arc<Topic>]) -> Result<(), Fault> {
     let gone = topics
         .iter()
-        // Somebody may read it again.
+        // The topic may have readers again.
         .filter(|topic| this.shared.topics.known(topic.name.as_str()).is_none());
     let channels: Vec<&str> = gone.map(|topic| topic.stream.as_str()).collect();
     if channels.is_empty() {
         return Ok(());
     }
-    let mut connection = session.subscribed.clone();
-    match timeout(LONGEST, connection.unsubscribe(channels)).await {
-        Ok(result) => Ok(result?),
+    match timeout(LONGEST, Channels::of(this).unsubscribe(session, &channels)).await {
+        Ok(result) => result,
         Err(_) => Err(Fault::Deaf(LONGEST)),
     }
 }

@@ -53,8 +53,8 @@ impl RedisLogBuilder {
         }
     }
 
-    /// The prefix of all keys and channels, before a colon. Default: `sse`. Applications with different prefixes see
-    /// nothing of each other; nodes of one application have the same. 1 to 64 letters, digits, `-`, `_` and `.`.
+    /// The prefix of all keys and channels, before a colon. Default: `sse`. Applications with different prefixes do not
+    /// affect each other; the nodes of one application have the same prefix. 1 to 64 letters, digits, `-`, `_` and `.`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.settings.prefix = prefix.into();
         self
@@ -78,14 +78,14 @@ impl RedisLogBuilder {
         self
     }
 
-    /// The certificate and the private key by which Redis knows this node, both in PEM. Default: none.
+    /// The certificate and the private key of this node for TLS client authentication, both in PEM. Default: none.
     pub fn tls_client(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.tls.client = Some((certificate.into(), key.into()));
         self
     }
 
-    /// A function that gives the user name and the password. It is called whenever a connection begins, so that a token may
-    /// expire. Default: what the address holds. If it fails, or takes longer than
+    /// A function that returns the user name and the password. It is called whenever a connection begins, so that a
+    /// token may expire. Default: those in the address. If it fails, or takes longer than
     /// [`connect_timeout`](Self::connect_timeout), there is no connection, and it is called again later.
     ///
     /// ```
@@ -111,47 +111,47 @@ impl RedisLogBuilder {
         self
     }
 
-    /// How long Redis may take to answer before the connection is given up; what was being published then has an
+    /// How long Redis may take to answer before the connection is closed; events that are being published then have an
     /// unknown outcome. Default: 2 s. Not zero.
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.settings.response_timeout = timeout;
         self
     }
 
-    /// How long publishing waits for a Redis that is out of reach before it is refused. Default: not at all.
+    /// How long publishing waits while Redis cannot be reached, before it is refused. Default: not at all.
     pub fn publish_wait(mut self, limit: Duration) -> Self {
         self.settings.publish_wait = limit;
         self
     }
 
-    /// How many events may be on their way to Redis at once. Default: 10,000. What is beyond is refused. Not zero.
+    /// How many events may wait for Redis at once. Default: 10,000. More events are refused. Not zero.
     pub fn max_pending(mut self, events: usize) -> Self {
         self.settings.max_pending = events;
         self
     }
 
-    /// How many bytes of events may be on their way to Redis at once. Default: 64 MiB.
+    /// How many bytes of events may wait for Redis at once. Default: 64 MiB.
     pub fn max_pending_bytes(mut self, bytes: usize) -> Self {
         self.settings.max_pending_bytes = bytes;
         self
     }
 
-    /// For how long Redis remembers a topic to which nothing is published and which nobody reads, so that a client that comes back
-    /// is not told of a gap where there was none. Default: 7 days. At least as long as the topic's events are kept.
+    /// How long Redis remembers a topic without publishers and readers, so that a client that comes back gets no gap
+    /// event without a reason. Default: 7 days. At least as long as the topic's events are kept.
     pub fn topic_ttl(mut self, ttl: Duration) -> Self {
         self.settings.topic_ttl = ttl;
         self
     }
 
-    /// How often each topic that is read here is compared with Redis: for events whose notice was lost, and for deletion.
-    /// Default: 10 s. Costs one call for each hundred topics. Not zero.
+    /// How often each topic that has readers on this node is compared with Redis, to find events whose notice was lost,
+    /// and deletions. Default: 10 s. Costs one call for each hundred topics. Not zero.
     pub fn check_interval(mut self, interval: Duration) -> Self {
         self.settings.check_interval = interval;
         self
     }
 
-    /// How long a node goes on to follow a topic that nobody reads there any more. Then it forgets it, within 10 s, and does not keep it
-    /// from expiring in Redis. Default: 60 s.
+    /// How long a node keeps following a topic after its last reader has left. Then it forgets the topic, within 10 s,
+    /// and lets it expire in Redis. Default: 60 s.
     pub fn linger(mut self, linger: Duration) -> Self {
         self.settings.linger = linger;
         self
@@ -161,24 +161,25 @@ impl RedisLogBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`], if a setting makes no sense, or Redis does not answer, or is none that will do.
+    /// [`ConnectError`], if a setting is not valid, or Redis does not answer or cannot be used.
     pub async fn connect(self) -> Result<RedisLog, ConnectError> {
         check_prefix(&self.settings.prefix)?;
         self.settings.check()?;
         let address = Address::parse(&self.url)?;
         if address.is_tls() && rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Whoever was faster has set one, which will do.
+            // If other code has already set a provider, that one is used.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let mut settings = self.settings.bounded();
         settings.address = address.shown();
+        let is_cluster = address.is_cluster();
         let connector = Connector {
             address,
             tls: self.tls,
             credentials: self.credentials,
             connect_timeout: settings.connect_timeout,
         };
-        let shared = Arc::new(Shared::new(settings));
+        let shared = Arc::new(Shared::new(settings, is_cluster));
         let (commands, received) = mpsc::unbounded_channel();
         let (ready, connected) = oneshot::channel();
         let log = RedisLog::new(Arc::clone(&shared), commands);

@@ -11,30 +11,35 @@ use sse_actix_core::{ClusterMessage, TopicName};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Nodes;
-use crate::connect::Sessions;
+use crate::{
+    connect::{Primaries, Session},
+    fault::FaultLog,
+};
 
-/// How soon the others are told of a change, and how often at least.
+/// How soon a change is sent to the other nodes, and the longest time between messages.
 const CHANGES: Duration = Duration::from_millis(100);
 const BEAT: Duration = Duration::from_secs(1);
 
-/// After how long without a word a node is gone.
+/// A node that has sent nothing for this long counts as gone.
 const GONE: Duration = Duration::from_secs(5);
 
 /// How many changes one message holds.
 const AT_ONCE: usize = 1_000;
 
-/// Who reads which topic where. Each node tells what has changed of its own presence, at least every second. One that begins, or
-/// that has been cut off, says hello, and is told everything by everybody. One that has not been heard of for long is gone.
+/// The presence on all nodes. Each node sends the changes of its own presence, at least every second. A node that
+/// starts, or was cut off, sends a hello, and all other nodes answer with their complete presence. A node that has sent
+/// nothing for a long time counts as gone.
 #[derive(Debug)]
 pub(crate) struct Presence {
     pub(crate) channel: String,
     here: Mutex<Here>,
     elsewhere: Mutex<HashMap<String, Elsewhere>>,
+    faults: FaultLog,
 }
 
 type Tags = BTreeMap<TopicName, BTreeMap<Arc<str>, usize>>;
 
-/// What this node has to tell.
+/// This node's presence, with the changes that were not sent yet.
 #[derive(Debug, Default)]
 struct Here {
     present: Tags,
@@ -44,14 +49,14 @@ struct Here {
     tells_all: bool,
 }
 
-/// What another node has told.
+/// The presence on another node.
 #[derive(Debug)]
 struct Elsewhere {
     heard: Instant,
     present: Tags,
 }
 
-/// A change, as it is told: topic, tag, streams.
+/// A change in a message: topic, tag, streams.
 type Change = (String, String, usize);
 
 impl Presence {
@@ -60,6 +65,7 @@ impl Presence {
             channel,
             here: Mutex::default(),
             elsewhere: Mutex::default(),
+            faults: FaultLog::default(),
         }
     }
 
@@ -92,23 +98,23 @@ impl Presence {
         sum
     }
 
-    /// A session begins: what the others have told meanwhile was not heard.
-    pub(crate) fn begin(&self) {
+    /// Another session is subscribed: what the others have told meanwhile was not heard.
+    fn begin(&self) {
         let mut here = self.here();
         here.says_hello = true;
         here.said_hello = None;
         here.tells_all_again();
     }
 
-    /// Takes what a node tells: its name, a space, the kind of message, a line feed, the message. Returns the topics whose
-    /// presence has changed.
+    /// Handles a message of a node: its name, a space, the kind of message, a line feed, the message. Returns the
+    /// topics whose presence has changed.
     pub(crate) fn receive(&self, this: &str, message: &[u8]) -> Vec<ClusterMessage> {
         let parts = std::str::from_utf8(message).ok().and_then(|text| {
             let (head, message) = text.split_once('\n')?;
             let (from, kind) = head.split_once(' ')?;
             Some((from, kind, message))
         });
-        // What makes no sense is of no use, and of no harm.
+        // A message that cannot be parsed is ignored.
         let Some((from, kind, message)) = parts.filter(|(from, ..)| *from != this) else {
             return Vec::new();
         };
@@ -153,7 +159,7 @@ impl Presence {
         topics.into_iter().map(ClusterMessage::Presence).collect()
     }
 
-    /// Forgets nodes that have not been heard of for long.
+    /// Forgets nodes that have sent nothing for a long time.
     fn forget_silent(&self) -> Vec<ClusterMessage> {
         let mut gone = BTreeSet::new();
         self.nodes().retain(|_, node| {
@@ -166,7 +172,7 @@ impl Presence {
         gone.into_iter().map(ClusterMessage::Presence).collect()
     }
 
-    /// What is to be told of the presence here: kinds of messages, each with its message.
+    /// The messages about the presence on this node, each with its kind.
     fn changes(&self, beats: bool) -> Vec<(&'static str, String)> {
         let mut here = self.here();
         let mut messages = Vec::new();
@@ -207,19 +213,46 @@ impl Presence {
         messages
     }
 
+    /// Listens in this session. One is enough, since a cluster passes what is published on to all its nodes. Returns whether it does.
+    async fn subscribe(&self, session: &Session) -> bool {
+        let mut connection = session.subscribed.clone();
+        let mut call = redis::cmd("SUBSCRIBE");
+        call.arg(&self.channel);
+        let answer = tokio::select! {
+            answer = call.query_async::<Value>(&mut connection) => answer,
+            () = session.ended() => return false,
+        };
+        if let Err(error) = &answer
+            && let Some(times) = self.faults.count("subscribe")
+        {
+            tracing::warn!(
+                target: "sse_actix", %error, times, "the presence of other nodes is not known"
+            );
+        }
+        answer.is_ok()
+    }
+
     /// Tells the others who is here. Does not end.
-    pub(crate) async fn run(nodes: Arc<Nodes>, sessions: Rc<Sessions>) {
+    pub(crate) async fn run(nodes: Arc<Nodes>, primaries: Rc<Primaries>) {
         let this = &nodes.presence;
         let mut ticks = interval(CHANGES);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = Instant::now();
+        let mut subscribed = 0;
         loop {
             ticks.tick().await;
             nodes.announce(this.forget_silent());
-            let Some(session) = sessions.get() else {
+            let Some(session) = primaries.oldest_session() else {
                 this.here().tells_all_again();
                 continue;
             };
+            if subscribed != session.number {
+                if !this.subscribe(&session).await {
+                    continue;
+                }
+                subscribed = session.number;
+                this.begin();
+            }
             let messages = this.changes(told.elapsed() >= BEAT);
             if messages.is_empty() {
                 continue;
@@ -232,7 +265,7 @@ impl Presence {
             }
             let mut connection = session.publishing.clone();
             if calls.query_async::<Vec<Value>>(&mut connection).await.is_err() {
-                // Once Redis is back, everything is told.
+                // Once Redis is back, the complete presence is sent.
                 this.here().tells_all_again();
             }
         }
@@ -240,7 +273,7 @@ impl Presence {
 }
 
 impl Here {
-    /// What has changed is told with all the rest.
+    /// The changes are sent with the complete presence.
     fn tells_all_again(&mut self) {
         self.tells_all = true;
         self.changed.clear();

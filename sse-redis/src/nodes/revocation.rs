@@ -1,14 +1,17 @@
+mod message;
+mod missed;
 #[cfg(test)]
 mod tests;
 mod waiting;
 
 use std::{
+    collections::{BTreeSet, HashMap},
     rc::Rc,
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use redis::{Script, Value, aio::MultiplexedConnection};
+use redis::Script;
 use sse_actix_core::ClusterMessage;
 use tokio::{
     sync::{Notify, oneshot},
@@ -18,94 +21,66 @@ use tokio::{
 use self::waiting::{Revoked, Waiting};
 use super::Nodes;
 use crate::{
-    connect::Sessions,
+    connect::{Hearing, Primaries, Session},
     fault::{Fault, FaultLog},
-    settings::millis,
-    value::{array, items, text},
+    keys::Keys,
+    value::text,
 };
 
 /// How many messages Redis keeps.
 const KEPT: usize = 20_000;
 
-/// How many messages are read at once at most.
+/// The most messages that are read at once.
 const PAGE: usize = 16;
 
-/// How long it waits before it tells again what Redis has not taken.
+/// The pause before it sends revocations again that Redis has not accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("revoke.lua")));
 
-/// A message: what the clock of Redis showed at least when it was written, if that is known, and revocations, each with its tag and
-/// how many milliseconds before that it was.
-type Message = (Option<u64>, Vec<(String, u64)>);
-
-/// How long a message may be on its way.
-const ON_ITS_WAY: Duration = Duration::from_secs(2);
+/// How long it waits for a primary, or until it is known which there are.
+const LOOKING: Duration = Duration::from_secs(2);
 
 /// What is revoked, here and elsewhere.
+///
+/// Each primary holds all of it, in the stream of the first group that it holds, because primaries have no common order: what is
+/// published at one of them after a revocation is complete is heard after it.
 #[derive(Debug)]
 pub(crate) struct Revocations {
-    pub(crate) channel: String,
     waiting: Mutex<Waiting>,
     pushed: Notify,
-    place: Mutex<Place>,
+    /// Of each group.
+    places: Mutex<HashMap<u16, Place>>,
     faults: FaultLog,
 }
 
-/// Up to where messages have been read.
+/// Up to where messages of a group have been read.
 #[derive(Debug)]
 struct Place {
-    at: Option<MessageId>,
+    at: MessageId,
     /// A notice came that follows something that was not heard.
     missed: bool,
-    /// How many messages are read at once: fewer where the line is slow.
+    /// How many messages are read at once: fewer if the line is slow.
     page: usize,
-    clock: Option<Clock>,
-    /// Whatever comes now was not there yet at this time.
-    listening: Instant,
-}
-
-/// The clock of Redis: it showed so many milliseconds some time between two times of this node.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    after: Instant,
-    before: Instant,
-    millis: u64,
-}
-
-impl Clock {
-    /// What it shows now at least.
-    fn at_least(&self) -> u64 {
-        self.millis + millis(self.before.elapsed())
-    }
-
-    /// What it shows now at most.
-    fn at_most(&self) -> u64 {
-        self.millis + millis(self.after.elapsed()) + 2
-    }
 }
 
 /// Milliseconds and a count.
 type MessageId = (u64, u64);
 
+/// Before every message.
+const NO_MESSAGE: MessageId = (0, 0);
+
 impl Revocations {
-    pub(super) fn new(channel: String) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            channel,
             waiting: Mutex::default(),
             pushed: Notify::new(),
-            place: Mutex::new(Place {
-                at: None,
-                missed: false,
-                page: PAGE,
-                clock: None,
-                listening: Instant::now(),
-            }),
+            places: Mutex::default(),
             faults: FaultLog::default(),
         }
     }
 
-    /// Revokes a tag elsewhere. What this returns completes when Redis has it.
+    /// Revokes a tag on the other nodes. The returned completion completes when Redis has it.
     pub(super) fn push(&self, tag: &str) -> oneshot::Receiver<()> {
         let (reply, told) = oneshot::channel();
         let revoked = Revoked {
@@ -122,93 +97,20 @@ impl Revocations {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn place(&self) -> MutexGuard<'_, Place> {
+    fn places(&self) -> MutexGuard<'_, HashMap<u16, Place>> {
         // No code that could panic runs under this lock.
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The heartbeat that was sent at this time has been answered, with the clock of Redis.
-    pub(crate) fn heard(&self, sent: Instant, clock: Option<u64>) {
-        let mut place = self.place();
-        place.listening = sent;
-        place.clock = clock.map(|millis| Clock {
-            after: sent,
-            before: Instant::now(),
-            millis,
-        });
-    }
-
-    /// Reads what was revoked while nobody listened, to its end. To be called before any topic is read.
-    pub(crate) async fn begin(nodes: &Nodes, connection: &mut MultiplexedConnection) -> Result<(), Fault> {
-        let this = &nodes.revocations;
-        let known = this.place().at;
-        let newest = this.newest(connection).await?;
-        match (known, newest) {
-            (None, Some(newest)) => this.place().at = Some(newest),
-            // Something whose loss can be seen.
-            (None, None) => this.place().at = Some(nodes.mark(connection, "begin").await?),
-            (Some(at), _) if this.exists(connection, at).await? => {}
-            (Some(_), _) => {
-                // Lost, perhaps with newer ones, which others have not missed.
-                this.place().at = Some(nodes.mark(connection, "lost").await?);
-                nodes.announce([ClusterMessage::RevokedUnknown]);
-            }
-        }
-        this.read_to_end(nodes, connection).await
-    }
-
-    async fn read_to_end(&self, nodes: &Nodes, connection: &mut MultiplexedConnection) -> Result<(), Fault> {
-        while let Some((at, size)) = self.turns_page() {
-            let mut call = redis::cmd("XRANGE");
-            call.arg(&self.channel)
-                .arg(format!("({}-{}", at.0, at.1))
-                .arg("+");
-            let page = call.arg("COUNT").arg(size).query_async::<Value>(connection).await;
-            let page = page.inspect_err(|error| {
-                if error.is_timeout() {
-                    // The next session asks for less.
-                    self.place().page = (size / 2).max(1);
-                }
-            })?;
-            if self.take_page(nodes, items(page)?, size)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// After which message a page is to be read now, and how many it may have.
-    fn turns_page(&self) -> Option<(MessageId, usize)> {
-        let mut place = self.place();
-        place.missed = false;
-        Some((place.at?, place.page))
-    }
-
-    /// Takes a page that may have had so many messages. Returns whether nothing has come after it that is not known.
-    fn take_page(&self, nodes: &Nodes, page: Vec<Value>, size: usize) -> Result<bool, Fault> {
-        let is_last = page.len() < size;
-        for entry in page {
-            let [id, fields] = array(entry)?;
-            let Some(id) = parse_id(&text(id)?) else { continue };
-            let messages = match array::<6>(fields).ok().and_then(|[_, node, _, kind, _, what]| {
-                Some((text(node).ok()?, text(kind).ok()?, text(what).ok()?))
-            }) {
-                Some((node, kind, what)) if node != nodes.name => self.parse(id, &kind, &what),
-                _ => Vec::new(),
-            };
-            {
-                // Notices may have come further meanwhile.
-                let mut place = self.place();
-                place.at = place.at.max(Some(id));
-            }
-            nodes.announce(messages);
-        }
-        Ok(is_last && !self.place().missed)
-    }
-
-    /// Takes a notice: the message's id, the id before it, the node, the kind, a line feed, the message. Returns what it says, or
-    /// `None` if something before it was not heard.
-    pub(crate) fn receive(&self, this: &str, notice: &[u8]) -> Option<Vec<ClusterMessage>> {
+    /// Takes a notice of a group: the message's id, the id before it, the node, the kind, a line feed, the message. Returns what it
+    /// says, or `None` if something before it was not heard.
+    pub(crate) fn receive(
+        &self,
+        this: &str,
+        group: u16,
+        notice: &[u8],
+        hearing: &Hearing,
+    ) -> Option<Vec<ClusterMessage>> {
         let words = std::str::from_utf8(notice).ok().and_then(|text| {
             let (head, what) = text.split_once('\n')?;
             let mut words = head.split(' ');
@@ -218,103 +120,38 @@ impl Revocations {
         let Some((id, previous, node, kind, what)) = words else {
             return Some(Vec::new());
         };
-        let mut place = self.place();
-        match place.at {
+        let mut places = self.places();
+        match places.get_mut(&group) {
             // It is read when the session begins.
             None => return Some(Vec::new()),
-            Some(at) if id <= at => return Some(Vec::new()),
-            Some(at) if previous > at => {
+            Some(place) if id <= place.at => return Some(Vec::new()),
+            Some(place) if previous > place.at => {
                 place.missed = true;
                 return None;
             }
-            Some(_) => place.at = Some(id),
+            Some(place) => place.at = id,
         }
-        drop(place);
+        drop(places);
         Some(if node == this {
             Vec::new()
         } else {
-            self.parse(id, kind, what)
+            message::parse(id, kind, what, hearing)
         })
     }
 
-    fn parse(&self, id: MessageId, kind: &str, what: &str) -> Vec<ClusterMessage> {
-        match kind {
-            "revoked" => {
-                let Ok((written, told)) = serde_json::from_str::<Message>(what) else {
-                    return Vec::new();
-                };
-                let age = self.age_of(id, written);
-                told.into_iter()
-                    .map(|(tag, ago)| ClusterMessage::Revoked {
-                        tag,
-                        within: age.saturating_add(Duration::from_millis(ago)),
-                    })
-                    .collect()
-            }
-            "lost" => vec![ClusterMessage::RevokedUnknown],
-            _ => Vec::new(),
-        }
-    }
-
-    /// How long ago a message was written, at most.
-    fn age_of(&self, (appended, _): MessageId, written: Option<u64>) -> Duration {
-        let place = self.place();
-        match (place.clock, written) {
-            (Some(clock), Some(written)) => Duration::from_millis(clock.at_most().saturating_sub(written)),
-            (Some(clock), None) => {
-                ON_ITS_WAY + Duration::from_millis(clock.at_most().saturating_sub(appended))
-            }
-            (None, _) => ON_ITS_WAY + place.listening.elapsed(),
-        }
-    }
-
-    async fn newest(&self, connection: &mut MultiplexedConnection) -> Result<Option<MessageId>, Fault> {
-        let mut call = redis::cmd("XREVRANGE");
-        call.arg(&self.channel).arg("+").arg("-").arg("COUNT").arg(1);
-        let newest: Value = call.query_async(connection).await?;
-        let Some(entry) = items(newest)?.pop() else {
-            return Ok(None);
-        };
-        let [id, _] = array(entry)?;
-        Ok(parse_id(&text(id)?))
-    }
-
-    async fn exists(&self, connection: &mut MultiplexedConnection, id: MessageId) -> Result<bool, Fault> {
-        let id = format!("{}-{}", id.0, id.1);
-        let mut call = redis::cmd("XRANGE");
-        call.arg(&self.channel).arg(&id).arg(&id);
-        let found: Value = call.query_async(connection).await?;
-        Ok(!items(found)?.is_empty())
-    }
-
-    /// The message that tells of these.
-    fn message(&self, revoked: &[(String, Revoked)]) -> String {
-        let written = self.place().clock.map(|clock| clock.at_least());
-        let told = revoked.iter();
-        // Rounded up: rather too long ago than too short.
-        let told = told.map(|(tag, revoked)| (tag.clone(), millis(revoked.since.elapsed()) + 1));
-        let message: Message = (written, told.collect());
-        serde_json::to_string(&message).unwrap_or_default()
-    }
-
-    /// Tells the others what was revoked, in order, until Redis has it. Does not end.
-    pub(crate) async fn run(nodes: Arc<Nodes>, sessions: Rc<Sessions>) {
+    /// Tells the others what was revoked, in order, until every primary has it. Does not end.
+    pub(crate) async fn run(nodes: Arc<Nodes>, keys: Arc<Keys>, primaries: Rc<Primaries>) {
         let this = &nodes.revocations;
         loop {
             if this.waiting().is_empty() {
                 this.pushed.notified().await;
                 continue;
             }
-            let session = sessions.wait().await;
             let next = this.waiting().take();
-            let message = this.message(&next);
-            match nodes
-                .tell(&mut session.publishing.clone(), "revoked", &message)
-                .await
-            {
-                Ok(_) => {
+            match nodes.tell_all(&keys, &primaries, &next).await {
+                Ok(()) => {
                     for reply in next.into_iter().flat_map(|(_, revoked)| revoked.replies) {
-                        // Nobody may wait for it.
+                        // Perhaps no caller waits for it.
                         let _ = reply.send(());
                     }
                 }
@@ -328,6 +165,7 @@ impl Revocations {
                     for (tag, revoked) in next {
                         this.waiting().push(tag, revoked);
                     }
+                    primaries.doubt();
                     sleep(PAUSE).await;
                 }
             }
@@ -336,21 +174,59 @@ impl Revocations {
 }
 
 impl Nodes {
-    /// Appends a message that says of no tag that it was revoked.
-    async fn mark(&self, connection: &mut MultiplexedConnection, kind: &str) -> Result<MessageId, Fault> {
-        let id = self.tell(connection, kind, "").await?;
-        parse_id(&id).ok_or(Fault::Unexpected)
+    /// Tells every primary. Which these are is looked at again afterwards: one may have been made meanwhile.
+    async fn tell_all(
+        &self,
+        keys: &Keys,
+        primaries: &Primaries,
+        revoked: &[(String, Revoked)],
+    ) -> Result<(), Fault> {
+        let mut told = BTreeSet::new();
+        loop {
+            if !primaries.is_whole() || primaries.all().is_empty() {
+                return Err(Fault::Incomplete);
+            }
+            for primary in primaries.all() {
+                if told.contains(&primary.node) {
+                    continue;
+                }
+                let Some(session) = primary.wait_for(LOOKING).await else {
+                    return Err(Fault::Absent(primary.node.clone()));
+                };
+                let message = message::write(session.hearing.clock(), revoked);
+                self.tell(&session, keys, "revoked", &message).await?;
+                told.insert(primary.node.clone());
+            }
+            if !primaries.look(tokio::time::Instant::now() + LOOKING).await {
+                return Err(Fault::Incomplete);
+            }
+            if primaries.all().iter().all(|primary| told.contains(&primary.node)) {
+                return Ok(());
+            }
+        }
     }
 
+    /// Appends a message at a primary, in the first of its groups that is not on its way to another one.
     async fn tell(
         &self,
-        connection: &mut MultiplexedConnection,
+        session: &Session,
+        keys: &Keys,
         kind: &str,
         message: &str,
-    ) -> Result<String, Fault> {
-        let mut call = SCRIPT.key(&self.revocations.channel);
-        call.arg(KEPT).arg(&self.name).arg(kind).arg(message);
-        Ok(text(call.invoke_async(connection).await?)?)
+    ) -> Result<(u16, MessageId), Fault> {
+        let mut connection = session.publishing.clone();
+        let mut why = Fault::Incomplete;
+        for group in &session.groups {
+            let mut call = SCRIPT.key(keys.revoked(*group));
+            call.arg(KEPT).arg(&self.name).arg(kind).arg(message);
+            call.arg(keys.publish());
+            match call.invoke_async(&mut connection).await.map_err(Fault::Redis) {
+                Ok(id) => return Ok((*group, parse_id(&text(id)?).ok_or(Fault::Unexpected)?)),
+                Err(fault) if fault.is_of_slot() => why = fault,
+                Err(fault) => return Err(fault),
+            }
+        }
+        Err(why)
     }
 }
 

@@ -5,7 +5,7 @@ use sse_actix_core::{Entry, TopicName};
 use super::{Earlier, entries_of};
 use crate::entry::{Content, EntryId, NONE, Stored};
 
-/// What a stream has before an event, read backwards. Each entry must be the one that the next says it follows.
+/// The entries before an event, read backwards. Each entry must be the predecessor that the next one names.
 #[derive(Debug)]
 pub(super) struct Chain {
     /// The sequence up to which it reads.
@@ -15,14 +15,14 @@ pub(super) struct Chain {
     life: u64,
     entries: VecDeque<Arc<Entry>>,
     bytes: usize,
-    /// Lives that it has come through, the newest first.
+    /// Lives that it has passed, the newest first.
     earlier: Vec<Earlier>,
-    /// It has reached the stream's first entry.
+    /// True if it has reached the stream's first entry.
     begins: bool,
     is_over: bool,
 }
 
-/// What a finished chain has found.
+/// The result of a finished chain.
 pub(super) struct Found {
     pub(super) entries: Vec<Arc<Entry>>,
     /// The sequence after which they begin.
@@ -32,7 +32,7 @@ pub(super) struct Found {
 }
 
 impl Chain {
-    /// Before the event after `until`, in a stream whose life is this.
+    /// A chain before the event after `until`, in a stream with this life.
     pub(super) fn new(until: u64, life: u64) -> Self {
         Self {
             until,
@@ -46,22 +46,22 @@ impl Chain {
         }
     }
 
-    /// Whether it goes on backwards from an event after this sequence.
+    /// True if it continues backwards from an event after this sequence.
     pub(super) fn joins(&self, evicted: u64) -> bool {
         self.until == evicted
     }
 
-    /// Whether it goes on backwards from an event before the one after this sequence.
+    /// True if it continues backwards from an event before the one after this sequence.
     pub(super) fn is_before(&self, evicted: u64) -> bool {
         self.until < evicted
     }
 
-    /// Which entry to read next, backwards.
+    /// The entry to read next, backwards.
     pub(super) fn next(&self) -> EntryId {
         self.expected.0
     }
 
-    /// Takes an older entry, until it has so many events or bytes.
+    /// Takes an older entry, until it has enough events or bytes.
     pub(super) fn push(&mut self, stored: Stored, topic: &TopicName, events: usize, bytes: usize) {
         let header = match &stored.content {
             Content::Foreign => return,

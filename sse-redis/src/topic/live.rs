@@ -8,55 +8,55 @@ use crate::entry::{Content, EntryId, Header, NONE, Stored};
 /// How many earlier lives are remembered.
 const LIVES: usize = 16;
 
-/// The life of a topic to which nobody has published.
+/// The life of a topic without any events.
 pub(super) const UNBORN: u64 = 0;
 
-/// A life of the stream that another has continued.
+/// A life of the stream that another life has continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Earlier {
     pub(super) life: u64,
-    /// The sequence of its last event. What it had after that is lost.
+    /// The sequence of its last event. Its later events are lost.
     pub(super) ends: u64,
 }
 
-/// A topic that is followed: what the node knows of its stream.
+/// A followed topic: the node's knowledge of its stream.
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) life: u64,
     pub(super) ring: Ring,
     /// The newest entry that is known.
     pub(super) head: EntryId,
-    /// Everything up to here has been read, entries of others included.
+    /// Everything up to here was read, including entries of other programs.
     pub(super) passed: EntryId,
     /// The newest entry that Redis is known to have.
     pub(super) target: EntryId,
-    /// The ring begins where the stream, or the retention, does.
+    /// True if the ring has everything that the stream has and retention allows.
     pub(super) complete: bool,
-    /// The ring, or what retention has taken from it, began with the stream's first entry.
+    /// True if the ring began with the stream's first entry, even if retention has deleted it since.
     pub(super) begins: bool,
     /// Lives that this one has continued, the newest first.
     pub(super) earlier: Vec<Earlier>,
     /// From this sequence on, the topic is known to have had no event before the ring's first.
     pub(super) unborn_since: Option<u64>,
-    /// The newest events of this life were lost, and it went on.
+    /// True if the newest events of this life were lost, and the life continued.
     pub(super) is_rolled_back: bool,
 }
 
-/// What became of an entry.
+/// The result of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// It is part of what is known.
+    /// It was taken in.
     Taken,
-    /// It was known, or is none of ours.
+    /// It was already known, or another program has written it.
     Passed,
     /// Something between it and the head is not known yet.
     Hole,
-    /// What is missing can only be read again as a whole.
+    /// The stream has to be read again from its newest entry.
     LookAgain,
 }
 
 impl Live {
-    /// A topic to which nobody has published, as of this time.
+    /// A topic without any events, as of this time.
     pub(super) fn unborn(name: &TopicName, keep: Keep, millis: u64) -> Self {
         let epoch = Epoch::new(name, UNBORN);
         let now = time_of_unborn(millis);
@@ -91,7 +91,7 @@ impl Live {
         }
     }
 
-    /// Takes an entry. `in_order` says that nothing is between it and what was read before.
+    /// Takes an entry. `in_order` is true if nothing is between it and the last entry that was read.
     pub(super) fn take(
         &mut self,
         name: &TopicName,
@@ -107,7 +107,7 @@ impl Live {
             if matches!(stored.content, Content::Foreign) || stored.id <= self.head {
                 return Step::Passed;
             }
-            // Nobody knows what a later version means by it, so whatever it holds is missed.
+            // The meaning of a later version is unknown, so all its events count as missed.
             self.restart(name, retention.keeps(), self.life, stored.id.last(usize::MAX));
             self.moves_to(stored.id);
             return Step::Taken;
@@ -128,13 +128,13 @@ impl Live {
             if keyed {
                 return Step::LookAgain;
             }
-            // What was in between is gone. Whether another life has continued this one is not known either.
+            // The entries in between are gone. It is also unknown whether another life has continued this one.
             if header.life != self.life {
                 self.earlier.clear();
             }
             self.restart(name, retention.keeps(), header.life, header.previous_last);
         } else if header.previous < self.head {
-            // What came after that is lost.
+            // Later events are lost.
             self.is_rolled_back = header.life == self.life;
             if keyed && header.previous != NONE {
                 self.go_back_to(&header);
@@ -150,7 +150,7 @@ impl Live {
             };
             self.restart(name, retention.keeps(), header.life, evicted);
             if !is_known_before {
-                // Where the other life began is not known, so what is older has to be read anew.
+                // The beginning of the other life is unknown, so older entries have to be read again.
                 self.earlier.clear();
                 self.complete = false;
             }
@@ -192,7 +192,7 @@ impl Live {
         Step::Taken
     }
 
-    /// Takes what came early and follows now.
+    /// Takes entries that came early and follow now.
     pub(super) fn take_early(
         &mut self,
         name: &TopicName,
@@ -215,8 +215,8 @@ impl Live {
         Step::Taken
     }
 
-    /// Another life has continued the stream: perhaps not after the head that is known, which may be lost, or its id that of another
-    /// entry. So the stream is read on from before it.
+    /// Another life has continued the stream, perhaps not after the known newest entry: that entry may be lost, or
+    /// another entry may have its id. So the stream is read on from before it.
     pub(super) fn doubt(&mut self) {
         self.passed = self.head.before();
     }
@@ -225,8 +225,8 @@ impl Live {
         self.passed < self.head
     }
 
-    /// Whether a page that begins before the head shows that the stream has it, or had it until retention took it. If it does,
-    /// there is no doubt any more.
+    /// True if a page that begins before the known newest entry shows that the stream has it, or had it until retention
+    /// deleted it. Then there is no doubt any more.
     pub(super) fn is_proven_by(&mut self, page: &[Stored]) -> bool {
         let mut ours = page
             .iter()
@@ -248,7 +248,7 @@ impl Live {
         self.target = self.target.max(id);
     }
 
-    /// Forgets the events, and goes on after this sequence.
+    /// Forgets the events, and continues after this sequence.
     fn restart(&mut self, name: &TopicName, keep: Keep, life: u64, evicted: u64) {
         self.life = life;
         self.ring = Ring::new(Epoch::new(name, life), keep, evicted, false);
@@ -257,7 +257,7 @@ impl Live {
         self.unborn_since = None;
     }
 
-    /// The stream has lost what came after the entry that this one follows: the lives before end there.
+    /// The stream has lost the events after this entry's predecessor: the earlier lives end there.
     fn go_back_to(&mut self, header: &Header) {
         let (life, ends) = (self.life, header.previous_last);
         if header.previous == NONE {
@@ -276,8 +276,8 @@ impl Live {
 /// How many milliseconds early the position of a topic without events is.
 pub(super) const EARLY: u64 = 60_000;
 
-/// The sequence of a position before a topic's first event: it says when that was, [`EARLY`], so that it is less than
-/// any event's, whatever the clocks show.
+/// The sequence of a position before a topic's first event: it contains the time minus [`EARLY`], so that it is less
+/// than the sequence of any event, whatever the clocks show.
 pub(super) fn time_of_unborn(millis: u64) -> u64 {
     EntryId::at(millis.saturating_sub(EARLY)).sequence(0)
 }

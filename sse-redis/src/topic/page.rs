@@ -1,4 +1,4 @@
-//! What pages of a stream change.
+//! Takes pages of a stream in.
 
 use sse_actix_core::Keep;
 
@@ -116,11 +116,11 @@ impl Topic {
         if live.passed >= live.target {
             live.target = live.head;
         } else if is_last && step != Step::Hole {
-            // What Redis had is gone.
+            // Redis has lost its entries.
             live.target = live.head;
             wants.looks.ask();
         } else if is_last {
-            // What came early does not follow, and is not in the stream either.
+            // Entries that came early do not follow, and are not in the stream either.
             following.early.clear();
             live.target = live.head;
             wants.looks.ask();

@@ -1,4 +1,4 @@
-//! Reading what is known here, and saying what is missing.
+//! Reads from a node's memory, and finds out what is missing.
 
 use std::time::{Instant, SystemTime};
 
@@ -10,19 +10,19 @@ use super::{
 };
 use crate::entry::EntryId;
 
-/// What a position is here.
+/// A position, compared with what the node knows.
 enum Place {
     /// After this sequence.
     At(u64),
-    /// It was lost, with what came after this sequence.
+    /// It was lost, with all events after this sequence.
     Lost(u64),
-    /// What is older has to be read before it can be said.
+    /// Older entries have to be read before the answer is known.
     NeedsHistory,
-    /// It may be that others know more.
+    /// Other nodes may know more.
     NeedsLook,
     /// Redis has to be asked whether it has this event.
     NeedsProof(u64),
-    /// It was lost, or never was.
+    /// It was lost, or never existed.
     Unknown,
 }
 

@@ -36,7 +36,7 @@ impl Topics {
             let mut topics = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
             let topic = topics
                 .entry(name.clone())
-                .or_insert_with(|| Arc::new(Topic::new(name, self.keys.stream(name))));
+                .or_insert_with(|| Arc::new(Topic::new(name, self.keys.stream(name), self.keys.group(name))));
             Arc::clone(topic)
         })
     }
@@ -51,14 +51,14 @@ impl Topics {
         topics.values().cloned().collect()
     }
 
-    /// Lets go of events that are too old.
+    /// Forgets events that are too old.
     pub(crate) fn trim(&self, now: SystemTime) {
         for topic in self.all() {
             topic.trim(now);
         }
     }
 
-    /// Forgets topics that nobody has read for so long, and returns them.
+    /// Forgets topics that have had no reader for `linger`, and returns them.
     pub(crate) fn forget_idle(&self, linger: Duration) -> Vec<Arc<Topic>> {
         let mut topics = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         let idle: Vec<_> = topics

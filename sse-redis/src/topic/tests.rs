@@ -8,7 +8,7 @@ const TTL: u64 = 604_800_000;
 
 fn topic() -> Topic {
     let name = TopicName::from_static("n");
-    Topic::new(&name, Keys::new("sse").stream(&name))
+    Topic::new(&name, Keys::new("sse", false).stream(&name), 0)
 }
 
 pub(super) fn id(text: &str) -> EntryId {
@@ -70,7 +70,7 @@ fn a_notice_that_follows_is_taken_and_one_that_does_not_waits_for_what_is_betwee
     let [one, two, three] = [0, 1, 2].map(|count| format!("{now}-{count}"));
     let topic = followed(Some(&entry(&one, "0-0", 7)));
     assert_eq!(
-        topic.receive(entry(&three, &two, 7)),
+        topic.receive(1, entry(&three, &two, 7)),
         Needs {
             head: false,
             page: true
@@ -116,8 +116,8 @@ fn a_look_that_notices_have_overtaken_changes_nothing() {
     let topic = followed(None);
     topic.ask();
     topic.take_head_job().unwrap();
-    topic.receive(entry(&one, "0-0", 7));
-    topic.receive(entry(&two, &one, 7));
+    topic.receive(1, entry(&one, "0-0", 7));
+    topic.receive(1, entry(&two, &one, 7));
     topic.looked(None, None);
     assert_eq!(
         read(&topic, Start::Oldest),
@@ -131,9 +131,9 @@ fn another_life_that_continues_this_one_is_no_gap() {
     let now = now();
     let [one, two, three] = [0, 1, 2].map(|count| format!("{now}-{count}"));
     let topic = followed(None);
-    topic.receive(entry(&one, "0-0", 7));
-    topic.receive(entry(&two, &one, 8));
-    topic.receive(entry(&three, &two, 8));
+    topic.receive(1, entry(&one, "0-0", 7));
+    topic.receive(1, entry(&two, &one, 8));
+    topic.receive(1, entry(&three, &two, 8));
     assert_eq!(
         read(&topic, after(7, id(&one))),
         Some((Resume::From, 2, id(&three).last(1)))
@@ -154,9 +154,9 @@ fn a_primary_that_lagged_has_lost_what_came_after() {
     let now = now();
     let [one, two, three] = [0, 1, 2].map(|count| format!("{now}-{count}"));
     let topic = followed(None);
-    topic.receive(entry(&one, "0-0", 7));
-    topic.receive(entry(&two, &one, 7));
-    topic.receive(entry(&three, &one, 8));
+    topic.receive(1, entry(&one, "0-0", 7));
+    topic.receive(1, entry(&two, &one, 7));
+    topic.receive(1, entry(&three, &one, 8));
     // What is kept is read again, but not by whoever had it.
     assert_eq!(read(&topic, after(7, id(&two))), None);
     let (job, _) = topic.take_page_job(1_000).unwrap();
@@ -174,8 +174,8 @@ fn a_stream_that_went_back_begins_another_life() {
     let now = now();
     let [one, two] = [0, 1].map(|count| format!("{now}-{count}"));
     let topic = followed(None);
-    topic.receive(entry(&one, "0-0", 7));
-    topic.receive(entry(&two, &one, 7));
+    topic.receive(1, entry(&one, "0-0", 7));
+    topic.receive(1, entry(&two, &one, 7));
     looks(&topic, Some(&entry(&one, "0-0", 7)));
     assert_eq!(topic.take_head_job(), Some(HeadJob::Renew { life: 7 }));
 }

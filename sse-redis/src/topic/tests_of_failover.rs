@@ -37,8 +37,8 @@ fn history_that_is_on_its_way_over_a_fail_over_is_none_of_the_new_ring() {
 fn an_event_that_took_the_id_of_a_lost_one_is_read() {
     let [one, two, three] = three();
     let topic = followed(None);
-    topic.receive(entry(&one, "0-0", 7));
-    topic.receive(entry(&two, &one, 7));
+    topic.receive(1, entry(&one, "0-0", 7));
+    topic.receive(1, entry(&two, &one, 7));
     let stream = [
         entry(&one, "0-0", 7),
         entry(&two, &one, 8),
@@ -70,9 +70,9 @@ fn an_event_before_a_lost_one_is_read() {
     let topic = followed(None);
     let now = now();
     let [one, before, two, three] = [0, 1, 2, 3].map(|count| format!("{now}-{count}"));
-    topic.receive(entry(&one, "0-0", 7));
-    topic.receive(entry(&two, &one, 7));
-    topic.receive(entry(&three, &before, 8));
+    topic.receive(1, entry(&one, "0-0", 7));
+    topic.receive(1, entry(&two, &one, 7));
+    topic.receive(1, entry(&three, &before, 8));
     assert_eq!(
         read(&topic, after(7, id(&two))),
         None,
@@ -93,8 +93,8 @@ fn another_primary_that_has_everything_is_read_on_without_a_gap() {
     // The entry that is known may be taken by retention, too.
     for has_two in [true, false] {
         let topic = followed(None);
-        topic.receive(entry(&one, "0-0", 7));
-        topic.receive(entry(&two, &one, 7));
+        topic.receive(1, entry(&one, "0-0", 7));
+        topic.receive(1, entry(&two, &one, 7));
         looks(&topic, Some(&entry(&three, &two, 8)));
         let (job, _) = topic.take_page_job(1_000).unwrap();
         let mut page = vec![entry(&three, &two, 8)];
@@ -113,13 +113,14 @@ fn another_primary_that_has_everything_is_read_on_without_a_gap() {
 fn a_first_event_that_comes_before_the_look_is_read_at_once() {
     let topic = Topic::new(
         &TopicName::from_static("n"),
-        crate::keys::Keys::new("sse").stream(&TopicName::from_static("n")),
+        crate::keys::Keys::new("sse", false).stream(&TopicName::from_static("n")),
+        0,
     );
     topic.begins_following(1);
     topic.is_followed(1);
     topic.take_head_job().unwrap();
     let one = format!("{}-0", now());
-    topic.receive(entry(&one, "0-0", 7));
+    topic.receive(1, entry(&one, "0-0", 7));
     assert_eq!(topic.looked(None, None), Needs::default());
     assert_eq!(
         read(&topic, Start::Oldest),
@@ -139,7 +140,7 @@ fn who_was_connected_all_along_misses_nothing_however_old_the_position() {
     let topic = followed(None);
     let (_, _, here) = read(&topic, Start::Head).unwrap();
     let one = format!("{}-0", now_millis() + 5);
-    topic.receive(entry(&one, "0-0", 7));
+    topic.receive(1, entry(&one, "0-0", 7));
     let read = |sequence| {
         let start = Start::After(Position {
             epoch: Epoch::new(&topic.name, live::UNBORN),

@@ -1,4 +1,4 @@
-//! What Redis is to be asked for a topic, and what its answers change.
+//! The jobs of a topic for Redis, and the effects of the answers.
 
 use sse_actix_core::{Epoch, Keep, Ring};
 
@@ -12,7 +12,7 @@ use crate::entry::{Content, EntryId, Header, Latest, NONE, Stored};
 /// How many ids of a keyed topic are remembered as proven.
 const MAX_VERIFIED: usize = 4_096;
 
-/// The life of a stream whose newest entry cannot be read: no position is of it.
+/// The life of a stream whose newest entry cannot be read: no position belongs to it.
 const UNREADABLE: u64 = (1 << 45) - 1;
 
 /// Which kinds of jobs a topic has.
@@ -53,7 +53,7 @@ impl Topic {
         self.state().needs()
     }
 
-    /// Asks for a look at the head: where the stream is may have changed without a notice.
+    /// Requests a look at the newest entry, because the stream may have changed without a notice.
     pub(crate) fn ask(&self) {
         let wants = &mut self.state().wants;
         wants.looks.ask();
@@ -111,7 +111,7 @@ impl Topic {
         self.state().wants.failure.clone()
     }
 
-    /// What was to be done could not be done. If that is because of the topic itself, it is its fault.
+    /// Notes that a job has failed. If the cause is the topic itself, this is a fault of the topic.
     pub(crate) fn fail(&self, why: String, is_fault: bool) {
         let mut state = self.state();
         let State { wants, fault, .. } = &mut *state;
@@ -250,7 +250,7 @@ impl Topic {
     }
 }
 
-/// What the newest entry says. Nobody knows what a later version means by it, so it is taken for one whose events are missed.
+/// The header of the newest entry. The meaning of a later version is unknown, so all its events count as missed.
 fn head_of(newest: &Stored, known: Option<&Live>) -> Option<Header> {
     match newest.content {
         Content::Newer(_) => Some(Header {

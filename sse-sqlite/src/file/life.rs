@@ -1,11 +1,11 @@
-//! Whether the file has lost events since it was last open. Their sequences would be given once more, to other events. So
-//! all topics get new epochs then, and clients are told of a gap.
+//! Finds out whether the file has lost events since it was last open. Their sequences would be given again, to other
+//! events. So all topics then get new epochs, and clients get a gap event.
 //!
-//! It has, if it is an older copy that was put into the file's place, or if there was a power cut and [`Synchronous`] was
+//! The file has lost events if it was replaced by an older copy, or if there was a power cut and [`Synchronous`] was
 //! weaker than full.
 //!
-//! A copy of a log that was closed was last open before the time that the lock names. A copy of a log in use has no
-//! write-ahead log beside it, which a process that has crashed leaves behind.
+//! A copy of a log that was closed was last opened before the time in the lock file. A copy of a log in use has no
+//! write-ahead log beside it; a crashed process leaves one.
 
 use std::{fs, io};
 
@@ -22,13 +22,13 @@ pub(super) fn begin(
     synchronous: Synchronous,
     has_wal: bool,
 ) -> rusqlite::Result<()> {
-    // It has to be on disk before anything that may not be.
+    // It has to be on disk before any change that may not be.
     set_synchronous(connection, Synchronous::Full)?;
     let boot = boot();
     let before = get(connection, "life")?;
     let was_closed = get(connection, "closed")?.is_none_or(|closed| closed == "1");
     let was_full = get(connection, "synchronous")?.is_none_or(|was| was == Synchronous::Full.as_str());
-    // The system outlives its processes, and has all that they wrote.
+    // The system outlives its processes, and has everything that they wrote.
     let is_same_boot = boot.is_some() && get(connection, "boot")? == boot;
     let is_copy = before.as_deref().is_some_and(|life| match lock.knows(life) {
         Some(is_known) => !is_known || !was_closed && !has_wal,
@@ -49,6 +49,8 @@ pub(super) fn begin(
             "the newest events may be missing: all topics begin anew, and clients are told of a gap"
         );
         renew_epochs(connection)?;
+        // Topics that were forgotten since are not there to say so.
+        connection.execute("DELETE FROM meta WHERE name = 'unpublished'", [])?;
     }
     set(connection, "life", &life)?;
     set(connection, "boot", boot.as_deref().unwrap_or_default())?;
@@ -78,7 +80,7 @@ fn set_synchronous(connection: &Connection, synchronous: Synchronous) -> rusqlit
     connection.pragma_update(None, "synchronous", synchronous.as_str())
 }
 
-/// Another one after each start of the system; `None` where it is not known.
+/// An id that changes at each start of the system; `None` if it is unknown.
 fn boot() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(boot.trim().to_owned())

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use crate::error::OpenError;
 
-/// Refuses a folder of another machine: the write-ahead log needs memory that all its users share.
+/// Refuses a folder on a network file system: the write-ahead log needs memory that all its users share.
 #[cfg(target_os = "linux")]
 pub(super) fn check(path: &Path) -> Result<(), OpenError> {
     let folder = path.parent().unwrap_or(Path::new("."));

@@ -20,6 +20,7 @@ use crate::{
 ///     .max_pending(1_000)
 ///     .max_pending_bytes(16 << 20)
 ///     .publish_wait(Duration::from_secs(2))
+///     .max_waiting(500)
 ///     .topic_memory(1 << 20)
 ///     .max_memory(64 << 20)
 ///     .max_key_bytes(16 << 20)
@@ -45,7 +46,7 @@ impl SqliteLogBuilder {
     }
 
     /// How long [`open`](Self::open) waits for another process that has the file. Default: 60 s, which is longer than a
-    /// server that is shut down takes for its last requests (30 s).
+    /// server takes for its last requests at a shutdown (30 s).
     ///
     /// See [`SqliteLogBuilder`]'s example.
     pub fn open_wait(mut self, limit: Duration) -> Self {
@@ -61,8 +62,8 @@ impl SqliteLogBuilder {
         self
     }
 
-    /// How many events may wait to be written. Default: 10,000. What is beyond waits for as long as
-    /// [`publish_wait`](Self::publish_wait) says, and is then refused.
+    /// How many events may wait to be written. Default: 10,000. Above that, `publish` waits for
+    /// [`publish_wait`](Self::publish_wait), and is then refused.
     ///
     /// See [`SqliteLogBuilder`]'s example.
     pub fn max_pending(mut self, events: usize) -> Self {
@@ -70,8 +71,8 @@ impl SqliteLogBuilder {
         self
     }
 
-    /// How many bytes of memory may be taken by events that wait to be written. Default: 64 MiB. One event may wait even if
-    /// it is larger.
+    /// How many bytes of memory the waiting events may take. Default: 64 MiB. A single event may wait even if it is
+    /// larger.
     ///
     /// See [`SqliteLogBuilder`]'s example.
     pub fn max_pending_bytes(mut self, bytes: usize) -> Self {
@@ -87,8 +88,18 @@ impl SqliteLogBuilder {
         self
     }
 
+    /// How many events may wait for room in the queue, with [`publish_wait`](Self::publish_wait). Default: 10,000. What is
+    /// beyond that is refused at once, and so is what is beyond [`max_pending_bytes`](Self::max_pending_bytes), which is
+    /// counted for these once more.
+    ///
+    /// See [`SqliteLogBuilder`]'s example.
+    pub fn max_waiting(mut self, events: usize) -> Self {
+        self.settings.pending.waiting = events;
+        self
+    }
+
     /// How many bytes of a topic's newest events are kept in memory while it is read. Default: 4 MiB. Older events are
-    /// read from the file. A topic that keeps the latest of each key is kept in memory as a whole.
+    /// read from the file. A topic that keeps the newest event of each key is kept in memory completely.
     ///
     /// See [`SqliteLogBuilder`]'s example.
     pub fn topic_memory(mut self, bytes: usize) -> Self {
@@ -105,8 +116,8 @@ impl SqliteLogBuilder {
         self
     }
 
-    /// How many bytes of memory idempotency keys may take for all topics, about. Default: 64 MiB. Above that, the oldest
-    /// keys of the topics that have most are forgotten before their time.
+    /// The approximate limit of memory for the idempotency keys of all topics, in bytes. Default: 64 MiB. Above that,
+    /// the oldest keys of the topics with the most keys are forgotten before their time.
     ///
     /// See [`SqliteLogBuilder`]'s example.
     pub fn max_key_bytes(mut self, bytes: usize) -> Self {
@@ -116,7 +127,7 @@ impl SqliteLogBuilder {
 
     /// For how long a topic is remembered that is neither published nor read, so that a client that comes back is not told of
     /// a gap where there was none. Default: 7 days. At least as long as the topic's events are kept. Then nothing is left
-    /// of it.
+    /// of it. For a topic to which nobody has published the time may be a sixteenth shorter; it takes no place in the file.
     ///
     /// See [`SqliteLogBuilder`]'s example.
     pub fn topic_ttl(mut self, ttl: Duration) -> Self {
@@ -124,8 +135,8 @@ impl SqliteLogBuilder {
         self
     }
 
-    /// How many bytes of the file may be in use. Default: no limit. Beyond it publishing is refused, until retention has
-    /// made room. The write-ahead log comes on top: 64 MiB, and more only while an older reader holds it.
+    /// How many bytes of the file may be in use. Default: no limit. Above it, publishing is refused until retention has
+    /// made room. The write-ahead log is not included: 64 MiB, and more only while an older reader holds it.
     ///
     /// See [`SqliteLogBuilder`]'s example.
     pub fn max_file_bytes(mut self, bytes: u64) -> Self {
@@ -133,9 +144,9 @@ impl SqliteLogBuilder {
         self
     }
 
-    /// How many bytes of disk are held in reserve, in a file of their own. Default: 8 MiB. Deleting needs room too: when the
-    /// disk is full, the reserve is given up, so that retention can go on. Without a reserve (0) a full disk stays full
-    /// until something else makes room.
+    /// How many bytes of disk are held in reserve, in a separate file. Default: 8 MiB. Deleting needs disk space, too:
+    /// when the disk is full, the reserve is released, so that retention can continue. Without a reserve (0) a full
+    /// disk stays full until an operator makes room.
     ///
     /// See [`SqliteLogBuilder`]'s example.
     pub fn reserve_bytes(mut self, bytes: u64) -> Self {
@@ -143,9 +154,8 @@ impl SqliteLogBuilder {
         self
     }
 
-    /// Opens the file, or creates it. This thread waits for another process that has it, for as long as
-    /// [`open_wait`](Self::open_wait) says.
-    /// See [`SqliteLogBuilder`]'s example.
+    /// Opens the file, or creates it. This thread waits for another process that has it, up to
+    /// [`open_wait`](Self::open_wait). See [`SqliteLogBuilder`]'s example.
     ///
     /// # Errors
     ///

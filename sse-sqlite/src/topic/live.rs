@@ -1,18 +1,16 @@
-//! A topic that is read: its newest entries, and what is known of those before them.
+//! A topic that is read: its newest entries, and the range of the entries before them.
 
 use std::{sync::Arc, time::SystemTime};
 
-use sse_actix_core::{
-    Batch, Entry, Epoch, Keep, KeptRange, Limit, LogStats, Resume, Retention, Ring, Start, TopicName,
-};
+use sse_actix_core::{Batch, Entry, Epoch, Keep, KeptRange, Limit, LogStats, Resume, Retention, Ring, Start};
 
-/// What was read from the file, to begin with.
+/// The state that was first read from the file.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     /// `None` while it is not in the file.
     pub(crate) number: Option<i64>,
     pub(crate) kept_range: KeptRange,
-    /// As it was kept when it was last published to.
+    /// Its retention when it was last published to.
     pub(crate) retention: Retention,
     /// The newest entries, as many as memory holds; all, in a topic that keeps the latest of each key.
     pub(crate) entries: Vec<Entry>,
@@ -28,9 +26,9 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// A topic that is not in the file yet.
-    pub(super) fn empty(name: &TopicName, retention: Retention, memory: usize) -> Self {
+    pub(super) fn empty(epoch: Epoch, retention: Retention, memory: usize) -> Self {
         let kept_range = KeptRange {
-            epoch: Epoch::new(name, fastrand::u64(..)),
+            epoch,
             last_deleted: 0,
             head: 0,
             contiguous: true,
@@ -104,7 +102,7 @@ impl Live {
         }
     }
 
-    /// Keeps the topic so from now on; `None` if it has to be loaded again for that.
+    /// Changes the topic's retention; `None` if it has to be loaded again for that.
     pub(super) fn keep(mut self, retention: &Retention) -> Option<Self> {
         if self.floor.is_some() && self.retention.keeps() != retention.keeps() {
             return None;
@@ -138,7 +136,7 @@ impl Live {
         }
     }
 
-    /// Lets go what is beyond the topic's bounds, and what memory does not hold.
+    /// Deletes entries beyond the topic's bounds, and beyond its memory.
     pub(super) fn trim(&mut self, now: SystemTime) {
         let before = self.ring.kept_range().last_deleted;
         self.ring.trim(&self.retention, now);
@@ -151,7 +149,7 @@ impl Live {
         }
     }
 
-    /// Keeps no more than so many bytes in memory.
+    /// Keeps at most `bytes` bytes in memory.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         while self.retention.keeps() == Keep::Every && self.ring.bytes() > bytes && self.ring.len() > 1 {
             self.floor.get_or_insert(self.ring.kept_range().last_deleted);
@@ -165,7 +163,7 @@ impl Live {
         self.holds(start).then(|| self.ring.read(start, limit))
     }
 
-    /// Whether what a read wants is in memory.
+    /// True if the requested entries are in memory.
     pub(crate) fn holds(&self, start: Start) -> bool {
         let begin = self.ring.kept_range().last_deleted;
         match start {
@@ -179,7 +177,7 @@ impl Live {
         }
     }
 
-    /// Whether as much as memory holds was read from the file.
+    /// True if all entries that fit into its memory were read from the file.
     pub(crate) fn is_deep(&self) -> bool {
         self.is_deep
     }
@@ -203,7 +201,7 @@ impl Live {
         }
     }
 
-    /// All that a resume decision needs.
+    /// The range of kept sequences.
     fn kept_range(&self) -> KeptRange {
         let kept_range = self.ring.kept_range();
         KeptRange {
@@ -228,7 +226,7 @@ impl Live {
         self.ring.bytes()
     }
 
-    /// The figures; of events that are in the file alone, as the writer knows them.
+    /// The statistics; those of events that are only in the file come from the writer.
     pub(super) fn stats(&self, in_file: Option<&LogStats>) -> LogStats {
         let kept = self.ring.stats();
         let deleted = match self.retention.keeps() {

@@ -1,16 +1,16 @@
-//! What one transaction writes.
+//! The events of one transaction.
 
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use rusqlite::Connection;
-use sse_actix_core::{AppendError, Appended, Entry, Epoch, Keep, Position, Retention};
+use sse_actix_core::{AppendError, Appended, Entry, Keep, Position, Retention};
 use tokio::sync::oneshot;
 
-use super::{Failure, retention};
+use super::{Failure, delete, retention};
 use crate::{
     cause::Cause,
     head::{self, Head, HeadState},
-    queue::{Append, Command, Permit},
+    queue::{Append, Command, Delete, Permit},
     rows::{self, MAX_NUMBER, MAX_SEQUENCE},
     shared::Shared,
     topic::{Committed, Topic},
@@ -23,22 +23,23 @@ pub(super) struct Batch {
     changed: Vec<Changed>,
     by_topic: HashMap<*const Topic, usize>,
     answers: Vec<Answer>,
-    created: Vec<Arc<Topic>>,
 }
 
 #[derive(Debug)]
 struct Changed {
     topic: Arc<Topic>,
+    /// It was deleted in this transaction. What is noted here is of its new life.
+    is_deleted: bool,
     entries: Vec<Arc<Entry>>,
     /// `None` until something was written.
     head: Option<HeadState>,
     now: SystemTime,
 }
 
-/// What a publisher is told once the transaction has ended.
+/// The answer to a publisher once the transaction has ended.
 #[derive(Debug)]
 struct Answer {
-    /// The position, or why the event was left out of the transaction.
+    /// The position, or the reason why the event is not in the transaction.
     outcome: Result<Appended, Cause>,
     reply: oneshot::Sender<Result<Appended, AppendError>>,
     permit: Permit,
@@ -53,13 +54,18 @@ impl Batch {
     }
 
     /// Writes everything. Fails where nothing more can be written; what is wrong with one event leaves out that one.
-    pub(super) fn write(&mut self, connection: &Connection, free_from: &mut i64) -> Result<(), Cause> {
+    pub(super) fn write(
+        &mut self,
+        connection: &Connection,
+        shared: &Shared,
+        free_from: &mut i64,
+    ) -> Result<(), Cause> {
         let mut commands = std::mem::take(&mut self.commands).into_iter();
         while let Some(command) = commands.next() {
             let written = match command {
-                Command::Append(append) => self.append(connection, free_from, append),
-                Command::Create(topic) => self.create(connection, free_from, topic),
+                Command::Append(append) => self.append(connection, (shared, free_from), append),
                 Command::Touch(topic) => touch(connection, &topic),
+                Command::Delete(delete) => self.delete(connection, free_from, delete),
             };
             if let Err(cause) = written {
                 self.commands = commands.collect();
@@ -69,7 +75,12 @@ impl Batch {
         Ok(())
     }
 
-    fn append(&mut self, connection: &Connection, free_from: &mut i64, append: Append) -> Result<(), Cause> {
+    fn append(
+        &mut self,
+        connection: &Connection,
+        (shared, free_from): (&Shared, &mut i64),
+        append: Append,
+    ) -> Result<(), Cause> {
         let Append {
             topic,
             record,
@@ -79,48 +90,55 @@ impl Batch {
             permit,
         } = append;
         let mut guard = topic.head();
-        let outcome =
-            with_head(connection, free_from, &topic, &mut guard, &retention, now).and_then(|head| {
-                if head.last >= MAX_SEQUENCE {
-                    return Err(Cause::OutOfSequences);
-                }
-                if head.retention != retention {
-                    retention::change(connection, head, &retention)?;
-                }
-                let window = retention.once_window();
-                let key = record.idempotency_key().cloned();
-                if let Some(key) = &key
-                    && let Some(sequence) = head.keys(connection)?.find(key, window, now)
-                {
-                    let position = Position {
-                        epoch: head.epoch,
-                        sequence,
-                    };
-                    return Ok((repeated(position), None, head.state()));
-                }
-                head.clock_shows(now);
+        let outcome = with_head(
+            connection,
+            (shared, free_from),
+            &topic,
+            &mut guard,
+            &retention,
+            now,
+        )
+        .and_then(|head| {
+            if head.last >= MAX_SEQUENCE {
+                return Err(Cause::OutOfSequences);
+            }
+            if head.retention != retention {
+                retention::change(connection, head, &retention)?;
+            }
+            let window = retention.once_window();
+            let key = record.idempotency_key().cloned();
+            if let Some(key) = &key
+                && let Some(sequence) = head.keys(connection)?.find(key, window, now)
+            {
                 let position = Position {
                     epoch: head.epoch,
-                    sequence: head.last + 1,
+                    sequence,
                 };
-                // The times of a topic never go back.
-                let at = rows::time(rows::millis(now).max(head.times.newest));
-                let entry = Arc::new(Entry::new(position, record, at));
-                if let Some(key) = entry.key()
-                    && retention.keeps() == Keep::LatestPerKey
-                {
-                    retention::replace(connection, head, key)?;
-                }
-                rows::insert(connection, head.number, &entry)?;
-                head.appended(connection, &entry, now)?;
-                if let Some(key) = key {
-                    let id = rows::id(head.number, entry.sequence());
-                    let keys = head.keys(connection)?;
-                    keys.insert(connection, id, key, window, now)?;
-                }
-                retention::trim(connection, head, now)?;
-                Ok((first(position), Some(entry), head.state()))
-            });
+                return Ok((repeated(position), None, head.state()));
+            }
+            head.clock_shows(now);
+            let position = Position {
+                epoch: head.epoch,
+                sequence: head.last + 1,
+            };
+            // The times of a topic never go back.
+            let at = rows::time(rows::millis(now).max(head.times.newest));
+            let entry = Arc::new(Entry::new(position, record, at));
+            if let Some(key) = entry.key()
+                && retention.keeps() == Keep::LatestPerKey
+            {
+                retention::replace(connection, head, key)?;
+            }
+            rows::insert(connection, head.number, &entry)?;
+            head.appended(connection, &entry, now)?;
+            if let Some(key) = key {
+                let id = rows::id(head.number, entry.sequence());
+                let keys = head.keys(connection)?;
+                keys.insert(connection, id, key, window, now)?;
+            }
+            retention::trim(connection, head, now)?;
+            Ok((first(position), Some(entry), head.state()))
+        });
         drop(guard);
         let (outcome, cause) = match outcome {
             Ok((appended, entry, head)) => {
@@ -142,38 +160,11 @@ impl Batch {
         cause.map_or(Ok(()), Err)
     }
 
-    fn create(
-        &mut self,
-        connection: &Connection,
-        free_from: &mut i64,
-        topic: Arc<Topic>,
-    ) -> Result<(), Cause> {
-        let retention = topic.retention().unwrap_or_default();
-        let mut guard = topic.head();
-        let created = with_head(
-            connection,
-            free_from,
-            &topic,
-            &mut guard,
-            &retention,
-            SystemTime::now(),
-        );
-        let failed = created.err();
-        drop(guard);
-        if matches!(failed, Some(Cause::OutOfTopics)) {
-            topic.accept_absence();
-        }
-        self.created.push(topic);
-        match failed {
-            Some(cause @ (Cause::Sqlite(_) | Cause::DiskFull)) => Err(cause),
-            _ => Ok(()),
-        }
-    }
-
     fn touch(&mut self, topic: &Arc<Topic>, now: SystemTime) -> Option<&mut Changed> {
         let slot = *self.by_topic.entry(Arc::as_ptr(topic)).or_insert_with(|| {
             self.changed.push(Changed {
                 topic: Arc::clone(topic),
+                is_deleted: false,
                 entries: Vec::new(),
                 head: None,
                 now,
@@ -193,8 +184,7 @@ impl Batch {
 
     /// The topics that it has changed.
     pub(super) fn topics(&self) -> impl Iterator<Item = Arc<Topic>> {
-        let changed = self.changed.iter().map(|changed| &changed.topic);
-        changed.chain(&self.created).map(Arc::clone)
+        self.changed.iter().map(|changed| Arc::clone(&changed.topic))
     }
 
     /// What was noted of the heads is not in the file.
@@ -205,8 +195,12 @@ impl Batch {
     }
 
     /// It is on disk: readers see it, and then publishers are answered.
-    pub(super) fn succeeded(self, shared: &Shared) {
+    pub(super) fn succeeded(self) {
         for changed in self.changed {
+            if changed.is_deleted {
+                changed.topic.forget();
+                changed.topic.watchers.wake();
+            }
             let Some(head) = changed.head.filter(|_| !changed.entries.is_empty()) else {
                 continue;
             };
@@ -220,16 +214,13 @@ impl Batch {
         for answer in self.answers {
             let outcome = answer.outcome.map_err(|cause| AppendError::Refused(cause.into()));
             drop(answer.permit);
-            // Who does not wait any more does not need it.
+            // A publisher that has stopped waiting does not need it.
             let _ = answer.reply.send(outcome);
-        }
-        for topic in self.created {
-            shared.to_read.push(topic);
         }
     }
 
     /// It is not on disk, or may not be.
-    pub(super) fn failed(self, shared: &Shared, failure: &Failure) {
+    pub(super) fn failed(self, failure: &Failure) {
         let error = || match failure {
             Failure::Refused(cause) => AppendError::Refused(cause.clone().into()),
             Failure::Unknown(cause) => AppendError::OutcomeUnknown(cause.clone().into()),
@@ -241,17 +232,12 @@ impl Batch {
                 Err(cause) => AppendError::Refused(cause.into()),
             }));
         }
-        let mut created = self.created;
         for command in self.commands {
             match command {
                 Command::Append(append) => _ = append.reply.send(Err(error())),
-                Command::Create(topic) => created.push(topic),
                 Command::Touch(_) => {}
+                Command::Delete(delete) => deleted.push(delete.reply),
             }
-        }
-        for topic in created {
-            topic.accept_absence();
-            shared.to_read.push(topic);
         }
     }
 }
@@ -273,7 +259,7 @@ fn repeated(position: Position) -> Appended {
 /// The head of a topic, which is created if it is new.
 fn with_head<'a>(
     connection: &Connection,
-    free_from: &mut i64,
+    (shared, free_from): (&Shared, &mut i64),
     topic: &Topic,
     guard: &'a mut Option<Head>,
     retention: &Retention,
@@ -291,9 +277,9 @@ fn with_head<'a>(
     if number > MAX_NUMBER {
         return Err(Cause::OutOfTopics);
     }
-    // Readers may know one already.
+    // Readers may know an earlier one.
     let epoch = topic.absent_epoch();
-    let epoch = epoch.unwrap_or_else(|| Epoch::new(&topic.name, fastrand::u64(..)));
+    let epoch = epoch.unwrap_or_else(|| shared.unpublished.epoch(&topic.name));
     let head = Head::create(connection, &topic.name, (number, epoch), retention, now)?;
     *free_from = number + 1;
     Ok(guard.insert(head))

@@ -1,4 +1,4 @@
-//! What the writer does without being asked: retention of topics that nobody uses, giving space back, and recovery.
+//! The writer's maintenance: retention of unused topics, shrinking the file, and recovery.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -6,9 +6,16 @@ use rusqlite::{Connection, params};
 use sse_actix_core::TopicName;
 
 use super::{Failure, Writer, retention, transaction};
-use crate::{cause::Cause, head::Head, keys, readers::USED, rows, shared::Shared};
+use crate::{
+    cause::Cause,
+    head::{self, Head, Kept},
+    keys,
+    readers::USED,
+    rows,
+    shared::Shared,
+};
 
-/// How many topics are looked at together.
+/// How many topics are looked at in one slice.
 const SLICE: usize = 128;
 
 /// How many chunks of events are deleted together: a commit then takes a few milliseconds.
@@ -20,10 +27,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How long the writer rests once it has looked at all topics.
 const REST: Duration = Duration::from_secs(1);
 
-/// So many free pages, and a tenth of the file, are kept for what comes.
+/// This many free pages, and a tenth of the file, are kept for new events.
 const FREE_PAGES: u64 = 1_000;
 
-/// How many pages are given back together.
+/// How many pages are freed together.
 const PAGES: u32 = 256;
 
 #[derive(Debug)]
@@ -33,7 +40,7 @@ pub(super) struct Maintenance {
     next: Instant,
 }
 
-/// A topic that has something to be done.
+/// A topic with work to do.
 #[derive(Debug)]
 struct Due {
     number: i64,
@@ -64,9 +71,10 @@ impl Maintenance {
 }
 
 impl Writer {
-    /// Does a slice of it.
+    /// Does one slice of the maintenance.
     pub(super) fn maintain(&mut self) {
         self.maintenance.next = Instant::now() + PAUSE;
+        self.shared.state.measure(&self.shared.settings.path);
         if self.maintenance.looked_at.is_none() {
             self.shared.maintain_memory(self.shared.clock.now());
             self.shared.bound_keys();
@@ -81,14 +89,15 @@ impl Writer {
         let done = self.slice().and_then(|()| self.give_space_back());
         match done {
             Err(Failure::Refused(cause) | Failure::Unknown(cause)) => {
-                self.shared.state.failed(&cause);
+                let is_broken = !matches!(cause, Cause::DiskFull);
+                self.shared.state.failed(&self.explain(cause));
                 self.maintenance.looked_at = None;
                 self.maintenance.next = Instant::now() + REST;
-                if !matches!(cause, Cause::DiskFull) {
+                if is_broken {
                     self.connection = None;
                 }
             }
-            // Only a whole round says that everything was deleted that can be.
+            // Only after a whole round, everything that can be deleted was deleted.
             Ok(()) if self.maintenance.looked_at.is_none() && self.shared.state.fault().is_some() => {
                 self.recover();
             }
@@ -96,12 +105,18 @@ impl Writer {
         }
     }
 
-    /// Deletes what is too old in some topics, and topics that are.
+    /// Deletes old events of some topics, and topics that are too old.
     fn slice(&mut self) -> Result<(), Failure> {
         let Some(connection) = &self.connection else {
             return Ok(());
         };
         let now = self.shared.clock.now();
+        let unpublished = &self.shared.unpublished;
+        if unpublished.is_due(rows::millis(now)) {
+            transaction(connection, |connection| {
+                Ok(unpublished.renew(connection, rows::millis(now))?)
+            })?;
+        }
         let ttl = self.shared.settings.topic_ttl;
         let after = self.maintenance.looked_at.unwrap_or(-1);
         let (due, mut looked_at) =
@@ -133,7 +148,7 @@ impl Writer {
         }
         for deleted in freed {
             self.free_from = self.free_from.min(deleted.number);
-            // Somebody has come back to it meanwhile, and read what is not there any more.
+            // A reader has come back to it meanwhile, and has read entries that do not exist any more.
             if let Some(topic) = self.shared.known(&deleted.name) {
                 topic.forget();
                 topic.watchers.wake();
@@ -146,7 +161,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Gives free pages back to the file system.
+    /// Returns free pages to the file system.
     fn give_space_back(&self) -> Result<(), Failure> {
         let Some(connection) = &self.connection else {
             return Ok(());
@@ -191,8 +206,9 @@ impl Writer {
         match written {
             Ok(()) => self.shared.state.recovered(),
             Err(Failure::Refused(cause) | Failure::Unknown(cause)) => {
-                self.shared.state.failed(&cause);
-                if !matches!(cause, Cause::DiskFull) {
+                let is_broken = !matches!(cause, Cause::DiskFull);
+                self.shared.state.failed(&self.explain(cause));
+                if is_broken {
                     // After a failed sync, only a file that is opened again is known to be on disk.
                     self.connection = None;
                 }
@@ -215,7 +231,8 @@ fn due(
             ORDER BY events.id LIMIT 1),
         once_age,
         (SELECT at FROM once WHERE once.id > topics.id << 40 AND once.id < (topics.id + 1) << 40
-            ORDER BY once.id LIMIT 1)
+            ORDER BY once.id LIMIT 1),
+        keeps_latest, max_events, max_bytes, max_age, once_age, once_keys, events, bytes
         FROM topics WHERE id > ?1 ORDER BY id LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![after, rows::signed(SLICE as u64)])?;
@@ -241,7 +258,18 @@ fn due(
         let is_unused = used_at < now.saturating_sub(ttl.max(max_age)) && oldest_key.is_none();
         let is_noted = used_at >= now.saturating_sub(used);
         let has_work = oldest.is_some_and(is_old) || is_forgotten || oldest.is_none() && is_unused;
-        if has_work || !is_noted && shared.known(&name).is_some() {
+        let known = shared.known(&name);
+        // A hub may keep it in another way than before, and perhaps nobody publishes to it.
+        let stored = head::retention_of(row, 8)?;
+        let kept = Kept {
+            events: rows::unsigned(row.get(14)?),
+            bytes: rows::unsigned(row.get(15)?),
+            oldest_at: None,
+        };
+        let is_beyond = retention::is_beyond(&kept, &stored);
+        let wanted = known.as_ref().and_then(|topic| topic.retention());
+        let is_changed = wanted.is_some_and(|wanted| !head::is_stored_as(&wanted, &stored));
+        if has_work || is_beyond || is_changed || !is_noted && known.is_some() {
             due.push(Due { number, name });
         }
     }
@@ -264,6 +292,10 @@ fn work(
         *slot = Head::load(connection, &due.name)?;
     }
     let Some(head) = slot else { return Ok(false) };
+    let retention = topic.as_ref().and_then(|topic| topic.retention());
+    if let Some(retention) = retention.filter(|retention| *retention != head.retention) {
+        retention::change(connection, head, &retention)?;
+    }
     while *chunks > 0 && retention::trim(connection, head, now)? {
         *chunks -= 1;
     }
@@ -288,11 +320,15 @@ fn work(
     if head.kept.events > 0 || !is_unused {
         return Ok(false);
     }
+    if head.epoch == shared.unpublished.epoch(&due.name) {
+        // Else the topic would begin once more in the same epoch.
+        shared.unpublished.renew(connection, rows::millis(now))?;
+    }
     let sql = "DELETE FROM topics WHERE id = ?1";
     Ok(connection.prepare_cached(sql)?.execute([head.number])? > 0)
 }
 
-/// Bytes of the file that hold something.
+/// The used bytes of the file.
 pub(super) fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
     let (pages, free) = (
         pragma(connection, "page_count")?,

@@ -1,17 +1,20 @@
-//! Retention in the file. Readers' rings are trimmed to the event; here a little more is kept, so that what goes is
-//! deleted many at a time.
+//! Retention in the file. Readers' rings are trimmed exactly; here a little more is kept, so that many events are
+//! deleted at a time.
 
 use std::time::SystemTime;
 
 use rusqlite::{Connection, params};
 use sse_actix_core::{Keep, Retention};
 
-use crate::{head::Head, rows};
+use crate::{
+    head::{Head, Kept},
+    rows,
+};
 
 /// How many events are deleted at a time: also the most that are kept beyond the bound.
 pub(super) const CHUNK: u64 = 64;
 
-/// Deletes events beyond the topic's bounds, a chunk at a time, and says whether there may be more.
+/// Deletes events beyond the topic's bounds, a chunk at a time, and returns true if there may be more.
 pub(super) fn trim(connection: &Connection, head: &mut Head, now: SystemTime) -> rusqlite::Result<bool> {
     let bounds = Bounds::of(head, now);
     if !bounds.are_exceeded(head) {
@@ -43,6 +46,16 @@ pub(super) fn trim(connection: &Connection, head: &mut Head, now: SystemTime) ->
     head.find_oldest(connection)?;
     head.save_row(connection)?;
     Ok(deleted == CHUNK)
+}
+
+/// Whether a topic whose row says this has more than it may keep.
+pub(super) fn is_beyond(kept: &Kept, retention: &Retention) -> bool {
+    let bounds = Bounds {
+        events: retention.events() as u64,
+        bytes: retention.bytes() as u64,
+        cutoff: 0,
+    };
+    bounds.are_beyond(kept)
 }
 
 /// Deletes what another event with this key has replaced.
@@ -95,7 +108,7 @@ pub(super) fn change(
     head.count(connection)
 }
 
-/// What a topic may keep.
+/// The bounds of a topic.
 #[derive(Debug)]
 struct Bounds {
     events: u64,
@@ -114,17 +127,21 @@ impl Bounds {
         }
     }
 
+    /// Whether there are too many events, or bytes of them: by more than what is kept so that they go together.
+    fn are_beyond(&self, kept: &Kept) -> bool {
+        kept.events >= self.events.saturating_add((self.events / 16).clamp(1, CHUNK))
+            || kept.weight() > self.bytes.saturating_add(self.bytes / 16)
+    }
+
     /// Whether it is time to delete.
     fn are_exceeded(&self, head: &Head) -> bool {
         let is_old = |at| self.is_old(head, head.floor + 1, at);
-        head.kept.events >= self.events.saturating_add((self.events / 16).clamp(1, CHUNK))
-            || head.weight() > self.bytes.saturating_add(self.bytes / 16)
-            || head.kept.oldest_at.is_some_and(is_old)
+        self.are_beyond(&head.kept) || head.kept.oldest_at.is_some_and(is_old)
     }
 
-    /// Whether the oldest event, which is this, goes.
+    /// True if this oldest event has to be deleted.
     fn take(&self, head: &Head, sequence: u64, at: u64) -> bool {
-        head.kept.events > self.events || head.weight() > self.bytes || self.is_old(head, sequence, at)
+        head.kept.events > self.events || head.kept.weight() > self.bytes || self.is_old(head, sequence, at)
     }
 
     fn is_old(&self, head: &Head, sequence: u64, at: u64) -> bool {

@@ -65,7 +65,7 @@ fn what_waits_for_a_writer_that_ends_is_refused() {
         now: SystemTime::now(),
         reply,
     });
-    shared.queue.push(Command::Create(topic)).unwrap();
+    shared.to_read.push(topic);
     drop(writer);
     assert!(matches!(appended.try_recv(), Ok(Err(AppendError::Refused(_)))));
     assert_eq!(read.try_recv().unwrap_err(), TryRecvError::Closed);

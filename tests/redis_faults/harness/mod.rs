@@ -1,5 +1,6 @@
 //! Redis as it fails, and what sees it.
 
+pub(crate) mod cluster;
 pub(crate) mod keys;
 mod line;
 pub(crate) mod node;

@@ -30,7 +30,13 @@ impl KeysOfForgotten {
         Some((keys, bytes))
     }
 
-    /// Forgets keys outside their window, and returns the number of bytes that this freed.
+    /// Forgets the keys of a topic that is deleted, and says how many bytes that freed.
+    pub(super) fn delete(&mut self, topic: &TopicName) -> usize {
+        let deleted = self.by_topic.remove(topic);
+        deleted.map_or(0, |(keys, _)| keys.bytes())
+    }
+
+    /// Forgets what is outside its window, and says how many bytes that freed.
     pub(super) fn forget_old(&mut self, now: SystemTime) -> usize {
         let mut freed = 0;
         self.by_topic.retain(|_, (keys, window)| {

@@ -8,8 +8,8 @@ use std::{
 };
 
 use sse_actix_core::{
-    AppendError, Appended, Batch, Completion, Limit, Log, LogError, LogStats, MemoryLog, OnceWindow,
-    Position, Record, Resume, Retention, Start, TopicName, Watch,
+    AppendError, Appended, Batch, Completion, DeleteError, Event, Limit, Log, LogError, LogStats, MemoryLog,
+    OnceWindow, Position, Record, Resume, Retention, Start, TopicName, Watch,
     log_suite::{self, LogFactory},
 };
 
@@ -30,6 +30,10 @@ enum Fault {
     ForgetsKeysOfGoneEvents,
     RemembersKeysForever,
     ReturnsTheHeadForARepetition,
+    DeletesNothing,
+    DeletesEventsOnly,
+    CannotDelete,
+    DeletesForNothing,
 }
 
 #[derive(Debug)]
@@ -130,6 +134,29 @@ impl Log for Faulty {
         Completion::ready(Ok(batch))
     }
 
+    fn delete(&self, topic: &TopicName, now: SystemTime) -> Completion<Result<(), DeleteError>> {
+        if self.has(Fault::CannotDelete) {
+            return Completion::ready(Err(DeleteError::Unsupported));
+        }
+        if self.has(Fault::DeletesEventsOnly) {
+            // What is left goes on in the same life.
+            let nothing = Retention::new().max_events(0);
+            let last = Record::event(&Event::data("the last"), None).unwrap();
+            return match self.log.append(topic, last, &nothing, now).into_ready().unwrap() {
+                Ok(_) => Completion::ready(Ok(())),
+                Err(error) => Completion::ready(Err(DeleteError::Refused(error.into()))),
+            };
+        }
+        if self.has(Fault::DeletesForNothing) {
+            let first = Record::event(&Event::data("the first"), None).unwrap();
+            drop(self.log.append(topic, first, &Retention::new(), now));
+        }
+        if self.has(Fault::DeletesNothing) {
+            return Completion::ready(Ok(()));
+        }
+        self.log.delete(topic, now)
+    }
+
     fn watch(&self, topic: &TopicName, waker: Waker, now: SystemTime) -> Watch {
         let woken = if self.has(Fault::WakesNobody) {
             Waker::noop().clone()
@@ -212,4 +239,8 @@ fn each_fault_is_found() {
     promises!(ForgetsKeysOfGoneEvents: a_key_outlives_its_event);
     promises!(RemembersKeysForever: a_key_is_forgotten_with_its_time, newer_keys_push_out_the_oldest);
     promises!(ReturnsTheHeadForARepetition: a_repeated_key_is_appended_once);
+    promises!(DeletesNothing: a_deleted_topic_begins_anew);
+    promises!(DeletesEventsOnly: a_deleted_topic_begins_anew);
+    promises!(CannotDelete: a_deleted_topic_begins_anew, to_delete_a_topic_without_events_changes_nothing);
+    promises!(DeletesForNothing: to_delete_a_topic_without_events_changes_nothing);
 }

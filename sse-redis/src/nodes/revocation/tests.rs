@@ -1,16 +1,25 @@
+use redis::Value;
+
 use super::*;
-use crate::keys::Keys;
+use crate::{connect::Hearing, keys::Keys};
+
+impl Revocations {
+    /// Everything up to this message was read.
+    fn reads_from(&self, at: MessageId) {
+        self.places().insert(0, Place { at, ..Place::new() });
+    }
+}
 
 #[test]
 fn what_was_not_heard_is_noticed() {
-    let revocations = Revocations::new("sse:revoked".to_owned());
-    let hear = |notice: &str| revocations.receive("me", notice.as_bytes());
+    let revocations = Revocations::new();
+    let hear = |notice: &str| revocations.receive("me", 0, notice.as_bytes(), &Hearing::new());
     assert_eq!(
         hear("5-0 4-0 you revoked\n[7,[[\"a\",1]]]"),
         Some(Vec::new()),
         "not begun"
     );
-    revocations.place().at = Some((5, 0));
+    revocations.reads_from((5, 0));
     let tags = |messages: Option<Vec<ClusterMessage>>| -> Option<Vec<String>> {
         let tag = |message| match message {
             ClusterMessage::Revoked { tag, .. } => tag,
@@ -47,26 +56,40 @@ fn entry(id: &str) -> Value {
 
 #[test]
 fn what_comes_while_a_page_is_on_its_way_is_read_with_the_next_one() {
-    let nodes = Nodes::new(&Keys::new("sse"));
+    let nodes = Nodes::new(&Keys::new("sse", false));
     let this = &nodes.revocations;
-    this.place().at = Some((5, 0));
-    assert_eq!(this.turns_page(), Some(((5, 0), PAGE)));
-    let heard = this.receive("me", b"7-0 6-0 you revoked\n[7,[[\"b\",1]]]");
+    this.reads_from((5, 0));
+    assert_eq!(this.turns_page(0), Some(((5, 0), PAGE)));
+    let heard = this.receive("me", 0, b"7-0 6-0 you revoked\n[7,[[\"b\",1]]]", &Hearing::new());
     assert_eq!(heard, None, "6-0 is missing");
-    let is_end = this.take_page(&nodes, vec![entry("6-0")], PAGE).unwrap();
+    let is_end = this
+        .take_page(&nodes, &Hearing::new(), 0, vec![entry("6-0")], PAGE)
+        .unwrap();
     assert!(!is_end, "7-0 has been appended since");
-    assert_eq!(this.turns_page(), Some(((6, 0), PAGE)));
-    assert!(this.take_page(&nodes, vec![entry("7-0")], PAGE).unwrap());
+    assert_eq!(this.turns_page(0), Some(((6, 0), PAGE)));
+    assert!(
+        this.take_page(&nodes, &Hearing::new(), 0, vec![entry("7-0")], PAGE)
+            .unwrap()
+    );
 }
 
 #[test]
 fn a_page_takes_nothing_back_that_was_heard_since() {
-    let nodes = Nodes::new(&Keys::new("sse"));
+    let nodes = Nodes::new(&Keys::new("sse", false));
     let this = &nodes.revocations;
-    this.place().at = Some((5, 0));
-    this.turns_page();
-    assert!(this.receive("me", b"6-0 5-0 you revoked\n[7,[]]").is_some());
-    assert!(this.receive("me", b"7-0 6-0 you revoked\n[7,[]]").is_some());
-    assert!(this.take_page(&nodes, vec![entry("6-0")], PAGE).unwrap());
-    assert_eq!(this.place().at, Some((7, 0)));
+    this.reads_from((5, 0));
+    this.turns_page(0);
+    assert!(
+        this.receive("me", 0, b"6-0 5-0 you revoked\n[7,[]]", &Hearing::new())
+            .is_some()
+    );
+    assert!(
+        this.receive("me", 0, b"7-0 6-0 you revoked\n[7,[]]", &Hearing::new())
+            .is_some()
+    );
+    assert!(
+        this.take_page(&nodes, &Hearing::new(), 0, vec![entry("6-0")], PAGE)
+            .unwrap()
+    );
+    assert_eq!(this.places()[&0].at, (7, 0));
 }

@@ -20,9 +20,9 @@ pub(super) struct Waiting {
 
 #[derive(Debug)]
 pub(super) struct Revoked {
-    /// When the last time was. What was before is revoked with it.
+    /// The time of the latest revocation of this tag, which includes the earlier ones.
     pub(super) since: Instant,
-    /// Who wait until Redis has it.
+    /// The callers that wait until Redis has it.
     pub(super) replies: Vec<oneshot::Sender<()>>,
 }
 
@@ -32,7 +32,7 @@ impl Waiting {
             Entry::Occupied(mut known) => {
                 let known = known.get_mut();
                 known.since = known.since.max(revoked.since);
-                // Who does not wait any more is let go, or they would pile up.
+                // Callers that do not wait any more are removed, so that they do not pile up.
                 known.replies.retain(|reply| !reply.is_closed());
                 known.replies.extend(revoked.replies);
             }

@@ -1,0 +1,97 @@
+//! Deleting a topic.
+
+use std::{sync::Arc, task::Waker};
+
+use super::{
+    LogFactory,
+    bench::{Bench, Woken, data, idempotency_key, record},
+};
+use crate::{DeleteError, Keep, Log, Resume, Retention, Start};
+
+/// What was appended is gone, with its idempotency keys; what comes then is of another life, and who comes back from before is told.
+pub async fn a_deleted_topic_begins_anew<F: LogFactory>(factory: &F) {
+    if !F::DELETES {
+        let bench = Bench::new(factory, Retention::new()).await;
+        let deleted = bench.log.delete(&bench.topic, factory.now()).await;
+        assert!(matches!(deleted, Err(DeleteError::Unsupported)), "{deleted:?}");
+        return;
+    }
+    for keep in [Keep::Every, Keep::LatestPerKey] {
+        let mut bench = Bench::new(factory, Retention::new().keep(keep)).await;
+        let mut other = Bench::on(factory, Arc::clone(&bench.log), "another topic", Retention::new());
+        other.append(record("other")).await;
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let _watch = bench.log.watch(&bench.topic, waker, factory.now());
+        let before = bench.read(Start::Head).await.end;
+        let once = |text: &str| {
+            let record = record(text).key("k");
+            if F::REMEMBERS_KEYS {
+                record.once(idempotency_key("once"))
+            } else {
+                record
+            }
+        };
+        bench.append(once("1")).await;
+        bench.append(record("2").key("l")).await;
+        let epoch = bench.position(0).epoch;
+        for nth in 0..2 {
+            let times = woken.times();
+            let deleted = bench.log.delete(&bench.topic, factory.now()).await;
+            deleted.expect("it is deleted");
+            if nth == 0 {
+                bench
+                    .until("the watcher to be woken", || woken.times() > times)
+                    .await;
+            }
+            assert_eq!(bench.data().await, Vec::<String>::new());
+        }
+        let at_deletion = bench.read(Start::Head).await.end;
+        for position in [bench.position(0), bench.position(1)] {
+            let batch = bench.read(Start::After(position)).await;
+            assert_eq!(
+                (batch.resume, data(&batch)),
+                (Resume::Unknown, Vec::new()),
+                "{keep:?}"
+            );
+        }
+        let appended = bench.try_append(once("3")).await.expect("it is appended");
+        assert!(!appended.repeated, "its key was deleted");
+        assert_ne!(appended.position.epoch, epoch);
+        let mut positions = vec![bench.position(0), bench.position(1)];
+        if keep == Keep::Every {
+            // Who was there before the first event has missed some. Of the latest of each key it is given all there are.
+            positions.push(before);
+        }
+        for position in positions {
+            let batch = bench.read(Start::After(position)).await;
+            assert_eq!(
+                (batch.resume, data(&batch)),
+                (Resume::Unknown, vec!["3".to_owned()]),
+                "{keep:?} {position}"
+            );
+        }
+        // Who was told of the deletion is told of no more.
+        let batch = bench.read(Start::After(at_deletion)).await;
+        assert_eq!((batch.resume, data(&batch)), (Resume::From, vec!["3".to_owned()]));
+        // It was this topic alone.
+        assert_eq!(other.data().await, ["other"]);
+    }
+}
+
+/// Whoever reads it has missed nothing.
+pub async fn to_delete_a_topic_without_events_changes_nothing<F: LogFactory>(factory: &F) {
+    if !F::DELETES {
+        return;
+    }
+    let bench = Bench::new(factory, Retention::new()).await;
+    let before = bench.read(Start::Head).await.end;
+    bench
+        .log
+        .delete(&bench.topic, factory.now())
+        .await
+        .expect("it is deleted");
+    bench.try_append(record("1")).await.expect("it is appended");
+    let batch = bench.read(Start::After(before)).await;
+    assert_eq!((batch.resume, data(&batch)), (Resume::From, vec!["1".to_owned()]));
+}

@@ -1,0 +1,117 @@
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use redis::{Pipeline, Value, aio::MultiplexedConnection};
+use tokio::time::{Instant, sleep};
+
+use super::{SCRIPT, batch::Call};
+use crate::{
+    connect::{Primaries, Session},
+    entry::LOOK,
+    fault::{Fault, checked},
+    shared::Shared,
+};
+
+/// How long it waits before it asks again where the keys are.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A call that is sent to wherever its keys are. A server says that another one has them before it begins the script, so
+/// to send the call again is no repetition.
+pub(super) struct Sending<'a> {
+    shared: &'a Arc<Shared>,
+    primaries: &'a Primaries,
+    group: u16,
+    /// Until then it is looked where the keys are.
+    until: Instant,
+}
+
+/// Whether an error says that a server has some of a call's keys, and another one has the others.
+pub(super) fn is_of_some_keys(fault: &Fault) -> bool {
+    matches!(fault, Fault::Redis(error) if error.code() == Some("TRYAGAIN"))
+        || matches!(fault, Fault::Refused(error) if error.code() == "TRYAGAIN")
+}
+
+impl<'a> Sending<'a> {
+    pub(super) fn new(shared: &'a Arc<Shared>, primaries: &'a Primaries, group: u16) -> Self {
+        Self {
+            shared,
+            primaries,
+            group,
+            until: Instant::now() + shared.settings.response_timeout,
+        }
+    }
+
+    /// Sends it, and returns the answer, with the session that it was sent in the last time.
+    pub(super) async fn send(
+        &mut self,
+        call: &Call,
+        mut session: Rc<Session>,
+    ) -> (Result<Value, Fault>, Rc<Session>) {
+        loop {
+            let answer = self.invoke(call, &session).await;
+            let fault = match answer {
+                Err(fault) if fault.is_of_slot() && Instant::now() < self.until => fault,
+                answer => return (answer, session),
+            };
+            if is_of_some_keys(&fault) && call.has_several_topics() {
+                return (Err(fault), session);
+            }
+            if let Fault::Redis(error) = &fault
+                && let Some((node, _)) = error.redirect_node()
+                && error.code() == Some("ASK")
+            {
+                match self.ask(node, call, &session).await {
+                    Err(fault) if is_of_some_keys(&fault) && call.has_several_topics() => {
+                        return (Err(fault), session);
+                    }
+                    Err(fault) if fault.is_of_slot() => sleep(PAUSE).await,
+                    answer => return (answer, session),
+                }
+            } else if is_of_some_keys(&fault) {
+                sleep(PAUSE).await;
+            } else {
+                // Whoever has the keys may be new here.
+                sleep(PAUSE / 4).await;
+                self.primaries.look(self.until).await;
+                let left = self.until.saturating_duration_since(Instant::now());
+                if let Some(other) = self.primaries.session_of(self.group, left).await {
+                    session = other;
+                }
+            }
+        }
+    }
+
+    async fn invoke(&self, call: &Call, session: &Session) -> Result<Value, Fault> {
+        let primary = session.primary.borrow().clone();
+        let mut connection = session.publishing.clone();
+        let invocation = call.invocation(&SCRIPT, &self.shared.keys, &self.shared.settings, &primary);
+        let answer = invocation.invoke_async(&mut connection).await;
+        answer.map_err(Fault::Redis)
+    }
+
+    /// Sends it to the node that the slot is on its way to. Nobody listens there yet, so who follows the topics is told to look.
+    async fn ask(&self, node: &str, call: &Call, session: &Session) -> Result<Value, Fault> {
+        let timeout = self.shared.settings.response_timeout;
+        let connection = self.primaries.connect_to(node, timeout).await;
+        // Nothing was sent.
+        let mut connection = connection.map_err(|_| Fault::Incomplete)?;
+        let invocation = call.invocation(&SCRIPT, &self.shared.keys, &self.shared.settings, "");
+        let mut calls = Pipeline::new();
+        calls.load_script(&SCRIPT).ignore();
+        calls.cmd("ASKING").ignore();
+        calls.invoke_script(&invocation).ignore_errors();
+        drop(invocation);
+        let answers: Vec<Value> = calls.query_async(&mut connection).await?;
+        let answer = checked(answers.into_iter().next_back().unwrap_or_default())?;
+        let mut connection: MultiplexedConnection = session.publishing.clone();
+        let mut calls = Pipeline::new();
+        for topic in call.topics() {
+            calls
+                .cmd("SPUBLISH")
+                .arg(self.shared.keys.stream(topic))
+                .arg(LOOK);
+        }
+        // A look is made from time to time anyway.
+        let _ = calls.ignore_errors().query_async::<Value>(&mut connection).await;
+        Ok(answer)
+    }
+}

@@ -1,0 +1,115 @@
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::settings::millis;
+
+/// What the subscribed connection of a session has brought.
+#[derive(Debug)]
+pub(crate) struct Hearing(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    /// When the session's heartbeat has come, the last time.
+    heard: Option<Instant>,
+    /// Whatever comes now was not there yet at this time.
+    listening: Instant,
+    clock: Option<Clock>,
+    /// Of how many shard channels this node itself takes leave.
+    leaving: usize,
+    /// Redis has ended a subscription, because a slot has moved. The client library takes what Redis then sends for an answer, so
+    /// answers on this connection prove nothing any more.
+    is_cut: bool,
+}
+
+/// The clock of Redis: it showed so many milliseconds some time between two times of this node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    after: Instant,
+    before: Instant,
+    millis: u64,
+}
+
+impl Clock {
+    /// What it shows now at least.
+    pub(crate) fn at_least(&self) -> u64 {
+        self.millis + millis(self.before.elapsed())
+    }
+
+    /// What it shows now at most.
+    pub(crate) fn at_most(&self) -> u64 {
+        self.millis + millis(self.after.elapsed()) + 2
+    }
+}
+
+impl Hearing {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(State {
+            heard: None,
+            listening: Instant::now(),
+            clock: None,
+            leaving: 0,
+            is_cut: false,
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code that could panic runs under this lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The heartbeat has arrived.
+    pub(crate) fn hear(&self) {
+        self.state().heard = Some(Instant::now());
+    }
+
+    /// For how long no heartbeat has arrived, if one has.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        self.state().heard.map(|heard| heard.elapsed())
+    }
+
+    /// The heartbeat that was sent at this time has been answered, with the clock of Redis.
+    pub(crate) fn answered(&self, sent: Instant, clock: Option<u64>) {
+        let mut state = self.state();
+        state.listening = sent;
+        state.clock = clock.map(|millis| Clock {
+            after: sent,
+            before: Instant::now(),
+            millis,
+        });
+    }
+
+    pub(crate) fn clock(&self) -> Option<Clock> {
+        self.state().clock
+    }
+
+    pub(crate) fn listening(&self) -> Instant {
+        self.state().listening
+    }
+
+    /// This node is about to take leave of so many shard channels.
+    pub(crate) fn leaves(&self, channels: usize) {
+        self.state().leaving += channels;
+    }
+
+    /// Redis has refused to end so many subscriptions.
+    pub(crate) fn stays(&self, channels: usize) {
+        let mut state = self.state();
+        state.leaving = state.leaving.saturating_sub(channels);
+    }
+
+    /// A subscription to a shard channel has ended. Returns whether this node has not asked for it.
+    pub(crate) fn left(&self) -> bool {
+        let mut state = self.state();
+        match state.leaving.checked_sub(1) {
+            Some(rest) => state.leaving = rest,
+            None => state.is_cut = true,
+        }
+        state.is_cut
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.state().is_cut
+    }
+}

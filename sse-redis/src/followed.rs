@@ -1,0 +1,195 @@
+//! The primaries that this node follows: one, or those of a cluster as they come and go.
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
+
+use tokio::{
+    task::{AbortHandle, spawn_local},
+    time::{sleep, timeout},
+};
+
+use crate::{
+    catch_up::CatchUp,
+    connect::{Owners, Primaries, Primary, Session, check_server},
+    error::ConnectError,
+    fault::Fault,
+    follow::Follower,
+    shared::{Nudges, Shared},
+    topic::Topic,
+};
+
+/// How often it is looked which primary of a cluster holds what; and while one of them is not heard.
+const LOOKS: Duration = Duration::from_secs(5);
+const LOOKS_WHILE_DEAF: Duration = Duration::from_millis(250);
+
+/// How long it is waited between two looks at least.
+const BETWEEN: Duration = Duration::from_millis(5);
+
+pub(crate) struct Followed {
+    shared: Arc<Shared>,
+    primaries: Rc<Primaries>,
+    nudges: Nudges,
+    members: RefCell<BTreeMap<String, Rc<PrimaryTasks>>>,
+}
+
+/// What is done for one primary.
+struct PrimaryTasks {
+    follower: Rc<Follower>,
+    catch_up: Rc<CatchUp>,
+    primary: Rc<Primary>,
+    tasks: RefCell<Vec<AbortHandle>>,
+}
+
+impl Drop for PrimaryTasks {
+    fn drop(&mut self) {
+        for task in self.tasks.borrow().iter() {
+            task.abort();
+        }
+        if let Some(session) = self.primary.get() {
+            session.end(Fault::Moved);
+        }
+    }
+}
+
+impl Followed {
+    pub(crate) fn new(shared: Arc<Shared>, primaries: Rc<Primaries>, nudges: Nudges) -> Rc<Self> {
+        Rc::new(Self {
+            shared,
+            primaries,
+            nudges,
+            members: RefCell::default(),
+        })
+    }
+
+    /// Begins to follow all primaries there are.
+    pub(crate) async fn begin(&self) -> Result<(), ConnectError> {
+        let groups = self.shared.keys.groups();
+        let limit = self.shared.settings.response_timeout;
+        let fault = |fault| ConnectError::of(&self.shared.settings.address, fault);
+        let Some(owners) = self.primaries.ask_owners(groups, limit).await else {
+            // Why nobody answers, a connection tells.
+            let connector = self.primaries.connector();
+            let mut connection = connector.open(Some(limit), None).await.map_err(fault)?;
+            let address = self.shared.settings.address.as_str();
+            check_server(&mut connection, address, true).await?;
+            return Err(fault(Fault::Incomplete));
+        };
+        if owners.iter().any(Option::is_none) {
+            return Err(fault(Fault::Incomplete));
+        }
+        for member in self.set(&owners) {
+            let first = member.follower.begin().await?;
+            member.run(Some(first));
+        }
+        Ok(())
+    }
+
+    /// Looks which primaries there are, when it is due and whenever there is reason to. Does not end.
+    pub(crate) async fn look(self: Rc<Self>) {
+        if !self.primaries.is_cluster {
+            return;
+        }
+        let groups = self.shared.keys.groups();
+        loop {
+            let due = if self.shared.health().reachable {
+                LOOKS.mul_f64(0.8 + fastrand::f64() / 5.0)
+            } else {
+                LOOKS_WHILE_DEAF
+            };
+            // It is due, or there is reason to.
+            let _ = timeout(due, self.primaries.doubted()).await;
+            self.primaries.looks();
+            let limit = self.shared.settings.connect_timeout;
+            if let Some(owners) = self.primaries.ask_owners(groups, limit).await {
+                for member in self.set(&owners) {
+                    member.run(None);
+                }
+                for topic in self.shared.topics.all() {
+                    self.follow(&topic);
+                }
+            }
+            sleep(BETWEEN).await;
+        }
+    }
+
+    /// These hold the groups from now on. Returns what is new.
+    fn set(&self, owners: &Owners) -> Vec<Rc<PrimaryTasks>> {
+        let (begun, over) = self.primaries.set(owners);
+        for primary in over {
+            self.shared.health.remove(&primary.node);
+            self.members.borrow_mut().remove(&primary.node);
+        }
+        let begun = begun.into_iter().map(|primary| {
+            self.shared.health.add(&primary.node);
+            let (catch_up, tasks) = CatchUp::start(&self.shared, &self.primaries, &primary);
+            let follower = Follower::new(
+                Arc::clone(&self.shared),
+                Rc::clone(&self.primaries),
+                Rc::clone(&primary),
+                Rc::clone(&catch_up),
+                self.nudges.clone(),
+            );
+            let member = Rc::new(PrimaryTasks {
+                follower,
+                catch_up,
+                primary: Rc::clone(&primary),
+                tasks: RefCell::new(tasks),
+            });
+            let mut members = self.members.borrow_mut();
+            members.insert(primary.node.clone(), Rc::clone(&member));
+            member
+        });
+        let begun = begun.collect();
+        self.shared.health.is_whole(self.primaries.is_whole());
+        begun
+    }
+
+    fn member_of(&self, topic: &Topic) -> Option<Rc<PrimaryTasks>> {
+        let primary = self.primaries.of(topic.group)?;
+        self.members.borrow().get(&primary.node).cloned()
+    }
+
+    /// A topic is to be followed, if it is not, and may have something to be done.
+    pub(crate) fn follow(&self, topic: &Arc<Topic>) {
+        if let Some(member) = self.member_of(topic) {
+            member.follower.follow(topic);
+            member.catch_up.work(topic);
+        }
+    }
+
+    /// A topic may have something to be done.
+    pub(crate) fn work(&self, topic: &Arc<Topic>) {
+        if let Some(member) = self.member_of(topic) {
+            member.catch_up.work(topic);
+        }
+    }
+
+    /// Topics are not followed any more.
+    pub(crate) fn forget(&self, topics: &[Arc<Topic>]) {
+        for member in self.members.borrow().values() {
+            member.follower.forget(topics);
+        }
+    }
+
+    pub(crate) fn end_session(&self, number: u64, fault: impl FnOnce() -> Fault) {
+        let session = self.primaries.all().into_iter().find_map(|primary| {
+            let session = primary.get()?;
+            (session.number == number).then_some(session)
+        });
+        if let Some(session) = session {
+            session.end(fault());
+        }
+    }
+
+    /// Which primary holds what may have changed.
+    pub(crate) fn doubt(&self) {
+        self.primaries.doubt();
+    }
+}
+
+impl PrimaryTasks {
+    /// Follows, beginning with this session, if there is one.
+    fn run(&self, first: Option<Rc<Session>>) {
+        let task = spawn_local(Rc::clone(&self.follower).run(first));
+        self.tasks.borrow_mut().push(task.abort_handle());
+    }
+}

@@ -1,0 +1,150 @@
+//! The epochs of topics to which nobody has published. Reading such a topic writes nothing: all of them have one life, whose
+//! number is in the file.
+//!
+//! The number is replaced now and then, and the file remembers the earlier ones for as long as it remembers a topic that is
+//! not used. A reader that brings one of them has had none of the topic's events: a topic that began and ended since would
+//! have been remembered for longer.
+
+use std::{
+    sync::{PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OptionalExtension as _};
+use sse_actix_core::{Epoch, TopicName};
+
+/// Into how many lives the time is divided for which they are remembered. Within one a reader may come back up to so much
+/// earlier to be told of a gap.
+const PARTS: u64 = 16;
+
+#[derive(Debug)]
+pub(crate) struct Unpublished {
+    /// The newest is the last.
+    lives: RwLock<Vec<Life>>,
+    /// For how long they are remembered, in milliseconds.
+    ttl: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Life {
+    number: u64,
+    /// In milliseconds.
+    since: u64,
+}
+
+impl Unpublished {
+    pub(crate) fn new(ttl: Duration) -> Self {
+        Self {
+            lives: RwLock::default(),
+            ttl: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn lives(&self) -> RwLockReadGuard<'_, Vec<Life>> {
+        self.lives.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replace(&self, lives: Vec<Life>) {
+        *self.lives.write().unwrap_or_else(PoisonError::into_inner) = lives;
+    }
+
+    /// The epoch of a topic to which nobody has published.
+    pub(crate) fn epoch(&self, topic: &TopicName) -> Epoch {
+        let number = self.lives().last().map_or(0, |life| life.number);
+        Epoch::new(topic, number)
+    }
+
+    /// Whether a topic has had this epoch lately, while nobody had published to it. `now` is in milliseconds.
+    pub(crate) fn knows(&self, topic: &TopicName, epoch: Epoch, now: u64) -> bool {
+        let is_this = |life: &Life| Epoch::new(topic, life.number) == epoch;
+        self.lives()
+            .iter()
+            .any(|life| now.saturating_sub(life.since) <= self.ttl && is_this(life))
+    }
+
+    /// Whether it is time for another number.
+    pub(crate) fn is_due(&self, now: u64) -> bool {
+        let lives = self.lives();
+        let newest = lives.last();
+        newest.is_none_or(|life| now.saturating_sub(life.since) > self.ttl / PARTS)
+    }
+
+    /// Reads the numbers from the file, as it is opened.
+    pub(crate) fn load(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let sql = "SELECT value FROM meta WHERE name = 'unpublished'";
+        let text: Option<String> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
+        let text = text.unwrap_or_default();
+        let lives = text.split_whitespace().filter_map(|life| {
+            let (number, since) = life.split_once('@')?;
+            Some(Life {
+                number: u64::from_str_radix(number, 16).ok()?,
+                since: since.parse().ok()?,
+            })
+        });
+        self.replace(lives.collect());
+        Ok(())
+    }
+
+    /// Begins another life. It holds from now on, even if it cannot be written: at worst a reader is told of a gap.
+    pub(crate) fn renew(&self, connection: &Connection, now: u64) -> rusqlite::Result<()> {
+        let mut lives = self.lives().clone();
+        lives.retain(|life| now.saturating_sub(life.since) <= self.ttl);
+        let number = fastrand::u64(..);
+        lives.push(Life { number, since: now });
+        let text: Vec<_> = lives
+            .iter()
+            .map(|Life { number, since }| format!("{number:x}@{since}"))
+            .collect();
+        self.replace(lives);
+        let sql = "INSERT OR REPLACE INTO meta VALUES ('unpublished', ?1)";
+        connection.execute(sql, [text.join(" ")])?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOPIC: TopicName = TopicName::from_static("news");
+
+    fn file() -> Connection {
+        let file = Connection::open_in_memory().unwrap();
+        file.execute_batch("CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+            .unwrap();
+        file
+    }
+
+    #[test]
+    fn an_epoch_is_known_for_as_long_as_topics_are_remembered() {
+        let file = file();
+        let before = Unpublished::new(Duration::from_millis(160));
+        assert!(before.is_due(1_000));
+        before.renew(&file, 1_000).unwrap();
+        assert_eq!((before.is_due(1_010), before.is_due(1_011)), (false, true));
+        let old = before.epoch(&TOPIC);
+
+        // After a restart.
+        let after = Unpublished::new(Duration::from_millis(160));
+        after.load(&file).unwrap();
+        assert_eq!(after.epoch(&TOPIC), old);
+        after.renew(&file, 1_011).unwrap();
+        assert_ne!(after.epoch(&TOPIC), old);
+        assert!(after.knows(&TOPIC, old, 1_160) && !after.knows(&TOPIC, old, 1_161));
+        assert!(!after.knows(&TopicName::from_static("other"), old, 1_160));
+        for now in (2_000..4_000).step_by(11) {
+            after.renew(&file, now).unwrap();
+        }
+        assert!(after.lives().len() <= 17, "{:?}", after.lives());
+    }
+
+    #[test]
+    fn what_something_else_has_written_is_left_out() {
+        let file = file();
+        file.execute("INSERT INTO meta VALUES ('unpublished', 'x@1 7 7@y a@5')", [])
+            .unwrap();
+        let unpublished = Unpublished::new(Duration::from_secs(1));
+        unpublished.load(&file).unwrap();
+        assert_eq!(unpublished.lives().as_slice(), [Life { number: 10, since: 5 }]);
+    }
+}
