@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn one_line_a_minute_if_it_is_asked_for() {
-        let limit = LogLimit::once_in(Duration::from_secs(60));
+        let limit = TracingLimit::once_in(Duration::from_secs(60));
         let at = |millis| limit.take_at(Duration::from_millis(millis));
         assert_eq!((at(0), at(59_999)), (Some(0), None));
         assert_eq!((at(60_000), at(119_999)), (Some(1), None));
