@@ -12,7 +12,7 @@ use actix_web::{
 use sse_actix_core::KeepAlive;
 
 use super::{super::Worker, BYTES_PER_SECOND};
-use crate::{Hub, hub::Subscription, server::StreamDriver as _};
+use crate::{Hub, hub::Subscription, server::HandoverOwner as _};
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
 const HOUR: Duration = Duration::from_secs(3_600);
