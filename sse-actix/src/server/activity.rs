@@ -180,12 +180,12 @@ mod tests {
     async fn lasts(patience: Duration, deadline: Duration, step: Duration) -> u128 {
         let activity = Arc::new(Activity::default());
         activity.begin_draining();
-        let mut progress = Progress::new(&activity);
+        let mut progress = ClientProgress::new(&activity);
         let began = Instant::now();
         let reads = async {
             loop {
                 sleep(step).await;
-                progress.wrote(&Poll::Ready(Ok(PROGRESS_BYTES)));
+                progress.note_write(&Poll::Ready(Ok(PROGRESS_BYTES)));
             }
         };
         tokio::select! {
@@ -213,12 +213,12 @@ mod tests {
     async fn little_now_and_then_is_no_progress() {
         let activity = Arc::new(Activity::default());
         activity.begin_draining();
-        let mut progress = Progress::new(&activity);
+        let mut progress = ClientProgress::new(&activity);
         let began = Instant::now();
         let reads = async {
             loop {
                 sleep(10 * MILLI).await;
-                progress.wrote(&Poll::Ready(Ok(100)));
+                progress.note_write(&Poll::Ready(Ok(100)));
             }
         };
         let waited = activity.until_no_progress(500 * MILLI, began + 60_000 * MILLI);

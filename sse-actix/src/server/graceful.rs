@@ -177,7 +177,7 @@ mod tests {
     use std::{sync::Arc, task::Poll};
 
     use super::*;
-    use crate::server::activity::{Progress, RequestGuard};
+    use crate::server::activity::{ClientProgress, RequestGuard};
 
     /// A client that reads on and on, and one that does not read, of a server that shuts down. In milliseconds.
     async fn ends_after(shutdown_timeout: Duration, is_blocked: bool) -> u128 {
@@ -185,21 +185,21 @@ mod tests {
         activity.begin_draining();
         let _under_way = RequestGuard::begin(&activity);
         activity.stream_opened();
-        let mut progress = Progress::new(&activity);
-        let mut blocked = Progress::new(&activity);
+        let mut progress = ClientProgress::new(&activity);
+        let mut blocked = ClientProgress::new(&activity);
         if is_blocked {
-            blocked.wrote(&Poll::Pending);
+            blocked.note_write(&Poll::Pending);
         }
         let began = Instant::now();
         let shutdown = Shutdown::new();
         let reads = async {
             loop {
                 sleep(Duration::from_millis(30)).await;
-                progress.wrote(&Poll::Ready(Ok(64 * 1024)));
+                progress.note_write(&Poll::Ready(Ok(64 * 1024)));
             }
         };
         tokio::select! {
-            () = wait_for_requests(&activity, &shutdown, shutdown_timeout) => began.elapsed().as_millis(),
+            () = wait_until_drained(&activity, &shutdown, shutdown_timeout) => began.elapsed().as_millis(),
             () = reads => 0,
         }
     }

@@ -111,7 +111,7 @@ async fn is_given_up(stall_timeout: Duration, bytes: usize, every: Duration) -> 
     hub.topic("n").publish(&1).await.unwrap();
     let worker = Worker::of(&hub.0.0).unwrap();
     let subscribers = || {
-        let topics = worker.topics.by_key.borrow();
+        let topics = worker.topics.by_slot.borrow();
         let of_topics = topics.iter().flat_map(|(_, topic)| &topic.subscribers);
         let subscribers = of_topics.map(|(_, (subscriber, _))| subscriber.clone());
         subscribers.collect::<Vec<_>>()
@@ -120,7 +120,7 @@ async fn is_given_up(stall_timeout: Duration, bytes: usize, every: Duration) -> 
     while began.elapsed() < HOUR {
         tokio::time::sleep(every).await;
         for subscriber in subscribers() {
-            subscriber.client_took(bytes);
+            subscriber.note_accepted(bytes);
         }
     }
     let stalled = hub.stats().evictions.stalled;
