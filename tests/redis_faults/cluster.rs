@@ -306,9 +306,7 @@ async fn a_node_that_is_cut_off_from_one_primary_is_not_ready_and_reads_on_later
         let later = join_all(topics.iter().map(|topic| here.insist(topic, "after"))).await;
         for ((reader, before), after) in readers.iter_mut().zip(&ids).zip(&later) {
             let mut next = within("an event", reader.next()).await;
-            if next != event(before, "before") {
-                panic!("{next:?} is not {before:?}");
-            }
+            assert_eq!(next, event(before, "before"));
             next = within("an event", reader.next()).await;
             // An event whose outcome was unknown may be there twice: the test has published it again.
             while next != event(after, "after") {

@@ -1,6 +1,7 @@
 //! A Redis of the test's own, to be killed, frozen and started again.
 #![allow(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::unwrap_used,
     reason = "what fails here fails the test that uses it"
@@ -96,12 +97,28 @@ impl Redis {
             environment,
             process: None,
         };
+        for _ in 0..5 {
+            if redis.begins() {
+                return redis;
+            }
+            // Somebody else may have taken its port, or that of its cluster bus, meanwhile.
+            redis.port = free_port();
+            let arguments = &mut redis.arguments;
+            if let Some(at) = arguments.iter().position(|word| word == "--cluster-port") {
+                arguments[at + 1] = free_port().to_string();
+            }
+        }
         redis.begin();
         redis
     }
 
     /// Starts it, again, with what it has on disk, and waits until it answers.
     pub fn begin(&mut self) {
+        assert!(self.begins(), "Redis ends at once");
+    }
+
+    /// Starts it, and waits until it answers; `false` if it ends instead.
+    fn begins(&mut self) -> bool {
         assert!(self.process.is_none(), "it runs already");
         let mut command = Command::new("redis-server");
         // A Sentinel's file has to be the first.
@@ -113,9 +130,15 @@ impl Redis {
         self.process = Some(process.expect("redis-server is installed"));
         let began = Instant::now();
         while !self.answers() {
+            let process = self.process.as_mut().expect("it was started");
+            if process.try_wait().unwrap().is_some() {
+                self.process = None;
+                return false;
+            }
             assert!(began.elapsed() < Duration::from_secs(30), "Redis does not start");
             thread::sleep(Duration::from_millis(5));
         }
+        true
     }
 
     /// Whether it answers, be it that it wants a password.

@@ -63,7 +63,7 @@ impl Cluster {
         for (n, replica) in cluster.nodes[PRIMARIES..].iter().enumerate() {
             let primary = cluster.id(n);
             until("the replica to follow", async || {
-                try_ask::<()>(replica, "CLUSTER REPLICATE", &[primary.clone()]).is_ok()
+                try_ask::<()>(replica, "CLUSTER REPLICATE", std::slice::from_ref(&primary)).is_ok()
             })
             .await;
         }
@@ -122,7 +122,7 @@ impl Cluster {
             node.ask::<Vec<String>>(&call)
         });
         let key = keys.last().unwrap_or_else(|| panic!("{topic} has no stream"));
-        let slot = ask(&self.nodes[0], "CLUSTER KEYSLOT", &[key.clone()]);
+        let slot = ask(&self.nodes[0], "CLUSTER KEYSLOT", std::slice::from_ref(&key));
         (key, slot)
     }
 
