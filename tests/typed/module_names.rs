@@ -159,7 +159,7 @@ fn two_things_of_one_name_are_an_error_in_either_order() {
         ),
     ] {
         let error = added.unwrap_err();
-        let says = format!("two things called `{name}`: one is of {of}, and one is of {other}; ");
+        let says = format!("two items called `{name}`: one is of {of}, and one is of {other}; ");
         assert!(error.contains(&says), "{error}");
         let advice = if says.contains("type") {
             "write `#[ts(rename = \"..\")]` on the type"

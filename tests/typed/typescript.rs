@@ -96,11 +96,11 @@ fn a_file_that_differs_is_told_with_the_command_and_left_as_it_is() {
     let error = module().check(&file).unwrap_err();
     let message = error.to_string();
     assert!(
-        message.contains("events.ts is not what the Rust types say, from line"),
+        message.contains("events.ts differs from the Rust types, from line"),
         "{message}"
     );
     assert!(
-        message.ends_with("write it anew with `cargo run --bin types`"),
+        message.ends_with("write it again with `cargo run --bin types`"),
         "{message}"
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), old);
