@@ -60,7 +60,7 @@ fn an_error_says_what_was_wrong_and_keeps_its_cause() {
     assert!(cause(&AppendError::NoKey).is_none());
     assert_eq!(
         NotARecord.to_string(),
-        "not one encoded event without an id; something else writes to this log"
+        "not one encoded event without an id; another program writes to this log"
     );
 
     let no_json = Record::json(&NoJson, None).unwrap_err();

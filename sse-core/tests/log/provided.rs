@@ -86,7 +86,7 @@ fn an_entry_is_an_event_that_a_filter_says_yes_to_and_nothing_else() {
         sequence: 1,
     };
     let none_is_told = |error: &DecodeEventError| panic!("{error}");
-    let entry = Entry::new(place, Record::of_event(&Market::Price(12.5)).unwrap(), at(0));
+    let entry = Entry::new(place, Record::from_value(&Market::Price(12.5)).unwrap(), at(0));
     assert!(entry.is_event(|Market::Price(price)| *price > 10.0, none_is_told));
     assert!(!entry.is_event(|Market::Price(price)| *price > 20.0, none_is_told));
 
