@@ -158,6 +158,8 @@ step "tests, fuzz targets for 10 s each" "${tests[@]}" -E "${without[*]}"
 step "a minute of everything at once" "${soak[@]}"
 step "every interleaving of the wake queue" env RUSTFLAGS="--cfg sse_loom" CARGO_TARGET_DIR=target/loom \
     cargo test -p sse-actix-core --lib --release wake_queue
+step "a minute in virtual time" env RUSTC_WORKSPACE_WRAPPER="$PWD/tests/simulator/rustc.sh" SIM_SECONDS=60 \
+    cargo test --workspace --all-features --test simulator -- --nocapture
 step "examples in the documentation" cargo test --workspace --all-features --doc
 step "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --all-features --no-deps
 step "packages" check_packages

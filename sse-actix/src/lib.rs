@@ -63,6 +63,7 @@
 //! duration, events and bytes (info; error if it failed), and a warning when a handler keeps a browser waiting for
 //! longer than a second.
 
+mod clock;
 mod cross_origin;
 mod extract;
 mod hub;
@@ -75,6 +76,9 @@ mod relay;
 mod server;
 #[cfg(feature = "shared-event-source")]
 mod shared_event_source;
+#[cfg(sse_sim)]
+#[doc(hidden)]
+pub mod simulation;
 mod stream;
 #[cfg(feature = "test")]
 pub mod test;

@@ -1,7 +1,7 @@
 //! Ends a stream from outside, and decides what its client does then.
-//! 
+//!
 //! Several types concern an end, in this order:
-//! 
+//!
 //! | type | means |
 //! |---|---|
 //! | `Ending` ([ending](ending)) | what a program asks for: the client reconnects, or stays away |

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 
 use actix_web::ResponseError;
@@ -25,6 +25,7 @@ use super::{
     shared::TopicState,
     topic_of::{TopicToPublish, TopicTypeError, TypedRecords},
 };
+use crate::clock;
 
 /// One topic of a [`Hub`], to publish values of type `T`, as JSON or as events of an enum. Made by [`Hub::topic`].
 /// Cheap to make and to clone. See [`Topic::publish`]'s example.
@@ -95,7 +96,7 @@ impl Publisher {
         let has_key = record.idempotency_key().is_some();
         // Only metrics need this time, and reading the clock takes time, too.
         let began = cfg!(feature = "metrics").then(Instant::now);
-        let now = SystemTime::now();
+        let now = clock::wall();
         let appended = hub.log.append(&self.name, record, &topic.options.retention, now);
         let appended = appended
             .await

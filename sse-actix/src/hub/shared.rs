@@ -30,7 +30,7 @@ use super::{
     topic_of::{EventsType, TopicTypeError},
     topic_options::TopicOptions,
 };
-use crate::{stream::span::panic_message, tracing_limit::TracingLimit};
+use crate::{clock, stream::span::panic_message, tracing_limit::TracingLimit};
 
 pub(super) struct HubShared {
     /// Identifies this hub among those of a thread.
@@ -344,7 +344,7 @@ impl TopicState {
             repeated: self.counts.repeated.load(Ordering::Relaxed),
             delivered: self.counts.delivered.load(Ordering::Relaxed),
             log,
-            once_reach: once.reach(self.options.retention.once_window(), SystemTime::now()),
+            once_reach: once.reach(self.options.retention.once_window(), clock::wall()),
             lag: self.lag(),
             gaps: self.counts.gaps.load(Ordering::Relaxed),
             evictions: self.evictions.evictions(),

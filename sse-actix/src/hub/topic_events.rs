@@ -32,6 +32,7 @@ use super::{
     subscription::{ForeignId, selection::GapSize},
     worker::READ_RETRY_PAUSE,
 };
+use crate::clock;
 
 /// A topic's events for the rest of the program, made by [`Hub::follow`]: a [`Stream`] that is `Send`, so it may be read in
 /// any task of any runtime.
@@ -142,7 +143,7 @@ impl TopicEvents {
         let growth = Arc::new(Growth::default());
         log.prepare(name, &topic.options.retention);
         // First register, then read, so that no event in between is missed.
-        let watch = log.watch(name, Waker::from(Arc::clone(&growth)), SystemTime::now());
+        let watch = log.watch(name, Waker::from(Arc::clone(&growth)), clock::wall());
         Self {
             state: read(hub, name, start),
             topic,
@@ -195,7 +196,7 @@ impl TopicEvents {
 }
 
 fn read(hub: &Hub, name: &TopicName, start: Start) -> FollowState {
-    let read = hub.0.log.read(name, start, Limit::DEFAULT, SystemTime::now());
+    let read = hub.0.log.read(name, start, Limit::DEFAULT, clock::wall());
     FollowState::Read(read, start)
 }
 

@@ -3,6 +3,7 @@
 //! [subscriber](subscriber) of a subscriber, and [timers](timers) the work at set times (`Worker::tick_count`,
 //! `millis`, `poll_time`).
 
+mod on_thread;
 mod subscriber;
 mod timers;
 mod topic;
@@ -19,16 +20,13 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use slab::Slab;
 use smallvec::SmallVec;
 use sse_actix_core::{Position, PositionsLine, Retry, TopicName, WakeQueue, Watch};
-use tokio::{
-    task::{coop::unconstrained, spawn_local},
-    time::Sleep,
-};
+use tokio::{task::coop::unconstrained, time::Sleep};
 
 pub(super) use self::{
     subscriber::{ClientPosition, Subscriber, TopicCursor},
@@ -42,11 +40,7 @@ use super::{
     shared::{HubShared, TopicState},
     stats::Eviction,
 };
-use crate::stream::span::panic_message;
-
-thread_local! {
-    static WORKERS: RefCell<HashMap<u64, Rc<Worker>>> = RefCell::new(HashMap::new());
-}
+use crate::{clock, stream::span::panic_message};
 
 /// How many readers are woken before other tasks on the thread run. If a publisher runs in between, the remaining
 /// readers get its next event in the same write.
@@ -67,6 +61,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Worker {
     pub(super) hub: Arc<HubShared>,
     id: u64,
+    on: on_thread::ThreadId,
     topics: Topics,
     wake_queue: WakeQueue,
     schedule: Schedule,
@@ -91,13 +86,12 @@ struct Topics {
 impl Worker {
     /// This thread's worker of a hub; `None` if no task can be spawned on this thread.
     pub(super) fn of(hub: &Arc<HubShared>) -> Option<Rc<Self>> {
-        let known = WORKERS.with_borrow(|workers| workers.get(&hub.id).cloned());
-        known.or_else(|| Self::start(hub))
+        on_thread::find(hub.id).or_else(|| Self::start(hub))
     }
 
     fn start(hub: &Arc<HubShared>) -> Option<Rc<Self>> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        if !may_spawn() {
+        if !on_thread::may_spawn() {
             return None;
         }
         let wake_queue = WakeQueue::new();
@@ -105,6 +99,7 @@ impl Worker {
             closing: hub.watch_closing(Waker::from(wake_queue.waker(CLOSING))),
             hub: Arc::clone(hub),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
+            on: on_thread::this(),
             topics: Topics::default(),
             wake_queue,
             schedule: Schedule::new(),
@@ -112,7 +107,7 @@ impl Worker {
             task_waker: Cell::new(None),
             scratch: Cell::default(),
         });
-        WORKERS.with_borrow_mut(|workers| workers.insert(hub.id, Rc::clone(&worker)));
+        on_thread::register(&worker);
         let registration = WorkerRegistration(Rc::clone(&worker));
         let task = async move {
             let mut timer = Box::pin(tokio::time::sleep(TICK));
@@ -127,8 +122,7 @@ impl Worker {
             }))
             .await;
         };
-        // `spawn_local` panics if a task of a multi-threaded runtime polls a subscription.
-        catch_unwind(AssertUnwindSafe(|| spawn_local(task))).ok()?;
+        on_thread::spawn(task)?;
         Some(worker)
     }
 
@@ -141,10 +135,7 @@ impl Worker {
             let slot = entry.key();
             let waker = self.wake_queue.waker(slot);
             self.hub.log.prepare(&topic.name, &topic.options.retention);
-            let watch = self
-                .hub
-                .log
-                .watch(&topic.name, Waker::from(waker), SystemTime::now());
+            let watch = self.hub.log.watch(&topic.name, Waker::from(waker), clock::wall());
             entry.insert(WorkerTopic::new(topic, watch));
             self.topics.slots.borrow_mut().insert(topic.name.clone(), slot);
             slot
@@ -356,21 +347,8 @@ impl Worker {
 
     /// From now on the thread's next subscription starts a new worker.
     fn unregister(&self) {
-        let registered = WORKERS.try_with(|workers| {
-            let mut workers = workers.try_borrow_mut().ok()?;
-            let is_this = workers
-                .get(&self.hub.id)
-                .is_some_and(|worker| worker.id == self.id);
-            is_this.then(|| workers.remove(&self.hub.id))
-        });
-        drop(registered);
+        on_thread::remove(self);
     }
-}
-
-/// True if local tasks can be spawned on this thread: it belongs to an actix system, or a task of a `LocalSet` is being
-/// polled, as on the threads of an actix server under `#[tokio::main]`.
-fn may_spawn() -> bool {
-    actix_web::rt::System::try_current().is_some() || tokio::task::try_id().is_some()
 }
 
 /// Held by the worker's task. When the runtime ends and drops the task, this unregisters the worker, so that the thread can

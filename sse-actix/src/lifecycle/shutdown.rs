@@ -1,7 +1,7 @@
 //! Ends streams from outside: all streams, those with a tag, or one.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     fmt,
     ops::RangeInclusive,
     sync::{
@@ -58,7 +58,7 @@ struct Inner {
     firing: Notify,
     retry: RangeInclusive<Duration>,
     next: AtomicU64,
-    streams: Mutex<HashMap<u64, Registered>>,
+    streams: Mutex<BTreeMap<u64, Registered>>,
     /// A stream has ended.
     ended: Notify,
 }
@@ -209,7 +209,7 @@ impl Shutdown {
         self.streams().values().cloned().collect()
     }
 
-    fn streams(&self) -> MutexGuard<'_, HashMap<u64, Registered>> {
+    fn streams(&self) -> MutexGuard<'_, BTreeMap<u64, Registered>> {
         // No code that could panic runs under this lock.
         self.0.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }

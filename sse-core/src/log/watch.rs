@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -28,8 +28,8 @@ pub struct Watchers(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     next: AtomicU64,
-    // Copied when it changes, which is rare, so that waking holds no lock.
-    wakers: Mutex<Arc<HashMap<u64, Waker>>>,
+    // Copied when it changes, which is rare, so that waking holds no lock. Woken in the order of their registration.
+    wakers: Mutex<Arc<BTreeMap<u64, Waker>>>,
 }
 
 impl Watchers {
@@ -58,7 +58,7 @@ impl Watchers {
 }
 
 impl Shared {
-    fn wakers(&self) -> MutexGuard<'_, Arc<HashMap<u64, Waker>>> {
+    fn wakers(&self) -> MutexGuard<'_, Arc<BTreeMap<u64, Waker>>> {
         // No code that could panic runs under this lock.
         self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,16 +1,34 @@
 //! Limits how often one address may connect.
 
-use std::{net::IpAddr, num::NonZeroU32};
+use std::{net::IpAddr, num::NonZeroU32, time};
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{
+    Quota, RateLimiter, clock::Clock, middleware::NoOpMiddleware, state::keyed::HashMapStateStore,
+};
+use tokio::time::Instant;
+
+/// That of all other timers, which tests can stop.
+#[derive(Debug, Clone, Default)]
+struct TimerClock;
+
+impl Clock for TimerClock {
+    type Instant = time::Instant;
+
+    fn now(&self) -> time::Instant {
+        Instant::now().into_std()
+    }
+}
+
+type ByAddress = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, TimerClock, NoOpMiddleware<time::Instant>>;
 
 /// Counts connects by address, if there is a limit.
 #[derive(Default)]
-pub(super) struct ConnectRate(Option<DefaultKeyedRateLimiter<IpAddr>>);
+pub(super) struct ConnectRate(Option<ByAddress>);
 
 impl ConnectRate {
     pub(super) fn new(per_minute: Option<NonZeroU32>) -> Self {
-        Self(per_minute.map(|connects| RateLimiter::keyed(Quota::per_minute(connects))))
+        let quota = per_minute.map(Quota::per_minute);
+        Self(quota.map(|quota| RateLimiter::hashmap_with_clock(quota, TimerClock)))
     }
 
     /// Counts a connect. Returns true if it exceeds the limit.

@@ -1,7 +1,7 @@
 //! The streams of each tag, open or only admitted.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,7 +14,8 @@ use crate::lifecycle::control::{StreamControl, WeakControl};
 #[derive(Clone, Default)]
 pub(in crate::hub) struct TagIndex(Arc<Mutex<ByTag>>);
 
-type ByTag = HashMap<Box<str>, HashMap<u64, TaggedStream>>;
+/// A tag's streams are ended in the order in which they came.
+type ByTag = HashMap<Box<str>, BTreeMap<u64, TaggedStream>>;
 
 struct TaggedStream {
     control: WeakControl,
@@ -24,7 +25,7 @@ struct TaggedStream {
 impl TagIndex {
     /// Ties a stream to a tag, until the stream and its request are gone.
     pub(in crate::hub) fn admit(&self, control: &StreamControl, tag: Box<str>) {
-        let is_known = |of: &HashMap<_, _>| of.contains_key(&control.id());
+        let is_known = |of: &BTreeMap<_, _>| of.contains_key(&control.id());
         if self.lock().get(&tag).is_some_and(is_known) {
             return;
         }
@@ -75,7 +76,7 @@ impl TagIndex {
     /// Ends every stream that carries a tag. The clients reconnect and must authenticate again. Returns the number of
     /// streams that had not been ended before.
     pub(in crate::hub) fn reauthenticate_all(&self) -> usize {
-        let mut controls = HashMap::new();
+        let mut controls = BTreeMap::new();
         for of_tag in self.lock().values() {
             let known = of_tag
                 .iter()
@@ -96,7 +97,7 @@ impl TagIndex {
     /// control takes the lock.
     fn of_tag(&self, tag: &str) -> Vec<(StreamControl, Instant)> {
         let tags = self.lock();
-        let of_tag = tags.get(tag).into_iter().flat_map(HashMap::values);
+        let of_tag = tags.get(tag).into_iter().flat_map(BTreeMap::values);
         of_tag
             .filter_map(|admitted| Some((admitted.control.upgrade()?, admitted.at)))
             .collect()

@@ -6,7 +6,6 @@ use std::{
     mem,
     pin::Pin,
     task::{Context, Poll},
-    time::SystemTime,
 };
 
 use actix_web::Error;
@@ -16,6 +15,7 @@ use super::{
     deliver::{FrameTarget, IdLine, ReadStep},
     topic::{AfterReplay, ReadPurpose, ReplayState, TopicReader},
 };
+use crate::clock;
 use crate::hub::{
     OnGap,
     subscription::selection::GapSize,
@@ -135,7 +135,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
     /// Issues a read of the log.
     pub(super) fn read(&self, reader: &mut TopicReader, start: Start, purpose: ReadPurpose) {
         let log = &self.worker.hub.log;
-        let read = log.read(&reader.topic.name, start, Limit::DEFAULT, SystemTime::now());
+        let read = log.read(&reader.topic.name, start, Limit::DEFAULT, clock::wall());
         reader.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
     }
 
@@ -152,6 +152,10 @@ impl<S: FrameTarget> ReadStep<'_, S> {
             ReadPurpose::History(most, mut kept) => {
                 *self.passed_over += batch.entries.len();
                 let options = reader.options.as_deref();
+                if GapSize::of(batch.resume).is_some() {
+                    // Retention deleted what was found so far, or the log was lost. A history has no hole.
+                    kept.clear();
+                }
                 for entry in batch.entries {
                     if options.is_none_or(|options| options.shows(&entry, batch.end)) {
                         kept.push_back(entry);
@@ -164,6 +168,12 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                     reader.first_read_answered = false;
                     self.read(reader, Start::After(batch.end), ReadPurpose::History(most, kept));
                 } else {
+                    // From now on, ids of other topics' events say where this topic begins.
+                    let start = kept.front().map_or(batch.end, |first| Position {
+                        sequence: first.sequence().saturating_sub(1),
+                        ..batch.end
+                    });
+                    self.subscriber.move_to(cursor, start);
                     let entries = Vec::from(kept).into_iter();
                     reader.replay = Some(Box::new(ReplayState::Deliver(
                         entries,

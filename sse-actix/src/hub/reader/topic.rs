@@ -5,7 +5,6 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
-    time::SystemTime,
     vec,
 };
 
@@ -14,10 +13,13 @@ use futures_core::future::LocalBoxFuture;
 use sse_actix_core::{Batch, Completion, Entry, Event, Keep, Limit, LogError, Position, Record, Start};
 use tokio::time::{Sleep, sleep};
 
-use crate::hub::{
-    shared::TopicState,
-    subscription::selection::ReadOptions,
-    worker::{READ_RETRY_PAUSE, Subscriber, TopicCursor, Worker},
+use crate::{
+    clock,
+    hub::{
+        shared::TopicState,
+        subscription::selection::ReadOptions,
+        worker::{READ_RETRY_PAUSE, Subscriber, TopicCursor, Worker},
+    },
 };
 
 pub(in crate::hub) struct TopicReader {
@@ -133,13 +135,13 @@ impl TopicReader {
             unknown.set(unknown.get() + 1);
         }
         if let Some(options) = &mut self.options {
-            options.opened = Some(SystemTime::now());
+            options.opened = Some(clock::wall());
         }
         // First register, so that the log wakes this thread's worker; then read. So no event in between is missed.
         worker.register(subscriber, topic_index, &self.topic);
         let (start, purpose) = self.start(resume_point);
         let log = &worker.hub.log;
-        let read = log.read(&self.topic.name, start, Limit::DEFAULT, SystemTime::now());
+        let read = log.read(&self.topic.name, start, Limit::DEFAULT, clock::wall());
         // `ReadStep::advance` polls this read. `None` would mean that this reader follows the window.
         self.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
         self.topic.subscribers.fetch_add(1, Ordering::Relaxed);
@@ -149,7 +151,7 @@ impl TopicReader {
     /// The events of a snapshot that this reader may see.
     pub(super) fn visible(&self, at: Position, events: &[Event]) -> Result<Vec<Entry>, Error> {
         let name = self.topic.options.event.as_ref();
-        let now = SystemTime::now();
+        let now = clock::wall();
         let mut entries = Vec::with_capacity(events.len());
         for event in events {
             let entry = Entry::new(at, Record::event(event, name)?, now);

@@ -6,7 +6,7 @@ use std::{
     net::IpAddr,
     rc::Rc,
     task::{Context, Poll},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError as _, body::BoxBody, http::Method};
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::{Lifetime, Subscription, error::NoRuntime};
 use crate::{
+    clock,
     extract::{LastEventId, is_reconnect_after_end},
     hub::{
         admission::limits::{LimitExceeded, Limits, StreamPermit},
@@ -114,10 +115,7 @@ impl Lifetime {
             let part = age.as_secs_f64() * (0.8 + 0.2 * fastrand::f64());
             after(Duration::try_from_secs_f64(part).ok()?, Eviction::Aged)
         });
-        let expired = match self
-            .valid_until
-            .map(|time| time.duration_since(SystemTime::now()))
-        {
+        let expired = match self.valid_until.map(|time| time.duration_since(clock::wall())) {
             Some(Err(_)) => return Err(AlreadyExpired),
             Some(Ok(left)) => after(left, Eviction::Expired),
             None => None,

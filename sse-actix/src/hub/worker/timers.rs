@@ -8,13 +8,16 @@ use std::{
     rc::{Rc, Weak},
     sync::atomic::{AtomicU64, Ordering},
     task::Context,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use tokio::time::{Instant, Sleep};
 
 use super::{SUBSCRIBERS_PER_TURN, TICK, Worker, subscriber::Subscriber};
-use crate::hub::{shared::HubShared, stats::Eviction};
+use crate::{
+    clock,
+    hub::{shared::HubShared, stats::Eviction},
+};
 
 /// How often old data is deleted: events beyond their age, and addresses that no longer connect. Also when all readers
 /// have left.
@@ -295,7 +298,7 @@ impl Worker {
     /// A user's log may panic: the streams continue without its maintenance.
     fn maintain(&self) {
         let log = &self.hub.log;
-        let maintained = catch_unwind(AssertUnwindSafe(|| log.maintain(SystemTime::now())));
+        let maintained = catch_unwind(AssertUnwindSafe(|| log.maintain(clock::wall())));
         if let Err(panic) = maintained {
             HubShared::report_log_panic("maintain", &*panic);
         }

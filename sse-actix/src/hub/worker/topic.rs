@@ -9,7 +9,7 @@ use std::{
     rc::Rc,
     sync::{Arc, PoisonError, atomic::Ordering},
     task::{Context, Poll},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use slab::Slab;
@@ -17,7 +17,10 @@ use sse_actix_core::{Batch, Completion, Limit, LogError, Position, Resume, Start
 use tokio::time::Sleep;
 
 use super::{ReadySubscribers, SUBSCRIBERS_PER_TURN, Worker, subscriber::Subscriber};
-use crate::hub::shared::{HubShared, TopicState};
+use crate::{
+    clock,
+    hub::shared::{HubShared, TopicState},
+};
 
 /// How long to wait after a failed read.
 pub(in crate::hub) const READ_RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -136,7 +139,7 @@ impl WorkerTopic {
                     let read = worker
                         .hub
                         .log
-                        .read(&self.topic.name, start, WINDOW_READ, SystemTime::now());
+                        .read(&self.topic.name, start, WINDOW_READ, clock::wall());
                     match read.into_ready() {
                         Ok(batch) => return self.apply_batch(batch, head, cx),
                         Err(later) => self.log_read = LogRead::Reading(later, head),
