@@ -20,6 +20,7 @@ thread_local! {
 }
 
 /// A task that the hub has spawned, and the simulator polls.
+#[doc(hidden)]
 pub struct Task {
     /// The thread that it is on.
     pub thread: u64,

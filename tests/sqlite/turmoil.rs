@@ -65,14 +65,14 @@ fn hundreds_of_small_runs_in_the_process() {
 }
 
 #[test]
-fn two_hundred_readers_in_the_process() {
+fn fifty_readers_in_the_process() {
     let seed = seed();
     for mode in MODES {
         let (hub, _folder) = hub(mode, 10_000);
         let plan = Plan {
             mode,
             workers: 2,
-            readers: 200,
+            readers: 50,
             publishers: 8,
             events: 40,
             seed,
