@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-/// How long the log is not told the same again, unless it is said.
+/// The default pause between two equal log lines.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Allows one log line for each pause and counts the others. Otherwise, clients could fill the log with requests.
