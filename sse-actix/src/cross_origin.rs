@@ -52,7 +52,7 @@ pub use self::{
 ///
 /// - A request of an allowed origin. Every answer to it, whatever its status, has `Access-Control-Allow-Origin`
 ///   with exactly this origin and `Access-Control-Allow-Credentials: true`, each once, whatever a handler or
-/// another layer inside has set; a browser closes an `EventSource` permanently if a single answer lacks them.
+///   another layer inside has set; a browser closes an `EventSource` permanently if a single answer lacks them.
 /// - A request of the server's own pages: without an `Origin`, or with one and `Sec-Fetch-Site: same-origin`, or with
 ///   one that [`own_origin`](Self::own_origin) names, for browsers that do not send the former.
 /// - A request that does not come from a page: curl, other servers.

@@ -8,7 +8,7 @@
 //!   [stream_connection](stream_connection), [flush](flush);
 //! - one request: [tracked](tracked), [context](context), [discard](discard).
 //!
-//! [for_streams](mod@for_streams) configures actix's own `HttpServer` instead.
+//! [`for_streams`](mod@for_streams) configures actix's own `HttpServer` instead.
 
 mod activity;
 mod bind;

@@ -16,7 +16,7 @@
 pub(crate) mod body;
 pub(crate) mod buffer;
 pub(crate) mod handler;
-mod macros_outside;
+mod misplaced_macros;
 pub(crate) mod options;
 pub(crate) mod response;
 pub(crate) mod source;

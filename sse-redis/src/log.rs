@@ -26,9 +26,9 @@ use crate::{
 /// reachable ([`Log::health`]). The log has its own thread, which ends with the last handle.
 ///
 /// - **Publishing** is done when Redis has answered. If the connection is cut before, or Redis has not answered in
-/// [time](RedisLogBuilder::response_timeout), it fails with [`AppendError::OutcomeUnknown`]; the log never retries. If
-/// there is no connection, it fails with [`AppendError::Refused`] at once, or after
-/// [`publish_wait`](RedisLogBuilder::publish_wait). If the caller stops waiting, the publish continues.
+///   [time](RedisLogBuilder::response_timeout), it fails with [`AppendError::OutcomeUnknown`]; the log never retries. If
+///   there is no connection, it fails with [`AppendError::Refused`] at once, or after
+///   [`publish_wait`](RedisLogBuilder::publish_wait). If the caller stops waiting, the publish continues.
 /// - **[Idempotency keys](sse_actix_core::IdempotencyKey)** are stored in Redis, by the call that appends. So a
 ///   repetition is found on any node, and even if the first answer was lost. [`Log::stats`] has the values from the
 ///   last time that this node appended a key. The keys are in the memory of Redis, so their memory is 0 there.

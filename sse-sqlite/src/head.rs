@@ -178,7 +178,7 @@ impl Head {
     }
 
     /// Notes that the next event is appended `now`: if that is before the newest event, the clock was set back.
-    pub(crate) fn clock_shows(&mut self, now: SystemTime) {
+    pub(crate) fn lower_later_times(&mut self, now: SystemTime) {
         let now = rows::millis(now);
         if now < self.times.newest {
             self.times.set_back = (now, self.last + 1);

@@ -24,6 +24,10 @@ enum Market {
 }
 
 #[derive(Serialize, Deserialize, TS)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "the names are those of the events that the page's tests send"
+)]
 struct Price {
     symbol: String,
     price: f64,

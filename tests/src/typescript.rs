@@ -16,7 +16,7 @@ pub fn compile(folder: &Path, files: &[&str]) {
     let compiler = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/node_modules/.bin/tsc");
     assert!(compiler.exists(), "run tests/clients/install.sh");
     fs::write(folder.join("package.json"), "{ \"type\": \"module\" }").unwrap();
-    let compiled = Command::new(compiler)
+    let run = Command::new(compiler)
         .args([
             "--strict",
             "--noUnusedLocals",
@@ -28,6 +28,6 @@ pub fn compile(folder: &Path, files: &[&str]) {
         .current_dir(folder)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&compiled.stdout);
-    assert!(compiled.status.success(), "{said}");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{said}");
 }

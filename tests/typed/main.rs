@@ -1,6 +1,10 @@
 //! Streams and topics whose events are those of one enum.
-#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
-#![allow(clippy::panic, reason = "what fails here fails the test")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what fails here fails the test"
+)]
 
 mod browser;
 mod decoding;

@@ -63,7 +63,7 @@ impl SubscriptionReader {
         resume_points: &[ResumePoint],
         tags: Vec<Box<str>>,
     ) -> Self {
-        // Made before it joins: if the log panics, its drop leaves the topics that it has joined.
+        // Made before it registers with its topics: if the log panics, dropping it deregisters the subscriber.
         let mut this = Self {
             worker,
             subscriber,
@@ -100,7 +100,7 @@ impl SubscriptionReader {
             // Nothing is delivered until the log has answered once for each topic. If an id lacks a topic's position,
             // the client looks new to that topic at its next reconnect, and the topic's missed events would be lost.
             let must_hold_back = self.topics.iter().any(|reader| !reader.first_read_answered);
-            if self.topics.iter().all(|reader| reader.first_read_done) {
+            if self.topics.iter().all(|reader| reader.first_read_succeeded) {
                 self.announce_presence();
             }
             for (topic_index, reader) in self.topics.iter_mut().enumerate() {
@@ -260,7 +260,7 @@ impl Source for SubscriptionReader {
         self.has_yielded
     }
 
-    fn stop_at_current_head(&mut self) -> bool {
+    fn stop_at_newest(&mut self) -> bool {
         for reader in &mut self.topics {
             if reader.stop_at.is_none() {
                 let log = &self.worker.hub.log;

@@ -70,8 +70,8 @@ pub(super) struct Worker {
     #[expect(dead_code, reason = "held for its drop")]
     closing: Watch,
     task_waker: Cell<Option<Waker>>,
-    /// The memory of id lines, one at a time.
-    pub(super) scratch: Cell<PositionsLine>,
+    /// A buffer in which a reader writes an id line; one reader at a time uses it.
+    pub(super) id_line: Cell<PositionsLine>,
 }
 
 /// The topics that have readers on this thread.
@@ -105,7 +105,7 @@ impl Worker {
             schedule: Schedule::new(),
             cursors: Cell::new(0),
             task_waker: Cell::new(None),
-            scratch: Cell::default(),
+            id_line: Cell::default(),
         });
         on_thread::register(&worker);
         let registration = WorkerRegistration(Rc::clone(&worker));
@@ -201,7 +201,7 @@ impl Worker {
     }
 
     /// Called when a reader has reached the newest entry of the log: from there on the window has the new entries.
-    pub(super) fn reader_reached_head(&self, cursor: &TopicCursor, position: Position) {
+    pub(super) fn reader_reached_newest(&self, cursor: &TopicCursor, position: Position) {
         let mut topics = self.topics.by_slot.borrow_mut();
         let slot = cursor.topic_slot.get();
         if let Some(worker_topic) = topics.get_mut(slot)

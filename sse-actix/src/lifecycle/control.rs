@@ -62,7 +62,7 @@ struct Tag {
     next: Option<Box<Tag>>,
 }
 
-/// One after another: dropped from within each other, thousands would overflow the stack.
+/// Drops the list in a loop: with a drop inside a drop, thousands of tags would overflow the stack.
 impl Drop for Tag {
     fn drop(&mut self) {
         let mut next = self.next.take();
@@ -306,7 +306,7 @@ impl StreamControl {
     }
 
     /// Waits until the stream is asked to end.
-    pub(crate) async fn until_ended(&self) {
+    pub(crate) async fn until_end_requested(&self) {
         poll_fn(|cx| {
             self.register(cx.waker());
             match self.end_request() {

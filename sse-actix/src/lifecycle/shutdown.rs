@@ -121,7 +121,7 @@ impl Shutdown {
     }
 
     /// Aborts the streams that had time to finish and have not finished.
-    pub(crate) fn end_time_to_finish(&self) {
+    pub(crate) fn abort_unfinished(&self) {
         for stream in self.registered_streams() {
             if stream.may_finish {
                 stream.control.run_out_of_time();

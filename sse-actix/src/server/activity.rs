@@ -2,7 +2,7 @@
 //!
 //! At a shutdown, a stream ends when it is asked to, and any other request gets time to finish. The server has to know
 //! which of the two it still waits for, and actix does not expose this. So every request is counted, from its arrival
-//! until the last byte of its response was handed over.
+//! until actix has taken the last byte of its response.
 
 use std::{
     io,
@@ -60,7 +60,7 @@ impl Activity {
 
     /// Waits until there was no progress for `patience`, or until `deadline`.
     pub(super) async fn until_no_progress(&self, patience: Duration, deadline: Instant) {
-        // A busy machine sleeps longer, so its clients have longer.
+        // Several short sleeps: on a busy machine each takes longer than requested, so clients get more time.
         const LOOKS: u32 = 10;
         let (mut quiet, mut known) = (0, self.progress.load(Ordering::Relaxed));
         while quiet < LOOKS && Instant::now() < deadline {

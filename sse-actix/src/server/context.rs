@@ -38,7 +38,8 @@ impl ServerContext {
         request.extensions().get().cloned()
     }
 
-    /// For code without a request that is polled for a request: a generator before its opening.
+    /// The context of the request whose handler is being polled. For code that has no `HttpRequest`: a generator before its
+    /// opening.
     pub(crate) fn current() -> Option<Self> {
         let current = CURRENT.take();
         CURRENT.set(current.clone());
@@ -63,7 +64,7 @@ impl ServerContext {
             .map(|notifier| notifier.register(&control));
         tokio::select! {
             () = self.shutdown.fired(), if ends_at_shutdown => {}
-            () = control.until_ended() => {}
+            () = control.until_end_requested() => {}
         }
     }
 }
@@ -73,7 +74,7 @@ impl ServerContext {
 pub(crate) struct OpenStreamGuard {
     #[expect(dead_code, reason = "held for its drop")]
     loss_registration: Option<Box<LossRegistration>>,
-    /// The counts in which it is a stream. A stream that may finish counts only as a request, and a shutdown waits for
+    /// The counts of its server, if it counts as a stream there. A stream that may finish counts only as a request, and a shutdown waits for
     /// it.
     activity: Option<Arc<Activity>>,
 }

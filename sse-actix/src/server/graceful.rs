@@ -3,7 +3,7 @@
 //! A signal reaches a stream in four steps:
 //!
 //! 1. SIGTERM or SIGINT (`signals.rs`) lets [`serve_until_stopped`] fire the [`Shutdown`].
-//! 2. The `Shutdown` sets an end request in the `StreamControl` of each stream, and wakes the stream's task. `respond`
+//! 2. The `Shutdown` sets an end request in the `StreamControl` of each stream, and wakes the task of its connection, which polls its body. `respond`
 //!    (`stream/response.rs`) has registered the control.
 //! 3. `StreamBody::fill`, polled next, lets the source send its last events. A hub's reader sends events that were
 //!    published before (`stop_at`), and no newer ones. Then `end` (`stream/body/end.rs`) adds a `retry` line.
@@ -14,9 +14,9 @@
 //!
 //! | number | counts up | counts down |
 //! |---|---|---|
-//! | requests | `TrackedService` gets a request (`RequestGuard`) | the response's last byte was handed over |
+//! | requests | `TrackedService` gets a request (`RequestGuard`) | actix, or `StreamConnection`, has taken the response's last byte |
 //! | streams | `respond` makes a stream that a shutdown ends (`OpenStreamGuard`) | its body is dropped |
-//! | progress | a client has taken 16 KiB, or one of the others has counted down | never |
+//! | progress | a client has taken 16 KiB, or a request or a stream has ended | never |
 //!
 //! A stream counts in the first two. So when both are equal, only streams are left.
 
@@ -67,8 +67,8 @@ pub(super) async fn serve_until_stopped(
     let ended = tokio::select! {
         biased;
         () = &mut forced => Some(Ok(())),
-        // Must be polled before `fired`. With a shared `Shutdown`, another server's signal may already have fired it.
-        // This server's own copy of the same signal would then look like a second signal.
+        // Polled before `fired`: servers that share a `Shutdown` all receive the same SIGTERM, and another server may have
+        // fired it first. If this server did not take its own copy here, the copy would count as a second signal below.
         cause = trigger.next() => {
             tracing::info!(target: "sse_actix", cause, "shutting down");
             None
@@ -156,7 +156,7 @@ async fn wait_until_drained(activity: &Activity, shutdown: &Shutdown, shutdown_t
     let rest = shutdown_timeout.saturating_sub(start.elapsed());
     if timeout(rest, activity.until_only_streams_left()).await.is_err() {
         tracing::warn!(target: "sse_actix", "requests were still in progress after {shutdown_timeout:?}");
-        shutdown.end_time_to_finish();
+        shutdown.abort_unfinished();
     }
     // A full socket takes more bytes once a part of it is free, which takes long with a slow client.
     let patience = if activity.has_full_sockets() {

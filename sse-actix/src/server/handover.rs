@@ -6,8 +6,9 @@
 //! [serves](super::connection) the connection drops the dispatcher, and a [`StreamConnection`] gets the socket and the
 //! response's *outermost* body, which includes all middleware bodies around the stream.
 //!
-//! One task does all of this, in one poll: the dispatcher polls the body, which has nothing more and is a *candidate*; the
-//! dispatcher writes and flushes; the socket sees the candidate, and ends the dispatcher with an error.
+//! One task does all of this, in one poll. The dispatcher polls the body. If the body has nothing more,
+//! [`HandoverCandidate`] makes the stream the connection's `pending_handover`. The dispatcher writes and flushes. Then the
+//! socket sees the pending stream, and ends the dispatcher with an error.
 //!
 //! [`StreamConnection`]: super::stream_connection::StreamConnection
 
@@ -100,7 +101,8 @@ pub(crate) struct ConnectionState {
     paused_read: Cell<Option<Waker>>,
 }
 
-/// Whether a handler has made a stream for a request. Middleware may drop the response with the marker.
+/// Whether a handler has made a stream for a request. `StreamMarker` does not always tell: middleware may drop the response
+/// that carries it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum MadeStream {
     #[default]

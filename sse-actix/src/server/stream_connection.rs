@@ -79,7 +79,7 @@ enum Stage {
 
 /// The part of a chunk that the socket did not take.
 struct Unsent {
-    head: Bytes,
+    size_line: Bytes,
     body: Bytes,
     end: Bytes,
 }
@@ -253,7 +253,7 @@ impl<T: Transport> Inner<T> {
         };
         if sent < len {
             let mut unsent = Unsent {
-                head: Bytes::copy_from_slice(head),
+                size_line: Bytes::copy_from_slice(head),
                 // A small chunk is a part of a shared buffer.
                 body: if chunk.len() > COPIED {
                     chunk
@@ -272,7 +272,7 @@ impl<T: Transport> Inner<T> {
     /// pieces at once.
     fn send_in_one(&mut self, whole: Bytes, cx: &mut Context<'_>) -> io::Result<()> {
         self.unsent = Some(Box::new(Unsent {
-            head: Bytes::new(),
+            size_line: Bytes::new(),
             body: whole,
             end: Bytes::new(),
         }));
@@ -286,7 +286,7 @@ impl<T: Transport> Inner<T> {
     fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(unsent) = &mut self.unsent {
             self.unflushed = true;
-            let pieces = [&*unsent.head, &*unsent.body, &*unsent.end].map(IoSlice::new);
+            let pieces = [&*unsent.size_line, &*unsent.body, &*unsent.end].map(IoSlice::new);
             let polled = Pin::new(&mut self.transport).poll_write_vectored(cx, &pieces);
             if let Some(progress) = &mut self.progress {
                 progress.note_write(&polled);
@@ -325,7 +325,7 @@ impl<T: Transport> Inner<T> {
     /// Drops the body. The last chunk is sent next.
     fn end_body(&mut self) {
         self.unsent = Some(Box::new(Unsent {
-            head: Bytes::new(),
+            size_line: Bytes::new(),
             body: LAST_CHUNK,
             end: Bytes::new(),
         }));
@@ -359,7 +359,7 @@ fn poll_body(stream: &mut HubStream, cx: &mut Context<'_>) -> Poll<Option<Result
 
 impl Unsent {
     fn advance(&mut self, mut sent: usize) {
-        for piece in [&mut self.head, &mut self.body, &mut self.end] {
+        for piece in [&mut self.size_line, &mut self.body, &mut self.end] {
             let of_it = sent.min(piece.len());
             piece.advance(of_it);
             sent -= of_it;
@@ -367,6 +367,6 @@ impl Unsent {
     }
 
     fn is_empty(&self) -> bool {
-        self.end.is_empty() && self.body.is_empty() && self.head.is_empty()
+        self.end.is_empty() && self.body.is_empty() && self.size_line.is_empty()
     }
 }

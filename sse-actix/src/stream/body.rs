@@ -248,7 +248,7 @@ impl<S: Source> StreamBody<S> {
             | EndRequest::Reauthenticate
             | EndRequest::OutOfTime => None,
             EndRequest::None | EndRequest::End(_) => {
-                let stops_at_head = end_request != EndRequest::None && source.stop_at_current_head();
+                let stops_at_newest = end_request != EndRequest::None && source.stop_at_newest();
                 if this.buffer.has_rest() {
                     source.note_accepted(source.chunk_limit().unwrap_or(0));
                     // The rest is sent first, so that the source has the whole buffer.
@@ -271,7 +271,7 @@ impl<S: Source> StreamBody<S> {
                     Ok(Poll::Ready(outcome)) => Some(SourceOutcome::Returned(outcome)),
                     // The source still has events from before the shutdown: they go into the next chunk.
                     Ok(Poll::Pending)
-                        if stops_at_head
+                        if stops_at_newest
                             && (this.buffer.has_at_least(source.fill_limit()) || source.has_yielded()) =>
                     {
                         return false;

@@ -2,7 +2,7 @@
 //!
 //! The bytes lie in [`Pieces`]. A stream has one of these at a time, of three kinds:
 //!
-//! 1. [`BeforeBody`](PiecesKind::BeforeBody): the events that the handler emits up to its opening, when there is no
+//! 1. [`Own`](PiecesKind::Own): the events that the handler emits up to its opening, when there is no
 //!    body yet.
 //! 2. [`OfThread`](PiecesKind::OfThread): the one that all streams of a thread use in turn. A body borrows it while it is
 //!    polled: the source fills it and the body empties it within one poll, so an idle stream has none.
@@ -58,8 +58,8 @@ pub(crate) struct EventBuffer {
 /// The origin of a stream's [`Pieces`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PiecesKind {
-    /// The stream's own, with the events from before there was a body.
-    BeforeBody,
+    /// The stream's own: the events from before there was a body, or nothing.
+    Own,
     /// The thread's pieces, while the body is polled.
     OfThread,
     /// The stream's own, with the rest after the last piece that was taken. It may begin inside an event, so new events
@@ -78,7 +78,7 @@ impl EventBuffer {
     pub(crate) fn new(name: Option<&EventName>) -> Self {
         Self {
             pieces: Cell::new(None),
-            kind: Cell::new(PiecesKind::BeforeBody),
+            kind: Cell::new(PiecesKind::Own),
             name: name.cloned().map(Box::new),
             emitted: Cell::new(0),
             failure: Cell::new(None),
@@ -228,11 +228,11 @@ impl EventBuffer {
             pieces
         } else {
             self.kind.set(PiecesKind::OfThread);
-            // There is none at first, and while a stream reads another one.
+            // The thread has none at first, and none while the poll of one stream polls another stream.
             THREAD_PIECES.take().map_or_else(
                 || Box::new(Pieces::with_capacity(CAPACITY)),
                 |mut pieces| {
-                    // From its start again, if the last chunk is gone. Else what is left of it serves on.
+                    // If the last chunk was dropped, this uses the whole allocation again. If not, the rest of it is used.
                     let _ = pieces.bytes.try_reclaim(CAPACITY);
                     pieces
                 },
@@ -263,7 +263,7 @@ impl EventBuffer {
             return self.take_first_of_queue(pieces);
         }
         let chunk = pieces.take_only();
-        if self.kind.replace(PiecesKind::BeforeBody) == PiecesKind::OfThread
+        if self.kind.replace(PiecesKind::Own) == PiecesKind::OfThread
             && chunk
                 .as_ref()
                 .is_none_or(|chunk| chunk.len() <= MAX_REUSED_CAPACITY)
@@ -276,7 +276,7 @@ impl EventBuffer {
     #[cold]
     fn take_first_of_queue(&self, mut pieces: Box<Pieces>) -> Option<Bytes> {
         let piece = pieces.pop_front();
-        let is_of_thread = self.kind.replace(PiecesKind::BeforeBody) == PiecesKind::OfThread;
+        let is_of_thread = self.kind.replace(PiecesKind::Own) == PiecesKind::OfThread;
         let rest = if is_of_thread {
             let rest = Box::new(pieces.move_out(CAPACITY));
             THREAD_PIECES.with(|of_thread| of_thread.set(Some(pieces)));

@@ -86,7 +86,7 @@ pub(crate) fn respond<S: Source + 'static>(
             None => MadeStream::Stays,
         });
         stream = Some(StreamMarker { owner });
-        // If the client cannot resume, the stream may finish, if it ends by itself.
+        // The client of a plain stream cannot resume. So the stream may finish, unless its source never ends by itself.
         let may_finish = plain && source.may_finish();
         let guards = StreamGuards {
             registration: shutdown.map(|shutdown| shutdown.register(&control, may_finish)),

@@ -85,7 +85,7 @@ pub(crate) trait Source: Unpin {
 
     /// Called when the stream is being ended. The source still pushes events from before this call, and no newer ones.
     /// Returns true if it can distinguish them; if not, it is polled once more for the events that are ready.
-    fn stop_at_current_head(&mut self) -> bool {
+    fn stop_at_newest(&mut self) -> bool {
         false
     }
 }

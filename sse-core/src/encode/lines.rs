@@ -106,7 +106,7 @@ pub(crate) fn push_json_lines<T: Serialize + ?Sized>(
     Ok(())
 }
 
-/// Appends Appends `text` as lines that each start with `prefix`, which ends in a colon and a space. An empty line has
+/// Appends `text` as lines that each start with `prefix`, which ends in a colon and a space. An empty line has
 /// no space.
 #[inline]
 pub(crate) fn push_text_lines<const N: usize>(prefix: &[u8; N], mut text: &[u8], out: &mut impl LineBuffer) {

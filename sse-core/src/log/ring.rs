@@ -129,7 +129,7 @@ impl Ring {
     /// Appends a record with the next sequence. If the clock was set back, it gets the time of the entry before it. The
     /// entry's frame begins with its id line, `id: <epoch>-<sequence>`.
     pub fn append(&mut self, record: Record, at: SystemTime) -> Arc<Entry> {
-        self.clock_shows(at);
+        self.lower_later_times(at);
         let position = Position {
             epoch: self.epoch,
             sequence: self.head + 1,
@@ -248,12 +248,13 @@ impl Ring {
 
     /// Deletes what is beyond the bounds, the oldest first.
     pub fn trim(&mut self, retention: &Retention, now: SystemTime) {
-        self.clock_shows(now);
-        let youngest = entry::millis(now.checked_sub(retention.age()).unwrap_or(SystemTime::UNIX_EPOCH));
+        self.lower_later_times(now);
+        let oldest_allowed =
+            entry::millis(now.checked_sub(retention.age()).unwrap_or(SystemTime::UNIX_EPOCH));
         while self.oldest().is_some_and(|oldest| {
             self.len() > retention.events()
                 || self.bytes > retention.bytes()
-                || oldest.latest_append_time() < youngest
+                || oldest.latest_append_time() < oldest_allowed
         }) {
             self.delete_oldest();
         }
@@ -261,7 +262,7 @@ impl Ring {
 
     /// Lowers the append times of the entries to `now`. An entry with a later time is from before the clock was set
     /// back: it, and all later entries, would stay until the clock reaches that time again.
-    fn clock_shows(&self, now: SystemTime) {
+    fn lower_later_times(&self, now: SystemTime) {
         fn note<'a>(newest_first: impl Iterator<Item = &'a Arc<Entry>>, now: u64) {
             let later = newest_first.take_while(|entry| entry.latest_append_time() > now);
             later.for_each(|entry| entry.lower_append_time(now));

@@ -54,7 +54,7 @@ impl Model {
     }
 
     pub(crate) fn append(&mut self, record: &Record, at: SystemTime) {
-        self.clock_shows(at);
+        self.lower_later_times(at);
         self.head += 1;
         self.newest_time = self.newest_time.max(at);
         let kept = Kept {
@@ -75,7 +75,7 @@ impl Model {
     }
 
     /// Whatever is kept was appended by now. If its time is later, the clock was set back.
-    fn clock_shows(&mut self, now: SystemTime) {
+    fn lower_later_times(&mut self, now: SystemTime) {
         for kept in &mut self.kept {
             kept.appended = kept.appended.min(now);
         }
@@ -116,7 +116,7 @@ impl Model {
     }
 
     pub(crate) fn trim(&mut self, retention: &Retention, now: SystemTime) {
-        self.clock_shows(now);
+        self.lower_later_times(now);
         while self.kept.len() > retention.events()
             || self.bytes() > retention.bytes()
             || self

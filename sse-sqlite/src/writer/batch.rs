@@ -117,7 +117,7 @@ impl Batch {
                 };
                 return Ok((repeated(position), None, head.state()));
             }
-            head.clock_shows(now);
+            head.lower_later_times(now);
             let position = Position {
                 epoch: head.epoch,
                 sequence: head.last + 1,

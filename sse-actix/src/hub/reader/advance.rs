@@ -83,7 +83,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                             if let Some(options) = &mut reader.options {
                                 options.becomes_live();
                             }
-                            self.worker.reader_reached_head(cursor, *end);
+                            self.worker.reader_reached_newest(cursor, *end);
                         }
                     }
                     return Ok(true);
@@ -106,7 +106,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                     && let Some(entry) = entries.next()
                 {
                     if entries.as_slice().is_empty() {
-                        // Only the last event has the id: a client that loses the connection before it starts again.
+                        // Only the last event has the id: a client that loses its connection before that event gets the snapshot again.
                         cursor.position.set(Some(*at));
                         cursor.omitted_from_ids.set(!reader.topic.options.replays);
                         self.write_entry(&entry, true);
@@ -205,7 +205,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                         }
                         return Err(ReadFailure::Overtaken);
                     }
-                    if reader.first_read_done && reader.topic.options.on_gap == OnGap::End {
+                    if reader.first_read_succeeded && reader.topic.options.on_gap == OnGap::End {
                         return Err(ReadFailure::Overtaken);
                     }
                     reader.topic.count_gap();
@@ -244,7 +244,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                 reader.replay = Some(Box::new(ReplayState::Deliver(entries, batch.end, next)));
             }
         }
-        reader.first_read_done = true;
+        reader.first_read_succeeded = true;
         Ok(())
     }
 

@@ -29,7 +29,7 @@ pub(in crate::hub) enum IdLine<'a> {
     Positions(&'a PositionsLine),
 }
 
-/// One poll of a subscription. `advance.rs` advances each of its topics by one step.
+/// What one step of one topic needs. `advance.rs` makes the step: `advance`.
 pub(super) struct ReadStep<'a, S> {
     pub(super) worker: &'a Worker,
     pub(super) subscriber: &'a Subscriber,
@@ -93,7 +93,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
             }
             // This topic's position may be left out, but the id still carries the positions of the other topics.
             (_, true) => {
-                let mut line = self.worker.scratch.take();
+                let mut line = self.worker.id_line.take();
                 line.set(self.subscriber.positions());
                 self.out.entry(entry, IdLine::Positions(&line));
                 if !line.as_bytes().is_empty() {
@@ -102,7 +102,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                         .client
                         .set(ClientPosition::UpToDate);
                 }
-                self.worker.scratch.set(line);
+                self.worker.id_line.set(line);
             }
         }
     }
@@ -129,7 +129,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
             });
             return match next {
                 Some(entry) => self.deliver(reader, cursor, &mut vec![entry].into_iter(), position),
-                None => behind == Some(true) && self.fall_behind(reader, position),
+                None => behind == Some(true) && self.read_from_log(reader, position),
             };
         }
         let mut moved = false;
@@ -156,13 +156,13 @@ impl<S: FrameTarget> ReadStep<'_, S> {
             behind
         });
         if behind == Some(true) {
-            return self.fall_behind(reader, position);
+            return self.read_from_log(reader, position);
         }
         moved
     }
 
     /// Reads from the log what the window does not have. Returns true if there may be such entries.
-    fn fall_behind(&self, reader: &mut TopicReader, position: Position) -> bool {
+    fn read_from_log(&self, reader: &mut TopicReader, position: Position) -> bool {
         if reader.stop_at.is_some_and(|stop_at| position.sequence >= stop_at) {
             return false;
         }

@@ -30,7 +30,7 @@ pub(in crate::hub) struct TopicReader {
     /// The sequence at which it stops, during a drain.
     pub(super) stop_at: Option<u64>,
     /// True once its first read has succeeded.
-    pub(super) first_read_done: bool,
+    pub(super) first_read_succeeded: bool,
     /// True once its first read has succeeded or failed. Nothing is delivered before this is true for each topic of the
     /// stream.
     pub(super) first_read_answered: bool,
@@ -77,7 +77,7 @@ impl TopicReader {
             options,
             replay: None,
             stop_at: None,
-            first_read_done: false,
+            first_read_succeeded: false,
             first_read_answered: false,
             has_unknown_id: false,
         }
@@ -125,7 +125,7 @@ impl TopicReader {
     ) {
         let replays = self.topic.options.replays;
         if let ResumePoint::Position(position) = resume_point {
-            // Kept in the ids of other topics' events until this one has begun.
+            // Until this topic has begun, the ids of the other topics' events carry this position.
             cursor.position.set(Some(position).filter(|_| replays));
         }
         cursor.omitted_from_ids.set(!replays);

@@ -43,7 +43,7 @@ pub(super) struct PollState {
     /// Bytes that the client has taken since the stall clock was last reset.
     pub(super) accepted_bytes: Cell<usize>,
     /// The handler has returned this subscription. If it is not polled, its client does not read.
-    pub(super) is_response: Cell<bool>,
+    pub(super) was_returned: Cell<bool>,
     pub(super) over: Cell<bool>,
     /// The key of its deadline in the worker's schedule.
     pub(super) deadline: Cell<Option<(Instant, u64)>>,
@@ -64,7 +64,7 @@ pub(super) struct KeepAliveState {
 /// What a client knows about its reader's position, from the ids that it has received.
 pub(in crate::hub) struct KnownPosition {
     pub(in crate::hub) client: Cell<ClientPosition>,
-    /// How many topics have not begun and had an unknown id. Until each has sent its gap event, no id is sent, because
+    /// How many topics, of a client that sent an unknown id, wait for their first read. Until it is 0, no id is sent, because
     /// an id that lacks a topic's position makes the client look new to that topic at its next reconnect.
     pub(in crate::hub) unknown_topics: Cell<u8>,
     /// True if position events are sent.
@@ -125,7 +125,7 @@ impl Subscriber {
     /// Notes that the handler returned this subscription. So if it is not polled, the only cause is that its client
     /// does not read (used to detect stalled clients).
     pub(in crate::hub) fn set_returned(&self) {
-        self.poll_state.is_response.set(true);
+        self.poll_state.was_returned.set(true);
     }
 
     pub(in crate::hub) fn is_over(&self) -> bool {

@@ -277,7 +277,7 @@ impl Worker {
                     subscriber.poll_state.accepted_bytes.set(0);
                     subscriber.poll_state.last_active.set(self.schedule.ticks.get());
                 }
-                if subscriber.poll_state.is_response.get()
+                if subscriber.poll_state.was_returned.get()
                     && !subscriber.poll_state.is_waiting.get()
                     && self
                         .schedule

@@ -167,9 +167,11 @@ impl WorkerTopic {
         match batch {
             Ok(batch) => {
                 // The log continued in a new epoch: readers continue without a gap, under new ids.
-                let is_renamed = batch.resume == Resume::From && batch.start != after;
-                if batch.resume != Resume::From || is_renamed && self.window.head() == Some(after) {
-                    // The batch does not continue the window. Each reader reads the log itself, and learns of its gap.
+                let continues_in_new_epoch = batch.resume == Resume::From && batch.start != after;
+                if batch.resume != Resume::From || continues_in_new_epoch && self.window.head() == Some(after)
+                {
+                    // The batch does not continue the window. Each reader reads the log itself, and learns there whether it has a
+                    // gap, or continues under new ids.
                     self.window.start_at(batch.start);
                 } else if self.window.head() != Some(batch.start) {
                     // Meanwhile a reader has found another epoch of the log, and the window begins there.
@@ -179,7 +181,7 @@ impl WorkerTopic {
                 self.has_new_entries |= batch.more;
                 let known = self.window.head();
                 self.window.extend(batch.entries, batch.end.sequence);
-                if batch.resume != Resume::From || is_renamed || self.window.head() != known {
+                if batch.resume != Resume::From || continues_in_new_epoch || self.window.head() != known {
                     self.next_to_wake = Some(0);
                 }
                 false

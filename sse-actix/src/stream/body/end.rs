@@ -40,10 +40,10 @@ pub(super) fn end(
     buffer: &EventBuffer,
 ) -> (bool, LoggedEnd) {
     // If the hub ended the stream, this is not a normal finish, although the source returned `Ok`.
-    let sent_away = guards.control.retry().is_some();
+    let ended_by_hub = guards.control.retry().is_some();
     match source_outcome {
         Some(SourceOutcome::Panicked(message)) => (true, LoggedEnd::Panicked(message)),
-        Some(SourceOutcome::Returned(Ok(()))) if !sent_away => {
+        Some(SourceOutcome::Returned(Ok(()))) if !ended_by_hub => {
             if policy.finite && !guards.plain {
                 buffer.push_uncounted(&end_frame("finished", None));
             }

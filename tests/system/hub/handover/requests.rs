@@ -87,9 +87,10 @@ async fn the_body_of_a_get_reaches_its_handler_and_the_next_request_is_answered(
             ] {
                 let all = format!("{head}{framed}{NEXT}");
                 let mut wire = Wire::connect(serving.addr()).await;
-                wire.send(&all[..cut]).await;
+                let (first, rest) = all.split_at(cut);
+                wire.send(first).await;
                 tokio::task::yield_now().await;
-                wire.send(&all[cut..]).await;
+                wire.send(rest).await;
                 assert_eq!(
                     wire.head().await.status_line(),
                     "HTTP/1.1 200 OK",
