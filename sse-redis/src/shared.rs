@@ -143,7 +143,7 @@ impl Shared {
             self.health.interruptions.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 target: "sse_actix", redis = node, why = %why,
-                "Redis is out of reach; streams stay open, and nothing is published"
+                "Redis cannot be reached; streams stay open, and nothing is published"
             );
         } else if let Some(times) = self.faults.count("connect") {
             tracing::debug!(target: "sse_actix", redis = node, fault = %why, times, "Redis does not answer");
@@ -172,7 +172,7 @@ impl Shared {
         };
         match (known.refusal.as_deref(), refusal) {
             (None, Some(why)) => tracing::warn!(
-                target: "sse_actix", redis = node, why, "Redis takes no events; topics are read on"
+                target: "sse_actix", redis = node, why, "Redis accepts no events; reading continues"
             ),
             (Some(_), None) => {
                 tracing::info!(target: "sse_actix", redis = node, "Redis takes events again");

@@ -97,9 +97,7 @@ impl SubscriptionReader {
             }
             let mut moved = false;
             let has_several_topics = self.topics.len() > 1;
-            // Nothing is delivered until the log has answered once for each topic. If an id lacks a topic's position,
-            // the client looks new to that topic at its next reconnect, and the topic's missed events would be lost.
-            let must_hold_back = self.topics.iter().any(|reader| !reader.first_read_answered);
+            let must_hold_back = self.must_hold_back();
             if self.topics.iter().all(|reader| reader.first_read_succeeded) {
                 self.announce_presence();
             }
@@ -168,18 +166,21 @@ impl SubscriptionReader {
         telling.next().map(|options| &options.position_event)
     }
 
+    /// True until the log has answered once for each topic. Until then an id would lack a topic, and the client would look
+    /// new to that topic at its next reconnect: the topic's missed events would be lost.
+    fn must_hold_back(&self) -> bool {
+        self.topics.iter().any(|reader| !reader.first_read_answered)
+    }
+
     /// The position event, after which the client counts as knowing the position. `None` if the client knows it
-    /// already.
+    /// already, and while nothing may be delivered.
     fn position_frame(&self) -> Option<Frame> {
         self.take_position(|id| Some(position_frame(self.position_event()?, id)))
     }
 
     fn take_position(&self, frame: impl FnOnce(&EventId) -> Option<Frame>) -> Option<Frame> {
-        let id = self
-            .subscriber
-            .has_position_to_send()
-            .then(|| self.subscriber.id())
-            .flatten()?;
+        let may_send = self.subscriber.has_position_to_send() && !self.must_hold_back();
+        let id = may_send.then(|| self.subscriber.id()).flatten()?;
         self.subscriber
             .known_position
             .client

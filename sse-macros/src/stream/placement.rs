@@ -293,11 +293,11 @@ mod tests {
                         emit!(1)
                     }
                 ),
-                "item of its own",
+                "nested item",
             ),
             (
                 quote!(impl X { fn f() { tokio::spawn(async { emit!(1) }); } }),
-                "item of its own",
+                "nested item",
             ),
             (
                 quote!(tokio::spawn(progress(emitter!(), 1));),
@@ -305,7 +305,7 @@ mod tests {
             ),
             (
                 quote!(tokio::spawn(async { progress(emitter!(), 1).await });),
-                "cannot stand in a spawned task",
+                "cannot be used in a spawned task",
             ),
             (
                 quote!(

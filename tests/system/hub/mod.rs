@@ -19,6 +19,7 @@ mod publish;
 mod revocation;
 mod runtimes;
 mod several;
+mod several_late;
 mod shutdown;
 pub(crate) mod slow_log;
 mod snapshot;

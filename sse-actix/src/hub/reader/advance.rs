@@ -48,7 +48,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         if self.must_hold_back
             && matches!(
                 *replay,
-                ReplayState::Deliver(..) | ReplayState::DeliverSnapshot(..)
+                ReplayState::Answered(..) | ReplayState::Deliver(..) | ReplayState::DeliverSnapshot(..)
             )
         {
             reader.replay = Some(replay);
@@ -60,11 +60,19 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                     let purpose = mem::replace(purpose, ReadPurpose::CatchUp);
                     reader.first_read_answered = true;
                     match batch {
-                        Ok(batch) => self.take_batch(reader, cursor, batch, purpose)?,
+                        Ok(batch) => {
+                            reader.replay = Some(Box::new(ReplayState::Answered(Box::new(batch), purpose)));
+                        }
                         Err(error) => reader.pause(&error, *start, purpose),
                     }
                     return Ok(true);
                 }
+            }
+            ReplayState::Answered(..) => {
+                if let ReplayState::Answered(batch, purpose) = *replay {
+                    self.take_batch(reader, cursor, *batch, purpose)?;
+                }
+                return Ok(true);
             }
             ReplayState::Pause(pause, start, purpose) => {
                 if pause.as_mut().poll(cx).is_ready() {

@@ -83,10 +83,10 @@ mod tests {
             ("15sec", "write this duration as \"15s\""),
             ("2 minutes", "write this duration as \"2m\""),
             ("1m30s", "write \"90s\""),
-            ("5d", "`d` is no unit"),
-            ("5 µs", "`µs` is no unit"),
-            ("1_000ms", "`1_000` is no number"),
-            ("99999999999999999999s", "is no number"),
+            ("5d", "`d` is not a unit"),
+            ("5 µs", "`µs` is not a unit"),
+            ("1_000ms", "`1_000` is not a number"),
+            ("99999999999999999999s", "is not a number"),
             ("9999999999999999999s", "too long"),
         ] {
             let message = parse(text).unwrap_err();

@@ -93,10 +93,10 @@ mod tests {
     #[test]
     fn arguments_that_are_not_theirs() {
         for (tokens, says) in [
-            (quote!(emit!()), "needs what it shall send"),
-            (quote!(join! { f(emit![]) }), "needs what it shall send"),
+            (quote!(emit!()), "needs a value to send"),
+            (quote!(join! { f(emit![]) }), "needs a value to send"),
             (quote!(emit!("tick", x)), "sends one event"),
-            (quote!(emit!(emit!())), "needs what it shall send"),
+            (quote!(emit!(emit!())), "needs a value to send"),
             (
                 quote!(emit!("n = {}", 1)),
                 "write `emit!(format!(\"n = {}\", ..))`",
@@ -104,11 +104,11 @@ mod tests {
             (quote!(emit!("{}: {}", a, b, c = d)), "takes no format string"),
             (quote!(open!(x, y)), "or one reconnection time"),
             (quote!(open!("5s")), "as a `Duration` or a `Retry`"),
-            (quote!(emitter!(x)), "takes nothing"),
+            (quote!(emitter!(x)), "takes no argument"),
             (quote!(emit!(x)?), "leave out the `?`"),
             (quote!(select! { x = y => { emit!(x)?; } }), "leave out the `?`"),
             (quote!(emit!(x).await), "waits by itself"),
-            (quote!(open!()?), "`open!` gives nothing that could fail"),
+            (quote!(open!()?), "`open!` cannot fail"),
             (quote!(open!().await), "does not wait"),
         ] {
             let mut errors = Errors::default();

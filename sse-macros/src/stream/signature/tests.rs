@@ -62,7 +62,7 @@ fn what_it_cannot() {
             quote!(
                 async fn f(&self) {}
             ),
-            "no `self`",
+            "cannot take `self`",
         ),
         (
             quote!(

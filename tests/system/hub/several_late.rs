@@ -1,0 +1,123 @@
+//! Several topics on one stream, of which the log answers for one later than for the other.
+
+use std::{
+    sync::Arc,
+    task::Waker,
+    time::{Duration, SystemTime},
+};
+
+use actix_web::web;
+use sse_actix::{
+    AppendError, Appended, Batch, CombineError, Completion, Hub, KeepAlive, Limit, Log, LogError, LogStats,
+    MemoryLog, Position, Record, Retention, Start, Subscription, TopicName, TopicOptions, Watch,
+};
+use tokio::sync::watch;
+
+use super::{Reader, count, data, id_of, serve_hub};
+
+/// A log in memory that answers reads of the topic `b` while its gate is open.
+#[derive(Debug, Clone)]
+struct LateForB {
+    log: Arc<MemoryLog>,
+    gate: watch::Sender<bool>,
+}
+
+impl LateForB {
+    fn new() -> Self {
+        Self {
+            log: Arc::new(MemoryLog::new()),
+            gate: watch::Sender::new(true),
+        }
+    }
+}
+
+impl Log for LateForB {
+    fn append(
+        &self,
+        topic: &TopicName,
+        record: Record,
+        retention: &Retention,
+        now: SystemTime,
+    ) -> Completion<Result<Appended, AppendError>> {
+        self.log.append(topic, record, retention, now)
+    }
+
+    fn read(
+        &self,
+        topic: &TopicName,
+        start: Start,
+        limit: Limit,
+        now: SystemTime,
+    ) -> Completion<Result<Batch, LogError>> {
+        if topic.as_str() != "b" {
+            return self.log.read(topic, start, limit, now);
+        }
+        let (log, topic, mut gate) = (Arc::clone(&self.log), topic.clone(), self.gate.subscribe());
+        Completion::later(async move {
+            gate.wait_for(|is_open| *is_open).await.unwrap();
+            log.read(&topic, start, limit, now).into_ready().unwrap()
+        })
+    }
+
+    fn watch(&self, topic: &TopicName, waker: Waker, now: SystemTime) -> Watch {
+        self.log.watch(topic, waker, now)
+    }
+
+    fn stats(&self, topic: &TopicName) -> Option<LogStats> {
+        self.log.stats(topic)
+    }
+
+    fn behind(&self, topic: &TopicName, position: Position) -> u64 {
+        self.log.behind(topic, position)
+    }
+
+    fn maintain(&self, now: SystemTime) {
+        self.log.maintain(now);
+    }
+}
+
+async fn both(hub: web::Data<Hub>) -> Result<Subscription, CombineError> {
+    let both = hub.subscribe("a").and(hub.subscribe("b"))?;
+    Ok(both.keep_alive(KeepAlive::comment(Duration::from_millis(200))))
+}
+
+/// An id without `b` makes `b` new for the client: what it has missed of `b` would be lost.
+#[tokio::test]
+async fn no_id_is_sent_before_the_log_has_answered_for_each() {
+    let log = LateForB::new();
+    let gate = log.gate.clone();
+    let hub = Hub::builder()
+        .log(log)
+        .topic("a", TopicOptions::log().max_events(2))
+        .build()
+        .unwrap();
+    let serving = serve_hub(&hub, |app| _ = app.route("/", web::get().to(both)));
+    let mut reader = Reader::new(serving.addr(), "/").await;
+    count(&hub, "a", 1..=1).await;
+    reader.next().await;
+    count(&hub, "b", 51..=51).await;
+    let last = id_of(&reader.next().await).to_owned();
+    drop(reader);
+
+    // `a` has a gap by now, and `b` has not.
+    count(&hub, "a", 2..=6).await;
+    count(&hub, "b", 52..=53).await;
+    gate.send_replace(false);
+    let mut back = Reader::back(serving.addr(), "/", &last).await;
+    for _ in 0..2 {
+        assert_eq!(back.next_with_positions().await, ":\n");
+    }
+    gate.send_replace(true);
+    let gap = back.next().await;
+    assert!(gap.starts_with("event: sse-gap\n"), "{gap}");
+    assert!(gap.contains("{\"missed\":3}"), "{gap}");
+    let mut rest = back.take(4).await;
+    rest.sort_by_key(|event| data(std::slice::from_ref(event))[0].len());
+    assert_eq!(data(&rest), ["5", "6", "52", "53"]);
+
+    // Who loses the connection with the gap event misses nothing of `b`.
+    let mut again = Reader::back(serving.addr(), "/", id_of(&gap)).await;
+    let mut rest = again.take(4).await;
+    rest.sort_by_key(|event| data(std::slice::from_ref(event))[0].len());
+    assert_eq!(data(&rest), ["5", "6", "52", "53"]);
+}
