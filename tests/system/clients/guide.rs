@@ -1,4 +1,4 @@
-//! What docs/clients.md shows is what these tests run.
+//! What docs/clients.md, and the pages that it links to, show is what these tests run.
 
 use std::fs;
 
@@ -13,19 +13,29 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The programs that it shows in this language.
+/// The programs that docs/clients.md shows in this language.
 pub(super) fn programs(language: &str) -> Vec<String> {
-    let guide = read("../../docs/clients.md");
+    programs_of("clients.md", language)
+}
+
+/// The programs that this page of the guide shows in this language.
+fn programs_of(page: &str, language: &str) -> Vec<String> {
+    let guide = read(&format!("../../docs/{page}"));
     let blocks = guide.split("\n```").skip(1).step_by(2);
     let programs = blocks.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));
     programs.map(str::to_owned).collect()
 }
 
-/// The program that has this in it.
+/// The program of docs/clients.md that has this in it.
 pub(super) fn program(language: &str, text: &str) -> String {
-    let programs = programs(language);
+    program_of("clients.md", language, text)
+}
+
+/// The program of this page of the guide that has this in it.
+pub(super) fn program_of(page: &str, language: &str, text: &str) -> String {
+    let programs = programs_of(page, language);
     let program = programs.into_iter().find(|program| program.contains(text));
-    program.unwrap_or_else(|| panic!("docs/clients.md shows nothing with {text:?}"))
+    program.unwrap_or_else(|| panic!("docs/{page} shows nothing with {text:?}"))
 }
 
 /// On every vector of the decoder.

@@ -218,7 +218,7 @@ async fn the_guide_s_service_worker_does_not_touch_streams() {
     let Some(browser) = Browser::start().await else {
         return;
     };
-    let worker = guide::program("js", "respondWith")
+    let worker = guide::program_of("http2-and-tabs.md", "js", "respondWith")
         + "self.onactivate = (event) => event.waitUntil(clients.claim());";
     let (serving, requests) = serve_page("<!doctype html><title>worker</title>".to_owned(), worker);
     browser.open(&serving.url("/")).await;

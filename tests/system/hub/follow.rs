@@ -58,7 +58,7 @@ async fn it_resumes_and_tells_of_a_gap() {
     assert_eq!(hub.stats().topic("n").unwrap().gaps, 1);
 
     let error = hub.follow("other").after(&ids[0]).unwrap_err();
-    assert!(error.to_string().contains("no id of `other`"), "{error}");
+    assert!(error.to_string().contains("is not an id of `other`"), "{error}");
 }
 
 #[tokio::test]

@@ -71,7 +71,10 @@ fn what_no_event_can_have_is_told() {
             "`onopen`",
         ),
         (quote!(f(EventName::from_static("open"));), "`onopen`"),
-        (quote!(f(sse_actix::EventId::from_static("a "));), "a space or tab"),
+        (
+            quote!(f(sse_actix::EventId::from_static("a "));),
+            "a space or tab",
+        ),
     ] {
         for for_browsers in [true, false] {
             let [message] = errors(for_browsers, &body).try_into().unwrap();
