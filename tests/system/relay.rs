@@ -147,7 +147,7 @@ async fn an_upstream_that_breaks_off_or_stops_midway_is_no_end() {
         ])
     };
     let reset = || upstream([Ok(Bytes::from_static(b"id: 7\ndata: a\n\ndata: b\n")), Err(RESET)]);
-    let broke_off = Some(format!("upstream broke off: {RESET}"));
+    let broke_off = Some(format!("the connection to upstream failed: {RESET}"));
     assert_eq!(sent(Relay::new(reset())).await, (WHOLE.to_owned(), broke_off));
     for (rest, unfinished) in [
         ("", false),
