@@ -262,7 +262,7 @@ async fn what_browsers_cannot_use_fails_or_is_dropped_or_renamed() {
         format!("retry: 3000\n{a}{failed}")
     );
     let (bytes, error) = sent(relay().for_browsers(Unusable::Fail)).await;
-    let refused = "upstream has sent what browsers cannot use: event name is `open` or `error`";
+    let refused = "upstream has sent an event that browsers cannot use: event name is `open` or `error`";
     assert_eq!(bytes, a);
     assert!(error.as_ref().unwrap().starts_with(refused), "{error:?}");
 
