@@ -37,17 +37,20 @@ impl fmt::Debug for Task {
 }
 
 /// Sets the wall clock, which goes on from there with tokio's.
+#[doc(hidden)]
 pub fn set_wall(now: SystemTime) {
     WALL.set(Some((now, Instant::now())));
 }
 
 /// What the wall clock shows.
+#[doc(hidden)]
 pub fn wall() -> SystemTime {
     let (then, at) = WALL.get().unwrap_or((SystemTime::UNIX_EPOCH, Instant::now()));
     then + at.elapsed()
 }
 
 /// Runs code as if it was on another thread: workers are found and started there.
+#[doc(hidden)]
 pub fn on_thread<T>(thread: u64, run: impl FnOnce() -> T) -> T {
     let before = THREAD.replace(thread);
     let result = run();
@@ -56,6 +59,7 @@ pub fn on_thread<T>(thread: u64, run: impl FnOnce() -> T) -> T {
 }
 
 /// The tasks that were spawned since this was last asked.
+#[doc(hidden)]
 pub fn spawned() -> Vec<Task> {
     SPAWNED.take()
 }

@@ -227,5 +227,7 @@ async fn a_browser_is_told_of_an_upstream_that_breaks_off() {
         ["one", " two"]
     );
     assert_eq!(end, json!({ "reason": "failed" }));
-    example.logged("gateway:1: the connection to upstream failed").await;
+    example
+        .logged("gateway:1: the connection to upstream failed")
+        .await;
 }
