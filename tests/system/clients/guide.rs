@@ -13,11 +13,6 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The programs that docs/clients.md shows in this language.
-pub(super) fn programs(language: &str) -> Vec<String> {
-    programs_of("clients.md", language)
-}
-
 /// The programs that this page of the guide shows in this language.
 fn programs_of(page: &str, language: &str) -> Vec<String> {
     let guide = read(&format!("../../docs/{page}"));

@@ -6,10 +6,11 @@ use std::{
     mem,
     pin::Pin,
     task::{Context, Poll},
+    vec::IntoIter,
 };
 
 use actix_web::Error;
-use sse_actix_core::{Batch, EventId, GAP_EVENT, Limit, Position, Positions, Start, gap_frame};
+use sse_actix_core::{Batch, Entry, EventId, GAP_EVENT, Limit, Position, Positions, Start, gap_frame};
 
 use super::{
     deliver::{FrameTarget, IdLine, ReadStep},
@@ -109,35 +110,48 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                 }
             }
             ReplayState::DeliverSnapshot(entries, at) => {
-                let before = entries.as_slice().len();
-                while !self.out.is_full()
-                    && let Some(entry) = entries.next()
-                {
-                    if entries.as_slice().is_empty() {
-                        // Only the last event has the id: a client that loses its connection before that event gets the snapshot again.
-                        cursor.position.set(Some(*at));
-                        cursor.omitted_from_ids.set(!reader.topic.options.replays);
-                        self.write_entry(&entry, true);
-                    } else {
-                        self.out.entry(&entry, IdLine::None);
-                    }
-                }
-                if entries.as_slice().is_empty() {
-                    cursor.omitted_from_ids.set(!reader.topic.options.replays);
-                    if let Some(options) = &mut reader.options {
-                        options.backoff.delivered();
-                    }
-                    self.subscriber.move_to(cursor, *at);
-                    self.read(reader, Start::After(*at), ReadPurpose::CatchUp);
+                let moved = self.deliver_snapshot(reader, cursor, entries, *at);
+                if reader.replay.is_some() {
                     return Ok(true);
                 }
-                let moved = entries.as_slice().len() < before;
                 reader.replay = Some(replay);
                 return Ok(moved);
             }
         }
         reader.replay = Some(replay);
         Ok(false)
+    }
+
+    /// Delivers entries of a snapshot, and after the last one issues a read of what follows. Returns true if it has delivered any.
+    fn deliver_snapshot(
+        &mut self,
+        reader: &mut TopicReader,
+        cursor: &TopicCursor,
+        entries: &mut IntoIter<Entry>,
+        at: Position,
+    ) -> bool {
+        let before = entries.as_slice().len();
+        while !self.out.is_full()
+            && let Some(entry) = entries.next()
+        {
+            if entries.as_slice().is_empty() {
+                // Only the last event has the id: a client that loses its connection before that event gets the snapshot again.
+                cursor.position.set(Some(at));
+                cursor.omitted_from_ids.set(!reader.topic.options.replays);
+                self.write_entry(&entry, true);
+            } else {
+                self.out.entry(&entry, IdLine::None);
+            }
+        }
+        if entries.as_slice().is_empty() {
+            cursor.omitted_from_ids.set(!reader.topic.options.replays);
+            if let Some(options) = &mut reader.options {
+                options.backoff.delivered();
+            }
+            self.subscriber.move_to(cursor, at);
+            self.read(reader, Start::After(at), ReadPurpose::CatchUp);
+        }
+        entries.as_slice().len() < before
     }
 
     /// Issues a read of the log.
