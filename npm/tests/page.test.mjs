@@ -344,3 +344,16 @@ test("Misuse of the options is a TypeError that says what to write", async () =>
     assert.ok(text?.includes(message), `${options}: ${text}`);
   }
 });
+
+test("A source that joins a shared stream later gets the latest event, and no gap that it has not had", async () => {
+  const source = "new sse.SharedEventSource('/feed', { events: market, onGap: (gap) => seen.push(gap) })";
+  await open(`globalThis.first = ${source};`);
+  await until("the stream opens", () => server.openStreams === 1);
+  server.raw('event: sse-gap\ndata: {"missed":12}\nid: 7\n\n');
+  server.publish("closed", null);
+  await browser.until("return seen.length === 1");
+  await browser.run(`globalThis.second = ${source};
+    second.addEventListener("closed", () => seen.push("closed"));`);
+  assert.deepEqual(await browser.until("return seen.length >= 2 && seen.slice(1)"), ["closed"]);
+  assert.equal(server.openStreams, 1);
+});

@@ -88,14 +88,18 @@ impl Unpublished {
     /// Begins another life and forgets the earlier ones, because a topic is deleted: its next event begins an epoch that it has never
     /// had, and a client with an id of the deleted topic gets a gap event.
     pub(crate) fn restart(&self, connection: &Connection, now: u64) -> rusqlite::Result<()> {
-        self.replace(Vec::new());
-        self.renew(connection, now)
+        self.begin(connection, now, Vec::new())
     }
 
     /// Begins another life. It holds from now on, even if it cannot be written: at worst a reader is told of a gap.
     pub(crate) fn renew(&self, connection: &Connection, now: u64) -> rusqlite::Result<()> {
         let mut lives = self.lives().clone();
         lives.retain(|life| now.saturating_sub(life.since) <= self.ttl);
+        self.begin(connection, now, lives)
+    }
+
+    /// Begins another life after these.
+    fn begin(&self, connection: &Connection, now: u64, mut lives: Vec<Life>) -> rusqlite::Result<()> {
         let number = fastrand::u64(..);
         lives.push(Life { number, since: now });
         let text: Vec<_> = lives

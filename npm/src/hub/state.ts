@@ -1,4 +1,5 @@
 import type { Happening, StreamEvent } from "./happening.js";
+import { GAP } from "./names.js";
 
 export const [CONNECTING, OPEN, CLOSED] = [0, 1, 2] as const;
 
@@ -22,7 +23,7 @@ export const DEFAULT_RETRY = 3_000;
  * - `before`: the hub whose state this one has begun with, and how far that one had counted.
  * - `lastEventId`, `repeat`: the last event's id, and how many events before it had the same. An event without an id
  *   has that of the event before.
- * - `retained`: the latest event of each name. `recent`: the last events without a hole, of `recentChars` characters.
+ * - `retained`: the latest event of each name but that of gaps. `recent`: the last events without a hole, of `recentChars` characters.
  */
 export interface HubState {
   born: number;
@@ -91,6 +92,8 @@ export function remember(state: HubState, what: Happening) {
 }
 
 function retain(state: HubState, event: StreamEvent) {
+  // A tab that joins has missed nothing.
+  if (event.name === GAP) return;
   state.retained = [...state.retained.filter(({ name }) => name !== event.name), event];
   let chars = state.retained.reduce((sum, event) => sum + charsOf(event), 0);
   while (state.retained.length > RETAINED_NAMES || chars > RETAINED_CHARS) {

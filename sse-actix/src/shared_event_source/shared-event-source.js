@@ -222,6 +222,8 @@ function remember(state, what) {
 }
 
 function retain(state, event) {
+  // A tab that joins has missed nothing.
+  if (event.name === GAP) return;
   state.retained = [...state.retained.filter(({ name }) => name !== event.name), event];
   let chars = state.retained.reduce((sum, event) => sum + charsOf(event), 0);
   while (state.retained.length > RETAINED_NAMES || chars > RETAINED_CHARS) {

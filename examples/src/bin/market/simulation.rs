@@ -84,7 +84,8 @@ impl Simulation {
         self.next_jump -= 1;
         if self.next_jump == 0 {
             self.next_jump = self.random.u32(BETWEEN_JUMPS);
-            events.extend(self.jump(at));
+            // A share may have been traded in this step already, and two trades at one time would be one.
+            events.extend(self.jump(at + 1));
         }
         events
     }

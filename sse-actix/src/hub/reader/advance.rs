@@ -61,6 +61,10 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                     let purpose = mem::replace(purpose, ReadPurpose::CatchUp);
                     reader.first_read_answered = true;
                     match batch {
+                        // It sends nothing, and may have to read on before this topic has answered.
+                        Ok(batch) if matches!(purpose, ReadPurpose::History(..)) => {
+                            self.take_batch(reader, cursor, batch, purpose)?;
+                        }
                         Ok(batch) => {
                             reader.replay = Some(Box::new(ReplayState::Answered(Box::new(batch), purpose)));
                         }

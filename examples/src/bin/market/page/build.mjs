@@ -30,12 +30,13 @@ const { outputFiles } = await build({
   banner: {
     js: "// Built from examples/src/bin/market/page/src and the npm package sse-actix; change them, and run `npm run build`.",
   },
-  footer: { js: `/* Contains uPlot.\n\n${license.trim()}\n*/` },
   write: false,
 });
+const notice = `/* Contains uPlot.\n\n${license.trim()}\n*/\n`;
 
 await mkdir(BUILT, { recursive: true });
-for (const { path: file, text } of outputFiles) {
+for (const { path: file, text: code } of outputFiles) {
+  const text = path.basename(file).startsWith("page.") ? code + notice : code;
   if (!process.argv.includes("--check")) {
     await writeFile(file, text);
   } else if ((await readFile(file, "utf8")) !== text) {

@@ -37,7 +37,7 @@ export class Board {
       }
       case "resumed": {
         const { symbol, at } = event.data;
-        const halt = this.shares.get(symbol)?.halts.findLast(({ from }) => from < at);
+        const halt = this.shares.get(symbol)?.halts.findLast(({ from }) => from <= at);
         if (halt) halt.until ??= at;
         this.#heard(at);
         break;
@@ -94,15 +94,19 @@ export function changeOf(share: Share) {
 
 function merged(a: Share, b: Share): Share {
   const trades = new Map([...a.trades, ...b.trades].map((trade) => [trade.at, trade]));
-  const halts = new Map(a.halts.map((halt) => [halt.from, halt]));
-  for (const halt of b.halts)
-    halts.set(halt.from, { ...halt, until: halt.until ?? halts.get(halt.from)?.until ?? null });
   const inOrder = [...trades.values()].sort((a, b) => a.at - b.at);
-  return {
-    ...b,
-    trades: recent(inOrder, inOrder.at(-1)?.at ?? 0),
-    halts: [...halts.values()].sort((a, b) => a.from - b.from),
-  };
+  const now = inOrder.at(-1)?.at ?? 0;
+  return { ...b, trades: recent(inOrder, now), halts: mergedHalts(a.halts, b.halts, now) };
+}
+
+/** A share is not halted while it is halted, so only the latest halt may have no end: the end of an earlier one was missed. */
+function mergedHalts(a: Share["halts"], b: Share["halts"], now: number) {
+  const halts = new Map(a.map((halt) => [halt.from, halt]));
+  for (const halt of b) halts.set(halt.from, { ...halt, until: halt.until ?? halts.get(halt.from)?.until ?? null });
+  const inOrder = [...halts.values()].sort((a, b) => a.from - b.from);
+  return inOrder
+    .map((halt, at) => ({ ...halt, until: halt.until ?? inOrder[at + 1]?.from ?? null }))
+    .filter(({ from, until }) => (until ?? from) + KEPT >= now);
 }
 
 function recent(trades: Share["trades"], now: number) {

@@ -30,7 +30,11 @@ const source = new SharedEventSource("/events", {
 
 showConnection(source.connection.value);
 source.connection.subscribe(showConnection);
-follow();
+follow().catch((error) => {
+  // The browser has fallen behind by more than the buffer holds. A new page begins with the state.
+  console.warn(error);
+  location.reload();
+});
 
 async function follow() {
   for await (const event of source.events({ buffer: 10_000 })) {
@@ -46,8 +50,10 @@ async function follow() {
  */
 async function askForState() {
   const answer = await fetch("/state");
+  if (!answer.ok) throw new Error(`/state answered ${answer.status}`);
   const data: unknown = await answer.json();
-  if (market.checks.state(data)) board.apply({ event: "state", data });
+  if (!market.checks.state(data)) throw new Error("/state answered something else than the state");
+  board.apply({ event: "state", data });
   draw();
 }
 
@@ -75,6 +81,5 @@ function showConnection(state: ConnectionState) {
   const shown = element("connection");
   shown.textContent = state.status === "closed" ? `Closed: ${state.message ?? state.reason}` : words[state.status];
   shown.dataset.status = document.body.dataset.status = state.status;
-  // If that fails, the connection fails too, and is open again later.
   if (state.status === "open") askForState().catch(console.warn);
 }
