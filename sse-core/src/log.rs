@@ -59,7 +59,7 @@ use crate::TopicName;
 ///   returns an incomplete result as if it were complete.
 /// - **Watchers are woken.** After an append is visible to readers, every waker that is registered for the
 ///   topic is woken, each time the topic grows, as long as its [`Watch`] lives. It may be woken for nothing.
-///   So code that registers first and then reads misses nothing. Before the first read after it was registered, a waker
+///   So code that registers first and then reads misses nothing. From its registration until the next read of the topic, a waker
 ///   need not be woken.
 /// - **No waiting for readers.** An append waits for no reader, and holds no lock while it wakes.
 /// - **Failure.** A read that fails has changed nothing and may be repeated. An append that fails has either
@@ -99,7 +99,7 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
         now: SystemTime,
     ) -> Completion<Result<Batch, LogError>>;
 
-    /// Deletes a topic, with all that belongs to it. Who watches or reads it stays. Default: [`DeleteError::Unsupported`], since a log
+    /// Deletes a topic, with all that belongs to it. Its watchers and readers stay registered. Default: [`DeleteError::Unsupported`], since a log
     /// that only seemed to delete would keep what somebody wants to be gone.
     fn delete(&self, topic: &TopicName, now: SystemTime) -> Completion<Result<(), DeleteError>> {
         let _ = (topic, now);

@@ -118,7 +118,7 @@ impl TopicWaker {
         let worker = {
             let mut queue = shared.queue();
             queue.woken.push_back(Arc::clone(self));
-            // A worker that has keys takes all of them before it waits, in one turn or in several.
+            // Only the first key wakes the worker: it takes all keys before it waits again, in one turn or in several.
             (queue.woken.len() == 1).then(|| queue.worker.clone()).flatten()
         };
         if let Some(worker) = worker {

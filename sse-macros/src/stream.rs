@@ -133,8 +133,8 @@ fn check_it_can_emit(function: &Function, body: &Block, errors: &mut Errors) {
     }
 }
 
-/// The statements of `body`. Unless the function contains `open!`, an opening is inserted before each place where it
-/// would wait while emitting.
+/// The statements of `body`. Unless the function contains `open!`, `emitter.open()` is inserted before each loop, and each
+/// other macro, that emits.
 fn insert_openings(mut body: Block) -> TokenStream {
     if !emission::opens(body.to_token_stream()) {
         opening::insert(&mut body, &expand::emitter());

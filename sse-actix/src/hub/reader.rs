@@ -38,8 +38,8 @@ use crate::{
 };
 
 /// How many bytes a reader takes at once if actix's dispatcher has its connection. With one more small event, and the
-/// framing of HTTP/1.1, they fit into the 8 KiB of actix's buffer. For more bytes that buffer would grow and never
-/// shrink again, also for ten thousand readers that have caught up.
+/// framing of HTTP/1.1, they fit into the 8 KiB of actix's buffer. With more bytes that buffer would grow, and
+/// never shrink again, not even when the reader has caught up. With ten thousand readers that is much memory.
 const DISPATCHER_LIMIT: usize = 7 * 1024 + 512;
 
 /// The same if the connection was handed over: such a connection keeps no buffer.

@@ -205,7 +205,7 @@ impl Worker {
         let mut topics = self.topics.by_slot.borrow_mut();
         let slot = cursor.topic_slot.get();
         if let Some(worker_topic) = topics.get_mut(slot)
-            // Also restart a window of another epoch: compared with it, this reader would always count as behind.
+            // Also restart a window of another epoch: this reader could never read from it.
             && worker_topic.window.head().is_none_or(|head| head.epoch != position.epoch)
         {
             // Readers of the earlier epoch must be woken, to notice the change.
@@ -307,7 +307,7 @@ impl Worker {
         }
         self.schedule.cached_millis.set(None);
         if has_more {
-            // Yields after the woken readers, and after the wake queue was emptied.
+            // Wakes this task again, behind the tasks of the readers that were just woken.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
         }
         if self.cursors.get() == 0 && self.hub.is_closed() {

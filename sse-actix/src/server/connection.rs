@@ -108,7 +108,7 @@ where
         } = &mut *self
         {
             let polled = slot.state.with_current(|| dispatcher.as_mut().poll(cx));
-            // Take the offered stream only if the socket has left the dispatcher.
+            // Take the pending stream only if the socket has left the dispatcher.
             let transport = slot.transport.take();
             let Some((transport, stream)) =
                 transport.and_then(|transport| Some((transport, slot.state.take_pending()?)))

@@ -67,8 +67,8 @@ pub(super) async fn serve_until_stopped(
     let ended = tokio::select! {
         biased;
         () = &mut forced => Some(Ok(())),
-        // Polled before `fired`: servers that share a `Shutdown` all receive the same SIGTERM, and another server may have
-        // fired it first. If this server did not take its own copy here, the copy would count as a second signal below.
+        // Polled before `fired`: each server of a shared `Shutdown` receives the same SIGTERM, and another server may have
+        // fired the `Shutdown` first. This server takes its SIGTERM here; otherwise it would count as a second signal below.
         cause = trigger.next() => {
             tracing::info!(target: "sse_actix", cause, "shutting down");
             None
@@ -158,7 +158,7 @@ async fn wait_until_drained(activity: &Activity, shutdown: &Shutdown, shutdown_t
         tracing::warn!(target: "sse_actix", "requests were still in progress after {shutdown_timeout:?}");
         shutdown.abort_unfinished();
     }
-    // A full socket takes more bytes once a part of it is free, which takes long with a slow client.
+    // A full socket takes no bytes until its client has read a part of them. A slow client needs long for that.
     let patience = if activity.has_full_sockets() {
         STREAM_GRACE
     } else {

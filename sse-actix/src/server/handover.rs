@@ -125,12 +125,12 @@ pub(super) enum ReadLimit {
 }
 
 thread_local! {
-    /// That of the connection whose dispatcher is being polled.
+    /// The state of the connection whose dispatcher is being polled.
     static CURRENT: RefCell<Option<Rc<ConnectionState>>> = const { RefCell::new(None) };
 }
 
 impl ConnectionState {
-    /// That of the connection whose dispatcher is being polled.
+    /// The state of the connection whose dispatcher is being polled.
     pub(super) fn current() -> Option<Rc<Self>> {
         CURRENT.with_borrow(Clone::clone)
     }
@@ -251,7 +251,7 @@ impl ConnectionState {
         self.read_limit.get()
     }
 
-    pub(super) fn has_read(&self, bytes: usize) {
+    pub(super) fn note_read(&self, bytes: usize) {
         self.read_limit.set(match self.read_limit.get() {
             ReadLimit::Unlimited => ReadLimit::Unlimited,
             ReadLimit::Pause(most) => ReadLimit::Pause(most.saturating_sub(bytes)),

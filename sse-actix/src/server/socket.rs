@@ -143,7 +143,7 @@ impl<T: Transport> AsyncRead for Socket<T> {
         ready!(transport.poll_read(cx, &mut part))?;
         let filled = part.filled().len();
         buf.advance(filled);
-        state.has_read(filled);
+        state.note_read(filled);
         Poll::Ready(Ok(()))
     }
 }

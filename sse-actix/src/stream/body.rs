@@ -64,7 +64,7 @@ pin_project! {
         flush_after_chunk: bool,
         // The source was polled for the last chunk, and was pending.
         source_was_pending: bool,
-                // Fields that only few streams need.
+        // Fields that only few streams need.
         extras: Option<Box<Extras>>,
         guards: StreamGuards,
         // The task that polled last. The control has its waker, and gets another one only when the task changes.
@@ -256,18 +256,19 @@ impl<S: Source> StreamBody<S> {
                 }
                 // A panic ends only this stream, and the events from before it are delivered.
                 let polled = catch_unwind(AssertUnwindSafe(|| source.poll_fill(this.buffer, cx)));
-                // Check for a revocation after the read, not before: if there is none now, nothing that was read was
-                // published after one.
-                let drops = this.guards.control.has_lost_access();
-                if matches!(polled, Ok(Poll::Pending)) && end_request == EndRequest::None && !drops {
+                // Check for a revocation after the read, not before: if there is none now, there was none when the
+                // events that were read were published.
+                let has_lost_access = this.guards.control.has_lost_access();
+                if matches!(polled, Ok(Poll::Pending)) && end_request == EndRequest::None && !has_lost_access
+                {
                     return true;
                 }
-                if drops {
+                if has_lost_access {
                     this.buffer.roll_back_to(checkpoint);
                     end_request = this.guards.control.end_request();
                 }
                 match polled {
-                    Ok(_) if drops => None,
+                    Ok(_) if has_lost_access => None,
                     Ok(Poll::Ready(outcome)) => Some(SourceOutcome::Returned(outcome)),
                     // The source still has events from before the shutdown: they go into the next chunk.
                     Ok(Poll::Pending)

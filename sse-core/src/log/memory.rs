@@ -141,7 +141,7 @@ impl MemoryLog {
         topic
     }
 
-    /// An epoch for a life of a topic that begins. Two lives differ by when they began, and two logs by their random state.
+    /// The epoch of a new life of a topic. Two lives differ by when they began, and two logs by their random state.
     fn next_epoch(&self, name: &TopicName) -> Epoch {
         let life = self.next_life.fetch_add(1, Ordering::Relaxed);
         Epoch::new(name, self.random.hash_one((name, life)))

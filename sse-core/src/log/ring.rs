@@ -304,7 +304,7 @@ impl Ring {
             sequence: after,
         };
         let mut batch = Batch {
-            // After a position that is kept: `From`. That retention has deleted: `Gap`. Of another epoch, or above the head: `Unknown`.
+            // `From` after a position that is kept, `Gap` after one that retention has deleted, `Unknown` after one of another epoch or above the head.
             resume: kept_range.resume(start),
             start: position,
             entries: Vec::new(),

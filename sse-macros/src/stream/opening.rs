@@ -54,8 +54,8 @@ impl Opening<'_> {
         !self.open && matches!(expr, Expr::While(_)) && emission::emits(expr.to_token_stream())
     }
 
-    /// The opening before `stmt`, if it has to be there: in the middle of an expression there is no place that keeps
-    /// its temporaries alive.
+    /// The opening that has to be put before `stmt`, if there is one. Inside an expression, a block around the macro would
+    /// drop the macro's temporaries too early.
     fn before(&self, stmt: &Stmt) -> Option<Stmt> {
         let (mac, attrs) = match stmt {
             Stmt::Expr(

@@ -5,19 +5,13 @@ use sse_actix::{
     typescript::Module,
 };
 
-/// Neither `ToSchema` nor `TS`.
+/// Without `ToSchema`.
 #[derive(Serialize, Deserialize)]
 struct Price(f64);
 
 #[derive(Serialize, Deserialize, SseEvents)]
 #[sse(openapi)]
 enum ForOpenApi {
-    Price(Price),
-}
-
-#[derive(Serialize, Deserialize, SseEvents)]
-#[sse(typescript)]
-enum ForTypeScript {
     Price(Price),
 }
 

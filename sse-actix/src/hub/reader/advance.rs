@@ -61,7 +61,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                     let purpose = mem::replace(purpose, ReadPurpose::CatchUp);
                     reader.first_read_answered = true;
                     match batch {
-                        // It sends nothing, and may have to read on before this topic has answered.
+                        // A read for a history sends nothing, and may need further reads before this topic counts as answered.
                         Ok(batch) if matches!(purpose, ReadPurpose::History(..)) => {
                             self.take_batch(reader, cursor, batch, purpose)?;
                         }

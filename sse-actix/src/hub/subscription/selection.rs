@@ -70,8 +70,8 @@ impl ReadOptions {
         self.since = self.since.max(time.checked_sub(rest));
     }
 
-    /// Its reader has received everything that was published before it opened. Later events are newer than a `since`
-    /// that had passed then, even if the clock is set back.
+    /// Its reader has received everything that was published before it opened. So if `since` had passed when the reader
+    /// opened, all later events may be sent, even if the clock is set back: the limit is removed.
     pub(in crate::hub) fn becomes_live(&mut self) {
         let opened = self.opened;
         self.since = self

@@ -96,8 +96,8 @@ impl WorkerTopic {
             self.next_to_wake = self.find_ready(next, head, ready);
             self.woke_readers = true;
         }
-        // The window starts where the first reader reaches the newest entry; before that there is nothing to read into
-        // it.
+        // Without a head, the window has not started: no reader has reached the newest entry yet. Then new entries are not
+        // read into it.
         let reads_on = self.has_new_entries && !waits && self.window.head().is_some();
         if self.next_to_wake.is_some() || reads_on {
             return TopicTurn::Again;
