@@ -89,7 +89,7 @@ impl Error for AppendError {
 ///
 /// let topic = TopicName::from_static("room:7");
 /// let deleted = Simple(MemoryLog::new()).delete(&topic, SystemTime::UNIX_EPOCH);
-/// assert!(matches!(deleted.into_ready(), Some(Err(DeleteError::Unsupported))));
+/// assert!(matches!(deleted.into_ready(), Ok(Err(DeleteError::Unsupported))));
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
