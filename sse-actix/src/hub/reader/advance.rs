@@ -49,7 +49,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         if self.must_hold_back
             && matches!(
                 *replay,
-                ReplayState::Answered(..) | ReplayState::Deliver(..) | ReplayState::DeliverSnapshot(..)
+                ReplayState::Deliver(..) | ReplayState::DeliverSnapshot(..)
             )
         {
             reader.replay = Some(replay);
@@ -61,23 +61,11 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                     let purpose = mem::replace(purpose, ReadPurpose::CatchUp);
                     reader.first_read_answered = true;
                     match batch {
-                        // A read for a history sends nothing, and may need further reads before this topic counts as answered.
-                        Ok(batch) if matches!(purpose, ReadPurpose::History(..)) => {
-                            self.take_batch(reader, cursor, batch, purpose)?;
-                        }
-                        Ok(batch) => {
-                            reader.replay = Some(Box::new(ReplayState::Answered(Box::new(batch), purpose)));
-                        }
+                        Ok(batch) => self.take_batch(reader, cursor, batch, purpose)?,
                         Err(error) => reader.pause(&error, *start, purpose),
                     }
                     return Ok(true);
                 }
-            }
-            ReplayState::Answered(..) => {
-                if let ReplayState::Answered(batch, purpose) = *replay {
-                    self.take_batch(reader, cursor, *batch, purpose)?;
-                }
-                return Ok(true);
             }
             ReplayState::Pause(pause, start, purpose) => {
                 if pause.as_mut().poll(cx).is_ready() {

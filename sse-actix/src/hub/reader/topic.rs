@@ -41,9 +41,6 @@ pub(in crate::hub) struct TopicReader {
 pub(super) enum ReplayState {
     /// It waits for a read of the log from this start.
     Read(Completion<Result<Batch, LogError>>, Start, ReadPurpose),
-    /// The log has answered. The answer is used once the log has answered for all topics: a gap event has an id, and an id that
-    /// lacks a topic makes the client look new to that topic.
-    Answered(Box<Batch>, ReadPurpose),
     /// The log could not be read. After this time it reads again.
     Pause(Pin<Box<Sleep>>, Start, ReadPurpose),
     /// It delivers what the log has returned, up to this position.
