@@ -21,6 +21,10 @@ const PRICES: &str = "return [...document.querySelectorAll('#shares tbody tr')]
     .map((row) => [row.dataset.symbol, row.querySelector('.last').textContent])";
 
 async fn open(engine: Engine) -> Option<(Browser, Example)> {
+    if matches!(engine, Engine::Firefox) {
+        eprintln!("skipped: the page's policy forbids the evaluation by which these scripts run in Firefox");
+        return None;
+    }
     let browser = Browser::start_engine(engine).await?;
     let example = Example::start("market", 0, &[]);
     browser.open(&example.url("/")).await;
