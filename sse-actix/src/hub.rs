@@ -277,7 +277,7 @@ impl Hub {
     /// As [`Hub::topic`].
     #[track_caller]
     pub fn presence(&self, topic: impl IntoTopicName) -> Presence {
-        Presence::new(Arc::clone(&self.0.topic(&topic.into_topic_name()).present))
+        Presence::new(Arc::clone(&self.0.topic_state(&topic.into_topic_name()).present))
     }
 
     /// True if the log can be reached; use it for a readiness probe. Always true with a log in memory. While the log

@@ -67,8 +67,8 @@ impl Publisher {
         }
     }
 
-    fn topic(&self) -> Arc<TopicState> {
-        self.hub.0.topic(&self.name)
+    fn topic_state(&self) -> Arc<TopicState> {
+        self.hub.0.topic_state(&self.name)
     }
 
     /// Like [`append`](Self::append), but this thread sleeps until the log has answered.
@@ -92,7 +92,7 @@ impl Publisher {
 
     async fn append(&self, record: Record) -> Result<Published, PublishError> {
         let hub = &self.hub.0;
-        let topic = hub.topic(&self.name);
+        let topic = hub.topic_state(&self.name);
         let has_key = record.idempotency_key().is_some();
         // Only metrics need this time, and reading the clock takes time, too.
         let began = cfg!(feature = "metrics").then(Instant::now);
@@ -210,7 +210,7 @@ impl<T: Serialize + ?Sized> Topic<T> {
     }
 
     fn record(&self, value: &T) -> Result<Record, PublishError> {
-        let topic = self.publisher.topic();
+        let topic = self.publisher.topic_state();
         let record = match &self.records {
             None => Record::json(value, topic.options.event.as_ref()),
             Some(records) => {
@@ -271,7 +271,7 @@ impl RawTopic {
     }
 
     fn record(&self, event: &Event) -> Result<Record, RecordError> {
-        Record::event(event, self.0.topic().options.event.as_ref())
+        Record::event(event, self.0.topic_state().options.event.as_ref())
     }
 }
 

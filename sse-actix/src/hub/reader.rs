@@ -27,7 +27,7 @@ pub(super) use self::{
 use super::{
     shared::HubShared,
     stats::Eviction,
-    worker::{ClientPosition, Subscriber, Worker},
+    worker::{LastSentId, Subscriber, Worker},
 };
 use crate::{
     server::HandoverOwner,
@@ -129,7 +129,7 @@ impl SubscriptionReader {
             if !moved {
                 if !must_hold_back
                     && !out.is_full()
-                    && self.subscriber.known_position.client.get() == ClientPosition::Unsent
+                    && self.subscriber.known_position.last_sent_id.get() == LastSentId::LacksTopic
                     && let Some(frame) = self.position_frame()
                 {
                     out.position(&frame);
@@ -183,8 +183,8 @@ impl SubscriptionReader {
         let id = may_send.then(|| self.subscriber.id()).flatten()?;
         self.subscriber
             .known_position
-            .client
-            .set(ClientPosition::UpToDate);
+            .last_sent_id
+            .set(LastSentId::Current);
         frame(&id)
     }
 

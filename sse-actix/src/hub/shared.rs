@@ -137,7 +137,7 @@ impl HubShared {
         self.workers.add(worker)
     }
 
-    pub(super) fn topic(&self, name: &TopicName) -> Arc<TopicState> {
+    pub(super) fn topic_state(&self, name: &TopicName) -> Arc<TopicState> {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(topic) = topics.get(name) {
             return Arc::clone(topic);

@@ -138,11 +138,17 @@ pub struct TurnedAway {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Eviction {
+    /// Newer events have pushed unread ones out of the log.
     Overtaken,
+    /// Its client has not read for the hub's stall time-out.
     Stalled,
+    /// It has reached its maximum age.
     Aged,
+    /// Its session has expired.
     Expired,
+    /// One of its tags was revoked.
     Revoked,
+    /// The log cannot read.
     Failed,
 }
 

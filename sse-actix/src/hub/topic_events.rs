@@ -139,7 +139,7 @@ impl Wake for Growth {
 
 impl TopicEvents {
     pub(super) fn new(hub: &Hub, name: &TopicName, start: Start) -> Self {
-        let (topic, log) = (hub.0.topic(name), &hub.0.log);
+        let (topic, log) = (hub.0.topic_state(name), &hub.0.log);
         let growth = Arc::new(Growth::default());
         log.prepare(name, &topic.options.retention);
         // First register, then read, so that no event in between is missed.

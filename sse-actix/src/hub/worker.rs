@@ -29,7 +29,7 @@ use sse_actix_core::{Position, PositionsLine, Retry, TopicName, WakeQueue, Watch
 use tokio::{task::coop::unconstrained, time::Sleep};
 
 pub(super) use self::{
-    subscriber::{ClientPosition, Subscriber, TopicCursor},
+    subscriber::{LastSentId, Subscriber, TopicCursor},
     topic::READ_RETRY_PAUSE,
 };
 use self::{

@@ -108,7 +108,7 @@ pub(crate) enum MadeStream {
     #[default]
     None,
     /// It stays in actix's dispatcher.
-    Stays,
+    InDispatcher,
     MayBeHandedOver,
 }
 

@@ -47,7 +47,7 @@ use crate::TopicName;
 /// log.append(&topic, record("b"), &retention, now).into_ready().unwrap()?;
 ///
 /// let batch = log.read(&topic, Start::After(first), Limit::DEFAULT, now).into_ready().unwrap().unwrap();
-/// assert_eq!(batch.resume, Resume::From);
+/// assert_eq!(batch.resume, Resume::Complete);
 /// assert_eq!(batch.entries[0].frame(), &format!("id: {}-2\ndata: b\n\n", first.epoch));
 /// # Ok::<(), sse_actix_core::AppendError>(())
 /// ```

@@ -137,7 +137,7 @@ impl<'a, F: LogFactory> Bench<'a, F> {
                 "after {read}: retention leaves {least}, and these were read: {got:?}"
             );
             match batch.resume {
-                Resume::From => assert_eq!(got, due, "after {read}: nothing is missing"),
+                Resume::Complete => assert_eq!(got, due, "after {read}: nothing is missing"),
                 Resume::Gap { missed } => {
                     let gone = (due.len() - got.len()) as u64;
                     assert!(

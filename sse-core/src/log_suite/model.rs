@@ -186,7 +186,7 @@ impl Model {
                 let missed = (!self.has_replaced).then_some(missed);
                 (Resume::Gap { missed }, self.last_deleted)
             }
-            Start::After(position) => (Resume::From, position.sequence),
+            Start::After(position) => (Resume::Complete, position.sequence),
         };
         let due = self.kept.iter().filter(|kept| kept.sequence > after);
         (resume, due.map(|kept| kept.data.clone()).collect())

@@ -39,10 +39,13 @@ pub async fn every_start_reads_from_where_it_says<F: LogFactory>(factory: &F) {
     }
     // Where a new reader begins that was there before the first event.
     let all = bench.read(Start::After(before.end)).await;
-    assert_eq!((all.resume, data(&all)), (Resume::From, bench.after(0)));
+    assert_eq!((all.resume, data(&all)), (Resume::Complete, bench.after(0)));
     for nth in 0..5 {
         let batch = bench.read(Start::After(bench.position(nth))).await;
-        assert_eq!((batch.resume, data(&batch)), (Resume::From, bench.after(nth + 1)));
+        assert_eq!(
+            (batch.resume, data(&batch)),
+            (Resume::Complete, bench.after(nth + 1))
+        );
         assert_eq!((batch.start, batch.end), (bench.position(nth), bench.position(4)));
     }
 }
@@ -99,7 +102,7 @@ pub async fn reads_in_pieces_return_everything_once<F: LogFactory>(factory: &F) 
             while batch.more {
                 assert!(!batch.entries.is_empty(), "a read goes on");
                 batch = bench.read_up_to(Start::After(batch.end), limit).await;
-                assert_eq!(batch.resume, Resume::From);
+                assert_eq!(batch.resume, Resume::Complete);
                 pieces.extend(data(&batch));
             }
             assert_eq!(

@@ -84,7 +84,7 @@ pub async fn age_takes_the_oldest<F: LogFactory>(factory: &F) {
             (Resume::Gap { missed: Some(2) }, 0)
         );
         let batch = bench.read(Start::After(bench.position(3))).await;
-        assert_eq!(batch.resume, Resume::From);
+        assert_eq!(batch.resume, Resume::Complete);
     }
     bench.append(record("new")).await;
     assert!(bench.data().await.ends_with(&["new".to_owned()]));
@@ -115,7 +115,7 @@ pub async fn of_each_key_the_latest_is_kept<F: LogFactory>(factory: &F) {
         let batch = bench.read(start).await;
         assert_eq!(
             (batch.resume, data(&batch)),
-            (Resume::From, due.iter().map(ToString::to_string).collect())
+            (Resume::Complete, due.iter().map(ToString::to_string).collect())
         );
         assert_eq!(batch.end, bench.position(5));
     }
@@ -147,7 +147,7 @@ pub async fn what_was_replaced_is_neither_missed_nor_ahead<F: LogFactory>(factor
         bench.append(record("x").key("many")).await;
     }
     let batch = bench.read(Start::After(seen)).await;
-    assert_eq!((batch.resume, batch.entries.len()), (Resume::From, 1));
+    assert_eq!((batch.resume, batch.entries.len()), (Resume::Complete, 1));
     assert_eq!(bench.log.behind(&bench.topic, seen), 1);
     for key in ["b", "c"] {
         bench.append(record("x").key(key)).await;

@@ -69,7 +69,7 @@ pub async fn who_registers_and_then_reads_misses_nothing<F: LogFactory>(factory:
             bench.until("a wake", || woken.times() > seen).await;
             seen = woken.times();
             batch = bench.read(Start::After(batch.end)).await;
-            assert_eq!(batch.resume, Resume::From);
+            assert_eq!(batch.resume, Resume::Complete);
             received.extend(data(&batch));
         }
     }

@@ -15,7 +15,7 @@ use super::{Connector, Primary, Session, primary::Signals};
 use crate::fault::Fault;
 
 /// As long as anybody waits.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
+const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// Of each group of topics the node that holds it, if one does.
 pub(crate) type Owners = Vec<Option<String>>;
@@ -143,7 +143,7 @@ impl Primaries {
 
     /// A session with the primary of a group, if there is one within a time.
     pub(crate) async fn session_of(&self, group: u16, limit: Duration) -> Option<Rc<Session>> {
-        let until = Instant::now() + limit.min(LONGEST);
+        let until = Instant::now() + limit.min(MAX_WAIT);
         loop {
             let changed = self.changed.notified();
             let Some(primary) = self.of(group) else {

@@ -16,7 +16,7 @@ use crate::{
 const TOPICS: usize = 500;
 
 /// How long a call may take: there may be many notices before its answer.
-const LONGEST: Duration = Duration::from_secs(30);
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Topics that wait for a SUBSCRIBE or an UNSUBSCRIBE.
 #[derive(Default)]
@@ -64,7 +64,7 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
         let channels: Vec<&str> = waiting.iter().map(|topic| topic.stream.as_str()).collect();
         let how = Channels::of(this);
         let subscribing = how.subscribe(session, &channels);
-        match timeout(LONGEST, subscribing).await {
+        match timeout(SUBSCRIBE_TIMEOUT, subscribing).await {
             Ok(Ok(answers)) => {
                 for (topic, answer) in waiting.iter().zip(answers) {
                     match answer {
@@ -76,7 +76,7 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
                 }
             }
             Ok(Err(fault)) => return fault,
-            Err(_) => return Fault::Deaf(LONGEST),
+            Err(_) => return Fault::Deaf(SUBSCRIBE_TIMEOUT),
         }
         for topic in &waiting {
             topic.is_followed(session.number);
@@ -153,9 +153,14 @@ async fn unsubscribe(this: &Follower, session: &Session, topics: &[Arc<Topic>]) 
     if channels.is_empty() {
         return Ok(());
     }
-    match timeout(LONGEST, Channels::of(this).unsubscribe(session, &channels)).await {
+    match timeout(
+        SUBSCRIBE_TIMEOUT,
+        Channels::of(this).unsubscribe(session, &channels),
+    )
+    .await
+    {
         Ok(result) => result,
-        Err(_) => Err(Fault::Deaf(LONGEST)),
+        Err(_) => Err(Fault::Deaf(SUBSCRIBE_TIMEOUT)),
     }
 }
 

@@ -171,7 +171,7 @@ impl Live {
             Start::Head => true,
             Start::Last(events) => events <= self.ring.len(),
             Start::After(position) => {
-                self.kept_range().resume(start) == Resume::From && position.sequence >= begin
+                self.kept_range().resume(start) == Resume::Complete && position.sequence >= begin
             }
             Start::Oldest | Start::Unknown => false,
         }

@@ -13,7 +13,7 @@ const NEWEST: usize = 100;
 const MOST_LINES_AT_ONCE: usize = 1000;
 const CHUNK: usize = 64 * 1024;
 /// A longer line is given in pieces of this length.
-const LONGEST: usize = 1024 * 1024;
+const MAX_LINE_LEN: usize = 1024 * 1024;
 
 /// One reader's view of a log file that grows, is truncated, or is moved away and begun anew.
 ///
@@ -82,7 +82,7 @@ impl Log {
             return Ok(events);
         };
         if chunk.is_full() && !chunk.rest().contains(&b'\n') {
-            let longer = position.chunk(file, LONGEST)?;
+            let longer = position.chunk(file, MAX_LINE_LEN)?;
             chunk = longer.unwrap_or(chunk);
         }
         while let Some(line) = next_line(&chunk, unfinished)
@@ -114,7 +114,7 @@ fn next_line(chunk: &Chunk, unfinished: Unfinished) -> Option<&[u8]> {
     if line.ends_with(b"\n") || (unfinished == Unfinished::IsGiven && !chunk.is_full()) {
         return Some(line);
     }
-    (line.len() >= LONGEST).then(|| whole_characters(line))
+    (line.len() >= MAX_LINE_LEN).then(|| whole_characters(line))
 }
 
 /// Without the last character, if it may have been cut.
@@ -330,10 +330,10 @@ mod tests {
         let scene = Scene::with("");
         let mut reader = scene.reader(None);
         assert_eq!(reader.read(), NOTHING);
-        let long = format!("a{}", "😀".repeat(LONGEST / 4 * 2 + 100));
+        let long = format!("a{}", "😀".repeat(MAX_LINE_LEN / 4 * 2 + 100));
         scene.append(&long);
         let mut pieces = [reader.read(), reader.read()].concat();
-        assert!(pieces.iter().all(|piece| piece.len() <= LONGEST));
+        assert!(pieces.iter().all(|piece| piece.len() <= MAX_LINE_LEN));
         assert_eq!(reader.read(), NOTHING);
         scene.append("\n");
         pieces.extend(reader.read());

@@ -20,12 +20,14 @@ use crate::clock;
 use crate::hub::{
     OnGap,
     subscription::selection::GapSize,
-    worker::{ClientPosition, TopicCursor},
+    worker::{LastSentId, TopicCursor},
 };
 
 /// The reason why a reader cannot continue.
 pub(super) enum ReadFailure {
+    /// The log cannot read.
     Failed(Box<Error>),
+    /// Newer events have pushed unread ones out of the log.
     Overtaken,
 }
 
@@ -268,8 +270,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         if id.is_some() {
             self.subscriber
                 .known_position
-                .client
-                .set(ClientPosition::UpToDate);
+                .last_sent_id
+                .set(LastSentId::Current);
         }
     }
 

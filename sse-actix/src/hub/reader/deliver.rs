@@ -9,7 +9,7 @@ use std::{
 use sse_actix_core::{Entry, Frame, Position, PositionsLine, Start, WindowRead};
 
 use super::topic::{ReadPurpose, TopicReader};
-use crate::hub::worker::{ClientPosition, Subscriber, TopicCursor, Worker};
+use crate::hub::worker::{LastSentId, Subscriber, TopicCursor, Worker};
 
 /// The target to which a reader writes frames.
 pub(in crate::hub) trait FrameTarget {
@@ -88,8 +88,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                 self.out.entry(entry, IdLine::Own);
                 self.subscriber
                     .known_position
-                    .client
-                    .set(ClientPosition::UpToDate);
+                    .last_sent_id
+                    .set(LastSentId::Current);
             }
             // This topic's position may be left out, but the id still carries the positions of the other topics.
             (_, true) => {
@@ -99,8 +99,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                 if !line.as_bytes().is_empty() {
                     self.subscriber
                         .known_position
-                        .client
-                        .set(ClientPosition::UpToDate);
+                        .last_sent_id
+                        .set(LastSentId::Current);
                 }
                 self.worker.id_line.set(line);
             }

@@ -150,7 +150,7 @@ impl<E> Subscription<E> {
             .selections
             .drain(..)
             .map(|selection| {
-                let topic = hub.topic(&selection.topic);
+                let topic = hub.topic_state(&selection.topic);
                 topic.check_type(selection.event_type)?;
                 Ok(TopicReader::new(topic, selection.options))
             })

@@ -93,7 +93,7 @@ impl<T: TopicValue> Subscription<T> {
         let topic = self
             .selections
             .first()
-            .map(|selection| self.hub.0.topic(&selection.topic));
+            .map(|selection| self.hub.0.topic_state(&selection.topic));
         self.filter_entries(move |entry| {
             entry.is_event(&shows, |error| {
                 if let Some(topic) = &topic {

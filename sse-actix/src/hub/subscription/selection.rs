@@ -135,7 +135,7 @@ impl GapSize {
     /// The gap for a reader that may see everything.
     pub(in crate::hub) fn of(resume: Resume) -> Option<Self> {
         match resume {
-            Resume::Live | Resume::From => None,
+            Resume::Live | Resume::Complete => None,
             Resume::Gap { missed } => Some(Self(missed)),
             Resume::Unknown => Some(Self(None)),
         }

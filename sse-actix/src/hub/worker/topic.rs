@@ -167,8 +167,9 @@ impl WorkerTopic {
         match batch {
             Ok(batch) => {
                 // The log continued in a new epoch: readers continue without a gap, under new ids.
-                let continues_in_new_epoch = batch.resume == Resume::From && batch.start != after;
-                if batch.resume != Resume::From || continues_in_new_epoch && self.window.head() == Some(after)
+                let continues_in_new_epoch = batch.resume == Resume::Complete && batch.start != after;
+                if batch.resume != Resume::Complete
+                    || continues_in_new_epoch && self.window.head() == Some(after)
                 {
                     // The batch does not continue the window. Each reader reads the log itself, and learns there whether it has a
                     // gap, or continues under new ids.
@@ -181,7 +182,7 @@ impl WorkerTopic {
                 self.has_new_entries |= batch.more;
                 let known = self.window.head();
                 self.window.extend(batch.entries, batch.end.sequence);
-                if batch.resume != Resume::From || continues_in_new_epoch || self.window.head() != known {
+                if batch.resume != Resume::Complete || continues_in_new_epoch || self.window.head() != known {
                     self.next_to_wake = Some(0);
                 }
                 false
