@@ -15,10 +15,12 @@ mod id;
 mod payload;
 mod stored;
 
-/// What publishers say where a notice could not be sent, because the slot is on its way to another primary: look at the topic.
+/// The notice that tells nodes to look at the topic. A publisher sends it if it could not send the notice of an entry,
+/// because the slot is moving to another primary.
 pub(crate) const LOOK: &[u8] = b"look";
 
-/// A new life's identity: as many bits as an epoch has of it, and never that of a topic without events.
+/// The identity of a new life. It has as many bits as an epoch stores of it, and it is never the life of a topic
+/// without events.
 pub(crate) fn new_life() -> String {
     (fastrand::u64(..) >> 19).max(1).to_string()
 }

@@ -91,7 +91,7 @@ impl RedisLog {
         E: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        // Its thread ends after the last handle only; if it did not, the answer would say so.
+        // The log's thread ends only after the last handle. If it ended earlier, the answer would be an error.
         let _ = self.0.commands.send(command(reply));
         Completion::later(async move { answer.await.unwrap_or_else(|_| Err(gone())) })
     }

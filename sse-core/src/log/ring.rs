@@ -304,7 +304,8 @@ impl Ring {
             sequence: after,
         };
         let mut batch = Batch {
-            // `From` after a position that is kept, `Gap` after one that retention has deleted, `Unknown` after one of another epoch or above the head.
+            // `Complete` if all entries after the position are kept, `Gap` if retention has deleted some of them,
+            // `Unknown` if the position is of another epoch or above the head.
             resume: kept_range.resume(start),
             start: position,
             entries: Vec::new(),

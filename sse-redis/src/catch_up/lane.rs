@@ -36,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Lane {
     primaries: Rc<Primaries>,
     primary: Rc<Primary>,
-    /// Of which session it is.
+    /// The connection, with the number of its session.
     connection: RefCell<Option<(u64, MultiplexedConnection)>>,
     waiting: RefCell<VecDeque<Arc<Topic>>>,
     names: RefCell<HashSet<TopicName>>,
@@ -130,7 +130,8 @@ impl Lane {
         }
     }
 
-    /// Asks another node what it is said to have by now, while a slot is on its way there. What cannot be asked stays as it is.
+    /// While a slot is moving, Redis answers `ASK` for keys that the new node already has. Repeats these calls at the
+    /// new node. If that fails, the answer stays as it is.
     async fn ask_elsewhere(&self, calls: &Pipeline, mut answers: Vec<Value>) -> Vec<Value> {
         for (call, answer) in calls.cmd_iter().zip(&mut answers) {
             let node = match answer {
