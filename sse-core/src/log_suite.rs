@@ -107,7 +107,8 @@ pub trait LogFactory {
     }
 }
 
-/// Makes a `#[test]` of each promise of [`Log`](crate::Log), for the logs of a [`LogFactory`](crate::log_suite::LogFactory).
+/// Makes a `#[test]` of each promise of [`Log`](crate::Log), for the logs of a
+/// [`LogFactory`](crate::log_suite::LogFactory).
 ///
 /// The first argument is the path of a function that runs a future to its end. The second is an expression that makes a
 /// new factory for each test. See [`log_suite`](mod@crate::log_suite)'s example.

@@ -6,10 +6,14 @@
 //! <version> <life> <primary> <previous entry> <its events> <events> <all events> <all bytes>
 //! ```
 //!
-//! The version of this format; which life of the stream this is; which primary took the entry; the id of the entry before it and how many events
-//! that has (`0-0` and `0` if there is none); how many events this entry has; how many events and bytes have been appended so far, this
-//! entry's included. `b` holds the events, one after another: the length of the event, a space, the length of its key or `-`, a line feed, the
-//! key, the event.
+//! - the version of this format;
+//! - the life of the stream, and the primary that took the entry;
+//! - the id of the entry before it, and how many events that entry has (`0-0` and `0` if there is none);
+//! - how many events this entry has;
+//! - how many events and bytes have been appended to the topic so far, including this entry.
+//!
+//! `b` holds the events, one after another. Each is the length of the event, a space, the length of its key or `-`, a
+//! line feed, the key, and the event.
 
 mod id;
 mod payload;

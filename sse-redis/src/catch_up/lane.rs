@@ -93,7 +93,8 @@ impl Lane {
         self.budget.get()
     }
 
-    /// Makes several calls at once, as long as the session lasts. The answers come in order, each a value or an error of Redis.
+    /// Makes several calls at once, as long as the session lasts. The answers come in order, each a value or an error
+    /// of Redis.
     pub(super) async fn call(&self, calls: &mut Pipeline, session: &Session) -> Result<Vec<Value>, Fault> {
         tokio::select! {
             answers = self.ask(calls, session) => answers,
