@@ -95,9 +95,9 @@ use proc_macro::TokenStream;
 /// # Two phases
 ///
 /// Before the stream opens, `?` and `return Err(..)` are ordinary HTTP errors with their own status, and `Ok(())`
-/// without an event is 204, which stops an `EventSource`. After the opening the status is always
-/// 200. An error is then logged, the events before it are delivered, and the client gets an `sse-end` event. After this
-///   event it does not reconnect. With [`resume`](#arguments), the client may reconnect.
+/// without an event is 204, which stops an `EventSource`. After the opening the status is always 200.
+/// An error is then logged, the events before it are delivered, and the client gets an `sse-end` event. After this
+/// event it does not reconnect. With [`resume`](#arguments), the client may reconnect.
 ///
 /// ```
 /// use actix_web::{App, Error, error::ErrorNotFound, test, web};

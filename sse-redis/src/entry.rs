@@ -6,6 +6,8 @@
 //! <version> <life> <primary> <previous entry> <its events> <events> <all events> <all bytes>
 //! ```
 //!
+//! The words are:
+//!
 //! - the version of this format;
 //! - the life of the stream, and the primary that took the entry;
 //! - the id of the entry before it, and how many events that entry has (`0-0` and `0` if there is none);

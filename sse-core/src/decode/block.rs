@@ -113,7 +113,7 @@ impl Block {
         self.size == 0 && !self.discarded && !self.comments
     }
 
-    /// A line of up to this length is never too large.
+    /// A line that has not ended yet is never too large up to this length.
     #[inline]
     pub(super) fn room(&self) -> usize {
         self.limit.saturating_sub(self.size)

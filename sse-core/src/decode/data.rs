@@ -1,6 +1,6 @@
-//! The data buffer of [the
-//! standard](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation). As long as
-//! the data is one line of one chunk, it shares the chunk's memory.
+//! The data buffer of
+//! [the standard](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation). As long
+//! as the data is one line of one chunk, it shares the chunk's memory.
 
 use std::mem;
 

@@ -304,8 +304,8 @@ impl Ring {
             sequence: after,
         };
         let mut batch = Batch {
-            // `Complete` if all entries after the position are kept, `Gap` if retention has deleted some of them,
-            // `Unknown` if the position is of another epoch or above the head.
+            // For a start after a position: `Complete` if all later entries are kept, `Gap` if retention has deleted
+            // some of them, `Unknown` if the position is of another epoch or above the head.
             resume: kept_range.resume(start),
             start: position,
             entries: Vec::new(),

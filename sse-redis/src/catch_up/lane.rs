@@ -131,8 +131,8 @@ impl Lane {
         }
     }
 
-    /// While a slot is moving, Redis answers `ASK` for keys that the new node already has. Repeats these calls at the
-    /// new node. If that fails, the answer stays as it is.
+    /// While a slot is moving, its old node answers `ASK` for keys that it does not have. The new node may have them, so
+    /// these calls are repeated there. If that fails, the answer stays as it is.
     async fn ask_elsewhere(&self, calls: &Pipeline, mut answers: Vec<Value>) -> Vec<Value> {
         for (call, answer) in calls.cmd_iter().zip(&mut answers) {
             let node = match answer {

@@ -10,8 +10,8 @@ use crate::{
     settings::millis,
 };
 
-/// A message. First comes the least time that the clock of Redis showed when the message was written, if that is known.
-/// Then come the revocations. Each has its tag, and says how many milliseconds earlier it happened.
+/// A message. First comes a time, if it is known: the clock of Redis showed at least this time when the message was
+/// written. Then come the revocations. Each has its tag, and says how many milliseconds before that time it happened.
 type Message = (Option<u64>, Vec<(String, u64)>);
 
 /// How long a message may be on its way.
