@@ -23,7 +23,7 @@ use crate::{
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// What keeps this node hearing a primary.
+/// Keeps a session with a primary, so that this node receives what is published there.
 pub(crate) struct Follower {
     shared: Arc<Shared>,
     primaries: Rc<Primaries>,
@@ -61,7 +61,7 @@ impl Follower {
         }
     }
 
-    /// Topics are not followed any more.
+    /// Stops following topics.
     pub(crate) fn forget(&self, topics: &[Arc<Topic>]) {
         let number = self.primary.get().map_or(0, |session| session.number);
         let ours = topics.iter().filter(|topic| topic.is_followed_in(number));
@@ -73,7 +73,7 @@ impl Follower {
         begin::begin(self).await
     }
 
-    /// Follows, beginning with this session, if there is one. Does not end.
+    /// Keeps one session after another, beginning with `first` if there is one. Does not end.
     pub(crate) async fn run(self: Rc<Self>, first: Option<Rc<Session>>) {
         let mut next = first;
         let mut pause = MIN_PAUSE;

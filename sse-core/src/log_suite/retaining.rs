@@ -75,7 +75,7 @@ pub async fn age_takes_the_oldest<F: LogFactory>(factory: &F) {
     bench.has_no_silent_hole(0).await;
     factory.pass(F::TICK * 12).await;
     if F::IS_EXACT {
-        // Nothing is left, but the topic's position is.
+        // No event is left, but the topic keeps its position.
         let batch = bench.read(Start::Oldest).await;
         assert_eq!((batch.entries.len(), batch.end), (0, bench.position(3)));
         let batch = bench.read(Start::After(bench.position(1))).await;
@@ -173,7 +173,7 @@ pub async fn a_changed_retention_holds_from_the_next_append_on<F: LogFactory>(fa
         assert_eq!(bench.data().await, bench.after(6));
     }
     bench.has_no_silent_hole(5).await;
-    // With more room, what is gone is gone.
+    // A larger bound does not bring deleted events back.
     bench.retention = Retention::new();
     bench.append(record("11").key("1")).await;
     if F::IS_EXACT {

@@ -12,7 +12,7 @@ use crate::{
     topic::Topic,
 };
 
-/// How many topics one call names.
+/// How many topics are subscribed to at once. Each has its own call, and the calls are sent together.
 const TOPICS: usize = 500;
 
 /// How long a call may take: there may be many notices before its answer.
@@ -70,7 +70,7 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
                     match answer {
                         Ok(()) => {}
                         Err(fault) if fault.is_of_slot() => this.primary.doubt(),
-                        // The user may not listen to it.
+                        // The user of Redis has no right to listen to it.
                         Err(fault) => note(this, topic, &fault),
                     }
                 }
@@ -97,8 +97,8 @@ impl Channels {
         }
     }
 
-    /// Subscribes to these, and says of each what became of it. One call names one channel: those of a cluster may be in different
-    /// slots, and the client library counts one answer for each call.
+    /// Subscribes to these channels, and returns the result for each. One call names one channel, because the channels
+    /// of a cluster may be in different slots, and because the client library counts one answer for each call.
     pub(super) async fn subscribe(
         &self,
         session: &Session,

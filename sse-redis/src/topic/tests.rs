@@ -138,7 +138,7 @@ fn another_life_that_continues_this_one_is_no_gap() {
         read(&topic, after(7, id(&one))),
         Some((Resume::Complete, 2, id(&three).last(1)))
     );
-    // Whoever has more of the earlier life has something that was lost.
+    // A reader that has more of the earlier life has an event that was lost.
     let lost = read(&topic, after(7, id(&two)));
     assert_eq!(lost, Some((Resume::Unknown, 2, id(&three).last(1))));
     // Before the first event.
@@ -160,7 +160,7 @@ fn a_primary_that_lagged_has_lost_what_came_after() {
     topic.receive(1, entry(&one, "0-0", 7));
     topic.receive(1, entry(&two, &one, 7));
     topic.receive(1, entry(&three, &one, 8));
-    // What is kept is read again, but not by whoever had it.
+    // The node reads the kept entries again, but a reader that has them does not get them again.
     assert_eq!(read(&topic, after(7, id(&two))), None);
     let (job, _) = topic.take_page_job(1_000).unwrap();
     topic.paged(job, vec![entry(&one, "0-0", 7)], true);

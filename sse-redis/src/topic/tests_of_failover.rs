@@ -1,4 +1,4 @@
-//! What a node makes of a stream that another primary has continued, or that is kept otherwise than before.
+//! How a node handles a stream that another primary has continued, or whose retention has changed.
 
 use super::{
     tests::{after, entry, followed, id, looks, now, read},
@@ -90,7 +90,7 @@ fn an_event_before_a_lost_one_is_read() {
 #[test]
 fn another_primary_that_has_everything_is_read_on_without_a_gap() {
     let [one, two, three] = three();
-    // The entry that is known may be taken by retention, too.
+    // Retention may also have deleted the known entry.
     for has_two in [true, false] {
         let topic = followed(None);
         topic.receive(1, entry(&one, "0-0", 7));
@@ -150,7 +150,7 @@ fn who_was_connected_all_along_misses_nothing_however_old_the_position() {
         batch.map(|batch| (batch.resume, batch.entries.len()))
     };
     assert_eq!(read(here), Some((Resume::Complete, 1)));
-    // It is from before this node knew.
+    // This position is from before this node followed the topic.
     let before = time_of_unborn(now_millis() - 1_000);
     assert_eq!(read(before), Some((Resume::Unknown, 1)));
 }
