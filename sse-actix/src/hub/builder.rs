@@ -239,7 +239,7 @@ impl HubBuilder {
         self
     }
 
-    /// The hub.
+    /// Builds the hub.
     ///
     /// # Errors
     ///

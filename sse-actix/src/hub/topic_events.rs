@@ -262,7 +262,7 @@ impl Stream for TopicEvents {
 }
 
 impl PublishedEvent {
-    /// The id by which this event can be [resumed after](TopicEvents::after), also by a browser.
+    /// The event's id. With it, [`TopicEvents::after`] or a browser resumes after this event.
     pub fn id(&self) -> EventId {
         let position = Position {
             epoch: self.epoch,

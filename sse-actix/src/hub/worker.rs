@@ -189,7 +189,7 @@ impl Worker {
         }
     }
 
-    /// Lets a reader look at its topic.
+    /// Calls `look` with the cursor's topic; `None` if the cursor is not registered.
     pub(super) fn with_topic<T>(
         &self,
         cursor: &TopicCursor,

@@ -165,7 +165,7 @@ impl EventBuffer {
         }
     }
 
-    /// Appends an encoded event: its id line, which may be empty, and the rest, which is a part of this frame.
+    /// Appends an encoded event. `id` is its id line, which may be empty; `body` is the rest, a slice of `frame`.
     #[inline]
     pub(crate) fn push_with_id(&self, id: &[u8], body: &[u8], frame: &Bytes) {
         if body.len() >= MIN_SHARED_FRAME {
@@ -212,14 +212,15 @@ impl EventBuffer {
         }
     }
 
-    /// Puts the first bytes of a stream before the events from before there was a body.
+    /// Puts the first bytes of a stream before the events that were emitted while there was no body.
     pub(crate) fn prepend(&self, opening: Bytes) {
         let mut pieces = self.pieces.take().unwrap_or_default();
         pieces.prepend(opening);
         self.pieces.set(Some(pieces));
     }
 
-    /// Borrows the thread's pieces until [`take`](Self::take), unless it has its own. Returns how far they are filled.
+    /// Borrows the thread's pieces until [`take`](Self::take), unless this stream has pieces of its own. Returns how
+    /// far the pieces are filled.
     #[inline]
     pub(crate) fn borrow_thread_pieces(&self) -> Checkpoint {
         let mut bytes = 0;

@@ -32,7 +32,8 @@ pub(super) enum ReadFailure {
 }
 
 impl<S: FrameTarget> ReadStep<'_, S> {
-    /// Advances a topic by one step. Returns true if it advanced; if not, its task is woken when it can.
+    /// Advances a topic by one step. Returns true if the topic advanced. If not, the reader's task is woken when the
+    /// topic can advance.
     pub(super) fn advance(
         &mut self,
         reader: &mut TopicReader,
@@ -116,7 +117,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         Ok(false)
     }
 
-    /// Delivers entries of a snapshot, and after the last one issues a read of what follows. Returns true if it has delivered any.
+    /// Delivers entries of a snapshot. After the last one, it issues a read of the entries after the snapshot. Returns
+    /// true if it has delivered any entry.
     fn deliver_snapshot(
         &mut self,
         reader: &mut TopicReader,

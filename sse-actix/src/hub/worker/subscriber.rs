@@ -220,7 +220,7 @@ impl Subscriber {
         }
     }
 
-    /// Drops what its client does not take, and the connection, if that was handed over.
+    /// If the connection was handed over: closes it, and drops the bytes that the client has not taken.
     pub(super) fn give_up(&self) {
         if let Some(connection) = self.direct_connection() {
             connection.give_up();
