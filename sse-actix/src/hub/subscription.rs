@@ -179,11 +179,8 @@ impl<E> Subscription<E> {
     /// use sse_actix::{Hub, LastEventId, Subscription};
     ///
     /// async fn news(hub: web::Data<Hub>, last: LastEventId) -> Subscription {
-    ///     // A client of the old server brings ids that this log does not know: it begins anew.
-    ///     let news = hub.subscribe("news");
-    ///     if last.is_unknown() { news } else { news.resume(last) }
-    /// }
-    /// ```
+    ///     // A client of the old server brings ids that this log does not know: it begins as a new client. let news =
+    ///     hub.subscribe("news"); if last.is_unknown() { news } else { news.resume(last) } } ```
     pub fn resume(mut self, last: LastEventId) -> Self {
         self.request.last = Some(last);
         self

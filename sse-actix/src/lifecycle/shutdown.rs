@@ -59,7 +59,7 @@ struct Inner {
     retry: RangeInclusive<Duration>,
     next: AtomicU64,
     streams: Mutex<BTreeMap<u64, Registered>>,
-    /// A stream has ended.
+    /// Notified when a stream has ended.
     ended: Notify,
 }
 
@@ -204,7 +204,7 @@ impl Shutdown {
         }
     }
 
-    /// A copy of the list, so that the lock is not held while streams are ended: that wakes tasks.
+    /// A copy of the list. Ending a stream wakes tasks, and the lock must not be held then.
     fn registered_streams(&self) -> Vec<Registered> {
         self.streams().values().cloned().collect()
     }

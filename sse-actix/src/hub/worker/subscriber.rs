@@ -220,7 +220,7 @@ impl Subscriber {
         }
     }
 
-    /// If the connection was handed over: closes it, and drops the bytes that the client has not taken.
+    /// If its connection was handed over, and bytes wait there for the client: drops them, and ends the connection.
     pub(super) fn give_up(&self) {
         if let Some(connection) = self.direct_connection() {
             connection.give_up();

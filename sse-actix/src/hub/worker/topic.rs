@@ -49,7 +49,7 @@ pub(in crate::hub) struct WorkerTopic {
 
 enum LogRead {
     Idle,
-    /// After this position.
+    /// A read after this position.
     Reading(Completion<Result<Batch, LogError>>, Position),
     Pausing(Pin<Box<Sleep>>),
 }
@@ -111,7 +111,8 @@ impl WorkerTopic {
         if waits { TopicTurn::Waits } else { TopicTurn::Done }
     }
 
-    /// The readers from `next` on that wait before `head`, and the slot at which to continue, if there may be more.
+    /// Adds to `ready` the readers, from slot `next` on, that wait and have not read up to `head`. Returns the slot at
+    /// which to continue, if there may be more such readers.
     fn find_ready(&self, mut next: usize, head: Position, ready: &mut ReadySubscribers) -> Option<usize> {
         // A slot may be empty; there are never more slots than there were readers at once.
         while next < self.subscribers.capacity() && ready.len() < SUBSCRIBERS_PER_TURN {
@@ -198,7 +199,7 @@ impl WorkerTopic {
         }
     }
 
-    /// Adds this thread's counts to the topic's.
+    /// Adds this thread's counts to the counts of the topic.
     pub(super) fn report_counts(&self, worker: &Worker) {
         self.topic
             .counts
