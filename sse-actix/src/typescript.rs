@@ -133,7 +133,7 @@ fn config() -> Config {
     Config::new().with_large_int("number")
 }
 
-/// The types that a type refers to, and those that these refer to.
+/// The types that a type refers to, directly or through other types.
 struct Declarations<'a> {
     config: &'a Config,
     seen: BTreeSet<TypeId>,
@@ -156,7 +156,7 @@ impl TypeVisitor for Declarations<'_> {
     }
 }
 
-/// The data of a variant without any: `null`. See [`EventDescription`]'s example.
+/// The data of a variant without data: `null`. See [`EventDescription`]'s example.
 #[derive(Debug)]
 pub struct Null;
 
