@@ -3,9 +3,9 @@
 //! The path of an event:
 //!
 //! 1. [`publish`]: a [`Topic`] encodes it once, as a `Record`, and appends it to the log.
-//! 2. The log, a `MemoryLog` (`sse-core/src/log/memory.rs`) unless `HubBuilder::log` was given another, gives the event its
-//!    position, and wakes its watchers. Each is the `TopicWaker` of a [`worker`] that has
-//!    subscribers of the topic, on any thread. It puts the topic's slot into the worker's `WakeQueue`.
+//! 2. The log, a `MemoryLog` (`sse-core/src/log/memory.rs`) unless `HubBuilder::log` was given another, gives the event
+//!    its position, and wakes its watchers. Each is the `TopicWaker` of a [`worker`] that has subscribers of the topic,
+//!    on any thread. It puts the topic's slot into the worker's `WakeQueue`.
 //! 3. The worker's task takes the slot from the queue, reads the new entries into the topic's window, and serves its
 //!    subscribers, 64 at a time: it drives those whose connections were handed over, and wakes the tasks of the others.
 //! 4. Each subscriber polls its [`reader`], which has a cursor in each topic and reads: from the window, or from the
@@ -193,8 +193,8 @@ impl Hub {
     /// Tags the stream that will answer `request`, from now on, so that [`revoke`](Self::revoke) ends it even
     /// before it has begun.
     ///
-    /// Call this *before* you check the credential. A revocation then either precedes the check, which fails, or follows
-    /// this call and ends the stream.
+    /// Call this *before* you check the credential. A revocation then either precedes the check, which fails, or
+    /// follows this call and ends the stream.
     ///
     /// ```
     /// use actix_web::{Error, HttpRequest, error::ErrorUnauthorized, get, web};
@@ -273,7 +273,8 @@ impl Hub {
         Ok(revoked)
     }
 
-    /// The presence of a topic: the tags of the streams that read it, on all nodes of the log. See [`Presence`]'s example.
+    /// The presence of a topic: the tags of the streams that read it, on all nodes of the log. See [`Presence`]'s
+    /// example.
     ///
     /// # Panics
     ///

@@ -42,15 +42,16 @@ const TYPES: &str = include_str!("shared_event_source/shared-event-source.d.ts")
 ///
 /// The module has the interface of `EventSource`, and adds what `EventSource` lacks:
 ///
-/// - `onclose` with a reason; reconnects after a 5xx, a 429 or a refused connection, at growing, random intervals of up to
-///   30 s, or after `Retry-After`.
+/// - `onclose` with a reason; reconnects after a 5xx, a 429 or a refused connection, at growing, random intervals of up
+///   to 30 s, or after `Retry-After`.
 /// - A tab that joins later first gets the latest event of each name, of at most 64 names and 256 K characters.
 /// - A tab that returns, from the back/forward cache or from being frozen, gets what it missed.
 /// - `headers: async () => ({ Authorization: .. })` is called at every connect.
-/// - A connection without a byte for three keep-alives counts as lost. The server announces the interval in `Sse-Keep-Alive`;
-///   `heartbeatTimeout` sets another limit, in milliseconds, and 0 none.
+/// - A connection without a byte for three keep-alives counts as lost. The server announces the interval in
+///   `Sse-Keep-Alive`; `heartbeatTimeout` sets another limit, in milliseconds, and 0 none.
 /// - An event named `sse-position` moves the last event id, and no listener gets it. `positionEvent` changes the name.
-/// - `source.connection` is the state of the connection, and `for await (const event of source.events())` a loop over events.
+/// - `source.connection` is the state of the connection, and `for await (const event of source.events())` a loop over
+///   events.
 /// - `onGap`, `onEnd` and `onPosition` are called for the library's own events.
 /// - With `events`, the run-time side of a Rust enum, data is parsed and checked.
 ///

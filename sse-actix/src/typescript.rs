@@ -36,8 +36,8 @@
 //! # Ok::<(), sse_actix::typescript::TypeScriptError>(())
 //! ```
 //!
-//! A program of yours writes the file with [`Module::write`], and a test compares it with [`Module::check`], which needs
-//! neither Node.js nor a network and writes nothing.
+//! A program of yours writes the file with [`Module::write`], and a test compares it with [`Module::check`], which
+//! needs neither Node.js nor a network and writes nothing.
 //!
 //! The types describe the result of `JSON.parse`. So integers of 64 bits are `number`, which is exact up to 2^53 - 1.
 //! Send larger ones as text, with `#[serde(with = "..")]` and `#[ts(type = "string")]`.

@@ -1,4 +1,5 @@
-//! The counts that [`Hub::stats`](crate::Hub::stats) returns, and the reasons for which a hub ends a stream: [`Eviction`].
+//! The counts that [`Hub::stats`](crate::Hub::stats) returns, and the reasons for which a hub ends a stream:
+//! [`Eviction`].
 
 use std::time::Duration;
 

@@ -2,10 +2,10 @@
 //!
 //! The path of a subscription, from a request to live events:
 //!
-//! 1. `respond_to` ([begin](begin)) binds it to the request. `Subscription::begin` takes a permit from the limits, finds the
-//!    thread's worker, and learns from the client's id where to resume in each topic.
-//! 2. `SubscriptionReader::new` (`reader.rs`) calls `TopicReader::begin` (`reader/topic.rs`) for each topic. The worker registers
-//!    the subscriber with the topic. Then the first read of the log is issued, after the client's position.
+//! 1. `respond_to` ([begin](begin)) binds it to the request. `Subscription::begin` takes a permit from the limits,
+//!    finds the thread's worker, and learns from the client's id where to resume in each topic.
+//! 2. `SubscriptionReader::new` (`reader.rs`) calls `TopicReader::begin` (`reader/topic.rs`) for each topic. The worker
+//!    registers the subscriber with the topic. Then the first read of the log is issued, after the client's position.
 //! 3. `response::respond` gives the reader to a `StreamBody` as its source. Each poll of the body polls the reader,
 //!    which advances each topic by one step (`reader/advance.rs`): it takes the log's answer, takes a snapshot, or
 //!    sends a gap event.
@@ -179,8 +179,11 @@ impl<E> Subscription<E> {
     /// use sse_actix::{Hub, LastEventId, Subscription};
     ///
     /// async fn news(hub: web::Data<Hub>, last: LastEventId) -> Subscription {
-    ///     // A client of the old server brings ids that this log does not know: it begins as a new client. let news =
-    ///     hub.subscribe("news"); if last.is_unknown() { news } else { news.resume(last) } } ```
+    ///     // A client of the old server brings ids that this log does not know: it begins as a new client.
+    ///     let news = hub.subscribe("news");
+    ///     if last.is_unknown() { news } else { news.resume(last) }
+    /// }
+    /// ```
     pub fn resume(mut self, last: LastEventId) -> Self {
         self.request.last = Some(last);
         self

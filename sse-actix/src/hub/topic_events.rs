@@ -34,8 +34,8 @@ use super::{
 };
 use crate::clock;
 
-/// A topic's events for the rest of the program, made by [`Hub::follow`]: a [`Stream`] that is `Send`, so it may be read in
-/// any task of any runtime.
+/// A topic's events for the rest of the program, made by [`Hub::follow`]: a [`Stream`] that is `Send`, so it may be
+/// read in any task of any runtime.
 ///
 /// It gets every event once and in order; if events were deleted before it read them, it gets a [gap](TopicEvent::Gap).
 /// It reads from the log, so no publisher waits for a slow reader. It never ends; drop it to stop. While the log cannot

@@ -20,7 +20,8 @@ use super::{control::StreamControl, ending::Ending};
 ///
 /// [`Server`](crate::Server) has one ([`Server::shutdown`](crate::Server::shutdown)), which fires on
 /// SIGTERM and SIGINT, and gives it to every stream it serves. [`for_streams`](crate::for_streams) does the same for
-/// actix's `HttpServer`. Elsewhere, put one into `App::app_data`, created *outside* the app factory, and fire it by hand.
+/// actix's `HttpServer`. Elsewhere, put one into `App::app_data`, created *outside* the app factory, and fire it by
+/// hand.
 ///
 /// When it fires, every open stream delivers its pending events, sends a `retry` with jitter, so that clients do not
 /// all reconnect at once, and ends, within milliseconds. A stream for browsers that is opened later gets the same

@@ -19,7 +19,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// Counts, over all workers of one server. A stream that a shutdown ends is counted twice: as a request, and as a stream.
+/// Counts, over all workers of one server. A stream that a shutdown ends is counted twice: as a request, and as a
+/// stream.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
     requests: AtomicUsize,

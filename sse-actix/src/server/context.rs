@@ -38,8 +38,8 @@ impl ServerContext {
         request.extensions().get().cloned()
     }
 
-    /// The context of the request whose handler is being polled. For code that has no `HttpRequest`: a generator before its
-    /// opening.
+    /// The context of the request whose handler is being polled. For code that has no `HttpRequest`: a generator before
+    /// its opening.
     pub(crate) fn current() -> Option<Self> {
         let current = CURRENT.take();
         CURRENT.set(current.clone());

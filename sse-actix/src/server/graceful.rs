@@ -67,8 +67,9 @@ pub(super) async fn serve_until_stopped(
     let ended = tokio::select! {
         biased;
         () = &mut forced => Some(Ok(())),
-        // Polled before `fired`: each server of a shared `Shutdown` receives the same SIGTERM, and another server may have
-        // fired the `Shutdown` first. This server takes its SIGTERM here; otherwise it would count as a second signal below.
+        // Polled before `fired`: each server of a shared `Shutdown` receives the same SIGTERM, and another server may
+        // have fired the `Shutdown` first. This server takes its SIGTERM here; otherwise it would count as a second
+        // signal below.
         cause = trigger.next() => {
             tracing::info!(target: "sse_actix", cause, "shutting down");
             None

@@ -8,8 +8,8 @@
 //! response's *outermost* body, which includes all middleware bodies around the stream.
 //!
 //! One task does all of this, in one poll. The dispatcher polls the body. If the body has nothing more,
-//! [`HandoverCandidate`] makes the stream the connection's `pending_handover`. The dispatcher writes and flushes. Then the
-//! socket sees the pending stream, and ends the dispatcher with an error.
+//! [`HandoverCandidate`] makes the stream the connection's `pending_handover`. The dispatcher writes and flushes. Then
+//! the socket sees the pending stream, and ends the dispatcher with an error.
 //!
 //! [`StreamConnection`]: super::stream_connection::StreamConnection
 
@@ -102,8 +102,8 @@ pub(crate) struct ConnectionState {
     paused_read: Cell<Option<Waker>>,
 }
 
-/// Whether a handler has made a stream for a request. `StreamMarker` does not always tell: middleware may drop the response
-/// that carries it.
+/// Whether a handler has made a stream for a request. `StreamMarker` does not always tell: middleware may drop the
+/// response that carries it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum MadeStream {
     #[default]

@@ -135,8 +135,8 @@ impl<F> Server<F> {
         self
     }
 
-    /// How many threads [`web::block`](actix_web::web::block) may use at once, for each worker. Default: 512, divided by the
-    /// number of processors.
+    /// How many threads [`web::block`](actix_web::web::block) may use at once, for each worker. Default: 512, divided
+    /// by the number of processors.
     ///
     /// ```
     /// use actix_web::App;

@@ -4,8 +4,8 @@
 //!
 //! 1. [`Own`](PiecesKind::Own): the events that the handler emits up to its opening, when there is no
 //!    body yet.
-//! 2. [`OfThread`](PiecesKind::OfThread): the one that all streams of a thread use in turn. A body borrows it while it is
-//!    polled: the source fills it and the body empties it within one poll, so an idle stream has none.
+//! 2. [`OfThread`](PiecesKind::OfThread): the one that all streams of a thread use in turn. A body borrows it while it
+//!    is polled: the source fills it and the body empties it within one poll, so an idle stream has none.
 //! 3. [`Rest`](PiecesKind::Rest): the remaining bytes if a chunk took only a part. The next poll begins with them.
 
 mod client;
@@ -233,7 +233,8 @@ impl EventBuffer {
             THREAD_PIECES.take().map_or_else(
                 || Box::new(Pieces::with_capacity(CAPACITY)),
                 |mut pieces| {
-                    // If the last chunk was dropped, this uses the whole allocation again. If not, the rest of it is used.
+                    // If the last chunk was dropped, this uses the whole allocation again. If not, the rest of it is
+                    // used.
                     let _ = pieces.bytes.try_reclaim(CAPACITY);
                     pieces
                 },

@@ -173,8 +173,8 @@ impl Module {
     ///
     /// # Errors
     ///
-    /// [`TypeScriptError::Drift`] if it differs, with the command that writes it, and [`TypeScriptError::Io`] if it cannot be
-    /// read.
+    /// [`TypeScriptError::Drift`] if it differs, with the command that writes it, and [`TypeScriptError::Io`] if it
+    /// cannot be read.
     pub fn check(&self, file: impl AsRef<Path>) -> Result<(), TypeScriptError> {
         let file = file.as_ref();
         let found = fs::read_to_string(file).map_err(|source| TypeScriptError::Io {

@@ -131,7 +131,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
             && let Some(entry) = entries.next()
         {
             if entries.as_slice().is_empty() {
-                // Only the last event has the id: a client that loses its connection before that event gets the snapshot again.
+                // Only the last event has the id: a client that loses its connection before that event gets the
+                // snapshot again.
                 cursor.position.set(Some(at));
                 cursor.omitted_from_ids.set(!reader.topic.options.replays);
                 self.write_entry(&entry, true);

@@ -114,7 +114,8 @@ impl TopicReader {
     }
 
     /// Registers a subscriber with the topic, and issues its first read. The stream's first poll takes the answer:
-    /// `StreamBody` polls [`SubscriptionReader`](super::SubscriptionReader), which lets each topic `advance` (`advance.rs`).
+    /// `StreamBody` polls [`SubscriptionReader`](super::SubscriptionReader), which lets each topic `advance`
+    /// (`advance.rs`).
     pub(super) fn begin(
         &mut self,
         worker: &Worker,

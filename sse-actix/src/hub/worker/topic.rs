@@ -96,8 +96,8 @@ impl WorkerTopic {
             self.next_to_wake = self.find_ready(next, head, ready);
             self.woke_readers = true;
         }
-        // Without a head, the window has not started: no reader has reached the newest entry yet. Then new entries are not
-        // read into it.
+        // Without a head, the window has not started: no reader has reached the newest entry yet. Then new entries are
+        // not read into it.
         let reads_on = self.has_new_entries && !waits && self.window.head().is_some();
         if self.next_to_wake.is_some() || reads_on {
             return TopicTurn::Again;
@@ -172,8 +172,8 @@ impl WorkerTopic {
                 if batch.resume != Resume::Complete
                     || continues_in_new_epoch && self.window.head() == Some(after)
                 {
-                    // The batch does not continue the window. Each reader reads the log itself, and learns there whether it has a
-                    // gap, or continues under new ids.
+                    // The batch does not continue the window. Each reader reads the log itself, and learns there
+                    // whether it has a gap, or continues under new ids.
                     self.window.start_at(batch.start);
                 } else if self.window.head() != Some(batch.start) {
                     // Meanwhile a reader has found another epoch of the log, and the window begins there.
