@@ -3,9 +3,9 @@
 //! On HTTP/1.1 actix's dispatcher holds two buffers and timers for each connection, 11 KB of memory. An event wakes the
 //! dispatcher's task, and the dispatcher looks at all of that before it polls the body. So the dispatcher serves a
 //! hub's stream only until the head and the first bytes have been flushed. Then the [socket](super::socket) leaves the
-//! dispatcher, the future that
-//! [serves](super::connection) the connection drops the dispatcher, and a [`StreamConnection`] gets the socket and the
-//! response's *outermost* body, which includes all middleware bodies around the stream.
+//! dispatcher. The future that [serves](super::connection) the connection drops the dispatcher, and a
+//! [`StreamConnection`] gets the socket and the response's *outermost* body, which includes all middleware bodies
+//! around the stream.
 //!
 //! One task does all of this, in one poll. The dispatcher polls the body. If the body has nothing more,
 //! [`HandoverCandidate`] makes the stream the connection's `pending_handover`. The dispatcher writes and flushes. Then
