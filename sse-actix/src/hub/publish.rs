@@ -157,8 +157,8 @@ impl<T: Serialize + ?Sized> Topic<T> {
         Ok(self.publisher.append(self.record(value)?).await?.id)
     }
 
-    /// Publishes the newest state of `key`, which replaces the one before in a topic that keeps the
-    /// [latest](crate::TopicOptions::latest).
+    /// Publishes the newest state of `key`. In a topic that keeps the [latest](crate::TopicOptions::latest), it
+    /// replaces the key's earlier state.
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -315,7 +315,7 @@ pub enum PublishError {
     OwnId(OwnId),
     /// An `EventSource` cannot listen to the event's name.
     Name(FieldError),
-    /// The topic has the events of another type.
+    /// The topic's events have another type.
     Type(TopicTypeError),
     /// The log has refused the event, or the outcome is unknown. After [`AppendError::OutcomeUnknown`], publish it
     /// again [with the same key](Topic::once): then it is stored once.

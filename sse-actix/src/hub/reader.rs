@@ -51,7 +51,7 @@ pub(super) struct SubscriptionReader {
     topics: SmallVec<[TopicReader; 1]>,
     /// The tags that become present once it reads all its topics.
     tags_to_announce: Vec<Box<str>>,
-    /// Its last poll was pending only to give others a turn.
+    /// True if its last poll was pending only to give other tasks a turn.
     has_yielded: bool,
 }
 
@@ -90,7 +90,7 @@ impl SubscriptionReader {
         let mut passed_over = 0;
         loop {
             if passed_over >= PASSED_OVER_PER_TURN {
-                // It has found nothing to send for many entries, so nothing else ends its turn.
+                // It has passed over many entries and has written nothing, so the full buffer does not end its turn.
                 self.has_yielded = true;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -166,14 +166,14 @@ impl SubscriptionReader {
         telling.next().map(|options| &options.position_event)
     }
 
-    /// True until the log has answered once for each topic. Until then an id would lack a topic, and the client would look
-    /// new to that topic at its next reconnect: the topic's missed events would be lost.
+    /// True until the log has answered once for each topic. Until then an id would lack a topic, and the client would
+    /// look new to that topic at its next reconnect: the topic's missed events would be lost.
     fn must_hold_back(&self) -> bool {
         self.topics.iter().any(|reader| !reader.first_read_answered)
     }
 
-    /// The position event, after which the client counts as knowing the position. `None` if the client knows it
-    /// already, and while nothing may be delivered.
+    /// Returns the position event, and notes that the client knows the position. `None` if the client knows it already,
+    /// or while nothing may be delivered.
     fn position_frame(&self) -> Option<Frame> {
         self.take_position(|id| Some(position_frame(self.position_event()?, id)))
     }
@@ -252,7 +252,7 @@ impl Source for SubscriptionReader {
         Some(Rc::clone(&self.subscriber) as _)
     }
 
-    /// Only its worker can have more for it, and the worker would then wake it.
+    /// True if new entries can come only from its worker, which then wakes it.
     fn is_idle(&self) -> bool {
         self.subscriber.is_waiting() && self.topics.iter().all(TopicReader::is_live)
     }

@@ -44,7 +44,7 @@ pub(super) struct HubShared {
     /// How many interruptions of the log were counted so far.
     #[cfg(feature = "metrics")]
     pub(super) reported_interruptions: AtomicU64,
-    /// True once the last [`HubHandle`] is dropped.
+    /// True after the last [`HubHandle`] was dropped.
     is_closed: AtomicBool,
     /// The workers, which look at `is_closed` when they are woken.
     workers: Watchers,

@@ -189,7 +189,7 @@ impl Worker {
         }
     }
 
-    /// Lets a reader look at its topic.
+    /// Calls `look` with the cursor's topic; `None` if the cursor is not registered.
     pub(super) fn with_topic<T>(
         &self,
         cursor: &TopicCursor,
@@ -351,8 +351,8 @@ impl Worker {
     }
 }
 
-/// Held by the worker's task. When the runtime ends and drops the task, this unregisters the worker, so that the thread can
-/// start another.
+/// Held by the worker's task. When the runtime ends and drops the task, this unregisters the worker, so that the thread
+/// can start another.
 struct WorkerRegistration(Rc<Worker>);
 
 impl Drop for WorkerRegistration {

@@ -30,7 +30,7 @@ const COPIED: usize = 4 * 1024;
 /// How many bytes are written before other tasks on the thread get a turn.
 const BYTES_PER_TURN: usize = 128 * 1024;
 
-/// The least that a chunk counts in a turn.
+/// The smallest number of bytes that a chunk counts for in a turn.
 const MIN_CHUNK_COST: usize = 64;
 
 /// Ends a body ([RFC 9112, 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)).
@@ -57,7 +57,7 @@ struct Inner<T> {
     half_close: HalfClose,
 }
 
-/// The meaning of the end of a client's sending side.
+/// What it means if a client closes its sending side.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum HalfClose {
     /// A client that sends no more has left.
@@ -140,7 +140,7 @@ impl<T: Transport> DirectConnection for StreamConnection<T> {
         };
         let waker = self.waker.borrow();
         if inner.poll(&mut Context::from_waker(&waker)).is_ready() {
-            // Its task then ends.
+            // Wakes the connection's task, which then ends.
             waker.wake_by_ref();
             return true;
         }
@@ -236,7 +236,7 @@ impl<T: Transport> Inner<T> {
             Some(whole) => {
                 let mut free = &mut *whole;
                 for piece in pieces {
-                    // It fits.
+                    // Never an error: `whole` has room for all pieces.
                     let _ = free.write(piece);
                 }
                 transport.poll_write(cx, whole)
@@ -268,8 +268,8 @@ impl<T: Transport> Inner<T> {
         Ok(())
     }
 
-    /// For OpenSSL, which needs the same bytes again after a write that it did not take, and does not write several
-    /// pieces at once.
+    /// Sends a chunk as one piece, for OpenSSL. OpenSSL does not write several pieces at once, and after a write that
+    /// it did not take, it needs the same bytes again.
     fn send_in_one(&mut self, whole: Bytes, cx: &mut Context<'_>) -> io::Result<()> {
         self.unsent = Some(Box::new(Unsent {
             size_line: Bytes::new(),

@@ -267,8 +267,8 @@ fn report_stream_not_handed_over() {
     }
 }
 
-/// Moves the headers to a map of the right size. On HTTP/2 actix keeps them for as long as the stream lasts, in a map for
-/// fourteen names (3.5 KB).
+/// Moves the headers to a map of the right size. On HTTP/2 actix keeps them for as long as the stream lasts, in a map
+/// for fourteen names (3.5 KB).
 fn shrink_headers(headers: &mut HeaderMap) {
     let mut fitting = HeaderMap::with_capacity(headers.len_keys());
     for (name, value) in mem::take(headers) {

@@ -32,7 +32,8 @@ pub(super) enum ReadFailure {
 }
 
 impl<S: FrameTarget> ReadStep<'_, S> {
-    /// Advances a topic by one step. Returns true if it advanced; if not, its task is woken when it can.
+    /// Advances a topic by one step. Returns true if the topic advanced. If not, the reader's task is woken when the
+    /// topic can advance.
     pub(super) fn advance(
         &mut self,
         reader: &mut TopicReader,
@@ -116,7 +117,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         Ok(false)
     }
 
-    /// Delivers entries of a snapshot, and after the last one issues a read of what follows. Returns true if it has delivered any.
+    /// Delivers entries of a snapshot. After the last one, it issues a read of the entries after the snapshot. Returns
+    /// true if it has delivered any entry.
     fn deliver_snapshot(
         &mut self,
         reader: &mut TopicReader,
@@ -129,7 +131,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
             && let Some(entry) = entries.next()
         {
             if entries.as_slice().is_empty() {
-                // Only the last event has the id: a client that loses its connection before that event gets the snapshot again.
+                // Only the last event has the id: a client that loses its connection before that event gets the
+                // snapshot again.
                 cursor.position.set(Some(at));
                 cursor.omitted_from_ids.set(!reader.topic.options.replays);
                 self.write_entry(&entry, true);

@@ -29,7 +29,7 @@ pub(in crate::hub) enum IdLine<'a> {
     Positions(&'a PositionsLine),
 }
 
-/// What one step of one topic needs. `advance.rs` makes the step: `advance`.
+/// What one step of one topic needs. The step itself is `advance` in `advance.rs`.
 pub(super) struct ReadStep<'a, S> {
     pub(super) worker: &'a Worker,
     pub(super) subscriber: &'a Subscriber,
@@ -37,7 +37,7 @@ pub(super) struct ReadStep<'a, S> {
     /// True while the log has not answered for each topic, so nothing is delivered.
     pub(super) must_hold_back: bool,
     pub(super) out: &'a mut S,
-    /// How many entries it has hidden in this poll.
+    /// How many entries the reader has hidden in this poll.
     pub(super) passed_over: &'a mut usize,
 }
 
@@ -161,7 +161,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         moved
     }
 
-    /// Reads from the log what the window does not have. Returns true if there may be such entries.
+    /// Issues a read of the log for the entries that the window does not have. Returns true if there may be such
+    /// entries.
     fn read_from_log(&self, reader: &mut TopicReader, position: Position) -> bool {
         if reader.stop_at.is_some_and(|stop_at| position.sequence >= stop_at) {
             return false;

@@ -57,7 +57,7 @@ pub(super) enum ReadPurpose {
     CatchUp,
     /// To learn the position at which a snapshot is taken. Its entries are not wanted.
     SnapshotPosition,
-    /// To find the last `usize` entries that this reader may see, and those found so far.
+    /// To find the last `usize` entries that this reader may see. The queue holds the entries that were found so far.
     History(usize, VecDeque<Arc<Entry>>),
 }
 
@@ -114,7 +114,8 @@ impl TopicReader {
     }
 
     /// Registers a subscriber with the topic, and issues its first read. The stream's first poll takes the answer:
-    /// `StreamBody` polls [`SubscriptionReader`](super::SubscriptionReader), which lets each topic `advance` (`advance.rs`).
+    /// `StreamBody` polls [`SubscriptionReader`](super::SubscriptionReader), which lets each topic `advance`
+    /// (`advance.rs`).
     pub(super) fn begin(
         &mut self,
         worker: &Worker,
@@ -170,7 +171,7 @@ impl TopicReader {
         self.replay = Some(Box::new(ReplayState::Pause(pause, start, purpose)));
     }
 
-    /// True if only its worker can have more for it: it does not wait for the log, a snapshot or a timer.
+    /// True if new entries can come only from its worker: it does not wait for the log, a snapshot or a timer.
     pub(super) fn is_live(&self) -> bool {
         let owes_snapshot = |options: &ReadOptions| options.backoff.is_pending();
         self.replay.is_none() && !self.options.as_deref().is_some_and(owes_snapshot)

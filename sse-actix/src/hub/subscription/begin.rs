@@ -96,7 +96,7 @@ impl RequestBinding {
     }
 }
 
-/// The reason why it does not begin.
+/// The reason why a subscription does not begin.
 pub(super) enum Refused {
     LimitExceeded(LimitExceeded),
     NoRuntime,
@@ -177,7 +177,7 @@ impl<E> Subscription<E> {
         match self.lifetime.ends_at() {
             Ok(None) => {}
             Ok(Some((at, reason))) => worker.end_at(&subscriber, at, reason),
-            // It is evicted before anything is sent.
+            // The subscriber is evicted before anything is sent.
             Err(AlreadyExpired) => worker.evict(&subscriber, Eviction::Expired),
         }
         Ok(reading)

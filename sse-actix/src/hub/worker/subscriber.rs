@@ -64,8 +64,8 @@ pub(super) struct KeepAliveState {
 /// What a client knows about its reader's position, from the ids that it has received.
 pub(in crate::hub) struct KnownPosition {
     pub(in crate::hub) last_sent_id: Cell<LastSentId>,
-    /// How many topics, of a client that sent an unknown id, wait for their first read. Until it is 0, no id is sent, because
-    /// an id that lacks a topic's position makes the client look new to that topic at its next reconnect.
+    /// How many topics, of a client that sent an unknown id, wait for their first read. Until it is 0, no id is sent,
+    /// because an id that lacks a topic's position makes the client look new to that topic at its next reconnect.
     pub(in crate::hub) unknown_topics: Cell<u8>,
     /// True if position events are sent.
     pub(in crate::hub) sends_position_events: Cell<bool>,
@@ -220,7 +220,7 @@ impl Subscriber {
         }
     }
 
-    /// Drops what its client does not take, and the connection, if that was handed over.
+    /// If its connection was handed over, and bytes wait there for the client: drops them, and ends the connection.
     pub(super) fn give_up(&self) {
         if let Some(connection) = self.direct_connection() {
             connection.give_up();

@@ -73,8 +73,8 @@ impl Worker {
         self.wake_task();
     }
 
-    /// Removes a subscriber's deadline and its next keep-alive, which may be far off. Until then, the entries would
-    /// keep the subscriber's memory.
+    /// Removes a subscriber's deadline and its next keep-alive. Both may be far in the future, and their entries would
+    /// keep the subscriber's memory until then.
     pub(super) fn unschedule(&self, subscriber: &Subscriber) {
         if let Some(key) = subscriber.poll_state.deadline.take() {
             self.schedule.deadlines.borrow_mut().remove(&key);
@@ -158,8 +158,8 @@ impl Worker {
         more
     }
 
-    /// Sets a deadline for the rest of the last event of a stream that has ended. The client has to take it at the speed that counts as
-    /// reading.
+    /// Sets a deadline for a stream that has ended and has not sent all of its last event. The client has to take the
+    /// rest at the speed that counts as reading.
     pub(super) fn give_up_unless_read(&self, subscriber: &Rc<Subscriber>) {
         let until = Instant::now().checked_add(self.hub.settings.stall_timeout);
         if let Some(until) = until.filter(|_| subscriber.is_handed_over()) {
@@ -295,7 +295,7 @@ impl Worker {
         }
     }
 
-    /// A user's log may panic: the streams continue without its maintenance.
+    /// Deletes old data. A user's log may panic here: then the streams continue without its maintenance.
     fn maintain(&self) {
         let log = &self.hub.log;
         let maintained = catch_unwind(AssertUnwindSafe(|| log.maintain(clock::wall())));

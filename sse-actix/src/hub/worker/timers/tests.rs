@@ -71,7 +71,7 @@ async fn the_times_of_a_stream_go_with_it() {
     assert!(worker.schedule.keep_alives.borrow().is_empty());
 }
 
-/// The one that takes another's place in the schedule is found there.
+/// A subscriber that takes another's place in the schedule is found there.
 #[actix_web::test]
 async fn who_stays_is_kept_alive_whoever_leaves() {
     tokio::time::pause();
@@ -103,7 +103,8 @@ async fn no_time_is_too_long() {
     }
 }
 
-/// A client takes so many bytes of an event, again and again after so long. Whether it is given up within an hour.
+/// A client takes `bytes` bytes of an event, and again after each `every`. Returns true if it is given up within an
+/// hour.
 async fn is_given_up(stall_timeout: Duration, bytes: usize, every: Duration) -> bool {
     let hub = Hub::builder().stall_timeout(stall_timeout).build().unwrap();
     let mut stream = answer(hub.subscribe("n"));
