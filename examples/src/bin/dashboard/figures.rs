@@ -72,7 +72,7 @@ pub(crate) fn measure(readers: Readers, refusals: Refusals) -> History<Figures> 
     })
 }
 
-/// The name and the kind of this machine.
+/// The facts about this machine that do not change.
 pub(crate) fn machine() -> Value {
     json!({
         "name": System::host_name(),
