@@ -1,5 +1,5 @@
-//! A chat with rooms: history on entry, the list of people, private messages, and a kick. All data is in a file: after a
-//! restart all people are still logged in, and all messages are there.
+//! A chat with rooms: history on entry, the list of people, private messages, and a kick. All data is in a file: after
+//! a restart all people are still logged in, and all messages are there.
 //!
 //! `cargo run --bin chat`, or over HTTPS and HTTP/2 with a certificate of yours:
 //! `cargo run --bin chat -- --tls fullchain.pem,privkey.pem`

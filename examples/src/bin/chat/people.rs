@@ -1,6 +1,6 @@
-//! The people who are logged in, by session. The sessions are a topic that keeps the newest event of each session, so they
-//! are in the same file as the messages. The file holds a digest of each session's cookie, so a person who reads the file
-//! cannot log in with it.
+//! The people who are logged in, by session. The sessions are a topic that keeps the newest event of each session, so
+//! they are in the same file as the messages. The file holds a digest of each session's cookie, so a person who reads
+//! the file cannot log in with it.
 
 use std::{
     collections::HashMap,
@@ -28,8 +28,8 @@ const MOST: usize = 10_000;
 /// A session ends after a month.
 pub(crate) const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// The topic also keeps the events of sessions that have ended. Its limit is ten times as large, so that these events do
-/// not push out sessions that still exist.
+/// The topic also keeps the events of sessions that have ended. Its limit is ten times as large, so that these events
+/// do not push out sessions that still exist.
 pub(crate) const fn sessions() -> TopicOptions {
     TopicOptions::latest()
         .max_events(10 * MOST)
@@ -157,7 +157,8 @@ impl People {
             .topic
             .publish_keyed(&session, &Change::Entered { name, inbox })
             .await;
-        // Another person may have put this person out meanwhile. And if publishing failed, the event may be in the file anyway.
+        // Another person may have put this person out meanwhile. And if publishing failed, the event may be in the file
+        // anyway.
         let is_here = self.sessions().by_session.contains_key(&session);
         if entered.is_err() || !is_here {
             self.sessions().remove(&session);
@@ -183,8 +184,8 @@ impl People {
             .cloned()
     }
 
-    /// Deletes the sessions of a person. Returns whether there was one. After an error the person is still logged in, and the
-    /// caller can try again.
+    /// Deletes the sessions of a person. Returns whether there was one. After an error the person is still logged in,
+    /// and the caller can try again.
     pub(crate) async fn leave(&self, name: &Name) -> Result<bool, PublishError> {
         let sessions: Vec<_> = {
             let sessions = self.sessions();

@@ -96,7 +96,8 @@ pub(crate) fn hub(log: SqliteLog) -> Result<Hub, HubError> {
 /// How many messages a person gets who enters a room.
 pub(crate) const HISTORY: usize = 50;
 
-/// The newest messages of all rooms, for a tab that joins another tab's stream: that stream has already sent its history.
+/// The newest messages of all rooms, for a tab that joins another tab's stream: that stream has already sent its
+/// history.
 #[derive(Default)]
 pub(crate) struct Memory(Mutex<VecDeque<(&'static str, Message)>>);
 
@@ -146,8 +147,8 @@ impl Text {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Message {
-    /// A page recognises by this number which messages it has shown. It is microseconds since 1970, or one more than the last
-    /// number.
+    /// A page recognises by this number which messages it has shown. It is microseconds since 1970, or one more than
+    /// the last number.
     number: u64,
     from: String,
     to: Option<String>,

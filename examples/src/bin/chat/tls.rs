@@ -11,8 +11,8 @@ use rustls::{
 };
 use sse_actix::ServerConfig;
 
-/// The configuration with which [`Server`](sse_actix::Server) serves HTTPS, and so HTTP/2. `files` names two files with a
-/// comma between them: the certificate with the other certificates of its chain, and the key.
+/// The configuration with which [`Server`](sse_actix::Server) serves HTTPS, and so HTTP/2. `files` names two files with
+/// a comma between them: the certificate with the other certificates of its chain, and the key.
 pub(crate) fn config(files: &str) -> io::Result<ServerConfig> {
     let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidInput, error);
     let Some((certificate, key)) = files.split_once(',') else {

@@ -29,8 +29,8 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// The certificate at `path`, if it is valid for these names and for at least one more day. Otherwise this makes a new
-    /// one and stores it there, readable for its owner only.
+    /// The certificate at `path`, if it is valid for these names and for at least one more day. Otherwise this makes a
+    /// new one and stores it there, readable for its owner only.
     pub(crate) fn kept_or_new(path: &Path, names: &[&str]) -> io::Result<Self> {
         let now = SystemTime::now();
         if let Some(kept) = Self::read(path).filter(|kept| kept.is_good(names, now + DAY)) {

@@ -121,8 +121,8 @@ async fn log_in(given: web::Json<LogIn>, sessions: Data<Sessions>) -> Result<Htt
 /// Ends the session, and at once all its streams, in every tab.
 #[post("/logout")]
 async fn log_out(session: Session, sessions: Data<Sessions>, shutdown: Data<Shutdown>) -> impl Responder {
-    // The streams end first. A stream that notices by itself that its session is gone ends without telling the client that
-    // the end is permanent.
+    // The streams end first. A stream that notices by itself that its session is gone ends without telling the client
+    // that the end is permanent.
     let ended = shutdown.end_tagged(session.tag(), Ending::Final);
     let cookie = sessions.log_out(&session);
     let mut answer = HttpResponse::Ok();

@@ -29,8 +29,8 @@ pub(crate) const LONGEST_CONVERSATION: usize = 1024 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Asked(AtomicU64);
 
-/// For SDK clients: upstream's stream, unchanged. If upstream's stream breaks off, this stream sends an error event, and is
-/// cut.
+/// For SDK clients: upstream's stream, unchanged. If upstream's stream breaks off, this stream sends an error event,
+/// and is cut.
 #[post("/v1/chat/completions")]
 pub(crate) async fn completions(
     asked: web::Json<Value>,

@@ -23,7 +23,8 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// A client for the server at this URL, which ends in `/v1` or something similar. It sends the key, if there is one.
+    /// A client for the server at this URL, which ends in `/v1` or something similar. It sends the key, if there is
+    /// one.
     pub(crate) fn new(base: &str, key: Option<String>) -> Self {
         Self {
             client: Client::builder()

@@ -1,5 +1,5 @@
-//! Prices, halts and news of a simulated market. One enum lists the events, for the stream, for the page's TypeScript, and
-//! for OpenAPI.
+//! Prices, halts and news of a simulated market. One enum lists the events, for the stream, for the page's TypeScript,
+//! and for OpenAPI.
 //!
 //! `cargo run --bin market`, or `cargo run --bin market -- --typescript examples/src/bin/market/page/src/market.ts`
 

@@ -99,7 +99,9 @@ function merged(a: Share, b: Share): Share {
   return { ...b, trades: recent(inOrder, now), halts: mergedHalts(a.halts, b.halts, now) };
 }
 
-/** A halt ends before the next one begins. So only the latest halt may have no end; of earlier ones, the end was missed. */
+/**
+ * A halt ends before the next one begins. So only the latest halt may have no end; of earlier ones, the end was missed.
+ */
 function mergedHalts(a: Share["halts"], b: Share["halts"], now: number) {
   const halts = new Map(a.map((halt) => [halt.from, halt]));
   for (const halt of b) halts.set(halt.from, { ...halt, until: halt.until ?? halts.get(halt.from)?.until ?? null });

@@ -45,8 +45,8 @@ async function follow() {
 }
 
 /**
- * The first tab's stream begins with the state. A tab that joins it later fetches the state. It does not matter whether this
- * state or the first event arrives first.
+ * The first tab's stream begins with the state. A tab that joins it later fetches the state. It does not matter whether
+ * this state or the first event arrives first.
  */
 async function askForState() {
   const answer = await fetch("/state");
