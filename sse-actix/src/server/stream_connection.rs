@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     error::Error,
-    io::{self, IoSlice, Write as _},
+    io::{self, IoSlice},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::{Rc, Weak},
@@ -12,6 +12,7 @@ use std::{
 
 use actix_web::body::MessageBody as _;
 use bytes::{Buf as _, Bytes};
+use smallvec::SmallVec;
 
 use super::{
     activity::ClientProgress,
@@ -22,10 +23,10 @@ use super::{
 };
 
 /// Up to this size, one copy costs less than a write of several pieces.
-const SMALL: usize = 512;
+const MAX_SINGLE_WRITE: usize = 4 * 1024;
 
 /// Up to this size, bytes that wait for the socket are copied.
-const COPIED: usize = 4 * 1024;
+const MAX_COPIED_REST: usize = 4 * 1024;
 
 /// How many bytes are written before other tasks on the thread get a turn.
 const BYTES_PER_TURN: usize = 128 * 1024;
@@ -225,23 +226,20 @@ impl<T: Transport> Inner<T> {
         let head = head.of(chunk.len());
         let pieces = [head, &*chunk, b"\r\n"];
         let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-        let mut whole = [0; SMALL];
         flush::note_write(cx);
         self.unflushed = true;
         if !self.transport.is_write_vectored() {
             return self.send_in_one(Bytes::from(pieces.concat()), cx);
         }
         let transport = Pin::new(&mut self.transport);
-        let polled = match whole.get_mut(..len) {
-            Some(whole) => {
-                let mut free = &mut *whole;
-                for piece in pieces {
-                    // Never an error: `whole` has room for all pieces.
-                    let _ = free.write(piece);
-                }
-                transport.poll_write(cx, whole)
+        let polled = if len <= MAX_SINGLE_WRITE {
+            let mut whole = SmallVec::<[u8; MAX_SINGLE_WRITE]>::new();
+            for piece in pieces {
+                whole.extend_from_slice(piece);
             }
-            None => transport.poll_write_vectored(cx, &pieces.map(IoSlice::new)),
+            transport.poll_write(cx, &whole)
+        } else {
+            transport.poll_write_vectored(cx, &pieces.map(IoSlice::new))
         };
         if let Some(progress) = &mut self.progress {
             progress.note_write(&polled);
@@ -255,7 +253,7 @@ impl<T: Transport> Inner<T> {
             let mut unsent = Unsent {
                 size_line: Bytes::copy_from_slice(head),
                 // A small chunk is a part of a shared buffer.
-                body: if chunk.len() > COPIED {
+                body: if chunk.len() > MAX_COPIED_REST {
                     chunk
                 } else {
                     Bytes::copy_from_slice(&chunk)
@@ -360,9 +358,9 @@ fn poll_body(stream: &mut HubStream, cx: &mut Context<'_>) -> Poll<Option<Result
 impl Unsent {
     fn advance(&mut self, mut sent: usize) {
         for piece in [&mut self.size_line, &mut self.body, &mut self.end] {
-            let of_it = sent.min(piece.len());
-            piece.advance(of_it);
-            sent -= of_it;
+            let taken = sent.min(piece.len());
+            piece.advance(taken);
+            sent -= taken;
         }
     }
 
