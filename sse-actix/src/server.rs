@@ -20,6 +20,7 @@ mod flush;
 mod for_streams;
 mod graceful;
 mod handover;
+mod http2_resets;
 mod http2_watch;
 mod inherited;
 mod listener;

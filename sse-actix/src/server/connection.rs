@@ -71,6 +71,9 @@ where
 
     fn call(&self, mut accepted: AcceptedConnection<T>) -> Self::Future {
         accepted.0.count(ClientProgress::new(&self.activity));
+        if accepted.1 == Protocol::Http2 {
+            accepted.0.replace_resets();
+        }
         let slot = Rc::clone(accepted.0.slot());
         ConnectionTask::Http {
             // Boxed, so that its memory is freed when the connection is handed over.

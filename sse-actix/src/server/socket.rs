@@ -16,6 +16,7 @@ use super::{
     activity::ClientProgress,
     discard, flush,
     handover::{HandoverSlot, ReadLimit},
+    http2_resets::ResetFinder,
     http2_watch::AcceptedSocket,
     os_socket::OsSocket,
 };
@@ -65,14 +66,16 @@ impl Transport for UnixStream {
 
 /// The socket that actix's dispatcher reads and writes.
 ///
-/// It does three things more than the transport. It notifies a body when everything was [flushed](flush). It
+/// It does four things more than the transport. It notifies a body when everything was [flushed](flush). It
 /// [limits](ReadLimit) how many bytes the dispatcher may read after a request. And it leaves the dispatcher when the
-/// body is [handed over](super::handover).
+/// body is [handed over](super::handover). On HTTP/2, it writes that a stream was cut off as [`INTERNAL_ERROR`](super::http2_resets).
 pub(super) struct Socket<T> {
     /// `None` once it has left.
     transport: Option<T>,
     slot: Rc<HandoverSlot<T>>,
     progress: Option<ClientProgress>,
+    /// On HTTP/2 only.
+    resets: Option<ResetFinder>,
 }
 
 impl<T: Transport> Socket<T> {
@@ -81,7 +84,13 @@ impl<T: Transport> Socket<T> {
             transport: Some(transport),
             slot: Rc::default(),
             progress: None,
+            resets: None,
         }
+    }
+
+    /// Replaces the codes of resets, because the connection is on HTTP/2.
+    pub(super) fn replace_resets(&mut self) {
+        self.resets = Some(ResetFinder::default());
     }
 
     /// Counts the bytes that its client takes.
@@ -89,7 +98,22 @@ impl<T: Transport> Socket<T> {
         self.progress = Some(progress);
     }
 
-    fn count_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn poll_write_all(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        flush::note_write(cx);
+        let replaced = self.resets.and_then(|resets| resets.replace(bufs));
+        let transport = self.get()?;
+        let written = match (&replaced, bufs) {
+            (Some(bytes), _) => transport.poll_write(cx, bytes),
+            (None, [buf]) => transport.poll_write(cx, buf),
+            (None, bufs) => transport.poll_write_vectored(cx, bufs),
+        };
+        if let (Some(resets), Poll::Ready(Ok(written))) = (&mut self.resets, &written) {
+            resets.advance(bufs, *written);
+        }
         if let Some(progress) = &mut self.progress {
             progress.note_write(&written);
         }
@@ -149,20 +173,17 @@ impl<T: Transport> AsyncRead for Socket<T> {
 }
 
 impl<T: Transport> AsyncWrite for Socket<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        flush::note_write(cx);
-        let written = self.get()?.poll_write(cx, buf);
-        self.count_written(written)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_all(cx, &[IoSlice::new(buf)])
     }
 
     /// Only HTTP/2 uses this.
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = self.get()?.poll_write_vectored(cx, bufs);
-        self.count_written(written)
+        self.poll_write_all(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -273,9 +273,10 @@ fn replay(server: &Server) -> io::Result<Figures> {
             let mut text = String::new();
             while first.is_none() {
                 watching.read(|bytes| text.push_str(&String::from_utf8_lossy(bytes)))?;
-                first = text.find('@').and_then(|_| {
-                    text.lines()
-                        .find_map(|line| line.strip_prefix("id: ").map(str::to_owned))
+                // A position event may come before the first event. An event's id stands before its data.
+                first = text.find('@').and_then(|at| {
+                    let mut lines = text.get(..at)?.lines().rev();
+                    lines.find_map(|line| line.strip_prefix("id: ").map(str::to_owned))
                 });
             }
         }
