@@ -96,7 +96,7 @@ pub trait DescribeEvents: SseEvents {
 #[derive(Debug)]
 pub struct EventDescription {
     name: &'static str,
-    /// What ts-rs has panicked with, if it has.
+    /// The type, or the message with which ts-rs has panicked.
     data: Result<DataType, String>,
 }
 
@@ -119,7 +119,7 @@ struct Declaration {
 impl EventDescription {
     /// The event of this name, whose data is a `T`.
     pub fn of<T: TS + 'static>(name: &'static str, _has_id: bool) -> Self {
-        // What ts-rs cannot write, such as a flattened `Option`, is a panic of it.
+        // ts-rs panics if it cannot describe a type, such as a flattened `Option`.
         let data = panic::catch_unwind(data_type::<T>).map_err(|reason| {
             let text = reason.downcast_ref::<String>().map(String::as_str);
             text.or_else(|| reason.downcast_ref().copied())

@@ -27,8 +27,7 @@ pub(super) fn rename(variant: &str, rule: &str) -> Option<String> {
     })
 }
 
-/// A field's name by this rule, as serde has it: it takes for granted that fields are in snake case. As it is, if there is
-/// no such rule.
+/// A field's name by this rule. Like serde, it assumes that the field is in snake case. Unchanged if there is no such rule.
 pub(super) fn rename_field(field: &str, rule: &str) -> String {
     match rule {
         "UPPERCASE" | "SCREAMING_SNAKE_CASE" => field.to_ascii_uppercase(),

@@ -134,8 +134,8 @@ fn data_struct(events: &Events, document: &Document, variant: &Variant) -> Optio
     Some((ident, item))
 }
 
-/// A field with the name that serde writes: by one rule, utoipa, ts-rs and serde make different names of what is not in
-/// snake case, and they read literals differently.
+/// A field of the described struct. It has the name that serde writes as its explicit name: serde, utoipa and ts-rs apply
+/// `rename_all` differently to names that are not in snake case, and read literals differently.
 fn described_field(document: &Document, field: &Field, rule: Option<&LitStr>) -> TokenStream {
     let keeps = |attribute: &&Attribute| {
         let describes = attribute.path().is_ident(document.attribute) || attribute.path().is_ident("doc");
@@ -162,7 +162,7 @@ fn moves_to_struct(attribute: &Attribute) -> bool {
         && !field::has_argument(slice::from_ref(attribute), "schema", &["inline"])
 }
 
-/// A name as ts-rs writes it between quotes, without them.
+/// Escapes a name, because ts-rs writes it between quotes as it is.
 fn in_quotes(name: &str) -> String {
     let mut escaped = String::new();
     for char in name.chars() {

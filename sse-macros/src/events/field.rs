@@ -111,7 +111,7 @@ pub(super) fn check(field: &Field, is_whole: bool, documents: Documents, errors:
     check_description(field, documents, errors);
 }
 
-/// The type that `with` writes is hidden, so the field has to say it.
+/// `with` hides the type that it writes, so another attribute on the field must give it.
 fn check_written_type(field: &Field, with: Span, documents: Documents, errors: &mut Errors) {
     let of_schema: &[_] = if field.ident.is_some() {
         &["value_type", "schema_with"]
@@ -132,7 +132,7 @@ fn check_written_type(field: &Field, with: Span, documents: Documents, errors: &
     }
 }
 
-/// Adds errors for what would make the description of a field another than its bytes.
+/// Adds errors for descriptions of a field that would differ from its bytes.
 fn check_description(field: &Field, documents: Documents, errors: &mut Errors) {
     for (name, is_asked) in [("schema", documents.openapi), ("ts", documents.typescript)] {
         for_each(&field.attrs, name, &mut Errors::default(), |meta, _| {
@@ -153,9 +153,9 @@ fn check_description(field: &Field, documents: Documents, errors: &mut Errors) {
     let tokens = described
         .map(|list| list.tokens.clone())
         .chain([field.ty.to_token_stream()]);
-    if let Some(enum_itself) = tokens.filter_map(find_self).next() {
+    if let Some(whole_enum) = tokens.filter_map(find_self).next() {
         errors.push(
-            enum_itself,
+            whole_enum,
             "`Self` is the whole enum, and not the data of its events: declare a type for the data, and write its name",
         );
     }
@@ -190,7 +190,7 @@ fn is_option(ty: &Type) -> bool {
     }
 }
 
-/// The name that serde writes for a field, if it writes one.
+/// The name that serde writes for a field. `None` for a newtype's field and a flattened one, which have no name.
 pub(super) fn written_name(field: &Field, rule: Option<&LitStr>) -> Option<String> {
     let ident = field.ident.as_ref()?.unraw().to_string();
     let (mut renamed, mut is_flattened) = (None, false);
@@ -209,7 +209,7 @@ pub(super) fn written_name(field: &Field, rule: Option<&LitStr>) -> Option<Strin
     Some(renamed.or_else(by_rule).unwrap_or(ident))
 }
 
-/// serde's attributes of a field without `rename`.
+/// The arguments of `#[serde(..)]` on a field, without `rename`.
 pub(super) fn without_rename(attributes: &[Attribute]) -> TokenStream {
     let mut kept = Vec::new();
     for_each(attributes, "serde", &mut Errors::default(), |meta, _| {
@@ -225,7 +225,7 @@ pub(super) fn without_rename(attributes: &[Attribute]) -> TokenStream {
     kept.into_iter().collect()
 }
 
-/// What was read from the one to the other.
+/// The tokens that were parsed between two states of one input.
 fn tokens_between(from: syn::parse::ParseStream<'_>, to: syn::parse::ParseStream<'_>) -> TokenStream {
     let [all, rest] = [from, to].map(|input| input.cursor().token_stream());
     let count = all.clone().into_iter().count() - rest.into_iter().count();

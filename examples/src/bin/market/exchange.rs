@@ -30,7 +30,7 @@ impl Exchange {
         let traded = Arc::downgrade(&simulation);
         thread::spawn(move || {
             while let Some(simulation) = traded.upgrade() {
-                // The machine's clock may be set back, and times must not.
+                // Not the machine's clock, which may be set back: times must not decrease.
                 let events = lock(&simulation).step(opened_at + milliseconds(opened.elapsed()));
                 drop(simulation);
                 for event in events {

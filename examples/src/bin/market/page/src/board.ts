@@ -52,7 +52,7 @@ export class Board {
   }
 
   #merge(state: State) {
-    // Another market: what is known of the one before says nothing of it. Its clock may be behind that one's.
+    // Another market replaces the known one, even if its clock is behind.
     if (state.opened_at !== this.#openedAt) {
       this.#openedAt = state.opened_at;
       this.shares.clear();
