@@ -13,13 +13,15 @@ export interface DeliveryOptions extends StreamCallbacks {
 export class Delivery {
   #target: EventTarget;
   #options: DeliveryOptions;
+  #ownNames: readonly string[];
   #warned = new Set<string>();
 
   /** How the server has ended the stream, once it has said so. */
   end: End | undefined;
 
-  constructor(target: EventTarget, options: DeliveryOptions) {
-    [this.#target, this.#options] = [target, options];
+  /** @param ownNames the names of the source's own events, which tell of its connection */
+  constructor(target: EventTarget, options: DeliveryOptions, ownNames: readonly string[]) {
+    [this.#target, this.#options, this.#ownNames] = [target, options, ownNames];
   }
 
   event({ name, data, id }: ParsedEvent, origin: string) {
@@ -33,8 +35,16 @@ export class Delivery {
       this.#dispatch({ name, data, id }, this.end, origin);
     } else if (this.#options.events) {
       this.#deliverChecked({ name, data, id }, this.#options.events, origin);
+    } else if (this.#ownNames.includes(name)) {
+      this.#warn(
+        name,
+        "which is an event of the source itself, so no listener gets it; the server has to give it another name",
+      );
     } else {
-      this.#warnOf(name);
+      // Names that begin with `sse-` are the library's. A newer server may send names that this version does not know.
+      if (name.startsWith("sse-") && name !== END && name !== POSITION) {
+        this.#warn(name, "which this version of the page's module does not know; update it");
+      }
       this.#dispatch({ name, data, id }, data, origin);
     }
   }
@@ -80,13 +90,11 @@ export class Delivery {
     this.#target.dispatchEvent(new MessageEvent(name, { data, lastEventId: id, origin }));
   }
 
-  /** Names that begin with `sse-` are the library's. A newer server may send names that this version does not know. */
-  #warnOf(name: string) {
-    if (!name.startsWith("sse-") || name === END || name === POSITION || this.#warned.has(name)) return;
+  /** Warns once for each name. */
+  #warn(name: string, why: string) {
+    if (this.#warned.has(name)) return;
     this.#warned.add(name);
-    console.warn(
-      `sse-actix: the server sends ${name}, which this version of the page's module does not know; update it`,
-    );
+    console.warn(`sse-actix: the server sends ${name}, ${why}`);
   }
 }
 

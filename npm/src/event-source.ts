@@ -45,7 +45,7 @@ export const EventSource = class EventSource extends EventTarget {
   constructor(url: string | URL, options: EventSourceOptions = {}) {
     super();
     const { url: absolute, stream, delivery } = checked("EventSource", url, options);
-    this.#delivery = new Delivery(this, delivery);
+    this.#delivery = new Delivery(this, delivery, ["open", "error"]);
     this.#names = delivery.events?.names ?? ["message"];
     this.#source = new globalThis.EventSource(absolute, { withCredentials: stream.withCredentials });
     this.#source.addEventListener("open", (event) => this.#opened(event));

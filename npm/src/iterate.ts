@@ -80,7 +80,9 @@ export function iterate<E extends AnyEvent>(
     answer();
   };
   const collect = (event: Event) => {
-    const { type, data, lastEventId } = event as MessageEvent;
+    // An `open` or an `error` of the source itself.
+    if (!(event instanceof MessageEvent)) return;
+    const { type, data, lastEventId } = event;
     if (waiting.length >= buffer) {
       finish({ error: new SlowLoopError(buffer) });
       return;

@@ -98,16 +98,19 @@ class Store {
     } satisfies AllOptions as SharedOptions<AnySchema>;
     const options = { ...given, ...callbacks } as SharedEventSourceInit;
     const source = shared ? new SharedEventSource(url, options) : new EventSource(url, options);
-    const hear = ({ type: event, data, lastEventId }: MessageEvent) => {
-      this.#set({ ...this.#state, latest: { ...this.#state.latest, [event]: data } });
-      // This is last, because it may throw.
-      this.#newest.current.onEvent?.({ event, data, lastEventId });
+    const hear = (event: Event) => {
+      if (event instanceof MessageEvent) this.#received(event);
     };
-    for (const name of names ?? given.events?.names ?? ["message"])
-      source.addEventListener(name, hear as EventListener);
+    for (const name of names ?? given.events?.names ?? ["message"]) source.addEventListener(name, hear);
     source.connection.subscribe((connection) => this.#set({ ...this.#state, connection }));
     this.#set({ ...this.#state, connection: source.connection.value });
     return source;
+  }
+
+  #received({ type: event, data, lastEventId }: MessageEvent) {
+    this.#set({ ...this.#state, latest: { ...this.#state.latest, [event]: data } });
+    // This is last, because it may throw.
+    this.#newest.current.onEvent?.({ event, data, lastEventId });
   }
 
   #set(state: EventSourceState<AnyEvent>) {

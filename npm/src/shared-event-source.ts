@@ -104,6 +104,7 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
   #headers: SharedOptions<AnySchema>["headers"];
   #worker: string | undefined;
   #delivery: Delivery;
+  #gapEvent: string;
   #names: readonly string[];
   #readyState: ReadyState = CONNECTING;
   #link: WorkerLink | ElectionLink | undefined;
@@ -124,7 +125,8 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     this.#withCredentials = stream.withCredentials;
     this.#headers = headers;
     this.#worker = worker;
-    this.#delivery = new Delivery(this, delivery);
+    this.#delivery = new Delivery(this, delivery, ["open", "error", "close"]);
+    this.#gapEvent = delivery.gapEvent;
     this.#names = delivery.events?.names ?? ["message"];
     this.#name = JSON.stringify({ protocol: PROTOCOL, url: absolute, ...stream });
     listenForResets();
@@ -286,7 +288,7 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
 
   #welcomed(state: HubState) {
     const position = this.#position;
-    const missed = missedEvents(state, position);
+    const missed = missedEvents(state, position, this.#gapEvent);
     this.#dropOwnHub();
     this.#state = copied(state);
     if (position?.born === state.born) this.#state.sequence = Math.max(position.sequence, state.sequence);

@@ -345,15 +345,48 @@ test("Misuse of the options is a TypeError that says what to write", async () =>
   }
 });
 
-test("A source that joins a shared stream later gets the latest event, and no gap that it has not had", async () => {
-  const source = "new sse.SharedEventSource('/feed', { events: market, onGap: (gap) => seen.push(gap) })";
-  await open(`globalThis.first = ${source};`);
-  await until("the stream opens", () => server.openStreams === 1);
-  server.raw('event: sse-gap\ndata: {"missed":12}\nid: 7\n\n');
-  server.publish("closed", null);
-  await browser.until("return seen.length === 1");
-  await browser.run(`globalThis.second = ${source};
+for (const gapEvent of ["sse-gap", "lost"]) {
+  test(`A source that joins a shared stream later gets the latest event, and no ${gapEvent} that it has not had`, async () => {
+    const source = `new sse.SharedEventSource('/feed', { events: market, gapEvent: '${gapEvent}', onGap: (gap) => seen.push(gap) })`;
+    await open(`globalThis.first = ${source};`);
+    await until("the stream opens", () => server.openStreams === 1);
+    server.raw(`event: ${gapEvent}\ndata: {"missed":12}\nid: 7\n\n`);
+    server.publish("closed", null);
+    await browser.until("return seen.length === 1");
+    await browser.run(`globalThis.second = ${source};
     second.addEventListener("closed", () => seen.push("closed"));`);
-  assert.deepEqual(await browser.until("return seen.length >= 2 && seen.slice(1)"), ["closed"]);
-  assert.equal(server.openStreams, 1);
-});
+    assert.deepEqual(await browser.until("return seen.length >= 2 && seen.slice(1)"), ["closed"]);
+    assert.equal(server.openStreams, 1);
+  });
+}
+
+for (const source of SOURCES) {
+  test(`${source}: without a schema, too, a server's event is never taken for the source's own`, async () => {
+    const own = source === "SharedEventSource" ? ["open", "error", "close"] : ["open", "error"];
+    await open(`
+      globalThis.source = new sse.${source}("/feed");
+      const own = ${JSON.stringify(own)};
+      for (const name of own) {
+        source.addEventListener(name, (event) => seen.push([name, event instanceof MessageEvent]));
+        source["on" + name] = (event) => seen.push(["on" + name, event instanceof MessageEvent]);
+      }
+      source.addEventListener("last", () => seen.push("last"));
+      (async () => {
+        for await (const { event } of source.events({ names: [...own, "last"] })) seen.push(["loop", event]);
+      })();`);
+    const opened = [
+      ["open", false],
+      ["onopen", false],
+    ];
+    assert.deepEqual(await browser.until("return seen.length >= 2 && seen"), opened);
+    for (const name of [...own, ...own, "last"]) server.publish(name, { status: 200, reason: "finished" });
+    await browser.until("return seen.some(([kind]) => kind === 'loop')");
+    assert.deepEqual((await browser.run("return seen")).slice(2), ["last", ["loop", "last"]]);
+    assert.equal(await browser.run("return source.readyState"), 1);
+    assert.equal(await browser.run("return source.connection.value.status"), "open");
+    if (source === "EventSource") return;
+    // A browser's EventSource shows these to nobody, so there is nothing to tell.
+    const said = (await browser.console()).filter((line) => line.includes("an event of the source itself"));
+    assert.equal(said.length, own.length, said.join("\n"));
+  });
+}

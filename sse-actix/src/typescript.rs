@@ -48,7 +48,7 @@ mod module;
 mod names;
 mod syntax;
 
-use std::{any::TypeId, collections::BTreeSet};
+use std::{any::TypeId, collections::BTreeSet, panic};
 
 use ts_rs::{Config, TS, TypeVisitor};
 
@@ -96,8 +96,15 @@ pub trait DescribeEvents: SseEvents {
 #[derive(Debug)]
 pub struct EventDescription {
     name: &'static str,
-    data: String,
-    /// The types that `data` refers to.
+    /// The type, or the message with which ts-rs has panicked.
+    data: Result<DataType, String>,
+}
+
+/// The type of an event's data.
+#[derive(Debug)]
+struct DataType {
+    text: String,
+    /// The types that it refers to.
     types: Vec<Declaration>,
 }
 
@@ -112,19 +119,29 @@ struct Declaration {
 impl EventDescription {
     /// The event of this name, whose data is a `T`.
     pub fn of<T: TS + 'static>(name: &'static str, _has_id: bool) -> Self {
-        let config = config();
-        let mut declarations = Declarations {
-            config: &config,
-            seen: BTreeSet::new(),
-            found: Vec::new(),
-        };
-        T::visit_dependencies(&mut declarations);
-        T::visit_generics(&mut declarations);
-        Self {
-            name,
-            data: T::inline(&config),
-            types: declarations.found,
-        }
+        // ts-rs panics if it cannot describe a type, such as a flattened `Option`.
+        let data = panic::catch_unwind(data_type::<T>).map_err(|reason| {
+            let text = reason.downcast_ref::<String>().map(String::as_str);
+            text.or_else(|| reason.downcast_ref().copied())
+                .unwrap_or_default()
+                .to_owned()
+        });
+        Self { name, data }
+    }
+}
+
+fn data_type<T: TS + 'static>() -> DataType {
+    let config = config();
+    let mut declarations = Declarations {
+        config: &config,
+        seen: BTreeSet::new(),
+        found: Vec::new(),
+    };
+    T::visit_dependencies(&mut declarations);
+    T::visit_generics(&mut declarations);
+    DataType {
+        text: T::inline(&config),
+        types: declarations.found,
     }
 }
 

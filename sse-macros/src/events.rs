@@ -4,6 +4,7 @@ mod attributes;
 mod case;
 mod described;
 mod expand;
+mod field;
 mod model;
 
 use proc_macro2::TokenStream;

@@ -23,7 +23,14 @@ pub fn compile(folder: &Path, files: &[&str]) {
             "--noUncheckedIndexedAccess",
             "--exactOptionalPropertyTypes",
         ])
-        .args(["--target", "es2022", "--module", "nodenext"])
+        .args([
+            "--target",
+            "es2022",
+            "--lib",
+            "es2023,dom",
+            "--module",
+            "nodenext",
+        ])
         .args(files)
         .current_dir(folder)
         .output()

@@ -23,7 +23,7 @@ use crate::market::{Market, every_kind};
 #[derive(Serialize, Deserialize, SseEvents)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 #[sse(plain, openapi)]
-enum Answer {
+pub(crate) enum Answer {
     Token {
         #[sse(id)]
         n: u32,
@@ -34,27 +34,27 @@ enum Answer {
 
 #[utoipa::path(get, path = "/market", params(LastEventId), responses(TopicStream<Market>))]
 #[get("/market")]
-async fn market(hub: web::Data<Hub>) -> Subscription<Market> {
+pub(crate) async fn market(hub: web::Data<Hub>) -> Subscription<Market> {
     hub.subscribe(TopicOf::from_static("market"))
 }
 
 #[utoipa::path(get, path = "/prices", params(LastEventId), responses(BrowserStream<Market>))]
 #[get("/prices")]
 #[sse_stream(events = Market)]
-async fn prices() -> () {
+pub(crate) async fn prices() -> () {
     emit!(Market::Opened);
 }
 
 #[utoipa::path(post, path = "/answer", responses(PlainStream<Answer>))]
 #[post("/answer")]
 #[sse_stream(events = Answer)]
-async fn answer() -> () {
+pub(crate) async fn answer() -> () {
     emit!(Answer::Error("no model".to_owned()));
 }
 
-const MARKET_TOPIC: TopicStream<Market> = TopicStream::new();
-const MARKET_PRICES: BrowserStream<Market> = BrowserStream::new();
-const ANSWER: PlainStream<Answer> = PlainStream::new();
+pub(crate) const MARKET_TOPIC: TopicStream<Market> = TopicStream::new();
+pub(crate) const MARKET_PRICES: BrowserStream<Market> = BrowserStream::new();
+pub(crate) const ANSWER: PlainStream<Answer> = PlainStream::new();
 
 #[derive(OpenApi)]
 #[openapi(
@@ -63,21 +63,21 @@ const ANSWER: PlainStream<Answer> = PlainStream::new();
 )]
 struct Api;
 
-fn document() -> Value {
+pub(crate) fn document() -> Value {
     serde_json::to_value(Api::openapi()).unwrap()
 }
 
 /// What the validator says.
 #[derive(Deserialize)]
-struct Checked {
+pub(crate) struct Checked {
     /// What is wrong with the document.
-    errors: Vec<String>,
+    pub(crate) errors: Vec<String>,
     /// Which of the cases are valid.
-    valid: Vec<bool>,
+    pub(crate) valid: Vec<bool>,
 }
 
 /// Validates a document, and values by its schemas.
-fn validate(document: &Value, cases: &[(String, Value)]) -> Checked {
+pub(crate) fn validate(document: &Value, cases: &[(String, Value)]) -> Checked {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let script: PathBuf = folder.join("typed/openapi/validate.mjs");
     let mut node = Command::new("node")
@@ -112,7 +112,7 @@ fn item(frame: &Frame) -> Value {
 }
 
 /// The schema of an event's data.
-fn data_schema(component: &str, variant: usize) -> String {
+pub(crate) fn data_schema(component: &str, variant: usize) -> String {
     format!("#/components/schemas/{component}/oneOf/{variant}/properties/data/contentSchema")
 }
 

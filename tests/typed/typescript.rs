@@ -145,9 +145,9 @@ fn what_cannot_be_checked_and_two_types_of_one_name_are_errors() {
 }
 
 /// Compiles the module with all that is strict, runs it, and asks its checks.
-fn checks(value: &str, cases: &[(&str, Value)]) -> Vec<bool> {
+pub(crate) fn checks(module: &Module, value: &str, cases: &[(&str, Value)]) -> Vec<bool> {
     let folder = tempfile::tempdir().unwrap();
-    module().write(folder.path().join("events.ts")).unwrap();
+    module.write(folder.path().join("events.ts")).unwrap();
     compile(folder.path(), &["events.ts"]);
 
     let script = "
@@ -212,7 +212,7 @@ fn every_event_passes_its_check_and_wrong_data_does_not() {
         ("toString", json!(null)),
         ("__proto__", json!(null)),
     ]);
-    let checked = checks("market", &cases);
+    let checked = checks(&module(), "market", &cases);
     for (at, (case, is_valid)) in cases.iter().zip(checked).enumerate() {
         assert_eq!(is_valid, at < valid, "{case:?}");
     }
@@ -254,7 +254,7 @@ fn types_may_refer_to_others_and_to_themselves() {
         .iter()
         .map(|(name, data, _)| (*name, data.clone()))
         .collect();
-    for ((name, data, is_valid), checked) in cases.iter().zip(checks("forum", &asked)) {
+    for ((name, data, is_valid), checked) in cases.iter().zip(checks(&module(), "forum", &asked)) {
         assert_eq!(checked, *is_valid, "{name}: {data}");
     }
 }

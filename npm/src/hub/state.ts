@@ -1,5 +1,4 @@
 import type { Happening, StreamEvent } from "./happening.js";
-import { GAP } from "./names.js";
 
 export const [CONNECTING, OPEN, CLOSED] = [0, 1, 2] as const;
 
@@ -23,7 +22,7 @@ export const DEFAULT_RETRY = 3_000;
  * - `before`: the hub from whose state this hub has begun, and the last sequence of that hub.
  * - `lastEventId`, `repeat`: the last event's id, and how many events before it had the same id. An event without an id
  *   has the id of the event before it.
- * - `retained`: the latest event of each name, except gap events.
+ * - `retained`: the latest event of each name.
  * - `recent`: the last events, without a hole. They have `recentChars` characters.
  */
 export interface HubState {
@@ -93,8 +92,6 @@ export function remember(state: HubState, what: Happening) {
 }
 
 function retain(state: HubState, event: StreamEvent) {
-  // A tab that joins later has missed nothing, so it must not get a gap event.
-  if (event.name === GAP) return;
   state.retained = [...state.retained.filter(({ name }) => name !== event.name), event];
   let chars = state.retained.reduce((sum, event) => sum + charsOf(event), 0);
   while (state.retained.length > RETAINED_NAMES || chars > RETAINED_CHARS) {
@@ -133,13 +130,15 @@ export function lastHeard(hub: HubState, tab: HubState): number | undefined {
  *
  * @param hub the hub's state
  * @param tab the tab's state, if the tab was connected before
+ * @param gapEvent the name of gap events: a tab that joins has missed nothing, so it gets none that is retained
  * @returns the events; `undefined` if only the server has all events that the tab has missed
  */
-export function missedEvents(hub: HubState, tab: HubState | undefined): StreamEvent[] | undefined {
-  if (!tab) return hub.retained;
+export function missedEvents(hub: HubState, tab: HubState | undefined, gapEvent: string): StreamEvent[] | undefined {
+  const retained = hub.retained.filter(({ name }) => name !== gapEvent);
+  if (!tab) return retained;
   const heard = lastHeard(hub, tab);
   const oldest = hub.recent[0]?.sequence ?? hub.sequence + 1;
   if (heard !== undefined && heard + 1 >= oldest) return hub.recent.filter(({ sequence }) => sequence > heard);
-  if (tab.lastEventId === "") return hub.retained.filter(({ sequence }) => sequence > (heard ?? 0));
+  if (tab.lastEventId === "") return retained.filter(({ sequence }) => sequence > (heard ?? 0));
   return undefined;
 }

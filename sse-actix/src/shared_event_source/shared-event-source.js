@@ -223,8 +223,6 @@ function remember(state, what) {
 }
 
 function retain(state, event) {
-  // A tab that joins later has missed nothing, so it must not get a gap event.
-  if (event.name === GAP) return;
   state.retained = [...state.retained.filter(({ name }) => name !== event.name), event];
   let chars = state.retained.reduce((sum, event) => sum + charsOf(event), 0);
   while (state.retained.length > RETAINED_NAMES || chars > RETAINED_CHARS) {
@@ -263,14 +261,16 @@ function lastHeard(hub, tab) {
  *
  * @param hub the hub's state
  * @param tab the tab's state, if the tab was connected before
+ * @param gapEvent the name of gap events: a tab that joins has missed nothing, so it gets none that is retained
  * @returns the events; `undefined` if only the server has all events that the tab has missed
  */
-function missedEvents(hub, tab) {
-  if (!tab) return hub.retained;
+function missedEvents(hub, tab, gapEvent) {
+  const retained = hub.retained.filter(({ name }) => name !== gapEvent);
+  if (!tab) return retained;
   const heard = lastHeard(hub, tab);
   const oldest = hub.recent[0]?.sequence ?? hub.sequence + 1;
   if (heard !== undefined && heard + 1 >= oldest) return hub.recent.filter(({ sequence }) => sequence > heard);
-  if (tab.lastEventId === "") return hub.retained.filter(({ sequence }) => sequence > (heard ?? 0));
+  if (tab.lastEventId === "") return retained.filter(({ sequence }) => sequence > (heard ?? 0));
   return undefined;
 }
 
@@ -766,13 +766,15 @@ class InvalidEventError extends Error {
 class Delivery {
   #target;
   #options;
+  #ownNames;
   #warned = new Set();
 
   /** How the server has ended the stream, once it has said so. */
   end;
 
-  constructor(target, options) {
-    [this.#target, this.#options] = [target, options];
+  /** @param ownNames the names of the source's own events, which tell of its connection */
+  constructor(target, options, ownNames) {
+    [this.#target, this.#options, this.#ownNames] = [target, options, ownNames];
   }
 
   event({ name, data, id }, origin) {
@@ -786,8 +788,16 @@ class Delivery {
       this.#dispatch({ name, data, id }, this.end, origin);
     } else if (this.#options.events) {
       this.#deliverChecked({ name, data, id }, this.#options.events, origin);
+    } else if (this.#ownNames.includes(name)) {
+      this.#warn(
+        name,
+        "which is an event of the source itself, so no listener gets it; the server has to give it another name",
+      );
     } else {
-      this.#warnOf(name);
+      // Names that begin with `sse-` are the library's. A newer server may send names that this version does not know.
+      if (name.startsWith("sse-") && name !== END && name !== POSITION) {
+        this.#warn(name, "which this version of the page's module does not know; update it");
+      }
       this.#dispatch({ name, data, id }, data, origin);
     }
   }
@@ -833,13 +843,11 @@ class Delivery {
     this.#target.dispatchEvent(new MessageEvent(name, { data, lastEventId: id, origin }));
   }
 
-  /** Names that begin with `sse-` are the library's. A newer server may send names that this version does not know. */
-  #warnOf(name) {
-    if (!name.startsWith("sse-") || name === END || name === POSITION || this.#warned.has(name)) return;
+  /** Warns once for each name. */
+  #warn(name, why) {
+    if (this.#warned.has(name)) return;
     this.#warned.add(name);
-    console.warn(
-      `sse-actix: the server sends ${name}, which this version of the page's module does not know; update it`,
-    );
+    console.warn(`sse-actix: the server sends ${name}, ${why}`);
   }
 }
 
@@ -945,6 +953,8 @@ function iterate(source, names, { signal, buffer = DEFAULT_BUFFER }) {
     answer();
   };
   const collect = (event) => {
+    // An `open` or an `error` of the source itself.
+    if (!(event instanceof MessageEvent)) return;
     const { type, data, lastEventId } = event;
     if (waiting.length >= buffer) {
       finish({ error: new SlowLoopError(buffer) });
@@ -1077,7 +1087,7 @@ const EventSource = class EventSource extends EventTarget {
   constructor(url, options = {}) {
     super();
     const { url: absolute, stream, delivery } = checked("EventSource", url, options);
-    this.#delivery = new Delivery(this, delivery);
+    this.#delivery = new Delivery(this, delivery, ["open", "error"]);
     this.#names = delivery.events?.names ?? ["message"];
     this.#source = new globalThis.EventSource(absolute, { withCredentials: stream.withCredentials });
     this.#source.addEventListener("open", (event) => this.#opened(event));
@@ -1362,6 +1372,7 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
   #headers;
   #worker;
   #delivery;
+  #gapEvent;
   #names;
   #readyState = CONNECTING;
   #link;
@@ -1382,7 +1393,8 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     this.#withCredentials = stream.withCredentials;
     this.#headers = headers;
     this.#worker = worker;
-    this.#delivery = new Delivery(this, delivery);
+    this.#delivery = new Delivery(this, delivery, ["open", "error", "close"]);
+    this.#gapEvent = delivery.gapEvent;
     this.#names = delivery.events?.names ?? ["message"];
     this.#name = JSON.stringify({ protocol: PROTOCOL, url: absolute, ...stream });
     listenForResets();
@@ -1544,7 +1556,7 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
 
   #welcomed(state) {
     const position = this.#position;
-    const missed = missedEvents(state, position);
+    const missed = missedEvents(state, position, this.#gapEvent);
     this.#dropOwnHub();
     this.#state = copied(state);
     if (position?.born === state.born) this.#state.sequence = Math.max(position.sequence, state.sequence);

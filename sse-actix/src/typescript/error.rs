@@ -20,6 +20,15 @@ pub enum TypeScriptError {
         /// The reason.
         reason: &'static str,
     },
+    /// ts-rs has no TypeScript for the data of an event.
+    Data {
+        /// The enum.
+        of: String,
+        /// The event.
+        event: &'static str,
+        /// What ts-rs says.
+        reason: String,
+    },
     /// Two items would have the same name, or one would have a name of TypeScript or of the module itself.
     Name {
         /// The name.
@@ -58,6 +67,11 @@ impl fmt::Display for TypeScriptError {
                     "the type of `{of}` cannot be checked: {reason}, in `{text}`; write `#[ts(type = \"..\")]` on the field"
                 )
             }
+            Self::Data { of, event, reason } => write!(
+                f,
+                "the data of the event `{event}` of `{of}` has no TypeScript: {reason}; of an optional struct that is flattened, \
+                 write each field as an `Option` instead"
+            ),
             Self::Name {
                 name,
                 of,

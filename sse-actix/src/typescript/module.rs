@@ -55,15 +55,20 @@ impl Module {
     /// # Errors
     ///
     /// [`TypeScriptError`] if two items would have the same name, if one would have a name of TypeScript or of the
-    /// module itself, or if no check can be made of a type.
+    /// module itself, if no check can be made of a type, or if ts-rs has no TypeScript for one.
     pub fn events<T: DescribeEvents>(mut self) -> Result<Self, TypeScriptError> {
         let (mut union, mut names, mut checks) = (String::new(), Vec::new(), String::new());
         for event in T::events() {
-            for declared in event.types {
+            let data = event.data.map_err(|reason| TypeScriptError::Data {
+                of: T::NAME.to_owned(),
+                event: event.name,
+                reason,
+            })?;
+            for declared in data.types {
                 self.declare(&declared.name, declared.text)?;
             }
             let name = quoted(event.name);
-            let data = event.data.trim();
+            let data = data.text.trim();
             let faulty = |reason| TypeScriptError::Type {
                 of: T::NAME.to_owned(),
                 text: data.to_owned(),

@@ -162,7 +162,7 @@ impl VariantAttributes {
                 found.rename_fields = text(meta, errors)?;
                 return Ok(());
             }
-            if is_with(meta) {
+            if changes_type(meta) {
                 found.with = Some(span(meta));
             }
             let reason = if meta.path.is_ident("other") {
@@ -182,107 +182,15 @@ impl VariantAttributes {
     }
 }
 
-/// True if a field is the id. Adds errors for other arguments.
-pub(super) fn is_id(attributes: &[Attribute], errors: &mut Errors) -> bool {
-    let mut is_id = false;
-    for_each(attributes, "sse", errors, |meta, errors| {
-        if meta.path.is_ident("id") && has_value(meta) {
-            return refuse(meta, errors, ALONE);
-        }
-        if meta.path.is_ident("id") {
-            is_id = true;
-            return Ok(());
-        }
-        refuse(
-            meta,
-            errors,
-            "is not an argument of `#[sse(..)]` on a field: there is `id`",
-        )
-    });
-    is_id
-}
-
 /// True if the attribute changes the serialised type.
-fn is_with(meta: &ParseNestedMeta<'_>) -> bool {
+pub(super) fn changes_type(meta: &ParseNestedMeta<'_>) -> bool {
     ["with", "serialize_with", "deserialize_with"]
         .iter()
         .any(|name| meta.path.is_ident(name))
 }
 
-/// Adds errors for serde's attributes on a field that make sending and receiving differ, or that one of the `documents`
-/// cannot see. `is_whole` is true for a newtype variant's field.
-pub(super) fn check_field(
-    attributes: &[Attribute],
-    is_whole: bool,
-    documents: Documents,
-    errors: &mut Errors,
-) {
-    let overrides = |name: &str, argument: &str| {
-        let mut overrides = false;
-        for_each(attributes, name, &mut Errors::default(), |meta, _| {
-            overrides |= meta.path.is_ident(argument);
-            skip_value(meta)
-        });
-        overrides
-    };
-    let (openapi, typescript) = (overrides("schema", "value_type"), overrides("ts", "type"));
-    let (mut omits, mut has_default) = (None, false);
-    for_each(attributes, "serde", errors, |meta, errors| {
-        if meta.path.is_ident("rename") {
-            text(meta, errors)?;
-            return Ok(());
-        }
-        let skips = [
-            "skip",
-            "skip_serializing",
-            "skip_deserializing",
-            "skip_serializing_if",
-        ];
-        if is_whole && skips.iter().any(|name| meta.path.is_ident(name)) {
-            return refuse(
-                meta,
-                errors,
-                "would leave out the whole data of the event: write a variant without data, or a struct variant",
-            );
-        }
-        if meta.path.is_ident("skip_serializing") || meta.path.is_ident("skip_deserializing") {
-            return refuse(
-                meta,
-                errors,
-                "has no meaning in an event, which is sent and received: write `skip`, or leave it out",
-            );
-        }
-        if is_with(meta) && documents.openapi && !openapi {
-            errors.push(
-                span(meta),
-                "OpenAPI does not see the type that this writes: give it with `#[schema(value_type = Type)]` on the field",
-            );
-        }
-        if is_with(meta) && documents.typescript && !typescript {
-            errors.push(
-                span(meta),
-                "TypeScript does not see the type that this writes: give it with `#[ts(type = \"..\")]` on the field",
-            );
-        }
-        has_default |= meta.path.is_ident("default");
-        if meta.path.is_ident("skip_serializing_if") {
-            omits = Some(span(meta));
-        }
-        skip_value(meta)
-    });
-    if let Some(omits) = omits
-        && documents.any()
-        && !has_default
-    {
-        errors.push(
-            omits,
-            "a field that may be left out needs a `default` when it is received: write `#[serde(default, skip_serializing_if = \"..\")]`",
-        );
-    }
-}
-
 /// Calls a function with every argument of every `#[name(..)]`.
-fn for_each(
+pub(super) fn for_each(
     attributes: &[Attribute],
     name: &str,
     errors: &mut Errors,
@@ -297,7 +205,7 @@ fn for_each(
 }
 
 /// The text value of an argument.
-fn text(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<Option<LitStr>> {
+pub(super) fn text(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<Option<LitStr>> {
     if meta.input.peek(Paren) {
         refuse(
             meta,
@@ -309,24 +217,24 @@ fn text(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<Option<L
     meta.value()?.parse().map(Some)
 }
 
-const ALONE: &str = "takes no value: write it alone";
+pub(super) const ALONE: &str = "takes no value: write it alone";
 
-fn has_value(meta: &ParseNestedMeta<'_>) -> bool {
+pub(super) fn has_value(meta: &ParseNestedMeta<'_>) -> bool {
     meta.input.peek(Token![=]) || meta.input.peek(Paren)
 }
 
-fn refuse(meta: &ParseNestedMeta<'_>, errors: &mut Errors, reason: &str) -> syn::Result<()> {
+pub(super) fn refuse(meta: &ParseNestedMeta<'_>, errors: &mut Errors, reason: &str) -> syn::Result<()> {
     let name = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
     errors.push(span(meta), format_args!("`{name}` {reason}"));
     skip_value(meta)
 }
 
-fn span(meta: &ParseNestedMeta<'_>) -> Span {
+pub(super) fn span(meta: &ParseNestedMeta<'_>) -> Span {
     syn::spanned::Spanned::span(&meta.path)
 }
 
 /// Skips the value of an argument.
-fn skip_value(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
+pub(super) fn skip_value(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
     if meta.input.peek(Token![=]) {
         meta.value()?.parse::<Expr>()?;
     } else if meta.input.peek(Paren) {

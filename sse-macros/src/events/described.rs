@@ -1,12 +1,15 @@
 //! Describes an enum of events for OpenAPI and TypeScript: each variant's data becomes a separate struct, which the
 //! derives of utoipa and ts-rs describe.
 
+use std::slice;
+
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
-use syn::{Attribute, Fields};
+use syn::{Attribute, Field, Fields, LitStr};
 
 use super::{
     attributes::Documents,
+    field,
     model::{Events, IdField, Variant},
 };
 
@@ -95,26 +98,24 @@ fn data_struct(events: &Events, document: &Document, variant: &Variant) -> Optio
     let krate = events.krate.to_token_stream().to_string().replace(' ', "");
     let serde = format!("{krate}::__private::serde");
     let [library, derive] = [document.library, document.derive].map(|name| format_ident!("{name}"));
-    let keeps = |attribute: &&Attribute| {
-        attribute.path().is_ident("serde")
-            || attribute.path().is_ident(document.attribute)
-            || attribute.path().is_ident("doc")
+    let of_fields = fields
+        .iter()
+        .map(|field| described_field(document, field, rename_fields.as_ref()));
+    // utoipa takes the schema of a newtype from the struct, and `inline` from its field.
+    let of_struct = match fields {
+        Fields::Unnamed(fields) if document.attribute == "schema" => fields
+            .unnamed
+            .iter()
+            .flat_map(|field| &field.attrs)
+            .filter(|attribute| moves_to_struct(attribute))
+            .collect(),
+        _ => Vec::new(),
     };
-    let of_fields = fields.iter().map(|field| {
-        let attributes = field.attrs.iter().filter(keeps);
-        let (ident, ty) = (&field.ident, &field.ty);
-        let colon = ident.as_ref().map(|_| quote!(:));
-        quote!(#(#attributes)* #ident #colon #ty)
-    });
     let body = match fields {
         Fields::Unit => return None,
         Fields::Unnamed(_) => quote!((#(#of_fields),*);),
         Fields::Named(_) => quote!({ #(#of_fields),* }),
     };
-    let rename = rename_fields
-        .as_ref()
-        .filter(|_| matches!(fields, Fields::Named(_)));
-    let rename = rename.map(|rule| quote!(#[serde(rename_all = #rule)]));
     let strict = (events.denies_unknown_fields && matches!(fields, Fields::Named(_)))
         .then(|| quote!(#[serde(deny_unknown_fields)]));
     let typescript = (document.library == "ts_rs").then(|| {
@@ -124,11 +125,52 @@ fn data_struct(events: &Events, document: &Document, variant: &Variant) -> Optio
     let item = quote_spanned! {Span::mixed_site()=>
         #[derive(serde::Serialize, serde::Deserialize, #library::#derive)]
         #[serde(crate = #serde)]
-        #rename
         #strict
         #typescript
-        #[allow(dead_code, reason = "it is described, and never made")]
+        #(#of_struct)*
+        #[allow(dead_code, non_snake_case, reason = "it is described, and never made; the names are the enum's")]
         struct #ident #body
     };
     Some((ident, item))
+}
+
+/// A field of the described struct. It has the name that serde writes as its explicit name: serde, utoipa and ts-rs apply
+/// `rename_all` differently to names that are not in snake case, and read literals differently.
+fn described_field(document: &Document, field: &Field, rule: Option<&LitStr>) -> TokenStream {
+    let keeps = |attribute: &&Attribute| {
+        let describes = attribute.path().is_ident(document.attribute) || attribute.path().is_ident("doc");
+        describes && !(field.ident.is_none() && moves_to_struct(attribute))
+    };
+    let attributes = field.attrs.iter().filter(keeps);
+    let serde = field::without_rename(&field.attrs);
+    let name = field::written_name(field, rule).map(|name| {
+        let name = if document.derive == "TS" {
+            in_quotes(&name)
+        } else {
+            name
+        };
+        let attribute = format_ident!("{}", document.attribute);
+        quote!(#[#attribute(rename = #name)])
+    });
+    let (ident, ty) = (&field.ident, &field.ty);
+    let colon = ident.as_ref().map(|_| quote!(:));
+    quote!(#(#attributes)* #serde #name #ident #colon #ty)
+}
+
+fn moves_to_struct(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("schema")
+        && !field::has_argument(slice::from_ref(attribute), "schema", &["inline"])
+}
+
+/// Escapes a name, because ts-rs writes it between quotes as it is.
+fn in_quotes(name: &str) -> String {
+    let mut escaped = String::new();
+    for char in name.chars() {
+        match char {
+            '"' | '\\' => escaped.extend(['\\', char]),
+            char if char.is_control() => escaped.push_str(&format!("\\u{:04x}", u32::from(char))),
+            char => escaped.push(char),
+        }
+    }
+    escaped
 }

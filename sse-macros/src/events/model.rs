@@ -2,11 +2,14 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens as _;
-use syn::{Field, Fields, Generics, ItemEnum, LitStr, Path, Type, ext::IdentExt as _, spanned::Spanned as _};
+use syn::{
+    Field, Fields, GenericParam, Generics, ItemEnum, LitStr, Path, Type, ext::IdentExt as _,
+    spanned::Spanned as _,
+};
 
 use super::{
-    attributes::{self, Documents, EnumAttributes, VariantAttributes},
-    case,
+    attributes::{Documents, EnumAttributes, VariantAttributes},
+    case, field,
 };
 use crate::{errors::Errors, stream::fault_of_name};
 
@@ -70,7 +73,7 @@ impl Events {
             );
         }
         if of_enum.documents.any()
-            && let Some(parameter) = item.generics.type_params().next()
+            && let Some(parameter) = without_lifetimes(&item.generics).next()
         {
             errors.push_spanned(
                 parameter,
@@ -207,8 +210,8 @@ fn check_fields(variant: &syn::Variant, documents: Documents, errors: &mut Error
     };
     let mut id = None;
     for (name, field) in variant.fields.members().zip(&variant.fields) {
-        attributes::check_field(&field.attrs, is_whole, documents, errors);
-        if attributes::is_id(&field.attrs, errors) {
+        field::check(field, is_whole, documents, errors);
+        if field::is_id(&field.attrs, errors) {
             if id.is_some() {
                 errors.push_spanned(named(field), "an event has one id: leave out this `#[sse(id)]`");
             }
@@ -219,6 +222,14 @@ fn check_fields(variant: &syn::Variant, documents: Documents, errors: &mut Error
         }
     }
     id
+}
+
+fn without_lifetimes(generics: &Generics) -> impl Iterator<Item = &GenericParam> {
+    let is_lifetime = |parameter: &&GenericParam| matches!(parameter, GenericParam::Lifetime(_));
+    generics
+        .params
+        .iter()
+        .filter(move |parameter| !is_lifetime(parameter))
 }
 
 fn named(field: &Field) -> TokenStream {

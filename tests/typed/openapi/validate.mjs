@@ -2,7 +2,7 @@
 // the dialect of its Schema Objects, and each instance against a schema of the document. Prints what is wrong with the document, and
 // which instances are valid.
 //
-// The schemas beside this file are those of https://spec.openapis.org/oas/3.2, as @hyperjump/json-schema 1.18.0 (MIT) brings them.
+// README.md says where the schemas beside this file come from, and their licence.
 
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";

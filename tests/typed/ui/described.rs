@@ -69,4 +69,64 @@ enum WithValues {
     Price(#[sse(id = "price")] f64),
 }
 
+#[derive(Serialize, Deserialize, SseEvents)]
+#[sse(typescript)]
+enum Sized<const N: usize> {
+    Price { prices: Vec<u8> },
+}
+
+#[derive(Serialize, Deserialize, SseEvents)]
+#[sse(openapi, typescript)]
+enum Itself {
+    Post {
+        text: String,
+        answers: Vec<Self>,
+        #[serde(with = "seconds")]
+        #[schema(value_type = Vec<Self>)]
+        #[ts(as = "String")]
+        seconds: u64,
+    },
+    Boxed(Box<Self>),
+}
+
+#[derive(Serialize, Deserialize, SseEvents)]
+#[sse(openapi, typescript)]
+enum Renamed {
+    Price {
+        #[schema(rename = "a", minimum = 1)]
+        openapi: u8,
+        #[ts(rename = "a")]
+        typescript: u8,
+        #[serde(rename = "")]
+        nameless: u8,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct More {
+    note: String,
+}
+
+#[derive(Serialize, Deserialize, SseEvents)]
+#[sse(openapi)]
+enum Flattened {
+    Price {
+        #[serde(flatten)]
+        more: std::option::Option<More>,
+    },
+}
+
+/// Without a description each of these is right.
+#[derive(Serialize, Deserialize, SseEvents)]
+enum Undescribed<const N: usize> {
+    Post {
+        answers: Vec<Self>,
+        #[serde(flatten)]
+        more: Option<More>,
+        #[serde(rename = "")]
+        #[ts(rename = "a")]
+        nameless: u8,
+    },
+}
+
 fn main() {}

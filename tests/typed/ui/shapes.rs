@@ -64,4 +64,18 @@ enum NoId {
     Price(#[sse(id)] f64),
 }
 
+#[derive(Serialize, Deserialize, SseEvents)]
+enum HiddenId {
+    Skipped {
+        #[sse(id)]
+        #[serde(skip)]
+        n: u64,
+    },
+    Flattened {
+        #[serde(flatten)]
+        #[sse(id)]
+        n: u64,
+    },
+}
+
 fn main() {}

@@ -27,7 +27,7 @@ pub(crate) enum Market {
 /// All shares and the latest news.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub(crate) struct State {
-    /// When this market was opened. It begins again with the server, so this number identifies it.
+    /// When this market was opened. It begins again with the server, so this number identifies it. A later market may have an earlier time.
     pub(crate) opened_at: u64,
     pub(crate) shares: Vec<Share>,
     /// The oldest first.

@@ -1,7 +1,7 @@
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use sse_actix::Topic;
@@ -21,16 +21,17 @@ pub(crate) struct Exchange(Arc<Mutex<Simulation>>);
 impl Exchange {
     /// Starts a thread that trades and publishes the events.
     pub(crate) fn open(topic: Topic<Market>) -> Self {
-        let now = now();
-        let mut simulation = Simulation::new(fastrand::Rng::new(), now);
+        let (opened, opened_at) = (Instant::now(), now());
+        let mut simulation = Simulation::new(fastrand::Rng::new(), opened_at);
         for steps in (1..=STEPS_BEFORE).rev() {
-            simulation.step(now.saturating_sub(milliseconds(STEP * steps)));
+            simulation.step(opened_at.saturating_sub(milliseconds(STEP * steps)));
         }
         let simulation = Arc::new(Mutex::new(simulation));
         let traded = Arc::downgrade(&simulation);
         thread::spawn(move || {
             while let Some(simulation) = traded.upgrade() {
-                let events = lock(&simulation).step(self::now());
+                // Not the machine's clock, which may be set back: times must not decrease.
+                let events = lock(&simulation).step(opened_at + milliseconds(opened.elapsed()));
                 drop(simulation);
                 for event in events {
                     if let Err(error) = topic.publish_blocking(&event) {

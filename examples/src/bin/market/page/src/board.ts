@@ -8,7 +8,7 @@ export type Story = State["news"][number];
 const KEPT = 5 * 60 * 1000;
 const KEPT_NEWS = 50;
 
-/** What the page knows about the market. An event that arrives twice, or late, changes nothing. */
+/** What the page knows about the market. An event of the same market that arrives twice, or late, changes nothing. */
 export class Board {
   readonly shares = new Map<string, Share>();
   news: Story[] = [];
@@ -52,11 +52,12 @@ export class Board {
   }
 
   #merge(state: State) {
-    if (state.opened_at < this.#openedAt) return;
-    if (state.opened_at > this.#openedAt) {
+    // Another market replaces the known one, even if its clock is behind.
+    if (state.opened_at !== this.#openedAt) {
       this.#openedAt = state.opened_at;
       this.shares.clear();
       this.news = [];
+      this.now = 0;
     }
     for (const share of state.shares) {
       const known = this.shares.get(share.symbol);

@@ -17,6 +17,8 @@ let events = 0;
 let missed = 0;
 let selected: string | undefined;
 let isDrawing = false;
+/** The number of connections so far. */
+let connections = 0;
 
 // esbuild builds `sse-actix/worker` as a separate script. Vite and webpack need no `worker` here.
 const source = new SharedEventSource("/events", {
@@ -46,13 +48,16 @@ async function follow() {
 
 /**
  * The first tab's stream begins with the state. A tab that joins it later fetches the state. It does not matter whether
- * this state or the first event arrives first.
+ * this state or the first event arrives first. An answer from before a reconnect is dropped, because it may be another
+ * market's.
  */
 async function askForState() {
+  const connection = ++connections;
   const answer = await fetch("/state");
   if (!answer.ok) throw new Error(`/state answered ${answer.status}`);
   const data: unknown = await answer.json();
   if (!market.checks.state(data)) throw new Error("/state answered something else than the state");
+  if (connection !== connections) return;
   board.apply({ event: "state", data });
   draw();
 }

@@ -22,7 +22,7 @@ halts: Array<Halt>, };
 
 export type State = { 
 /**
- * When this market was opened. It begins again with the server, so this number identifies it.
+ * When this market was opened. It begins again with the server, so this number identifies it. A later market may have an earlier time.
  */
 opened_at: number, shares: Array<Share>, 
 /**
