@@ -222,6 +222,9 @@ impl<'a> Run<'a> {
     fn connect(&mut self, key: usize) {
         let hub = self.hub().clone();
         if let Some(client) = self.clients.get_mut(&key) {
+            if self.rng.u8(..8) == 0 {
+                client.change_topics(&self.plan, &mut self.rng);
+            }
             client.connect(&hub, &self.shutdown, &self.log);
         }
         self.executor.waker(Who::Client(key)).wake();

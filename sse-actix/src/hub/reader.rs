@@ -19,6 +19,7 @@ use sse_actix_core::{Entry, Event, EventId, EventName, Frame, position_frame};
 use self::{
     advance::ReadFailure,
     deliver::{PASSED_OVER_PER_TURN, ReadStep},
+    topic::ReplayState,
 };
 pub(super) use self::{
     deliver::{FrameTarget, IdLine},
@@ -97,7 +98,7 @@ impl SubscriptionReader {
             }
             let mut moved = false;
             let has_several_topics = self.topics.len() > 1;
-            let must_hold_back = self.must_hold_back();
+            let (awaits_answers, must_hold_back) = (self.awaits_answers(), self.must_hold_back());
             if self.topics.iter().all(|reader| reader.first_read_succeeded) {
                 self.announce_presence();
             }
@@ -109,6 +110,7 @@ impl SubscriptionReader {
                     worker: &self.worker,
                     subscriber: &self.subscriber,
                     has_several_topics,
+                    awaits_answers,
                     must_hold_back,
                     out,
                     passed_over: &mut passed_over,
@@ -168,8 +170,19 @@ impl SubscriptionReader {
 
     /// True until the log has answered once for each topic. Until then an id would lack a topic, and the client would look
     /// new to that topic at its next reconnect: the topic's missed events would be lost.
-    fn must_hold_back(&self) -> bool {
+    fn awaits_answers(&self) -> bool {
         self.topics.iter().any(|reader| !reader.first_read_answered)
+    }
+
+    /// True while no event may be delivered. Gap events that have waited for the answers come first.
+    fn must_hold_back(&self) -> bool {
+        let holds_gap = |reader: &TopicReader| {
+            matches!(
+                reader.replay.as_deref(),
+                Some(ReplayState::AwaitOtherTopics(_))
+            )
+        };
+        self.awaits_answers() || self.topics.iter().any(holds_gap)
     }
 
     /// The position event, after which the client counts as knowing the position. `None` if the client knows it

@@ -18,6 +18,7 @@ use std::{
     pin::Pin,
     rc::{Rc, Weak},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use actix_web::body::{BoxBody, MessageBody as _};
@@ -50,6 +51,10 @@ pub(crate) trait DirectConnection {
 
     /// Drops the bytes that wait for a client that does not read, if there are any, and ends the connection.
     fn give_up(&self);
+
+    /// Called when its stream has ended, so that its owner no longer looks for a client that stalls. From now on the connection does:
+    /// it ends if its client does not take the rest at the speed that counts as reading.
+    fn stream_ended(&self, patience: Duration);
 
     /// Loads the memory that [`drive`](Self::drive) reads first into the processor's cache. It is spread over many
     /// places. A worker prefetches several connections before it drives the first, so that the processor loads their

@@ -31,8 +31,8 @@ pub(in crate::hub) struct TopicReader {
     pub(super) stop_at: Option<u64>,
     /// True once its first read has succeeded.
     pub(super) first_read_succeeded: bool,
-    /// True once its first read has succeeded or failed. Nothing is delivered before this is true for each topic of the
-    /// stream.
+    /// True once its first read has failed, or has given it a position. Nothing is delivered before this is true for each topic
+    /// of the stream.
     pub(super) first_read_answered: bool,
     /// The client sent an id without a usable position for this topic, and no read has answered yet.
     pub(super) has_unknown_id: bool,
@@ -41,6 +41,8 @@ pub(in crate::hub) struct TopicReader {
 pub(super) enum ReplayState {
     /// It waits for a read of the log from this start.
     Read(Completion<Result<Batch, LogError>>, Start, ReadPurpose),
+    /// The log has answered with a gap. Its event is sent once the log has answered for the other topics.
+    AwaitOtherTopics(Box<Batch>),
     /// The log could not be read. After this time it reads again.
     Pause(Pin<Box<Sleep>>, Start, ReadPurpose),
     /// It delivers what the log has returned, up to this position.
