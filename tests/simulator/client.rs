@@ -102,9 +102,14 @@ impl Client {
         let known = Positions::parse(&self.last_id);
         for view in &mut self.views {
             let topic = name(view.topic);
-            // What the id does not say, the server does not know: this topic is new to it.
-            if known.of(&topic).is_none() {
-                view.seen = None;
+            // What the id does not say, the server does not know: this topic is new to it. What it says counts, also if the client has
+            // not asked for this topic for a while.
+            match known.of(&topic) {
+                None => view.seen = None,
+                Some(position) if view.seen.is_none() => {
+                    view.seen = log.truth(&topic, |truth| truth.place_of(position));
+                }
+                Some(_) => {}
             }
             view.connected_at = log.truth(&topic, |truth| Place {
                 life: truth.lives.len() - 1,
@@ -208,7 +213,10 @@ impl Client {
         let id = message.last_event_id.to_string();
         let positions = Positions::parse(&id);
         let topic_of_event = number.and_then(|number| self.topic_of(number, log));
-        let says_some = self.views.iter().any(|view| positions.of(&name(view.topic)).is_some());
+        let says_some = self
+            .views
+            .iter()
+            .any(|view| positions.of(&name(view.topic)).is_some());
         for (at, view) in self.views.iter_mut().enumerate() {
             let topic = name(view.topic);
             let Some(position) = positions.of(&topic) else {

@@ -329,13 +329,24 @@ impl Topic {
         life.deleted = self.ring.kept_range().last_deleted;
     }
 
-    /// A position of an earlier epoch of this life is as good as one of this.
+    /// A position of an earlier epoch of this life is as good as one of this. Where sequences have holes, a sequence that no event
+    /// ever had is unknown.
     fn resolve(&self, start: Start) -> Start {
         let life = self.truth.lives.last().unwrap();
         match start {
             Start::After(Position { epoch, sequence }) => {
                 let known = life.epochs.iter().find(|(known, _)| *known == epoch);
                 let is_in_it = known.is_some_and(|(_, until)| sequence <= *until);
+                let kept = self.ring.kept_range();
+                let is_hole = |sequence| {
+                    let at = life
+                        .events
+                        .binary_search_by_key(&sequence, |event| event.sequence);
+                    !kept.contiguous && at.is_err()
+                };
+                if is_in_it && sequence > kept.last_deleted && is_hole(sequence) {
+                    return Start::Unknown;
+                }
                 let epoch = if is_in_it {
                     self.ring.kept_range().epoch
                 } else {

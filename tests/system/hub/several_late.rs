@@ -130,7 +130,13 @@ async fn no_gap_is_told_before_the_log_has_answered_for_each() {
     let id = id_of(&told).to_owned();
     assert_eq!(told, gap(&id, Some(1)));
     let known = Positions::parse(&id);
-    assert!(["a", "b"].map(TopicName::from_static).iter().all(|topic| known.of(topic).is_some()), "{told}");
+    assert!(
+        ["a", "b"]
+            .map(TopicName::from_static)
+            .iter()
+            .all(|topic| known.of(topic).is_some()),
+        "{told}"
+    );
     drop(back);
 
     count(&hub, "b", 51..=51).await;

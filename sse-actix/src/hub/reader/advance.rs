@@ -207,10 +207,13 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                     // Retention deleted what was found so far, or the log was lost. A history has no hole.
                     kept.clear();
                 }
+                let mut before = batch.start.sequence;
                 for entry in batch.entries {
+                    let sequence = entry.sequence();
                     if options.is_none_or(|options| options.shows(&entry, batch.end)) {
-                        kept.push_back(entry);
+                        kept.push_back((before, entry));
                     }
+                    before = sequence;
                     if kept.len() > most {
                         kept.pop_front();
                     }
@@ -221,12 +224,13 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                     return Ok(());
                 } else {
                     // From now on, ids of other topics' events say where this topic begins.
-                    let start = kept.front().map_or(batch.end, |first| Position {
-                        sequence: first.sequence().saturating_sub(1),
+                    let start = kept.front().map_or(batch.end, |(before, _)| Position {
+                        sequence: *before,
                         ..batch.end
                     });
                     self.subscriber.move_to(cursor, start);
-                    let entries = Vec::from(kept).into_iter();
+                    let entries: Vec<_> = kept.into_iter().map(|(_, entry)| entry).collect();
+                    let entries = entries.into_iter();
                     reader.replay = Some(Box::new(ReplayState::Deliver(
                         entries,
                         batch.end,
@@ -243,6 +247,12 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                             .get()
                             .saturating_sub(1),
                     );
+                }
+                if let Some(stop_at) = &mut reader.stop_at
+                    && !batch.more
+                {
+                    // The log has no more, for example because it was lost.
+                    *stop_at = batch.end.sequence.min(*stop_at);
                 }
                 reader.first_read_answered = true;
                 if let Some(missed) = gap_of(reader, cursor, &batch) {

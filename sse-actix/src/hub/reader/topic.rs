@@ -59,8 +59,9 @@ pub(super) enum ReadPurpose {
     CatchUp,
     /// To learn the position at which a snapshot is taken. Its entries are not wanted.
     SnapshotPosition,
-    /// To find the last `usize` entries that this reader may see, and those found so far.
-    History(usize, VecDeque<Arc<Entry>>),
+    /// To find the last `usize` entries that this reader may see. Those found so far, each behind the sequence of the entry before
+    /// it: sequences may have holes, so the log does not know others.
+    History(usize, VecDeque<(u64, Arc<Entry>)>),
 }
 
 /// The work after a delivery.
@@ -170,6 +171,14 @@ impl TopicReader {
         self.topic.warn_read_error(error);
         let pause = Box::pin(sleep(READ_RETRY_PAUSE));
         self.replay = Some(Box::new(ReplayState::Pause(pause, start, purpose)));
+    }
+
+    /// True if it waits for an answer of the log that may bring entries.
+    pub(super) fn awaits_log(&self) -> bool {
+        match self.replay.as_deref() {
+            Some(ReplayState::Read(.., purpose)) => !matches!(purpose, ReadPurpose::SnapshotPosition),
+            _ => false,
+        }
     }
 
     /// True if only its worker can have more for it: it does not wait for the log, a snapshot or a timer.
