@@ -77,6 +77,8 @@ pub(crate) enum Crash {
     Rename,
     /// It begins anew, with nothing.
     Loss,
+    /// As a loss, but its sequences go on.
+    Reset,
 }
 
 impl SimLog {
@@ -158,10 +160,13 @@ impl SimLog {
                     life.epochs.last_mut().unwrap().1 = head;
                     life.epochs.push((epoch, u64::MAX));
                 }
-                Crash::Loss => {
-                    topic.ring = Ring::new(epoch, topic.retention.keeps(), 0, is_dense);
+                Crash::Loss | Crash::Reset => {
+                    let head = topic.ring.kept_range().head;
+                    let last_deleted = if matches!(crash, Crash::Reset) { head } else { 0 };
+                    topic.ring = Ring::new(epoch, topic.retention.keeps(), last_deleted, is_dense);
                     topic.keys.clear();
                     topic.truth.begin(epoch);
+                    topic.truth.lives.last_mut().unwrap().deleted = last_deleted;
                 }
             }
             state.wakes.push(name);
@@ -277,6 +282,23 @@ impl State {
         topic.trim(now);
         let start = topic.resolve(start);
         topic.ring.read(start, Limit { events, ..limit })
+    }
+
+    /// Another thread may append right after a read. Returns whom it wakes.
+    fn append_meanwhile(&mut self) -> Option<Watchers> {
+        let is_append = |call: &Call| matches!(call, Call::Append(..));
+        let at = self.calls.iter().position(is_append)?;
+        if self.rng.bool() {
+            return None;
+        }
+        let call = self.calls.swap_remove(at);
+        let Call::Append(name, ..) = &call else {
+            return None;
+        };
+        let name = name.clone();
+        self.execute(call);
+        self.wakes.retain(|waiting| *waiting != name);
+        Some(self.topic(&name).watchers.clone())
     }
 
     fn execute(&mut self, call: Call) -> String {
@@ -414,7 +436,13 @@ impl Log for SimLog {
     ) -> Completion<Result<Batch, LogError>> {
         let mut state = self.state();
         if state.is_immediate() {
-            return Completion::ready(Ok(state.read(topic, start, limit, now)));
+            let batch = state.read(topic, start, limit, now);
+            let woken = state.append_meanwhile();
+            drop(state);
+            if let Some(woken) = woken {
+                woken.wake();
+            }
+            return Completion::ready(Ok(batch));
         }
         let (reply, answer) = oneshot::channel();
         state

@@ -292,7 +292,8 @@ impl<'a> Run<'a> {
     }
 
     fn crash(&mut self) {
-        let crash = [Crash::Restart, Crash::Rename, Crash::Loss][self.rng.usize(..3)];
+        let crashes = [Crash::Restart, Crash::Rename, Crash::Loss, Crash::Reset];
+        let crash = crashes[self.rng.usize(..4)];
         self.log.crash(crash);
         self.steps += 1;
         self.note(format_args!("log: {crash:?}"));

@@ -38,7 +38,7 @@ pub(crate) struct Truth {
 
 impl Life {
     pub(crate) fn head(&self) -> u64 {
-        self.events.last().map_or(0, |event| event.sequence)
+        self.events.last().map_or(self.deleted, |event| event.sequence)
     }
 
     /// The events after one sequence, up to another.
