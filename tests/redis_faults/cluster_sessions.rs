@@ -1,12 +1,15 @@
 //! What a node does with the primaries of a cluster: how it starts, and what does not end its session with one of them.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use redis::cmd;
-use sse_actix::{AppendError, PublishError};
+use sse_actix::{AppendError, Hub, PublishError};
+use sse_actix_redis::RedisLog;
 use sse_tests::{
     hub::{Reader, event},
-    patience::within,
+    logged::Log,
+    patience::{until, within},
+    redis::{Redis, free_port},
 };
 use tokio::time::sleep;
 
@@ -50,8 +53,7 @@ async fn a_node_that_starts_reads_none_of_the_revocations_before() {
     // What is revoked from then on it hears.
     let mut reader = there.reader("orders?tag=ann").await;
     here.hub.revoke_everywhere("ann").await.unwrap();
-    let rest = within("the end", reader.rest()).await;
-    assert!(rest.starts_with("event: sse-end\n"), "{rest}");
+    within("the end", reader.rest()).await;
 }
 
 /// New connections are refused, and those that there are go on.
@@ -92,6 +94,7 @@ async fn a_session_whose_renewal_fails_goes_on() {
 /// The node that a slot is on its way to takes no writes. Its source is not to blame.
 #[actix_web::test]
 async fn a_fault_of_the_target_of_a_moving_slot_does_not_end_the_session_of_its_source() {
+    let log = Log::start_everywhere();
     let cluster = Cluster::start().await;
     let here = Node::at(&cluster.url(0)).await;
     let moving = topic_at(&cluster, &here, 0).await;
@@ -107,7 +110,68 @@ async fn a_fault_of_the_target_of_a_moving_slot_does_not_end_the_session_of_its_
         "{error:?}"
     );
     sleep(Duration::from_millis(500)).await;
-    assert_eq!(sessions(), before);
+    assert_eq!(sessions(), before, "{:?}", log.take());
     here.insist(&moving, "later").await;
-    assert_eq!(sessions(), before);
+    assert_eq!(sessions(), before, "{:?}", log.take());
+}
+
+/// A cluster of one primary, whose certificate is of its name and not of its address.
+#[actix_web::test]
+async fn through_tls_with_a_password() {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = certified.cert.pem();
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    fs::write(&cert, &certificate).unwrap();
+    fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
+    let (tls, bus) = (free_port().to_string(), free_port().to_string());
+    let redis = Redis::with(&[
+        "--cluster-enabled",
+        "yes",
+        "--cluster-port",
+        &bus,
+        "--cluster-announce-hostname",
+        "localhost",
+        "--tls-port",
+        &tls,
+        "--tls-cert-file",
+        cert.to_str().unwrap(),
+        "--tls-key-file",
+        key.to_str().unwrap(),
+        "--tls-ca-cert-file",
+        cert.to_str().unwrap(),
+        "--tls-auth-clients",
+        "no",
+        "--tls-cluster",
+        "yes",
+    ]);
+    let mut slots = cmd("CLUSTER");
+    redis.ask::<()>(slots.arg("ADDSLOTSRANGE").arg(0).arg(16_383));
+    until("the cluster", async || {
+        let info: String = redis.ask(cmd("CLUSTER").arg("INFO"));
+        info.contains("cluster_state:ok")
+    })
+    .await;
+    let mut user = cmd("ACL");
+    user.arg("SETUSER").arg("app").arg("on").arg(">secret");
+    redis.ask::<()>(user.arg(RIGHTS.split_whitespace().collect::<Vec<_>>()));
+
+    let at = |login: &str| {
+        let url = format!("rediss+cluster://{login}@localhost:{tls}");
+        let wait = Duration::from_secs(5);
+        let log = RedisLog::builder(&url).tls_root(certificate.as_str());
+        log.connect_timeout(wait).connect()
+    };
+    let log = at("app:secret").await.unwrap();
+    let node = Node::of(Hub::builder().log(log).build().unwrap());
+    let mut reader = node.reader("orders").await;
+    gets(&node, &mut reader, "orders", "one").await;
+    // All its connections anew.
+    redis.cut();
+    let _: i64 = redis.ask(cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub"));
+    gets(&node, &mut reader, "orders", "two").await;
+
+    let error = at("app:wrong").await.unwrap_err();
+    println!("measured: {error:?}");
+    assert!(!format!("{error:?} {error}").contains("wrong:"), "{error:?}");
 }

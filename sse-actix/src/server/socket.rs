@@ -150,6 +150,7 @@ impl<T: Transport> AsyncRead for Socket<T> {
 
 impl<T: Transport> AsyncWrite for Socket<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.slot.state.check()?;
         flush::note_write(cx);
         let written = self.get()?.poll_write(cx, buf);
         self.count_written(written)
@@ -171,6 +172,7 @@ impl<T: Transport> AsyncWrite for Socket<T> {
 
     /// Called when the dispatcher has nothing more to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.slot.state.check()?;
         // Over TLS there may be bytes from earlier writes.
         flush::note_write(cx);
         let mut transport = self.get()?;

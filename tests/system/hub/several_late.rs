@@ -11,7 +11,8 @@ use sse_actix::{
     AppendError, Appended, Batch, CombineError, Completion, Hub, KeepAlive, Limit, Log, LogError, LogStats,
     MemoryLog, Position, Positions, Record, Retention, Start, Subscription, TopicName, TopicOptions, Watch,
 };
-use tokio::sync::watch;
+use sse_tests::patience::within;
+use tokio::{sync::watch, time::sleep};
 
 use super::{Reader, count, data, gap, id_of, serve_hub, sibling};
 
@@ -144,4 +145,28 @@ async fn no_gap_is_told_before_the_log_has_answered_for_each() {
     let mut rest = later.take(2).await;
     rest.sort_by_key(|event| data(std::slice::from_ref(event))[0].len());
     assert_eq!(data(&rest), ["3", "51"]);
+}
+
+/// What was published before the end is delivered, also by a log that answers a little later. One that does not answer at all does not
+/// prevent the end.
+#[tokio::test]
+async fn an_end_waits_a_little_for_the_log() {
+    for answers in [true, false] {
+        let log = LateForB::new();
+        let gate = log.gate.clone();
+        let hub = Hub::builder().log(log).build().unwrap();
+        let serving = serve_hub(&hub, |app| _ = app.route("/", web::get().to(both)));
+        let mut reader = Reader::new(serving.addr(), "/").await;
+        count(&hub, "b", 1..=1).await;
+        assert_eq!(data(&reader.take(1).await), ["1"]);
+
+        gate.send_replace(false);
+        count(&hub, "b", 2..=2).await;
+        serving.shutdown().fire();
+        sleep(Duration::from_millis(50)).await;
+        gate.send_replace(answers);
+        let rest = within("the end", reader.rest()).await;
+        assert_eq!(rest.contains("data: 2\n"), answers, "{rest}");
+        assert!(rest.contains("retry: "), "{rest}");
+    }
 }
