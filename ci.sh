@@ -161,7 +161,7 @@ step "every interleaving of the wake queue" env RUSTFLAGS="--cfg sse_loom" CARGO
 step "a minute in virtual time" env RUSTC_WORKSPACE_WRAPPER="$PWD/tests/simulator/rustc.sh" SIM_SECONDS=60 \
     cargo test --workspace --all-features --test simulator -- --nocapture
 step "examples in the documentation" cargo test --workspace --all-features --doc
-step "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --all-features --no-deps
+step "documentation" env RUSTDOCFLAGS=-Dwarnings cargo doc "${PUBLISHED[@]}" --all-features --no-deps
 step "packages" check_packages
 # No test of this code, and minutes to install, so it runs only where it is at hand. Advisories are left out:
 # they come from the network, and change while this project does not.

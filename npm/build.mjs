@@ -1,7 +1,7 @@
 // Builds the package into dist, and from the same sources the two files that the Rust crate embeds.
 //
-//     node build.mjs            writes them
-//     node build.mjs --check    fails if the files of the crate differ from what the sources give
+//     node build.mjs            writes these files
+//     node build.mjs --check    fails if the crate's files differ from what the sources produce
 
 import { spawnSync } from "node:child_process";
 import { readFile, rm, writeFile } from "node:fs/promises";
@@ -15,7 +15,7 @@ import { rollup } from "rollup";
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const EMBEDDED = path.join(HERE, "../sse-actix/src/shared_event_source/shared-event-source");
 
-/** The modules whose types a page sees, each behind those that it uses. */
+/** The modules whose types a page sees. A module comes after those that it uses. */
 const TYPES = [
   "connection",
   "iterate",
@@ -76,7 +76,7 @@ function sources() {
   };
 }
 
-/** The declarations as one file, which exports what the package's index does. */
+/** The declarations as one file, which has the same exports as the package's index. */
 async function types() {
   const read = (name) => readFile(path.join(HERE, `dist/${name}.d.ts`), "utf8");
   const declarations = await Promise.all(TYPES.map(read));

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every check of the npm package: the files that the Rust crate embeds are what the sources give, what npm's linters say, types,
-# and the packed package in pages of Vite, webpack and esbuild in Chromium.
+# Runs every check of the npm package: that the files which the Rust crate embeds are built from these sources, the
+# linters, the types, and the packed package in pages of Vite, webpack and esbuild in Chromium.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -13,7 +13,7 @@ export PATH="$PWD/node_modules/.bin:$PATH"
 prettier --check .
 node build.mjs --check
 
-# Tests and pages get what a user gets: the packed package.
+# Tests and pages use the packed package, as a user does.
 unpacked=tests/apps/node_modules/sse-actix
 packed=$(mktemp -d)
 trap 'rm -rf "$packed"' EXIT
@@ -25,7 +25,7 @@ tar --extract --gzip --file "$packed"/*.tgz --directory "$unpacked" --strip-comp
 publint --strict
 attw --profile esm-only "$packed"/*.tgz
 
-# The package's declarations, and those that the crate serves. wrong.txt pins what the compiler says of wrong code.
+# Checks the package's declarations, and those that the crate serves. wrong.txt pins the compiler's messages.
 tsc -p tests/types/embedded.json
 (tsc -p tests/types --pretty false || true) | diff tests/types/wrong.txt - || {
     echo "npm/tests/types: the compiler says something else (>) than wrong.txt (<)"

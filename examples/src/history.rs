@@ -6,24 +6,25 @@ use std::{
 
 use tokio::sync::watch;
 
-/// Two minutes: what the pages draw, and for how long a page may be away without a hole in its lines.
+/// How many samples are kept: two minutes. The pages draw as many, and a page may be away for so long without a hole in
+/// its lines.
 const KEPT: usize = 120;
 
-/// What was measured lately: once a second, by one thread, however many streams read it.
+/// The newest measurements. One thread measures once a second, for any number of streams.
 #[derive(Debug, Clone)]
 pub struct History<T>(watch::Receiver<VecDeque<(u64, T)>>);
 
 impl<T: Clone + Send + Sync + 'static> History<T> {
-    /// Measures from now on, until the last clone is dropped. `measure` is given the time, which is Unix
-    /// time in milliseconds, and how many milliseconds have passed since the last measurement.
+    /// Begins to measure, until the last clone is dropped. `measure` gets the Unix time in milliseconds, and how many
+    /// milliseconds have passed since the last measurement.
     pub fn of(mut measure: impl FnMut(u64, u64) -> T + Send + 'static) -> Self {
         let (sender, receiver) = watch::channel(VecDeque::with_capacity(KEPT));
         thread::spawn(move || {
             let mut last = now();
             while !sender.is_closed() {
-                // Usage is a difference between two moments, so the first sample takes its second too.
+                // Usage is a difference between two moments, so the first sample, too, comes after a second.
                 thread::sleep(Duration::from_secs(1));
-                // Later than the one before even if the clock was set back: it is the event's id.
+                // The time is the event's id, so it has to grow even if the clock was set back.
                 let at = now().max(last + 1);
                 let sample = measure(at, at - last);
                 last = at;
@@ -36,9 +37,9 @@ impl<T: Clone + Send + Sync + 'static> History<T> {
         Self(receiver)
     }
 
-    /// What was measured later than `seen`, with its time, oldest first, as soon as there is something.
+    /// The samples that are later than `seen`, each with its time, oldest first. Waits until there is one.
     pub async fn after(&self, seen: u64) -> Vec<(u64, T)> {
-        // A time to come was never given out, so it says nothing about what was seen.
+        // A time in the future was never sent as an id, so it says nothing about what the client has seen.
         let seen = if seen > now() { 0 } else { seen };
         let mut samples = self.0.clone();
         let newer = samples.wait_for(|samples| samples.front().is_some_and(|(newest, _)| *newest > seen));
@@ -49,7 +50,7 @@ impl<T: Clone + Send + Sync + 'static> History<T> {
                 newer.reverse();
                 newer
             }
-            // The thread that measures is gone, which happens only with the process.
+            // The thread that measures is gone. This happens only when the process ends.
             Err(_) => std::future::pending().await,
         }
     }

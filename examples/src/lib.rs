@@ -1,5 +1,5 @@
-//! What the examples share and is no part of what they show: their command line, their address, and the
-//! memory of what they measure.
+//! Code that the examples share: their command line, their address, and the history of what they measure. It is not
+//! what the examples are meant to show.
 
 mod history;
 
@@ -16,37 +16,37 @@ use std::{
 
 pub use self::history::History;
 
-/// Tried in turn when no port is asked for. In order, so that an example which is started again gets the
-/// address at which its page waits for it.
+/// The ports to try if the command line names none. They are tried in order, so an example that is started again
+/// usually gets the same address, where its page waits for it.
 const PORTS: Range<u16> = 8080..8100;
 
 /// An example's command line: `[--port PORT] [FILE]`, or the port in the environment's `PORT`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct CommandLine {
-    /// The port asked for; 0 is any that is free.
+    /// The port that the command line names. 0 means any free port.
     pub port: Option<u16>,
-    /// The file named, if the example takes one.
+    /// The file that the command line names, if the example takes a file.
     pub file: Option<PathBuf>,
-    /// What is behind the option that the example takes, if it takes one.
+    /// The value of the example's option, if the example takes an option.
     pub option: Option<String>,
-    /// The file to keep events in, if the example keeps them.
+    /// The file for events (`--data`), if the example stores events.
     pub data: Option<PathBuf>,
 }
 
-/// What an example takes besides its port.
+/// The arguments that an example takes in addition to its port.
 #[derive(Debug, Clone, Copy, Default)]
 struct Takes<'a> {
-    /// The word for a file.
+    /// The word for the file, in the usage line.
     file: Option<&'a str>,
-    /// An option, and the word for what is behind it.
+    /// An option, and the word for its value.
     option: Option<(&'a str, &'a str)>,
-    /// `--data FILE`.
+    /// Whether it takes `--data FILE`.
     data: bool,
 }
 
 impl CommandLine {
-    /// The command line of this process, `file` being the word for the file that it takes, if any.
-    /// Explains itself and ends the process when it is wrong, or asked to.
+    /// Reads the command line of this process. `file` is the word for the file, if the example takes one. If the
+    /// command line is wrong, or asks for help, this prints the usage and ends the process.
     pub fn read(program: &str, file: Option<&str>) -> Self {
         Self::read_what(
             program,
@@ -57,7 +57,7 @@ impl CommandLine {
         )
     }
 
-    /// The same of an example that keeps its events in a file, and may take an option.
+    /// The same for an example that stores its events in a file, and may take an option.
     pub fn read_with_data(program: &str, option: Option<(&str, &str)>) -> Self {
         let file = None;
         Self::read_what(
@@ -70,8 +70,7 @@ impl CommandLine {
         )
     }
 
-    /// The same of an example that takes an option instead of a file: its name, and the word for what is
-    /// behind it.
+    /// The same for an example that takes an option instead of a file: the option's name, and the word for its value.
     pub fn read_with_option(program: &str, name: &str, value: &str) -> Self {
         let option = Some((name, value));
         Self::read_what(
@@ -83,11 +82,11 @@ impl CommandLine {
         )
     }
 
-    /// The file to keep events in: the one named, or one beside the program.
+    /// The file for events: the one that the command line names, or one beside the program.
     ///
     /// # Errors
     ///
-    /// If it is not known where the program is.
+    /// If the system does not say where the program is.
     pub fn data_file(&self, name: &str) -> io::Result<PathBuf> {
         match &self.data {
             Some(file) => Ok(file.clone()),
@@ -116,14 +115,14 @@ impl CommandLine {
         }
     }
 
-    /// Listens on loopback: at the port asked for, else at 8080 or the next that is free. Ends the process
-    /// if it cannot, and says why.
+    /// Listens on loopback, at the port that the command line names, otherwise at 8080 or the next free port. If it
+    /// cannot, it says why and ends the process.
     pub fn listen(&self) -> TcpListener {
         self.try_listen()
             .unwrap_or_else(|error| fail(1, &error.to_string()))
     }
 
-    /// Listens besides, as a second site does: at the next port that is free. Ends the process if it cannot.
+    /// Listens at a second port, the next free one, for a second site. Ends the process if it cannot.
     pub fn listen_next(&self) -> TcpListener {
         let next = match self.port {
             None | Some(0) => self.try_listen(),
@@ -136,7 +135,7 @@ impl CommandLine {
         self.port.map_or_else(|| first_free(PORTS), listen_at)
     }
 
-    /// `None` when help is asked for.
+    /// `None` if the command line asks for help.
     fn parse(
         arguments: impl IntoIterator<Item = OsString>,
         port_variable: Option<String>,
@@ -172,7 +171,7 @@ impl CommandLine {
     }
 }
 
-/// At the first of these that is free, else at any.
+/// Listens at the first free port of these, otherwise at any free port.
 fn first_free(mut ports: Range<u16>) -> io::Result<TcpListener> {
     let taken =
         |tried: &io::Result<_>| matches!(tried, Err(error) if error.kind() == io::ErrorKind::AddrInUse);
@@ -197,7 +196,7 @@ fn check_readable(path: &Path) -> io::Result<()> {
     Err(io::Error::new(error.kind(), message))
 }
 
-/// Ends the process, and says why.
+/// Prints why, and ends the process.
 pub fn fail(code: i32, message: &str) -> ! {
     eprintln!("error: {message}");
     process::exit(code)

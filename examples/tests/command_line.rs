@@ -1,4 +1,4 @@
-//! What the examples say when they cannot start.
+//! What the examples print when they cannot start.
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests, which fail with the test that calls them"
@@ -10,7 +10,7 @@ const QUICKSTART: &str = env!("CARGO_BIN_EXE_quickstart");
 const LLM: &str = env!("CARGO_BIN_EXE_llm");
 const NODES: &str = env!("CARGO_BIN_EXE_nodes");
 
-/// Exit status and standard error of an example that must not start.
+/// The exit status and standard error of an example that cannot start.
 fn refused(program: &str, arguments: &[&str], port: &str) -> (i32, String) {
     let mut command = Command::new(program);
     command.args(arguments).env("PORT", port);

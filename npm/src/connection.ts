@@ -2,38 +2,38 @@
 export interface Subscribable<T> {
   readonly value: T;
   /**
-   * Calls `listener` at each change, not at once.
+   * Calls `listener` at each change from now on. It does not call it for the present value.
    *
-   * @returns ends the subscription
+   * @returns a function that ends the subscription
    */
   subscribe(listener: (value: T) => void): () => void;
 }
 
-/** How the connection is. */
+/** The state of the connection. */
 export type ConnectionState =
   /** There was no connection yet. */
   | { readonly status: "connecting" }
   | { readonly status: "open" }
   /** The connection is lost; the source connects again by itself. */
   | { readonly status: "reconnecting" }
-  /** It is over for good. */
+  /** The source is closed permanently. */
   | ClosedState;
 
 export interface ClosedState {
   readonly status: "closed";
   /**
-   * `finished` and `failed`: the server has said so. `reset`: `SharedEventSource.reset()`. `closed`: this page has called
-   * `close()`. `unknown`: a browser's `EventSource` has given up, and does not say why.
+   * `finished` and `failed`: the server has ended the stream. `reset`: `SharedEventSource.reset()`. `closed`: this page
+   * has called `close()`. `unknown`: a browser's `EventSource` has given up, and does not say why.
    */
   readonly reason: "finished" | "failed" | "reset" | "closed" | "unknown";
   /** The status of the last answer, where it is known. */
   readonly httpStatus?: number;
-  /** What the server chose to say of a failure. */
+  /** The server's message about a failure, if it sent one. */
   readonly message?: string;
 }
 
 /**
- * The state of one source. Listeners are called in the order in which they came.
+ * The state of one source. Listeners are called in the order in which they were added.
  *
  * @internal
  */
@@ -45,7 +45,7 @@ export class Connection implements Subscribable<ConnectionState> {
     return this.#value;
   }
 
-  // As a field, so that it can be handed over without its object.
+  // A field, not a method, so that callers can pass it on without its object.
   subscribe = (listener: (value: ConnectionState) => void) => {
     const entry = { listener };
     this.#listeners.add(entry);
@@ -58,7 +58,7 @@ export class Connection implements Subscribable<ConnectionState> {
     this.#set({ status: "open" });
   }
 
-  /** Not connected: for the first time, or again. */
+  /** The source is not connected yet, or not any more. */
   connecting() {
     if (this.#value.status !== "connecting") this.#set({ status: "reconnecting" });
   }
@@ -75,7 +75,7 @@ export class Connection implements Subscribable<ConnectionState> {
 }
 
 /**
- * Calls the page's code. What it throws is reported, as the DOM does with listeners.
+ * Calls the page's code. If that throws, the error is reported, as the DOM reports errors of listeners.
  *
  * @internal
  */
@@ -88,7 +88,7 @@ export function call<T>(callback: ((value: T) => void) | undefined, value: T) {
 }
 
 /**
- * As an uncaught error is reported.
+ * Reports an error like an uncaught one.
  *
  * @internal
  */

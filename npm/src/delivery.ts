@@ -3,13 +3,13 @@ import { END, GAP, POSITION } from "./hub/names.js";
 import type { ParsedEvent } from "./hub/parser.js";
 import { type AnySchema, type End, type Gap, InvalidEventError, type StreamCallbacks } from "./typed.js";
 
-/** What a source delivers, and to whom. */
+/** The options that say how a source delivers events. */
 export interface DeliveryOptions extends StreamCallbacks {
   events?: AnySchema;
   gapEvent?: string;
 }
 
-/** Brings a stream's events to the listeners of a source, parsed and checked if there is a schema. */
+/** Gives a stream's events to the listeners of a source. If there is a schema, the data is parsed and checked first. */
 export class Delivery {
   #target: EventTarget;
   #options: DeliveryOptions;
@@ -51,7 +51,7 @@ export class Delivery {
     };
     const { name } = event;
     const shown = JSON.stringify(name);
-    // `__proto__` and the like are no checks of the schema.
+    // Inherited properties, such as `__proto__`, are not checks of the schema.
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
     if (!check) {
       invalid(`This page does not know the event ${shown}: the server is newer, or sends another enum`);
@@ -80,7 +80,7 @@ export class Delivery {
     this.#target.dispatchEvent(new MessageEvent(name, { data, lastEventId: id, origin }));
   }
 
-  /** Names that begin so are the library's: a newer server may send more of them. */
+  /** Names that begin with `sse-` are the library's. A newer server may send names that this version does not know. */
   #warnOf(name: string) {
     if (!name.startsWith("sse-") || name === END || name === POSITION || this.#warned.has(name)) return;
     this.#warned.add(name);
@@ -101,7 +101,7 @@ function toEnd(data: string): End {
   return typeof message === "string" ? { reason, message } : { reason };
 }
 
-/** What the text says, if it is JSON; otherwise an object without properties. */
+/** The parsed text if it is JSON, else an object without properties. */
 function objectOf(json: string): Record<string, unknown> {
   try {
     return Object(JSON.parse(json));

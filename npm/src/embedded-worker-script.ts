@@ -1,7 +1,7 @@
 /**
- * Makes the shared worker, or joins it. Its script is this file.
+ * Creates the shared worker, or connects to it if it exists. Its script is this file.
  *
- * @param name what makes tabs share the worker
+ * @param name tabs with the same name share the worker
  * @param script the URL of another script, if the page names one
  */
 export function makeWorker(name: string, script: string | undefined): SharedWorker {

@@ -11,7 +11,7 @@ import type { AnyEvent, EventMapOf, EventSchema, OwnEvents, TypedEventSource, Un
 export interface EventSource<E extends AnyEvent = UntypedEvent> extends TypedEventSource<E, OwnEvents> {}
 
 interface EventSourceConstructor {
-  /** Without a schema `event.data` is the text that has come. */
+  /** Without a schema, `event.data` is the received text. */
   new (url: string | URL, options?: EventSourceOptions): EventSource;
   /** With the union of events named: `new EventSource<Market>("/market", { events: market })`. */
   new <E extends AnyEvent = never>(
@@ -31,9 +31,9 @@ interface EventSourceConstructor {
 }
 
 /**
- * The browser's `EventSource`, with parsed and checked data, a state of the connection, and `for await`. Each has a
- * connection of its own. A browser shows no event of a name that nobody listens to: with a schema its names are listened
- * to, and others are not noticed.
+ * The browser's `EventSource`, with parsed and checked data, a state of the connection, and `for await`. Each
+ * source has its own connection. A browser drops an event if its name has no listener. So with a schema, this class
+ * listens to all names of the schema, and does not notice other names.
  */
 export const EventSource = class EventSource extends EventTarget {
   readonly connection = new Connection();
@@ -89,7 +89,7 @@ export const EventSource = class EventSource extends EventTarget {
     define(this, ["open", "message", "error"]);
   }
 
-  /** Lets the browser's source bring events of this name. */
+  /** Listens to events of this name at the browser's source. */
   #hear(name: string) {
     if (this.#heard.has(name) || name === "open" || name === "error") return;
     this.#heard.add(name);
@@ -98,14 +98,14 @@ export const EventSource = class EventSource extends EventTarget {
     });
   }
 
-  /** A server's event named `open` comes here as well. It says nothing of the connection. */
+  /** The browser also calls this for an event that the server has named `open`. Such an event is ignored. */
   #opened(event: Event) {
     if (event instanceof MessageEvent) return;
     this.connection.opened();
     this.dispatchEvent(new Event("open"));
   }
 
-  /** The same holds for `error`. */
+  /** The browser also calls this for an event that the server has named `error`. */
   #lost(event: Event) {
     if (event instanceof MessageEvent) return;
     if (this.readyState === CLOSED) this.connection.closed({ reason: "unknown", ...this.#delivery.end });

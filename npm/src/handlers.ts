@@ -1,6 +1,6 @@
 import { CLOSED, CONNECTING, OPEN } from "./hub/state.js";
 
-/** Gives a class the properties that its interface has of `EventSource`: its constants, and `onopen` and the like. */
+/** Gives a class the properties of the interface `EventSource`: its constants, and handlers such as `onopen`. */
 export function define(source: { prototype: EventTarget }, types: string[]) {
   for (const [name, value] of Object.entries({ CONNECTING, OPEN, CLOSED })) {
     Object.defineProperty(source, name, { value, enumerable: true });

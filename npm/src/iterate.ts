@@ -5,15 +5,15 @@ const DEFAULT_BUFFER = 1_000;
 
 /** How to loop over events. */
 export interface IterateOptions<E extends AnyEvent = AnyEvent> {
-  /** Ends the loop: it throws the signal's reason. */
+  /** Ends the loop when it is aborted: the loop throws the signal's reason. */
   signal?: AbortSignal;
   /** How many events may wait for the loop, 1,000 by default. */
   buffer?: number;
-  /** Which events: by default all of the schema; without one, `message` alone. */
+  /** The names of the events for the loop: by default all names of the schema; without a schema, `message` alone. */
   names?: readonly E["event"][];
 }
 
-/** The loop was too slow: events came that its buffer had no place for, and they are lost for this loop. */
+/** The loop was too slow: its buffer was full when more events arrived. They are lost for this loop. */
 export class SlowLoopError extends Error {
   constructor(buffer: number) {
     super(
@@ -24,7 +24,7 @@ export class SlowLoopError extends Error {
   }
 }
 
-/** The stream has ended for good, but not because it had finished. */
+/** The stream has ended permanently, but it had not finished. */
 export class StreamClosedError extends Error {
   /** The source's state. */
   readonly state: ClosedState;
@@ -56,7 +56,7 @@ export function iterate<E extends AnyEvent>(
   }
   const waiting: Iterated<E>[] = [];
   const requests: { resolve: (result: IteratorResult<Iterated<E>>) => void; reject: (error: unknown) => void }[] = [];
-  // Set once nothing is collected any more; `error` is thrown once.
+  // Set when the loop stops collecting events. The loop throws `error` once.
   let end: { error?: unknown } | undefined;
 
   const answer = () => {

@@ -4,12 +4,12 @@ import type { AnySchema, EventSchema, StreamCallbacks } from "./typed.js";
 /** Options that both sources have. `Schema` is the type of `events`. */
 export interface CommonOptions<Schema> extends EventSourceInit, StreamCallbacks {
   /**
-   * The enum's run-time side, as Rust generates it. With it `event.data` is the parsed and checked value; without it, the
-   * text that has come.
+   * The value that Rust has generated from the enum. With it, `event.data` is the parsed and checked value. Without it,
+   * `event.data` is the received text.
    */
   events?: Schema;
 
-  /** The name of events that tell of a gap, `sse-gap` by default. */
+  /** The name of gap events, `sse-gap` by default. */
   gapEvent?: string;
 
   /** The name of events that only carry a position, `sse-position` by default. */
@@ -18,34 +18,36 @@ export interface CommonOptions<Schema> extends EventSourceInit, StreamCallbacks 
 
 /** Tabs share a stream if its URL, `withCredentials`, `key`, `heartbeatTimeout` and `positionEvent` are the same. */
 export interface SharedOptions<Schema> extends CommonOptions<Schema> {
-  /** Whose stream this is, the user's id, say. Tabs with different keys share nothing. */
+  /** Whose stream this is, for example the user's id. Tabs with different keys share nothing. */
   key?: string;
 
   /**
-   * Headers for the request, `Authorization`, say. Called at every connect, so that a token may expire.
+   * Returns headers for the request, for example `Authorization`. Called at every connect, so that a token may expire.
    *
-   * - After a 401 it is called once more, at once; after a second 401 the source closes. A 200 grants the try again.
-   * - If it throws, rejects, or returns no headers, that is a lost connection: `error`, then another call after the
-   *   reconnection time. The console says why.
-   * - One tab is asked for all: with a `SharedWorker` the tab that joined first of those that have this option, or the
-   *   next one if that is gone or does not react for 5 s; without one, the tab that holds the connection. So give
-   *   every tab the same function, and each user a `key`.
-   * - `Accept` and `Last-Event-ID` are set by this module, whatever is returned for them.
+   * - After a 401 it is called once more, at once; after a second 401 the source closes. After a 200, one repeated
+   *   call is allowed again.
+   * - If it throws, rejects, or returns no headers, the source treats this as a lost connection: it fires `error`, and
+   *   calls the function again after the reconnection time. The console says why.
+   * - One tab is asked for all tabs. With a `SharedWorker`, this is the first tab that joined with this option, or the
+   *   next one if the first is gone or does not react for 5 s. Without a `SharedWorker`, it is the tab that holds the
+   *   connection. So give every tab the same function, and each user a `key`.
+   * - This module sets `Accept` and `Last-Event-ID` itself, and ignores these two headers of the function.
    */
   headers?: () => HeadersInit | Promise<HeadersInit>;
 
   /**
-   * After so many milliseconds without a byte the connection counts as lost: `error`, then a reconnect. 0: never.
+   * How many milliseconds without a byte are a lost connection. The source then fires `error` and reconnects. 0: no
+   * limit.
    *
-   * By default three of the keep-alive intervals that the server announces (`Sse-Keep-Alive`), but at least 5 s; never
-   * if it announces none. Time asleep or frozen counts only after another third of the limit without a byte. A reconnect
-   * waits for the head of its answer for the same time, but at least for 30 s.
+   * By default three of the keep-alive intervals that the server announces (`Sse-Keep-Alive`), but at least 5 s. If it
+   * announces none, there is no limit. After the machine was asleep or the page frozen, the source waits another third
+   * of the limit. A reconnect waits for the head of its answer for the same time, but at least for 30 s.
    */
   heartbeatTimeout?: number;
 
   /**
    * The URL of the shared worker's script, for bundlers that do not bundle workers by themselves: `sse-actix/worker`,
-   * bundled as a script of its own. Of the page's origin; relative to the page.
+   * bundled as a separate script. The URL is relative to the page, and has the page's origin.
    */
   worker?: string | URL;
 }

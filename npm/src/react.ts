@@ -6,17 +6,17 @@ import type { SharedEventSourceInit, SharedOptions } from "./options.js";
 import { SharedEventSource } from "./shared-event-source.js";
 import type { AnyEvent, AnySchema, EventMapOf, EventSchema, Iterated, UnionOf, UntypedEvent } from "./typed.js";
 
-/** What the hook has beside the options of its source. */
+/** The hook's own options, in addition to those of its source. */
 export interface UseEventSourceOptions<E extends AnyEvent> {
-  /** Whether all tabs share one connection, `true` by default. Otherwise it is an `EventSource`. */
+  /** Whether all tabs share one connection, `true` by default. If `false`, the hook uses an `EventSource`. */
   shared?: boolean;
-  /** Which events: by default all of the schema; without one, `message` alone. */
+  /** The names of the events: by default all names of the schema; without a schema, `message` alone. */
   names?: readonly E["event"][];
   /** Called with each event. It may be another function at each render. */
   onEvent?: (event: Iterated<E>) => void;
 }
 
-/** What the component shows. */
+/** The state of the stream, for the component to show. */
 export interface EventSourceState<E extends AnyEvent> {
   readonly connection: ConnectionState;
   /** The latest data of each event, by its name. */
@@ -28,17 +28,17 @@ type AllOptions = SharedOptions<AnySchema> & UseEventSourceOptions<AnyEvent>;
 const INITIAL: EventSourceState<AnyEvent> = { connection: { status: "connecting" }, latest: {} };
 
 /**
- * Reads a stream while the component is mounted. With a `url` of `null` there is none. Another URL, `key`, schema or other
- * option of the stream opens another one; other callbacks do not. A component renders at most once in each turn of the
- * event loop, however many events come; `onEvent` gets them all. On a server the state is `connecting`, and nothing is
- * opened.
+ * Reads a stream while the component is mounted. If `url` is `null`, there is no stream. If the URL, `key`, schema or
+ * another option of the stream changes, the hook opens another stream. Changed callbacks do not open one. A component
+ * renders at most once in each turn of the event loop, however many events arrive; `onEvent` gets all of them. When
+ * React renders on a server, the state is `connecting`, and no stream is opened.
  */
 export function useEventSource(
   url: string | URL | null,
   options?: SharedEventSourceInit & UseEventSourceOptions<UntypedEvent>,
 ): EventSourceState<UntypedEvent>;
 // The last one, because the compiler explains wrong options by the last overload.
-/** With a schema, of the event map `M`, the data is parsed and checked; without one, it is the text that has come. */
+/** With a schema, of the event map `M`, the data is parsed and checked. Without a schema, it is the received text. */
 export function useEventSource<M extends object>(
   url: string | URL | null,
   options: SharedEventSourceInit<M> & UseEventSourceOptions<UnionOf<M>> & { events: EventSchema<M> },
@@ -60,7 +60,7 @@ function initial() {
   return INITIAL;
 }
 
-/** Opens a source while somebody listens, and keeps what has come. */
+/** Opens a source while a component listens, and keeps the latest data. */
 class Store {
   #url: string | URL | null;
   #newest: { readonly current: AllOptions };
@@ -100,7 +100,7 @@ class Store {
     const source = shared ? new SharedEventSource(url, options) : new EventSource(url, options);
     const hear = ({ type: event, data, lastEventId }: MessageEvent) => {
       this.#set({ ...this.#state, latest: { ...this.#state.latest, [event]: data } });
-      // Last: it may throw.
+      // This is last, because it may throw.
       this.#newest.current.onEvent?.({ event, data, lastEventId });
     };
     for (const name of names ?? given.events?.names ?? ["message"])

@@ -34,16 +34,17 @@ import type {
   UntypedEvent,
 } from "./typed.js";
 
-/** Why a shared stream is over for good; the type is `close`. */
+/** The event `close`: why a shared stream has ended permanently. */
 export class StreamCloseEvent extends Event {
   /**
-   * `finished`: the server has said so, by 204 or by the end of a `finite` stream. `failed`: it answered with a
-   * status or a type that no event stream has, or its stream ended with a failure. `reset`: `SharedEventSource.reset()`.
+   * `finished`: the server has answered 204 or has ended the stream permanently. `failed`: the server has answered with
+   * a status or a type that no event stream has, or its stream has ended with a failure. `reset`:
+   * `SharedEventSource.reset()`.
    */
   readonly reason: "finished" | "failed" | "reset";
-  /** The status of the last answer, unless it was reset. */
+  /** The status of the last answer; absent after a reset. */
   readonly status: number | undefined;
-  /** What the server chose to say of a failure. */
+  /** The server's message about a failure, if it sent one. */
   readonly message: string | undefined;
 
   constructor({ reason, status, message }: Closing) {
@@ -56,13 +57,13 @@ interface SharedOwnEvents extends OwnEvents {
   close: StreamCloseEvent;
 }
 
-/** An EventSource that all tabs of this origin share that have the same URL and options, typed by the events `E`. */
+/** An EventSource, typed by the events `E`. All tabs of this origin with the same URL and options share it. */
 export interface SharedEventSource<E extends AnyEvent = UntypedEvent> extends TypedEventSource<E, SharedOwnEvents> {
   onclose: ((event: StreamCloseEvent) => any) | null;
 }
 
 interface SharedEventSourceConstructor {
-  /** Without a schema `event.data` is the text that has come. */
+  /** Without a schema, `event.data` is the received text. */
   new (url: string | URL, options?: SharedEventSourceInit): SharedEventSource;
   /** With the union of events named: `new SharedEventSource<Market>("/market", { events: market })`. */
   new <E extends AnyEvent = never>(
@@ -80,19 +81,19 @@ interface SharedEventSourceConstructor {
   readonly OPEN: 1;
   readonly CLOSED: 2;
   /**
-   * At log-out: closes every shared stream of this origin, in all tabs, and forgets its events and ids. When it
-   * resolves, every connection has been ended by this browser.
+   * At log-out: closes every shared stream of this origin, in all tabs, and forgets its events and ids. When the
+   * promise resolves, this browser has ended every connection.
    */
   reset(): Promise<void>;
 }
 
-/** Ends the sources that were made before. */
+/** Ends the sources that were created before the time `at`. */
 let forget: (at: number) => void;
 
-/** Whether this page hears of resets. It begins with the first source, so that this module can be imported anywhere. */
+/** Whether this page listens for resets. It begins with the first source, so that any code can import this module. */
 let isListening = false;
 
-/** An EventSource that all tabs of this origin share that have the same URL and options, but for `headers`. */
+/** An EventSource. All tabs of this origin with the same URL and options share it; `headers` may differ. */
 export const SharedEventSource = class SharedEventSource extends EventTarget {
   static readonly #all = new Set<SharedEventSource>();
 
@@ -107,13 +108,13 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
   #readyState: ReadyState = CONNECTING;
   #link: WorkerLink | ElectionLink | undefined;
   #release: (() => void) | undefined;
-  // Not of `performance`, which in some browsers stands still while the machine sleeps.
+  // Not the clock of `performance`: in some browsers it stands still while the machine sleeps.
   #born = Date.now();
 
-  /** The hub's state as this tab has heard it, or where the tab was when it left its hub. */
+  /** This tab's copy of the hub's state, or of its own position when it left its hub. */
   #state: HubState | undefined;
   #isFollowing = false;
-  /** The connection of its own by which this tab catches up with its hub. */
+  /** This tab's own connection, with which it catches up with the shared hub. */
   #ownHub: Hub | undefined;
 
   constructor(url: string | URL, options: SharedOptions<AnySchema> | null = {}) {
@@ -147,7 +148,7 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     return this.#readyState;
   }
 
-  /** Leaves. The connection ends when nobody is left. As with EventSource, no event tells of it. */
+  /** Leaves the stream. The connection ends when the last tab has left. As with EventSource, no event is fired. */
   close() {
     this.#close({ reason: "closed" });
   }
@@ -172,8 +173,8 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
   }
 
   /**
-   * At log-out: closes every shared stream of this origin, in all tabs, and forgets its events and ids. When it
-   * resolves, every connection has been ended by this browser.
+   * At log-out: closes every shared stream of this origin, in all tabs, and forgets its events and ids. When the
+   * promise resolves, this browser has ended every connection.
    */
   static async reset() {
     const at = Date.now();
@@ -183,7 +184,7 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     forget(at);
     await navigator.locks?.request(NAME, () => {});
     channel.close();
-    // What is opened from here on is not of the millisecond that was reset.
+    // A source that is opened in the millisecond of the reset would count as before it, so this waits for the next one.
     while (Date.now() === at) await new Promise((resolve) => setTimeout(resolve, 1));
   }
 
@@ -203,7 +204,7 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
         resolve();
       };
     });
-    // Held before the hub can ask for it.
+    // This tab has to hold its lock before the hub can request that lock.
     if (navigator.locks) await new Promise<void>((held) => navigator.locks.request(id, () => (held(), left)));
     if (!present) return;
     const tab: TabHandle = {
@@ -234,17 +235,17 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     this.#release = undefined;
   }
 
-  /** How far this tab has heard the stream. */
+  /** How much of the stream this tab has received. */
   get #position(): HubState | undefined {
     return this.#ownHub?.state ?? this.#state;
   }
 
-  /** Leaves everything that would keep the page out of the back/forward cache, or others from going on. */
+  /** Lets go of everything that would keep the page out of the back/forward cache, or would stop the other tabs. */
   #away = () => this.#leave();
 
   #shown = ({ persisted }: PageTransitionEvent) => persisted && this.#back();
 
-  /** A page that returns from the back/forward cache may be told so twice. */
+  /** A page that returns from the back/forward cache may get two events about it: `pageshow` and `resume`. */
   #back = () => {
     if (this.#release) return;
     if (lastReset.isAfter(this.#born)) {
@@ -256,7 +257,7 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     this.#join();
   };
 
-  /** As pairs, which can be sent to a worker. */
+  /** The headers as pairs, which can be sent to a worker. */
   #askHeaders = async (): Promise<HeaderPairs | undefined> => {
     if (!this.#headers) return undefined;
     try {
@@ -278,7 +279,7 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     }
   }
 
-  /** A new leader may resume behind an event that this tab has still heard of from the old one. */
+  /** A new leader may resume before an event that this tab has already received from the old leader. */
   #hasHeard(state: HubState, what: Happening) {
     return what.kind === "event" && what.id !== "" && what.sequence <= state.sequence;
   }
@@ -302,7 +303,7 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     this.#ownHub.start();
   }
 
-  /** Once both connections have had the same event, the hub's is enough. */
+  /** When both connections have received the same event, this tab closes its own and follows the hub. */
   #meetHub() {
     if (!this.#ownHub || !this.#state) return;
     const heard = lastHeard(this.#state, this.#ownHub.state);
@@ -323,7 +324,7 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     if (readyState === CONNECTING && this.#readyState === OPEN) this.#dispatch({ kind: "error" });
   }
 
-  /** Tells the page. Any of its listeners may close this source. */
+  /** Tells the page what has happened. Any of the page's listeners may close this source. */
   #dispatch(what: Happening) {
     if (this.#readyState === CLOSED) return;
     switch (what.kind) {
@@ -348,7 +349,7 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     }
   }
 
-  /** For good. As with EventSource an `error` says so, and then, with the reason, a `close`. */
+  /** Closes the source permanently. As with EventSource it fires `error`, and then `close` with the reason. */
   #end(why: Closing) {
     const { reason, status, message } = why;
     this.#close({
@@ -361,7 +362,7 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
   }
 } as unknown as SharedEventSourceConstructor;
 
-/** Hears of resets while the page is shown. An open channel would keep it out of the back/forward cache. */
+/** Listens for resets while the page is shown. An open channel would keep the page out of the back/forward cache. */
 function listenForResets() {
   if (isListening) return;
   isListening = true;

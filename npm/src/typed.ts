@@ -7,15 +7,15 @@ export interface AnyEvent {
   data: unknown;
 }
 
-/** Without a schema every name may come, and data is the text that the server has sent. */
+/** An event without a schema: it may have any name, and its data is the text that the server has sent. */
 export interface UntypedEvent {
   event: string;
   data: string;
 }
 
 /**
- * The run-time side of an enum, as Rust generates it: its names, and for each a check of what `JSON.parse` has given.
- * `M` is the enum's event map, from names to data.
+ * The value that Rust generates from an enum: the events' names, and for each event a check of what `JSON.parse`
+ * returns. `M` is the enum's event map, from names to data.
  */
 export interface EventSchema<M> {
   readonly names: readonly NoInfer<keyof M & string>[];
@@ -38,26 +38,26 @@ export type EventMapOf<E extends AnyEvent> = { [K in E as K["event"]]: K["data"]
 /** The union of events of an event map. */
 export type UnionOf<M> = { [K in keyof M & string]: { event: K; data: M[K] } }[keyof M & string];
 
-/** What a client has missed: the number of events, or `null` if the server cannot tell it. */
+/** What a client has missed: the number of events, or `null` if the server does not know it. */
 export interface Gap {
   readonly missed: number | null;
-  /** The last event id behind the gap. */
+  /** The last event id after the gap. */
   readonly lastEventId: string;
 }
 
-/** Why the server has ended the stream for good. */
+/** Why the server has ended the stream permanently. */
 export interface End {
   readonly reason: "finished" | "failed";
-  /** What the server chose to say of a failure. */
+  /** The server's message about a failure, if it sent one. */
   readonly message?: string;
 }
 
-/** A position that moves without an event. */
+/** A new position of the client that has no event. */
 export interface Position {
   readonly lastEventId: string;
 }
 
-/** What this package's servers send besides the enum. */
+/** The library's own events, which its servers send in addition to those of the enum. */
 export type LibraryEvent = { event: "sse-gap"; data: Gap } | { event: "sse-end"; data: End };
 
 type AllEvents<E extends AnyEvent> = string extends E["event"] ? E : E | LibraryEvent;
@@ -69,10 +69,10 @@ export type EventOf<E extends AnyEvent, Own, K> = K extends keyof Own
   ? Extract<Own[K], Event>
   : MessageEvent<DataOf<AllEvents<E>, K>>;
 
-/** A function or an object, as the DOM takes them. */
+/** A listener: a function or an object, as in the DOM. */
 export type Listener<This, Ev> = ((this: This, event: Ev) => any) | { handleEvent(event: Ev): any };
 
-/** What every source tells of itself. */
+/** The events that every source fires about itself. */
 export interface OwnEvents {
   open: Event;
   error: Event;
@@ -81,7 +81,7 @@ export interface OwnEvents {
 /** An event of a `for await` loop: the enum's, with its id. */
 export type Iterated<E extends AnyEvent> = E extends AnyEvent ? E & { readonly lastEventId: string } : never;
 
-/** What both sources have: the interface of `EventSource`, typed by the events `E`. */
+/** The interface of both sources: that of `EventSource`, typed by the events `E`. */
 export interface TypedEventSource<E extends AnyEvent, Own extends OwnEvents> extends EventTarget {
   readonly CONNECTING: 0;
   readonly OPEN: 1;
@@ -95,7 +95,7 @@ export interface TypedEventSource<E extends AnyEvent, Own extends OwnEvents> ext
   /** The state of the connection, to show and to subscribe to. */
   readonly connection: Subscribable<ConnectionState>;
 
-  /** Ends the connection for good. As with `EventSource` no event tells of it. */
+  /** Ends the connection permanently. As with `EventSource`, no event is fired. */
   close(): void;
 
   addEventListener<K extends AllEvents<E>["event"] | (keyof Own & string)>(
@@ -110,36 +110,36 @@ export interface TypedEventSource<E extends AnyEvent, Own extends OwnEvents> ext
   ): void;
 
   /**
-   * The events as they come, for `for await`, from this call on. The loop ends when the stream has finished or was
-   * closed, and throws if it has failed, if it is aborted, or if it falls behind by more than its buffer.
+   * The events for a `for await` loop, from this call on, as they arrive. The loop ends when the stream has finished or
+   * was closed, and throws if it has failed, if it is aborted, or if it falls behind by more than its buffer.
    */
   events(options?: IterateOptions<E>): AsyncIterableIterator<Iterated<E>>;
   /** {@link events} without options. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Iterated<E>>;
 }
 
-/** What is called when something happens that is no event of the enum. Each may be left out. */
+/** Callbacks for everything that is not an event of the enum. All are optional. */
 export interface StreamCallbacks {
   /** The client has missed events, which the server no longer has. */
   onGap?: (gap: Gap) => void;
-  /** The server has ended the stream for good. */
+  /** The server has ended the stream permanently. */
   onEnd?: (end: End) => void;
-  /** The last event id has moved, without an event to show. */
+  /** The last event id has changed, without an event to show. */
   onPosition?: (position: Position) => void;
   /**
-   * An event is not what its schema says: no listener gets it, and the stream goes on. By default the error is reported
-   * as an uncaught one is, to `window.onerror` and the console.
+   * An event does not fit the schema: no listener gets it, and the stream continues. By default the error is reported
+   * like an uncaught one, to `window.onerror` and the console.
    */
   onInvalid?: (error: InvalidEventError) => void;
 }
 
 const SHOWN_CHARS = 100;
 
-/** An event that is not what its schema says. The message says what is wrong. */
+/** The error for an event that does not fit the schema. The message says what is wrong. */
 export class InvalidEventError extends Error {
   /** The event's name. */
   readonly event: string;
-  /** The whole text that came as its data. */
+  /** The event's data, as the text that was received. */
   readonly data: string;
   readonly lastEventId: string;
 

@@ -1,9 +1,9 @@
 /**
- * Makes the shared worker, or joins it. Bundlers look for just this expression of `new URL` inside `new SharedWorker`,
- * and bundle the worker as a script of its own.
+ * Creates the shared worker, or connects to it if it exists. Bundlers look for exactly this expression: `new URL`
+ * inside `new SharedWorker`. They bundle the worker as a separate script.
  *
- * @param name what makes tabs share the worker
- * @param script the URL of `sse-actix/worker`, if the page has bundled it by itself
+ * @param name tabs with the same name share the worker
+ * @param script the URL of `sse-actix/worker`, if the page's author has bundled it separately
  */
 export function makeWorker(name: string, script: string | undefined): SharedWorker {
   if (script !== undefined) return new SharedWorker(script, { type: "module", name });

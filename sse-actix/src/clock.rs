@@ -1,8 +1,8 @@
-//! The wall clock, as everything in this crate asks for it. The simulator has its own.
+//! The wall clock. All code of this crate reads it here, so that the simulator can replace it.
 
 use std::time::SystemTime;
 
-/// What time it is.
+/// The current time.
 pub(crate) fn wall() -> SystemTime {
     #[cfg(sse_sim)]
     return crate::simulation::wall();

@@ -54,11 +54,11 @@ pub use self::{
 ///   with exactly this origin and `Access-Control-Allow-Credentials: true`, each once, whatever a handler or
 ///   another layer inside has set; a browser closes an `EventSource` permanently if a single answer lacks them.
 /// - A request of the server's own pages: without an `Origin`, or with one and `Sec-Fetch-Site: same-origin`, or with
-///   one that [`own_origin`](Self::own_origin) names, for browsers that do not send the former.
+///   one that [`own_origin`](Self::own_origin) names, for browsers that do not send `Sec-Fetch-Site`.
 /// - A request that does not come from a page: curl, other servers.
 ///
-/// All other requests get 403 before the handler runs. This includes requests that the browser would send and whose
-/// answer it would only withhold: a form that another site posts, an `<img>` or a link that points to a stream
+/// All other requests get 403 before the handler runs. Among them are requests that a browser sends although it
+/// withholds their answers: a form that another site posts, an `<img>` or a link that points to a stream
 /// (`Sec-Fetch-Site: cross-site` without an `Origin`), and `Origin: null`, the origin of every sandboxed frame. A
 /// warning is logged (target `sse_actix`), which names the refused origin and the allowed ones; the answer does not
 /// name the allowed ones. Do not wrap pages to which other sites may link.
@@ -198,7 +198,7 @@ impl CrossOrigin {
     }
 
     /// An origin of the server itself, whose pages need no permission. Needed only for browsers that send no
-    /// `Sec-Fetch-Site`: older ones, and all over plain HTTP.
+    /// `Sec-Fetch-Site`: older browsers, and all browsers over plain HTTP.
     ///
     /// ```
     /// use actix_web::{App, HttpResponse, test::{TestRequest, call_service, init_service}, web};

@@ -3,9 +3,9 @@
 //! The path of an event:
 //!
 //! 1. [`publish`]: a [`Topic`] encodes it once, as a `Record`, and appends it to the log.
-//! 2. The log, a `MemoryLog` (`sse-core/src/log/memory.rs`) unless `HubBuilder::log` was given another, gives the event its
-//!    position, and wakes its watchers. Each is the `TopicWaker` of a [`worker`] that has
-//!    subscribers of the topic, on any thread. It puts the topic's slot into the worker's `WakeQueue`.
+//! 2. The log, a `MemoryLog` (`sse-core/src/log/memory.rs`) unless `HubBuilder::log` was given another, gives the event
+//!    its position, and wakes its watchers. Each is the `TopicWaker` of a [`worker`] that has subscribers of the topic,
+//!    on any thread. It puts the topic's slot into the worker's `WakeQueue`.
 //! 3. The worker's task takes the slot from the queue, reads the new entries into the topic's window, and serves its
 //!    subscribers, 64 at a time: it drives those whose connections were handed over, and wakes the tasks of the others.
 //! 4. Each subscriber polls its [`reader`], which has a cursor in each topic and reads: from the window, or from the
@@ -110,7 +110,7 @@ impl Hub {
         HubBuilder::new()
     }
 
-    /// A topic whose events are values as JSON, or, for a [`TopicOf`], the events of its enum.
+    /// A topic to which values are published as JSON. To a [`TopicOf`], the events of its enum are published.
     ///
     /// # Panics
     ///
@@ -131,12 +131,13 @@ impl Hub {
         RawTopic::new(self, name.into_topic_name())
     }
 
-    /// Deletes a topic with all that belongs to it: events, idempotency keys, and whatever else the log has of it. Completes when that
-    /// is done.
+    /// Deletes a topic: its events, its idempotency keys, and everything else that the log stores for it. Completes
+    /// when the topic is deleted.
     ///
-    /// Connected readers stay, are told of one gap of unknown size, and receive what is published next, which is of a new epoch. Who comes
-    /// back with an id from before is told of a gap. A topic to which nothing was published stays as it is, and nobody is told.
-    /// Publishing may go on meanwhile: an event is either deleted with the topic or of the new epoch.
+    /// Connected readers stay connected. They get one gap event without a size, and then the next published events,
+    /// which belong to a new epoch. A client that comes back with an id from the old epoch gets a gap event. If nothing
+    /// was published to the topic, nothing changes, and no reader gets a gap event. Events may be published during the
+    /// deletion: each is either deleted with the topic, or belongs to the new epoch.
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -154,8 +155,9 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// [`DeleteError::Unsupported`] if the log cannot delete topics, which all logs of this library can;
-    /// [`DeleteError::Refused`] and [`DeleteError::OutcomeUnknown`] as a publish, and deleting again does no harm.
+    /// [`DeleteError::Unsupported`] if the log cannot delete topics; all logs of this library can.
+    /// [`DeleteError::Refused`] and [`DeleteError::OutcomeUnknown`] mean the same as for a publish. Deleting again does
+    /// no harm.
     ///
     /// # Panics
     ///
@@ -165,7 +167,8 @@ impl Hub {
         self.0.log.delete(&name, clock::wall()).await
     }
 
-    /// A subscription to a topic: returned from a handler, it is the stream. That of a [`TopicOf`] has its type.
+    /// A subscription to a topic. Return it from a handler, and the response is the stream. A subscription to a
+    /// [`TopicOf`] has the topic's type of events.
     ///
     /// # Panics
     ///
@@ -190,8 +193,8 @@ impl Hub {
     /// Tags the stream that will answer `request`, from now on, so that [`revoke`](Self::revoke) ends it even
     /// before it has begun.
     ///
-    /// Call this *before* you check the credential. A revocation then either precedes the check, which fails, or follows
-    /// this call and ends the stream.
+    /// Call this *before* you check the credential. A revocation then either precedes the check, which fails, or
+    /// follows this call and ends the stream.
     ///
     /// ```
     /// use actix_web::{Error, HttpRequest, error::ErrorUnauthorized, get, web};
@@ -270,14 +273,15 @@ impl Hub {
         Ok(revoked)
     }
 
-    /// The presence of a topic: the tags of the streams that read it, on all nodes of the log. See [`Presence`]'s example.
+    /// The presence of a topic: the tags of the streams that read it, on all nodes of the log. See [`Presence`]'s
+    /// example.
     ///
     /// # Panics
     ///
     /// As [`Hub::topic`].
     #[track_caller]
     pub fn presence(&self, topic: impl IntoTopicName) -> Presence {
-        Presence::new(Arc::clone(&self.0.topic(&topic.into_topic_name()).present))
+        Presence::new(Arc::clone(&self.0.topic_state(&topic.into_topic_name()).present))
     }
 
     /// True if the log can be reached; use it for a readiness probe. Always true with a log in memory. While the log

@@ -9,9 +9,9 @@
 //! | [`Subscription<Market>`](crate::Subscription) for browsers | [`TopicStream<Market>`](TopicStream) | `sse-end`, `sse-gap`, `sse-position` |
 //! | a stream for other clients, such as the answer to a POST | [`PlainStream<Market>`](PlainStream) | nothing; 429 and 503 |
 //!
-//! Each is utoipa's `IntoResponses`, for `responses(..)`, and utoipa's `Modify`, which adds the referenced schemas and
-//! sets the version OpenAPI 3.2, because utoipa's default is 3.1. [`LastEventId`](crate::LastEventId) is utoipa's
-//! `IntoParams`.
+//! Each implements utoipa's `IntoResponses`, for `responses(..)`, and utoipa's `Modify`, which adds the referenced
+//! schemas and sets the version OpenAPI 3.2, because utoipa's default is 3.1. [`LastEventId`](crate::LastEventId)
+//! implements utoipa's `IntoParams`.
 //!
 //! ```
 //! use actix_web::get;
@@ -121,7 +121,7 @@ pub struct EventDescription {
 }
 
 impl EventDescription {
-    /// The event of this name, whose data is a `T`. It always has an id, or need not have one.
+    /// The event of this name, whose data is a `T`. If `has_id` is true, the event always has an id.
     pub fn of<T: ToSchema>(name: &'static str, has_id: bool) -> Self {
         let mut schemas = Vec::new();
         T::schemas(&mut schemas);
@@ -143,7 +143,7 @@ impl std::fmt::Debug for EventDescription {
     }
 }
 
-/// The data of a variant without any: `null`. See [`EventDescription`]'s example.
+/// The data of a variant without data: `null`. See [`EventDescription`]'s example.
 #[derive(Debug)]
 pub struct Null;
 

@@ -97,7 +97,7 @@ use crate::stream::source::StreamItem;
 /// # Ids
 ///
 /// Clients receive the ids of upstream. A [`Message`] holds the last id of its stream, so an `id` line is sent only if
-/// that has changed; the line is empty if upstream has reset the id. If upstream sends an id without data, the next
+/// this id has changed; the line is empty if upstream has reset the id. If upstream sends an id without data, the next
 /// event carries it.
 ///
 /// # Upstreams that are `sse-actix` servers
@@ -266,7 +266,7 @@ where
     /// it; a `Vec` or an array to add events; or an `Err` to end the relay with an error. See [`Replacement`]. Comments
     /// and `retry` lines are not mapped.
     ///
-    /// Call all settings before it. It returns an ordinary stream, like the relay itself: `StreamExt` works on both.
+    /// Call all settings before this. It returns an ordinary stream, like the relay itself: `StreamExt` works on both.
     ///
     /// ```
     /// # use bytes::Bytes;

@@ -103,7 +103,7 @@ type OnConnect = Arc<dyn Fn(&dyn Any, &mut Extensions) + Send + Sync>;
 /// | [`send_buffer`](Self::send_buffer): 256 KiB | a client that does not read costs 512 KiB of kernel memory (Linux doubles the value), not 4 MB |
 /// | a watch on each HTTP/2 connection | streams on HTTP/2 end within milliseconds after their connection is lost, not at their next write |
 /// | [`backlog`](Self::backlog): 4,096 | after a restart all clients reconnect at once |
-/// | [`max_connections`](Self::max_connections): 25,600 a worker | the same as actix's; a client above it hangs, so set it above the number that you expect |
+/// | [`max_connections`](Self::max_connections): 25,600 a worker | the same as actix's; a client above this number gets no answer, so set it higher than you expect |
 /// | [`direct_fan_out`](Self::direct_fan_out) | an idle subscriber of a hub takes 1.6 KB, and an event for ten thousand subscribers costs little more than ten thousand `send` calls |
 /// | at most 64 KiB are kept of the bytes after a request for a stream | a client that keeps sending would otherwise keep a processor busy |
 /// | SIGTERM and SIGINT | every stream ends with a `retry`, other requests may take up to [`shutdown_timeout`](Self::shutdown_timeout), then the process exits; see [`run`](Self::run) |

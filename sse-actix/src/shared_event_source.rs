@@ -1,4 +1,4 @@
-//! The page's side of many tabs: one stream for all of them.
+//! The JavaScript module by which all tabs share one stream.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -40,24 +40,26 @@ const TYPES: &str = include_str!("shared_event_source/shared-event-source.d.ts")
 /// await SharedEventSource.reset();
 /// ```
 ///
-/// The module has the interface of `EventSource` and what that lacks:
+/// The module has the interface of `EventSource`, and adds what `EventSource` lacks:
 ///
-/// - `onclose` with a reason; reconnects after a 5xx, a 429 or a refused connection, at growing, random intervals of up to
-///   30 s, or after `Retry-After`.
+/// - `onclose` with a reason; reconnects after a 5xx, a 429 or a refused connection, at growing, random intervals of up
+///   to 30 s, or after `Retry-After`.
 /// - A tab that joins later first gets the latest event of each name, of at most 64 names and 256 K characters.
 /// - A tab that returns, from the back/forward cache or from being frozen, gets what it missed.
 /// - `headers: async () => ({ Authorization: .. })` is called at every connect.
-/// - A connection without a byte for three keep-alives counts as lost. The server announces the interval in `Sse-Keep-Alive`;
-///   `heartbeatTimeout` sets another limit, in milliseconds, and 0 none.
+/// - A connection without a byte for three keep-alives counts as lost. The server announces the interval in
+///   `Sse-Keep-Alive`; `heartbeatTimeout` sets another limit, in milliseconds, and 0 none.
 /// - An event named `sse-position` moves the last event id, and no listener gets it. `positionEvent` changes the name.
-/// - `source.connection` is the state of the connection, and `for await (const event of source.events())` a loop over events.
+/// - `source.connection` is the state of the connection, and `for await (const event of source.events())` a loop over
+///   events.
 /// - `onGap`, `onEnd` and `onPosition` are called for the library's own events.
 /// - With `events`, the run-time side of a Rust enum, data is parsed and checked.
 ///
 /// It is built from the npm package `sse-actix`, in the repository's folder `npm`, which pages with a bundler use.
 ///
-/// It must be served by the page's own origin, as here, since only such a script can be a `SharedWorker`; streams may be of
-/// another. A `Content-Security-Policy` must allow it as `script-src` and `worker-src`, and the streams as `connect-src`.
+/// Only a script of the page's own origin can be a `SharedWorker`. So this origin must serve the module, as here;
+/// streams may come from another origin. A `Content-Security-Policy` must allow it as `script-src` and `worker-src`,
+/// and the streams as `connect-src`.
 ///
 /// Answers GET and HEAD, with an `ETag`; a browser asks each time whether it has changed.
 pub fn shared_event_source() -> impl HttpServiceFactory {

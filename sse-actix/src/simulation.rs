@@ -1,5 +1,5 @@
-//! What the simulator of `tests/simulator` decides in the place of the system: the wall clock, on which thread code runs, and
-//! which task goes on. Compiled with `--cfg sse_sim` alone.
+//! What the simulator of `tests/simulator` decides instead of the system: the time of the wall clock, the thread on
+//! which code runs, and the task that continues. Compiled only with `--cfg sse_sim`.
 //!
 //! Timers are those of tokio, whose clock the simulator pauses; random numbers are those of `fastrand`, which it seeds.
 
@@ -19,12 +19,12 @@ thread_local! {
     static SPAWNED: RefCell<Vec<Task>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A task that the hub has spawned, and the simulator polls.
+/// A task that the hub spawns and the simulator polls.
 #[doc(hidden)]
 pub struct Task {
-    /// The thread that it is on.
+    /// The thread on which the task runs.
     pub thread: u64,
-    /// What it does.
+    /// The task itself.
     pub future: Pin<Box<dyn Future<Output = ()>>>,
 }
 
@@ -36,13 +36,13 @@ impl fmt::Debug for Task {
     }
 }
 
-/// Sets the wall clock, which goes on from there with tokio's.
+/// Sets the wall clock. From there it advances with tokio's clock.
 #[doc(hidden)]
 pub fn set_wall(now: SystemTime) {
     WALL.set(Some((now, Instant::now())));
 }
 
-/// What the wall clock shows.
+/// The time of the wall clock.
 #[doc(hidden)]
 pub fn wall() -> SystemTime {
     let (then, at) = WALL.get().unwrap_or((SystemTime::UNIX_EPOCH, Instant::now()));
@@ -58,7 +58,7 @@ pub fn on_thread<T>(thread: u64, run: impl FnOnce() -> T) -> T {
     result
 }
 
-/// The tasks that were spawned since this was last asked.
+/// The tasks that were spawned since the last call.
 #[doc(hidden)]
 pub fn spawned() -> Vec<Task> {
     SPAWNED.take()

@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct TracingLimit {
     began: Instant,
     pause: Duration,
-    /// The time from which on the next line may be written, in milliseconds since it began.
+    /// The earliest time of the next line, in milliseconds since `began`.
     next: AtomicU64,
     left_out: AtomicU64,
 }

@@ -36,8 +36,8 @@
 //! # Ok::<(), sse_actix::typescript::TypeScriptError>(())
 //! ```
 //!
-//! A program of yours writes the file with [`Module::write`], and a test compares it with [`Module::check`], which needs
-//! neither Node.js nor a network and writes nothing.
+//! A program of yours writes the file with [`Module::write`], and a test compares it with [`Module::check`], which
+//! needs neither Node.js nor a network and writes nothing.
 //!
 //! The types describe the result of `JSON.parse`. So integers of 64 bits are `number`, which is exact up to 2^53 - 1.
 //! Send larger ones as text, with `#[serde(with = "..")]` and `#[ts(type = "string")]`.
@@ -133,7 +133,7 @@ fn config() -> Config {
     Config::new().with_large_int("number")
 }
 
-/// The types that a type refers to, and those that these refer to.
+/// The types that a type refers to, directly or through other types.
 struct Declarations<'a> {
     config: &'a Config,
     seen: BTreeSet<TypeId>,
@@ -156,7 +156,7 @@ impl TypeVisitor for Declarations<'_> {
     }
 }
 
-/// The data of a variant without any: `null`. See [`EventDescription`]'s example.
+/// The data of a variant without data: `null`. See [`EventDescription`]'s example.
 #[derive(Debug)]
 pub struct Null;
 

@@ -1,7 +1,7 @@
 //! The [`Emit`] trait, which turns values into bytes, and the [writers of lines](lines) that its implementations use.
 //!
-//! Text and [`Json`] are encoded here. `Event` and `Comment` implement it in `event.rs`, an enum of events in `events.rs`, an encoded
-//! `Frame` in `frame.rs`, and a decoded `Message` in `relayed.rs`.
+//! Text and [`Json`] are encoded here. `Event` and `Comment` implement it in `event.rs`, an enum of events in
+//! `events.rs`, an encoded `Frame` in `frame.rs`, and a decoded `Message` in `relayed.rs`.
 //!
 //! Field order, the space after the colon and the empty line that dispatches follow the standard's
 //! [event stream format](https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
@@ -70,8 +70,8 @@ pub trait Emit: sealed::Sealed {
         1
     }
 
-    /// The bytes that [`encode`](Self::encode) would append, if they exist already: an id line, which may be empty, and bytes that
-    /// can be shared instead of copied.
+    /// The bytes that [`encode`](Self::encode) would append, if they exist already: an id line, which may be empty, and
+    /// bytes that can be shared instead of copied.
     #[doc(hidden)]
     #[inline]
     fn shared(&self) -> Option<(&[u8], &Bytes)> {

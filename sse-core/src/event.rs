@@ -62,7 +62,8 @@ impl Event {
         Ok(Self(scratch))
     }
 
-    /// An event of an enum, to give it a reconnection time, or to put it beside others.
+    /// Makes an event from a value of an enum. Use it to add a reconnection time, or to mix such events with other
+    /// events.
     ///
     /// ```
     /// # use std::time::Duration;

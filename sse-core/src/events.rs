@@ -111,7 +111,7 @@ pub trait SseEvents: Serialize + DeserializeOwned {
         }
     }
 
-    /// The event that a decoded message is. An event without a name is a `message`.
+    /// Turns a decoded message into an event. An event without a name is a `message`.
     ///
     /// # Errors
     ///

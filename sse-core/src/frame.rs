@@ -34,14 +34,15 @@ pub struct Frame {
     for_browsers: bool,
 }
 
-/// The rest of an event that is larger is not copied for a reader's own id line.
+/// If a reader gets its own id line, the rest of the event is copied behind the line only below this size. From this
+/// size on, it stays shared.
 const MIN_SHARED: usize = 8 * 1024;
 
 /// An id line that stands in front of bytes that others share.
 #[derive(Clone)]
 struct OwnLine {
     line: Bytes,
-    /// Both in one piece, once a caller has requested it.
+    /// The line and the shared bytes in one piece. Made when a caller first requests it.
     whole: OnceLock<Bytes>,
 }
 
@@ -126,7 +127,7 @@ impl Frame {
         fields(line).or_else(|| fields(bytes))
     }
 
-    /// What is its own, which is most often nothing, and what it shares.
+    /// The frame's own id line, which is usually empty, and the shared bytes.
     fn parts(&self) -> (&[u8], &Bytes) {
         let line = self.own_line.as_ref().map_or(&b""[..], |own| &own.line);
         (line, &self.bytes)
@@ -152,8 +153,8 @@ impl Frame {
             .map_or(Ok(()), |id| EventId::try_from(id).map(drop))
     }
 
-    /// The bytes, sharing the allocation. A large event of a stream of several topics is copied here, since its id line is
-    /// the reader's own. Emitted, it is not.
+    /// The bytes, which share the frame's memory. There is one exception: a large event on a stream of several topics
+    /// is copied here, because its id line belongs to one reader. When it is emitted, it is not copied.
     pub fn into_bytes(self) -> Bytes {
         self.whole().clone()
     }
@@ -167,7 +168,8 @@ impl Frame {
         }
     }
 
-    /// Of an id line and the rest of an event, which stays shared if it is large. Both were encoded here.
+    /// Makes a frame of an id line and the rest of an event. The rest stays shared if it is large. Both were encoded in
+    /// this crate.
     pub(crate) fn with_line(line: &[u8], bytes: Bytes) -> Self {
         if bytes.len() < MIN_SHARED {
             return Self::of([line, &bytes].concat().into());

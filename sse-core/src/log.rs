@@ -57,24 +57,24 @@ use crate::TopicName;
 ///   retention has deleted it.
 /// - **No silent gap.** A read that cannot return everything after its start says so, in [`Batch::resume`], and never
 ///   returns an incomplete result as if it were complete.
-/// - **Watchers are woken.** After an append is visible to readers, every waker that is registered for the
-///   topic is woken, each time the topic grows, as long as its [`Watch`] lives. It may be woken for nothing.
-///   So code that registers first and then reads misses nothing. From its registration until the next read of the topic, a waker
-///   need not be woken.
+/// - **Watchers are woken.** After an append is visible to readers, every waker that is registered for the topic is
+///   woken, each time the topic grows, as long as its [`Watch`] lives. It may be woken for nothing. So code that
+///   registers first and then reads misses nothing. Between a waker's registration and the next read of the topic, the
+///   log does not have to wake it.
 /// - **No waiting for readers.** An append waits for no reader, and holds no lock while it wakes.
 /// - **Failure.** A read that fails has changed nothing and may be repeated. An append that fails has either
 ///   not happened ([`AppendError::Refused`]) or may have ([`AppendError::OutcomeUnknown`]), and is never
 ///   repeated by the log.
-/// - **Once for each key.** Of records of a topic with the same [`IdempotencyKey`], one is appended within the topic's
-///   [`OnceWindow`](Retention::once_window): the first, also where the others differ, and also where several are appended
-///   at the same time, on whatever thread or node. The others complete with its position and [`Appended::repeated`].
-///   What a log remembers of a key does not depend on whether the event is still kept. It is atomic with the append:
-///   a key is remembered if and only if its record was appended. A log that remembers no keys refuses each record that
-///   has one.
-/// - **Deleted is gone.** Once [`delete`](Self::delete) has completed, no read returns what was appended before it, and no
-///   idempotency key of it is remembered. What is appended later is of another [`Epoch`], so each position from before is
-///   [`Resume::Unknown`], and the watchers are woken for readers to find that out. A topic to which nothing was appended stays as it is.
-///   A log that cannot delete says so: [`DeleteError::Unsupported`].
+/// - **Once for each key.** If several records of a topic have the same [`IdempotencyKey`] within the topic's
+///   [`OnceWindow`](Retention::once_window), only the first is appended. This also holds if the records differ, and if
+///   they are appended at the same time, on any threads or nodes. The others complete with the first one's position and
+///   [`Appended::repeated`]. A log remembers a key even if retention has deleted its event. A key is remembered if and
+///   only if its record was appended: both happen atomically. A log that remembers no keys refuses each record that has
+///   one.
+/// - **Deleted is gone.** Once [`delete`](Self::delete) has completed, no read returns what was appended before it, and
+///   the idempotency keys from before are forgotten. Later events have another [`Epoch`], so the answer to each earlier
+///   position is [`Resume::Unknown`]. The log wakes the watchers, so that readers notice the deletion. A topic to which
+///   nothing was appended does not change. A log that cannot delete says so: [`DeleteError::Unsupported`].
 ///
 /// Appends and reads may complete at once or later: see [`Completion`]. The caller passes the time in, as `now`.
 ///
@@ -99,8 +99,9 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
         now: SystemTime,
     ) -> Completion<Result<Batch, LogError>>;
 
-    /// Deletes a topic, with all that belongs to it. Its watchers and readers stay registered. Default: [`DeleteError::Unsupported`], since a log
-    /// that only seemed to delete would keep what somebody wants to be gone.
+    /// Deletes a topic, with all that belongs to it. Its watchers and readers stay registered. Default:
+    /// [`DeleteError::Unsupported`], because a log that only claimed to delete would keep data that somebody wants to
+    /// be gone.
     fn delete(&self, topic: &TopicName, now: SystemTime) -> Completion<Result<(), DeleteError>> {
         let _ = (topic, now);
         Completion::ready(Err(DeleteError::Unsupported))
@@ -254,7 +255,7 @@ pub struct LogStats {
     pub oldest: Option<u64>,
     /// Entries kept.
     pub events: usize,
-    /// Memory they take, about.
+    /// Their approximate memory, in bytes.
     pub bytes: usize,
     /// Entries that retention has deleted.
     pub deleted: u64,

@@ -72,8 +72,9 @@ pub trait LogFactory {
     /// The log.
     type Log: Log;
 
-    /// The time step of the suite: by at least this time, an event is older than another, or older than its topic keeps
-    /// it. For a log that reads its own clock, choose a time that is short enough to wait for. Default: a second.
+    /// The time step of the suite. If the suite makes an event older than another event, or older than its topic's
+    /// limit, then by at least this time. For a log that reads its own clock, choose a time that is short enough to
+    /// wait for. Default: a second.
     const TICK: Duration = Duration::from_secs(1);
 
     /// True if retention, and the window of idempotency keys, remove what is beyond a bound at the next append or read.
@@ -106,7 +107,8 @@ pub trait LogFactory {
     }
 }
 
-/// Makes a `#[test]` of each promise of [`Log`](crate::Log), for the logs of a [`LogFactory`](crate::log_suite::LogFactory).
+/// Makes a `#[test]` of each promise of [`Log`](crate::Log), for the logs of a
+/// [`LogFactory`](crate::log_suite::LogFactory).
 ///
 /// The first argument is the path of a function that runs a future to its end. The second is an expression that makes a
 /// new factory for each test. See [`log_suite`](mod@crate::log_suite)'s example.

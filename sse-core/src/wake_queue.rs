@@ -195,7 +195,7 @@ mod model {
                 seen[key] = logs[key].load(Ordering::SeqCst);
                 keys += 1;
             }
-            // At most one a publish; one that tells of what was seen already may be left.
+            // At most one key for each publish. One key may be left whose change the worker has already seen.
             assert!(keys <= 3);
             for publisher in publishers {
                 publisher.join().unwrap();

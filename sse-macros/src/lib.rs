@@ -95,9 +95,9 @@ use proc_macro::TokenStream;
 /// # Two phases
 ///
 /// Before the stream opens, `?` and `return Err(..)` are ordinary HTTP errors with their own status, and `Ok(())`
-/// without an event is 204, which stops an `EventSource`. After the opening the status is always
-/// 200. An error is then logged, the events before it are delivered, and the client gets an `sse-end` event, after
-///      which it does not reconnect. With [`resume`](#arguments), the client may reconnect.
+/// without an event is 204, which stops an `EventSource`. After the opening the status is always 200.
+/// An error is then logged, the events before it are delivered, and the client gets an `sse-end` event. After this
+/// event it does not reconnect. With [`resume`](#arguments), the client may reconnect.
 ///
 /// ```
 /// use actix_web::{App, Error, error::ErrorNotFound, test, web};
@@ -138,8 +138,8 @@ use proc_macro::TokenStream;
 /// | another macro with one written in it: `select!`, `join!` | the code before it |
 /// | `open!()`, `open!(time)` | the code before it |
 ///
-/// If an `open!` is written anywhere in the function, the three places in the middle do not open the stream. Use `open!` to open
-/// the stream before slow work, or to fail with a status inside a loop:
+/// If an `open!` is written anywhere in the function, the three places in the middle do not open the stream. Use
+/// `open!` to open the stream before slow work, or to fail with a status inside a loop:
 ///
 /// ```
 /// # use actix_web::{App, Error, error::ErrorGone, test, web};
@@ -274,9 +274,9 @@ use proc_macro::TokenStream;
 /// # Names and ids
 ///
 /// An event name or id that is written as a literal in the function is checked when it compiles, in
-/// `Event::data(..).event("name").id("id")` and in `EventName::from_static("name")`. So is
-/// `EventName::not_for_browsers(..)`, which is a compile error if the attribute can see that browsers read the stream:
-/// with `plain = false`, or with `#[get]` below it. Otherwise the stream fails when such an event is emitted.
+/// `Event::data(..).event("name").id("id")` and in `EventName::from_static("name")`. `EventName::not_for_browsers(..)`
+/// is checked, too: it is a compile error if the attribute can see that browsers read the stream, with `plain = false`,
+/// or with `#[get]` below it. Otherwise the stream fails when such an event is emitted.
 ///
 /// ```compile_fail
 /// # use sse_actix::{Event, sse_stream};

@@ -11,8 +11,9 @@
 //!                                                     }
 //! ```
 //!
-//! `run_until_open` and `Emitter` are in `sse-actix/src/stream/handler.rs`. [`expand`] makes the function, `emission::expand_emits` replaces
-//! each `emit!`, and everything else here finds mistakes. To follow an event at run time, read on in `handler.rs`.
+//! `run_until_open` and `Emitter` are in `sse-actix/src/stream/handler.rs`. [`expand`] makes the function,
+//! `emission::expand_emits` replaces each `emit!`, and everything else here finds mistakes. To follow an event at run
+//! time, read on in `handler.rs`.
 
 mod args;
 mod arguments;
@@ -133,8 +134,8 @@ fn check_it_can_emit(function: &Function, body: &Block, errors: &mut Errors) {
     }
 }
 
-/// The statements of `body`. Unless the function contains `open!`, `emitter.open()` is inserted before each loop, and each
-/// other macro, that emits.
+/// The statements of `body`. Unless the function contains `open!`, `emitter.open()` is inserted before each loop, and
+/// each other macro, that emits.
 fn insert_openings(mut body: Block) -> TokenStream {
     if !emission::opens(body.to_token_stream()) {
         opening::insert(&mut body, &expand::emitter());

@@ -29,8 +29,8 @@ use crate::{
 
 /// The Lua script that appends events to topics, for programs in other languages that publish.
 ///
-/// Its comments list its keys and arguments. `docs/other-languages.md` has such a program in Python. The script belongs to nodes with the same
-/// version of this crate.
+/// Its comments list its keys and arguments. `docs/other-languages.md` has such a program in Python. Use the script
+/// only together with nodes that have the same version of this crate.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -46,7 +46,8 @@ pub const APPEND_SCRIPT: &str = concat!(
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(APPEND_SCRIPT));
 
-/// Appends what comes, each group of topics for itself. Ends with the last handle on the log.
+/// Passes each append to the queue of its group of topics. Each group has its own task, which sends the queue. Ends
+/// with the last handle on the log.
 pub(crate) async fn run(
     shared: Arc<Shared>,
     primaries: Rc<Primaries>,
@@ -65,12 +66,12 @@ pub(crate) async fn run(
             spawn_local(line.run(waiting));
             queue
         });
-        // What takes them ends with this.
+        // The receiving task ends with this one.
         let _ = queue.send(append);
     }
 }
 
-/// Appends of a group, whose keys are in one slot of a cluster.
+/// Sends the appends of one group of topics. The keys of the group are in one slot of a cluster.
 struct Line {
     shared: Arc<Shared>,
     primaries: Rc<Primaries>,
@@ -78,8 +79,8 @@ struct Line {
 }
 
 impl Line {
-    /// One call is on its way at a time, and what comes meanwhile goes out with the next. So the order of a topic's events does
-    /// not depend on which of two calls Redis has taken.
+    /// Only one call is in progress at a time. Appends that arrive meanwhile are sent with the next call. So the order
+    /// of a topic's events does not depend on which of two calls Redis received first.
     async fn run(self, mut appends: mpsc::UnboundedReceiver<Append>) {
         let mut waiting = VecDeque::new();
         while let Some(first) = appends.recv().await {
@@ -119,7 +120,7 @@ impl Line {
                 is_of_target,
             } = sending.send(&call, session).await;
             if call.has_several_topics() && answer.as_ref().is_err_and(is_of_some_keys) {
-                // Some of its topics are there already, and some are not yet.
+                // Some of its topics have already moved to the other primary, and some have not.
                 let parts = call.split().into_iter().rev();
                 parts.for_each(|part| calls.push_front((part, Rc::clone(&session))));
                 continue;
@@ -141,7 +142,7 @@ impl Line {
     }
 }
 
-/// Ends the session if a failure says that its connections are of no use.
+/// Ends the session if a fault shows that its connections cannot be used any more.
 fn note(session: &Session, fault: &Fault) {
     match fault {
         Fault::Redis(error) if error.code().is_some_and(is_of_replica) => session.end(Fault::Demoted),
@@ -183,7 +184,8 @@ pub(crate) fn is_refusal(fault: &Fault) -> bool {
     }
 }
 
-/// Whether Redis answers with this code before it begins a script. With any other, the script may have done a part.
+/// Whether Redis answers with this code before it begins a script. With any other code, a part of the script may have
+/// run.
 fn comes_before(code: &str) -> bool {
     matches!(
         code,

@@ -30,7 +30,7 @@ pub(crate) struct CatchUp {
 }
 
 impl CatchUp {
-    /// Starts to read at a primary. Returns also what does it.
+    /// Starts the tasks that read at a primary. Returns the tasks as well.
     pub(crate) fn start(
         shared: &Arc<Shared>,
         primaries: &Rc<Primaries>,
@@ -65,8 +65,9 @@ impl CatchUp {
         all.filter(|topic| topic.is_followed_in(session.number)).collect()
     }
 
-    /// What a topic was asked was answered by a primary that does not hold it, or not yet. It is asked again where the topic is
-    /// followed next, and here, if it stays.
+    /// Requests again what a topic needs, because the answer came from a primary that does not hold the topic, or does
+    /// not hold it yet. The request goes to the primary where the topic is followed next, or to this one if the topic
+    /// stays.
     fn is_elsewhere(&self, topic: &Arc<Topic>) {
         topic.ask();
         self.primary.doubt();

@@ -39,7 +39,7 @@ pub(crate) async fn delete(
             Ok(answer) => {
                 let id = text(answer).ok().and_then(|id| EntryId::parse(id.as_bytes()));
                 if let (Some(id), Some(known)) = (id, shared.topics.known(topic.as_str())) {
-                    // From now on, who reads here waits until that is known.
+                    // From now on, a read on this node waits until the node knows this entry.
                     known.exists(id);
                 }
                 return Ok(());

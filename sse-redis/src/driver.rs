@@ -120,7 +120,7 @@ impl Driver {
                     let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
                     Fault::Redis(error.into())
                 }),
-                // They are read when a session begins, before anything else.
+                // When a session begins, it reads the revocations before anything else.
                 Nudge::RevocationsMissed(session) => {
                     let fault = || Fault::Deaf(Duration::ZERO);
                     self.followed.end_session(session, fault);
@@ -130,7 +130,7 @@ impl Driver {
         }
     }
 
-    /// Lets go what is too old, and forgets topics that nobody reads. Does not end.
+    /// Forgets events that are too old, and topics that nobody reads. Does not end.
     async fn maintain(self: Rc<Self>) {
         loop {
             let linger = self.shared.settings.linger;

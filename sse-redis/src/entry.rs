@@ -6,19 +6,27 @@
 //! <version> <life> <primary> <previous entry> <its events> <events> <all events> <all bytes>
 //! ```
 //!
-//! The version of this format; which life of the stream this is; which primary took the entry; the id of the entry before it and how many events
-//! that has (`0-0` and `0` if there is none); how many events this entry has; how many events and bytes have been appended so far, this
-//! entry's included. `b` holds the events, one after another: the length of the event, a space, the length of its key or `-`, a line feed, the
-//! key, the event.
+//! The words are:
+//!
+//! - the version of this format;
+//! - the life of the stream, and the primary that took the entry;
+//! - the id of the entry before it, and how many events that entry has (`0-0` and `0` if there is none);
+//! - how many events this entry has;
+//! - how many events and bytes have been appended to the topic so far, including this entry.
+//!
+//! `b` holds the events, one after another. Each is the length of the event, a space, the length of its key or `-`, a
+//! line feed, the key, and the event.
 
 mod id;
 mod payload;
 mod stored;
 
-/// What publishers say where a notice could not be sent, because the slot is on its way to another primary: look at the topic.
+/// The notice that tells nodes to look at the topic. A publisher sends it if it could not send the notice of an entry,
+/// because the slot is moving to another primary.
 pub(crate) const LOOK: &[u8] = b"look";
 
-/// A new life's identity: as many bits as an epoch has of it, and never that of a topic without events.
+/// The identity of a new life. It has as many bits as an epoch stores of it, and it is never the life of a topic
+/// without events.
 pub(crate) fn new_life() -> String {
     (fastrand::u64(..) >> 19).max(1).to_string()
 }

@@ -34,7 +34,7 @@ pub(crate) enum Fault {
     Demoted,
     /// The address leads to another primary.
     Moved,
-    /// No node of the cluster holds some of the slots, as far as any has answered.
+    /// Some slots of the cluster are held by no node that has answered.
     Incomplete,
 }
 

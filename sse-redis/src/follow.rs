@@ -19,11 +19,11 @@ use crate::{
     topic::Topic,
 };
 
-/// The wait after a failure: doubled each time, up to the longest, with random jitter that only shortens it.
-const SHORTEST: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_secs(2);
+/// The wait after a failure: doubled each time, up to the maximum, with random jitter that only shortens it.
+const MIN_PAUSE: Duration = Duration::from_millis(50);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// What keeps this node hearing a primary.
+/// Keeps a session with a primary, so that this node receives what is published there.
 pub(crate) struct Follower {
     shared: Arc<Shared>,
     primaries: Rc<Primaries>,
@@ -61,7 +61,7 @@ impl Follower {
         }
     }
 
-    /// Topics are not followed any more.
+    /// Stops following topics.
     pub(crate) fn forget(&self, topics: &[Arc<Topic>]) {
         let number = self.primary.get().map_or(0, |session| session.number);
         let ours = topics.iter().filter(|topic| topic.is_followed_in(number));
@@ -73,10 +73,10 @@ impl Follower {
         begin::begin(self).await
     }
 
-    /// Follows, beginning with this session, if there is one. Does not end.
+    /// Keeps one session after another, beginning with `first` if there is one. Does not end.
     pub(crate) async fn run(self: Rc<Self>, first: Option<Rc<Session>>) {
         let mut next = first;
-        let mut pause = SHORTEST;
+        let mut pause = MIN_PAUSE;
         loop {
             let session = match next.take() {
                 Some(session) => session,
@@ -86,7 +86,7 @@ impl Follower {
                         self.note(&error);
                         self.primary.doubt();
                         sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-                        pause = (pause * 2).min(LONGEST);
+                        pause = (pause * 2).min(MAX_PAUSE);
                         continue;
                     }
                 },
@@ -106,15 +106,15 @@ impl Follower {
                     Err(fault) => fault,
                 },
             };
-            if began.elapsed() >= LONGEST {
-                pause = SHORTEST;
+            if began.elapsed() >= MAX_PAUSE {
+                pause = MIN_PAUSE;
             }
             session.end(Fault::Unexpected);
             self.primary.clear();
             self.shared.lost(&self.primary.node, &fault);
             self.primary.doubt();
             sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-            pause = (pause * 2).min(LONGEST);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 

@@ -17,11 +17,12 @@ use crate::{
     topic::Topic,
 };
 
-/// How often it is looked which primary of a cluster holds what; and while one of them is not heard.
+/// The interval of looks at which primary of a cluster holds which group; and the interval while this node does not
+/// hear one of them.
 const LOOKS: Duration = Duration::from_secs(5);
 const LOOKS_WHILE_DEAF: Duration = Duration::from_millis(250);
 
-/// How long it is waited between two looks at least.
+/// The shortest time between two looks.
 const BETWEEN: Duration = Duration::from_millis(5);
 
 pub(crate) struct Followed {
@@ -31,7 +32,7 @@ pub(crate) struct Followed {
     members: RefCell<BTreeMap<String, Rc<PrimaryTasks>>>,
 }
 
-/// What is done for one primary.
+/// The tasks for one primary.
 struct PrimaryTasks {
     follower: Rc<Follower>,
     catch_up: Rc<CatchUp>,
@@ -66,7 +67,7 @@ impl Followed {
         let limit = self.shared.settings.response_timeout;
         let fault = |fault| ConnectError::of(&self.shared.settings.address, fault);
         let Some(owners) = self.primaries.ask_owners(groups, limit).await else {
-            // Why nobody answers, a connection tells.
+            // A connection shows why no node answers.
             let connector = self.primaries.connector();
             let mut connection = connector.open(Some(limit), None).await.map_err(fault)?;
             let address = self.shared.settings.address.as_str();
@@ -84,7 +85,7 @@ impl Followed {
         Ok(())
     }
 
-    /// Looks which primaries there are, when it is due and whenever there is reason to. Does not end.
+    /// Looks which primaries there are: at intervals, and whenever a look is requested. Does not end.
     pub(crate) async fn look(self: Rc<Self>) {
         if !self.primaries.is_cluster {
             return;
@@ -96,7 +97,7 @@ impl Followed {
             } else {
                 LOOKS_WHILE_DEAF
             };
-            // It is due, or there is reason to.
+            // Waits until a look is due, or requested.
             let _ = timeout(due, self.primaries.doubted()).await;
             self.primaries.looks();
             let limit = self.shared.settings.connect_timeout;
@@ -112,7 +113,7 @@ impl Followed {
         }
     }
 
-    /// These hold the groups from now on. Returns what is new.
+    /// Sets which nodes hold the groups from now on. Returns the tasks of the new primaries.
     fn set(&self, owners: &Owners) -> Vec<Rc<PrimaryTasks>> {
         let (begun, over) = self.primaries.set(owners);
         for primary in over {
@@ -149,7 +150,7 @@ impl Followed {
         self.members.borrow().get(&primary.node).cloned()
     }
 
-    /// A topic is to be followed, if it is not, and may have something to be done.
+    /// Follows a topic, unless it is followed, and queues it, because it may have jobs.
     pub(crate) fn follow(&self, topic: &Arc<Topic>) {
         if let Some(member) = self.member_of(topic) {
             member.follower.follow(topic);
@@ -157,14 +158,14 @@ impl Followed {
         }
     }
 
-    /// A topic may have something to be done.
+    /// Queues a topic that may have jobs.
     pub(crate) fn work(&self, topic: &Arc<Topic>) {
         if let Some(member) = self.member_of(topic) {
             member.catch_up.work(topic);
         }
     }
 
-    /// Topics are not followed any more.
+    /// Stops following topics.
     pub(crate) fn forget(&self, topics: &[Arc<Topic>]) {
         for member in self.members.borrow().values() {
             member.follower.forget(topics);
@@ -181,14 +182,14 @@ impl Followed {
         }
     }
 
-    /// Which primary holds what may have changed.
+    /// Requests a look, because it may have changed which primary holds which group.
     pub(crate) fn doubt(&self) {
         self.primaries.doubt();
     }
 }
 
 impl PrimaryTasks {
-    /// Follows, beginning with this session, if there is one.
+    /// Starts to follow the primary, beginning with the session `first` if there is one.
     fn run(&self, first: Option<Rc<Session>>) {
         let task = spawn_local(Rc::clone(&self.follower).run(first));
         self.tasks.borrow_mut().push(task.abort_handle());

@@ -100,7 +100,7 @@ impl Keys {
         Some(name)
     }
 
-    /// The stream of what was revoked, and the channel on which that is announced. In a cluster, a group has one each.
+    /// The stream of revocations, and the channel on which they are announced. In a cluster, each group has its own.
     pub(crate) fn revoked(&self, group: u16) -> String {
         if self.is_cluster {
             format!("{}:revoked:{{{}}}", self.prefix, tag(group))

@@ -26,12 +26,13 @@ use crate::{
 /// reachable ([`Log::health`]). The log has its own thread, which ends with the last handle.
 ///
 /// - **Publishing** is done when Redis has answered. If the connection is cut before, or Redis has not answered in
-///   [time](RedisLogBuilder::response_timeout), it fails with [`AppendError::OutcomeUnknown`]; the log never retries. If
-///   there is no connection, it fails with [`AppendError::Refused`] at once, or after
+///   [time](RedisLogBuilder::response_timeout), it fails with [`AppendError::OutcomeUnknown`]; the log never retries.
+///   If there is no connection, it fails with [`AppendError::Refused`] at once, or after
 ///   [`publish_wait`](RedisLogBuilder::publish_wait). If the caller stops waiting, the publish continues.
 /// - **[Idempotency keys](sse_actix_core::IdempotencyKey)** are stored in Redis, by the call that appends. So a
 ///   repetition is found on any node, and even if the first answer was lost. [`Log::stats`] has the values from the
-///   last time that this node appended a key. The keys are in the memory of Redis, so their memory is 0 there.
+///   last time that this node appended a key. The keys are in the memory of Redis, so these statistics say that they
+///   take 0 bytes.
 /// - **When Redis is away**, streams stay open and send keep-alives. A client that comes back gets the events that this
 ///   node still has, or waits. Once Redis is back, reading continues where it was.
 /// - **When Redis has lost data**, all of it or only the newest events (a replica that lagged was made primary),
@@ -91,7 +92,7 @@ impl RedisLog {
         E: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        // Its thread ends after the last handle only; if it did not, the answer would say so.
+        // The log's thread ends only after the last handle. If it ended earlier, the answer would be an error.
         let _ = self.0.commands.send(command(reply));
         Completion::later(async move { answer.await.unwrap_or_else(|_| Err(gone())) })
     }

@@ -1,4 +1,4 @@
-//! Messages between nodes besides events: revocations, and presence.
+//! Messages between nodes that are not events: revocations and presence.
 
 mod presence;
 mod revocation;
@@ -16,7 +16,7 @@ use crate::keys::Keys;
 
 /// The channel to the hubs on other nodes.
 pub(crate) struct Nodes {
-    /// The identity of this one.
+    /// The identity of this node.
     pub(crate) name: String,
     pub(crate) presence: Presence,
     pub(crate) revocations: Revocations,

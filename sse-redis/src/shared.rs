@@ -52,7 +52,7 @@ pub(crate) enum Nudge {
     Disconnected(u64),
     /// A revocation was missed in this session.
     RevocationsMissed(u64),
-    /// Which primary of a cluster holds what has changed.
+    /// It has changed which primary of a cluster holds which group.
     SlotsMoved,
 }
 
@@ -133,7 +133,7 @@ impl Shared {
         Fault::Absent(self.settings.address.clone())
     }
 
-    /// This node does not hear what is published at a primary any more.
+    /// Notes that this node does not receive any more what is published at a primary.
     pub(crate) fn lost(&self, node: &str, why: &Fault) {
         let had_all = self.health.hears();
         if let Some(primary) = self.health.primaries().get_mut(node) {
@@ -150,7 +150,7 @@ impl Shared {
         }
     }
 
-    /// This node has heard itself at a primary.
+    /// Notes that this node has received its own heartbeat from a primary.
     pub(crate) fn found(&self, node: &str) {
         let had_all = self.health.hears();
         if let Some(primary) = self.health.primaries().get_mut(node) {
@@ -164,7 +164,7 @@ impl Shared {
         }
     }
 
-    /// A primary takes events, or refuses all of them for this reason.
+    /// Notes that a primary accepts events, or refuses all of them for this reason.
     pub(crate) fn takes_events(&self, node: &str, refusal: Option<&str>) {
         let mut primaries = self.health.primaries();
         let Some(known) = primaries.get_mut(node) else {
@@ -216,17 +216,17 @@ impl Health {
         self.primaries().values().all(|primary| primary.refusal.is_none())
     }
 
-    /// Whether each part of the cluster has a primary.
+    /// Notes whether each part of the cluster has a primary.
     pub(crate) fn is_whole(&self, is_whole: bool) {
         self.is_incomplete.store(!is_whole, Ordering::Relaxed);
     }
 
-    /// There is a primary that is not heard yet.
+    /// Adds a primary that this node does not hear yet.
     pub(crate) fn add(&self, node: &str) {
         self.primaries().entry(node.to_owned()).or_default();
     }
 
-    /// It is none any more.
+    /// Removes a node that is not a primary any more.
     pub(crate) fn remove(&self, node: &str) {
         self.primaries().remove(node);
     }

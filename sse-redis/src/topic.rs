@@ -292,7 +292,7 @@ impl State {
 }
 
 impl Wants {
-    /// The result of an entry.
+    /// Notes the result of taking an entry.
     fn note(&mut self, step: live::Step, live: &mut Live) {
         if std::mem::take(&mut live.is_rolled_back) {
             self.renewal = Some(live.life);

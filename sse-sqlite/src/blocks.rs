@@ -46,7 +46,7 @@ impl Blocks {
         kept.by_key.get(&key).cloned()
     }
 
-    /// Keeps a block, in place of the oldest ones.
+    /// Keeps a block. Drops the oldest blocks if there are too many bytes.
     pub(crate) fn insert(&self, key: BlockKey, block: Block) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.bytes += weight(&block);

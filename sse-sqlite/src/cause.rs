@@ -29,7 +29,7 @@ impl Cause {
         matches!(self, Self::FileFull { .. } | Self::DiskFull)
     }
 
-    /// Whether the system has refused to write to the file, for a reason that SQLite does not tell.
+    /// True if the system has refused to write to the file, for a reason that SQLite does not name.
     pub(crate) fn is_failed_write(&self) -> bool {
         matches!(self, Self::Sqlite(error)
             if error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure))

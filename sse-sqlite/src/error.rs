@@ -84,7 +84,7 @@ impl OpenError {
             Self::Io { source, .. } => is_out_of_room(source),
             Self::Sqlite { source, .. } => {
                 let code = source.sqlite_error().map(|error| error.extended_code);
-                // The latter where the file of shared memory cannot grow.
+                // SQLite reports the latter if the file of shared memory cannot grow.
                 matches!(code, Some(ffi::SQLITE_FULL | ffi::SQLITE_IOERR_SHMSIZE))
             }
             _ => false,

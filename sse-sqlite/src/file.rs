@@ -21,7 +21,8 @@ use crate::{
 /// The application id in SQLite's header: `SSEl`.
 const APPLICATION_ID: u32 = 0x5353_456c;
 
-/// Each updates a file to the next version. A new file is created by all of them, so the result is the same.
+/// Each migration updates a file to the next version. A new file is created by all migrations, so the result is the
+/// same.
 const MIGRATIONS: [&str; 1] = [include_str!("file/version_1.sql")];
 
 /// The version of the schema that this crate writes.
@@ -31,7 +32,7 @@ const VERSION: u32 = 1;
 /// commits takes two to three times as long.
 const CHECKPOINT_PAGES: u32 = 16_000;
 
-/// How long a connection waits for another of this process, which holds a lock only for moments.
+/// How long a connection waits for another connection of this process, which holds a lock only for moments.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Closing a connection leaves the write-ahead log, so that a damaged file stays unchanged, and so that a log that was
@@ -109,7 +110,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_db_config(KEEP_WAL, true)?;
-    // On macOS nothing less than this reaches the disk. Elsewhere they mean nothing.
+    // On macOS, a sync reaches the disk only with these two settings. On other systems they have no effect.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     Ok(connection)
@@ -186,7 +187,7 @@ fn check_schema(connection: &Connection) -> rusqlite::Result<()> {
 fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
-        // The last of these is a table that is missing.
+        // SQLite reports a missing table as the last of these.
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) => {
             OpenError::Damaged {
                 path,

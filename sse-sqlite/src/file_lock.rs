@@ -89,8 +89,8 @@ impl FileLock {
             text.push_str(life);
             text.push('\n');
         }
-        // In place: a full disk has room for that, and the names are there whenever the process ends. Then what is left of the
-        // longer text before.
+        // The text is overwritten in place: a full disk has room for that, and the names are there whenever the process
+        // ends. Then the rest of a longer earlier text is cut off.
         self.file.rewind()?;
         self.file.write_all(text.as_bytes())?;
         self.file.set_len(text.len() as u64)?;
@@ -119,7 +119,7 @@ pub(crate) fn private() -> OpenOptions {
     options
 }
 
-/// The file beside `path` whose name ends in addition with `suffix`.
+/// The path of the file beside `path` whose name is the same with `suffix` appended.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

@@ -15,8 +15,8 @@ use crate::{
 /// next loaded.
 const UNSAVED: u32 = 256;
 
-/// Bytes of memory that an entry takes besides its frame without the id line, and its key: at least, since the digits
-/// of its sequence are left out.
+/// The least memory in bytes that an entry takes, not counting its key and its frame without the id line. The digits of
+/// its sequence are left out.
 const OVERHEAD: u64 = size_of::<Entry>() as u64 + 22;
 
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ pub(crate) struct Head {
 /// The part of a head that readers need.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadState {
-    /// Of the topic in the file.
+    /// The topic's number in the file.
     pub(crate) number: i64,
     pub(crate) stats: LogStats,
     /// The newest sequence that retention has deleted.
@@ -51,7 +51,7 @@ pub(crate) struct HeadState {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Kept {
     pub(crate) events: u64,
-    /// Of their frames and keys.
+    /// The bytes of their frames and keys.
     pub(crate) bytes: u64,
     /// The time of the oldest, in milliseconds.
     pub(crate) oldest_at: Option<u64>,
@@ -71,7 +71,8 @@ pub(crate) struct Times {
     pub(crate) newest: u64,
     /// When the topic was last published to or read, to the hour.
     pub(crate) used: u64,
-    /// The clock showed this time when this sequence was the newest, although its event has a later time.
+    /// A time and a sequence. The clock showed this time when this sequence was the newest, although its event has a
+    /// later time: the clock was set back.
     pub(crate) set_back: (u64, u64),
     /// The time of the newest idempotency key that was forgotten before its time; 0 if there is none.
     pub(crate) once_cut: u64,
@@ -249,7 +250,8 @@ impl Head {
         }))
     }
 
-    /// Counts the events after the row was written; counts all events if some of the others may have been deleted.
+    /// Counts the events that were appended after the row was written. If some of the earlier events may have been
+    /// deleted, counts all events.
     pub(crate) fn count(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let counts_all = !self.is_dense || self.retention.keeps() == Keep::LatestPerKey;
         let after = if counts_all {
@@ -292,7 +294,7 @@ impl Head {
     }
 }
 
-/// How a topic is kept, by the columns of its row from this one on.
+/// A topic's retention, from the columns of its row that begin at `from`.
 pub(crate) fn retention_of(row: &Row<'_>, from: usize) -> rusqlite::Result<Retention> {
     let number = |column| row.get(from + column).map(unsigned);
     let size = |column| number(column).map(|size| usize::try_from(size).unwrap_or(usize::MAX));
@@ -311,7 +313,7 @@ pub(crate) fn retention_of(row: &Row<'_>, from: usize) -> rusqlite::Result<Reten
         .once_within(window))
 }
 
-/// Whether a row that says this says the same of how a topic is kept.
+/// True if `retention` would be written to a row as `stored` is.
 pub(crate) fn is_stored_as(retention: &Retention, stored: &Retention) -> bool {
     let numbers = |retention: &Retention| {
         let window = retention.once_window();
@@ -327,7 +329,7 @@ pub(crate) fn is_stored_as(retention: &Retention, stored: &Retention) -> bool {
     retention.keeps() == stored.keeps() && numbers(retention) == numbers(stored)
 }
 
-/// As milliseconds, or as many as there can be.
+/// Milliseconds, at most `u64::MAX`.
 fn duration_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,5 @@
-//! The idempotency keys of one topic: in a table of the file, in the order of their events, and, once one is asked for, in
-//! memory.
+//! The idempotency keys of one topic. They are in a table of the file, in the order of their events. Once a key is
+//! looked up, they are in memory, too.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,7 +11,7 @@ use sse_actix_core::{IdempotencyKey, OnceStats, OnceWindow};
 
 use crate::rows::{self, signed, unsigned};
 
-/// Approximate memory for one key besides its text.
+/// Approximate memory for one key, without its text.
 const PER_KEY: usize = 160;
 
 /// How many rows are deleted together.
@@ -32,7 +32,7 @@ pub(crate) struct Keys {
 struct Remembered {
     key: IdempotencyKey,
     sequence: u64,
-    /// In milliseconds; no later than of those that follow.
+    /// In milliseconds; never later than the time of a key that follows.
     at: u64,
 }
 
@@ -47,12 +47,12 @@ impl Keys {
             ..Self::default()
         };
         while let Some(row) = rows.next()? {
-            // Another program has written another text.
+            // A text that is not a valid key was written by another program.
             if let Ok(key) = IdempotencyKey::try_from(row.get_ref(2)?.as_str()?) {
                 keys.remember(key, rows::sequence(row.get(0)?), unsigned(row.get(1)?));
             }
         }
-        // Where the clock was set back, those before are as old as the time to which it was.
+        // If the clock was set back, the age of the earlier keys counts from the time to which it was set.
         let mut youngest = u64::MAX;
         for key in keys.by_age.iter_mut().rev() {
             youngest = youngest.min(key.at);
@@ -116,7 +116,7 @@ impl Keys {
         }
     }
 
-    /// Forgets the oldest keys before their time, half of them.
+    /// Forgets the older half of the keys, before their time.
     pub(crate) fn push_out_half(&mut self) {
         for _ in 0..self.by_age.len().div_ceil(2) {
             self.cut = self.forget_oldest().unwrap_or(self.cut);

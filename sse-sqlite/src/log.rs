@@ -61,8 +61,8 @@ pub struct SqliteLog(Arc<Handle>);
 struct Handle(Arc<Shared>);
 
 impl SqliteLog {
-    /// Opens the log in this file with the defaults, or creates the file. This thread waits up to 60 s for another process
-    /// that has it. See [`SqliteLog`]'s example.
+    /// Opens the log in this file with the defaults, or creates the file. If another process has the file, this thread
+    /// waits for up to 60 s. See [`SqliteLog`]'s example.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl SqliteLog {
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             thread::Builder::new().name(name.to_owned()).spawn(run)
         };
-        // If one cannot be started, the writer is dropped, and the others end.
+        // If a thread cannot be started, the writer is dropped, and the other threads end.
         for _ in 0..readers::THREADS {
             let reader = Reader::new(Arc::clone(&shared));
             let thread = spawn("sse-sqlite-read", Box::new(|| reader.run()));

@@ -55,7 +55,7 @@ struct State {
     pending: Size,
     /// The publishers that wait for room, in order; all have the same time limit.
     waiting: VecDeque<Waiting>,
-    /// What they would take. Who has left counts until it would be its turn.
+    /// The size of their events. A publisher that has stopped waiting counts until its turn would come.
     waits: Size,
     is_closing: bool,
 }
@@ -81,7 +81,7 @@ pub(crate) struct Permit {
     bytes: usize,
 }
 
-/// The way of an event into the queue.
+/// The queue's answer to an event that needs room.
 #[derive(Debug)]
 pub(crate) enum Entrance {
     Open(Permit),
@@ -114,7 +114,7 @@ impl Queue {
         if state.waiting.is_empty() && self.has_room(&state, bytes) {
             return Entrance::Open(self.permit(&mut state, bytes));
         }
-        // Their events take memory too.
+        // The events of publishers that wait take memory, too.
         let may_wait = self.fits(state.waits, self.limits.waiting, bytes);
         if self.limits.wait.is_zero() || !may_wait {
             return Entrance::Refused(state.busy());
@@ -142,7 +142,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for something to do, for at most this long; `None` once the log is closed and everything is done.
+    /// Waits for commands, for at most `limit`. `None` once the log is closed and everything is done.
     pub(crate) fn take(&self, most: usize, limit: Duration) -> Option<Vec<Command>> {
         let mut state = self.state();
         if state.commands.is_empty() && !state.is_closing {
@@ -209,7 +209,8 @@ impl Queue {
         self.fits(state.pending, self.limits.events, bytes)
     }
 
-    /// Whether an event of so many bytes is one of `most`, beside these. One event alone may be larger than the bound.
+    /// True if an event of `bytes` bytes fits in addition to the events `beside`, which may be `most` together. A
+    /// single event may be larger than the bound.
     fn fits(&self, beside: Size, most: usize, bytes: usize) -> bool {
         let Size { events, bytes: taken } = beside;
         events == 0 || events < most && taken.saturating_add(bytes) <= self.limits.bytes
@@ -258,7 +259,7 @@ impl Queue {
 }
 
 impl State {
-    /// Takes the first of those who wait for room.
+    /// Takes the first publisher that waits for room.
     fn next_waiting(&mut self) -> Option<Waiting> {
         let first = self.waiting.pop_front()?;
         self.waits.events -= 1;
@@ -298,7 +299,7 @@ mod tests {
         waiting: 2,
     };
 
-    /// Dropped one after another, not inside each other, because that would overflow the stack.
+    /// Permits are dropped one after another. If one were dropped inside the drop of another, the stack would overflow.
     #[test]
     fn many_who_wait_leave() {
         let queue = Queue::new(Pending {
@@ -322,7 +323,7 @@ mod tests {
         assert_eq!(queue.pending().events, 0);
     }
 
-    /// Those who wait hold their events in memory.
+    /// Publishers that wait hold their events in memory.
     #[test]
     fn not_all_may_wait_for_room() {
         let queue = Queue::new(Pending { events: 2, ..LIMITS });

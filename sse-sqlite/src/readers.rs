@@ -72,11 +72,11 @@ impl Reader {
         while let Some(read) = reads.next() {
             match self.answer(topic, &read) {
                 Ok(answer) => {
-                    // Who has left does not need it.
+                    // A reader that has stopped waiting does not need it.
                     let _ = read.reply.send(Ok(answer));
                 }
                 Err(cause) => {
-                    // Another connection may do better.
+                    // A new connection may work.
                     self.connection = None;
                     tracing::warn!(
                         target: "sse_actix", topic = topic.name.as_str(), error = cause.with_source(),
@@ -91,7 +91,7 @@ impl Reader {
         }
     }
 
-    /// What a read wants.
+    /// The answer to a read.
     fn answer(&mut self, topic: &Arc<Topic>, read: &WaitingRead) -> Result<ReadAnswer, Cause> {
         let mut deep = !matches!(read.start, Start::Head);
         loop {
@@ -111,7 +111,7 @@ impl Reader {
             return Ok(ReadAnswer::InMemory);
         };
         let Some(answer) = self.page(topic, (start, read.limit), older, missing)? else {
-            // Somebody else has this number by now.
+            // Another topic has this number by now.
             topic.forget();
             return self.answer(topic, read);
         };
@@ -124,7 +124,7 @@ impl Reader {
         topic.begin_loading();
         self.shared.state.has_read();
         let loaded = self.connection().and_then(|connection| {
-            // One state of the file.
+            // The transaction sees one state of the file.
             let snapshot = connection.unchecked_transaction()?;
             let loaded = Head::load(&snapshot, &topic.name)?
                 .map(|head| Ok::<_, Cause>((load(&snapshot, topic, &head, deep, memory)?, head)));
@@ -163,7 +163,7 @@ impl Reader {
         mut older: Older,
         missing: usize,
     ) -> Result<Option<ReadAnswer>, Cause> {
-        // One state of the file, so that what retention deletes meanwhile is no hole.
+        // The transaction sees one state of the file. So events that retention deletes meanwhile leave no hole.
         let shared = Arc::clone(&self.shared);
         let snapshot = self.connection()?.unchecked_transaction()?;
         let Some(deleted) = last_deleted(&snapshot, &older)? else {
@@ -189,7 +189,7 @@ impl Reader {
             start: begin,
             entries: Vec::new(),
             end: begin,
-            // What is in memory comes after it.
+            // The entries in memory come after it.
             more: true,
         };
         while batch.entries.is_empty() && batch.end.sequence < older.begin {
@@ -227,13 +227,13 @@ fn last_deleted(connection: &Connection, older: &Older) -> Result<Option<u64>, C
     Ok(Some(range.last_before(connection, millis(older.cutoff))?))
 }
 
-/// A block of a topic's entries, as far as they are older than what is in memory.
+/// A block of a topic's entries, without the entries that are in memory.
 fn block(connection: &Connection, shared: &Shared, older: &Older, index: u64) -> Result<Block, Cause> {
     let KeptRange {
         epoch, contiguous, ..
     } = older.kept_range;
     let key = BlockKey { epoch, index };
-    // Where there are holes, another entry may have been replaced since.
+    // If the sequences have holes, an entry of a cached block may have been replaced since.
     if contiguous && let Some(block) = shared.blocks.get(key) {
         return Ok(block);
     }
@@ -247,7 +247,7 @@ fn block(connection: &Connection, shared: &Shared, older: &Older, index: u64) ->
     shared.state.has_read();
     let entries = range.forward(connection)?;
     let block: Block = entries.into_iter().map(Arc::new).collect();
-    // Later there will be more in it.
+    // A block that reaches up to the entries in memory is not cached, because it will contain more entries later.
     if contiguous && end <= older.begin {
         shared.blocks.insert(key, Arc::clone(&block));
     }
@@ -271,7 +271,7 @@ fn before_last(connection: &Connection, older: &Older, missing: usize) -> Result
     Ok(before.map_or(deleted, rows::sequence))
 }
 
-/// Reads the newest entries of a topic; where it is alone, unless that is to be `deep`.
+/// Reads the newest entries of a topic. If `deep` is false, it reads only the topic's range of sequences.
 fn load(
     connection: &Connection,
     topic: &Topic,
@@ -286,7 +286,7 @@ fn load(
         through: head.last,
     };
     let retention = topic.retention().unwrap_or_else(|| head.retention.clone());
-    // Sequences do not say which keys have been replaced.
+    // Sequences do not show which keys were replaced, so all entries of such a topic are loaded.
     let is_whole = retention.keeps() == Keep::LatestPerKey;
     let (entries, begin) = match (is_whole, deep) {
         (true, _) => (range.forward(connection)?, head.floor),
@@ -370,7 +370,7 @@ mod tests {
             shared.why_unanswered().to_string(),
             "the log has panicked while it read; its panic message says why"
         );
-        // It is given to a thread again.
+        // The topic is given to a thread again.
         assert!(wait().0);
     }
 }

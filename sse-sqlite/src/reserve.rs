@@ -49,7 +49,8 @@ impl Reserve {
         }
     }
 
-    /// Whether there is no room for more. SQLite tells a full disk, and calls a quota that is used up an error like any other.
+    /// True if there is no room to write. SQLite reports a full disk as such, but it reports a quota that is used up
+    /// like any other error.
     pub(crate) fn is_needed(&self) -> bool {
         let probe = with_suffix(&self.path, "-probe");
         let write = || {

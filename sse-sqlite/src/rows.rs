@@ -113,7 +113,8 @@ impl Range {
         Ok((entries, begin))
     }
 
-    /// The newest sequence whose event is older than `cutoff`, in milliseconds; times never go back, so all before it are.
+    /// The newest sequence whose event is older than `cutoff`, in milliseconds; times never go back, so all events
+    /// before it are older, too.
     pub(crate) fn last_before(&self, connection: &Connection, cutoff: u64) -> rusqlite::Result<u64> {
         let sql = "SELECT id, at FROM events WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT 1";
         let mut statement = connection.prepare_cached(sql)?;

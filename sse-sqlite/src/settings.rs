@@ -48,18 +48,18 @@ pub(crate) struct Pending {
     pub(crate) bytes: usize,
     /// How long an event waits for room in the queue.
     pub(crate) wait: Duration,
-    /// How many events do.
+    /// How many events may wait for room in the queue.
     pub(crate) waiting: usize,
 }
 
 /// How many bytes are kept in memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Memory {
-    /// Of entries of one topic.
+    /// Bytes of the entries of one topic.
     pub(crate) topic: usize,
-    /// Of entries of all topics.
+    /// Bytes of the entries of all topics.
     pub(crate) all: usize,
-    /// Of idempotency keys.
+    /// Bytes of idempotency keys.
     pub(crate) keys: usize,
 }
 

@@ -41,9 +41,9 @@ pub(crate) struct LogState {
     fault: Mutex<Option<Cause>>,
     interruptions: AtomicU64,
     reads: AtomicU64,
-    /// With the sizes as the writer has seen them last: asking the file system may take long.
+    /// It has the sizes that the writer saw last, because asking the file system may take long.
     file: Mutex<LogFile>,
-    /// The file was given up.
+    /// True once the file was released.
     is_closed: Mutex<bool>,
     closed: Condvar,
 }
@@ -99,8 +99,8 @@ impl Shared {
         Arc::clone(topic)
     }
 
-    /// Where a read starts in the topic as it is now. Who was in it before its first event is there still, whatever epoch the
-    /// topic had then.
+    /// The start of a read, in the topic's present epoch. A reader that was before the topic's first event is still
+    /// there, whatever epoch the topic had then.
     pub(crate) fn start(&self, topic: &Topic, start: Start, now: SystemTime) -> Start {
         if let Start::After(Position { epoch, sequence: 0 }) = start
             && let Some(newest) = topic.epoch()
@@ -115,7 +115,7 @@ impl Shared {
         start
     }
 
-    /// Forgets topics that nobody uses, and lets all keep no more in memory than they may.
+    /// Forgets topics that nobody uses, and bounds the memory of all topics.
     pub(crate) fn maintain_memory(&self, now: SystemTime) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         topics.retain(|_, topic| !topic.is_idle(LINGER));
@@ -166,13 +166,13 @@ impl Shared {
         }
     }
 
-    /// All topics that are in use. Nothing is locked while they are looked at.
+    /// All topics that are in use. It is a copy, so no lock is held while the caller looks at them.
     fn all(&self) -> Vec<Arc<Topic>> {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         topics.values().cloned().collect()
     }
 
-    /// Tells all reads that wait for the file that it was closed.
+    /// Fails all reads that wait for the file, because it was closed.
     pub(crate) fn refuse_waiting(&self) {
         for topic in self.all() {
             topic.refuse_waiting();
@@ -266,7 +266,7 @@ impl LogState {
         *self.is_closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The file was given up.
+    /// Notes that the file was released.
     pub(crate) fn close(&self) {
         *self.is_closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.closed.notify_all();
@@ -310,7 +310,7 @@ impl ToRead {
         }
     }
 
-    /// Lets all threads end. Reads that wait for the file fail.
+    /// Ends the threads that read. Reads that wait for the file fail.
     pub(crate) fn close(&self) {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_closing.store(true, Ordering::Relaxed);

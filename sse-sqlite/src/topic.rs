@@ -93,7 +93,7 @@ impl Topic {
         }
     }
 
-    /// For the writer.
+    /// The writer's state of the topic. Only the writer calls this.
     pub(crate) fn head(&self) -> MutexGuard<'_, Option<Head>> {
         self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -108,7 +108,8 @@ impl Topic {
         let mut state = self.state();
         state.touched = Instant::now();
         if state.retention.as_ref() != Some(retention) {
-            // A part of a topic does not say which keys were replaced: it is loaded again.
+            // If only a part of a topic is in memory, it is not known which keys were replaced. Then the topic is
+            // loaded again.
             state.live = mem::take(&mut state.live).and_then(|live| live.keep(retention));
             state.retention = Some(retention.clone());
         }
@@ -133,7 +134,7 @@ impl Topic {
         !mem::replace(&mut state.is_busy, true)
     }
 
-    /// The reads that wait, for the thread that reads the file for them; it goes on until there are none.
+    /// Takes the waiting reads, for the thread that reads the file for them. The thread continues until there are none.
     pub(crate) fn take_waiting(&self) -> Vec<WaitingRead> {
         let mut state = self.state();
         state.is_busy = !state.waiting.is_empty();
@@ -149,20 +150,20 @@ impl Topic {
         drop(waiting);
     }
 
-    /// The file is about to be read from its newest entries on; what is appended from now on is kept until
-    /// [`install`](Self::install).
+    /// Notes that a thread is about to read the topic's newest entries from the file. Entries that are appended from
+    /// now on are kept until [`install`](Self::install).
     pub(crate) fn begin_loading(&self) {
         self.state().loading = Some(Tail::default());
     }
 
-    /// The file was read, or could not be.
+    /// Takes over what was read from the file; `loaded` is `None` if it could not be read.
     pub(crate) fn install(&self, loaded: Option<Loaded>, now: SystemTime) {
         let mut state = self.state();
         let (Some(tail), Some(loaded)) = (state.loading.take(), loaded) else {
             return;
         };
         if tail.epoch.is_some_and(|epoch| epoch != loaded.kept_range.epoch) {
-            // It has begun anew since, so it is loaded once more.
+            // The topic has begun another epoch since, so it is loaded again.
             return;
         }
         let retention = state.retention.get_or_insert_with(|| loaded.retention.clone());
@@ -179,7 +180,7 @@ impl Topic {
         self.state().live.as_mut().map(change)
     }
 
-    /// The writer has committed entries, so readers see them from now on.
+    /// Shows entries to readers, because the writer has committed them.
     pub(crate) fn committed(&self, committed: Committed) {
         let Committed { entries, head, now } = committed;
         let epoch = head.stats.epoch;
@@ -189,7 +190,7 @@ impl Topic {
             tail.epoch = Some(epoch);
             tail.entries.extend(entries.iter().map(Arc::clone));
         }
-        // In the file it is another topic than readers know: they load it anew.
+        // If the topic has another epoch in the file than readers know, they load it again.
         state.live = mem::take(&mut state.live).filter(|live| live.epoch() == epoch);
         if let Some(live) = &mut state.live {
             live.set_number(head.number);
@@ -209,11 +210,11 @@ impl Topic {
         state.loading = None;
     }
 
-    /// The file was read, and the topic is not there: it is an empty one of this epoch, and gets its place with its first
+    /// Notes that the topic is not in the file. It is an empty topic of this epoch, and gets its row with its first
     /// event.
     pub(crate) fn install_absent(&self, epoch: Epoch, memory: usize) {
         let mut state = self.state();
-        // Else it was forgotten or created since, so it is loaded once more.
+        // Otherwise it was forgotten or created since, so it is loaded again.
         if state.loading.take().is_some_and(|tail| tail.epoch.is_none()) {
             let retention = state.retention.get_or_insert_default().clone();
             let loaded = Loaded::empty(epoch, retention.clone(), memory);

@@ -1,9 +1,9 @@
-//! The epochs of topics to which nobody has published. Reading such a topic writes nothing: all of them have one life, whose
-//! number is in the file.
+//! The epochs of topics to which nobody has published. Reading such a topic writes nothing. All these topics share one
+//! life, whose number is in the file.
 //!
-//! The number is replaced now and then, and the file remembers the earlier ones for as long as it remembers a topic that is
-//! not used. A reader that brings one of them has had none of the topic's events: a topic that began and ended since would
-//! have been remembered for longer.
+//! The number is replaced now and then, and the file remembers the earlier ones for as long as it remembers a topic
+//! that is not used. A reader with one of these numbers has had none of the topic's events: a topic that began and
+//! ended since then would have been remembered for longer.
 
 use std::{
     sync::{PoisonError, RwLock, RwLockReadGuard},
@@ -13,8 +13,8 @@ use std::{
 use rusqlite::{Connection, OptionalExtension as _};
 use sse_actix_core::{Epoch, TopicName};
 
-/// Into how many lives the time is divided for which they are remembered. Within one a reader may come back up to so much
-/// earlier to be told of a gap.
+/// How many lives fit into the time for which lives are remembered. A life is remembered from its beginning. So a
+/// reader may get a gap event up to one such part earlier than that time.
 const PARTS: u64 = 16;
 
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct Unpublished {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Life {
     number: u64,
-    /// In milliseconds.
+    /// Its beginning, in milliseconds.
     since: u64,
 }
 
@@ -85,13 +85,14 @@ impl Unpublished {
         Ok(())
     }
 
-    /// Begins another life and forgets the earlier ones, because a topic is deleted: its next event begins an epoch that it has never
-    /// had, and a client with an id of the deleted topic gets a gap event.
+    /// Begins another life and forgets the earlier ones, because a topic is deleted. So the topic's next event begins
+    /// an epoch that the topic has never had, and a client with an id of the deleted topic gets a gap event.
     pub(crate) fn restart(&self, connection: &Connection, now: u64) -> rusqlite::Result<()> {
         self.begin(connection, now, Vec::new())
     }
 
-    /// Begins another life. It holds from now on, even if it cannot be written: at worst a reader is told of a gap.
+    /// Begins another life. It is used from now on, even if it cannot be written. At worst, a reader then gets a gap
+    /// event.
     pub(crate) fn renew(&self, connection: &Connection, now: u64) -> rusqlite::Result<()> {
         let mut lives = self.lives().clone();
         lives.retain(|life| now.saturating_sub(life.since) <= self.ttl);

@@ -33,11 +33,11 @@ pub(crate) struct Writer {
     lock: Option<FileLock>,
     reserve: Reserve,
     maintenance: Maintenance,
-    /// No topic has a number below this that is free.
+    /// All numbers below this one are taken.
     free_from: i64,
     /// Topics of a commit whose outcome is unknown, until the file is open again.
     doubtful: Vec<Arc<Topic>>,
-    /// They end before the file is closed.
+    /// The threads that read. They end before the file is closed.
     pub(crate) readers: Vec<JoinHandle<()>>,
 }
 
@@ -132,7 +132,7 @@ impl Writer {
         if let Some(cause) = self.shared.state.fault()
             && (self.connection.is_none() || matches!(cause, Cause::DiskFull))
         {
-            // The next maintenance tries it again.
+            // The next maintenance tries again to write.
             return Err(cause);
         }
         self.has_room()
@@ -192,7 +192,7 @@ impl Writer {
         }
     }
 
-    /// The cause, or that there is no room, if that is behind an error of writing.
+    /// The cause. If writing failed because there is no room, the cause is [`Cause::DiskFull`].
     fn explain(&self, cause: Cause) -> Cause {
         if cause.is_failed_write() && self.reserve.is_needed() {
             Cause::DiskFull
@@ -201,7 +201,8 @@ impl Writer {
         }
     }
 
-    /// Opens the file anew. What was in doubt is decided then: readers read it again.
+    /// Opens the file again. Then the file shows which events of an unknown outcome it has, and readers read their
+    /// topics again.
     fn reopen(&mut self) {
         match file::reopen(&self.shared.settings) {
             Ok(connection) => {
@@ -219,7 +220,7 @@ impl Writer {
 }
 
 impl Writer {
-    /// After a panic: fails everything that will not be done any more, so that no caller waits for it.
+    /// Fails everything that will not be done any more after a panic, so that no caller waits for it.
     fn refuse_rest(&self) {
         for command in self.shared.queue.take_rest() {
             if let Command::Append(append) = command {
@@ -236,7 +237,7 @@ impl Drop for Writer {
         self.shared.queue.close();
         self.shared.to_read.close();
         for reader in self.readers.drain(..) {
-            // It has logged its panic.
+            // If the thread has panicked, it has logged that.
             let _ = reader.join();
         }
         self.refuse_rest();
@@ -254,7 +255,7 @@ fn begin_unpublished(shared: &Shared, connection: &Connection) -> rusqlite::Resu
     if shared.unpublished.is_due(now)
         && let Err(error) = shared.unpublished.renew(connection, now)
     {
-        // The disk is full, say. It is tried again with the next one.
+        // The disk may be full, for example. The next life is written again.
         tracing::warn!(target: "sse_actix", %error, "a position in a topic without events may not survive a restart");
     }
     Ok(())

@@ -61,7 +61,7 @@ impl Readers {
                 let is_new = matches!(next, Start::Oldest);
                 assert_eq!(
                     batch.resume,
-                    if is_new { Resume::Live } else { Resume::From },
+                    if is_new { Resume::Live } else { Resume::Complete },
                     "{topic}"
                 );
                 let mut before = batch.start.sequence;

@@ -181,7 +181,7 @@ impl Pair {
             let more = read(&self.sqlite, &topic.name, after, limit, self.now)
                 .await
                 .unwrap();
-            assert_eq!(more.resume, Resume::From);
+            assert_eq!(more.resume, Resume::Complete);
             found.entries.extend(more.entries);
             (found.end, found.more) = (more.end, more.more);
         }

@@ -202,7 +202,7 @@ async fn reading_writes_nothing() {
         assert_eq!(batch.entries.len(), 1);
         batch.resume
     };
-    assert_eq!(resumed(0, day * 6).await, Resume::From);
+    assert_eq!(resumed(0, day * 6).await, Resume::Complete);
     // In eight days a whole topic may have come and gone.
     assert_eq!(resumed(1, day * 8).await, Resume::Unknown);
     // A position that nobody was given.

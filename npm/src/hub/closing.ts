@@ -1,4 +1,4 @@
-/** Why a stream is over for good. */
+/** Why a stream has ended permanently. */
 export interface Closing {
   reason: "finished" | "failed" | "reset";
   status?: number;

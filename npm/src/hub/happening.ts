@@ -11,6 +11,6 @@ export interface StreamEvent {
   repeat: number;
 }
 
-/** What happens to a stream, as its hub tells it to each tab. */
+/** Something that happens to a stream. The hub sends it to each tab. */
 export type Happening =
   { kind: "open" } | { kind: "error" } | { kind: "position"; id: string } | StreamEvent | ({ kind: "close" } & Closing);

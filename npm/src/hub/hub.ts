@@ -7,14 +7,14 @@ import { CONNECTING, type HubState, remember } from "./state.js";
 
 const LONGEST_WAIT = 30_000;
 
-/** Silence is a lost connection after so many milliseconds at least. */
+/** The least silence, in milliseconds, after which the hub treats the connection as lost. */
 const SHORTEST_SILENCE = 5_000;
 
-/** The head of an answer may take so long at least, since a server may look things up first. */
+/** The least time, in milliseconds, that the hub waits for the head of an answer: a server may look things up first. */
 const SHORTEST_HEAD_WAIT = 30_000;
-/** What makes tabs share a stream. */
+/** Tabs with the same configuration share a stream. */
 export interface StreamConfig {
-  /** The version of what page and worker say to each other. */
+  /** The version of the messages between page and worker. */
   protocol: number;
   url: string;
   withCredentials: boolean;
@@ -29,14 +29,14 @@ export type HeaderPairs = [name: string, value: string][];
 /** Asks the page for a request's headers. `undefined`: no tab has any. */
 export type AskHeaders = () => Promise<HeaderPairs | undefined>;
 
-/** How an answer has ended: for good, if there is a `reason`; with a request at once, if `again`. */
+/** How an answer has ended. `reason`: the stream has ended permanently. `again`: the hub sends a request at once. */
 interface AnswerEnd extends Partial<Closing> {
   again?: boolean;
   failed?: boolean;
   retryAfter?: number;
 }
 
-/** The one connection. Numbers what happens, notes it in the state, and tells it. */
+/** Holds the one connection. It numbers the events, records all that happens in the state, and tells the tabs. */
 export class Hub {
   #config: StreamConfig;
   #tell: (what: Happening) => void;
@@ -46,11 +46,11 @@ export class Hub {
   #silenceLimit: number;
   #mayRefreshHeaders = true;
 
-  /** What another hub has to know to go on. */
+  /** What another hub has to know to continue this stream. */
   state: HubState;
 
   /**
-   * @param config what makes tabs share a stream
+   * @param config the configuration, the same in all tabs of this stream
    * @param tell called with everything that happens
    * @param askHeaders called at every connect
    * @param state where to begin: `resumed` or `copied`
@@ -75,7 +75,7 @@ export class Hub {
     globalThis.addEventListener("online", this.hurry);
   }
 
-  /** Leaves the server. */
+  /** Ends the connection to the server. */
   stop() {
     this.#running?.abort();
     this.#running = undefined;
@@ -94,7 +94,7 @@ export class Hub {
       try {
         end = await this.#connect(signal, () => (failures = 0));
       } catch {
-        // Refused, reset, cut off, silent, or without permission; a browser does not tell most of these apart.
+        // Refused, reset, cut off, silent, or without permission. A browser gives the same error for most of these.
       }
       if (signal.aborted) return;
       if (end.again) continue;
@@ -109,7 +109,7 @@ export class Hub {
     }
   }
 
-  /** One request, to the end of its answer. */
+  /** Sends one request, and reads its answer to the end. */
   async #connect(signal: AbortSignal, opened: () => void): Promise<AnswerEnd> {
     let asked: HeaderPairs | undefined;
     try {
@@ -127,7 +127,7 @@ export class Hub {
     } finally {
       silence.stop();
       signal.removeEventListener("abort", abort);
-      abort(); // What is left of the answer.
+      abort(); // Cancels the rest of the answer.
     }
   }
 
@@ -185,7 +185,7 @@ export class Hub {
         if (event.name === END && event.id === END) return ended(event.data, response.status);
       }
       this.#moveTo(parser.lastEventId);
-      // The standard sets no bounds; a server is not to be stormed, and a timer holds no more.
+      // The standard sets no bounds. The lower one protects the server; a timer cannot hold more than the upper one.
       this.state.retry = Math.min(Math.max(parser.retry ?? this.state.retry, 100), LONGEST_TIMER);
     }
   }
@@ -203,7 +203,7 @@ export class Hub {
     });
   }
 
-  /** Nothing to show, but what is sent as the last event id from now on. */
+  /** Changes the id that is sent as the last event id from now on. There is no event to show. */
   #moveTo(id: string) {
     if (id !== this.state.lastEventId) this.#happened({ kind: "position", id });
   }
@@ -219,7 +219,7 @@ export class Hub {
   }
 }
 
-/** How long a server may be silent, by the interval of keep-alives that it announces; 0 is without limit. */
+/** How long a server may be silent, computed from the keep-alive interval that it announces; 0 is no limit. */
 function announcedSilence(headers: Headers) {
   const interval = headers.get("Sse-Keep-Alive") ?? "";
   if (!/^[0-9]+$/.test(interval) || Number(interval) === 0) return 0;
@@ -231,21 +231,21 @@ function ended(data: string, status: number): AnswerEnd {
   try {
     told = Object(JSON.parse(data));
   } catch {
-    // Somebody else's event of that name.
+    // Not JSON, so it is another program's event of that name.
   }
   const { reason, message } = told;
   if (reason !== "failed") return { reason: "finished", status };
   return typeof message === "string" ? { reason, status, message } : { reason, status };
 }
 
-/** Exponential, at random between nothing and the whole, never beyond what the server asks for. */
+/** A random wait, up to a limit that doubles at each failure. `Retry-After` replaces it, up to the longest wait. */
 function backOff(retry: number, failures: number, retryAfter = 0) {
   const longest = Math.max(LONGEST_WAIT, retry);
   const whole = Math.min(longest, retry * 2 ** Math.min(failures, 20));
   return Math.max(100, Math.min(longest, retryAfter) || Math.random() * whole);
 }
 
-/** A header holds bytes, each written as a character. */
+/** `fetch` takes a header's bytes as characters, one for each byte. */
 function utf8(text: string) {
   return String.fromCharCode(...new TextEncoder().encode(text));
 }

@@ -1,11 +1,11 @@
-/** How locks, channels and stored values of this package are called. */
+/** The name of this package's locks, channels and stored values. */
 export const NAME = "shared-event-source";
 
-/** Ends a stream for good: https://docs.rs/sse-actix, `finite`. Its id has the same name. */
+/** The event that ends a stream permanently: https://docs.rs/sse-actix, `finite`. Its id is the same text. */
 export const END = "sse-end";
 
-/** Only carries a position, which becomes the last event id. */
+/** The event that only carries a position, which becomes the last event id. */
 export const POSITION = "sse-position";
 
-/** Says how many events a client has missed. */
+/** The event that says how many events a client has missed. */
 export const GAP = "sse-gap";

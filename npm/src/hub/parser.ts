@@ -1,4 +1,4 @@
-/** An event as the stream has it. Its `id` is the last event id as of this event. */
+/** An event as the server sent it. Its `id` is the last event id after this event. */
 export interface ParsedEvent {
   name: string;
   data: string;
@@ -6,7 +6,7 @@ export interface ParsedEvent {
 }
 
 /**
- * Bytes to events, as the standard says:
+ * Parses bytes into events, as the standard says:
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
 export class EventStreamParser {
@@ -17,13 +17,13 @@ export class EventStreamParser {
   #name = "";
   #id: string;
 
-  /** The last event id as of the last empty line. */
+  /** The last event id at the last empty line. */
   lastEventId: string;
 
   /** The reconnection time in milliseconds, if the stream has set it. */
   retry: number | undefined;
 
-  /** @param lastEventId what an earlier connection has ended with */
+  /** @param lastEventId the last event id of an earlier connection */
   constructor(lastEventId = "") {
     this.#id = this.lastEventId = lastEventId;
   }

@@ -1,11 +1,11 @@
 import { NAME } from "./names.js";
 
-/** Whether what began at `born` began before a reset at `at`. What the clock has been set back from began before, too. */
+/** Whether `born` is before a reset at `at`. A `born` in the future (the clock was set back) counts as before it. */
 export function isBefore(born: number, at: number) {
   return born <= at || born > Date.now();
 }
 
-/** When the last reset was. Pages that were in the back/forward cache, or frozen, look it up when they return. */
+/** Stores when the last reset was. Pages that were in the back/forward cache or frozen look it up when they return. */
 export const lastReset = {
   note(at: number) {
     try {
@@ -24,7 +24,7 @@ export const lastReset = {
   },
 };
 
-/** Resolves once a hub may begin; `reset` waits until every one is `forgotten`. */
+/** Resolves once a hub may begin. `reset` waits until the promise `forgotten` of every hub has resolved. */
 export function begun(forgotten: Promise<void>): Promise<void> {
   if (!navigator.locks) return Promise.resolve();
   return new Promise((begin) => {

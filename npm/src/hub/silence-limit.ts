@@ -1,12 +1,12 @@
-/** The longest time that a timer holds. */
+/** The longest time that a timer can wait, in milliseconds. */
 export const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** Silence of so many keep-alives is a lost connection. */
+/** If as many keep-alives as this are missing, the connection counts as lost. */
 export const MISSED_KEEP_ALIVES = 3;
 
 /**
- * Ends a connection on which nothing arrives for too long. While the machine sleeps or the page is frozen this script
- * does not run; that time counts only after the socket had another step of time to deliver what it holds.
+ * Ends a connection on which nothing arrives for too long. This script does not run while
+ * the machine sleeps or the page is frozen. After that, the socket gets one more step of time to deliver what it holds.
  */
 export class SilenceLimit {
   #exceeded: () => void;
@@ -20,7 +20,7 @@ export class SilenceLimit {
     this.#exceeded = exceeded;
   }
 
-  /** Begins to count. @param limit in milliseconds; 0 is none */
+  /** Begins to count. @param limit in milliseconds; 0 is no limit */
   start(limit: number) {
     this.stop();
     this.#limit = Math.min(limit, LONGEST_TIMER);

@@ -3,27 +3,28 @@ import { GAP } from "./names.js";
 
 export const [CONNECTING, OPEN, CLOSED] = [0, 1, 2] as const;
 
-/** As `EventSource` has it: connecting, open, closed. */
+/** The same values as `EventSource.readyState`: connecting, open, closed. */
 export type ReadyState = typeof CONNECTING | typeof OPEN | typeof CLOSED;
 
-/** What a tab that joins is told at most: the latest event of so many names, and of so many characters. */
+/** A tab that joins gets the latest event of at most as many names, and at most as many characters. */
 const RETAINED_NAMES = 64;
 const RETAINED_CHARS = 256 * 1024;
 
-/** What a tab that returns can be sent at most: so many events, and so many characters. */
+/** A tab that returns can get at most as many events, and at most as many characters. */
 const RECENT_EVENTS = 1_000;
 const RECENT_CHARS = 256 * 1024;
 
 export const DEFAULT_RETRY = 3_000;
 
 /**
- * What is known of a stream.
+ * What a hub or a tab knows about a stream.
  *
- * - `born`: when the hub began, which also tells it from others. Events are numbered by their `sequence`.
- * - `before`: the hub whose state this one has begun with, and how far that one had counted.
- * - `lastEventId`, `repeat`: the last event's id, and how many events before it had the same. An event without an id
- *   has that of the event before.
- * - `retained`: the latest event of each name but that of gaps. `recent`: the last events without a hole, of `recentChars` characters.
+ * - `born`: when the hub began, which also distinguishes it from other hubs. Its `sequence` numbers the events.
+ * - `before`: the hub from whose state this hub has begun, and the last sequence of that hub.
+ * - `lastEventId`, `repeat`: the last event's id, and how many events before it had the same id. An event without an id
+ *   has the id of the event before it.
+ * - `retained`: the latest event of each name, except gap events.
+ * - `recent`: the last events, without a hole. They have `recentChars` characters.
  */
 export interface HubState {
   born: number;
@@ -53,19 +54,19 @@ export function newState(): HubState {
   };
 }
 
-/** For the same hub in another place: it counts on. */
+/** The state for the same hub in another tab. Its sequence continues. */
 export function copied(state: HubState): HubState {
   return { ...state, recent: [...state.recent] };
 }
 
-/** For a new hub that begins where a tab has stopped, if there is one. */
+/** The state for a new hub that begins where a tab has stopped, if there is such a tab. */
 export function resumed(state: HubState | undefined): HubState {
   if (!state) return newState();
   const { born, sequence } = state;
   return { ...copied(state), born: Date.now(), before: { born, sequence } };
 }
 
-/** Notes what has happened, in the hub and in every tab. */
+/** Records in a state what has happened. The hub and every tab call this. */
 export function remember(state: HubState, what: Happening) {
   switch (what.kind) {
     case "open":
@@ -92,7 +93,7 @@ export function remember(state: HubState, what: Happening) {
 }
 
 function retain(state: HubState, event: StreamEvent) {
-  // A tab that joins has missed nothing.
+  // A tab that joins later has missed nothing, so it must not get a gap event.
   if (event.name === GAP) return;
   state.retained = [...state.retained.filter(({ name }) => name !== event.name), event];
   let chars = state.retained.reduce((sum, event) => sum + charsOf(event), 0);
@@ -114,9 +115,9 @@ function charsOf({ name, data, id }: StreamEvent) {
 }
 
 /**
- * The last event that a tab has heard.
+ * The last event that a tab has received.
  *
- * @returns as the hub counts; `undefined` if the hub does not know
+ * @returns its sequence in the hub; `undefined` if the hub does not know it
  */
 export function lastHeard(hub: HubState, tab: HubState): number | undefined {
   if (tab.born === hub.born) return tab.sequence;
@@ -128,11 +129,11 @@ export function lastHeard(hub: HubState, tab: HubState): number | undefined {
 }
 
 /**
- * What a hub tells a tab that joins.
+ * The events that a hub sends to a tab that joins.
  *
  * @param hub the hub's state
- * @param tab the tab's, if it has been there before
- * @returns events; `undefined` if only the server has all that the tab has missed
+ * @param tab the tab's state, if the tab was connected before
+ * @returns the events; `undefined` if only the server has all events that the tab has missed
  */
 export function missedEvents(hub: HubState, tab: HubState | undefined): StreamEvent[] | undefined {
   if (!tab) return hub.retained;

@@ -5,7 +5,7 @@ import { begun } from "../hub/reset.js";
 import { copied, resumed } from "../hub/state.js";
 import type { BetweenTabs, TabHandle } from "./messages.js";
 
-/** The way to a hub in one of the tabs: this one, if it is elected. */
+/** The link to a hub in one of the tabs. If this tab is elected, the hub is in this tab. */
 export class ElectionLink {
   #tab: TabHandle;
   #channel: BroadcastChannel | undefined;
@@ -24,7 +24,7 @@ export class ElectionLink {
     this.#send({ kind: "join", tab: tab.id });
     navigator.locks
       .request(`${NAME}:${tab.name}`, { signal: this.#candidacy.signal }, () => this.#lead())
-      .catch(() => {}); // No candidate any more.
+      .catch(() => {}); // This tab is no candidate any more.
   }
 
   leave() {
@@ -58,7 +58,7 @@ export class ElectionLink {
       if (what.to === this.#tab.id && !this.#tab.followed()) this.#tab.hear(what);
     } else if (what.kind === "leader") {
       if (this.#tab.followed()?.born === what.born) return;
-      // It knows nothing of what was before, and counts anew; or it was not there yet when this tab came.
+      // The new leader does not know the earlier events, and counts from its own start. Or there was no leader yet.
       this.#tab.hear({ kind: "lost" });
       this.#send({ kind: "join", tab: this.#tab.id });
     } else if (what.kind !== "join") {

@@ -1,7 +1,7 @@
 import type { HeaderPairs } from "../hub/hub.js";
 import type { HeadersAnswer, ToTab } from "./messages.js";
 
-/** A tab that is asked for headers and does not react for so long counts as frozen. */
+/** If a tab is asked for headers and does not react for this time, in milliseconds, it counts as frozen. */
 const TAB_TIMEOUT = 5_000;
 
 /** A tab that is connected to the worker. */
@@ -10,30 +10,30 @@ export interface Tab {
   hasHeaders: boolean;
 }
 
-/** A question for headers that is not answered yet. */
+/** A question for headers that no tab has answered yet. */
 interface Inquiry {
   number: number;
   unasked: string[];
   asked: Set<string>;
   current?: string | undefined;
   timer?: ReturnType<typeof setTimeout>;
-  /** All were asked: one of them may still answer, or another may join. */
+  /** All tabs were asked. One of them may still answer, or another tab may join. */
   isWaiting: boolean;
   resolve: (headers: HeaderPairs) => void;
   reject: () => void;
 }
 
-/** Asks the tabs for a request's headers: first the one that has been there longest; the next if it is frozen or gone. */
+/** Asks the tabs for a request's headers: first the oldest tab, and the next one if that tab is frozen or gone. */
 export class TabHeaders {
   #tabs: Map<string, Tab>;
   #inquiry: Inquiry | undefined;
 
-  /** @param tabs those that are connected */
+  /** @param tabs the connected tabs, in the order in which they are asked */
   constructor(tabs: Map<string, Tab>) {
     this.#tabs = tabs;
   }
 
-  /** `undefined` if no tab has any. */
+  /** Resolves to the headers, or to `undefined` if no tab has the option `headers`. */
   ask(): Promise<HeaderPairs | undefined> {
     const unasked = [...this.#tabs].filter(([, { hasHeaders }]) => hasHeaders).map(([tab]) => tab);
     if (unasked.length === 0) return Promise.resolve(undefined);
@@ -58,7 +58,7 @@ export class TabHeaders {
     if (tab === current) this.#askNext();
   }
 
-  /** A tab says first that it was `asked`, which no frozen one does, and later which headers it wants. */
+  /** A tab answers twice: first `asked`, which a frozen tab cannot send, and later with the headers. */
   answered(tab: string, answer: HeadersAnswer) {
     if (!this.#inquiry || answer.inquiry !== this.#inquiry.number) return;
     const { current, timer, resolve, reject } = this.#inquiry;
@@ -82,7 +82,7 @@ export class TabHeaders {
     clearTimeout(inquiry.timer);
     const tab = inquiry.unasked.shift();
     inquiry.current = tab;
-    // All were asked: one of them may still answer, or another may join.
+    // All tabs were asked. One of them may still answer, or another tab may join.
     inquiry.isWaiting = tab === undefined;
     if (tab === undefined) {
       if (inquiry.asked.size === 0) {

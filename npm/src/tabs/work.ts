@@ -6,7 +6,7 @@ import { CLOSED, resumed } from "../hub/state.js";
 import { PROTOCOL, type ToTab, type ToWorker } from "./messages.js";
 import { type Tab, TabHeaders } from "./tab-headers.js";
 
-/** What a shared worker has of its global scope. */
+/** The part of a shared worker's global scope that this module uses. */
 export interface WorkerScope {
   name: string;
   onconnect: ((event: MessageEvent) => void) | null;
@@ -14,7 +14,7 @@ export interface WorkerScope {
 
 type Join = Extract<ToWorker, { kind: "join" }>;
 
-/** Holds the hub of the stream that the worker is named after, for all tabs that connect. */
+/** Runs the worker: it holds the hub for all tabs that connect. The worker's name is the stream's configuration. */
 export function work(scope: WorkerScope) {
   const config: StreamConfig = JSON.parse(scope.name);
   const tabs = new Map<string, Tab>();
@@ -39,11 +39,11 @@ export function work(scope: WorkerScope) {
   };
   const join = async ({ tab, known, hasHeaders }: Join, port: MessagePort) => {
     send(port, { kind: "hello", protocol: PROTOCOL });
-    // The page is of another version, and makes do without this worker.
+    // The page has another version, and will not use this worker.
     if (config.protocol !== PROTOCOL) return;
     tabs.set(tab, { port, hasHeaders });
     headers.joined(tab);
-    // A tab holds a lock by its name for as long as it is there.
+    // A tab holds a lock with its id for as long as it exists. So this request succeeds when the tab is gone.
     navigator.locks?.request(tab, () => leave(tab));
     if (!hub) {
       hub = new Hub(config, tell, () => headers.ask(), resumed(known));

@@ -1,16 +1,16 @@
 import { makeWorker } from "../worker-script.js";
 import { type HeadersAnswer, PROTOCOL, type TabHandle, type ToTab, type ToWorker } from "./messages.js";
 
-/** A worker that has not answered after so many milliseconds is given up. */
+/** After this time, in milliseconds, without an answer the page gives up the worker. */
 const WORKER_TIMEOUT = 2_000;
 
-/** The time in which this page itself was busy counts as one step of the timeout. */
+/** The timeout is counted in steps. If the page itself is busy for a long time, this counts as one step only. */
 const STEPS = 4;
 
-/** The scripts whose workers this page has given up: it does not wait for them again. */
+/** The scripts whose workers this page has given up. It does not try them again. */
 const givenUp = new Set<string | undefined>();
 
-/** The way to a hub in the shared worker. */
+/** The link to a hub in the shared worker. */
 export class WorkerLink {
   #tab: TabHandle;
   #script: string | undefined;
@@ -23,7 +23,7 @@ export class WorkerLink {
 
   /**
    * @param script the worker's URL, if the page has named one
-   * @param failed called when the worker is given up
+   * @param failed called when this link gives up the worker
    */
   constructor(tab: TabHandle, script: string | undefined, failed: () => void) {
     [this.#tab, this.#script, this.#failed] = [tab, script, failed];
@@ -40,7 +40,7 @@ export class WorkerLink {
     this.#wait(STEPS);
   }
 
-  /** Whether there may be a worker. Chrome on Android has none. */
+  /** Whether this page may use a worker. Chrome on Android has none. */
   static mayHaveWorker(script: string | undefined) {
     return typeof SharedWorker !== "undefined" && !givenUp.has(script);
   }
@@ -86,7 +86,7 @@ export class WorkerLink {
           "its URL, of the page's origin, as the option `worker`.",
       );
     }
-    // Not before the constructor has returned.
+    // Called later, because the constructor has not returned yet.
     queueMicrotask(this.#failed);
   }
 

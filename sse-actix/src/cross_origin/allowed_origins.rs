@@ -11,7 +11,7 @@ use actix_web::http::header::HeaderValue;
 
 use super::origin::{Fault, Origin, OriginError};
 
-/// A list of origins that can change while the server runs: for many tenants, say.
+/// A list of origins that can change while the server runs, for instance for many tenants.
 ///
 /// Clones share one list, which is read from memory at every request. An entry is an origin (`https://example.com`), or
 /// a pattern for the sub-domains of one, at any depth (`https://*.example.com`, which does not mean
@@ -19,9 +19,9 @@ use super::origin::{Fault, Origin, OriginError};
 ///
 /// Unsafe entries are refused: `*`, `null`, a suffix that is not a domain (`https://*example.com`), sub-domains of a
 /// top-level domain (`https://*.com`), and pages over plain HTTP, except this machine's own (`localhost` and its
-/// sub-domains, loopback addresses), because a network attacker could inject script into such a page and read streams
-/// with its visitor's cookies. The list does not know longer suffixes under which anyone can have a site, such as
-/// `https://*.github.io`: do not allow them.
+/// sub-domains, loopback addresses). A network attacker could inject script into a page over plain HTTP, and read
+/// streams with its visitor's cookies. The list does not know longer suffixes under which anyone can have a site, such
+/// as `https://*.github.io`: do not allow them.
 ///
 /// ```
 /// use sse_actix::{AllowedOrigins, CrossOrigin};
@@ -109,7 +109,8 @@ impl AllowedOrigins {
         list.origins.contains(origin.as_str()) || list.matches(origin)
     }
 
-    /// The same for a header, which is parsed only if it is not equal to one of the origins.
+    /// Like [`contains`](Self::contains), for an `Origin` header. The header is parsed only if it does not equal one of
+    /// the origins.
     pub(super) fn contains_header(&self, value: &HeaderValue) -> bool {
         let list = self.read();
         value.to_str().is_ok_and(|text| list.origins.contains(text))

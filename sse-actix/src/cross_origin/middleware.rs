@@ -49,7 +49,8 @@ where
 }
 
 impl CrossOrigin {
-    /// Handles only requests that were allowed, so it need not check their origin again, and names it in its answers.
+    /// The middleware of actix-cors. It gets only requests that were allowed. So it need not check their origin again,
+    /// and names this origin in its answers.
     fn protocol(&self) -> Cors {
         let cors = Cors::default()
             .allow_any_origin()
@@ -57,7 +58,7 @@ impl CrossOrigin {
             .allowed_headers(self.headers.clone())
             .expose_headers(self.exposed.clone())
             .max_age(usize::try_from(self.max_age.as_secs()).ok())
-            // Of several `Vary` headers it would keep only the first.
+            // actix-cors would keep only the first of several `Vary` headers.
             .disable_vary_header();
         match self.readers {
             Readers::Anyone => cors.send_wildcard(),
@@ -149,7 +150,7 @@ impl Vary {
     }
 }
 
-/// The usual spelling.
+/// The usual spelling of a header's name.
 fn spelled(name: &HeaderName) -> &'static str {
     match *name {
         header::ACCESS_CONTROL_REQUEST_METHOD => "Access-Control-Request-Method",

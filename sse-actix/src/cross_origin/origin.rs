@@ -37,23 +37,23 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// `https`, for instance.
+    /// The scheme, such as `https`.
     pub fn scheme(&self) -> &str {
         self.text.get(..self.scheme_len).unwrap_or_default()
     }
 
-    /// In lower case; an IPv6 address has its brackets.
+    /// The host, in lower case; an IPv6 address has its brackets.
     pub fn host(&self) -> &str {
         let start = self.scheme_len + "://".len();
         self.text.get(start..start + self.host_len).unwrap_or_default()
     }
 
-    /// `None` for the default port of the scheme.
+    /// The port; `None` for the default port of the scheme.
     pub fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// As in an `Origin` header.
+    /// The origin, as in an `Origin` header.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -64,7 +64,7 @@ impl Origin {
         text.parse().ok().filter(|origin: &Self| *origin.text == *text)
     }
 
-    /// True if a network attacker cannot change it: HTTPS, or this machine itself.
+    /// True if a network attacker cannot change the origin's pages: HTTPS, or this machine itself.
     /// <https://w3c.github.io/webappsec-secure-contexts/#is-origin-trustworthy>
     pub(super) fn is_trustworthy(&self) -> bool {
         let host = self.host();

@@ -16,8 +16,8 @@ const SHOWN_BYTES: usize = 200;
 /// How many of the allowed origins a log line names.
 const SHOWN_ORIGINS: usize = 10;
 
-/// The answer. It names the refused origin, for those who read it in the browser's tools, and no origin that is
-/// allowed.
+/// The answer. It names the refused origin, for developers who read it in the browser's tools. It does not name the
+/// allowed origins.
 pub(super) fn respond(reason: Reason, head: &RequestHead) -> HttpResponse<BoxBody> {
     let text = match reason {
         Reason::Origin => format!("Pages of the origin {} may not read this.\n", shown(head)),
@@ -67,7 +67,7 @@ pub(super) fn log(cross_origin: &CrossOrigin, reason: Reason, head: &RequestHead
     }
 }
 
-/// As it was sent, in printable ASCII.
+/// The `Origin` header as it was sent, in printable ASCII.
 fn shown(head: &RequestHead) -> String {
     let origins: Vec<_> = head
         .headers()

@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 4_096;
 ///
 /// It is always `Secure`, `HttpOnly` and `SameSite=None`; otherwise a browser does not send it across sites. It has the
 /// prefix `__Host-`, so a browser accepts it only from this host, over HTTPS, for `Path=/`: neither a sub-domain nor a
-/// network attacker can replace it. The flags are set whatever the scheme of the request, because a proxy may have
+/// network attacker can replace it. The flags are also set for a request over plain HTTP, because a proxy may have
 /// ended its TLS.
 ///
 /// ```
@@ -69,7 +69,7 @@ impl SessionCookie {
     ///
     /// # Errors
     ///
-    /// If the name is empty, or has characters that a cookie's cannot have.
+    /// If the name is empty, or has characters that a cookie's name cannot have.
     pub fn new(name: &str) -> Result<Self, CookieError> {
         let bare = name.strip_prefix(PREFIX).unwrap_or(name);
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

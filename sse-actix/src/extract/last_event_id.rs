@@ -159,8 +159,8 @@ impl FromRequest for LastEventId {
     }
 }
 
-/// The first argument of a function under `#[sse_stream(plain)]` that takes a [`LastEventId`]: its streams never send
-/// the id that ends a stream permanently.
+/// Marks the request of a plain stream, because such a stream never sends the id that ends a stream permanently. It is
+/// the first argument of a function under `#[sse_stream(plain)]` that takes a [`LastEventId`].
 #[derive(Debug, Clone, Copy)]
 pub struct IsPlain;
 

@@ -200,8 +200,8 @@ impl HubBuilder {
     /// `X-Forwarded-For`. `Forwarded` is read as [RFC 7239](https://www.rfc-editor.org/rfc/rfc7239) says, any other
     /// header as a list of addresses. The last address that is not a trusted proxy counts.
     ///
-    /// Other headers are ignored. A client can write into every header that the proxy does not set. So name the header that
-    /// your proxy sets.
+    /// Other headers are ignored. A client can write into every header that the proxy does not set. So name the header
+    /// that your proxy sets.
     ///
     /// ```
     /// use actix_web::http::header;
@@ -239,7 +239,7 @@ impl HubBuilder {
         self
     }
 
-    /// The hub.
+    /// Builds the hub.
     ///
     /// # Errors
     ///

@@ -19,7 +19,7 @@ use super::{
 
 static HUBS: Mutex<Vec<Weak<HubShared>>> = Mutex::new(Vec::new());
 
-/// Of hubs that are gone, too.
+/// How often the logs of all hubs were interrupted, also of hubs that are gone.
 static INTERRUPTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Exports this hub's metrics from now on.

@@ -90,8 +90,8 @@ impl TopicPresence {
         }
     }
 
-    /// Reports the change to the other nodes. Called under the lock, so that they get changes in order; the log only
-    /// notes it here.
+    /// Reports the change to the other nodes. Called under the lock, so that they get changes in order. The call is
+    /// short: the log only notes the change.
     fn tell(&self, tag: &str, streams: usize) {
         if let Some(cluster) = &self.cluster {
             cluster.present(&self.topic, tag, streams);

@@ -67,8 +67,8 @@ impl Publisher {
         }
     }
 
-    fn topic(&self) -> Arc<TopicState> {
-        self.hub.0.topic(&self.name)
+    fn topic_state(&self) -> Arc<TopicState> {
+        self.hub.0.topic_state(&self.name)
     }
 
     /// Like [`append`](Self::append), but this thread sleeps until the log has answered.
@@ -92,7 +92,7 @@ impl Publisher {
 
     async fn append(&self, record: Record) -> Result<Published, PublishError> {
         let hub = &self.hub.0;
-        let topic = hub.topic(&self.name);
+        let topic = hub.topic_state(&self.name);
         let has_key = record.idempotency_key().is_some();
         // Only metrics need this time, and reading the clock takes time, too.
         let began = cfg!(feature = "metrics").then(Instant::now);
@@ -157,8 +157,8 @@ impl<T: Serialize + ?Sized> Topic<T> {
         Ok(self.publisher.append(self.record(value)?).await?.id)
     }
 
-    /// Publishes the newest state of `key`, which replaces the one before in a topic that keeps the
-    /// [latest](crate::TopicOptions::latest).
+    /// Publishes the newest state of `key`. In a topic that keeps the [latest](crate::TopicOptions::latest), it
+    /// replaces the key's earlier state.
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -210,7 +210,7 @@ impl<T: Serialize + ?Sized> Topic<T> {
     }
 
     fn record(&self, value: &T) -> Result<Record, PublishError> {
-        let topic = self.publisher.topic();
+        let topic = self.publisher.topic_state();
         let record = match &self.records {
             None => Record::json(value, topic.options.event.as_ref()),
             Some(records) => {
@@ -271,7 +271,7 @@ impl RawTopic {
     }
 
     fn record(&self, event: &Event) -> Result<Record, RecordError> {
-        Record::event(event, self.0.topic().options.event.as_ref())
+        Record::event(event, self.0.topic_state().options.event.as_ref())
     }
 }
 
@@ -315,7 +315,7 @@ pub enum PublishError {
     OwnId(OwnId),
     /// An `EventSource` cannot listen to the event's name.
     Name(FieldError),
-    /// The topic has the events of another type.
+    /// The topic's events have another type.
     Type(TopicTypeError),
     /// The log has refused the event, or the outcome is unknown. After [`AppendError::OutcomeUnknown`], publish it
     /// again [with the same key](Topic::once): then it is stored once.

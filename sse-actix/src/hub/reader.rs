@@ -31,7 +31,7 @@ pub(super) use self::{
 use super::{
     shared::HubShared,
     stats::Eviction,
-    worker::{ClientPosition, Subscriber, Worker},
+    worker::{LastSentId, Subscriber, Worker},
 };
 use crate::{
     server::HandoverOwner,
@@ -59,7 +59,7 @@ pub(super) struct SubscriptionReader {
     topics: SmallVec<[TopicReader; 1]>,
     /// The tags that become present once it reads all its topics.
     tags_to_announce: Vec<Box<str>>,
-    /// Its last poll was pending only to give others a turn.
+    /// True if its last poll was pending only to give other tasks a turn.
     has_yielded: bool,
     /// During a drain: until when it waits for an answer of the log.
     drain_wait: Option<Pin<Box<Sleep>>>,
@@ -101,7 +101,7 @@ impl SubscriptionReader {
         let mut passed_over = 0;
         loop {
             if passed_over >= PASSED_OVER_PER_TURN {
-                // It has found nothing to send for many entries, so nothing else ends its turn.
+                // It has passed over many entries and has written nothing, so the full buffer does not end its turn.
                 self.has_yielded = true;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -143,7 +143,7 @@ impl SubscriptionReader {
             } else {
                 if !must_hold_back
                     && !out.is_full()
-                    && self.subscriber.known_position.client.get() == ClientPosition::Unsent
+                    && self.subscriber.known_position.last_sent_id.get() == LastSentId::LacksTopic
                     && let Some(frame) = self.position_frame()
                 {
                     out.position(&frame);
@@ -193,8 +193,8 @@ impl SubscriptionReader {
         self.awaits_answers() || self.topics.iter().any(holds_gap)
     }
 
-    /// The position event, after which the client counts as knowing the position. `None` if the client knows it
-    /// already, and while nothing may be delivered.
+    /// Returns the position event, and notes that the client knows the position. `None` if the client knows it already,
+    /// or while nothing may be delivered.
     fn position_frame(&self) -> Option<Frame> {
         self.take_position(|id| Some(position_frame(self.position_event()?, id)))
     }
@@ -204,8 +204,8 @@ impl SubscriptionReader {
         let id = may_send.then(|| self.subscriber.id()).flatten()?;
         self.subscriber
             .known_position
-            .client
-            .set(ClientPosition::UpToDate);
+            .last_sent_id
+            .set(LastSentId::Current);
         frame(&id)
     }
 
@@ -273,7 +273,7 @@ impl Source for SubscriptionReader {
         Some(Rc::clone(&self.subscriber) as _)
     }
 
-    /// Only its worker can have more for it, and the worker would then wake it.
+    /// True if new entries can come only from its worker, which then wakes it.
     fn is_idle(&self) -> bool {
         self.subscriber.is_waiting() && self.topics.iter().all(TopicReader::is_live)
     }

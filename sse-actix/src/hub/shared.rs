@@ -44,7 +44,7 @@ pub(super) struct HubShared {
     /// How many interruptions of the log were counted so far.
     #[cfg(feature = "metrics")]
     pub(super) reported_interruptions: AtomicU64,
-    /// True once the last [`HubHandle`] is dropped.
+    /// True after the last [`HubHandle`] was dropped.
     is_closed: AtomicBool,
     /// The workers, which look at `is_closed` when they are woken.
     workers: Watchers,
@@ -137,7 +137,7 @@ impl HubShared {
         self.workers.add(worker)
     }
 
-    pub(super) fn topic(&self, name: &TopicName) -> Arc<TopicState> {
+    pub(super) fn topic_state(&self, name: &TopicName) -> Arc<TopicState> {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(topic) = topics.get(name) {
             return Arc::clone(topic);

@@ -1,4 +1,5 @@
-//! The counts that [`Hub::stats`](crate::Hub::stats) returns, and the reasons for which a hub ends a stream: [`Eviction`].
+//! The counts that [`Hub::stats`](crate::Hub::stats) returns, and the reasons for which a hub ends a stream:
+//! [`Eviction`].
 
 use std::time::Duration;
 
@@ -110,13 +111,13 @@ pub struct TopicStats {
 pub struct Evictions {
     /// Retention has deleted events that they had not read yet, and the topic has [`OnGap::End`](crate::OnGap::End).
     pub overtaken: u64,
-    /// Did not read for longer than [`stall_timeout`](crate::HubBuilder::stall_timeout).
+    /// Their clients did not read for longer than [`stall_timeout`](crate::HubBuilder::stall_timeout).
     pub stalled: u64,
-    /// As old as [`max_age`](crate::HubBuilder::max_age) allows.
+    /// They have reached their [`max_age`](crate::HubBuilder::max_age).
     pub aged: u64,
     /// Their credential has expired: [`valid_until`](crate::Subscription::valid_until).
     pub expired: u64,
-    /// Ended by [`revoke`](crate::Hub::revoke); counted for the hub alone.
+    /// Ended by [`revoke`](crate::Hub::revoke). Counted for the hub only, not for topics.
     pub revoked: u64,
     /// A panic in a user's log or waker has ended the hub's worker on their thread.
     pub failed: u64,
@@ -138,11 +139,17 @@ pub struct TurnedAway {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Eviction {
+    /// Newer events have pushed unread ones out of the log.
     Overtaken,
+    /// Its client has not read for the hub's stall time-out.
     Stalled,
+    /// It has reached its maximum age.
     Aged,
+    /// Its session has expired.
     Expired,
+    /// One of its tags was revoked.
     Revoked,
+    /// The log cannot read.
     Failed,
 }
 

@@ -2,10 +2,10 @@
 //!
 //! The path of a subscription, from a request to live events:
 //!
-//! 1. `respond_to` ([begin](begin)) binds it to the request. `Subscription::begin` takes a permit from the limits, finds the
-//!    thread's worker, and learns from the client's id where to resume in each topic.
-//! 2. `SubscriptionReader::new` (`reader.rs`) calls `TopicReader::begin` (`reader/topic.rs`) for each topic. The worker registers
-//!    the subscriber with the topic. Then the first read of the log is issued, after the client's position.
+//! 1. `respond_to` ([begin](begin)) binds it to the request. `Subscription::begin` takes a permit from the limits,
+//!    finds the thread's worker, and learns from the client's id where to resume in each topic.
+//! 2. `SubscriptionReader::new` (`reader.rs`) calls `TopicReader::begin` (`reader/topic.rs`) for each topic. The worker
+//!    registers the subscriber with the topic. Then the first read of the log is issued, after the client's position.
 //! 3. `response::respond` gives the reader to a `StreamBody` as its source. Each poll of the body polls the reader,
 //!    which advances each topic by one step (`reader/advance.rs`): it takes the log's answer, takes a snapshot, or
 //!    sends a gap event.
@@ -52,10 +52,11 @@ use crate::{
 /// [`Frame`](crate::Frame)s inside
 /// [`sse_stream`](macro@crate::sse_stream) and elsewhere.
 ///
-/// Made by [`Hub::subscribe`]. One of a [`TopicOf`](crate::TopicOf) has its type, `Subscription<Market>`. If a handler
-/// returns it, it resumes by itself after the id that the client sends. A new client gets the events from now on, or
-/// the events of [`history`](Self::history) or [`snapshot`](Subscription::snapshot); in a topic that keeps the newest
-/// event of each key, it gets these events first.
+/// Made by [`Hub::subscribe`]. A subscription to a [`TopicOf`](crate::TopicOf) has the topic's type, such as
+/// `Subscription<Market>`. If a handler returns it, it resumes by itself after the id that the client sends. A new
+/// client gets the events from now on, or the events of [`history`](Self::history) or
+/// [`snapshot`](Subscription::snapshot); in a topic that keeps the newest event of each key, it gets these events
+/// first.
 ///
 /// ```
 /// use actix_web::{Error, HttpRequest, get, web};
@@ -94,14 +95,14 @@ pub struct Subscription<E = AnyEvent> {
     of: PhantomData<fn(E)>,
 }
 
-/// Its state, if it is polled as a stream.
+/// The state of a subscription that is polled as a stream.
 #[derive(Default)]
 struct PolledState {
     reader: Option<SubscriptionReader>,
     over: bool,
 }
 
-/// The limits of its lifetime.
+/// The limits of a subscription's lifetime.
 #[derive(Clone, Copy)]
 struct Lifetime {
     max_age: Option<Duration>,
@@ -178,7 +179,7 @@ impl<E> Subscription<E> {
     /// use sse_actix::{Hub, LastEventId, Subscription};
     ///
     /// async fn news(hub: web::Data<Hub>, last: LastEventId) -> Subscription {
-    ///     // A client of the old server brings ids that this log does not know: it begins anew.
+    ///     // A client of the old server brings ids that this log does not know: it begins as a new client.
     ///     let news = hub.subscribe("news");
     ///     if last.is_unknown() { news } else { news.resume(last) }
     /// }
@@ -224,7 +225,8 @@ impl<E> Subscription<E> {
         self
     }
 
-    /// Hides everything published before `time`, whatever id the client sends. Of several times, the latest counts.
+    /// Hides everything published before `time`, whatever id the client sends. If you call this several times, the
+    /// latest time counts.
     ///
     /// Events carry the time at which the log stored them, to the millisecond, so `time` counts to the millisecond,
     /// too. If `time` has passed when the stream opens, events that are published while the stream is open are never
@@ -251,7 +253,8 @@ impl<E> Subscription<E> {
     }
 
     /// Like [`since`](Self::since), but by position: hides all events up to and including the event with this id, which
-    /// [`Topic::publish`](crate::Topic::publish) has returned. Of several, the latest counts.
+    /// [`Topic::publish`](crate::Topic::publish) has returned. If you call this several times, the latest position
+    /// counts.
     ///
     /// ```
     /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -264,7 +267,7 @@ impl<E> Subscription<E> {
     ///
     /// # Errors
     ///
-    /// [`ForeignId`] if the id belongs to none of the topics so far: it would hide nothing.
+    /// [`ForeignId`] if the id belongs to no topic that the subscription has so far: it would hide nothing.
     pub fn after(mut self, id: &EventId) -> Result<Self, ForeignId> {
         let positions = Positions::parse(id.as_str());
         let mut is_foreign = true;

@@ -34,8 +34,8 @@ use super::{
 };
 use crate::clock;
 
-/// A topic's events for the rest of the program, made by [`Hub::follow`]: a [`Stream`] that is `Send`, so it may be read in
-/// any task of any runtime.
+/// A topic's events for the rest of the program, made by [`Hub::follow`]: a [`Stream`] that is `Send`, so it may be
+/// read in any task of any runtime.
 ///
 /// It gets every event once and in order; if events were deleted before it read them, it gets a [gap](TopicEvent::Gap).
 /// It reads from the log, so no publisher waits for a slow reader. It never ends; drop it to stop. While the log cannot
@@ -139,7 +139,7 @@ impl Wake for Growth {
 
 impl TopicEvents {
     pub(super) fn new(hub: &Hub, name: &TopicName, start: Start) -> Self {
-        let (topic, log) = (hub.0.topic(name), &hub.0.log);
+        let (topic, log) = (hub.0.topic_state(name), &hub.0.log);
         let growth = Arc::new(Growth::default());
         log.prepare(name, &topic.options.retention);
         // First register, then read, so that no event in between is missed.
@@ -262,7 +262,7 @@ impl Stream for TopicEvents {
 }
 
 impl PublishedEvent {
-    /// The id by which this event can be [resumed after](TopicEvents::after), also by a browser.
+    /// The event's id. With it, [`TopicEvents::after`] or a browser resumes after this event.
     pub fn id(&self) -> EventId {
         let position = Position {
             epoch: self.epoch,

@@ -25,7 +25,7 @@ pub(super) struct PatternMetrics {
     pub(super) undecodable: AtomicU64,
 }
 
-/// The pattern of topics for which the operator has named none.
+/// The pattern of all topics that match no configured pattern.
 const OTHER: &str = "other";
 
 static PATTERNS: Mutex<BTreeMap<String, Arc<PatternMetrics>>> = Mutex::new(BTreeMap::new());
@@ -44,7 +44,7 @@ impl TopicPatterns {
             return None;
         }
         self.0.push(pattern);
-        // A name before any pattern, then the longest.
+        // Exact names come first, then the patterns, the longest first.
         self.0
             .sort_by_key(|pattern| (pattern.ends_with('*'), usize::MAX - pattern.len()));
         Some(())

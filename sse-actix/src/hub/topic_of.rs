@@ -1,4 +1,4 @@
-//! Topics whose events are those of one enum.
+//! Topics whose events are values of one enum.
 
 use std::{any::TypeId, error::Error, fmt, marker::PhantomData};
 
@@ -127,7 +127,7 @@ impl<T: TopicValue> TopicFamily<T> {
         }
     }
 
-    /// The topic of this member: its name is the prefix and `member`.
+    /// One topic of the family. Its name is the prefix followed by `member`.
     ///
     /// # Errors
     ///

@@ -29,7 +29,7 @@ use sse_actix_core::{Position, PositionsLine, Retry, TopicName, WakeQueue, Watch
 use tokio::{task::coop::unconstrained, time::Sleep};
 
 pub(super) use self::{
-    subscriber::{ClientPosition, Subscriber, TopicCursor},
+    subscriber::{LastSentId, Subscriber, TopicCursor},
     topic::READ_RETRY_PAUSE,
 };
 use self::{
@@ -193,7 +193,7 @@ impl Worker {
         }
     }
 
-    /// Lets a reader look at its topic.
+    /// Calls `look` with the cursor's topic; `None` if the cursor is not registered.
     pub(super) fn with_topic<T>(
         &self,
         cursor: &TopicCursor,
@@ -353,8 +353,8 @@ impl Worker {
     }
 }
 
-/// Held by the worker's task. When the runtime ends and drops the task, this unregisters the worker, so that the thread can
-/// start another.
+/// Held by the worker's task. When the runtime ends and drops the task, this unregisters the worker, so that the thread
+/// can start another.
 struct WorkerRegistration(Rc<Worker>);
 
 impl Drop for WorkerRegistration {

@@ -19,7 +19,7 @@ use sse_actix_core::Retry;
 
 use super::ending::Ending;
 
-/// The handle of the stream that answers this request: tags it, ends it, from any thread.
+/// The handle of the stream that answers this request. It tags or ends the stream, from any thread.
 ///
 /// An extractor; middleware takes it from a request with [`StreamControl::of`], for instance to tag
 /// every stream with the user it has authenticated.
@@ -51,7 +51,7 @@ struct State {
     /// A [`EndCause`], for the log.
     cause: AtomicU8,
     waker: AtomicWaker,
-    // A list, because most streams have no tag, and the others one or two.
+    // A linked list, because most streams have no tag, and the others have one or two.
     tags: Mutex<Option<Box<Tag>>>,
 }
 

@@ -20,7 +20,8 @@ use super::{control::StreamControl, ending::Ending};
 ///
 /// [`Server`](crate::Server) has one ([`Server::shutdown`](crate::Server::shutdown)), which fires on
 /// SIGTERM and SIGINT, and gives it to every stream it serves. [`for_streams`](crate::for_streams) does the same for
-/// actix's `HttpServer`. Elsewhere, put one into `App::app_data`, created *outside* the app factory, and fire it by hand.
+/// actix's `HttpServer`. Elsewhere, put one into `App::app_data`, created *outside* the app factory, and fire it by
+/// hand.
 ///
 /// When it fires, every open stream delivers its pending events, sends a `retry` with jitter, so that clients do not
 /// all reconnect at once, and ends, within milliseconds. A stream for browsers that is opened later gets the same
@@ -59,7 +60,7 @@ struct Inner {
     retry: RangeInclusive<Duration>,
     next: AtomicU64,
     streams: Mutex<BTreeMap<u64, Registered>>,
-    /// A stream has ended.
+    /// Notified when a stream has ended.
     ended: Notify,
 }
 
@@ -204,7 +205,7 @@ impl Shutdown {
         }
     }
 
-    /// A copy of the list, so that the lock is not held while streams are ended: that wakes tasks.
+    /// A copy of the list. Ending a stream wakes tasks, and the lock must not be held then.
     fn registered_streams(&self) -> Vec<Registered> {
         self.streams().values().cloned().collect()
     }

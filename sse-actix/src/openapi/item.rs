@@ -67,7 +67,7 @@ fn own_events(library_events: LibraryEvents) -> Vec<ObjectBuilder> {
     }
 }
 
-/// An event of another name than these, with any data.
+/// An event whose name is none of these, with any data.
 fn unknown(names: &[String]) -> ObjectBuilder {
     let not_those: Vec<_> = names
         .iter()

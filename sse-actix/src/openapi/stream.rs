@@ -51,7 +51,7 @@ macro_rules! streams {
         ///
         /// # Panics
         ///
-        /// If the document already has another schema of such a name.
+        /// If the document already has another schema with one of these names.
         impl<T: DescribeEvents + $bound> Modify for $name<T> {
             fn modify(&self, document: &mut OpenApi) {
                 modify::<T>(document, stringify!($name), component::<T>($suffix), $library_events);
@@ -136,8 +136,8 @@ fn modify<T: DescribeEvents>(
     });
 }
 
-/// Adds a schema. Panics if there is another schema of this name, because the document would be wrong; it is made once,
-/// when the program starts.
+/// Adds a schema. Panics if there is another schema of this name, because the document would be wrong. The document is
+/// made once, when the program starts.
 fn add(
     schemas: &mut BTreeMap<String, RefOr<Schema>>,
     name: String,

@@ -131,7 +131,7 @@ where
     S: Stream<Item = Result<Bytes, E>>,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// The next item. An error is the last one.
+    /// The next item. An error is the last item.
     pub(super) fn poll_received(
         &mut self,
         cx: &mut Context<'_>,
@@ -153,7 +153,7 @@ where
                     let retry = Relayed::Retry(Retry::from(retry));
                     return Poll::Ready(Some(Ok(Received::Line(retry))));
                 }
-                // Not asked for.
+                // Not requested, such as a `retry` line by default.
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
                     self.end();

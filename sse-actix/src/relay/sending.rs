@@ -4,7 +4,7 @@ use sse_actix_core::{ByteString, EventId, EventName, FieldError, Message, Relaye
 
 use super::{decoding::Received, error::RelayError, for_browsers::Unusable};
 
-/// The state of what was sent, as far as later items depend on it.
+/// The state on which later items depend: the id that the client has.
 #[derive(Debug, Default)]
 pub(super) struct Sending {
     /// `None` if the clients may be other than browsers.
@@ -24,7 +24,7 @@ impl Sending {
         self.unusable = Some(unusable);
     }
 
-    /// True if events without ids, of a stream without ids, are sent unchanged.
+    /// True if events without ids may be sent unchanged, because the last sent id is empty.
     #[inline]
     pub(super) fn passes_unchanged(&self) -> bool {
         self.sent_id.is_empty()

@@ -19,7 +19,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// Counts, over all workers of one server. A stream that a shutdown ends is counted twice: as a request, and as a stream.
+/// Counts, over all workers of one server. A stream that a shutdown ends is counted twice: as a request, and as a
+/// stream.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
     requests: AtomicUsize,
@@ -176,7 +177,7 @@ mod tests {
 
     const MILLI: Duration = Duration::from_millis(1);
 
-    /// How long the wait lasts where a client takes a step so often, in milliseconds.
+    /// Returns how long the wait lasts, in milliseconds, if a client makes one step of progress after each `step`.
     async fn lasts(patience: Duration, deadline: Duration, step: Duration) -> u128 {
         let activity = Arc::new(Activity::default());
         activity.begin_draining();

@@ -153,7 +153,8 @@ impl<F> Server<F> {
         self.listen_as(socket, ListenerProtocol::Http1)
     }
 
-    /// Listens on a socket that was bound elsewhere, as [`bind_auto_h2c`](Self::bind_auto_h2c). See [`listen`](Self::listen)'s example.
+    /// Listens on a socket that was bound elsewhere, as [`bind_auto_h2c`](Self::bind_auto_h2c) does. See
+    /// [`listen`](Self::listen)'s example.
     ///
     /// # Errors
     ///
@@ -163,7 +164,8 @@ impl<F> Server<F> {
         self.listen_as(socket, ListenerProtocol::AutoH2c)
     }
 
-    /// Listens on a socket that was bound elsewhere, as [`bind_rustls_0_23`](Self::bind_rustls_0_23). See [`listen`](Self::listen)'s example.
+    /// Listens on a socket that was bound elsewhere, as [`bind_rustls_0_23`](Self::bind_rustls_0_23) does. See
+    /// [`listen`](Self::listen)'s example.
     ///
     /// # Errors
     ///
@@ -173,7 +175,8 @@ impl<F> Server<F> {
         self.listen_as(socket, ListenerProtocol::Rustls(Box::new(config)))
     }
 
-    /// Listens on a socket that was bound elsewhere, as [`bind_openssl`](Self::bind_openssl). See [`listen`](Self::listen)'s example.
+    /// Listens on a socket that was bound elsewhere, as [`bind_openssl`](Self::bind_openssl) does. See
+    /// [`listen`](Self::listen)'s example.
     ///
     /// # Errors
     ///
@@ -184,7 +187,8 @@ impl<F> Server<F> {
         self.listen_as(socket, ListenerProtocol::Openssl(acceptor))
     }
 
-    /// Listens on a unix socket that was bound elsewhere, as [`bind_uds`](Self::bind_uds). See [`listen`](Self::listen)'s example.
+    /// Listens on a unix socket that was bound elsewhere, as [`bind_uds`](Self::bind_uds) does. See
+    /// [`listen`](Self::listen)'s example.
     ///
     /// # Errors
     ///

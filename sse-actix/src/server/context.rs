@@ -19,9 +19,9 @@ pub(crate) struct ServerContext {
     pub(crate) shutdown: Shutdown,
     pub(super) activity: Arc<Activity>,
     pub(super) loss_notifier: Option<LossNotifier>,
-    /// True if it hands connections over to hubs.
+    /// True if the server hands connections over to hubs.
     pub(crate) hands_over: bool,
-    /// The request's method; GET for the server itself.
+    /// The request's method; GET in the server's own context, which each request's context is cloned from.
     pub(crate) method: Method,
     /// True if the request came while the server was shutting down.
     pub(crate) arrived_while_draining: bool,
@@ -38,8 +38,8 @@ impl ServerContext {
         request.extensions().get().cloned()
     }
 
-    /// The context of the request whose handler is being polled. For code that has no `HttpRequest`: a generator before its
-    /// opening.
+    /// The context of the request whose handler is being polled. For code that has no `HttpRequest`: a generator before
+    /// its opening.
     pub(crate) fn current() -> Option<Self> {
         let current = CURRENT.take();
         CURRENT.set(current.clone());
@@ -74,8 +74,8 @@ impl ServerContext {
 pub(crate) struct OpenStreamGuard {
     #[expect(dead_code, reason = "held for its drop")]
     loss_registration: Option<Box<LossRegistration>>,
-    /// The counts of its server, if it counts as a stream there. A stream that may finish counts only as a request, and a shutdown waits for
-    /// it.
+    /// The counts of the server, if this is counted there as a stream. A stream that may finish is counted only as a
+    /// request, and a shutdown waits for it.
     activity: Option<Arc<Activity>>,
 }
 

@@ -16,8 +16,8 @@ pub(super) const MAX_PIPELINED_BYTES: usize = 64 * 1024;
 /// How many reads are done before other tasks on the thread get a turn.
 const READS_PER_TURN: usize = 16;
 
-/// Drops all bytes that arrive, and notes this, until the client sends no more. An error means that the connection is
-/// lost; without an error, the client may have closed only its sending side.
+/// Drops all bytes that arrive, until the client sends no more. Calls `dropped` after each read that had bytes. An
+/// error means that the connection is lost; without an error, the client may have closed only its sending side.
 pub(super) fn poll_discard(
     transport: &mut (impl AsyncRead + Unpin),
     cx: &mut Context<'_>,

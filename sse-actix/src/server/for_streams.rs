@@ -26,7 +26,7 @@ use super::{
 };
 use crate::lifecycle::shutdown::Shutdown;
 
-/// How long streams may take to end before actix's shutdown begins, which does not end them.
+/// How long streams may take to end. Then actix's own shutdown begins, which does not end streams.
 const END_STREAMS_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Configures actix's [`HttpServer`] for streams, if you do not want to use [`Server`](crate::Server). Call it before
@@ -134,8 +134,8 @@ fn accepted(io: &dyn Any) -> Option<AcceptedSocket<'_>> {
 }
 
 /// True if a client without TLS has begun with HTTP/2. If actix serves both protocols, it waits for these bytes before
-/// it calls the hook. A second descriptor for every connection would be expensive, and would be closed only at the
-/// first stream.
+/// it calls the hook. Only such a connection gets a second descriptor: for every connection it would be expensive, and
+/// would be closed only at the first stream.
 fn speaks_http2(tcp: &TcpStream) -> bool {
     let mut first = [0; HTTP2_PREFACE.len()];
     let mut first = ReadBuf::new(&mut first);

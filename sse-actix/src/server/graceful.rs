@@ -3,8 +3,8 @@
 //! A signal reaches a stream in four steps:
 //!
 //! 1. SIGTERM or SIGINT (`signals.rs`) lets [`serve_until_stopped`] fire the [`Shutdown`].
-//! 2. The `Shutdown` sets an end request in the `StreamControl` of each stream, and wakes the task of its connection, which polls its body. `respond`
-//!    (`stream/response.rs`) has registered the control.
+//! 2. The `Shutdown` sets an end request in the `StreamControl` of each stream, which `respond` (`stream/response.rs`)
+//!    has registered. It wakes the task of the stream's connection, and the task polls the stream's body.
 //! 3. `StreamBody::fill`, polled next, lets the source send its last events. A hub's reader sends events that were
 //!    published before (`stop_at`), and no newer ones. Then `end` (`stream/body/end.rs`) adds a `retry` line.
 //! 4. After the last byte, actix's dispatcher ends the response. If the connection was handed over, `StreamConnection`
@@ -67,8 +67,9 @@ pub(super) async fn serve_until_stopped(
     let ended = tokio::select! {
         biased;
         () = &mut forced => Some(Ok(())),
-        // Polled before `fired`: each server of a shared `Shutdown` receives the same SIGTERM, and another server may have
-        // fired the `Shutdown` first. This server takes its SIGTERM here; otherwise it would count as a second signal below.
+        // Polled before `fired`: each server of a shared `Shutdown` receives the same SIGTERM, and another server may
+        // have fired the `Shutdown` first. This server takes its SIGTERM here; otherwise it would count as a second
+        // signal below.
         cause = trigger.next() => {
             tracing::info!(target: "sse_actix", cause, "shutting down");
             None
@@ -179,7 +180,8 @@ mod tests {
     use super::*;
     use crate::server::activity::{ClientProgress, RequestGuard};
 
-    /// A client that reads on and on, and one that does not read, of a server that shuts down. In milliseconds.
+    /// Returns how long a server takes to shut down, in milliseconds, while one client reads all the time. If
+    /// `is_blocked`, another client does not read.
     async fn ends_after(shutdown_timeout: Duration, is_blocked: bool) -> u128 {
         let activity = Arc::new(Activity::default());
         activity.begin_draining();
@@ -204,7 +206,8 @@ mod tests {
         }
     }
 
-    /// A client that takes a slice again and again is waited for until the time-out, and then as long as last bytes are given.
+    /// The server waits until the time-out for a client that takes a slice again and again, and then for the time that
+    /// the last bytes get.
     #[tokio::test(start_paused = true)]
     async fn a_drain_in_slices_ends_by_its_deadline() {
         for millis in [600, 1_000, 30_000] {

@@ -1,14 +1,15 @@
 //! Hands a hub's stream over: it leaves actix's dispatcher.
 //!
-//! On HTTP/1.1 actix's dispatcher holds a connection with two buffers and timers, 11 KB of memory, and an event wakes
-//! its task, where it looks at all of that before it polls the body. So it serves a hub's stream only until the head
-//! and the first bytes have been flushed. Then the [socket](super::socket) leaves the dispatcher, the future that
-//! [serves](super::connection) the connection drops the dispatcher, and a [`StreamConnection`] gets the socket and the
-//! response's *outermost* body, which includes all middleware bodies around the stream.
+//! On HTTP/1.1 actix's dispatcher holds two buffers and timers for each connection, 11 KB of memory. An event wakes the
+//! dispatcher's task, and the dispatcher looks at all of that before it polls the body. So the dispatcher serves a
+//! hub's stream only until the head and the first bytes have been flushed. Then the [socket](super::socket) leaves the
+//! dispatcher. The future that [serves](super::connection) the connection drops the dispatcher, and a
+//! [`StreamConnection`] gets the socket and the response's *outermost* body, which includes all middleware bodies
+//! around the stream.
 //!
 //! One task does all of this, in one poll. The dispatcher polls the body. If the body has nothing more,
-//! [`HandoverCandidate`] makes the stream the connection's `pending_handover`. The dispatcher writes and flushes. Then the
-//! socket sees the pending stream, and ends the dispatcher with an error.
+//! [`HandoverCandidate`] makes the stream the connection's `pending_handover`. The dispatcher writes and flushes. Then
+//! the socket sees the pending stream, and ends the dispatcher with an error.
 //!
 //! [`StreamConnection`]: super::stream_connection::StreamConnection
 
@@ -50,16 +51,16 @@ pub(crate) trait DirectConnection {
     /// connection's own task continues when it is woken.
     fn drive(&self) -> bool;
 
-    /// Drops the bytes that wait for a client that does not read, if there are any, and ends the connection.
+    /// If bytes wait for a client that does not read, drops them and ends the connection.
     fn give_up(&self);
 
     /// Called when its stream has ended, so that its owner no longer looks for a client that stalls. From now on the connection does:
     /// it ends if its client does not take the rest at the speed that counts as reading.
     fn stream_ended(&self, patience: Duration);
 
-    /// Loads the memory that [`drive`](Self::drive) reads first into the processor's cache. It is spread over many
-    /// places. A worker prefetches several connections before it drives the first, so that the processor loads their
-    /// memory at once.
+    /// Loads the memory that [`drive`](Self::drive) reads first into the processor's cache. This memory is spread over
+    /// many places. A worker prefetches several connections before it drives the first, so that the processor loads
+    /// their memory at once.
     fn prefetch(&self);
 }
 
@@ -71,7 +72,7 @@ pub(crate) struct StreamMarker {
 
 /// The state that the future of a connection shares with its socket.
 pub(super) struct HandoverSlot<T> {
-    /// The socket, once it has left the dispatcher, and what its client takes.
+    /// The socket, once it has left the dispatcher, and the count of the bytes that its client takes.
     pub(super) transport: Cell<Option<(T, Option<ClientProgress>)>>,
     pub(super) state: Rc<ConnectionState>,
 }
@@ -93,7 +94,7 @@ pub(crate) struct ConnectionState {
     /// How many bytes after a request may be read while it is being answered.
     read_limit: Cell<ReadLimit>,
     made_stream: Cell<MadeStream>,
-    /// Number of the request in progress (requests of this connection are counted).
+    /// The number of the request in progress; the requests of a connection are counted.
     request_number: Cell<u32>,
     /// True while the request is being answered with a stream.
     is_streaming: Cell<bool>,
@@ -109,14 +110,14 @@ pub(crate) struct ConnectionState {
     is_given_up: Cell<bool>,
 }
 
-/// Whether a handler has made a stream for a request. `StreamMarker` does not always tell: middleware may drop the response
-/// that carries it.
+/// Whether a handler has made a stream for a request. `StreamMarker` does not always tell: middleware may drop the
+/// response that carries it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum MadeStream {
     #[default]
     None,
     /// It stays in actix's dispatcher.
-    Stays,
+    InDispatcher,
     MayBeHandedOver,
 }
 
@@ -143,7 +144,7 @@ impl ConnectionState {
         CURRENT.with_borrow(Clone::clone)
     }
 
-    /// Polls a connection's dispatcher.
+    /// Calls `poll`, which polls the connection's dispatcher. This is the current state meanwhile.
     pub(super) fn with_current<T>(self: &Rc<Self>, poll: impl FnOnce() -> T) -> T {
         /// Restores the previous state also when `poll` panics.
         struct Outer(Option<Rc<ConnectionState>>);

@@ -88,7 +88,8 @@ impl LossNotifier {
     pub(super) fn register(&self, control: &StreamControl) -> LossRegistration {
         self.0.watch();
         self.0.streams().push(control.clone());
-        // Checked after the insertion: a loss in between sees the stream, or is seen here.
+        // Checked after the insertion. If the connection is lost in between, `connection_lost` finds the stream, or
+        // this check sees the loss.
         if self.0.lost.load(Ordering::SeqCst) {
             control.connection_lost();
         }

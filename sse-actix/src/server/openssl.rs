@@ -23,7 +23,7 @@ use super::{
     socket::{Socket, Transport},
 };
 
-/// Boxed like that of rustls, so that a connection's task has one size.
+/// Boxed like the session of rustls, so that a connection's task has one size.
 pub(super) type Tls = Box<TlsStream<TcpStream>>;
 
 const HTTP2: &[u8] = b"h2";

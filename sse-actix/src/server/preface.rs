@@ -20,10 +20,10 @@ mod peek {
 
     use super::HTTP2_PREFACE;
 
-    /// The pause before a client that has sent a part of them is looked at again.
+    /// The pause before the next look at a client that has sent only a part of the preface.
     const PAUSE: Duration = Duration::from_millis(5);
 
-    /// The protocol of a client, from its first bytes. `timeout` is the time that the client has to send them; zero
+    /// The protocol of a client, from its first bytes. `patience` is the time that the client has to send them; zero
     /// means no limit, as in actix.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ mod peek {
             if begun.is_empty() || !HTTP2_PREFACE.starts_with(begun) {
                 return Ok(Protocol::Http1);
             }
-            // It sends no more, so it is not HTTP/2.
+            // The client sends no more, so it does not speak HTTP/2.
             if tcp.ready(Interest::READABLE).await?.is_read_closed() {
                 return Ok(Protocol::Http1);
             }

@@ -155,7 +155,7 @@ impl ServerHandle {
     pub(super) fn forced(&self) -> impl Future<Output = ()> + use<> {
         let mut force = self.force.subscribe();
         async move {
-            // Every handle has the sender, and this one exists.
+            // Never an error: every handle holds the sender, and this handle exists.
             let _ = force.wait_for(|force| *force).await;
         }
     }

@@ -6,20 +6,20 @@ use actix_web::http::KeepAlive;
 
 use super::Server;
 
-/// The longest time of a setting. A time-out ends at an [`Instant`](std::time::Instant), and a time beyond the clock's
-/// range would make every connection panic.
+/// The longest time that a setting can have. A time-out ends at an [`Instant`](std::time::Instant), and a time beyond
+/// the clock's range would make every connection panic.
 pub(super) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
-/// The kernel takes milliseconds in 31 bits, 24 days.
+/// The longest `user_timeout`: the kernel takes milliseconds in 31 bits, which is 24 days.
 const LONGEST_USER_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// Settings of the workers, which accept connections.
 pub(super) struct Workers {
-    /// `None` for one for each processor.
+    /// `None`: one worker for each processor.
     pub(super) number: Option<usize>,
     pub(super) backlog: u32,
     pub(super) max_connections: usize,
-    /// `None` for actix's default.
+    /// `None`: actix's default.
     pub(super) blocking_threads: Option<usize>,
 }
 
@@ -33,14 +33,14 @@ pub(super) struct HttpSettings {
     pub(super) h1_write_buffer_size: Option<usize>,
     pub(super) h2_initial_window_size: Option<u32>,
     pub(super) h2_initial_connection_window_size: Option<u32>,
-    /// `None` for the address that is listened on.
+    /// `None`: the address of the listening socket.
     pub(super) server_hostname: Option<String>,
 }
 
 /// Settings of TLS. `None` means actix's default.
 #[derive(Clone, Copy, Default)]
 pub(super) struct TlsSettings {
-    /// Handshakes at once, for each worker.
+    /// How many handshakes each worker may have in progress at once.
     pub(super) handshakes: Option<usize>,
     pub(super) handshake_timeout: Option<Duration>,
 }
@@ -101,9 +101,9 @@ impl<F> Server<F> {
         self
     }
 
-    /// How long sent bytes may go unacknowledged, or a client may refuse to take any, before its
-    /// connection is dropped: `TCP_USER_TIMEOUT`, on Linux, in milliseconds, 24 days at most. Default: 30 s. `None` leaves
-    /// it to the kernel, which takes a quarter of an hour and longer. Unix sockets have no such option.
+    /// How long a client may leave sent bytes unacknowledged, or take no bytes, before its connection is dropped.
+    /// Default: 30 s. This is `TCP_USER_TIMEOUT`, on Linux only, in milliseconds, 24 days at most. `None` leaves it to
+    /// the kernel, which waits for a quarter of an hour or longer. Unix sockets have no such option.
     pub fn user_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.socket.user_timeout = timeout.into().map(|timeout| timeout.min(LONGEST_USER_TIMEOUT));
         self
@@ -135,8 +135,8 @@ impl<F> Server<F> {
         self
     }
 
-    /// How many threads [`web::block`](actix_web::web::block) may use at once, for each worker. Default: 512, divided by the
-    /// number of processors.
+    /// How many threads [`web::block`](actix_web::web::block) may use at once, for each worker. Default: 512, divided
+    /// by the number of processors.
     ///
     /// ```
     /// use actix_web::App;
@@ -256,9 +256,9 @@ impl<F> Server<F> {
         self
     }
 
-    /// The host of addresses that the application makes
-    /// ([`ConnectionInfo::host`](actix_web::dev::ConnectionInfo::host)), if a request names none. Default: the address
-    /// of the listening socket.
+    /// The host in addresses that the application makes
+    /// ([`ConnectionInfo::host`](actix_web::dev::ConnectionInfo::host)), if the request names no host. Default: the
+    /// address of the listening socket.
     ///
     /// ```
     /// use actix_web::App;

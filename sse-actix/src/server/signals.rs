@@ -19,7 +19,7 @@ impl Signals {
         })
     }
 
-    /// The name of the next one.
+    /// The name of the next signal.
     pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
@@ -39,7 +39,7 @@ impl Signals {
         Ok(Self)
     }
 
-    /// The name of the next one.
+    /// The name of the next signal.
     pub(super) async fn next(&mut self) -> &'static str {
         if tokio::signal::ctrl_c().await.is_err() {
             return std::future::pending().await;

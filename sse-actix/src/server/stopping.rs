@@ -16,7 +16,7 @@ pub(super) struct StopSettings {
     pub(super) system_exit: bool,
 }
 
-/// The trigger that fires the `Shutdown`, besides the program.
+/// What fires the `Shutdown`, if the program does not fire it.
 pub(super) enum StopTrigger {
     /// SIGTERM and SIGINT.
     Signals,
@@ -119,7 +119,7 @@ impl<F> Server<F> {
         self
     }
 
-    /// Stops the server like SIGTERM when `signal` is ready. SIGTERM and SIGINT are left to the program.
+    /// When `signal` is ready, stops the server as SIGTERM does. SIGTERM and SIGINT are left to the program.
     ///
     /// ```no_run
     /// use actix_web::App;
@@ -156,8 +156,8 @@ impl<F> Server<F> {
         self
     }
 
-    /// Stops actix's [`System`](actix_web::rt::System), too, when the server has stopped, for a program that runs the
-    /// server as a task of it. Default: the `System` keeps running.
+    /// When the server has stopped, stops actix's [`System`](actix_web::rt::System), too. Use it in a program that runs
+    /// the server as a task of the `System`. Default: the `System` keeps running.
     ///
     /// ```no_run
     /// use actix_web::{App, rt::System};

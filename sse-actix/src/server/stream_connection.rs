@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     error::Error,
-    io::{self, IoSlice, Write as _},
+    io::{self, IoSlice},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::{Rc, Weak},
@@ -13,6 +13,7 @@ use std::{
 
 use actix_web::body::MessageBody as _;
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::{
     activity::ClientProgress,
@@ -25,15 +26,15 @@ use super::{
 };
 
 /// Up to this size, one copy costs less than a write of several pieces.
-const SMALL: usize = 512;
+const MAX_SINGLE_WRITE: usize = 4 * 1024;
 
 /// Up to this size, bytes that wait for the socket are copied.
-const COPIED: usize = 4 * 1024;
+const MAX_COPIED_REST: usize = 4 * 1024;
 
 /// How many bytes are written before other tasks on the thread get a turn.
 const BYTES_PER_TURN: usize = 128 * 1024;
 
-/// The least that a chunk counts in a turn.
+/// The smallest number of bytes that a chunk counts for in a turn.
 const MIN_CHUNK_COST: usize = 64;
 
 /// Ends a body ([RFC 9112, 7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)).
@@ -62,7 +63,7 @@ struct Inner<T> {
     rest_watch: Option<Box<RestWatch>>,
 }
 
-/// The meaning of the end of a client's sending side.
+/// What it means if a client closes its sending side.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum HalfClose {
     /// A client that sends no more has left.
@@ -153,7 +154,7 @@ impl<T: Transport> DirectConnection for StreamConnection<T> {
             .poll_inner(&mut inner, &mut Context::from_waker(&waker))
             .is_ready()
         {
-            // Its task then ends.
+            // Wakes the connection's task, which then ends.
             waker.wake_by_ref();
             return true;
         }
@@ -258,23 +259,20 @@ impl<T: Transport> Inner<T> {
         let head = head.of(chunk.len());
         let pieces = [head, &*chunk, b"\r\n"];
         let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-        let mut whole = [0; SMALL];
         flush::note_write(cx);
         self.unflushed = true;
         if !self.transport.is_write_vectored() {
             return self.send_in_one(Bytes::from(pieces.concat()), cx);
         }
         let transport = Pin::new(&mut self.transport);
-        let polled = match whole.get_mut(..len) {
-            Some(whole) => {
-                let mut free = &mut *whole;
-                for piece in pieces {
-                    // It fits.
-                    let _ = free.write(piece);
-                }
-                transport.poll_write(cx, whole)
+        let polled = if len <= MAX_SINGLE_WRITE {
+            let mut whole = SmallVec::<[u8; MAX_SINGLE_WRITE]>::new();
+            for piece in pieces {
+                whole.extend_from_slice(piece);
             }
-            None => transport.poll_write_vectored(cx, &pieces.map(IoSlice::new)),
+            transport.poll_write(cx, &whole)
+        } else {
+            transport.poll_write_vectored(cx, &pieces.map(IoSlice::new))
         };
         if let Some(progress) = &mut self.progress {
             progress.note_write(&polled);
@@ -288,7 +286,7 @@ impl<T: Transport> Inner<T> {
             let mut unsent = Unsent {
                 size_line: Bytes::copy_from_slice(head),
                 // A small chunk is a part of a shared buffer.
-                body: if chunk.len() > COPIED {
+                body: if chunk.len() > MAX_COPIED_REST {
                     chunk
                 } else {
                     Bytes::copy_from_slice(&chunk)
@@ -301,8 +299,8 @@ impl<T: Transport> Inner<T> {
         Ok(())
     }
 
-    /// For OpenSSL, which needs the same bytes again after a write that it did not take, and does not write several
-    /// pieces at once.
+    /// Sends a chunk as one piece, for OpenSSL. OpenSSL does not write several pieces at once, and after a write that
+    /// it did not take, it needs the same bytes again.
     fn send_in_one(&mut self, whole: Bytes, cx: &mut Context<'_>) -> io::Result<()> {
         self.unsent = Some(Box::new(Unsent {
             size_line: Bytes::new(),

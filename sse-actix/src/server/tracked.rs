@@ -214,7 +214,7 @@ pin_project! {
     /// A response's body, counted until it is dropped.
     #[project = TrackedBodyProj]
     pub(super) enum TrackedBody<B> {
-        Stays {
+        InDispatcher {
             #[pin]
             body: B,
             request_guard: Option<RequestGuard>,
@@ -267,8 +267,8 @@ fn report_stream_not_handed_over() {
     }
 }
 
-/// Moves the headers to a map of the right size. On HTTP/2 actix keeps them for as long as the stream lasts, in a map for
-/// fourteen names (3.5 KB).
+/// Moves the headers to a map of the right size. On HTTP/2 actix keeps them for as long as the stream lasts, in a map
+/// for fourteen names (3.5 KB).
 fn shrink_headers(headers: &mut HeaderMap) {
     let mut fitting = HeaderMap::with_capacity(headers.len_keys());
     for (name, value) in mem::take(headers) {
@@ -322,7 +322,7 @@ impl<B: MessageBody + 'static> TrackedBody<B> {
                     read_limit: PipelinedReadLimit::new(connection_state),
                 }
             }
-            (_, request_guard, connection_state) => Self::Stays {
+            (_, request_guard, connection_state) => Self::InDispatcher {
                 body,
                 request_guard,
                 read_limit: connection_state.map(PipelinedReadLimit::new),
@@ -336,25 +336,25 @@ impl<B: MessageBody> MessageBody for TrackedBody<B> {
 
     fn size(&self) -> BodySize {
         match self {
-            Self::Stays { body, .. } => body.size(),
+            Self::InDispatcher { body, .. } => body.size(),
             Self::Candidate { .. } => BodySize::Stream,
         }
     }
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         match self.project() {
-            TrackedBodyProj::Stays { body, .. } => body.poll_next(cx).map_err(Into::into),
+            TrackedBodyProj::InDispatcher { body, .. } => body.poll_next(cx).map_err(Into::into),
             TrackedBodyProj::Candidate { candidate, .. } => candidate.poll_next(cx),
         }
     }
 
     fn try_into_bytes(self) -> Result<Bytes, Self> {
         match self {
-            Self::Stays {
+            Self::InDispatcher {
                 body,
                 request_guard,
                 read_limit,
-            } => body.try_into_bytes().map_err(|body| Self::Stays {
+            } => body.try_into_bytes().map_err(|body| Self::InDispatcher {
                 body,
                 request_guard,
                 read_limit,

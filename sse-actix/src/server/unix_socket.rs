@@ -16,7 +16,8 @@ pub(super) fn bind(path: &Path) -> io::Result<UnixListener> {
             format!("cannot listen on {}: {error}", path.display()),
         )
     };
-    // Two processes that start together must not both replace the file: the later one would remove the other's new socket.
+    // Two processes that start together must not both replace the file: the later one would remove the other's new
+    // socket.
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = fs::File::open(directory.unwrap_or(Path::new(".")));
     let _locked = directory

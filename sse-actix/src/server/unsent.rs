@@ -12,9 +12,9 @@ pub(super) struct Unsent {
 impl Unsent {
     pub(super) fn advance(&mut self, mut sent: usize) {
         for piece in [&mut self.size_line, &mut self.body, &mut self.end] {
-            let of_it = sent.min(piece.len());
-            piece.advance(of_it);
-            sent -= of_it;
+            let taken = sent.min(piece.len());
+            piece.advance(taken);
+            sent -= taken;
         }
     }
 

@@ -4,13 +4,13 @@
 interface Subscribable<T> {
   readonly value: T;
   /**
-   * Calls `listener` at each change, not at once.
+   * Calls `listener` at each change from now on. It does not call it for the present value.
    *
-   * @returns ends the subscription
+   * @returns a function that ends the subscription
    */
   subscribe(listener: (value: T) => void): () => void;
 }
-/** How the connection is. */
+/** The state of the connection. */
 type ConnectionState =
   /** There was no connection yet. */
   | {
@@ -23,35 +23,35 @@ type ConnectionState =
   | {
       readonly status: "reconnecting";
     }
-  /** It is over for good. */
+  /** The source is closed permanently. */
   | ClosedState;
 interface ClosedState {
   readonly status: "closed";
   /**
-   * `finished` and `failed`: the server has said so. `reset`: `SharedEventSource.reset()`. `closed`: this page has called
-   * `close()`. `unknown`: a browser's `EventSource` has given up, and does not say why.
+   * `finished` and `failed`: the server has ended the stream. `reset`: `SharedEventSource.reset()`. `closed`: this page
+   * has called `close()`. `unknown`: a browser's `EventSource` has given up, and does not say why.
    */
   readonly reason: "finished" | "failed" | "reset" | "closed" | "unknown";
   /** The status of the last answer, where it is known. */
   readonly httpStatus?: number;
-  /** What the server chose to say of a failure. */
+  /** The server's message about a failure, if it sent one. */
   readonly message?: string;
 }
 
 /** How to loop over events. */
 interface IterateOptions<E extends AnyEvent = AnyEvent> {
-  /** Ends the loop: it throws the signal's reason. */
+  /** Ends the loop when it is aborted: the loop throws the signal's reason. */
   signal?: AbortSignal;
   /** How many events may wait for the loop, 1,000 by default. */
   buffer?: number;
-  /** Which events: by default all of the schema; without one, `message` alone. */
+  /** The names of the events for the loop: by default all names of the schema; without a schema, `message` alone. */
   names?: readonly E["event"][];
 }
-/** The loop was too slow: events came that its buffer had no place for, and they are lost for this loop. */
+/** The loop was too slow: its buffer was full when more events arrived. They are lost for this loop. */
 declare class SlowLoopError extends Error {
   constructor(buffer: number);
 }
-/** The stream has ended for good, but not because it had finished. */
+/** The stream has ended permanently, but it had not finished. */
 declare class StreamClosedError extends Error {
   /** The source's state. */
   readonly state: ClosedState;
@@ -63,14 +63,14 @@ interface AnyEvent {
   event: string;
   data: unknown;
 }
-/** Without a schema every name may come, and data is the text that the server has sent. */
+/** An event without a schema: it may have any name, and its data is the text that the server has sent. */
 interface UntypedEvent {
   event: string;
   data: string;
 }
 /**
- * The run-time side of an enum, as Rust generates it: its names, and for each a check of what `JSON.parse` has given.
- * `M` is the enum's event map, from names to data.
+ * The value that Rust generates from an enum: the events' names, and for each event a check of what `JSON.parse`
+ * returns. `M` is the enum's event map, from names to data.
  */
 interface EventSchema<M> {
   readonly names: readonly NoInfer<keyof M & string>[];
@@ -89,23 +89,23 @@ type UnionOf<M> = {
     data: M[K];
   };
 }[keyof M & string];
-/** What a client has missed: the number of events, or `null` if the server cannot tell it. */
+/** What a client has missed: the number of events, or `null` if the server does not know it. */
 interface Gap {
   readonly missed: number | null;
-  /** The last event id behind the gap. */
+  /** The last event id after the gap. */
   readonly lastEventId: string;
 }
-/** Why the server has ended the stream for good. */
+/** Why the server has ended the stream permanently. */
 interface End {
   readonly reason: "finished" | "failed";
-  /** What the server chose to say of a failure. */
+  /** The server's message about a failure, if it sent one. */
   readonly message?: string;
 }
-/** A position that moves without an event. */
+/** A new position of the client that has no event. */
 interface Position {
   readonly lastEventId: string;
 }
-/** What this package's servers send besides the enum. */
+/** The library's own events, which its servers send in addition to those of the enum. */
 type LibraryEvent =
   | {
       event: "sse-gap";
@@ -128,13 +128,13 @@ type DataOf<E extends AnyEvent, K> = E extends {
 type EventOf<E extends AnyEvent, Own, K> = K extends keyof Own
   ? Extract<Own[K], Event>
   : MessageEvent<DataOf<AllEvents<E>, K>>;
-/** A function or an object, as the DOM takes them. */
+/** A listener: a function or an object, as in the DOM. */
 type Listener<This, Ev> =
   | ((this: This, event: Ev) => any)
   | {
       handleEvent(event: Ev): any;
     };
-/** What every source tells of itself. */
+/** The events that every source fires about itself. */
 interface OwnEvents {
   open: Event;
   error: Event;
@@ -145,7 +145,7 @@ type Iterated<E extends AnyEvent> = E extends AnyEvent
       readonly lastEventId: string;
     }
   : never;
-/** What both sources have: the interface of `EventSource`, typed by the events `E`. */
+/** The interface of both sources: that of `EventSource`, typed by the events `E`. */
 interface TypedEventSource<E extends AnyEvent, Own extends OwnEvents> extends EventTarget {
   readonly CONNECTING: 0;
   readonly OPEN: 1;
@@ -158,7 +158,7 @@ interface TypedEventSource<E extends AnyEvent, Own extends OwnEvents> extends Ev
   onerror: ((event: Event) => any) | null;
   /** The state of the connection, to show and to subscribe to. */
   readonly connection: Subscribable<ConnectionState>;
-  /** Ends the connection for good. As with `EventSource` no event tells of it. */
+  /** Ends the connection permanently. As with `EventSource`, no event is fired. */
   close(): void;
   addEventListener<K extends AllEvents<E>["event"] | (keyof Own & string)>(
     type: K,
@@ -171,32 +171,32 @@ interface TypedEventSource<E extends AnyEvent, Own extends OwnEvents> extends Ev
     options?: boolean | EventListenerOptions,
   ): void;
   /**
-   * The events as they come, for `for await`, from this call on. The loop ends when the stream has finished or was
-   * closed, and throws if it has failed, if it is aborted, or if it falls behind by more than its buffer.
+   * The events for a `for await` loop, from this call on, as they arrive. The loop ends when the stream has finished or
+   * was closed, and throws if it has failed, if it is aborted, or if it falls behind by more than its buffer.
    */
   events(options?: IterateOptions<E>): AsyncIterableIterator<Iterated<E>>;
   /** {@link events} without options. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Iterated<E>>;
 }
-/** What is called when something happens that is no event of the enum. Each may be left out. */
+/** Callbacks for everything that is not an event of the enum. All are optional. */
 interface StreamCallbacks {
   /** The client has missed events, which the server no longer has. */
   onGap?: (gap: Gap) => void;
-  /** The server has ended the stream for good. */
+  /** The server has ended the stream permanently. */
   onEnd?: (end: End) => void;
-  /** The last event id has moved, without an event to show. */
+  /** The last event id has changed, without an event to show. */
   onPosition?: (position: Position) => void;
   /**
-   * An event is not what its schema says: no listener gets it, and the stream goes on. By default the error is reported
-   * as an uncaught one is, to `window.onerror` and the console.
+   * An event does not fit the schema: no listener gets it, and the stream continues. By default the error is reported
+   * like an uncaught one, to `window.onerror` and the console.
    */
   onInvalid?: (error: InvalidEventError) => void;
 }
-/** An event that is not what its schema says. The message says what is wrong. */
+/** The error for an event that does not fit the schema. The message says what is wrong. */
 declare class InvalidEventError extends Error {
   /** The event's name. */
   readonly event: string;
-  /** The whole text that came as its data. */
+  /** The event's data, as the text that was received. */
   readonly data: string;
   readonly lastEventId: string;
   constructor(what: string, event: string, data: string, lastEventId: string, options?: ErrorOptions);
@@ -205,42 +205,44 @@ declare class InvalidEventError extends Error {
 /** Options that both sources have. `Schema` is the type of `events`. */
 interface CommonOptions<Schema> extends EventSourceInit, StreamCallbacks {
   /**
-   * The enum's run-time side, as Rust generates it. With it `event.data` is the parsed and checked value; without it, the
-   * text that has come.
+   * The value that Rust has generated from the enum. With it, `event.data` is the parsed and checked value. Without it,
+   * `event.data` is the received text.
    */
   events?: Schema;
-  /** The name of events that tell of a gap, `sse-gap` by default. */
+  /** The name of gap events, `sse-gap` by default. */
   gapEvent?: string;
   /** The name of events that only carry a position, `sse-position` by default. */
   positionEvent?: string;
 }
 /** Tabs share a stream if its URL, `withCredentials`, `key`, `heartbeatTimeout` and `positionEvent` are the same. */
 interface SharedOptions<Schema> extends CommonOptions<Schema> {
-  /** Whose stream this is, the user's id, say. Tabs with different keys share nothing. */
+  /** Whose stream this is, for example the user's id. Tabs with different keys share nothing. */
   key?: string;
   /**
-   * Headers for the request, `Authorization`, say. Called at every connect, so that a token may expire.
+   * Returns headers for the request, for example `Authorization`. Called at every connect, so that a token may expire.
    *
-   * - After a 401 it is called once more, at once; after a second 401 the source closes. A 200 grants the try again.
-   * - If it throws, rejects, or returns no headers, that is a lost connection: `error`, then another call after the
-   *   reconnection time. The console says why.
-   * - One tab is asked for all: with a `SharedWorker` the tab that joined first of those that have this option, or the
-   *   next one if that is gone or does not react for 5 s; without one, the tab that holds the connection. So give
-   *   every tab the same function, and each user a `key`.
-   * - `Accept` and `Last-Event-ID` are set by this module, whatever is returned for them.
+   * - After a 401 it is called once more, at once; after a second 401 the source closes. After a 200, one repeated
+   *   call is allowed again.
+   * - If it throws, rejects, or returns no headers, the source treats this as a lost connection: it fires `error`, and
+   *   calls the function again after the reconnection time. The console says why.
+   * - One tab is asked for all tabs. With a `SharedWorker`, this is the first tab that joined with this option, or the
+   *   next one if the first is gone or does not react for 5 s. Without a `SharedWorker`, it is the tab that holds the
+   *   connection. So give every tab the same function, and each user a `key`.
+   * - This module sets `Accept` and `Last-Event-ID` itself, and ignores these two headers of the function.
    */
   headers?: () => HeadersInit | Promise<HeadersInit>;
   /**
-   * After so many milliseconds without a byte the connection counts as lost: `error`, then a reconnect. 0: never.
+   * How many milliseconds without a byte are a lost connection. The source then fires `error` and reconnects. 0: no
+   * limit.
    *
-   * By default three of the keep-alive intervals that the server announces (`Sse-Keep-Alive`), but at least 5 s; never
-   * if it announces none. Time asleep or frozen counts only after another third of the limit without a byte. A reconnect
-   * waits for the head of its answer for the same time, but at least for 30 s.
+   * By default three of the keep-alive intervals that the server announces (`Sse-Keep-Alive`), but at least 5 s. If it
+   * announces none, there is no limit. After the machine was asleep or the page frozen, the source waits another third
+   * of the limit. A reconnect waits for the head of its answer for the same time, but at least for 30 s.
    */
   heartbeatTimeout?: number;
   /**
    * The URL of the shared worker's script, for bundlers that do not bundle workers by themselves: `sse-actix/worker`,
-   * bundled as a script of its own. Of the page's origin; relative to the page.
+   * bundled as a separate script. The URL is relative to the page, and has the page's origin.
    */
   worker?: string | URL;
 }
@@ -252,7 +254,7 @@ type SharedEventSourceInit<M = never> = SharedOptions<EventSchema<M>>;
 /** The browser's `EventSource`, typed by the events `E`. */
 interface EventSource<E extends AnyEvent = UntypedEvent> extends TypedEventSource<E, OwnEvents> {}
 interface EventSourceConstructor {
-  /** Without a schema `event.data` is the text that has come. */
+  /** Without a schema, `event.data` is the received text. */
   new (url: string | URL, options?: EventSourceOptions): EventSource;
   /** With the union of events named: `new EventSource<Market>("/market", { events: market })`. */
   new <E extends AnyEvent = never>(
@@ -274,29 +276,29 @@ interface EventSourceConstructor {
   readonly CLOSED: 2;
 }
 /**
- * The browser's `EventSource`, with parsed and checked data, a state of the connection, and `for await`. Each has a
- * connection of its own. A browser shows no event of a name that nobody listens to: with a schema its names are listened
- * to, and others are not noticed.
+ * The browser's `EventSource`, with parsed and checked data, a state of the connection, and `for await`. Each
+ * source has its own connection. A browser drops an event if its name has no listener. So with a schema, this class
+ * listens to all names of the schema, and does not notice other names.
  */
 declare const EventSource: EventSourceConstructor;
 
-/** An event as the stream has it. Its `id` is the last event id as of this event. */
+/** An event as the server sent it. Its `id` is the last event id after this event. */
 interface ParsedEvent {
   name: string;
   data: string;
   id: string;
 }
 /**
- * Bytes to events, as the standard says:
+ * Parses bytes into events, as the standard says:
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
 declare class EventStreamParser {
   #private;
-  /** The last event id as of the last empty line. */
+  /** The last event id at the last empty line. */
   lastEventId: string;
   /** The reconnection time in milliseconds, if the stream has set it. */
   retry: number | undefined;
-  /** @param lastEventId what an earlier connection has ended with */
+  /** @param lastEventId the last event id of an earlier connection */
   constructor(lastEventId?: string);
   /**
    * @param bytes any piece of the stream
@@ -305,35 +307,36 @@ declare class EventStreamParser {
   feed(bytes: Uint8Array): ParsedEvent[];
 }
 
-/** Why a stream is over for good. */
+/** Why a stream has ended permanently. */
 interface Closing {
   reason: "finished" | "failed" | "reset";
   status?: number;
   message?: string;
 }
 
-/** Why a shared stream is over for good; the type is `close`. */
+/** The event `close`: why a shared stream has ended permanently. */
 declare class StreamCloseEvent extends Event {
   /**
-   * `finished`: the server has said so, by 204 or by the end of a `finite` stream. `failed`: it answered with a
-   * status or a type that no event stream has, or its stream ended with a failure. `reset`: `SharedEventSource.reset()`.
+   * `finished`: the server has answered 204 or has ended the stream permanently. `failed`: the server has answered with
+   * a status or a type that no event stream has, or its stream has ended with a failure. `reset`:
+   * `SharedEventSource.reset()`.
    */
   readonly reason: "finished" | "failed" | "reset";
-  /** The status of the last answer, unless it was reset. */
+  /** The status of the last answer; absent after a reset. */
   readonly status: number | undefined;
-  /** What the server chose to say of a failure. */
+  /** The server's message about a failure, if it sent one. */
   readonly message: string | undefined;
   constructor({ reason, status, message }: Closing);
 }
 interface SharedOwnEvents extends OwnEvents {
   close: StreamCloseEvent;
 }
-/** An EventSource that all tabs of this origin share that have the same URL and options, typed by the events `E`. */
+/** An EventSource, typed by the events `E`. All tabs of this origin with the same URL and options share it. */
 interface SharedEventSource<E extends AnyEvent = UntypedEvent> extends TypedEventSource<E, SharedOwnEvents> {
   onclose: ((event: StreamCloseEvent) => any) | null;
 }
 interface SharedEventSourceConstructor {
-  /** Without a schema `event.data` is the text that has come. */
+  /** Without a schema, `event.data` is the received text. */
   new (url: string | URL, options?: SharedEventSourceInit): SharedEventSource;
   /** With the union of events named: `new SharedEventSource<Market>("/market", { events: market })`. */
   new <E extends AnyEvent = never>(
@@ -354,12 +357,12 @@ interface SharedEventSourceConstructor {
   readonly OPEN: 1;
   readonly CLOSED: 2;
   /**
-   * At log-out: closes every shared stream of this origin, in all tabs, and forgets its events and ids. When it
-   * resolves, every connection has been ended by this browser.
+   * At log-out: closes every shared stream of this origin, in all tabs, and forgets its events and ids. When the
+   * promise resolves, this browser has ended every connection.
    */
   reset(): Promise<void>;
 }
-/** An EventSource that all tabs of this origin share that have the same URL and options, but for `headers`. */
+/** An EventSource. All tabs of this origin with the same URL and options share it; `headers` may differ. */
 declare const SharedEventSource: SharedEventSourceConstructor;
 
 export {

@@ -2,28 +2,29 @@
 //
 // One event stream for all tabs of an origin, with the interface of EventSource, and an EventSource with types.
 //
-// A *hub* holds the one connection and tells every tab what happens. It lives in a SharedWorker; where there is none, in
-// one of the tabs, which the others follow: Web Locks elect it, a BroadcastChannel carries its messages.
+// A *hub* holds the one connection and tells every tab what happens. It lives in a SharedWorker. If the browser has
+// none, the hub lives in one of the tabs: Web Locks elect this tab, and a BroadcastChannel carries its messages to the
+// others.
 //
-// Every tab keeps a copy of the hub's *state*: what is needed to go on where the stream stopped. A tab leaves its hub
-// when it is hidden for the back/forward cache or frozen. When it returns, it sends its copy to the hub that it finds.
-// A new hub resumes there. An older one sends what the tab has missed; if it no longer has all of that, the tab reads
-// the server by itself until it has caught up with the hub.
+// Every tab keeps a copy of the hub's *state*: what a hub needs to continue where the stream stopped. A tab leaves its
+// hub when it is hidden for the back/forward cache or frozen. When it returns, it sends its copy to the hub that it
+// finds. A new hub resumes there. An older hub sends the events that the tab has missed. If it no longer has all of
+// them, the tab reads from the server by itself until it has caught up with the hub.
 
-/** How locks, channels and stored values of this package are called. */
+/** The name of this package's locks, channels and stored values. */
 const NAME = "shared-event-source";
 
-/** Ends a stream for good: https://docs.rs/sse-actix, `finite`. Its id has the same name. */
+/** The event that ends a stream permanently: https://docs.rs/sse-actix, `finite`. Its id is the same text. */
 const END = "sse-end";
 
-/** Only carries a position, which becomes the last event id. */
+/** The event that only carries a position, which becomes the last event id. */
 const POSITION = "sse-position";
 
-/** Says how many events a client has missed. */
+/** The event that says how many events a client has missed. */
 const GAP = "sse-gap";
 
 /**
- * Bytes to events, as the standard says:
+ * Parses bytes into events, as the standard says:
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
 class EventStreamParser {
@@ -34,13 +35,13 @@ class EventStreamParser {
   #name = "";
   #id;
 
-  /** The last event id as of the last empty line. */
+  /** The last event id at the last empty line. */
   lastEventId;
 
   /** The reconnection time in milliseconds, if the stream has set it. */
   retry;
 
-  /** @param lastEventId what an earlier connection has ended with */
+  /** @param lastEventId the last event id of an earlier connection */
   constructor(lastEventId = "") {
     this.#id = this.lastEventId = lastEventId;
   }
@@ -95,15 +96,15 @@ class EventStreamParser {
   }
 }
 
-/** The longest time that a timer holds. */
+/** The longest time that a timer can wait, in milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** Silence of so many keep-alives is a lost connection. */
+/** If as many keep-alives as this are missing, the connection counts as lost. */
 const MISSED_KEEP_ALIVES = 3;
 
 /**
- * Ends a connection on which nothing arrives for too long. While the machine sleeps or the page is frozen this script
- * does not run; that time counts only after the socket had another step of time to deliver what it holds.
+ * Ends a connection on which nothing arrives for too long. This script does not run while
+ * the machine sleeps or the page is frozen. After that, the socket gets one more step of time to deliver what it holds.
  */
 class SilenceLimit {
   #exceeded;
@@ -117,7 +118,7 @@ class SilenceLimit {
     this.#exceeded = exceeded;
   }
 
-  /** Begins to count. @param limit in milliseconds; 0 is none */
+  /** Begins to count. @param limit in milliseconds; 0 is no limit */
   start(limit) {
     this.stop();
     this.#limit = Math.min(limit, LONGEST_TIMER);
@@ -158,11 +159,11 @@ class SilenceLimit {
 
 const [CONNECTING, OPEN, CLOSED] = [0, 1, 2];
 
-/** What a tab that joins is told at most: the latest event of so many names, and of so many characters. */
+/** A tab that joins gets the latest event of at most as many names, and at most as many characters. */
 const RETAINED_NAMES = 64;
 const RETAINED_CHARS = 256 * 1024;
 
-/** What a tab that returns can be sent at most: so many events, and so many characters. */
+/** A tab that returns can get at most as many events, and at most as many characters. */
 const RECENT_EVENTS = 1_000;
 const RECENT_CHARS = 256 * 1024;
 
@@ -183,19 +184,19 @@ function newState() {
   };
 }
 
-/** For the same hub in another place: it counts on. */
+/** The state for the same hub in another tab. Its sequence continues. */
 function copied(state) {
   return { ...state, recent: [...state.recent] };
 }
 
-/** For a new hub that begins where a tab has stopped, if there is one. */
+/** The state for a new hub that begins where a tab has stopped, if there is such a tab. */
 function resumed(state) {
   if (!state) return newState();
   const { born, sequence } = state;
   return { ...copied(state), born: Date.now(), before: { born, sequence } };
 }
 
-/** Notes what has happened, in the hub and in every tab. */
+/** Records in a state what has happened. The hub and every tab call this. */
 function remember(state, what) {
   switch (what.kind) {
     case "open":
@@ -222,7 +223,7 @@ function remember(state, what) {
 }
 
 function retain(state, event) {
-  // A tab that joins has missed nothing.
+  // A tab that joins later has missed nothing, so it must not get a gap event.
   if (event.name === GAP) return;
   state.retained = [...state.retained.filter(({ name }) => name !== event.name), event];
   let chars = state.retained.reduce((sum, event) => sum + charsOf(event), 0);
@@ -244,9 +245,9 @@ function charsOf({ name, data, id }) {
 }
 
 /**
- * The last event that a tab has heard.
+ * The last event that a tab has received.
  *
- * @returns as the hub counts; `undefined` if the hub does not know
+ * @returns its sequence in the hub; `undefined` if the hub does not know it
  */
 function lastHeard(hub, tab) {
   if (tab.born === hub.born) return tab.sequence;
@@ -258,11 +259,11 @@ function lastHeard(hub, tab) {
 }
 
 /**
- * What a hub tells a tab that joins.
+ * The events that a hub sends to a tab that joins.
  *
  * @param hub the hub's state
- * @param tab the tab's, if it has been there before
- * @returns events; `undefined` if only the server has all that the tab has missed
+ * @param tab the tab's state, if the tab was connected before
+ * @returns the events; `undefined` if only the server has all events that the tab has missed
  */
 function missedEvents(hub, tab) {
   if (!tab) return hub.retained;
@@ -275,13 +276,13 @@ function missedEvents(hub, tab) {
 
 const LONGEST_WAIT = 30_000;
 
-/** Silence is a lost connection after so many milliseconds at least. */
+/** The least silence, in milliseconds, after which the hub treats the connection as lost. */
 const SHORTEST_SILENCE = 5_000;
 
-/** The head of an answer may take so long at least, since a server may look things up first. */
+/** The least time, in milliseconds, that the hub waits for the head of an answer: a server may look things up first. */
 const SHORTEST_HEAD_WAIT = 30_000;
 
-/** The one connection. Numbers what happens, notes it in the state, and tells it. */
+/** Holds the one connection. It numbers the events, records all that happens in the state, and tells the tabs. */
 class Hub {
   #config;
   #tell;
@@ -291,11 +292,11 @@ class Hub {
   #silenceLimit;
   #mayRefreshHeaders = true;
 
-  /** What another hub has to know to go on. */
+  /** What another hub has to know to continue this stream. */
   state;
 
   /**
-   * @param config what makes tabs share a stream
+   * @param config the configuration, the same in all tabs of this stream
    * @param tell called with everything that happens
    * @param askHeaders called at every connect
    * @param state where to begin: `resumed` or `copied`
@@ -320,7 +321,7 @@ class Hub {
     globalThis.addEventListener("online", this.hurry);
   }
 
-  /** Leaves the server. */
+  /** Ends the connection to the server. */
   stop() {
     this.#running?.abort();
     this.#running = undefined;
@@ -339,7 +340,7 @@ class Hub {
       try {
         end = await this.#connect(signal, () => (failures = 0));
       } catch {
-        // Refused, reset, cut off, silent, or without permission; a browser does not tell most of these apart.
+        // Refused, reset, cut off, silent, or without permission. A browser gives the same error for most of these.
       }
       if (signal.aborted) return;
       if (end.again) continue;
@@ -354,7 +355,7 @@ class Hub {
     }
   }
 
-  /** One request, to the end of its answer. */
+  /** Sends one request, and reads its answer to the end. */
   async #connect(signal, opened) {
     let asked;
     try {
@@ -372,7 +373,7 @@ class Hub {
     } finally {
       silence.stop();
       signal.removeEventListener("abort", abort);
-      abort(); // What is left of the answer.
+      abort(); // Cancels the rest of the answer.
     }
   }
 
@@ -425,7 +426,7 @@ class Hub {
         if (event.name === END && event.id === END) return ended(event.data, response.status);
       }
       this.#moveTo(parser.lastEventId);
-      // The standard sets no bounds; a server is not to be stormed, and a timer holds no more.
+      // The standard sets no bounds. The lower one protects the server; a timer cannot hold more than the upper one.
       this.state.retry = Math.min(Math.max(parser.retry ?? this.state.retry, 100), LONGEST_TIMER);
     }
   }
@@ -443,7 +444,7 @@ class Hub {
     });
   }
 
-  /** Nothing to show, but what is sent as the last event id from now on. */
+  /** Changes the id that is sent as the last event id from now on. There is no event to show. */
   #moveTo(id) {
     if (id !== this.state.lastEventId) this.#happened({ kind: "position", id });
   }
@@ -459,7 +460,7 @@ class Hub {
   }
 }
 
-/** How long a server may be silent, by the interval of keep-alives that it announces; 0 is without limit. */
+/** How long a server may be silent, computed from the keep-alive interval that it announces; 0 is no limit. */
 function announcedSilence(headers) {
   const interval = headers.get("Sse-Keep-Alive") ?? "";
   if (!/^[0-9]+$/.test(interval) || Number(interval) === 0) return 0;
@@ -471,31 +472,31 @@ function ended(data, status) {
   try {
     told = Object(JSON.parse(data));
   } catch {
-    // Somebody else's event of that name.
+    // Not JSON, so it is another program's event of that name.
   }
   const { reason, message } = told;
   if (reason !== "failed") return { reason: "finished", status };
   return typeof message === "string" ? { reason, status, message } : { reason, status };
 }
 
-/** Exponential, at random between nothing and the whole, never beyond what the server asks for. */
+/** A random wait, up to a limit that doubles at each failure. `Retry-After` replaces it, up to the longest wait. */
 function backOff(retry, failures, retryAfter = 0) {
   const longest = Math.max(LONGEST_WAIT, retry);
   const whole = Math.min(longest, retry * 2 ** Math.min(failures, 20));
   return Math.max(100, Math.min(longest, retryAfter) || Math.random() * whole);
 }
 
-/** A header holds bytes, each written as a character. */
+/** `fetch` takes a header's bytes as characters, one for each byte. */
 function utf8(text) {
   return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
-/** Whether what began at `born` began before a reset at `at`. What the clock has been set back from began before, too. */
+/** Whether `born` is before a reset at `at`. A `born` in the future (the clock was set back) counts as before it. */
 function isBefore(born, at) {
   return born <= at || born > Date.now();
 }
 
-/** When the last reset was. Pages that were in the back/forward cache, or frozen, look it up when they return. */
+/** Stores when the last reset was. Pages that were in the back/forward cache or frozen look it up when they return. */
 const lastReset = {
   note(at) {
     try {
@@ -514,7 +515,7 @@ const lastReset = {
   },
 };
 
-/** Resolves once a hub may begin; `reset` waits until every one is `forgotten`. */
+/** Resolves once a hub may begin. `reset` waits until the promise `forgotten` of every hub has resolved. */
 function begun(forgotten) {
   if (!navigator.locks) return Promise.resolve();
   return new Promise((begin) => {
@@ -527,25 +528,25 @@ function begun(forgotten) {
 
 /**
  * The version of everything in this folder, and of the hub's state. Tabs of different versions share nothing, so that
- * pages from before and after a deploy work side by side. It grows with each change that an older page or worker would
- * not understand.
+ * pages from before and after a deploy work side by side. Increase it with each change that an older page or worker
+ * would not understand.
  */
 const PROTOCOL = 1;
 
-/** A tab that is asked for headers and does not react for so long counts as frozen. */
+/** If a tab is asked for headers and does not react for this time, in milliseconds, it counts as frozen. */
 const TAB_TIMEOUT = 5_000;
 
-/** Asks the tabs for a request's headers: first the one that has been there longest; the next if it is frozen or gone. */
+/** Asks the tabs for a request's headers: first the oldest tab, and the next one if that tab is frozen or gone. */
 class TabHeaders {
   #tabs;
   #inquiry;
 
-  /** @param tabs those that are connected */
+  /** @param tabs the connected tabs, in the order in which they are asked */
   constructor(tabs) {
     this.#tabs = tabs;
   }
 
-  /** `undefined` if no tab has any. */
+  /** Resolves to the headers, or to `undefined` if no tab has the option `headers`. */
   ask() {
     const unasked = [...this.#tabs].filter(([, { hasHeaders }]) => hasHeaders).map(([tab]) => tab);
     if (unasked.length === 0) return Promise.resolve(undefined);
@@ -570,7 +571,7 @@ class TabHeaders {
     if (tab === current) this.#askNext();
   }
 
-  /** A tab says first that it was `asked`, which no frozen one does, and later which headers it wants. */
+  /** A tab answers twice: first `asked`, which a frozen tab cannot send, and later with the headers. */
   answered(tab, answer) {
     if (!this.#inquiry || answer.inquiry !== this.#inquiry.number) return;
     const { current, timer, resolve, reject } = this.#inquiry;
@@ -594,7 +595,7 @@ class TabHeaders {
     clearTimeout(inquiry.timer);
     const tab = inquiry.unasked.shift();
     inquiry.current = tab;
-    // All were asked: one of them may still answer, or another may join.
+    // All tabs were asked. One of them may still answer, or another tab may join.
     inquiry.isWaiting = tab === undefined;
     if (tab === undefined) {
       if (inquiry.asked.size === 0) {
@@ -620,7 +621,7 @@ class TabHeaders {
   }
 }
 
-/** Holds the hub of the stream that the worker is named after, for all tabs that connect. */
+/** Runs the worker: it holds the hub for all tabs that connect. The worker's name is the stream's configuration. */
 function work(scope) {
   const config = JSON.parse(scope.name);
   const tabs = new Map();
@@ -645,11 +646,11 @@ function work(scope) {
   };
   const join = async ({ tab, known, hasHeaders }, port) => {
     send(port, { kind: "hello", protocol: PROTOCOL });
-    // The page is of another version, and makes do without this worker.
+    // The page has another version, and will not use this worker.
     if (config.protocol !== PROTOCOL) return;
     tabs.set(tab, { port, hasHeaders });
     headers.joined(tab);
-    // A tab holds a lock by its name for as long as it is there.
+    // A tab holds a lock with its id for as long as it exists. So this request succeeds when the tab is gone.
     navigator.locks?.request(tab, () => leave(tab));
     if (!hub) {
       hub = new Hub(config, tell, () => headers.ask(), resumed(known));
@@ -679,7 +680,7 @@ function work(scope) {
 }
 
 /**
- * The state of one source. Listeners are called in the order in which they came.
+ * The state of one source. Listeners are called in the order in which they were added.
  *
  * @internal
  */
@@ -691,7 +692,7 @@ class Connection {
     return this.#value;
   }
 
-  // As a field, so that it can be handed over without its object.
+  // A field, not a method, so that callers can pass it on without its object.
   subscribe = (listener) => {
     const entry = { listener };
     this.#listeners.add(entry);
@@ -704,7 +705,7 @@ class Connection {
     this.#set({ status: "open" });
   }
 
-  /** Not connected: for the first time, or again. */
+  /** The source is not connected yet, or not any more. */
   connecting() {
     if (this.#value.status !== "connecting") this.#set({ status: "reconnecting" });
   }
@@ -721,7 +722,7 @@ class Connection {
 }
 
 /**
- * Calls the page's code. What it throws is reported, as the DOM does with listeners.
+ * Calls the page's code. If that throws, the error is reported, as the DOM reports errors of listeners.
  *
  * @internal
  */
@@ -734,7 +735,7 @@ function call(callback, value) {
 }
 
 /**
- * As an uncaught error is reported.
+ * Reports an error like an uncaught one.
  *
  * @internal
  */
@@ -745,11 +746,11 @@ function report(error) {
 
 const SHOWN_CHARS = 100;
 
-/** An event that is not what its schema says. The message says what is wrong. */
+/** The error for an event that does not fit the schema. The message says what is wrong. */
 class InvalidEventError extends Error {
   /** The event's name. */
   event;
-  /** The whole text that came as its data. */
+  /** The event's data, as the text that was received. */
   data;
   lastEventId;
 
@@ -761,7 +762,7 @@ class InvalidEventError extends Error {
   }
 }
 
-/** Brings a stream's events to the listeners of a source, parsed and checked if there is a schema. */
+/** Gives a stream's events to the listeners of a source. If there is a schema, the data is parsed and checked first. */
 class Delivery {
   #target;
   #options;
@@ -803,7 +804,7 @@ class Delivery {
     };
     const { name } = event;
     const shown = JSON.stringify(name);
-    // `__proto__` and the like are no checks of the schema.
+    // Inherited properties, such as `__proto__`, are not checks of the schema.
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
     if (!check) {
       invalid(`This page does not know the event ${shown}: the server is newer, or sends another enum`);
@@ -832,7 +833,7 @@ class Delivery {
     this.#target.dispatchEvent(new MessageEvent(name, { data, lastEventId: id, origin }));
   }
 
-  /** Names that begin so are the library's: a newer server may send more of them. */
+  /** Names that begin with `sse-` are the library's. A newer server may send names that this version does not know. */
   #warnOf(name) {
     if (!name.startsWith("sse-") || name === END || name === POSITION || this.#warned.has(name)) return;
     this.#warned.add(name);
@@ -853,7 +854,7 @@ function toEnd(data) {
   return typeof message === "string" ? { reason, message } : { reason };
 }
 
-/** What the text says, if it is JSON; otherwise an object without properties. */
+/** The parsed text if it is JSON, else an object without properties. */
 function objectOf(json) {
   try {
     return Object(JSON.parse(json));
@@ -862,7 +863,7 @@ function objectOf(json) {
   }
 }
 
-/** Gives a class the properties that its interface has of `EventSource`: its constants, and `onopen` and the like. */
+/** Gives a class the properties of the interface `EventSource`: its constants, and handlers such as `onopen`. */
 function define(source, types) {
   for (const [name, value] of Object.entries({ CONNECTING, OPEN, CLOSED })) {
     Object.defineProperty(source, name, { value, enumerable: true });
@@ -885,7 +886,7 @@ function define(source, types) {
 
 const DEFAULT_BUFFER = 1_000;
 
-/** The loop was too slow: events came that its buffer had no place for, and they are lost for this loop. */
+/** The loop was too slow: its buffer was full when more events arrived. They are lost for this loop. */
 class SlowLoopError extends Error {
   constructor(buffer) {
     super(
@@ -896,7 +897,7 @@ class SlowLoopError extends Error {
   }
 }
 
-/** The stream has ended for good, but not because it had finished. */
+/** The stream has ended permanently, but it had not finished. */
 class StreamClosedError extends Error {
   /** The source's state. */
   state;
@@ -920,7 +921,7 @@ function iterate(source, names, { signal, buffer = DEFAULT_BUFFER }) {
   }
   const waiting = [];
   const requests = [];
-  // Set once nothing is collected any more; `error` is thrown once.
+  // Set when the loop stops collecting events. The loop throws `error` once.
   let end;
 
   const answer = () => {
@@ -1062,9 +1063,9 @@ function absolute(source, url) {
 }
 
 /**
- * The browser's `EventSource`, with parsed and checked data, a state of the connection, and `for await`. Each has a
- * connection of its own. A browser shows no event of a name that nobody listens to: with a schema its names are listened
- * to, and others are not noticed.
+ * The browser's `EventSource`, with parsed and checked data, a state of the connection, and `for await`. Each
+ * source has its own connection. A browser drops an event if its name has no listener. So with a schema, this class
+ * listens to all names of the schema, and does not notice other names.
  */
 const EventSource = class EventSource extends EventTarget {
   connection = new Connection();
@@ -1120,7 +1121,7 @@ const EventSource = class EventSource extends EventTarget {
     define(this, ["open", "message", "error"]);
   }
 
-  /** Lets the browser's source bring events of this name. */
+  /** Listens to events of this name at the browser's source. */
   #hear(name) {
     if (this.#heard.has(name) || name === "open" || name === "error") return;
     this.#heard.add(name);
@@ -1129,14 +1130,14 @@ const EventSource = class EventSource extends EventTarget {
     });
   }
 
-  /** A server's event named `open` comes here as well. It says nothing of the connection. */
+  /** The browser also calls this for an event that the server has named `open`. Such an event is ignored. */
   #opened(event) {
     if (event instanceof MessageEvent) return;
     this.connection.opened();
     this.dispatchEvent(new Event("open"));
   }
 
-  /** The same holds for `error`. */
+  /** The browser also calls this for an event that the server has named `error`. */
   #lost(event) {
     if (event instanceof MessageEvent) return;
     if (this.readyState === CLOSED) this.connection.closed({ reason: "unknown", ...this.#delivery.end });
@@ -1145,7 +1146,7 @@ const EventSource = class EventSource extends EventTarget {
   }
 };
 
-/** The way to a hub in one of the tabs: this one, if it is elected. */
+/** The link to a hub in one of the tabs. If this tab is elected, the hub is in this tab. */
 class ElectionLink {
   #tab;
   #channel;
@@ -1164,7 +1165,7 @@ class ElectionLink {
     this.#send({ kind: "join", tab: tab.id });
     navigator.locks
       .request(`${NAME}:${tab.name}`, { signal: this.#candidacy.signal }, () => this.#lead())
-      .catch(() => {}); // No candidate any more.
+      .catch(() => {}); // This tab is no candidate any more.
   }
 
   leave() {
@@ -1198,7 +1199,7 @@ class ElectionLink {
       if (what.to === this.#tab.id && !this.#tab.followed()) this.#tab.hear(what);
     } else if (what.kind === "leader") {
       if (this.#tab.followed()?.born === what.born) return;
-      // It knows nothing of what was before, and counts anew; or it was not there yet when this tab came.
+      // The new leader does not know the earlier events, and counts from its own start. Or there was no leader yet.
       this.#tab.hear({ kind: "lost" });
       this.#send({ kind: "join", tab: this.#tab.id });
     } else if (what.kind !== "join") {
@@ -1216,25 +1217,25 @@ class ElectionLink {
 }
 
 /**
- * Makes the shared worker, or joins it. Its script is this file.
+ * Creates the shared worker, or connects to it if it exists. Its script is this file.
  *
- * @param name what makes tabs share the worker
+ * @param name tabs with the same name share the worker
  * @param script the URL of another script, if the page names one
  */
 function makeWorker(name, script) {
   return new SharedWorker(script ?? import.meta.url, { type: "module", name });
 }
 
-/** A worker that has not answered after so many milliseconds is given up. */
+/** After this time, in milliseconds, without an answer the page gives up the worker. */
 const WORKER_TIMEOUT = 2_000;
 
-/** The time in which this page itself was busy counts as one step of the timeout. */
+/** The timeout is counted in steps. If the page itself is busy for a long time, this counts as one step only. */
 const STEPS = 4;
 
-/** The scripts whose workers this page has given up: it does not wait for them again. */
+/** The scripts whose workers this page has given up. It does not try them again. */
 const givenUp = new Set();
 
-/** The way to a hub in the shared worker. */
+/** The link to a hub in the shared worker. */
 class WorkerLink {
   #tab;
   #script;
@@ -1247,7 +1248,7 @@ class WorkerLink {
 
   /**
    * @param script the worker's URL, if the page has named one
-   * @param failed called when the worker is given up
+   * @param failed called when this link gives up the worker
    */
   constructor(tab, script, failed) {
     [this.#tab, this.#script, this.#failed] = [tab, script, failed];
@@ -1264,7 +1265,7 @@ class WorkerLink {
     this.#wait(STEPS);
   }
 
-  /** Whether there may be a worker. Chrome on Android has none. */
+  /** Whether this page may use a worker. Chrome on Android has none. */
   static mayHaveWorker(script) {
     return typeof SharedWorker !== "undefined" && !givenUp.has(script);
   }
@@ -1310,7 +1311,7 @@ class WorkerLink {
           "its URL, of the page's origin, as the option `worker`.",
       );
     }
-    // Not before the constructor has returned.
+    // Called later, because the constructor has not returned yet.
     queueMicrotask(this.#failed);
   }
 
@@ -1325,16 +1326,17 @@ class WorkerLink {
   }
 }
 
-/** Why a shared stream is over for good; the type is `close`. */
+/** The event `close`: why a shared stream has ended permanently. */
 class StreamCloseEvent extends Event {
   /**
-   * `finished`: the server has said so, by 204 or by the end of a `finite` stream. `failed`: it answered with a
-   * status or a type that no event stream has, or its stream ended with a failure. `reset`: `SharedEventSource.reset()`.
+   * `finished`: the server has answered 204 or has ended the stream permanently. `failed`: the server has answered with
+   * a status or a type that no event stream has, or its stream has ended with a failure. `reset`:
+   * `SharedEventSource.reset()`.
    */
   reason;
-  /** The status of the last answer, unless it was reset. */
+  /** The status of the last answer; absent after a reset. */
   status;
-  /** What the server chose to say of a failure. */
+  /** The server's message about a failure, if it sent one. */
   message;
 
   constructor({ reason, status, message }) {
@@ -1343,13 +1345,13 @@ class StreamCloseEvent extends Event {
   }
 }
 
-/** Ends the sources that were made before. */
+/** Ends the sources that were created before the time `at`. */
 let forget;
 
-/** Whether this page hears of resets. It begins with the first source, so that this module can be imported anywhere. */
+/** Whether this page listens for resets. It begins with the first source, so that any code can import this module. */
 let isListening = false;
 
-/** An EventSource that all tabs of this origin share that have the same URL and options, but for `headers`. */
+/** An EventSource. All tabs of this origin with the same URL and options share it; `headers` may differ. */
 const SharedEventSource = class SharedEventSource extends EventTarget {
   static #all = new Set();
 
@@ -1364,13 +1366,13 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
   #readyState = CONNECTING;
   #link;
   #release;
-  // Not of `performance`, which in some browsers stands still while the machine sleeps.
+  // Not the clock of `performance`: in some browsers it stands still while the machine sleeps.
   #born = Date.now();
 
-  /** The hub's state as this tab has heard it, or where the tab was when it left its hub. */
+  /** This tab's copy of the hub's state, or of its own position when it left its hub. */
   #state;
   #isFollowing = false;
-  /** The connection of its own by which this tab catches up with its hub. */
+  /** This tab's own connection, with which it catches up with the shared hub. */
   #ownHub;
 
   constructor(url, options = {}) {
@@ -1404,7 +1406,7 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     return this.#readyState;
   }
 
-  /** Leaves. The connection ends when nobody is left. As with EventSource, no event tells of it. */
+  /** Leaves the stream. The connection ends when the last tab has left. As with EventSource, no event is fired. */
   close() {
     this.#close({ reason: "closed" });
   }
@@ -1429,8 +1431,8 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
   }
 
   /**
-   * At log-out: closes every shared stream of this origin, in all tabs, and forgets its events and ids. When it
-   * resolves, every connection has been ended by this browser.
+   * At log-out: closes every shared stream of this origin, in all tabs, and forgets its events and ids. When the
+   * promise resolves, this browser has ended every connection.
    */
   static async reset() {
     const at = Date.now();
@@ -1440,7 +1442,7 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     forget(at);
     await navigator.locks?.request(NAME, () => {});
     channel.close();
-    // What is opened from here on is not of the millisecond that was reset.
+    // A source that is opened in the millisecond of the reset would count as before it, so this waits for the next one.
     while (Date.now() === at) await new Promise((resolve) => setTimeout(resolve, 1));
   }
 
@@ -1460,7 +1462,7 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
         resolve();
       };
     });
-    // Held before the hub can ask for it.
+    // This tab has to hold its lock before the hub can request that lock.
     if (navigator.locks) await new Promise((held) => navigator.locks.request(id, () => (held(), left)));
     if (!present) return;
     const tab = {
@@ -1491,17 +1493,17 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     this.#release = undefined;
   }
 
-  /** How far this tab has heard the stream. */
+  /** How much of the stream this tab has received. */
   get #position() {
     return this.#ownHub?.state ?? this.#state;
   }
 
-  /** Leaves everything that would keep the page out of the back/forward cache, or others from going on. */
+  /** Lets go of everything that would keep the page out of the back/forward cache, or would stop the other tabs. */
   #away = () => this.#leave();
 
   #shown = ({ persisted }) => persisted && this.#back();
 
-  /** A page that returns from the back/forward cache may be told so twice. */
+  /** A page that returns from the back/forward cache may get two events about it: `pageshow` and `resume`. */
   #back = () => {
     if (this.#release) return;
     if (lastReset.isAfter(this.#born)) {
@@ -1513,7 +1515,7 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     this.#join();
   };
 
-  /** As pairs, which can be sent to a worker. */
+  /** The headers as pairs, which can be sent to a worker. */
   #askHeaders = async () => {
     if (!this.#headers) return undefined;
     try {
@@ -1535,7 +1537,7 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     }
   }
 
-  /** A new leader may resume behind an event that this tab has still heard of from the old one. */
+  /** A new leader may resume before an event that this tab has already received from the old leader. */
   #hasHeard(state, what) {
     return what.kind === "event" && what.id !== "" && what.sequence <= state.sequence;
   }
@@ -1559,7 +1561,7 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     this.#ownHub.start();
   }
 
-  /** Once both connections have had the same event, the hub's is enough. */
+  /** When both connections have received the same event, this tab closes its own and follows the hub. */
   #meetHub() {
     if (!this.#ownHub || !this.#state) return;
     const heard = lastHeard(this.#state, this.#ownHub.state);
@@ -1580,7 +1582,7 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     if (readyState === CONNECTING && this.#readyState === OPEN) this.#dispatch({ kind: "error" });
   }
 
-  /** Tells the page. Any of its listeners may close this source. */
+  /** Tells the page what has happened. Any of the page's listeners may close this source. */
   #dispatch(what) {
     if (this.#readyState === CLOSED) return;
     switch (what.kind) {
@@ -1605,7 +1607,7 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     }
   }
 
-  /** For good. As with EventSource an `error` says so, and then, with the reason, a `close`. */
+  /** Closes the source permanently. As with EventSource it fires `error`, and then `close` with the reason. */
   #end(why) {
     const { reason, status, message } = why;
     this.#close({
@@ -1618,7 +1620,7 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
   }
 };
 
-/** Hears of resets while the page is shown. An open channel would keep it out of the back/forward cache. */
+/** Listens for resets while the page is shown. An open channel would keep the page out of the back/forward cache. */
 function listenForResets() {
   if (isListening) return;
   isListening = true;

@@ -195,7 +195,8 @@ impl<S: Source> MessageBody for StreamBody<S> {
         }
 
         if mem::take(self.as_mut().project().flush_after_chunk) {
-            // On HTTP/1.1 actix collects chunks in one buffer until the body is pending. The buffer grows and does not shrink.
+            // On HTTP/1.1 actix collects chunks in one buffer until the body is pending. The buffer grows and does not
+            // shrink.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -233,8 +234,8 @@ impl<S: Source> MessageBody for StreamBody<S> {
 }
 
 impl<S: Source> StreamBody<S> {
-    /// Polls the source and, if it has ended, appends the stream's last bytes. Returns true if the source was polled and is
-    /// pending.
+    /// Polls the source and, if it has ended, appends the stream's last bytes. Returns true if the source was polled
+    /// and is pending.
     fn fill(self: Pin<&mut Self>, checkpoint: Checkpoint, cx: &mut Context<'_>) -> bool {
         let this = self.project();
         let Some(source) = this.source else {

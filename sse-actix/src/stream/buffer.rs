@@ -4,8 +4,8 @@
 //!
 //! 1. [`Own`](PiecesKind::Own): the events that the handler emits up to its opening, when there is no
 //!    body yet.
-//! 2. [`OfThread`](PiecesKind::OfThread): the one that all streams of a thread use in turn. A body borrows it while it is
-//!    polled: the source fills it and the body empties it within one poll, so an idle stream has none.
+//! 2. [`OfThread`](PiecesKind::OfThread): the one that all streams of a thread use in turn. A body borrows it while it
+//!    is polled: the source fills it and the body empties it within one poll, so an idle stream has none.
 //! 3. [`Rest`](PiecesKind::Rest): the remaining bytes if a chunk took only a part. The next poll begins with them.
 
 mod client;
@@ -165,7 +165,7 @@ impl EventBuffer {
         }
     }
 
-    /// Appends an encoded event: its id line, which may be empty, and the rest, which is a part of this frame.
+    /// Appends an encoded event. `id` is its id line, which may be empty; `body` is the rest, a slice of `frame`.
     #[inline]
     pub(crate) fn push_with_id(&self, id: &[u8], body: &[u8], frame: &Bytes) {
         if body.len() >= MIN_SHARED_FRAME {
@@ -212,14 +212,15 @@ impl EventBuffer {
         }
     }
 
-    /// Puts the first bytes of a stream before the events from before there was a body.
+    /// Puts the first bytes of a stream before the events that were emitted while there was no body.
     pub(crate) fn prepend(&self, opening: Bytes) {
         let mut pieces = self.pieces.take().unwrap_or_default();
         pieces.prepend(opening);
         self.pieces.set(Some(pieces));
     }
 
-    /// Borrows the thread's pieces until [`take`](Self::take), unless it has its own. Returns how far they are filled.
+    /// Borrows the thread's pieces until [`take`](Self::take), unless this stream has pieces of its own. Returns how
+    /// far the pieces are filled.
     #[inline]
     pub(crate) fn borrow_thread_pieces(&self) -> Checkpoint {
         let mut bytes = 0;
@@ -232,7 +233,8 @@ impl EventBuffer {
             THREAD_PIECES.take().map_or_else(
                 || Box::new(Pieces::with_capacity(CAPACITY)),
                 |mut pieces| {
-                    // If the last chunk was dropped, this uses the whole allocation again. If not, the rest of it is used.
+                    // If the last chunk was dropped, this uses the whole allocation again. If not, the rest of it is
+                    // used.
                     let _ = pieces.bytes.try_reclaim(CAPACITY);
                     pieces
                 },

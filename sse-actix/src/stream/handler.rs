@@ -1,7 +1,7 @@
 //! Runs a function under `#[sse_stream]` until it has opened its stream, and then moves it into the body.
 //!
 //! [`run_until_open`] polls the function until it has opened its stream, and returns an [`EventStream`]. actix calls
-//! that one's `respond_to`, which gives the function to a `StreamBody` as its [`Source`]. From then on the body polls
+//! `EventStream::respond_to`, which gives the function to a `StreamBody` as its [`Source`]. From then on the body polls
 //! it. The events that the function has emitted up to its opening are in the [`EventBuffer`], which the body gets, too.
 //!
 //! The function is one future from its first line to its last, so borrows across the opening keep working. Before the

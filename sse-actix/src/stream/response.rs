@@ -83,7 +83,7 @@ pub(crate) fn respond<S: Source + 'static>(
         let owner = is_candidate.then(|| source.handover_owner()).flatten();
         ConnectionState::note_made_stream(match &owner {
             Some(_) => MadeStream::MayBeHandedOver,
-            None => MadeStream::Stays,
+            None => MadeStream::InDispatcher,
         });
         stream = Some(StreamMarker { owner });
         // The client of a plain stream cannot resume. So the stream may finish, unless its source never ends by itself.

@@ -117,7 +117,7 @@ impl Serving {
         format!("http://{}{path}", self.addr)
     }
 
-    /// The handle that ends its streams, and it.
+    /// The handle that ends its streams and stops the server.
     pub fn shutdown(&self) -> &Shutdown {
         &self.shutdown
     }
@@ -127,7 +127,7 @@ impl Drop for Serving {
     fn drop(&mut self) {
         self.shutdown.fire();
         if let Some(thread) = self.thread.take() {
-            // Its own panic has been printed.
+            // If the thread panicked, it has printed that itself.
             let _ = thread.join();
         }
     }

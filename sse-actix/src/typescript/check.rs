@@ -45,7 +45,7 @@ pub(super) const HELPERS: [(&str, &str); 12] = [
     ),
 ];
 
-/// The helper of a map, and what maps and objects have in common.
+/// The helper of a map, and the helper that maps and objects share.
 pub(super) const MAP: (&str, &str) = (
     "map",
     "const map = (check: Check, fields: string[] = []): Check => (value) =>\n  isObject(value) && Object.entries(value).every(([key, item]) => fields.includes(key) || check(item));",
@@ -55,7 +55,7 @@ pub(super) const IS_OBJECT: (&str, &str) = (
     "const isObject = (value: unknown): value is Record<string, unknown> =>\n  typeof value === \"object\" && value !== null && !Array.isArray(value);",
 );
 
-/// The expression that checks a type. `parameters` are those of the declaration that it stands in.
+/// The expression that checks a type. `parameters` are the parameters of the declaration that contains the type.
 pub(super) fn check(ty: &Type, parameters: &[String]) -> Result<String, &'static str> {
     let all = |types: &[Type]| -> Result<String, &'static str> {
         let checks: Result<Vec<_>, _> = types.iter().map(|ty| check(ty, parameters)).collect();
@@ -91,7 +91,7 @@ pub(super) fn check(ty: &Type, parameters: &[String]) -> Result<String, &'static
     })
 }
 
-/// A flattened map has what the fields beside it leave, so its check passes over these.
+/// A flattened map holds the entries that are not fields of the object, so the map's check skips these fields.
 fn intersection(types: &[Type], parameters: &[String]) -> Result<String, &'static str> {
     let fields = types.iter().flat_map(keys).collect::<Vec<_>>().join(", ");
     let checks: Result<Vec<_>, _> = types
@@ -106,7 +106,7 @@ fn intersection(types: &[Type], parameters: &[String]) -> Result<String, &'stati
     Ok(format!("both({})", checks?.join(", ")))
 }
 
-/// The fields that a type may have, but for those of types with names: what is flattened has none.
+/// The fields that a type may have. Types with names are left out, because a flattened type has no name.
 fn keys(ty: &Type) -> Vec<&str> {
     match ty {
         Type::Object(properties) => properties.iter().map(|property| property.key.as_str()).collect(),
@@ -117,7 +117,7 @@ fn keys(ty: &Type) -> Vec<&str> {
 
 /// The name of the check of a type with a name.
 pub(super) fn is_name(name: &str) -> String {
-    // A helper may have the name that it would have without this.
+    // Without the prefix, the check could have the name of a helper.
     format!("is_{name}")
 }
 

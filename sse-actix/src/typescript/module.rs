@@ -73,7 +73,7 @@ impl Module {
                 .and_then(|ty| check::check(&ty, &[]))
                 .map_err(faulty)?;
             union.extend(["\n  | { event: ", &name, ", data: ", data, " }"]);
-            // In brackets, `__proto__` is a name as any other.
+            // In brackets, `__proto__` is a name like any other.
             checks.extend([
                 "\n    [",
                 &name,
@@ -173,8 +173,8 @@ impl Module {
     ///
     /// # Errors
     ///
-    /// [`TypeScriptError::Drift`] if it differs, with the command that writes it, and [`TypeScriptError::Io`] if it cannot be
-    /// read.
+    /// [`TypeScriptError::Drift`] if it differs, with the command that writes it, and [`TypeScriptError::Io`] if it
+    /// cannot be read.
     pub fn check(&self, file: impl AsRef<Path>) -> Result<(), TypeScriptError> {
         let file = file.as_ref();
         let found = fs::read_to_string(file).map_err(|source| TypeScriptError::Io {
@@ -221,7 +221,7 @@ impl fmt::Display for Module {
             writeln!(f, "{}", IS_OBJECT.1)?;
         }
         for (name, helper) in HELPERS.into_iter().chain([MAP]) {
-            // A call, unless it is a check itself.
+            // A helper is used as a call, unless it is a check itself.
             let use_of_it = if name.starts_with("is") {
                 name.to_owned()
             } else {
@@ -252,14 +252,14 @@ fn contains_word(text: &str, word: &str) -> bool {
     })
 }
 
-/// `Market` is `market`, `ChatEvents` is `chatEvents`.
+/// `Market` becomes `market`, `ChatEvents` becomes `chatEvents`.
 fn value_name(name: &str) -> String {
     let mut chars = name.chars();
     let first = chars.next().map(|char| char.to_ascii_lowercase());
     first.into_iter().chain(chars).collect()
 }
 
-/// A text as JavaScript writes it, which is as JSON does.
+/// The text as a JavaScript string, which is written as in JSON.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

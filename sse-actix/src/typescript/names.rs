@@ -7,7 +7,7 @@ use super::{
     check::{HELPERS, IS_OBJECT, MAP},
 };
 
-/// TypeScript knows a type and a value of one name apart.
+/// In TypeScript, a type and a value may have the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Namespace {
     Types,

@@ -99,7 +99,7 @@ impl Input<'_> {
         (!word.is_empty()).then(|| word.to_owned())
     }
 
-    /// A text in quotes, with them.
+    /// A text in quotes; the quotes are kept.
     fn text(&mut self) -> Option<String> {
         self.skip_blanks();
         let quote = self.0.chars().next().filter(|char| "\"'".contains(*char))?;

@@ -21,8 +21,7 @@ pub(super) struct Block {
     data: Data,
     /// None if it is empty.
     name: Option<ByteString>,
-    /// The last event id buffer, if this event changed it. Kept apart, since only the empty line makes
-    /// it the last event id.
+    /// The id of the event that is being received, if it has one. It becomes the last event id only at the empty line.
     id: Option<Text>,
     /// Bytes of the lines so far, as [`max_event_size`](crate::Decoder::max_event_size) counts them;
     /// 0 if there is nothing in the three above.
@@ -114,7 +113,7 @@ impl Block {
         self.size == 0 && !self.discarded && !self.comments
     }
 
-    /// The length that the next line may reach in any case.
+    /// A line that has not ended yet is never too large up to this length.
     #[inline]
     pub(super) fn room(&self) -> usize {
         self.limit.saturating_sub(self.size)
@@ -149,7 +148,7 @@ impl Block {
     }
 
     /// The event that ends with this line and the empty line after it, if the line is its only data. Most events are
-    /// like this, and this path takes two thirds of the time.
+    /// like this, and this path takes two thirds of the general path's time.
     #[inline]
     fn only_data(&mut self, chunk: &Bytes, line: &[u8]) -> Option<Message> {
         let (Field::Data, value) = parse(line)? else {

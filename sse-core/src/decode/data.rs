@@ -1,6 +1,6 @@
 //! The data buffer of
-//! [the standard](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation),
-//! which stays a part of the chunk while it is one line of one chunk.
+//! [the standard](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation). As long
+//! as the data is one line of one chunk, it shares the chunk's memory.
 
 use std::mem;
 
@@ -72,7 +72,7 @@ impl Data {
         }
     }
 
-    /// The data, if there was a line of it.
+    /// The data, if there was a `data` line.
     #[inline]
     pub(super) fn take(&mut self) -> Option<ByteString> {
         match mem::take(&mut self.lines) {
@@ -82,7 +82,7 @@ impl Data {
         }
     }
 
-    /// Whether there was a line of it.
+    /// Whether there was a `data` line.
     pub(super) fn is_some(&self) -> bool {
         !matches!(self.lines, Lines::None)
     }

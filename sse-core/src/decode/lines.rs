@@ -51,7 +51,7 @@ pub(super) enum Line<'a> {
     Whole {
         chunk: &'a Bytes,
         line: &'a [u8],
-        /// Whether the empty line after it was taken too. Only looked for where it looks like `data`.
+        /// True if the empty line after it was taken, too. Only checked if the line begins like `data`.
         ends_event: bool,
     },
     /// A line put together of several chunks. Taking it empties the buffer.
@@ -89,9 +89,9 @@ impl Lines {
         }
     }
 
-    /// Takes a chunk. Two kinds of chunks are handled at once, because many streams have few others and this costs half
-    /// as much: a chunk with only complete comments and empty lines, while `idle`; and a small chunk that continues a
-    /// held line, which may become `room` bytes long.
+    /// Takes a chunk. Two kinds of chunks are handled at once, which costs half as much. Many streams have few other
+    /// chunks. The two kinds are: a chunk with only complete comments and empty lines, while `idle`; and a small chunk
+    /// that continues a held line, which may become `room` bytes long.
     #[inline]
     pub(super) fn feed(&mut self, chunk: Bytes, idle: bool, room: usize) {
         if !self.chunk.is_empty() {
@@ -148,8 +148,9 @@ impl Lines {
         })
     }
 
-    /// The next pairs of lines, as long as the first begins with `prefix`, is valid UTF-8 and shorter than `room`, the
-    /// second is empty, and both end in LF. How many pairs there are is the second value.
+    /// The bytes of the next pairs of lines, and the number of pairs. The first line of a pair begins with `prefix`, is
+    /// valid UTF-8 and shorter than `room`. The second line is empty. Both end in LF. Stops before the first pair that
+    /// is different.
     #[inline]
     pub(super) fn next_events_of_one_line(&mut self, prefix: &[u8], room: usize) -> Option<(Bytes, u64)> {
         if self.place != Place::Line {
@@ -167,7 +168,7 @@ impl Lines {
             && str::from_utf8(line).is_ok()
         {
             let after = self.at + line.len() + 2;
-            // The first may be as large as it likes.
+            // The first pair may have any size.
             if events > 0 && after - start > UNCHANGED {
                 break;
             }
@@ -187,8 +188,8 @@ impl Lines {
         }
     }
 
-    /// After [`next`](Self::next) gave `None`: the line that does not end in this chunk, in two
-    /// pieces, held before and new. `None` if there is nothing new.
+    /// The line that does not end in this chunk, after [`next`](Self::next) has returned `None`. It is in two pieces:
+    /// the part that is held from earlier chunks, and the new part. `None` if there is no new part.
     #[inline]
     pub(super) fn tail(&self) -> Option<(&[u8], &[u8])> {
         let rest = self.chunk.get(self.at..)?;
@@ -249,7 +250,7 @@ impl Lines {
                         self.at += 1;
                         self.place = Place::Stream(seen + 1);
                     }
-                    // Only a part of it: the start of a line, in a field that has no known name.
+                    // Only a part of a byte order mark. So it begins a line, whose field name is unknown.
                     Some(_) if seen > 0 => self.place = Place::Skipped,
                     _ => self.place = Place::Line,
                 },

@@ -202,7 +202,8 @@ impl Decoder {
         self.block.discard();
     }
 
-    /// The received events that each are [`DATA`], the rest of one line and an empty line; and their number.
+    /// The next received events, and their number. Each event consists of [`DATA`], the rest of the line, and an empty
+    /// line.
     #[inline]
     pub(crate) fn next_events_of_one_line(&mut self) -> Option<(Bytes, u64)> {
         if !self.block.is_between_events_without_ids() {
@@ -334,7 +335,7 @@ impl Decoder {
     }
 }
 
-/// Prints their number, not the bytes themselves, which may be many.
+/// Prints the number of unread bytes, not the bytes themselves, because there may be many.
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder")

@@ -64,8 +64,8 @@ impl From<ByteString> for Text {
     }
 }
 
-/// The last event id, which outlives chunks. Most ids are used once, so the first event takes the text
-/// that was received and only a copy stays here, for which short ids need no allocation.
+/// The last event id, which outlives chunks. Most ids are used once. So the first event takes the received text, and a
+/// copy stays here. The copy of a short id needs no allocation.
 #[derive(Default)]
 pub(super) struct LastId {
     id: CompactString,

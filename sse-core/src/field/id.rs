@@ -73,9 +73,9 @@ impl EventId {
 
     /// An id for clients other than `EventSource`, such as an id that another server has given to its event.
     ///
-    /// An [`EventId`] normally promises that browsers send the id back unchanged. This constructor does not. So a
-    /// stream for browsers fails if it has to send such an id that is not legal as an `EventId`; a plain stream sends
-    /// it. Any text of one line without NUL is allowed.
+    /// An [`EventId`] normally promises that browsers send the id back unchanged. This constructor does not. So if the
+    /// id is not a valid `EventId`, a stream for browsers that has to send it fails. A plain stream sends it. Any text
+    /// of one line without NUL is allowed.
     ///
     /// ```
     /// use sse_actix_core::{Event, EventId, Frame};
@@ -98,7 +98,7 @@ impl EventId {
         })
     }
 
-    /// Checks what [`not_for_browsers`](Self::not_for_browsers) does.
+    /// Makes the same checks as [`not_for_browsers`](Self::not_for_browsers).
     pub(crate) fn check_line(id: &str) -> Result<(), FieldError> {
         let mut bytes = id.bytes().enumerate();
         let found = bytes.find(|(_, byte)| matches!(byte, b'\n' | b'\r' | b'\0'));
@@ -106,7 +106,7 @@ impl EventId {
         FieldError::of("id", fault)
     }
 
-    /// Checks what `TryFrom` does.
+    /// Makes the same checks as `TryFrom`.
     pub(crate) fn check(id: &str) -> Result<(), FieldError> {
         check(id)
     }

@@ -67,8 +67,8 @@ impl EventName {
     /// send `event: error`.
     ///
     /// An [`EventName`] normally promises that a browser can listen to the event. This constructor does not: a browser
-    /// may also treat the event as something else. So a stream for browsers fails if it has to send such a name that is
-    /// not legal as an `EventName`; a plain stream sends it. Any text of one line that is not empty is allowed.
+    /// may also treat the event as something else. So if the name is not a valid `EventName`, a stream for browsers
+    /// that has to send it fails. A plain stream sends it. Any text of one line that is not empty is allowed.
     ///
     /// ```
     /// use sse_actix_core::{Event, EventName, Frame};
@@ -108,7 +108,7 @@ impl EventName {
         }
     }
 
-    /// Checks what [`not_for_browsers`](Self::not_for_browsers) does.
+    /// Makes the same checks as [`not_for_browsers`](Self::not_for_browsers).
     pub(crate) fn check_line(name: &str) -> Result<(), FieldError> {
         let fault = match find_break(name.as_bytes()) {
             _ if name.is_empty() => Some((FieldErrorKind::Empty, 0)),
@@ -121,7 +121,7 @@ impl EventName {
         FieldError::of("event name", fault)
     }
 
-    /// Checks what `TryFrom` does.
+    /// Makes the same checks as `TryFrom`.
     pub(crate) fn check(name: &str) -> Result<(), FieldError> {
         check(name)
     }

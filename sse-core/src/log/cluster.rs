@@ -3,7 +3,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use super::{Completion, LogError};
 use crate::TopicName;
 
-/// Messages between the hubs of several nodes on one log, besides events: revocations and presence.
+/// Messages between the hubs of several nodes that share a log. They are not events: they concern revocations and
+/// presence.
 ///
 /// ```
 /// use std::{collections::BTreeMap, sync::{Arc, Mutex}, time::Duration};

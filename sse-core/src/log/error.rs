@@ -98,7 +98,7 @@ pub enum DeleteError {
     Unsupported,
     /// The log refused, or could not be reached; nothing was deleted.
     Refused(Source),
-    /// The log could not be heard of any more while it deleted: it may have, or not. Deleting again does no harm.
+    /// The log did not answer, so it may have deleted the topic or not. Deleting again does no harm.
     OutcomeUnknown(Source),
 }
 

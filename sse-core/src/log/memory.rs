@@ -47,7 +47,7 @@ use crate::TopicName;
 /// log.append(&topic, record("b"), &retention, now).into_ready().unwrap()?;
 ///
 /// let batch = log.read(&topic, Start::After(first), Limit::DEFAULT, now).into_ready().unwrap().unwrap();
-/// assert_eq!(batch.resume, Resume::From);
+/// assert_eq!(batch.resume, Resume::Complete);
 /// assert_eq!(batch.entries[0].frame(), &format!("id: {}-2\ndata: b\n\n", first.epoch));
 /// # Ok::<(), sse_actix_core::AppendError>(())
 /// ```
@@ -141,7 +141,8 @@ impl MemoryLog {
         topic
     }
 
-    /// The epoch of a new life of a topic. Two lives differ by when they began, and two logs by their random state.
+    /// The epoch of a new life of a topic. Two lives of one log differ in their number. Two logs differ in their random
+    /// state.
     fn next_epoch(&self, name: &TopicName) -> Epoch {
         let life = self.next_life.fetch_add(1, Ordering::Relaxed);
         Epoch::new(name, self.random.hash_one((name, life)))
@@ -347,7 +348,7 @@ impl TopicData {
         self.keys = self.keys.take().filter(|keys| !keys.is_over(window, now));
     }
 
-    /// Deletes everything, and begins another life, unless there was nothing in this one. Returns whether there was.
+    /// Deletes everything. If there were events, begins another life. Returns whether there were events.
     fn delete(&mut self, epoch: Epoch) -> bool {
         self.keys = None;
         let had_events = self.ring.kept_range().head > 0;

@@ -79,8 +79,8 @@ pub struct OnceStats {
     pub keys: usize,
     /// Their approximate memory in bytes.
     pub bytes: usize,
-    /// The append time of the newest key that another bound than [`age`](OnceWindow::age) has made the log forget: all
-    /// later keys within the window are remembered. `None` if there was no such key.
+    /// A bound other than [`age`](OnceWindow::age) can make the log forget a key. This is the append time of the newest
+    /// key that was forgotten so. All later keys within the window are remembered. `None` if there was no such key.
     pub cut_at: Option<SystemTime>,
 }
 

@@ -69,11 +69,11 @@ impl fmt::Display for Position {
 pub struct Positions(Vec<Position>);
 
 /// The length of the longest text of one position, with its comma.
-const LONGEST: usize = epoch::LEN + 1 + 20 + 1;
+const MAX_POSITION_LEN: usize = epoch::LEN + 1 + 20 + 1;
 
 impl Positions {
     /// How many topics' positions always fit into one id: 26.
-    pub const MAX: usize = (EventId::MAX_LEN + 1) / LONGEST;
+    pub const MAX: usize = (EventId::MAX_LEN + 1) / MAX_POSITION_LEN;
 
     /// Parses an id; parts that are not positions are left out.
     pub fn parse(id: &str) -> Self {
@@ -100,7 +100,7 @@ impl Positions {
 
     /// The id that contains all of these positions; those beyond [`Positions::MAX`] are left out.
     pub fn id(positions: impl IntoIterator<Item = Position>) -> PositionsId {
-        let mut text = Vec::with_capacity(LONGEST);
+        let mut text = Vec::with_capacity(MAX_POSITION_LEN);
         Self::write(positions, &mut text);
         PositionsId(text)
     }
@@ -192,7 +192,7 @@ mod tests {
         };
         let text = position.to_string();
         assert_eq!(Position::parse(&text), Some(position));
-        assert!(text.len() < LONGEST);
+        assert!(text.len() < MAX_POSITION_LEN);
         for wrong in [
             "",
             "-",

@@ -167,7 +167,7 @@ impl Record {
     }
 }
 
-/// Browsers may read any topic.
+/// Checks that browsers can listen to the name, because browsers may read any topic.
 fn check_name(name: Option<&EventName>) -> Result<(), FieldError> {
     // Checks the text, as for a record that comes back from a log. So the names of the library's own events are
     // refused, too.
@@ -310,7 +310,7 @@ mod tests {
             assert!(matches!(unnamed, Err(RecordError::Name(_))), "{unnamed:?}");
             let json = Record::json(&1, Some(&name));
             assert!(matches!(json, Err(RecordError::Name(_))), "{json:?}");
-            // An event with a name of its own does not get it.
+            // An event that has a name does not get the default name.
             assert!(Record::event(&Event::data("x").event("own"), Some(&name)).is_ok());
         }
     }
@@ -340,21 +340,21 @@ mod tests {
             "data\n\n",
             ": a\n\n",
             "\u{feff}data: a\n\n",
-            // Something that browsers take for something else, or cannot listen to.
+            // A name that browsers treat as something else, or cannot listen to.
             "event: error\ndata: a\n\n",
             "event: open\ndata: a\n\n",
             "event: a\0\ndata: a\n\n",
             "event: \ndata: a\n\n",
             "event: sse-end\ndata: {}\n\n",
             "event: sse-gap\ndata: {\"missed\":1}\n\n",
-            // A time after which browsers would all come back at once, or never, or none.
+            // A reconnection time that is too short, too long, or not a number.
             "retry: 0\ndata: a\n\n",
             "retry: 99\ndata: a\n\n",
             "retry: 2147483648\ndata: a\n\n",
             "retry: 99999999999999999999\ndata: a\n\n",
             "retry: +1000\ndata: a\n\n",
             "retry: \ndata: a\n\n",
-            // Lines twice, in another order, or without any data, which browsers take for no event.
+            // Lines that are repeated, in another order, or without data, so that browsers see no event.
             "event: a\nevent: b\ndata: a\n\n",
             "retry: 1000\nretry: 1000\ndata: a\n\n",
             "data: a\nevent: b\n\n",

@@ -6,8 +6,8 @@ use super::{Epoch, Position, Start};
 pub enum Resume {
     /// A new reader starts with the events from now on, and with as many earlier events as it requested.
     Live,
-    /// The reader continues with everything after its position.
-    From,
+    /// The reader continues with everything after its position; nothing is missing.
+    Complete,
     /// The reader starts with the oldest kept entry. `missed` entries after its position were deleted; `None` if the
     /// number is unknown.
     Gap {
@@ -29,8 +29,8 @@ pub enum Resume {
 /// let range = KeptRange { epoch, last_deleted: 4, head: 9, contiguous: true };
 /// let after = |sequence| range.resume(Start::After(Position { epoch, sequence }));
 ///
-/// assert_eq!(after(6), Resume::From);
-/// assert_eq!(after(9), Resume::From);
+/// assert_eq!(after(6), Resume::Complete);
+/// assert_eq!(after(9), Resume::Complete);
 /// assert_eq!(after(1), Resume::Gap { missed: Some(3) });
 /// assert_eq!(after(10), Resume::Unknown);
 ///
@@ -63,7 +63,7 @@ impl KeptRange {
                         missed: self.contiguous.then_some(self.last_deleted - sequence),
                     }
                 } else {
-                    Resume::From
+                    Resume::Complete
                 }
             }
         }
@@ -73,7 +73,7 @@ impl KeptRange {
     pub fn after(&self, start: Start) -> u64 {
         match (start, self.resume(start)) {
             (Start::Head, _) => self.head,
-            (Start::After(position), Resume::From) => position.sequence,
+            (Start::After(position), Resume::Complete) => position.sequence,
             _ => self.last_deleted,
         }
     }

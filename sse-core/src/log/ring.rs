@@ -304,7 +304,8 @@ impl Ring {
             sequence: after,
         };
         let mut batch = Batch {
-            // `From` after a position that is kept, `Gap` after one that retention has deleted, `Unknown` after one of another epoch or above the head.
+            // For a start after a position: `Complete` if all later entries are kept, `Gap` if retention has deleted
+            // some of them, `Unknown` if the position is of another epoch or above the head.
             resume: kept_range.resume(start),
             start: position,
             entries: Vec::new(),

@@ -45,7 +45,7 @@ pub async fn what_is_read_is_what_was_appended<F: LogFactory>(factory: &F) {
 pub async fn sequences_grow_and_topics_have_nothing_in_common<F: LogFactory>(factory: &F) {
     let mut one = Bench::new(factory, Retention::new()).await;
     let mut other = Bench::on(factory, Arc::clone(&one.log), "another topic", Retention::new());
-    // Names that differ by little, and hold what a log may use to tell names apart.
+    // Names that differ little, and contain characters that a log may use as separators.
     let mut similar: Vec<_> = [
         "a topic:",
         "a topic/1",
@@ -81,7 +81,7 @@ pub async fn sequences_grow_and_topics_have_nothing_in_common<F: LogFactory>(fac
     }
 }
 
-/// However many threads append: every reader finds one order, and in it each thread's own.
+/// However many threads append, every reader finds the same order. It keeps the order of each thread.
 pub async fn threads_append_in_one_order<F: LogFactory>(factory: &F) {
     const THREADS: usize = 4;
     const EACH: usize = 50;
@@ -120,7 +120,7 @@ pub async fn threads_append_in_one_order<F: LogFactory>(factory: &F) {
     assert_eq!(data(&bench.read(Start::Oldest).await), in_order);
 }
 
-/// Also where the clock is set back, which only logs see that are passed the time.
+/// This also holds if the clock is set back. Only a log that gets the time passed in can notice that.
 pub async fn the_times_of_events_never_go_back<F: LogFactory>(factory: &F) {
     let bench = Bench::new(factory, Retention::new()).await;
     let now = factory.now();
@@ -137,7 +137,7 @@ pub async fn the_times_of_events_never_go_back<F: LogFactory>(factory: &F) {
     assert!(batch.entries.is_sorted_by_key(|entry| entry.at()));
 }
 
-/// A record that is larger than all that its topic may keep has no place, and nothing gives way to it.
+/// A record that is larger than all that its topic may keep is refused, and no event is deleted for it.
 pub async fn what_could_never_be_kept_is_refused_and_changes_nothing<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new().max_bytes(4_000)).await;
     bench.count(2).await;
@@ -151,7 +151,7 @@ pub async fn what_could_never_be_kept_is_refused_and_changes_nothing<F: LogFacto
     assert_eq!(bench.data().await, ["1", "2", "3"]);
 }
 
-/// Without keys, the states of such a topic would be unknown.
+/// A topic that keeps the newest event of each key refuses a record without a key.
 pub async fn the_latest_of_no_key_is_refused_and_changes_nothing<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new().keep(Keep::LatestPerKey)).await;
     bench.append(record("a").key("")).await;

@@ -63,7 +63,7 @@ impl<'a, F: LogFactory> Bench<'a, F> {
         self.log.append(&self.topic, record, &self.retention, now).await
     }
 
-    /// Appends a record with this text that is new.
+    /// Appends a record, which must not be a repetition.
     pub(super) async fn append(&mut self, record: Record) -> Position {
         let before = self.factory.now();
         let data = data_of(&record);
@@ -77,7 +77,7 @@ impl<'a, F: LogFactory> Bench<'a, F> {
         appended.position
     }
 
-    /// Appends so many records, with numbers from 1 on as their text.
+    /// Appends this many records. Their texts are the numbers from 1 on.
     pub(super) async fn count(&mut self, records: usize) {
         for nth in 1..=records {
             self.append(record(&nth.to_string())).await;
@@ -110,7 +110,7 @@ impl<'a, F: LogFactory> Bench<'a, F> {
         self.known[nth].position
     }
 
-    /// Waits for what the log does by itself.
+    /// Waits until `holds` returns true, while the log does its own work.
     pub(super) async fn until(&self, awaited: &str, mut holds: impl FnMut() -> bool) {
         for _ in 0..1_000 {
             if holds() {
@@ -121,8 +121,9 @@ impl<'a, F: LogFactory> Bench<'a, F> {
         panic!("waited in vain for {awaited}");
     }
 
-    /// Reads after each event of a topic that keeps every event. What is returned is all that was appended after it, or the
-    /// newest of it and a gap, whose number is right if there is one. What is given as the least is returned at least.
+    /// Reads after each event of a topic that keeps every event. Each read must return all later events, or the newest
+    /// of them and a gap. If the gap has a number, it must be right. Each read must return at least the newest `least`
+    /// events.
     pub(super) async fn has_no_silent_hole(&self, least: usize) {
         for read in 1..=self.known.len() {
             let start = Start::After(self.position(read - 1));
@@ -137,7 +138,7 @@ impl<'a, F: LogFactory> Bench<'a, F> {
                 "after {read}: retention leaves {least}, and these were read: {got:?}"
             );
             match batch.resume {
-                Resume::From => assert_eq!(got, due, "after {read}: nothing is missing"),
+                Resume::Complete => assert_eq!(got, due, "after {read}: nothing is missing"),
                 Resume::Gap { missed } => {
                     let gone = (due.len() - got.len()) as u64;
                     assert!(

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{DeleteError, Keep, Log, Resume, Retention, Start};
 
-/// What was appended is gone, with its idempotency keys; what comes then is of another life, and who comes back from before is told.
+/// A deleted topic's events are gone, with their idempotency keys. Later events are of another life. A reader with an
+/// earlier position learns of the deletion.
 pub async fn a_deleted_topic_begins_anew<F: LogFactory>(factory: &F) {
     if !F::DELETES {
         let bench = Bench::new(factory, Retention::new()).await;
@@ -60,7 +61,8 @@ pub async fn a_deleted_topic_begins_anew<F: LogFactory>(factory: &F) {
         assert_ne!(appended.position.epoch, epoch);
         let mut positions = vec![bench.position(0), bench.position(1)];
         if keep == Keep::Every {
-            // Who was there before the first event has missed some. Of the latest of each key it is given all there are.
+            // A reader from before the first event has missed some events. If the topic keeps the newest event of each
+            // key, that reader gets all newest events, so it has missed nothing.
             positions.push(before);
         }
         for position in positions {
@@ -71,15 +73,18 @@ pub async fn a_deleted_topic_begins_anew<F: LogFactory>(factory: &F) {
                 "{keep:?} {position}"
             );
         }
-        // Who was told of the deletion is told of no more.
+        // A reader that has learned of the deletion does not learn of it again.
         let batch = bench.read(Start::After(at_deletion)).await;
-        assert_eq!((batch.resume, data(&batch)), (Resume::From, vec!["3".to_owned()]));
-        // It was this topic alone.
+        assert_eq!(
+            (batch.resume, data(&batch)),
+            (Resume::Complete, vec!["3".to_owned()])
+        );
+        // Only this topic was deleted.
         assert_eq!(other.data().await, ["other"]);
     }
 }
 
-/// Whoever reads it has missed nothing.
+/// The readers of a topic without events have missed nothing.
 pub async fn to_delete_a_topic_without_events_changes_nothing<F: LogFactory>(factory: &F) {
     if !F::DELETES {
         return;
@@ -93,5 +98,8 @@ pub async fn to_delete_a_topic_without_events_changes_nothing<F: LogFactory>(fac
         .expect("it is deleted");
     bench.try_append(record("1")).await.expect("it is appended");
     let batch = bench.read(Start::After(before)).await;
-    assert_eq!((batch.resume, data(&batch)), (Resume::From, vec!["1".to_owned()]));
+    assert_eq!(
+        (batch.resume, data(&batch)),
+        (Resume::Complete, vec!["1".to_owned()])
+    );
 }

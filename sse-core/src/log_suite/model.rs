@@ -1,4 +1,4 @@
-//! Random steps, against what a log has to do, as simply as can be said.
+//! Random steps, compared with a simple model of what a log has to do.
 
 use std::{env, num::NonZeroUsize, time::SystemTime};
 
@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{Appended, Keep, Limit, OnceWindow, Position, Record, Resume, Retention, Start};
 
-/// Appends with and without keys, time that passes, and reads from everywhere, in random order: a log answers as the model
-/// does. The seed is printed; set it as `LOG_SUITE_SEED` to repeat a run.
+/// Appends with and without keys, time that passes, and reads from everywhere, in random order. The log must answer as
+/// the model does. The seed is printed; set it as `LOG_SUITE_SEED` to repeat a run.
 pub async fn any_steps_are_answered_as_the_model_says<F: LogFactory>(factory: &F) {
     let seed = env::var("LOG_SUITE_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     println!("LOG_SUITE_SEED={seed}");
@@ -22,7 +22,8 @@ pub async fn any_steps_are_answered_as_the_model_says<F: LogFactory>(factory: &F
     }
 }
 
-/// Bounds that say exactly what is there. How many bytes an event takes is for the log to say.
+/// Bounds from which the model knows exactly which events are kept. There is no bound in bytes, because each log
+/// decides how many bytes an event takes.
 fn random_retention<F: LogFactory>(random: &mut Rng) -> Retention {
     let keep = if random.bool() {
         Keep::Every
@@ -100,9 +101,9 @@ async fn check_reads<F: LogFactory>(bench: &Bench<'_, F>, model: &mut Model, ran
 /// The model of a topic.
 struct Model {
     kept: Vec<Kept>,
-    /// Each position that there was, the one before the first among them.
+    /// All positions so far, including the position before the first event.
     positions: Vec<Position>,
-    /// The newest that retention has taken.
+    /// The newest sequence that retention has deleted.
     last_deleted: u64,
     has_replaced: bool,
     keys: Vec<(String, Position, SystemTime)>,
@@ -127,7 +128,7 @@ impl Model {
         }
     }
 
-    /// Where the first record with its key is, if it is remembered.
+    /// The position of the first record with the same key, if the key is remembered.
     fn append(&mut self, record: &Record, retention: &Retention, now: SystemTime) -> Option<Position> {
         let window = retention.once_window();
         self.keys
@@ -186,7 +187,7 @@ impl Model {
                 let missed = (!self.has_replaced).then_some(missed);
                 (Resume::Gap { missed }, self.last_deleted)
             }
-            Start::After(position) => (Resume::From, position.sequence),
+            Start::After(position) => (Resume::Complete, position.sequence),
         };
         let due = self.kept.iter().filter(|kept| kept.sequence > after);
         (resume, due.map(|kept| kept.data.clone()).collect())

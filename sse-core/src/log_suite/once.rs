@@ -1,4 +1,4 @@
-//! Idempotency keys: once within their window, whatever becomes of the events.
+//! Idempotency keys: each is appended once within its window, even if its event is deleted.
 
 use std::sync::Arc;
 
@@ -10,14 +10,15 @@ use super::{
 };
 use crate::{AppendError, Keep, Log as _, OnceWindow, Retention, Start};
 
-/// Each call returns where the first was appended, and says whether it was a repetition. If the records differ, the first stands.
+/// Each call returns the position of the first record, and says whether this record is a repetition. If the records
+/// differ, the first one is kept.
 pub async fn a_repeated_key_is_appended_once<F: LogFactory>(factory: &F) {
     if !F::REMEMBERS_KEYS {
         return keys_are_refused(factory).await;
     }
     let mut bench = Bench::new(factory, Retention::new()).await;
     let mut other = Bench::on(factory, Arc::clone(&bench.log), "another topic", Retention::new());
-    // Texts that differ by little, the longest, and some that a log may not take for text.
+    // Texts that differ little, the longest text, and texts that a log could mistake for its own syntax.
     let long = "x".repeat(200);
     let keys = [
         "a",
@@ -103,7 +104,7 @@ pub async fn a_key_at_the_same_time_is_appended_once<F: LogFactory>(factory: &F)
     assert_eq!(bench.read(Start::Oldest).await.entries.len(), 10);
 }
 
-/// Where the event is gone, because of any bound, its key is still known.
+/// If an event has been deleted, because of any bound, its key is still remembered.
 pub async fn a_key_outlives_its_event<F: LogFactory>(factory: &F) {
     if !F::REMEMBERS_KEYS {
         return keys_are_refused(factory).await;
@@ -133,7 +134,7 @@ pub async fn a_key_outlives_its_event<F: LogFactory>(factory: &F) {
     }
 }
 
-/// Counted from the first append. After that it counts as new.
+/// The time counts from the first append. When it is over, the key counts as new.
 pub async fn a_key_is_forgotten_with_its_time<F: LogFactory>(factory: &F) {
     if !F::REMEMBERS_KEYS {
         return keys_are_refused(factory).await;
@@ -245,7 +246,7 @@ pub async fn a_refused_record_leaves_no_key<F: LogFactory>(factory: &F) {
     assert_eq!(latest.data().await, ["of something"]);
 }
 
-/// A publisher with a key relies on it.
+/// A log that remembers no keys must refuse a record with a key, because its publisher relies on the key.
 async fn keys_are_refused<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new()).await;
     bench.count(2).await;

@@ -37,17 +37,20 @@ pub async fn every_start_reads_from_where_it_says<F: LogFactory>(factory: &F) {
             assert_eq!(batch.start, bench.position(first - 1), "{start:?}");
         }
     }
-    // Where a new reader begins that was there before the first event.
+    // The position of a reader that began before the first event.
     let all = bench.read(Start::After(before.end)).await;
-    assert_eq!((all.resume, data(&all)), (Resume::From, bench.after(0)));
+    assert_eq!((all.resume, data(&all)), (Resume::Complete, bench.after(0)));
     for nth in 0..5 {
         let batch = bench.read(Start::After(bench.position(nth))).await;
-        assert_eq!((batch.resume, data(&batch)), (Resume::From, bench.after(nth + 1)));
+        assert_eq!(
+            (batch.resume, data(&batch)),
+            (Resume::Complete, bench.after(nth + 1))
+        );
         assert_eq!((batch.start, batch.end), (bench.position(nth), bench.position(4)));
     }
 }
 
-/// As many events and bytes as it may, and one event even if that is larger.
+/// A read returns as many events and bytes as its limit allows. It returns one event even if that is larger.
 pub async fn a_read_returns_no_more_than_its_limit<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new()).await;
     bench.count(3).await;
@@ -78,7 +81,7 @@ pub async fn a_read_returns_no_more_than_its_limit<F: LogFactory>(factory: &F) {
     }
 }
 
-/// From where one read ends, the next goes on.
+/// The next read continues where the last one ended.
 pub async fn reads_in_pieces_return_everything_once<F: LogFactory>(factory: &F) {
     for keep in [Keep::Every, Keep::LatestPerKey] {
         let mut bench = Bench::new(factory, Retention::new().keep(keep)).await;
@@ -99,7 +102,7 @@ pub async fn reads_in_pieces_return_everything_once<F: LogFactory>(factory: &F) 
             while batch.more {
                 assert!(!batch.entries.is_empty(), "a read goes on");
                 batch = bench.read_up_to(Start::After(batch.end), limit).await;
-                assert_eq!(batch.resume, Resume::From);
+                assert_eq!(batch.resume, Resume::Complete);
                 pieces.extend(data(&batch));
             }
             assert_eq!(
@@ -130,7 +133,7 @@ pub async fn stats_say_what_is_kept<F: LogFactory>(factory: &F) {
     for (read, behind) in [(0, 3), (2, 1), (3, 0)] {
         assert_eq!(bench.log.behind(&bench.topic, bench.position(read)), behind);
     }
-    // Of another life.
+    // A position of another life.
     let other = Bench::<F>::new(factory, Retention::new()).await;
     let foreign = Position {
         epoch: other.read(Start::Head).await.end.epoch,

@@ -47,7 +47,7 @@ pub async fn positions_of_elsewhere_are_unknown<F: LogFactory>(factory: &F) {
         );
         assert_eq!(batch.end, head, "{position}");
     }
-    // And it is as it was.
+    // These reads have changed nothing.
     assert_eq!(bench.data().await, bench.after(0));
 }
 

@@ -75,7 +75,7 @@ pub async fn age_takes_the_oldest<F: LogFactory>(factory: &F) {
     bench.has_no_silent_hole(0).await;
     factory.pass(F::TICK * 12).await;
     if F::IS_EXACT {
-        // Nothing is left, but the topic's position is.
+        // No event is left, but the topic keeps its position.
         let batch = bench.read(Start::Oldest).await;
         assert_eq!((batch.entries.len(), batch.end), (0, bench.position(3)));
         let batch = bench.read(Start::After(bench.position(1))).await;
@@ -84,7 +84,7 @@ pub async fn age_takes_the_oldest<F: LogFactory>(factory: &F) {
             (Resume::Gap { missed: Some(2) }, 0)
         );
         let batch = bench.read(Start::After(bench.position(3))).await;
-        assert_eq!(batch.resume, Resume::From);
+        assert_eq!(batch.resume, Resume::Complete);
     }
     bench.append(record("new")).await;
     assert!(bench.data().await.ends_with(&["new".to_owned()]));
@@ -115,7 +115,7 @@ pub async fn of_each_key_the_latest_is_kept<F: LogFactory>(factory: &F) {
         let batch = bench.read(start).await;
         assert_eq!(
             (batch.resume, data(&batch)),
-            (Resume::From, due.iter().map(ToString::to_string).collect())
+            (Resume::Complete, due.iter().map(ToString::to_string).collect())
         );
         assert_eq!(batch.end, bench.position(5));
     }
@@ -147,7 +147,7 @@ pub async fn what_was_replaced_is_neither_missed_nor_ahead<F: LogFactory>(factor
         bench.append(record("x").key("many")).await;
     }
     let batch = bench.read(Start::After(seen)).await;
-    assert_eq!((batch.resume, batch.entries.len()), (Resume::From, 1));
+    assert_eq!((batch.resume, batch.entries.len()), (Resume::Complete, 1));
     assert_eq!(bench.log.behind(&bench.topic, seen), 1);
     for key in ["b", "c"] {
         bench.append(record("x").key(key)).await;
@@ -173,7 +173,7 @@ pub async fn a_changed_retention_holds_from_the_next_append_on<F: LogFactory>(fa
         assert_eq!(bench.data().await, bench.after(6));
     }
     bench.has_no_silent_hole(5).await;
-    // With more room, what is gone is gone.
+    // A larger bound does not bring deleted events back.
     bench.retention = Retention::new();
     bench.append(record("11").key("1")).await;
     if F::IS_EXACT {

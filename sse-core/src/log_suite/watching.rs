@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{Log, Resume, Retention, Start, TopicName};
 
-/// All of them, as often as the topic grows, until the watch is dropped.
+/// All watchers are woken each time the topic grows, until their watch is dropped.
 pub async fn watchers_are_woken_as_long_as_they_watch<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new()).await;
     let woken: [Arc<Woken>; 3] = Default::default();
@@ -69,7 +69,7 @@ pub async fn who_registers_and_then_reads_misses_nothing<F: LogFactory>(factory:
             bench.until("a wake", || woken.times() > seen).await;
             seen = woken.times();
             batch = bench.read(Start::After(batch.end)).await;
-            assert_eq!(batch.resume, Resume::From);
+            assert_eq!(batch.resume, Resume::Complete);
             received.extend(data(&batch));
         }
     }
@@ -79,7 +79,7 @@ pub async fn who_registers_and_then_reads_misses_nothing<F: LogFactory>(factory:
     drop(watch);
 }
 
-/// Asks the log for everything that it may be asked for, while it wakes.
+/// A waker that calls the log at once, while the log wakes it.
 struct AsksAtOnce<L> {
     log: Arc<L>,
     topic: TopicName,
@@ -98,7 +98,7 @@ impl<L: Log> Wake for AsksAtOnce<L> {
     }
 }
 
-/// No lock is held while it wakes, and what it wakes for can be seen.
+/// The log holds no lock while it wakes, and the new event is already visible.
 pub async fn a_waker_may_use_the_log<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new()).await;
     let asks = Arc::new(AsksAtOnce {

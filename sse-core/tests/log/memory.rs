@@ -189,7 +189,7 @@ fn a_topic_that_is_read_is_not_forgotten_and_one_that_was_begins_anew() {
     assert_eq!(batch.resume, Resume::Unknown);
     assert_eq!(batch.entries[0].data(), "d");
     let batch = read(&log, &topic(0), Start::After(read_one));
-    assert_eq!((batch.resume, batch.entries.len()), (Resume::From, 0));
+    assert_eq!((batch.resume, batch.entries.len()), (Resume::Complete, 0));
 
     append(&log, &topic(0), "e", 4).unwrap();
     assert_eq!(woken.0.load(Ordering::SeqCst), 2);
@@ -233,7 +233,7 @@ fn a_topic_that_is_being_used_is_not_forgotten_by_another_thread() {
                             ..position
                         };
                         let batch = read(log, &name, Start::After(before));
-                        let is_there = batch.resume == Resume::From && batch.entries.len() == 1;
+                        let is_there = batch.resume == Resume::Complete && batch.entries.len() == 1;
                         if !is_there || woken.0.load(Ordering::SeqCst) == 0 {
                             lost += 1;
                         }

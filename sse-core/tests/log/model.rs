@@ -173,7 +173,7 @@ impl Model {
                 let missed = (!self.has_replaced).then(|| self.last_deleted - position.sequence);
                 (Resume::Gap { missed }, self.last_deleted)
             }
-            Start::After(position) => (Resume::From, position.sequence),
+            Start::After(position) => (Resume::Complete, position.sequence),
         };
         let due: Vec<_> = self.kept.iter().filter(|kept| kept.sequence > after).collect();
         let mut frames = Vec::new();

@@ -99,7 +99,7 @@ fn in_pieces(mut read: impl FnMut(Start) -> Batch, start: Start) -> (Vec<String>
     let mut all = frames(&batch);
     while batch.more {
         batch = read(Start::After(batch.end));
-        assert_eq!(batch.resume, Resume::From);
+        assert_eq!(batch.resume, Resume::Complete);
         assert!(!batch.entries.is_empty());
         all.extend(frames(&batch));
     }
@@ -272,7 +272,7 @@ fn a_key_that_was_replaced_is_not_missed() {
     };
     for sequence in 0..=4 {
         let batch = ring.read(after(sequence), ALL);
-        assert_eq!((batch.resume, batch.entries.len()), (Resume::From, 1));
+        assert_eq!((batch.resume, batch.entries.len()), (Resume::Complete, 1));
         assert_eq!(batch.entries[0].data(), "5");
     }
 }

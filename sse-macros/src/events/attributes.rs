@@ -27,7 +27,7 @@ pub(super) struct EnumAttributes {
     pub(super) plain: bool,
     pub(super) documents: Documents,
     pub(super) rename_all: Option<String>,
-    /// For the fields of all variants.
+    /// serde's rule for the names of the fields of all variants.
     pub(super) rename_fields: Option<LitStr>,
     pub(super) denies_unknown_fields: bool,
 }
@@ -43,7 +43,7 @@ pub(super) struct VariantAttributes {
     pub(super) other: Option<Span>,
     /// `#[serde(skip)]`.
     pub(super) skip: Option<Span>,
-    /// For its fields.
+    /// serde's rule for the names of its fields.
     pub(super) rename_fields: Option<LitStr>,
     /// The attribute that serialises its data in another way than its type does.
     pub(super) with: Option<Span>,

@@ -59,7 +59,7 @@ pub(super) fn events(events: &Events) -> TokenStream {
     }
 }
 
-/// For an enum with a mistake: as much as its uses need to be well-typed.
+/// The `impl`s for an enum with a mistake. They contain only what the code that uses the enum needs to be well-typed.
 pub(super) fn without_names(events: &Events) -> TokenStream {
     let Events { krate, ident, .. } = events;
     let generics = bounded(events);

@@ -26,7 +26,7 @@ pub(super) struct Events {
 /// The variant with `#[sse(other)]`.
 pub(super) struct CatchAll {
     pub(super) ident: Ident,
-    /// What it holds.
+    /// The type of its field.
     pub(super) ty: Option<Type>,
 }
 

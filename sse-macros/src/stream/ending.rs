@@ -197,7 +197,8 @@ impl<'ast> Visit<'ast> for Breaks<'_> {
         let has = |names: &[&str]| idents.iter().any(|ident| names.contains(&ident.as_str()));
         if has(&["break"]) {
             self.any = true;
-            // `None => break` of a `select!`; with a loop among the tokens, it may be that one's.
+            // An example is `None => break` in a `select!`. If there is a loop among the tokens, the `break` may belong
+            // to that loop.
             self.without_value |= self.depth == 0 && !has(&["loop", "while", "for"]);
         }
     }

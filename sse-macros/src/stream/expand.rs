@@ -41,8 +41,8 @@ pub(crate) fn expand(function: &Function, args: &Args, body: TokenStream) -> Tok
             ::core::mem::drop(__request);
         }
     });
-    // The `return` before the user's code never runs. It tells the compiler the type of the body, even if the body itself
-    // never returns.
+    // The `return` before the user's code never runs. It tells the compiler the type of the body, even if the body
+    // itself never returns.
     let body = quote_spanned! {Span::mixed_site()=>
         let __options = #options;
         #no_content
@@ -115,7 +115,7 @@ pub(crate) fn function(
     }
 }
 
-/// A static, so that `cargo check` evaluates the arguments. It does not evaluate `const { .. }`.
+/// The options are a static, because `cargo check` evaluates a static, but does not evaluate `const { .. }`.
 fn options(args: &Args) -> TokenStream {
     let krate = &args.krate;
     let mut setters = TokenStream::new();
@@ -182,7 +182,7 @@ fn typed(ty: &TokenStream, expr: &syn::Expr) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> { const __VALUE: #ty = #expr; __VALUE })
 }
 
-/// The macros to which an `emit!`, `open!` or `emitter!` resolves that a helper macro has expanded to.
+/// A helper macro may expand to an `emit!`, `open!` or `emitter!`. Such a call resolves to one of these macros.
 fn helper_macros(emitter: &Ident) -> TokenStream {
     let [emit, open, get] = ["emit", "open", "emitter"].map(|name| Ident::new(name, Span::call_site()));
     quote_spanned! {Span::mixed_site()=>

@@ -107,9 +107,10 @@ impl Field {
         }
     }
 
-    /// The error for text of which the compiler would only report that it does not live long enough.
+    /// The error for text made at run time. Without it, the compiler would only report that the text does not live long
+    /// enough.
     fn fault_of_text(self, text: &Expr) -> String {
-        // Its operators, as in `&*text`, are never between two values.
+        // All operators in it are before a value, as in `&*text`, so no space has to follow them.
         let written = text.to_token_stream().to_string();
         let written = written.replace("& ", "&").replace("* ", "*");
         match self {

@@ -54,8 +54,8 @@ impl Opening<'_> {
         !self.open && matches!(expr, Expr::While(_)) && emission::emits(expr.to_token_stream())
     }
 
-    /// The opening that has to be put before `stmt`, if there is one. Inside an expression, a block around the macro would
-    /// drop the macro's temporaries too early.
+    /// The opening that has to be put before `stmt`, if there is one. It is a separate statement: inside an expression,
+    /// a block around the macro would drop the macro's temporaries too early.
     fn before(&self, stmt: &Stmt) -> Option<Stmt> {
         let (mac, attrs) = match stmt {
             Stmt::Expr(
@@ -136,7 +136,8 @@ impl VisitMut for Opening<'_> {
         if self.open || !emission::emits(expr.body.to_token_stream()) {
             return visit_mut::visit_expr_loop_mut(self, expr);
         }
-        // At the start of each turn: it costs one store, and keeps label, attributes and type as they are.
+        // The stream is opened at the start of each iteration. This costs one store, and keeps label, attributes and
+        // type as they are.
         let open = self.statement(expr.loop_token.span, &[]);
         self.opened(|this| visit_mut::visit_expr_loop_mut(this, expr));
         let first = expr

@@ -1,16 +1,21 @@
--- Appends events to topics: to each topic one entry, which is announced on the channel of the same name.
+-- Appends events to topics. Each topic gets one entry, which is announced on the channel of the same name.
 --
--- KEYS: of each topic its stream; if it keeps the newest of each key, then the hash and the sorted set of these; if events have
---   idempotency keys, then the hash and the list of these.
--- ARGV: a number for lives that begin; the primary, if INFO does not tell it; PUBLISH or SPUBLISH; then of each topic:
---   which keys it has besides its stream (`l` for the newest of each key, `o` for idempotency keys, `lo`, or `-`), how many events,
---   bytes, and milliseconds are kept, after how many milliseconds an unused topic goes, the number of parts; with `o`, for how many
---   milliseconds and how many idempotency keys are remembered; and of each part: how many events it has, its key, its bytes;
---   with `o`, its idempotency key, or nothing.
--- Returns of each topic: 0, the entry's id, its life, why it was not announced or nothing; or 1 and why nothing was appended; or 2
--- and why something was not done after the entry was appended. With `o` also, after 0, or after 3 if no part was new: of each part nothing if
--- it is new, where it was appended if it was before, or the index in this entry of the event that it repeats; after 0 then how many keys are
--- remembered, and when the newest was appended that has made room, or -1.
+-- KEYS: for each topic, its stream. If it keeps the newest event of each key: then the hash and the sorted set of these
+--   events. If events have idempotency keys: then the hash and the list of these keys.
+-- ARGV: a number for a new life; the primary, if INFO does not say it; PUBLISH or SPUBLISH. Then for each topic: which
+--   keys it has in addition to its stream (`l` for the newest event of each key, `o` for idempotency keys, `lo`, or
+--   `-`); how many events, bytes and milliseconds are kept; after how many milliseconds an unused topic expires; the
+--   number of parts; with `o`, for how many milliseconds and how many idempotency keys are remembered. Then for each
+--   part: how many events it has, its key, its bytes; with `o`, its idempotency key, or nothing.
+-- Returns for each topic one of these:
+--   0, the entry's id, its life, and why it was not announced, or nothing;
+--   1, and why nothing was appended;
+--   2, and why something was not done after the entry was appended;
+--   3, if no part was new.
+--   With `o`, 0 and 3 are followed by a list. It has one item for each part: nothing if the part is new; the place
+--     where it was appended, if it was appended before; or the index in this entry of the event that it repeats. After
+--     this list, 0 is followed by the number of remembered keys, and by the append time of the newest key that was
+--     forgotten to make room, or -1.
 
 local primary = ARGV[2]
 local info = redis.pcall('INFO', 'replication')
@@ -18,13 +23,14 @@ if type(info) == 'string' then
   primary = string.match(info, 'master_replid:(%x%x%x%x%x%x%x%x%x%x%x%x)') or primary
 end
 
--- Whether this is a replica, as far as INFO tells it.
+-- True if INFO says that this is a replica.
 local function is_replica()
   return type(info) == 'string' and string.find(info, 'role:slave', 1, true)
 end
 
--- The newest entry of ours: its id, life, primary, events, and how many events and bytes there have been; and the newest id of all. In
--- a stream that has entries of others alone, the entry before every one. Nil if the stream has none.
+-- The newest entry of sse-actix: its id, life, primary and number of events, and the totals of events and bytes so far;
+-- and the newest id of all entries. If the stream has only entries of other programs, the id is 0-0, before every
+-- entry. Nil if the stream has no entry.
 local function newest(stream)
   local entry, head, wrong, newest_id = newest_of_ours(stream)
   if wrong then return nil, wrong end
@@ -35,12 +41,12 @@ local function newest(stream)
   return head
 end
 
--- Whether a multiple of `step` lies between two numbers.
+-- True if a multiple of `step` lies between two numbers.
 local function crosses(before, after, step)
   return math.floor(before / step) ~= math.floor(after / step)
 end
 
--- Takes the oldest entries that nothing demands any more.
+-- Deletes the oldest entries that no bound requires any more.
 local function trim(stream, all, bytes, max_events, max_bytes)
   for _ = 1, 64 do
     local oldest = redis.pcall('XRANGE', stream, '-', '+', 'COUNT', 16)
@@ -69,14 +75,15 @@ local function trim(stream, all, bytes, max_events, max_bytes)
   return nil
 end
 
--- Where idempotency keys were appended since `oldest`, by key; and whether anything is remembered. Or nil and why that is not known.
+-- The places at which idempotency keys were appended since `oldest`, by key; and whether the list remembers any key. Or
+-- nil, and why this is not known.
 local function recall(once, order, names, oldest)
   local newest_item = redis.pcall('LRANGE', order, -1, -1)
   if newest_item.err then return nil, newest_item.err end
   local found = redis.pcall('HMGET', once, unpack(names))
   if found.err then return nil, found.err end
   local places = {}
-  -- Without their order nothing would bound them, so they count for nothing.
+  -- Without the list, nothing would bound the keys in the hash, so they do not count.
   if newest_item[1] then
     for n, place in ipairs(found) do
       if place and tonumber(string.match(place, '^%d+')) >= oldest then places[names[n]] = place end
@@ -85,8 +92,8 @@ local function recall(once, order, names, oldest)
   return places, newest_item[1]
 end
 
--- Remembers idempotency keys of an entry that has been added, each with the index of its event. Returns how many there are then; or nil and why
--- none of them is remembered.
+-- Remembers idempotency keys of an entry that has been added, each with the index of its event. Returns how many keys
+-- there are afterwards. Or nil, and why none of them is remembered.
 local function remember(once, order, are_known, id, life, names, indices)
   local items, places = {}, {}
   for n, name in ipairs(names) do
@@ -94,7 +101,7 @@ local function remember(once, order, are_known, id, life, names, indices)
     places[2 * n - 1], places[2 * n] = name, id .. ' ' .. indices[name] .. ' ' .. life
   end
   if not are_known then redis.pcall('DEL', once) end
-  -- The list first: what is in it alone is not remembered, and goes with its time.
+  -- The list is written first: a key that is only in the list is not remembered, and is deleted when its time is over.
   local kept = redis.pcall('RPUSH', order, unpack(items))
   if type(kept) == 'table' then return nil, kept.err end
   local done = redis.pcall('HSET', once, unpack(places))
@@ -102,8 +109,9 @@ local function remember(once, order, are_known, id, life, names, indices)
   return kept
 end
 
--- Forgets the oldest of so many idempotency keys: those from before `oldest`, and those that are too many. Returns how many are left, and
--- when the newest was appended that has made room, or -1; or nil and why not.
+-- Forgets the oldest of `kept` idempotency keys: those from before `oldest`, and those in excess of `max_keys`. Returns
+-- how many are left, and the append time of the newest key that was forgotten to make room, or -1. Or nil, and why they
+-- were not forgotten.
 local function forget(once, order, kept, max_keys, oldest, looks_at)
   local cut = -1
   for _ = 1, 16 do
@@ -124,7 +132,7 @@ local function forget(once, order, kept, max_keys, oldest, looks_at)
     local places = redis.pcall('HMGET', once, unpack(names))
     if places.err then return nil, places.err end
     for n, place in ipairs(places) do
-      -- One that came again after its time is remembered from then on, further behind in the list.
+      -- A key that came again after its time is remembered from then on. It is then further back in the list, too.
       if place and string.match(place, '^%S+') == ids[n] then gone[#gone + 1] = names[n] end
     end
     local done = #gone > 0 and redis.pcall('HDEL', once, unpack(gone))
@@ -151,8 +159,9 @@ while key <= #KEYS do
   local parts = tonumber(ARGV[arg + 5])
   arg = arg + 6
 
-  -- Of each part what it is; of idempotency keys which are new, the index of the event that each of them has in this entry, and where
-  -- those that are known were appended. Without any, none of this is needed.
+  -- `standings` says for each part what the script returns for it. `new` has the new idempotency keys. `indices` has
+  -- the index of each new key's event in this entry. `known` has the places at which known keys were appended. Without
+  -- idempotency keys none of these is needed.
   local width, standings, new, indices, known, are_known, wrong = 3, nil, none, nil, nil, nil, nil
   local window, max_keys, oldest_key
   if once then
@@ -175,7 +184,7 @@ while key <= #KEYS do
     known = known or {}
   end
 
-  -- Of each part that is new, where its arguments are.
+  -- For each new part, the place of its arguments.
   local fresh, events, texts = {}, 0, {}
   for part = 1, parts do
     local standing = ''
@@ -229,7 +238,7 @@ while key <= #KEYS do
     end
     if refusal then
       redis.pcall('XDEL', stream, id)
-      -- What it has left behind, if there was nothing before, goes with its time.
+      -- If there was no entry before, the stream is now empty. It has to expire.
       if not redis.pcall('XRANGE', stream, '-', '+', 'COUNT', 1)[1] then redis.pcall('PEXPIRE', stream, string.format('%.0f', ttl)) end
       result = {1, refusal}
       break
@@ -274,7 +283,7 @@ while key <= #KEYS do
     if once then
       local cut = -1
       if #new > 0 then
-        -- The hash goes first, so that it holds nothing which is not in the list.
+        -- The hash expires first, so that it holds no key that is not in the list.
         must(redis.pcall('PEXPIRE', once, string.format('%.0f', window)))
         must(redis.pcall('PEXPIRE', order, string.format('%.0f', window + 1000)))
         local left, what = forget(once, order, kept_keys, max_keys, oldest_key, #new + 4)

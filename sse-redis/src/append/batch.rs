@@ -93,7 +93,8 @@ impl Call {
         call
     }
 
-    /// Tells each event what has become of it. Returns whether the server is none that takes events any more.
+    /// Sends each publisher the outcome of its event. Returns true if the server has become a replica, which accepts no
+    /// events.
     pub(super) fn answer(self, shared: &Shared, redis: &str, answer: Result<Value, Fault>) -> bool {
         let results = match answer.and_then(|value| Ok(items(value)?)) {
             Ok(results) => results,

@@ -23,7 +23,7 @@ pub(super) struct Group {
     retention: Retention,
     pub(super) parts: Vec<Part>,
     bytes: usize,
-    /// The reply channel and the place of each event.
+    /// For each event, its reply channel, and its place among the appends in progress.
     pub(super) replies: Vec<(Reply, Pending)>,
 }
 

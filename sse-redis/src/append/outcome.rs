@@ -47,7 +47,7 @@ enum Standing {
     New,
     /// Its idempotency key is that of this event of the same entry.
     RepeatsIndex(usize),
-    /// Its idempotency key was appended there.
+    /// Its idempotency key was appended before, at this place.
     Repeats(Place),
 }
 
@@ -98,7 +98,7 @@ impl Outcome {
         }
     }
 
-    /// Tells each event of the group.
+    /// Sends each publisher of the group the outcome of its event.
     pub(super) fn answer(self, shared: &Shared, redis: &str, group: Group) {
         let places = match &self {
             Self::There(there) => {

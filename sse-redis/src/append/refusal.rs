@@ -8,7 +8,7 @@ pub(super) fn is_of_replica(why: &str) -> bool {
     fault::is_of_replica(code(why))
 }
 
-/// A group was refused with this error. If it concerns the whole server, the log's health says so.
+/// Notes the error with which a group was refused. If the error concerns the whole server, the log's health shows it.
 pub(super) fn note(shared: &Shared, redis: &str, why: &str) {
     if is_of_server(code(why)) {
         shared.takes_events(redis, Some(why));

@@ -14,13 +14,13 @@ use crate::{
 /// How long it waits before it asks again where the keys are.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A call that is sent to wherever its keys are. A server says that another one has them before it begins the script, so
-/// to send the call again is no repetition.
+/// Sends a call to the server that has the call's keys. If a server does not have them, it says so before it begins the
+/// script. So sending the call again repeats nothing.
 pub(super) struct Sending<'a> {
     shared: &'a Arc<Shared>,
     primaries: &'a Primaries,
     group: u16,
-    /// Until then it is looked where the keys are.
+    /// Until this time, it searches for the server that has the keys.
     until: Instant,
 }
 
@@ -79,7 +79,7 @@ impl<'a> Sending<'a> {
             } else if is_of_some_keys(&fault) {
                 sleep(PAUSE).await;
             } else {
-                // Whoever has the keys may be new here.
+                // The primary that has the keys may not be known to this node yet.
                 sleep(PAUSE / 4).await;
                 self.primaries.look(self.until).await;
                 let left = self.until.saturating_duration_since(Instant::now());
@@ -103,7 +103,8 @@ impl<'a> Sending<'a> {
         answer.map_err(Fault::Redis)
     }
 
-    /// Sends it to the node that the slot is on its way to. Nobody listens there yet, so who follows the topics is told to look.
+    /// Sends a call to the node to which the slot is moving. No node listens there yet. So the nodes that follow the
+    /// topics are told, through the source, to look at them.
     async fn ask(&self, node: &str, call: &Call, session: &Session) -> Result<Value, Fault> {
         let timeout = self.shared.settings.response_timeout;
         let connection = self.primaries.connect_to(node, timeout).await;
@@ -125,7 +126,7 @@ impl<'a> Sending<'a> {
                 .arg(self.shared.keys.stream(topic))
                 .arg(LOOK);
         }
-        // A look is made from time to time anyway.
+        // If this fails, the nodes find the entry at their next regular comparison.
         let _ = calls.ignore_errors().query_async::<Value>(&mut connection).await;
         Ok(answer)
     }

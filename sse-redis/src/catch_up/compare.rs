@@ -38,7 +38,7 @@ pub(super) async fn run(this: Rc<CatchUp>) {
         for (nth, group) in topics.chunks(TOPICS).enumerate() {
             let due = began + pause * u32::try_from(nth + 1).unwrap_or(u32::MAX);
             let session = this.primary.wait().await;
-            // None is held through the pause below, or it could not be forgotten.
+            // Topics are not held during the pause below, because a topic that is held cannot be forgotten.
             let group: Vec<_> = group.iter().filter_map(Weak::upgrade).collect();
             if let Err(fault) = compare(&this, &session, &group).await {
                 tracing::debug!(target: "sse_actix", %fault, "newest entries could not be compared");
@@ -51,7 +51,8 @@ pub(super) async fn run(this: Rc<CatchUp>) {
     }
 }
 
-/// The topics to compare. What is known to be missing of the others is asked for, whatever became of it before.
+/// The topics to compare. The other topics are known to lack entries. These are requested again, whatever happened to
+/// earlier requests.
 fn to_compare(this: &CatchUp, session: &Session) -> Vec<Weak<Topic>> {
     let (up_to_date, others): (Vec<_>, Vec<_>) = {
         let all = this.topics(session).into_iter();
@@ -70,7 +71,8 @@ fn jittered(pause: Duration) -> Duration {
 }
 
 async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Result<(), Fault> {
-    // One topic that cannot be read would fail the call for all, and one call names keys of one slot.
+    // A topic that cannot be read would make a call fail for all its topics, so it gets its own call. The keys of a
+    // call must be in one slot.
     let (faulty, sound): (Vec<_>, Vec<_>) = group.iter().partition(|topic| topic.is_unreadable());
     let mut of_group: BTreeMap<u16, Vec<&Arc<Topic>>> = BTreeMap::new();
     for topic in sound {
@@ -132,7 +134,7 @@ async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Res
 /// A topic could not be compared.
 fn note(this: &CatchUp, topic: &Arc<Topic>, fault: &Fault) {
     if fault.is_of_slot() {
-        // It is compared where it is next.
+        // It is compared at the primary that holds it next.
         this.primary.doubt();
     } else {
         topic.is_unreadable_since_now();

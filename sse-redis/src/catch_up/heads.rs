@@ -166,8 +166,8 @@ fn entry(value: Value) -> Result<Option<Stored>, Unexpected> {
     }
 }
 
-/// Reads the newest event of each key: the entry's id, a space, the event's index, a space, the event as in a payload. Keys
-/// whose event cannot be read are left out.
+/// Reads the newest event of each key. A value is the entry's id, a space, the event's index, a space, and the event as
+/// in a payload. Keys whose event cannot be read are left out.
 fn parse_latest(life: u64, pairs: Value) -> Result<Vec<Latest>, Unexpected> {
     let mut pairs = items(pairs)?.into_iter();
     let mut latest = Vec::with_capacity(pairs.len() / 2);

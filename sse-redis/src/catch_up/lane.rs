@@ -36,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Lane {
     primaries: Rc<Primaries>,
     primary: Rc<Primary>,
-    /// Of which session it is.
+    /// The connection, with the number of its session.
     connection: RefCell<Option<(u64, MultiplexedConnection)>>,
     waiting: RefCell<VecDeque<Arc<Topic>>>,
     names: RefCell<HashSet<TopicName>>,
@@ -93,7 +93,8 @@ impl Lane {
         self.budget.get()
     }
 
-    /// Makes several calls at once, as long as the session lasts. The answers come in order, each a value or an error of Redis.
+    /// Makes several calls at once, as long as the session lasts. The answers come in order, each a value or an error
+    /// of Redis.
     pub(super) async fn call(&self, calls: &mut Pipeline, session: &Session) -> Result<Vec<Value>, Fault> {
         tokio::select! {
             answers = self.ask(calls, session) => answers,
@@ -130,7 +131,8 @@ impl Lane {
         }
     }
 
-    /// Asks another node what it is said to have by now, while a slot is on its way there. What cannot be asked stays as it is.
+    /// While a slot is moving, its old node answers `ASK` for keys that it does not have. The new node may have them, so
+    /// these calls are repeated there. If that fails, the answer stays as it is.
     async fn ask_elsewhere(&self, calls: &Pipeline, mut answers: Vec<Value>) -> Vec<Value> {
         for (call, answer) in calls.cmd_iter().zip(&mut answers) {
             let node = match answer {

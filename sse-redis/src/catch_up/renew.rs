@@ -10,7 +10,7 @@ use crate::{settings::millis, topic::Topic};
 /// How often it looks which topics are due.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// The expiry of a topic is renewed so often at least, and after a quarter of it.
+/// The longest time between two renewals of a topic's expiry. If a quarter of the expiry is shorter, that is the time.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// How many topics one call renews at most.

@@ -38,7 +38,7 @@ pub(super) static LOOKING: LazyLock<Script> =
 pub(super) static RENEWING: LazyLock<Script> =
     LazyLock::new(|| Script::new(&format!("{HEADER_SCRIPT}{RENEW}")));
 
-/// All of them.
+/// All scripts.
 pub(super) fn all() -> [&'static Script; 2] {
     [&LOOKING, &RENEWING]
 }

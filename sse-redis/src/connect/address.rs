@@ -5,11 +5,11 @@ use crate::error::ConnectError;
 /// The address of Redis.
 #[derive(Clone)]
 pub(crate) enum Address {
-    /// At this address.
+    /// One server, at this address.
     Server(ConnectionInfo),
     /// A cluster, of which these nodes are a part.
     Cluster(Vec<ConnectionInfo>),
-    /// Where the Sentinels say.
+    /// The primary that the Sentinels name.
     Sentinel {
         /// The address of each Sentinel.
         sentinels: Vec<ConnectionInfo>,

@@ -36,7 +36,7 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// What opens connections to one node of a cluster.
+    /// A connector that opens connections to one node of a cluster.
     pub(super) fn to_node(&self, node: &str) -> Self {
         Self {
             address: self.address.of_node(node),
@@ -44,8 +44,8 @@ impl Connector {
         }
     }
 
-    /// Opens a connection to the primary. The name in the address is resolved anew each time, and the Sentinels are asked.
-    /// Without `response_timeout`, calls wait for their answers as long as the connection is there.
+    /// Opens a connection to the primary. Each time, the name in the address is resolved again, and the Sentinels are
+    /// asked. Without `response_timeout`, calls wait for their answers as long as the connection is there.
     pub(crate) async fn open(
         &self,
         response_timeout: Option<Duration>,

@@ -5,25 +5,25 @@ use std::{
 
 use crate::settings::millis;
 
-/// What the subscribed connection of a session has brought.
+/// What this node has learned from the subscribed connection of a session.
 #[derive(Debug)]
 pub(crate) struct Hearing(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// When the session's heartbeat has come, the last time.
+    /// When the session's heartbeat last arrived.
     heard: Option<Instant>,
-    /// Whatever comes now was not there yet at this time.
+    /// A message that arrives now was not published before this time.
     listening: Instant,
     clock: Option<Clock>,
-    /// Of how many shard channels this node itself takes leave.
+    /// The number of subscriptions to shard channels that this node itself is ending.
     leaving: usize,
-    /// Redis has ended a subscription, because a slot has moved. The client library takes what Redis then sends for an answer, so
-    /// answers on this connection prove nothing any more.
+    /// Redis has ended a subscription, because a slot has moved. Redis then sends a message that the client library
+    /// mistakes for an answer. So answers on this connection prove nothing any more.
     is_cut: bool,
 }
 
-/// The clock of Redis: it showed so many milliseconds some time between two times of this node.
+/// The clock of Redis. It showed `millis` at some time between `after` and `before`, which are times of this node.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     after: Instant,
@@ -88,18 +88,18 @@ impl Hearing {
         self.state().listening
     }
 
-    /// This node is about to take leave of so many shard channels.
+    /// This node is about to end its subscriptions to this many shard channels.
     pub(crate) fn leaves(&self, channels: usize) {
         self.state().leaving += channels;
     }
 
-    /// Redis has refused to end so many subscriptions.
+    /// Redis has refused to end this many subscriptions.
     pub(crate) fn stays(&self, channels: usize) {
         let mut state = self.state();
         state.leaving = state.leaving.saturating_sub(channels);
     }
 
-    /// A subscription to a shard channel has ended. Returns whether this node has not asked for it.
+    /// A subscription to a shard channel has ended. Returns true if this node did not request that.
     pub(crate) fn left(&self) -> bool {
         let mut state = self.state();
         match state.leaving.checked_sub(1) {

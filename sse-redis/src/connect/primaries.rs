@@ -14,10 +14,10 @@ use tokio::{
 use super::{Connector, Primary, Session, primary::Signals};
 use crate::fault::Fault;
 
-/// As long as anybody waits.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
+/// No wait is longer than this.
+const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// Of each group of topics the node that holds it, if one does.
+/// For each group of topics, the node that holds it, if one does.
 pub(crate) type Owners = Vec<Option<String>>;
 
 /// The primaries, and which of them holds which group of topics. Without a cluster, there is one of each.
@@ -26,7 +26,8 @@ pub(crate) struct Primaries {
     connector: Connector,
     by_node: RefCell<BTreeMap<String, Rc<Primary>>>,
     owners: RefCell<Vec<Option<Rc<Primary>>>>,
-    /// How often a look at which primary holds what has begun, and how often of these it has ended.
+    /// A look asks which primary holds which group. These are the number of looks that have begun, and how many of them
+    /// have ended.
     looks: Cell<(u64, u64)>,
     changed: Notify,
     signals: Rc<Signals>,
@@ -45,7 +46,7 @@ impl Primaries {
         })
     }
 
-    /// These hold the groups from now on. Returns the primaries that are new, and those that hold nothing any more.
+    /// Sets which nodes hold the groups from now on. Returns the new primaries, and those that hold nothing any more.
     pub(crate) fn set(&self, owners: &Owners) -> (Vec<Rc<Primary>>, Vec<Rc<Primary>>) {
         let mut groups: BTreeMap<&str, Vec<u16>> = BTreeMap::new();
         for (group, node) in (0..).zip(owners) {
@@ -81,7 +82,7 @@ impl Primaries {
         (begun, over)
     }
 
-    /// A look begins.
+    /// Notes that a look begins.
     pub(crate) fn looks(&self) {
         let (begun, ended) = self.looks.get();
         self.looks.set((begun + 1, ended));
@@ -92,44 +93,44 @@ impl Primaries {
         self.owners.borrow().get(usize::from(group)).cloned().flatten()
     }
 
-    /// All of them.
+    /// All primaries.
     pub(crate) fn all(&self) -> Vec<Rc<Primary>> {
         self.by_node.borrow().values().cloned().collect()
     }
 
-    /// Whether each group is held by one that is known.
+    /// True if each group is held by a known primary.
     pub(crate) fn is_whole(&self) -> bool {
         self.owners.borrow().iter().all(Option::is_some)
     }
 
-    /// The session that is the oldest.
+    /// The oldest session.
     pub(crate) fn oldest_session(&self) -> Option<Rc<Session>> {
         let sessions = self.all().into_iter().filter_map(|primary| primary.get());
         sessions.min_by_key(|session| session.number)
     }
 
-    /// The sessions with others than this node.
+    /// The sessions with all primaries except `node`.
     pub(crate) fn sessions_but(&self, node: &str) -> Vec<Rc<Session>> {
         let others = self.all().into_iter().filter(|primary| primary.node != node);
         others.filter_map(|primary| primary.get()).collect()
     }
 
-    /// Asks for a look at which primary holds what.
+    /// Requests a look at which primary holds which group.
     pub(crate) fn doubt(&self) {
         self.signals.doubts.notify_one();
     }
 
-    /// Waits until somebody asks for a look.
+    /// Waits until a look is requested.
     pub(crate) fn doubted(&self) -> Notified<'_> {
         self.signals.doubts.notified()
     }
 
-    /// Looks which primary holds what, and waits until that is known, if it is within a time.
+    /// Requests a look, and waits for its result until `until` at the latest. Returns false if it has not come by then.
     pub(crate) async fn look(&self, until: Instant) -> bool {
         if !self.is_cluster {
             return true;
         }
-        // One that is under way may have been answered before this call.
+        // A look that is already in progress may have received its answers before this call.
         let (begun, _) = self.looks.get();
         while self.looks.get().1 <= begun {
             let changed = self.changed.notified();
@@ -141,9 +142,9 @@ impl Primaries {
         true
     }
 
-    /// A session with the primary of a group, if there is one within a time.
+    /// A session with the primary of a group, if there is one within `limit`.
     pub(crate) async fn session_of(&self, group: u16, limit: Duration) -> Option<Rc<Session>> {
-        let until = Instant::now() + limit.min(LONGEST);
+        let until = Instant::now() + limit.min(MAX_WAIT);
         loop {
             let changed = self.changed.notified();
             let Some(primary) = self.of(group) else {
@@ -165,7 +166,7 @@ impl Primaries {
         }
     }
 
-    /// A connection to a node of the cluster, be it one of these or not.
+    /// A connection to a node of the cluster. The node need not be a known primary.
     pub(crate) async fn connect_to(
         &self,
         node: &str,

@@ -8,9 +8,9 @@ use tokio::{sync::Notify, time::timeout};
 
 use super::{Connector, Session};
 
-/// A primary, and the session with it that there is at present.
+/// A primary, and the current session with it.
 pub(crate) struct Primary {
-    /// Where it is.
+    /// Its address.
     pub(crate) node: String,
     pub(crate) connector: Connector,
     /// The groups of topics that it holds.
@@ -26,7 +26,7 @@ pub(crate) struct Primary {
 pub(super) struct Signals {
     /// How many sessions there have been.
     sessions: Cell<u64>,
-    /// Which primary holds what may have changed.
+    /// Notified when it may have changed which primary holds which group.
     pub(super) doubts: Notify,
 }
 
@@ -47,7 +47,8 @@ impl Primary {
         self.groups.borrow().clone()
     }
 
-    /// It holds these groups from now on. Its session is for others, or was cut, so there has to be another.
+    /// Sets the groups that it holds from now on. If its session is for other groups, or was cut, requests another
+    /// session.
     pub(super) fn holds(&self, groups: Vec<u16>) {
         let is_changed = *self.groups.borrow() != groups;
         self.groups.replace(groups);
@@ -56,11 +57,11 @@ impl Primary {
         }
     }
 
-    /// Waits until there has to be another session.
+    /// Waits until another session is needed.
     pub(crate) async fn renewal(&self) {
         loop {
             self.renewal.notified().await;
-            // One that has begun since may be for the right groups.
+            // A session that has begun since then may be for the right groups.
             let session = self.get();
             if session
                 .is_none_or(|session| session.groups != *self.groups.borrow() || session.hearing.is_cut())
@@ -70,7 +71,7 @@ impl Primary {
         }
     }
 
-    /// Which primary holds what may have changed.
+    /// Requests a look, because it may have changed which primary holds which group.
     pub(crate) fn doubt(&self) {
         self.shared.doubts.notify_one();
     }
@@ -106,7 +107,7 @@ impl Primary {
         }
     }
 
-    /// The session, if there is one within a time.
+    /// The session, if there is one within `limit`.
     pub(crate) async fn wait_for(&self, limit: Duration) -> Option<Rc<Session>> {
         match self.get() {
             Some(session) => Some(session),

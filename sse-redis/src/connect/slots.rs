@@ -11,14 +11,14 @@ use crate::keys::slot;
 /// How much later than the first answer the others may come.
 const LATE: Duration = Duration::from_millis(250);
 
-/// What a node of a cluster says of all of them.
+/// What one node of a cluster says about all nodes.
 #[derive(Debug, Default)]
 struct View {
     claims: Vec<Claim>,
     nodes: Vec<String>,
 }
 
-/// A primary and its slots. Of two that claim a slot, it is that of the greater epoch.
+/// A primary, and the slots that it claims. If two primaries claim a slot, the one with the greater epoch holds it.
 #[derive(Debug)]
 struct Claim {
     node: String,
@@ -27,7 +27,7 @@ struct Claim {
 }
 
 impl View {
-    /// Reads what CLUSTER NODES says. A node that does not know its own host is where it was asked.
+    /// Parses the answer to CLUSTER NODES. If a node does not know its own host, its host is the one that was asked.
     fn parse(text: &str, asked: &str, is_tls: bool) -> Self {
         let mut view = Self::default();
         for line in text.lines() {
@@ -55,7 +55,8 @@ impl View {
     }
 }
 
-/// Reads `<ip>:<port>@<port of the bus>[,<host name>]`. A certificate is for a name, so with TLS that is taken where there is one.
+/// Reads `<ip>:<port>@<port of the bus>[,<host name>]`. A certificate is for a name. So with TLS, the host name is used
+/// if there is one.
 fn node(place: &str, asked: &str, is_tls: bool) -> Option<String> {
     let mut parts = place.split(',');
     let (address, _) = parts.next()?.split_once('@')?;
@@ -71,7 +72,7 @@ fn node(place: &str, asked: &str, is_tls: bool) -> Option<String> {
     })
 }
 
-/// Reads `<first>-<last>`, or one slot. One that is on its way, in brackets, is none.
+/// Reads `<first>-<last>`, or one slot. A slot that is moving, in brackets, is ignored.
 fn range(text: &str) -> Option<(u16, u16)> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     Some((first.parse().ok()?, last.parse().ok()?))
@@ -92,8 +93,8 @@ fn owners(views: &[View], groups: u16) -> Owners {
 }
 
 impl Primaries {
-    /// Asks the nodes of the cluster which of them holds what. Each knows its own slots best, so all primaries are asked, and
-    /// everybody, if one of them does not answer. `None` if nobody answers.
+    /// Asks the nodes of the cluster which of them holds which group. Each primary knows its own slots best, so all
+    /// primaries are asked. If one of them does not answer, all nodes are asked. `None` if no node answers.
     pub(crate) async fn ask_owners(&self, groups: u16, limit: Duration) -> Option<Owners> {
         let Address::Cluster(seeds) = &self.connector().address else {
             let node = self.connector().address.shown();
@@ -118,7 +119,7 @@ impl Primaries {
         collect(&mut asking, &mut views).await;
         let is_enough = !primaries.is_empty() && views.len() == primaries.len() && self.is_whole();
         let mut others: Vec<String> = seeds.iter().map(|seed| seed.addr().to_string()).collect();
-        // The nodes that others tell of are asked, too.
+        // The nodes that are named in the answers are asked, too.
         for _ in 0..2 {
             if is_enough {
                 break;
@@ -140,7 +141,8 @@ impl Primaries {
     }
 }
 
-/// Takes the answers. Once one is there, the others are not waited for long: a server may be frozen.
+/// Collects the answers. After the first answer, it waits only a short time for the others, because a server may be
+/// frozen.
 async fn collect(asking: &mut JoinSet<Option<View>>, views: &mut Vec<View>) {
     loop {
         let next = if views.is_empty() {

@@ -1,7 +1,9 @@
--- Reads entries of a topic's stream. What is one of ours here is one of ours in `Header::parse`, and the other way round.
+-- Reads entries of a topic's stream. This code and `Header::parse` have to recognise the same entries as entries of
+-- sse-actix.
 
--- What the fields of an entry say, if it is one of ours: `newer`, the version, if it is in a later one; else its life, primary, how
--- many events it has, and how many events and bytes there have been.
+-- The content of the fields of an entry, if it is an entry of sse-actix. If it is in a later version of the format,
+-- this is only `newer`, the version. Otherwise it is the entry's life, primary and number of events, and the totals of
+-- events and bytes so far.
 local function read_header(fields)
   if fields[1] ~= 'h' then return nil end
   local version, rest = string.match(fields[2] or '', '^(%d+) (.*)$')
@@ -17,8 +19,8 @@ local function read_header(fields)
   return {life = life, primary = primary, events = events, all = tonumber(all), bytes = tonumber(bytes)}
 end
 
--- The newest entry of ours with what its fields say; if there is none, the id of the newest entry of others. Or nil, nil, and why
--- that is not known.
+-- The newest entry of sse-actix, the content of its fields, nil, and the newest id of all entries. If there is no such
+-- entry, the first two are nil. Or nil, nil, and why this is not known.
 local function newest_of_ours(stream)
   local upto, count, newest_id = '+', 1, nil
   for _ = 1, 10 do

@@ -8,7 +8,8 @@ const INDEX_BITS: u32 = 6;
 
 const MAX_MILLIS: u64 = (1 << (u64::BITS - COUNT_BITS - INDEX_BITS)) - 1;
 
-/// The most that an id may count within a millisecond. The script that appends goes on with the next millisecond.
+/// The most that an id may count within a millisecond. After that, the script that appends continues with the next
+/// millisecond.
 const MAX_COUNT: u64 = (1 << COUNT_BITS) - 1;
 
 /// How many events one entry holds at most.

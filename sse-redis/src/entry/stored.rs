@@ -91,8 +91,8 @@ impl Stored {
         ))
     }
 
-    /// Reads the newest event of a key: the entry's id, a space, which event of the entry it is, a space, the event as in a
-    /// payload. `None` if it is none.
+    /// Reads the newest event of a key. The value is the entry's id, a space, the event's index in the entry, a space,
+    /// and the event as in a payload. `None` if the value is not such an event.
     pub(crate) fn parse_latest(value: Vec<u8>, life: u64) -> Option<Latest> {
         let mut payload = Bytes::from(value);
         let mut word = || {

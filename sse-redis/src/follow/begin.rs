@@ -11,8 +11,8 @@ use crate::{
     nodes::Revocations,
 };
 
-/// Begins a session: connects to the current primary, subscribes, reads the revocations of the meantime, waits for its
-/// own heartbeat, and follows the known topics again.
+/// Begins a session: connects to the current primary, subscribes, reads the revocations that it has missed, waits for
+/// its own heartbeat, and follows the known topics again.
 pub(super) async fn begin(this: &Follower) -> Result<Rc<Session>, ConnectError> {
     let settings = &this.shared.settings;
     let primary = &this.primary;
@@ -49,7 +49,8 @@ pub(super) async fn begin(this: &Follower) -> Result<Rc<Session>, ConnectError> 
     }
     heartbeat::first(this, &session).await.map_err(fault)?;
     let others = this.primaries.sessions_but(address);
-    // Before any topic, since what is revoked must not be shown what was published after.
+    // This comes before any topic, because a revoked stream must not get events that were published after the
+    // revocation.
     Revocations::begin(&this.shared.nodes, &this.shared.keys, &session, &others)
         .await
         .map_err(fault)?;
@@ -61,7 +62,7 @@ pub(super) async fn begin(this: &Follower) -> Result<Rc<Session>, ConnectError> 
     Ok(session)
 }
 
-/// Subscribes to the heartbeat, and to what is revoked.
+/// Subscribes to the heartbeat, and to revocations.
 async fn subscribe(this: &Follower, session: &Session) -> Result<(), Fault> {
     let keys = &this.shared.keys;
     let heartbeat = keys.heartbeat(&this.shared.nodes.name);

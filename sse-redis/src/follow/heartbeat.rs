@@ -108,7 +108,7 @@ async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
     session.hearing.answered(began, clock(time));
     let redis = this.primary.node.as_str();
     match written {
-        // Another one knows whether its primary takes writes.
+        // The key has moved to another primary. So this answer does not show whether this primary accepts writes.
         Value::ServerError(error) if is_of_slot(error.code()) => this.primary.doubt(),
         Value::ServerError(error) if is_of_replica(error.code()) => return Err(Fault::Demoted),
         Value::ServerError(error) if is_of_server(error.code()) => {

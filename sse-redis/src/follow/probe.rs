@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Checks until the address leads elsewhere.
 pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
     if this.shared.keys.is_cluster() {
-        // Its nodes say which of them is a primary.
+        // The nodes of a cluster say themselves which of them are primaries.
         return std::future::pending().await;
     }
     loop {

@@ -12,8 +12,8 @@ use crate::{
     topic::{Needs, Topic},
 };
 
-/// What takes the notices of a session. It runs where they are read from the socket, so that nothing piles up before it, and what
-/// an answer on this connection follows has been taken.
+/// Makes the function that handles the notices of a session. The function runs where notices are read from the socket,
+/// so they do not pile up. When an answer arrives on this connection, all notices before it have been handled.
 pub(super) fn receiver(shared: Arc<Shared>, session: u64, hearing: Arc<Hearing>, nudges: Nudges) -> Receiver {
     let ear = Ear {
         shared,
@@ -31,7 +31,7 @@ pub(super) fn receiver(shared: Arc<Shared>, session: u64, hearing: Arc<Hearing>,
             let _ = ear.nudges.send(Nudge::SlotsMoved);
         }
         PushKind::Disconnection => {
-            // The session's end is noticed by whoever uses it; this is sooner.
+            // Code that uses the session notices its end as well, but later.
             let _ = ear.nudges.send(Nudge::Disconnected(session));
         }
         _ => {}
@@ -66,7 +66,7 @@ impl Ear {
                 .receive(&nodes.name, group, &message, &self.hearing)
             {
                 Some(messages) => nodes.announce(messages),
-                // The thread ends with the log.
+                // Fails only when the log's thread has ended.
                 None => drop(self.nudges.send(Nudge::RevocationsMissed(self.session))),
             }
         } else if channel == nodes.presence.channel {

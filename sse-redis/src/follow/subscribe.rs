@@ -12,11 +12,11 @@ use crate::{
     topic::Topic,
 };
 
-/// How many topics one call names.
+/// How many topics are subscribed to at once. Each has its own call, and the calls are sent together.
 const TOPICS: usize = 500;
 
 /// How long a call may take: there may be many notices before its answer.
-const LONGEST: Duration = Duration::from_secs(30);
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Topics that wait for a SUBSCRIBE or an UNSUBSCRIBE.
 #[derive(Default)]
@@ -64,19 +64,19 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
         let channels: Vec<&str> = waiting.iter().map(|topic| topic.stream.as_str()).collect();
         let how = Channels::of(this);
         let subscribing = how.subscribe(session, &channels);
-        match timeout(LONGEST, subscribing).await {
+        match timeout(SUBSCRIBE_TIMEOUT, subscribing).await {
             Ok(Ok(answers)) => {
                 for (topic, answer) in waiting.iter().zip(answers) {
                     match answer {
                         Ok(()) => {}
                         Err(fault) if fault.is_of_slot() => this.primary.doubt(),
-                        // The user may not listen to it.
+                        // The user of Redis has no right to listen to it.
                         Err(fault) => note(this, topic, &fault),
                     }
                 }
             }
             Ok(Err(fault)) => return fault,
-            Err(_) => return Fault::Deaf(LONGEST),
+            Err(_) => return Fault::Deaf(SUBSCRIBE_TIMEOUT),
         }
         for topic in &waiting {
             topic.is_followed(session.number);
@@ -97,8 +97,8 @@ impl Channels {
         }
     }
 
-    /// Subscribes to these, and says of each what became of it. One call names one channel: those of a cluster may be in different
-    /// slots, and the client library counts one answer for each call.
+    /// Subscribes to these channels, and returns the result for each. One call names one channel, because the channels
+    /// of a cluster may be in different slots, and because the client library counts one answer for each call.
     pub(super) async fn subscribe(
         &self,
         session: &Session,
@@ -153,9 +153,14 @@ async fn unsubscribe(this: &Follower, session: &Session, topics: &[Arc<Topic>]) 
     if channels.is_empty() {
         return Ok(());
     }
-    match timeout(LONGEST, Channels::of(this).unsubscribe(session, &channels)).await {
+    match timeout(
+        SUBSCRIBE_TIMEOUT,
+        Channels::of(this).unsubscribe(session, &channels),
+    )
+    .await
+    {
         Ok(result) => result,
-        Err(_) => Err(Fault::Deaf(LONGEST)),
+        Err(_) => Err(Fault::Deaf(SUBSCRIBE_TIMEOUT)),
     }
 }
 

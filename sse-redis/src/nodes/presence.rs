@@ -98,7 +98,8 @@ impl Presence {
         sum
     }
 
-    /// Another session is subscribed: what the others have told meanwhile was not heard.
+    /// Starts again after another session has subscribed: this node did not receive what the others have sent in
+    /// between.
     fn begin(&self) {
         let mut here = self.here();
         here.says_hello = true;
@@ -135,7 +136,8 @@ impl Presence {
         let mut topics = BTreeSet::new();
         let mut nodes = self.nodes();
         if !nodes.contains_key(from) && !is_all {
-            // Not without what was before. It may have been forgotten here, when this node stood still for long.
+            // The changes are of no use without that node's earlier presence. This node may have forgotten it after it
+            // had stopped for a long time. So it asks for everything.
             drop(nodes);
             self.here().says_hello = true;
             return Vec::new();
@@ -213,7 +215,8 @@ impl Presence {
         messages
     }
 
-    /// Listens in this session. One is enough, since a cluster passes what is published on to all its nodes. Returns whether it does.
+    /// Listens in this session. One session is enough, because a cluster passes what is published on to all its nodes.
+    /// Returns whether this node now listens.
     async fn subscribe(&self, session: &Session) -> bool {
         let mut connection = session.subscribed.clone();
         let mut call = redis::cmd("SUBSCRIBE");
@@ -232,7 +235,7 @@ impl Presence {
         answer.is_ok()
     }
 
-    /// Tells the others who is here. Does not end.
+    /// Sends this node's presence to the other nodes. Does not end.
     pub(crate) async fn run(nodes: Arc<Nodes>, primaries: Rc<Primaries>) {
         let this = &nodes.presence;
         let mut ticks = interval(CHANGES);
@@ -273,7 +276,7 @@ impl Presence {
 }
 
 impl Here {
-    /// The changes are sent with the complete presence.
+    /// Makes the next message contain the complete presence. It includes the changes.
     fn tells_all_again(&mut self) {
         self.tells_all = true;
         self.changed.clear();

@@ -45,18 +45,19 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("revoke.lua")));
 
-/// How long it waits for a primary, or until it is known which there are.
+/// How long it waits for a primary, or until it knows which primaries there are.
 const LOOKING: Duration = Duration::from_secs(2);
 
-/// What is revoked, here and elsewhere.
+/// The revocations of this node and of the other nodes.
 ///
-/// Each primary holds all of it, in the stream of the first group that it holds, because primaries have no common order: what is
-/// published at one of them after a revocation is complete is heard after it.
+/// Each primary holds all revocations, in the stream of the first group that it holds, because primaries have no common
+/// order. So if an event is published at any primary after a revocation is complete, the event arrives after the
+/// revocation.
 #[derive(Debug)]
 pub(crate) struct Revocations {
     waiting: Mutex<Waiting>,
     pushed: Notify,
-    /// Of each group.
+    /// For each group, the place up to which it was read.
     places: Mutex<HashMap<u16, Place>>,
     /// The node follows all primaries. Before, it has no streams, so it has missed nothing.
     has_begun: AtomicBool,
@@ -67,7 +68,7 @@ pub(crate) struct Revocations {
 #[derive(Debug)]
 struct Place {
     at: MessageId,
-    /// A notice came that follows something that was not heard.
+    /// True if a notice arrived, but the message before it did not.
     missed: bool,
     /// How many messages are read at once: fewer if the line is slow.
     page: usize,
@@ -117,8 +118,8 @@ impl Revocations {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a notice of a group: the message's id, the id before it, the node, the kind, a line feed, the message. Returns what it
-    /// says, or `None` if something before it was not heard.
+    /// Takes a notice of a group: the message's id, the id before it, the node, the kind, a line feed, the message.
+    /// Returns its content, or `None` if a message before it did not arrive.
     pub(crate) fn receive(
         &self,
         this: &str,
@@ -137,7 +138,7 @@ impl Revocations {
         };
         let mut places = self.places();
         match places.get_mut(&group) {
-            // It is read when the session begins.
+            // The message is read when the session begins.
             None => return Some(Vec::new()),
             Some(place) if id <= place.at => return Some(Vec::new()),
             Some(place) if previous > place.at => {
@@ -154,7 +155,7 @@ impl Revocations {
         })
     }
 
-    /// Tells the others what was revoked, in order, until every primary has it. Does not end.
+    /// Sends this node's revocations to the other nodes, in order, until every primary has them. Does not end.
     pub(crate) async fn run(nodes: Arc<Nodes>, keys: Arc<Keys>, primaries: Rc<Primaries>) {
         let this = &nodes.revocations;
         loop {
@@ -189,7 +190,8 @@ impl Revocations {
 }
 
 impl Nodes {
-    /// Tells every primary. Which these are is looked at again afterwards: one may have been made meanwhile.
+    /// Sends revocations to every primary. Afterwards it looks again which primaries there are, because a new one may
+    /// have appeared meanwhile.
     async fn tell_all(
         &self,
         keys: &Keys,
@@ -221,7 +223,7 @@ impl Nodes {
         }
     }
 
-    /// Appends a message at a primary, in the first of its groups that is not on its way to another one.
+    /// Appends a message at a primary, in the first of its groups that is not moving to another primary.
     async fn tell(
         &self,
         session: &Session,

@@ -94,7 +94,7 @@ impl Chain {
         self.is_over = self.begins || self.entries.len() >= events || self.bytes >= bytes;
     }
 
-    /// There is nothing more.
+    /// Ends the chain, because nothing more can be added.
     pub(super) fn end(&mut self) {
         self.is_over = true;
     }

@@ -3,10 +3,10 @@ use std::collections::VecDeque;
 use super::Topic;
 use crate::entry::Stored;
 
-/// How many bytes of entries that came before what they follow are kept.
+/// The most bytes that are kept of entries that arrived before their predecessors.
 const MAX_EARLY: usize = 256 * 1024;
 
-/// How notices of a topic come.
+/// Which session receives a topic's notices, and the notices that arrived early.
 #[derive(Debug, Default)]
 pub(super) struct Following {
     /// The session that is subscribed to it, or is about to be; 0 if there is none.
@@ -18,14 +18,14 @@ pub(super) struct Following {
 }
 
 impl Topic {
-    /// What this session is to subscribe to: whether the topic is not on its way to be.
+    /// Notes that this session is about to subscribe to the topic. Returns false if it already was.
     pub(crate) fn begins_following(&self, session: u64) -> bool {
         let mut state = self.state();
         let begins = state.following.session != session;
         if begins {
             state.following.session = session;
             state.following.is_subscribed = false;
-            // What comes from now on has no connection to what came before.
+            // Notices from now on may not follow the earlier ones.
             state.following.early.clear();
             state.following.early_bytes = 0;
             if let Some(live) = &mut state.live {
@@ -35,7 +35,8 @@ impl Topic {
         begins
     }
 
-    /// The subscription is confirmed: from now on, notices tell what is new. So the head is to be looked at.
+    /// Notes that the subscription is confirmed. From now on, notices bring new entries, so the newest entry before
+    /// them has to be looked up.
     pub(crate) fn is_followed(&self, session: u64) {
         let mut state = self.state();
         if state.following.session == session {

@@ -42,7 +42,7 @@ pub(super) struct Live {
     pub(super) is_rolled_back: bool,
 }
 
-/// The result of an entry.
+/// The result of taking an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// It was taken in.

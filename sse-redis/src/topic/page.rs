@@ -24,7 +24,7 @@ impl State {
 }
 
 impl Topic {
-    /// The next page to read, and how many entries fit so many bytes, about.
+    /// The next page to read, and about how many entries fit into `bytes` bytes.
     pub(crate) fn take_page_job(&self, bytes: usize) -> Option<(PageJob, usize)> {
         let mut state = self.state();
         let count = (bytes / state.wants.entry_bytes.max(1)).clamp(1, 1_000);
@@ -43,7 +43,7 @@ impl Topic {
             return None;
         }
         if keyed {
-            // The newest of each key are all the history there is, and a look brings them.
+            // The newest event of each key is all the history there is, and a look returns these events.
             wants.history = false;
             wants.looks.ask();
             return None;
@@ -83,7 +83,7 @@ impl Topic {
             following,
             ..
         } = state;
-        // Meanwhile it may have begun anew, somewhere else.
+        // The topic may have started again meanwhile, at another entry.
         let Some(known) = live.as_mut().filter(|live| live.passed >= after) else {
             return;
         };
@@ -151,7 +151,7 @@ impl Topic {
         wants.history = false;
         let begins_at = live.ring.kept_range().last_deleted;
         let joins = chain.joins(begins_at) && !live.complete;
-        // Else retention has meanwhile taken what the chain goes on from.
+        // Otherwise, retention has meanwhile deleted the event from which the chain continues.
         live.complete |= joins || chain.is_before(begins_at);
         if joins {
             let found = chain.finish();

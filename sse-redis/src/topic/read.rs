@@ -27,7 +27,7 @@ enum Place {
 }
 
 impl Live {
-    /// The sequence of a position, if it can be told without asking.
+    /// The sequence of a position, if this node knows it without asking Redis.
     pub(super) fn known_sequence(&self, name: &TopicName, position: Position) -> Option<u64> {
         let span = self.ring.kept_range();
         if position.epoch == span.epoch {
@@ -60,14 +60,14 @@ impl Live {
         let is_known = sequence <= span.last_deleted || sequence == span.head || self.ring.contains(sequence);
         match keep {
             _ if is_known && keep == Keep::Every => Place::At(sequence),
-            // It was never here, so what came around it is not known.
+            // This node never had this event, so it does not know which events are around it.
             Keep::Every => Place::Unknown,
             Keep::LatestPerKey if is_known && sequence > span.last_deleted => Place::At(sequence),
             Keep::LatestPerKey => Place::NeedsProof(sequence),
         }
     }
 
-    /// Where a reader is that was here before the topic's first event.
+    /// The place of a reader whose position is before the topic's first event.
     fn place_of_unborn(&self, keep: Keep, position: Position, ttl_millis: u64) -> Place {
         let span = self.ring.kept_range();
         if self.life == UNBORN {
@@ -133,7 +133,7 @@ impl Topic {
             Start::After(position) => {
                 match live.place(&self.name, retention.keeps(), position, ttl_millis) {
                     Place::At(sequence) => at(sequence),
-                    // It has all that was not lost.
+                    // The reader has everything that was not lost.
                     Place::Lost(ends) if ends >= span.last_deleted && retention.keeps() == Keep::Every => {
                         was_lost = true;
                         at(ends)

@@ -86,7 +86,7 @@ fn a_notice_that_follows_is_taken_and_one_that_does_not_waits_for_what_is_betwee
     topic.paged(job, vec![entry(&two, &one, 7)], true);
     assert_eq!(
         read(&topic, after(7, id(&one))),
-        Some((Resume::From, 2, id(&three).last(1)))
+        Some((Resume::Complete, 2, id(&three).last(1)))
     );
 }
 
@@ -136,9 +136,9 @@ fn another_life_that_continues_this_one_is_no_gap() {
     topic.receive(1, entry(&three, &two, 8));
     assert_eq!(
         read(&topic, after(7, id(&one))),
-        Some((Resume::From, 2, id(&three).last(1)))
+        Some((Resume::Complete, 2, id(&three).last(1)))
     );
-    // Whoever has more of the earlier life has something that was lost.
+    // A reader that has more of the earlier life has an event that was lost.
     let lost = read(&topic, after(7, id(&two)));
     assert_eq!(lost, Some((Resume::Unknown, 2, id(&three).last(1))));
     // Before the first event.
@@ -146,7 +146,10 @@ fn another_life_that_continues_this_one_is_no_gap() {
         epoch: Epoch::new(&topic.name, 0),
         sequence: live::time_of_unborn(now_millis()),
     });
-    assert_eq!(read(&topic, unborn), Some((Resume::From, 3, id(&three).last(1))));
+    assert_eq!(
+        read(&topic, unborn),
+        Some((Resume::Complete, 3, id(&three).last(1)))
+    );
 }
 
 #[test]
@@ -157,7 +160,7 @@ fn a_primary_that_lagged_has_lost_what_came_after() {
     topic.receive(1, entry(&one, "0-0", 7));
     topic.receive(1, entry(&two, &one, 7));
     topic.receive(1, entry(&three, &one, 8));
-    // What is kept is read again, but not by whoever had it.
+    // The node reads the kept entries again, but a reader that has them does not get them again.
     assert_eq!(read(&topic, after(7, id(&two))), None);
     let (job, _) = topic.take_page_job(1_000).unwrap();
     topic.paged(job, vec![entry(&one, "0-0", 7)], true);
@@ -165,7 +168,7 @@ fn a_primary_that_lagged_has_lost_what_came_after() {
     assert_eq!(told, Some((Resume::Unknown, 1, id(&three).last(1))));
     assert_eq!(
         read(&topic, after(7, id(&one))),
-        Some((Resume::From, 1, id(&three).last(1)))
+        Some((Resume::Complete, 1, id(&three).last(1)))
     );
 }
 
@@ -221,7 +224,7 @@ fn an_id_of_a_keyed_topic_is_proven() {
         event: Record::event(&Event::data("x"), None).unwrap().key("k"),
     };
     topic.looked(Some(&entry(&two, &one, 7)), Some(vec![latest]));
-    for (is_there, resume) in [(true, Resume::From), (false, Resume::Unknown)] {
+    for (is_there, resume) in [(true, Resume::Complete), (false, Resume::Unknown)] {
         assert_eq!(read(&topic, after(7, id(&one))), None);
         let sequences = vec![id(&one).last(1)];
         assert_eq!(topic.take_head_job(), Some(HeadJob::Verify { sequences }));

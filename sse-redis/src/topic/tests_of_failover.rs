@@ -1,4 +1,4 @@
-//! What a node makes of a stream that another primary has continued, or that is kept otherwise than before.
+//! How a node handles a stream that another primary has continued, or whose retention has changed.
 
 use super::{
     tests::{after, entry, followed, id, looks, now, read},
@@ -62,7 +62,7 @@ fn an_event_that_took_the_id_of_a_lost_one_is_read() {
     let told = read(&topic, after(7, id(&two)));
     assert_eq!(told, Some((Resume::Unknown, 2, id(&three).last(1))));
     let told = read(&topic, after(7, id(&one)));
-    assert_eq!(told, Some((Resume::From, 2, id(&three).last(1))));
+    assert_eq!(told, Some((Resume::Complete, 2, id(&three).last(1))));
 }
 
 #[test]
@@ -84,13 +84,13 @@ fn an_event_before_a_lost_one_is_read() {
     let told = read(&topic, after(7, id(&two)));
     assert_eq!(told, Some((Resume::Unknown, 2, id(&three).last(1))));
     let told = read(&topic, after(7, id(&one)));
-    assert_eq!(told, Some((Resume::From, 2, id(&three).last(1))));
+    assert_eq!(told, Some((Resume::Complete, 2, id(&three).last(1))));
 }
 
 #[test]
 fn another_primary_that_has_everything_is_read_on_without_a_gap() {
     let [one, two, three] = three();
-    // The entry that is known may be taken by retention, too.
+    // Retention may also have deleted the known entry.
     for has_two in [true, false] {
         let topic = followed(None);
         topic.receive(1, entry(&one, "0-0", 7));
@@ -103,7 +103,7 @@ fn another_primary_that_has_everything_is_read_on_without_a_gap() {
         }
         topic.paged(job, page, true);
         let told = read(&topic, after(7, id(&two)));
-        assert_eq!(told, Some((Resume::From, 1, id(&three).last(1))), "{has_two}");
+        assert_eq!(told, Some((Resume::Complete, 1, id(&three).last(1))), "{has_two}");
         let told = read(&topic, Start::Oldest);
         assert_eq!(told, Some((Resume::Live, 3, id(&three).last(1))), "{has_two}");
     }
@@ -149,8 +149,8 @@ fn who_was_connected_all_along_misses_nothing_however_old_the_position() {
         let batch = topic.read(start, Limit::DEFAULT, SystemTime::now(), 0, &mut None);
         batch.map(|batch| (batch.resume, batch.entries.len()))
     };
-    assert_eq!(read(here), Some((Resume::From, 1)));
-    // It is from before this node knew.
+    assert_eq!(read(here), Some((Resume::Complete, 1)));
+    // This position is from before this node followed the topic.
     let before = time_of_unborn(now_millis() - 1_000);
     assert_eq!(read(before), Some((Resume::Unknown, 1)));
 }

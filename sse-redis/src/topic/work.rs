@@ -29,7 +29,7 @@ pub(crate) struct Needs {
 pub(crate) enum HeadJob {
     /// Look which entry is the newest; of a keyed topic, read the newest event of each key with it.
     Look { latest: bool },
-    /// Begin another life, if the present one is still this.
+    /// Begin another life, if this one is still the current life.
     Renew { life: u64 },
     /// Look whether Redis has these events.
     Verify { sequences: Vec<u64> },
@@ -59,7 +59,7 @@ impl Topic {
         wants.looks.ask();
     }
 
-    /// Redis has this entry, be it here or not.
+    /// Notes that Redis has this entry, whether or not this node has it.
     pub(crate) fn exists(&self, id: EntryId) -> Needs {
         let mut state = self.state();
         if let Some(live) = &mut state.live
@@ -70,7 +70,7 @@ impl Topic {
         state.needs()
     }
 
-    /// Everything up to here has been read, if the topic is followed.
+    /// The entry up to which everything has been read, if the topic is followed.
     pub(crate) fn passed(&self) -> Option<EntryId> {
         self.state().live.as_ref().map(|live| live.passed)
     }
@@ -86,7 +86,7 @@ impl Topic {
         self.state().live.as_ref().is_some_and(|live| live.life != UNBORN)
     }
 
-    /// It is compared alone until it can be read again.
+    /// Notes that it cannot be read. It is compared alone until it can be read again.
     pub(crate) fn is_unreadable_since_now(&self) {
         self.state().unreadable = true;
     }
@@ -146,7 +146,7 @@ impl Topic {
         (!sequences.is_empty()).then_some(HeadJob::Verify { sequences })
     }
 
-    /// Redis has answered which entry is the newest, if there is any, and what is the newest of each key.
+    /// Handles the answer to a look: the newest entry, if there is one, and the newest event of each key.
     pub(crate) fn looked(&self, newest: Option<&Stored>, latest: Option<Vec<Latest>>) -> Needs {
         let mut state = self.state();
         let keep = state.retention.keeps();
@@ -154,7 +154,7 @@ impl Topic {
             live, wants, fault, ..
         } = &mut *state;
         *fault = None;
-        // Of what was looked at, only the header is here.
+        // The answer to a look contains only the header of the newest entry.
         if let Some(newer) = newest.filter(|stored| matches!(stored.content, Content::Newer(_))) {
             note_fault(fault, newer);
         }
@@ -162,7 +162,7 @@ impl Topic {
         let newest = newest.and_then(|stored| Some((stored.id, head_of(stored, live.as_ref())?)));
         let is_stale = live.as_ref().is_some_and(|live| live.head > wants.looks.from);
         match (newest, &mut *live) {
-            // It has begun since.
+            // The topic's first event has arrived since the look began.
             (None, Some(_)) if is_stale => {}
             (None, Some(live)) if live.life == UNBORN => {
                 let now = time_of_unborn(now_millis());
@@ -236,7 +236,7 @@ impl Topic {
         needs
     }
 
-    /// Redis has answered which of these it has.
+    /// Handles the answer that says which of these events Redis has.
     pub(crate) fn proved(&self, proofs: impl IntoIterator<Item = (u64, bool)>) {
         let mut state = self.state();
         if state.wants.verified.len() > MAX_VERIFIED {

@@ -1,6 +1,7 @@
 use rusqlite::Connection;
 
-/// Copies the write-ahead log into the file, and syncs both unless `synchronous` is off. Fails if a reader is in the way.
+/// Copies the write-ahead log into the file, and syncs both unless `synchronous` is off. Fails if a reader is in the
+/// way.
 ///
 /// `mode` is `FULL`, or `TRUNCATE`, which also empties the write-ahead log.
 pub(super) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<()> {

@@ -12,7 +12,7 @@ use crate::{error::OpenError, file_lock::with_suffix};
 #[derive(Debug)]
 pub(super) struct Header {
     bytes: [u8; 100],
-    /// Of the file.
+    /// The length of the file.
     len: u64,
     /// Whether there is a write-ahead log beside it.
     pub(super) has_wal: bool,
@@ -74,7 +74,8 @@ impl Header {
             1 => 65_536,
             size => u64::from(size),
         };
-        // While pages are copied from the write-ahead log, the first may be there before the last.
+        // While pages are copied from the write-ahead log, the first page may be in the file before the last one. So
+        // the length counts only if there is no write-ahead log.
         let expected = u64::from(self.number(28)) * page_size;
         if !self.has_wal && self.len < expected {
             let missing = expected - self.len;

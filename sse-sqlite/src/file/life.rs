@@ -22,7 +22,7 @@ pub(super) fn begin(
     synchronous: Synchronous,
     has_wal: bool,
 ) -> rusqlite::Result<()> {
-    // It has to be on disk before any change that may not be.
+    // This note has to be on disk before any change whose sync is not certain.
     set_synchronous(connection, Synchronous::Full)?;
     let boot = boot();
     let before = get(connection, "life")?;
@@ -32,13 +32,15 @@ pub(super) fn begin(
     let is_same_boot = boot.is_some() && get(connection, "boot")? == boot;
     let is_copy = before.as_deref().is_some_and(|life| match lock.knows(life) {
         Some(is_known) => !is_known || !was_closed && !has_wal,
-        // Its lock was left behind. Then only a copy of a log in use can be told from one that was moved.
+        // The lock file was left behind. Then only the copy of a log in use can be distinguished from a log that was
+        // moved.
         None => !was_closed,
     });
     let has_lost = !was_closed && !was_full && !is_same_boot;
     let life = format!("{:016x}", fastrand::u64(..));
     let failed = |error: io::Error| rusqlite::Error::ToSqlConversionFailure(error.into());
-    // The file has one of these names, whenever the process ends. A copy stays unknown until it was begun anew.
+    // The file has one of these names, whenever the process ends. The name of a copy stays unknown until the copy has
+    // new epochs.
     let known = before.as_deref().filter(|_| !is_copy);
     lock.set_lives(known.into_iter().chain([life.as_str()]))
         .map_err(failed)?;
@@ -49,7 +51,7 @@ pub(super) fn begin(
             "the newest events may be missing: all topics begin anew, and clients are told of a gap"
         );
         renew_epochs(connection)?;
-        // Topics that were forgotten since are not there to say so.
+        // Topics that were forgotten since then have no row whose epoch could change.
         connection.execute("DELETE FROM meta WHERE name = 'unpublished'", [])?;
     }
     set(connection, "life", &life)?;
@@ -68,7 +70,7 @@ pub(super) fn begin(
 pub(super) fn end(connection: &Connection) -> rusqlite::Result<()> {
     if get(connection, "synchronous")?.as_deref() != Some(Synchronous::Full.as_str()) {
         set_synchronous(connection, Synchronous::Full)?;
-        // Only a file to which something is copied is synced.
+        // A checkpoint syncs the file only if it copies something, so something is written first.
         let sql = "INSERT OR REPLACE INTO meta VALUES ('closed_at', datetime('now', 'subsec'))";
         connection.execute(sql, [])?;
         checkpoint(connection, "FULL")?;

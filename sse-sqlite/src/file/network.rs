@@ -26,7 +26,7 @@ pub(super) fn check(path: &Path) -> Result<(), OpenError> {
     })
 }
 
-/// Where it cannot be seen, SQLite's own refusal has to do.
+/// On other systems the file system is not recognised here, and only SQLite itself refuses it.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn check(_: &Path) -> Result<(), OpenError> {
     Ok(())

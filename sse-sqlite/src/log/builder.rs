@@ -88,9 +88,9 @@ impl SqliteLogBuilder {
         self
     }
 
-    /// How many events may wait for room in the queue, with [`publish_wait`](Self::publish_wait). Default: 10,000. What is
-    /// beyond that is refused at once, and so is what is beyond [`max_pending_bytes`](Self::max_pending_bytes), which is
-    /// counted for these once more.
+    /// How many events may wait for room in the queue, with [`publish_wait`](Self::publish_wait). Default: 10,000. More
+    /// events are refused at once. The bytes of these events are limited by
+    /// [`max_pending_bytes`](Self::max_pending_bytes), too, but are counted separately from those in the queue.
     ///
     /// See [`SqliteLogBuilder`]'s example.
     pub fn max_waiting(mut self, events: usize) -> Self {
@@ -125,9 +125,10 @@ impl SqliteLogBuilder {
         self
     }
 
-    /// For how long a topic is remembered that is neither published nor read, so that a client that comes back is not told of
-    /// a gap where there was none. Default: 7 days. At least as long as the topic's events are kept. Then nothing is left
-    /// of it. For a topic to which nobody has published the time may be a sixteenth shorter; it takes no place in the file.
+    /// How long the log remembers a topic that is neither published to nor read, so that a client that comes back gets
+    /// no gap event without a reason. Default: 7 days. At least as long as the topic's events are kept. After that,
+    /// nothing is left of the topic. For a topic to which nobody has published, the time may be a sixteenth shorter.
+    /// Such a topic takes no space in the file.
     ///
     /// See [`SqliteLogBuilder`]'s example.
     pub fn topic_ttl(mut self, ttl: Duration) -> Self {
@@ -154,12 +155,12 @@ impl SqliteLogBuilder {
         self
     }
 
-    /// Opens the file, or creates it. This thread waits for another process that has it, up to
+    /// Opens the file, or creates it. If another process has the file, this thread waits for up to
     /// [`open_wait`](Self::open_wait). See [`SqliteLogBuilder`]'s example.
     ///
     /// # Errors
     ///
-    /// [`OpenError`], if the file cannot be opened, is in use, damaged, or not a log. It is then left as it is.
+    /// [`OpenError`], if the file cannot be opened, is in use, damaged, or not a log. The file is then unchanged.
     pub fn open(self) -> Result<SqliteLog, OpenError> {
         SqliteLog::start(self.settings)
     }

@@ -16,11 +16,12 @@ pub(crate) struct Loaded {
     pub(crate) entries: Vec<Entry>,
     /// The sequence after which they begin.
     pub(crate) begin: u64,
-    /// The clock once showed this time when this sequence was there, although its entry has a later time.
+    /// A time and a sequence. The clock showed this time when this sequence was the newest, although its entry has a
+    /// later time: the clock was set back.
     pub(crate) set_back: (SystemTime, u64),
     /// How many bytes of entries memory holds.
     pub(crate) memory: usize,
-    /// Whether that many were read; if not, only where the topic is.
+    /// True if as many entries were read as memory holds. If false, only the topic's range of sequences was read.
     pub(crate) is_deep: bool,
 }
 
@@ -48,13 +49,13 @@ impl Loaded {
 
 #[derive(Debug)]
 pub(crate) struct Live {
-    /// In the file; `None` while it is not there.
+    /// The topic's number in the file; `None` while the topic is not there.
     number: Option<i64>,
     ring: Ring,
     retention: Retention,
     /// How many bytes of entries the ring may hold.
     memory: usize,
-    /// The newest sequence that retention has taken from the file, where the ring does not reach back to it.
+    /// The newest sequence that retention has deleted from the file; `None` if the ring reaches back to it.
     floor: Option<u64>,
     is_contiguous: bool,
     is_deep: bool,
@@ -64,7 +65,7 @@ pub(crate) struct Live {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Older {
     pub(crate) number: i64,
-    /// Of the file.
+    /// The range of sequences that the file has.
     pub(crate) kept_range: KeptRange,
     /// Where the ring begins: everything after this is in memory.
     pub(crate) begin: u64,
@@ -83,7 +84,7 @@ impl Live {
         while let Some(entry) = entries.next_if(|entry| entry.sequence() <= set_back_head) {
             ring.push(Arc::new(entry));
         }
-        // Their age is counted from then.
+        // The age of these entries counts from that time.
         if !ring.is_empty() {
             ring.trim(retention, set_back_to);
         }
@@ -116,17 +117,17 @@ impl Live {
         self.ring.push(entry);
     }
 
-    /// The number of the topic in the file, which is there.
+    /// Sets the topic's number in the file, because the topic is there now.
     pub(super) fn set_number(&mut self, number: i64) {
         self.number = Some(number);
     }
 
-    /// Whether the topic was in the file when this was loaded, or is since.
+    /// True if the topic was in the file when it was loaded, or was created there since.
     pub(super) fn is_in_file(&self) -> bool {
         self.number.is_some()
     }
 
-    /// Retention has taken what is up to this sequence from the file.
+    /// Notes that retention has deleted the events up to this sequence from the file.
     pub(crate) fn deleted_in_file(&mut self, deleted: u64) {
         if let Some(floor) = &mut self.floor {
             *floor = deleted.max(*floor);
@@ -141,7 +142,7 @@ impl Live {
         let before = self.ring.kept_range().last_deleted;
         self.ring.trim(&self.retention, now);
         if self.ring.kept_range().last_deleted > before {
-            // What is older than something too old is too old.
+            // Retention deletes the oldest events first, so it has deleted everything before these, too.
             self.floor = None;
         }
         if self.retention.keeps() == Keep::Every {
@@ -171,7 +172,7 @@ impl Live {
             Start::Head => true,
             Start::Last(events) => events <= self.ring.len(),
             Start::After(position) => {
-                self.kept_range().resume(start) == Resume::From && position.sequence >= begin
+                self.kept_range().resume(start) == Resume::Complete && position.sequence >= begin
             }
             Start::Oldest | Start::Unknown => false,
         }
@@ -193,7 +194,7 @@ impl Live {
         })
     }
 
-    /// How many events before the ring a read of the last so many still needs.
+    /// How many events from before the ring a read of the last events still needs.
     pub(crate) fn missing(&self, start: Start) -> usize {
         match start {
             Start::Last(events) => events.saturating_sub(self.ring.len()),

@@ -29,7 +29,7 @@ pub(super) struct Batch {
 #[derive(Debug)]
 struct Changed {
     topic: Arc<Topic>,
-    /// It was deleted in this transaction. What is noted here is of its new life.
+    /// True if the topic was deleted in this transaction. The other fields are then of its new life.
     is_deleted: bool,
     entries: Vec<Arc<Entry>>,
     /// `None` until something was written.
@@ -54,7 +54,8 @@ impl Batch {
         }
     }
 
-    /// Writes everything. Fails where nothing more can be written; what is wrong with one event leaves out that one.
+    /// Writes everything. Fails if nothing more can be written. If something is wrong with one event, only that event
+    /// is left out.
     pub(super) fn write(
         &mut self,
         connection: &Connection,
@@ -148,7 +149,7 @@ impl Batch {
             }
             Err(cause) => {
                 let ends = matches!(cause, Cause::Sqlite(_) | Cause::DiskFull);
-                // So that it is forgotten what its head was.
+                // The topic is noted, so that its head is forgotten if the transaction fails.
                 self.touch(&topic, now);
                 (Err(cause.clone()), ends.then_some(cause))
             }
@@ -161,7 +162,7 @@ impl Batch {
         cause.map_or(Ok(()), Err)
     }
 
-    /// Deletes a topic. What was appended to it in this transaction goes with it.
+    /// Deletes a topic. Events that were appended to it in this transaction are deleted, too.
     fn delete(
         &mut self,
         connection: &Connection,
@@ -177,7 +178,7 @@ impl Batch {
         *free_from = number.min(*free_from);
         let now = SystemTime::now();
         shared.unpublished.restart(connection, rows::millis(now))?;
-        // What it knows is of the life that ends here, also if that began in this transaction.
+        // The topic's memory is of the life that ends here, even if that life began in this transaction.
         topic.forget();
         if let Some(changed) = self.touch(&topic, now) {
             changed.is_deleted = true;
@@ -214,14 +215,14 @@ impl Batch {
         self.changed.iter().map(|changed| Arc::clone(&changed.topic))
     }
 
-    /// What was noted of the heads is not in the file.
+    /// Forgets the heads in memory, because their changes are not in the file.
     pub(super) fn forget_heads(&self) {
         for topic in self.topics() {
             *topic.head() = None;
         }
     }
 
-    /// It is on disk: readers see it, and then publishers are answered.
+    /// The batch is on disk: shows it to readers, and then answers the publishers.
     pub(super) fn succeeded(self) {
         for changed in self.changed {
             if changed.is_deleted {
@@ -249,7 +250,7 @@ impl Batch {
         }
     }
 
-    /// It is not on disk, or may not be.
+    /// The batch is not on disk, or this is unknown: answers the publishers with the failure.
     pub(super) fn failed(self, failure: &Failure) {
         let error = || match failure {
             Failure::Refused(cause) => AppendError::Refused(cause.clone().into()),
@@ -309,12 +310,12 @@ fn with_head<'a>(
         return Ok(head);
     }
     let number = head::free_number(connection, *free_from)?;
-    // If there is none, that is known until one is freed.
+    // If no number is free, this is remembered until one is freed.
     *free_from = number;
     if number > MAX_NUMBER {
         return Err(Cause::OutOfTopics);
     }
-    // Readers may know an earlier one.
+    // Readers may know the epoch of an earlier life.
     let epoch = topic.absent_epoch();
     let epoch = epoch.unwrap_or_else(|| shared.unpublished.epoch(&topic.name));
     let head = Head::create(connection, &topic.name, (number, epoch), retention, now)?;

@@ -3,8 +3,8 @@ use sse_actix_core::TopicName;
 
 use crate::{cause::Cause, head::Head, rows};
 
-/// Deletes a topic with its events and idempotency keys, and says which number is free then; `None` if it has never had an event: who
-/// reads it has missed nothing.
+/// Deletes a topic with its events and idempotency keys, and returns the number that this frees. Returns `None` and
+/// deletes nothing if the topic has never had an event, because its readers have missed nothing.
 pub(super) fn topic(
     connection: &Connection,
     name: &TopicName,

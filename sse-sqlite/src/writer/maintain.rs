@@ -21,7 +21,7 @@ const SLICE: usize = 128;
 /// How many chunks of events are deleted together: a commit then takes a few milliseconds.
 const CHUNKS: usize = 8;
 
-/// How long the writer rests between two slices, so that publishers wait for one at most.
+/// How long the writer rests between two slices, so that publishers wait for one slice at most.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How long the writer rests once it has looked at all topics.
@@ -64,7 +64,7 @@ impl Maintenance {
         self.next.saturating_duration_since(Instant::now())
     }
 
-    /// Does not rest.
+    /// Makes the next slice due at once.
     pub(super) fn hurry(&mut self) {
         self.next = Instant::now();
     }
@@ -131,7 +131,7 @@ impl Writer {
                         freed.push(topic);
                     }
                     if chunks == 0 {
-                        // Goes on with this one.
+                        // The next slice continues with this topic.
                         *looked_at = Some(topic.number - 1);
                         break;
                     }
@@ -139,7 +139,7 @@ impl Writer {
                 Ok(())
             });
             if done.is_err() {
-                // What was noted of the heads is not in the file.
+                // The heads in memory have changes that are not in the file.
                 for topic in due.iter().filter_map(|due| shared.known(&due.name)) {
                     *topic.head() = None;
                 }
@@ -217,8 +217,8 @@ impl Writer {
     }
 }
 
-/// The topics after a number that have something to be done, and the number of the last that was looked at; `None`
-/// after the last of all.
+/// Looks at the topics after a number. Returns those that have work, and the number of the last topic that was looked
+/// at; `None` instead of this number once all topics were looked at.
 fn due(
     connection: &Connection,
     shared: &Shared,
@@ -259,7 +259,7 @@ fn due(
         let is_noted = used_at >= now.saturating_sub(used);
         let has_work = oldest.is_some_and(is_old) || is_forgotten || oldest.is_none() && is_unused;
         let known = shared.known(&name);
-        // A hub may keep it in another way than before, and perhaps nobody publishes to it.
+        // A hub may have given it another retention, and perhaps nobody publishes to it.
         let stored = head::retention_of(row, 8)?;
         let kept = Kept {
             events: rows::unsigned(row.get(14)?),
@@ -276,7 +276,7 @@ fn due(
     Ok((due, last.filter(|_| looked_at == SLICE)))
 }
 
-/// Does what is to be done for a topic; `true` if it was deleted.
+/// Does the work of a topic; `true` if the topic was deleted.
 fn work(
     connection: &Connection,
     shared: &Shared,
@@ -321,7 +321,7 @@ fn work(
         return Ok(false);
     }
     if head.epoch == shared.unpublished.epoch(&due.name) {
-        // Else the topic would begin once more in the same epoch.
+        // Otherwise the topic would begin again in the same epoch.
         shared.unpublished.renew(connection, rows::millis(now))?;
     }
     let sql = "DELETE FROM topics WHERE id = ?1";

@@ -48,7 +48,7 @@ pub(super) fn trim(connection: &Connection, head: &mut Head, now: SystemTime) ->
     Ok(deleted == CHUNK)
 }
 
-/// Whether a topic whose row says this has more than it may keep.
+/// True if a topic with this row has more than it may keep.
 pub(super) fn is_beyond(kept: &Kept, retention: &Retention) -> bool {
     let bounds = Bounds {
         events: retention.events() as u64,
@@ -58,7 +58,7 @@ pub(super) fn is_beyond(kept: &Kept, retention: &Retention) -> bool {
     bounds.are_beyond(kept)
 }
 
-/// Deletes what another event with this key has replaced.
+/// Deletes the event that a new event with this key replaces.
 pub(super) fn replace(connection: &Connection, head: &mut Head, key: &str) -> rusqlite::Result<()> {
     let sql = "DELETE FROM events WHERE key = ?1 AND id > ?2 AND id <= ?3
         RETURNING id, octet_length(frame) + octet_length(key)";
@@ -85,7 +85,7 @@ pub(super) fn replace(connection: &Connection, head: &mut Head, key: &str) -> ru
     Ok(())
 }
 
-/// Keeps the topic's events in another way from now on.
+/// Changes the topic's retention from now on.
 pub(super) fn change(
     connection: &Connection,
     head: &mut Head,
@@ -127,7 +127,7 @@ impl Bounds {
         }
     }
 
-    /// Whether there are too many events, or bytes of them: by more than what is kept so that they go together.
+    /// True if there are too many events or bytes. A small excess is kept, so that many events are deleted at a time.
     fn are_beyond(&self, kept: &Kept) -> bool {
         kept.events >= self.events.saturating_add((self.events / 16).clamp(1, CHUNK))
             || kept.weight() > self.bytes.saturating_add(self.bytes / 16)

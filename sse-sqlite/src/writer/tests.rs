@@ -90,7 +90,7 @@ fn after_each_failure_the_file_is_opened_again() {
         break_connection(&writer, "events");
         append(&mut writer).unwrap_err();
         if writer.connection.is_none() {
-            // It is the maintenance's turn, and until then nothing is acknowledged.
+            // The maintenance opens the file again. Until then, nothing is acknowledged.
             append(&mut writer).unwrap_err();
             writer.reopen();
         }

@@ -1,5 +1,5 @@
-//! Rooms in which people talk: history on entry, who is here, private messages, and a kick. Everything is in a file: after
-//! a restart everybody is back, logged in, with everything that was said.
+//! A chat with rooms: history on entry, the list of people, private messages, and a kick. All data is in a file: after
+//! a restart all people are still logged in, and all messages are there.
 //!
 //! `cargo run --bin chat`, or over HTTPS and HTTP/2 with a certificate of yours:
 //! `cargo run --bin chat -- --tls fullchain.pem,privkey.pem`
@@ -28,7 +28,7 @@ use self::{
     rooms::{HISTORY, Memory, Message, Room, Text, hub},
 };
 
-/// The stream of a room: what is said in it, who is here, and what is said to this person alone.
+/// The stream of a room: its messages, the list of people in it, and the private messages of this person.
 #[get("/rooms/{room}/events")]
 async fn events(
     request: HttpRequest,
@@ -38,7 +38,7 @@ async fn events(
 ) -> Result<Subscription, Error> {
     let room = Room::find(&room).ok_or_else(|| ErrorNotFound("there is no such room"))?;
     let person = people.of(&request).ok_or_else(unknown)?;
-    // First this, then the look whether they are still here: a kick in between finds the request.
+    // `admit` comes before the check that the person is still logged in, so a kick in between reaches this request.
     hub.admit(&request, person.name.tag());
     people.of(&request).ok_or_else(unknown)?;
     Ok(hub
@@ -86,7 +86,7 @@ async fn say(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// What was said last, for a tab that joins another's stream.
+/// The newest messages of a room, for a tab that joins another tab's stream.
 #[get("/rooms/{room}/messages")]
 async fn messages(
     request: HttpRequest,
@@ -104,7 +104,7 @@ struct Named {
     name: String,
 }
 
-/// Says who one is.
+/// Logs a person in, by a name.
 #[post("/people")]
 async fn enter(person: Json<Named>, people: Data<People>) -> Result<HttpResponse, Error> {
     let name = Name::parse(&person.name).map_err(ErrorBadRequest)?;
@@ -120,7 +120,7 @@ async fn enter(person: Json<Named>, people: Data<People>) -> Result<HttpResponse
 fn session_cookie(session: String) -> Cookie<'static> {
     Cookie::build(SESSION, session)
         .path("/")
-        // It outlives the browser, as the session outlives the server.
+        // The cookie survives a restart of the browser, as the session survives a restart of the server.
         .max_age(Duration::seconds(people::MONTH.as_secs().cast_signed()))
         .http_only(true)
         .same_site(SameSite::Strict)
@@ -133,7 +133,7 @@ async fn me(request: HttpRequest, people: Data<People>) -> Result<impl Responder
     Ok(Json(json!({ "name": person.name })))
 }
 
-/// Logs out: the session is forgotten, and its streams end for good, in every tab.
+/// Logs out: deletes the session, and ends its streams permanently, in every tab.
 #[post("/leavings")]
 async fn leave(request: HttpRequest, hub: Data<Hub>, people: Data<People>) -> Result<HttpResponse, Error> {
     let person = people.of(&request).ok_or_else(unknown)?;
@@ -144,8 +144,8 @@ async fn leave(request: HttpRequest, hub: Data<Hub>, people: Data<People>) -> Re
     Ok(HttpResponse::NoContent().cookie(cookie).finish())
 }
 
-/// Puts a person out: their session is forgotten, and their streams end for good, in every tab. Anybody may
-/// in this example; a real one would ask who it is.
+/// Puts a person out: deletes their session, and ends their streams permanently, in every tab. In this example anybody
+/// may do this; a real program would check who sends the request.
 #[post("/kicks")]
 async fn kick(
     request: HttpRequest,
@@ -162,7 +162,7 @@ async fn kick(
     Ok(HttpResponse::Ok().json(json!({ "streams": streams })))
 }
 
-/// How many streams there are, which shows that tabs share theirs.
+/// The number of open streams. It shows that tabs share a stream.
 #[get("/figures")]
 async fn figures(hub: Data<Hub>) -> impl Responder {
     Json(json!({ "streams": hub.stats().streams }))
@@ -178,7 +178,7 @@ async fn main() -> io::Result<()> {
     let command_line = CommandLine::read_with_data("chat", Some(("--tls", "CERTIFICATE,KEY")));
     let tls = command_line.option.as_deref().map(tls::config).transpose()?;
     let listener = command_line.listen();
-    // If a server that is about to end still has it, this waits.
+    // If another server still has the file and is about to end, this waits.
     let log = SqliteLog::open(command_line.data_file("chat.db")?)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     println!("{scheme}://{}", listener.local_addr()?);
@@ -197,7 +197,7 @@ async fn main() -> io::Result<()> {
     }
     let server = Server::new(move || {
         let chat = web::scope("/chat")
-            // Requests that pages of other sites make are refused.
+            // Requests from pages of other sites are refused.
             .wrap(CrossOrigin::nobody())
             .service(events)
             .service(say)

@@ -1,5 +1,6 @@
-//! Who is here, by session. The sessions are a topic that keeps the latest of each, so they are in the same file as what is
-//! said. It holds a digest of each session's cookie, so whoever reads the file cannot log in.
+//! The people who are logged in, by session. The sessions are a topic that keeps the newest event of each session, so
+//! they are in the same file as the messages. The file holds a digest of each session's cookie, so a person who reads
+//! the file cannot log in with it.
 
 use std::{
     collections::HashMap,
@@ -15,19 +16,20 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use sse_actix::{Hub, PublishError, Topic, TopicEvent, TopicName, TopicOptions};
 
-/// The session's cookie.
+/// The name of the session's cookie.
 pub(crate) const SESSION: &str = "chat";
 
 /// The topic of all sessions.
 pub(crate) const SESSIONS: TopicName = TopicName::from_static("sessions");
 
-/// More would be nobody's; the one who came first goes.
+/// The largest number of sessions. A new session above it replaces the oldest.
 const MOST: usize = 10_000;
 
 /// A session ends after a month.
 pub(crate) const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// Sessions that have ended are kept as well, and must not take the place of those that go on.
+/// The topic also keeps the events of sessions that have ended. Its limit is ten times as large, so that these events
+/// do not push out sessions that still exist.
 pub(crate) const fn sessions() -> TopicOptions {
     TopicOptions::latest()
         .max_events(10 * MOST)
@@ -35,7 +37,7 @@ pub(crate) const fn sessions() -> TopicOptions {
         .max_age(MONTH)
 }
 
-/// What somebody is called.
+/// The name of a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Name(String);
 
@@ -55,26 +57,26 @@ impl Name {
         &self.0
     }
 
-    /// By which this person's streams are found.
+    /// The tag of this person's streams.
     pub(crate) fn tag(&self) -> String {
         format!("user:{}", self.0)
     }
 
-    /// Whose streams carry this tag.
+    /// The name of the person whose streams carry this tag.
     pub(crate) fn of_tag(tag: &str) -> Option<Self> {
         tag.strip_prefix("user:").map(|name| Self(name.to_owned()))
     }
 }
 
-/// Somebody who is here.
+/// A person who is logged in.
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) name: Name,
-    /// What is said to them alone: not by name, which somebody else may have later.
+    /// The topic of their private messages. It is not made from the name, which another person may have later.
     pub(crate) inbox: TopicName,
 }
 
-/// What the topic says of a session.
+/// An event of the topic of sessions.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Change {
     Entered {
@@ -82,7 +84,7 @@ enum Change {
         inbox: String,
     },
     Left,
-    /// The program was started; says where the sessions of its last start end.
+    /// The program was started. All sessions before this event are from earlier starts.
     Started {
         run: String,
     },
@@ -93,7 +95,7 @@ pub(crate) struct People {
     sessions: Mutex<Sessions>,
 }
 
-/// By the digest of their cookie.
+/// The sessions, by the digest of their cookie.
 #[derive(Default)]
 struct Sessions {
     by_session: HashMap<String, Person>,
@@ -101,7 +103,7 @@ struct Sessions {
 }
 
 impl People {
-    /// Everybody who was here when the program ended.
+    /// Loads all people who were logged in when the program ended.
     pub(crate) async fn load(hub: &Hub) -> Result<Self, PublishError> {
         let topic = hub.topic(SESSIONS);
         let this_run = secret();
@@ -134,7 +136,7 @@ impl People {
         })
     }
 
-    /// The cookie of a new session, for a name that nobody has.
+    /// Makes a session, and returns its cookie. Returns `None` if somebody already has this name.
     pub(crate) async fn enter(&self, name: &Name) -> Result<Option<String>, Error> {
         let inbox = format!("private:{}", secret());
         let person = Person {
@@ -155,7 +157,8 @@ impl People {
             .topic
             .publish_keyed(&session, &Change::Entered { name, inbox })
             .await;
-        // Somebody else may have put this person out meanwhile, and what has failed may be in the file all the same.
+        // Another person may have put this person out meanwhile. And if publishing failed, the event may be in the file
+        // anyway.
         let is_here = self.sessions().by_session.contains_key(&session);
         if entered.is_err() || !is_here {
             self.sessions().remove(&session);
@@ -165,13 +168,13 @@ impl People {
         Ok(Some(cookie))
     }
 
-    /// Who makes a request.
+    /// The person who sent a request.
     pub(crate) fn of(&self, request: &HttpRequest) -> Option<Person> {
         let cookie = request.cookie(SESSION)?;
         self.sessions().by_session.get(&digest(cookie.value())).cloned()
     }
 
-    /// Who has this name.
+    /// The person with this name.
     pub(crate) fn named(&self, name: &Name) -> Option<Person> {
         let sessions = self.sessions();
         sessions
@@ -181,7 +184,8 @@ impl People {
             .cloned()
     }
 
-    /// Forgets a person. Returns whether there was one. If it fails, they are still here, and it can be tried again.
+    /// Deletes the sessions of a person. Returns whether there was one. After an error the person is still logged in,
+    /// and the caller can try again.
     pub(crate) async fn leave(&self, name: &Name) -> Result<bool, PublishError> {
         let sessions: Vec<_> = {
             let sessions = self.sessions();
@@ -192,7 +196,7 @@ impl People {
             of_person.map(|(session, _)| session.clone()).collect()
         };
         for session in &sessions {
-            // First where a restart finds it.
+            // The file comes first, because a restart reads it.
             self.topic.publish_keyed(session, &Change::Left).await?;
             self.sessions().remove(session);
         }
@@ -220,17 +224,17 @@ impl Sessions {
     }
 }
 
-/// What the file knows of a cookie.
+/// The digest of a cookie, which the file holds in place of the cookie.
 fn digest(cookie: &str) -> String {
     let digest = Sha256::digest(cookie);
     digest.iter().fold(String::new(), |mut text, byte| {
-        // A `String` takes everything.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })
 }
 
-/// What nobody guesses.
+/// Random text that nobody can guess.
 fn secret() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 32)
 }

@@ -1,4 +1,4 @@
-//! The rooms, and what is said in them.
+//! The rooms and their messages.
 
 use std::{
     collections::VecDeque,
@@ -48,12 +48,12 @@ impl Room {
         Self::ALL.into_iter().find(|room| room.name == name)
     }
 
-    /// What is said in it.
+    /// The topic of the room's messages.
     pub(crate) fn topic(&self) -> &TopicName {
         &self.topic
     }
 
-    /// Who is here: the newest list alone is kept.
+    /// The topic of the list of people in the room. Only the newest list is kept.
     pub(crate) fn here(&self) -> &TopicName {
         &self.here
     }
@@ -74,7 +74,7 @@ impl Room {
     }
 }
 
-/// The hub of the chat: a week of what was said, a day of what was said in private.
+/// The hub of the chat. It keeps the messages of rooms for a week, and private messages for a day.
 pub(crate) fn hub(log: SqliteLog) -> Result<Hub, HubError> {
     let day = Duration::from_secs(24 * 3_600);
     Hub::builder()
@@ -93,15 +93,16 @@ pub(crate) fn hub(log: SqliteLog) -> Result<Hub, HubError> {
         .build()
 }
 
-/// How much a room remembers for who enters.
+/// How many messages a person gets who enters a room.
 pub(crate) const HISTORY: usize = 50;
 
-/// The newest messages of all rooms: for a tab that joins the stream of another, which had its history.
+/// The newest messages of all rooms, for a tab that joins another tab's stream: that stream has already sent its
+/// history.
 #[derive(Default)]
 pub(crate) struct Memory(Mutex<VecDeque<(&'static str, Message)>>);
 
 impl Memory {
-    /// Remembers what is said in a room, and what was said before the program was started.
+    /// Remembers the messages of a room, including those from before this start of the program.
     pub(crate) async fn follow(self: Arc<Self>, room: Room, messages: TopicEvents) {
         let mut messages = messages.from_oldest();
         while let Some(event) = messages.next().await {
@@ -131,7 +132,7 @@ impl Memory {
     }
 }
 
-/// What somebody says.
+/// The checked text of a message.
 pub(crate) struct Text(String);
 
 impl Text {
@@ -146,7 +147,8 @@ impl Text {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Message {
-    /// By which a page knows what it has shown: microseconds since 1970, or one more than the one before.
+    /// A page recognises by this number which messages it has shown. It is microseconds since 1970, or one more than
+    /// the last number.
     number: u64,
     from: String,
     to: Option<String>,

@@ -11,8 +11,8 @@ use rustls::{
 };
 use sse_actix::ServerConfig;
 
-/// What [`Server`](sse_actix::Server) needs to serve HTTPS, and with it HTTP/2. `files` names the certificate's file, with
-/// all that its authority wants to be sent along, and the key's, with a comma between them.
+/// The configuration with which [`Server`](sse_actix::Server) serves HTTPS, and so HTTP/2. `files` names two files with
+/// a comma between them: the certificate with the other certificates of its chain, and the key.
 pub(crate) fn config(files: &str) -> io::Result<ServerConfig> {
     let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidInput, error);
     let Some((certificate, key)) = files.split_once(',') else {

@@ -17,10 +17,11 @@ use tempfile::NamedTempFile;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Long enough that a browser asks seldom, short enough that a lost key is of no use for long.
+/// How long a certificate is valid: long enough that a browser seldom asks, and short enough that a stolen key soon
+/// becomes useless.
 const VALID: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
-/// A certificate that vouches for itself, and its key.
+/// A self-signed certificate, and its key.
 #[derive(Debug)]
 pub(crate) struct Certificate {
     certificate: CertificateDer<'static>,
@@ -28,8 +29,8 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// The certificate kept at `path`, if it is good for these names and for another day; else a new one, which is
-    /// kept there from now on, readable for its owner alone.
+    /// The certificate at `path`, if it is valid for these names and for at least one more day. Otherwise this makes a
+    /// new one and stores it there, readable for its owner only.
     pub(crate) fn kept_or_new(path: &Path, names: &[&str]) -> io::Result<Self> {
         let now = SystemTime::now();
         if let Some(kept) = Self::read(path).filter(|kept| kept.is_good(names, now + DAY)) {
@@ -43,7 +44,7 @@ impl Certificate {
         Self::parse(pem.as_bytes()).ok_or_else(|| io::Error::other("the new certificate is none"))
     }
 
-    /// HTTPS with this certificate. HTTP/2 is added by the server.
+    /// The configuration for HTTPS with this certificate. The server adds HTTP/2.
     pub(crate) fn server_config(&self) -> io::Result<ServerConfig> {
         ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
@@ -67,7 +68,7 @@ impl Certificate {
         })
     }
 
-    /// Whether a client that trusts it would accept it then, for each of these names.
+    /// Whether a client that trusts this certificate would accept it at that time, for each of these names.
     fn is_good(&self, names: &[&str], then: SystemTime) -> bool {
         let then = then.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut roots = RootCertStore::empty();
@@ -97,17 +98,17 @@ fn generate(names: &[&str], now: SystemTime) -> Result<String, rcgen::Error> {
         .distinguished_name
         .push(DnType::CommonName, "sse-actix dashboard");
     wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    // A day back, for clocks that are slow.
+    // The certificate is valid from yesterday on, because a client's clock may be slow.
     (wanted.not_before, wanted.not_after) = ((now - DAY).into(), (now + VALID).into());
     let key = KeyPair::generate()?;
     let certificate = wanted.self_signed(&key)?;
     Ok(format!("{}{}", certificate.pem(), key.serialize_pem()))
 }
 
-/// Puts the file there as a whole: another process that starts now reads all of it, or none.
+/// Writes the file in one step, so that another process that starts now reads all of it, or nothing.
 fn keep(path: &Path, pem: &str) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    // A temporary file is its owner's alone.
+    // Only the owner can read a temporary file.
     let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(pem.as_bytes())?;
     file.persist(path)?;

@@ -14,7 +14,7 @@ use sysinfo::{
 
 use crate::{readers::Readers, refusals::Refusals};
 
-/// A panel of the wall, which has a stream of its own.
+/// A panel of the wall. Each panel has its own stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Panel {
@@ -31,7 +31,7 @@ pub(crate) enum Panel {
 }
 
 impl Panel {
-    /// All of them, with the name of their events.
+    /// All panels, each with the name of its events.
     const ALL: [(Self, &'static str); 10] = [
         (Self::Cpu, "cpu"),
         (Self::Cores, "cores"),
@@ -46,11 +46,11 @@ impl Panel {
     ];
 }
 
-/// What was measured at one moment: an event for each panel, encoded once for all who read it. Its id is the
-/// moment, in Unix milliseconds.
+/// One measurement: an event for each panel, encoded once for all its readers. The event's id is the time of the
+/// measurement, in Unix milliseconds.
 pub(crate) type Figures = Arc<HashMap<Panel, Frame>>;
 
-/// Measures this machine, and this server, once a second from now on.
+/// Begins to measure this machine and this server, once a second.
 pub(crate) fn measure(readers: Readers, refusals: Refusals) -> History<Figures> {
     let mut meter = Meter {
         system: System::new(),
@@ -72,7 +72,7 @@ pub(crate) fn measure(readers: Readers, refusals: Refusals) -> History<Figures> 
     })
 }
 
-/// What this machine is.
+/// The facts about this machine that do not change.
 pub(crate) fn machine() -> Value {
     json!({
         "name": System::host_name(),
@@ -157,11 +157,11 @@ impl Meter {
         }
     }
 
-    /// Each device once, however often it is mounted.
+    /// The disks. A device that is mounted several times counts once.
     fn each_disk(&self) -> BTreeMap<String, &Disk> {
         let disks = self.disks.iter().filter(|disk| disk.total_space() > 0);
         let named = disks.map(|disk| (disk.name().to_string_lossy().into_owned(), disk));
-        // The first mount of a device is the one to name, so later ones are put in first.
+        // The first mount of a device gives the name, so the later mounts are inserted first.
         named.collect::<Vec<_>>().into_iter().rev().collect()
     }
 }

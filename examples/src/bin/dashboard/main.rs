@@ -1,5 +1,4 @@
-//! A wall of live panels: the page on one site, its streams on another, with a log-in, and a third site
-//! that gets nothing.
+//! A wall of live panels. The page is on one site, its streams are on another, with a log-in. A third site is refused.
 //!
 //! `cargo run --bin dashboard`
 
@@ -24,7 +23,7 @@ mod refusals;
 mod sessions;
 mod streams;
 
-/// To a browser these are three sites, as three domains would be.
+/// A browser treats these as three sites, like three domains.
 const NAMES: [&str; 3] = ["wall.localhost", "figures.localhost", "elsewhere.localhost"];
 
 #[actix_web::main]
@@ -40,7 +39,7 @@ async fn main() -> io::Result<()> {
     let sites = Sites::at(NAMES, &sockets)?;
     let [wall_socket, streams_socket, elsewhere_socket] = sockets;
 
-    // One handle: a signal ends all three servers.
+    // The three servers share one handle, so a signal ends all of them.
     let shutdown = Shutdown::new();
     let sessions = Sessions::new()?;
     println!("{}", sites.wall);

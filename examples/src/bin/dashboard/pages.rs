@@ -10,7 +10,7 @@ use actix_web::{
 };
 use serde::Serialize;
 
-/// The origins of the three sites, two of which are pages.
+/// The origins of the three sites. Two of them serve pages.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Sites {
     pub(crate) wall: String,
@@ -31,7 +31,7 @@ impl Sites {
         })
     }
 
-    /// The wall. It may talk to the streams' site, and frame the one that is elsewhere.
+    /// The wall. It may send requests to the streams' site, and show the site `elsewhere` in a frame.
     pub(crate) fn configure_wall(&self, app: &mut ServiceConfig) {
         let (streams, elsewhere) = (&self.streams, &self.elsewhere);
         let policy = format!("connect-src 'self' {streams}; frame-src {elsewhere}; frame-ancestors 'none'");
@@ -56,7 +56,7 @@ impl Sites {
         app.app_data(Data::new(self.clone())).service(files);
     }
 
-    /// A page that tries what the wall does. It may be framed by the wall.
+    /// A page that tries to do what the wall does. The wall may show it in a frame.
     pub(crate) fn configure_elsewhere(&self, app: &mut ServiceConfig) {
         let (wall, streams) = (&self.wall, &self.streams);
         let policy = format!("connect-src 'self' {streams}; frame-ancestors {wall}");
@@ -70,7 +70,7 @@ impl Sites {
     }
 }
 
-/// Where a page finds the others.
+/// The addresses of the other sites, for the pages.
 #[get("/sites.json")]
 async fn sites(sites: Data<Sites>) -> impl Responder {
     web::Json(sites.get_ref().clone())
@@ -86,7 +86,7 @@ fn file(path: &str, kind: &'static str, text: &'static str) -> impl HttpServiceF
     web::resource(path).get(answer)
 }
 
-/// What the site's pages may do: only what they are made for.
+/// The content security policy of the site's pages. It allows only what they need.
 fn headers(policy: &str) -> DefaultHeaders {
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; form-action 'none'; \

@@ -7,7 +7,7 @@ use std::{
 
 use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, error::ErrorInternalServerError, web::Data};
 
-/// How many streams each connection carries. A connection is known by its client's address and port.
+/// The number of streams on each connection. The client's address and port identify a connection.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Readers(Arc<Mutex<HashMap<SocketAddr, usize>>>);
 
@@ -38,7 +38,7 @@ impl Readers {
     }
 }
 
-/// Whoever sends this request is a reader, as long as its stream lives.
+/// The sender of the request counts as a reader as long as the stream lives.
 impl FromRequest for Reader {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;

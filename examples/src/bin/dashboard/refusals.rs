@@ -10,12 +10,12 @@ use actix_web::{
 };
 use serde::Serialize;
 
-/// Which requests were refused for where they came from. The page that sent one is not told: a browser
-/// keeps the answer from it. So the server tells, to whom it may.
+/// The requests that were refused because of their origin. A browser hides the answer from the page that sent such a
+/// request. So the server shows the refusals to the pages that may read them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Refusals(Arc<Mutex<Counted>>);
 
-/// How many there were, and the last of them.
+/// The number of refusals, and the last one.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Counted {
     total: u64,
@@ -46,7 +46,7 @@ impl Refusals {
     }
 }
 
-/// Middleware around the one that refuses: notes what it answers, and lets everything pass.
+/// Middleware around the middleware that refuses. It records the refusals, and changes nothing.
 pub(crate) async fn note(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

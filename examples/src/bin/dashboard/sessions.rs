@@ -20,26 +20,26 @@ use tokio::time::Instant;
 
 pub(crate) const USER: &str = "demo";
 
-/// A working day, and the way home.
+/// How long a session lasts: longer than a working day.
 const LIFE: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// The header that sets or removes it.
+/// The header that sets or removes the cookie.
 pub(crate) type Cookie = (HeaderName, HeaderValue);
 
-/// Who is logged in. It is all in memory, so everybody is logged out by a restart.
+/// The sessions that are logged in. They are in memory, so a restart logs everybody out.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     cookie: SessionCookie,
     password: String,
-    /// When each began, by its id.
+    /// When each session began, by its id.
     begun: Mutex<HashMap<String, Instant>>,
 }
 
 impl Sessions {
-    /// Nobody yet; one account with a password of its own.
+    /// No sessions yet, and one account with a new password.
     pub(crate) fn new() -> io::Result<Self> {
-        // Partitioned, since browsers that block the cookies of other sites still let this one through: it is
-        // sent from the page on which it was set, and from no other site's.
+        // The cookie is partitioned, because browsers that block cookies of other sites still send such a cookie. They
+        // send it only from pages of the site on which it was set.
         let cookie = SessionCookie::new("session").map_err(io::Error::other)?;
         Ok(Self {
             cookie: cookie.partitioned(),
@@ -52,9 +52,9 @@ impl Sessions {
         &self.password
     }
 
-    /// The cookie of a new session, if this is the user and the password.
+    /// Makes a session and returns its cookie, if user and password are right.
     pub(crate) fn log_in(&self, user: &str, password: &str) -> Option<Cookie> {
-        // Both are compared, and to the end, so that the time it takes tells nothing.
+        // Both are always compared completely, so the time of the comparison reveals nothing.
         let matches =
             user.as_bytes().ct_eq(USER.as_bytes()) & password.as_bytes().ct_eq(self.password.as_bytes());
         if !bool::from(matches) {
@@ -68,13 +68,13 @@ impl Sessions {
         Some(cookie)
     }
 
-    /// Ends a session. What is returned takes the cookie back.
+    /// Ends a session. Returns the header that removes the cookie.
     pub(crate) fn log_out(&self, session: &Session) -> Cookie {
         self.begun().remove(&session.id);
         self.cookie.remove()
     }
 
-    /// Whether the session goes on.
+    /// Whether the session still exists and has not expired.
     pub(crate) fn hold(&self, session: &Session) -> bool {
         self.begun()
             .get(&session.id)
@@ -86,13 +86,13 @@ impl Sessions {
     }
 }
 
-/// Whoever sends this request is logged in; else it is answered 401.
+/// The session of a request. A request without a session gets 401.
 pub(crate) struct Session {
     id: String,
 }
 
 impl Session {
-    /// What this session's streams are tagged with.
+    /// The tag of this session's streams.
     pub(crate) fn tag(&self) -> &str {
         &self.id
     }
@@ -114,7 +114,7 @@ impl FromRequest for Session {
     }
 }
 
-/// Letters and digits that nobody can guess: its generator is a cryptographic one, seeded by the system.
+/// Random letters and digits that nobody can guess: the generator is cryptographic, and the system seeds it.
 fn random(length: usize) -> String {
     Alphanumeric.sample_string(&mut rand::rng(), length)
 }

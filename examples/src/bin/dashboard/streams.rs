@@ -21,7 +21,7 @@ use crate::{
     sessions::{Session, Sessions, USER},
 };
 
-/// The site that the wall's page gets its figures from.
+/// The site of the streams, from which the wall's page gets its figures.
 #[derive(Clone)]
 pub(crate) struct Streams {
     cross_origin: CrossOrigin,
@@ -67,8 +67,8 @@ impl Streams {
     }
 }
 
-/// A panel's figures, once a second, from behind the last that was seen. Every panel has a stream of its own,
-/// which over HTTP/2 costs no connection.
+/// A panel's figures, once a second, beginning after the last one that the client has seen. Every panel has its own
+/// stream. Over HTTP/2 this needs no further connection.
 #[get("/figures/{panel}")]
 #[sse_stream(retry = "2s")]
 async fn panel(
@@ -82,8 +82,8 @@ async fn panel(
 ) -> Result<(), Error> {
     stream.tag(session.tag());
     let mut seen = last.parse().ok().flatten().unwrap_or(0);
-    // A log-out ends the stream by its tag; this ends it when the session has run out, or was ended before
-    // the stream was known by its tag.
+    // A log-out ends the stream by its tag. This check ends it when the session has expired, or was ended before the
+    // stream had its tag.
     while sessions.hold(&session) {
         for (at, figures) in history.after(seen).await {
             if let Some(event) = figures.get(&shown) {
@@ -95,7 +95,7 @@ async fn panel(
     Ok(())
 }
 
-/// What a page asks to know whether its cookie is good for something.
+/// A page asks this to find out whether its cookie is valid.
 #[get("/session")]
 async fn who_am_i(_: Session, request: HttpRequest) -> impl Responder {
     let protocol = format!("{:?}", request.version());
@@ -108,7 +108,7 @@ struct LogIn {
     password: String,
 }
 
-/// Answers the page's `fetch` with a cookie of *this* site, where it will be needed.
+/// Answers the page's `fetch` with a cookie of *this* site, because the streams are on this site.
 #[post("/login")]
 async fn log_in(given: web::Json<LogIn>, sessions: Data<Sessions>) -> Result<HttpResponse, Error> {
     let cookie = sessions
@@ -118,24 +118,25 @@ async fn log_in(given: web::Json<LogIn>, sessions: Data<Sessions>) -> Result<Htt
     Ok(answer.append_header(cookie).finish())
 }
 
-/// Ends the session, and at once every stream that was opened with it, whichever tab shows it.
+/// Ends the session, and at once all its streams, in every tab.
 #[post("/logout")]
 async fn log_out(session: Session, sessions: Data<Sessions>, shutdown: Data<Shutdown>) -> impl Responder {
-    // First the streams: one that finds its session gone by itself ends without saying that it is for good.
+    // The streams end first. A stream that notices by itself that its session is gone ends without telling the client
+    // that the end is permanent.
     let ended = shutdown.end_tagged(session.tag(), Ending::Final);
     let cookie = sessions.log_out(&session);
     let mut answer = HttpResponse::Ok();
     answer.append_header(cookie).json(json!({ "ended": ended }))
 }
 
-/// Ends the session's streams in such a way that the browser comes back, and is given what it missed.
+/// Ends the session's streams so that the browser reconnects and gets the events that it missed.
 #[post("/interrupt")]
 async fn interrupt(session: Session, shutdown: Data<Shutdown>) -> impl Responder {
     let ended = shutdown.end_tagged(session.tag(), Ending::Reconnect);
     web::Json(json!({ "ended": ended }))
 }
 
-/// Where a browser is led that does not know the certificate of this site yet.
+/// The page to which the wall leads a browser that does not trust this site's certificate yet.
 #[get("/")]
 async fn accepted(sites: Data<Sites>) -> impl Responder {
     web::Html::new(include_str!("page/accepted.html").replace("{wall}", &sites.wall))

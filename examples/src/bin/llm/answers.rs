@@ -14,13 +14,13 @@ use tokio::{sync::Notify, time::sleep};
 
 use crate::model::{Draft, Model};
 
-/// A model this small writes a word in a microsecond; this is the pace of a large one.
+/// The pause between two words. The small model needs a microsecond for a word; this is the pace of a large model.
 const PACE: Duration = Duration::from_millis(40);
 
-/// So many answers are kept; then the oldest is forgotten.
+/// How many answers are kept. A new one above this number replaces the oldest.
 const KEPT: usize = 1000;
 
-/// The topic that says which answers there are.
+/// The topic with the list of all answers.
 const ANSWERS: TopicName = TopicName::from_static("answers");
 
 /// All answers, newest last.
@@ -33,7 +33,7 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    /// All answers that were finished when the program ended. Those that were not are gone.
+    /// Loads all answers that were finished when the program ended. Unfinished answers are lost.
     pub(crate) async fn load(hub: Hub) -> Result<Self, PublishError> {
         let this_run = format!("{:032x}", fastrand::u128(..));
         let run = this_run.clone();
@@ -70,8 +70,7 @@ impl Answers {
         })
     }
 
-    /// Begins an answer: a task writes it to a topic of its own. None of it is written before someone
-    /// reads it.
+    /// Begins an answer: a task writes it to the answer's own topic. The task writes nothing before a client reads it.
     pub(crate) fn ask(&self, prompt: String) -> Result<Arc<Answer>, TopicNameError> {
         let draft = self.model.draft(&prompt);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -97,10 +96,10 @@ impl Answers {
     }
 }
 
-/// The event behind the last word.
+/// The name of the event after the last word.
 pub(crate) const DONE: &str = "done";
 
-/// Writes an answer as long as someone reads it, at the pace of a large model.
+/// Writes an answer at the pace of a large model, while at least one client reads it.
 async fn write(
     answer: Weak<Answer>,
     topic: RawTopic,
@@ -153,7 +152,7 @@ async fn write(
     }
 }
 
-/// Keeps an answer, in place of the oldest.
+/// Adds an answer. If there is no room, it replaces the oldest one.
 fn keep(kept: &mut VecDeque<Arc<Answer>>, answer: Arc<Answer>) {
     if kept.len() == KEPT {
         kept.pop_front();
@@ -161,23 +160,23 @@ fn keep(kept: &mut VecDeque<Arc<Answer>>, answer: Arc<Answer>) {
     kept.push_back(answer);
 }
 
-/// What the topic says.
+/// An event of the topic of answers.
 #[derive(Debug, Serialize, Deserialize)]
 enum Change {
-    /// This number is taken.
+    /// This number is in use, so no other answer may get it.
     Begun { number: u64 },
     Finished {
         number: u64,
         prompt: String,
         words: usize,
     },
-    /// The program was started: what comes before is of earlier starts.
+    /// The program was started. All events before this one are from earlier starts.
     Started { run: String },
 }
 
-/// An answer is written as long as someone reads it, and once.
+/// An answer of the model. Each word is written once, and only while a client reads the answer.
 ///
-/// What was written stays in its topic's log: whoever reconnects, or comes later, is given the same words.
+/// The words stay in the log of the answer's topic. A client that reconnects, or comes later, gets the same words.
 #[derive(Debug)]
 pub(crate) struct Answer {
     number: u64,
@@ -194,7 +193,7 @@ struct Progress {
     readers: usize,
 }
 
-/// How far an answer is.
+/// The progress of an answer, as the page shows it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Account {
     url: String,
@@ -223,7 +222,7 @@ impl Answer {
         &self.topic
     }
 
-    /// Has it written, until what this returns is dropped.
+    /// Lets the task write this answer, until the returned `Reader` is dropped.
     pub(crate) fn read(self: Arc<Self>) -> Reader {
         lock(&self.progress).readers += 1;
         self.arrived.notify_one();
@@ -248,7 +247,7 @@ impl Answer {
     }
 }
 
-/// Whoever reads an answer.
+/// Counts as a reader of an answer, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Reader(Arc<Answer>);
 
@@ -266,7 +265,7 @@ impl Drop for Reader {
     }
 }
 
-/// A thread that panicked while it held the lock left nothing half done.
+/// Ignores the poison of a lock: a thread that panicked while it held the lock has left no incomplete change.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

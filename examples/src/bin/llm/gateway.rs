@@ -1,5 +1,5 @@
-//! A gateway to a server that speaks the protocol of OpenAI's chat completions. SDK clients read by POST what that
-//! server sends, as it sends it. Browsers read the words of an answer by GET, and can come back.
+//! A gateway to a server that speaks the protocol of OpenAI's chat completions. SDK clients send a POST
+//! and get that server's stream as it arrives. Browsers read the words of an answer by GET, and can reconnect.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,17 +19,18 @@ use sse_actix::{
 
 use crate::{Question, answers::DONE, upstream::Upstream};
 
-/// The event behind the last word of an answer that upstream did not finish.
+/// The event after the last word of an answer that upstream did not finish.
 const FAILED: &str = "failed";
 
-/// So much a conversation may take as JSON.
+/// The largest size of a conversation as JSON.
 pub(crate) const LONGEST_CONVERSATION: usize = 1024 * 1024;
 
-/// How many answers browsers have asked for.
+/// How many answers browsers have requested.
 #[derive(Debug, Default)]
 pub(crate) struct Asked(AtomicU64);
 
-/// For SDK clients: upstream's stream, unchanged. If that breaks off, an error event follows, and this one is cut.
+/// For SDK clients: upstream's stream, unchanged. If upstream's stream breaks off, this stream sends an error event,
+/// and is cut.
 #[post("/v1/chat/completions")]
 pub(crate) async fn completions(
     asked: web::Json<Value>,
@@ -44,7 +45,7 @@ pub(crate) async fn completions(
     Ok(Sse::new(relay).on_error(|_| Event::data(error("upstream broke off").to_string())))
 }
 
-/// For browsers: asks upstream, and says where the answer is to be read.
+/// For browsers: sends the prompt to upstream, and returns the URL of the answer.
 #[post("/gateway/answers")]
 pub(crate) async fn ask(
     question: web::Json<Question>,
@@ -65,7 +66,7 @@ pub(crate) async fn ask(
         .json(json!({ "url": url })))
 }
 
-/// The words of an answer, from behind the last that was seen.
+/// The words of an answer, beginning after the last word that the client has seen.
 #[get("/gateway/answers/{number}")]
 #[sse_stream(finite, retry = "1s")]
 pub(crate) async fn read(
@@ -89,7 +90,7 @@ pub(crate) async fn read(
     Ok(())
 }
 
-/// Writes an answer to its topic, to its end: a browser that comes back finds all of it there.
+/// Writes an answer to its topic, to the end. So a browser that reconnects gets all of it.
 async fn write(topic: RawTopic, mut words: impl Stream<Item = Result<Relayed, RelayError>> + Unpin) {
     let mut end = DONE;
     while let Some(word) = words.next().await {
@@ -117,17 +118,17 @@ fn topic(number: u64) -> Result<TopicName, TopicNameError> {
     TopicName::try_from(format!("gateway:{number}"))
 }
 
-/// What OpenAI's servers end a stream with.
+/// The data of the last event of a stream from OpenAI's servers.
 fn is_done(message: &Message) -> bool {
     message.data == "[DONE]"
 }
 
-/// As OpenAI's servers tell of an error, in place of an answer and in the midst of one.
+/// An error in the format of OpenAI's servers. They send it instead of an answer, or in the middle of one.
 pub(crate) fn error(message: &str) -> Value {
     json!({ "error": { "message": message, "type": "gateway_error", "param": null, "code": null } })
 }
 
-/// A part of an answer. Fields that this program does not read are left out.
+/// A part of an answer, without the fields that this program does not read.
 #[derive(Debug, Deserialize)]
 struct Chunk {
     choices: Vec<Choice>,

@@ -1,5 +1,6 @@
-//! The answer of a language model, word by word: made by a POST, written once to a topic, read by any number
-//! of GETs; finished answers survive a restart. And a gateway to a large model: see `gateway.rs`.
+//! The answer of a language model, word by word. A POST begins it, the program writes it once to a topic, and any
+//! number of GETs read it. Finished answers survive a restart. The program is also a gateway to a large model: see
+//! `gateway.rs`.
 //!
 //! `cargo run --bin llm`, or `cargo run --bin llm -- --upstream http://127.0.0.1:11434/v1`
 
@@ -32,7 +33,7 @@ struct Question {
     prompt: String,
 }
 
-/// Begins an answer and says where it is to be read.
+/// Begins an answer, and returns its URL.
 #[post("/answers")]
 async fn ask(question: web::Json<Question>, answers: web::Data<Answers>) -> Result<HttpResponse, Error> {
     let prompt = question.into_inner().prompt;
@@ -46,9 +47,9 @@ async fn ask(question: web::Json<Question>, answers: web::Data<Answers>) -> Resu
     Ok(created)
 }
 
-/// The words of an answer, from behind the last that was seen: what was written is in the topic's log, and the
-/// rest comes as it is written. At the end `finite` makes the browser stop, and answers its reconnect before any of
-/// this runs again.
+/// The words of an answer, beginning after the last word that the client has seen. The topic's log has the words that
+/// are written already; the others follow when they are written. At the end, `finite` makes the browser stop: its
+/// reconnect is answered before this function runs again.
 #[get("/answers/{number}")]
 #[sse_stream(finite, retry = "1s")]
 async fn read(
@@ -61,7 +62,7 @@ async fn read(
         .get(*number)
         .ok_or_else(|| ErrorNotFound("there is no such answer"))?;
     let mut words = hub.subscribe(answer.topic()).history(usize::MAX).on(&request);
-    // It is written as long as somebody reads.
+    // The answer is written only while this reader, or another one, exists.
     let _reader = answer.read();
     while let Some(word) = words.next().await {
         let word = word?;
@@ -73,7 +74,7 @@ async fn read(
     Ok(())
 }
 
-/// How far each answer is, which shows that nothing is written twice.
+/// The progress of each answer. It shows that nothing is written twice.
 #[get("/answers")]
 async fn list(answers: web::Data<Answers>) -> impl Responder {
     web::Json(answers.all())
@@ -103,11 +104,11 @@ async fn main() -> io::Result<()> {
     let answers = Answers::load(hub.clone()).await.map_err(io::Error::other)?;
     let answers = web::Data::new(answers);
     let hub = web::Data::new(hub);
-    // What the gateway sends on is not kept for longer than the program runs.
+    // The gateway's answers are in memory, so they end with the program.
     let gateway_hub = web::Data::new(Hub::builder().topics(options()).build()?);
     let (asked, model) = (web::Data::new(Asked::default()), web::Data::new(Model::train()));
     Server::new(move || {
-        // A client belongs to its thread.
+        // A client cannot leave its thread.
         let upstream = Upstream::new(&base, env::var("OPENAI_API_KEY").ok());
         let gateway = web::scope("")
             .app_data(web::JsonConfig::default().limit(gateway::LONGEST_CONVERSATION))

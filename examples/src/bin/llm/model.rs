@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-/// What it has read: this project's own documents.
+/// The texts that the model has read: this project's own documents.
 const TEXTS: [&str; 4] = [
     include_str!("../../../../CONTRIBUTING.md"),
     include_str!("../../../../DESIGN.md"),
@@ -8,13 +8,13 @@ const TEXTS: [&str; 4] = [
     include_str!("../../../README.md"),
 ];
 
-/// An answer ends with its first sentence after so many words.
+/// After this number of words, the answer ends with the next end of a sentence.
 const ENOUGH: usize = 60;
 const MOST: usize = 160;
 
-/// A language model of the smallest kind: which word followed which, and how often. It writes word by word,
-/// each drawn from those that followed the two before it, which is all that streaming needs; it
-/// understands nothing.
+/// A very small language model. It knows which word followed which, and how often. It writes word by word, and draws
+/// each word from those that followed the two words before it. It understands nothing, but for an example of streaming
+/// this is enough.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     after_one: HashMap<&'static str, Vec<&'static str>>,
@@ -22,7 +22,7 @@ pub(crate) struct Model {
     openings: Vec<&'static str>,
 }
 
-/// Where one answer stands.
+/// The state of one answer: its last two words, and its length.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Draft {
     before: &'static str,
@@ -55,7 +55,7 @@ impl Model {
         model
     }
 
-    /// An answer begins with the last word of the prompt that was ever read, if there is one.
+    /// Begins an answer. Its first word is the last word of the prompt that the model knows, if there is one.
     pub(crate) fn draft(&self, prompt: &str) -> Draft {
         let known = prompt.split_whitespace().rev().find_map(|word| {
             let word = word.trim_matches(|symbol: char| !symbol.is_alphanumeric());
@@ -79,7 +79,7 @@ impl Model {
         let word = if draft.words == 0 && !draft.last.is_empty() {
             draft.last
         } else {
-            // With a single choice it would only quote.
+            // With only one choice, the model would quote its texts.
             let choices = after_two.filter(|words| words.len() > 1);
             let choices = choices
                 .or_else(|| self.after_one.get(draft.last))
@@ -95,7 +95,7 @@ impl Model {
     }
 }
 
-/// Neither heading, table, list nor code.
+/// Whether a paragraph is neither heading, table, list nor code.
 fn is_prose(paragraph: &str) -> bool {
     let start = paragraph.trim_start();
     !paragraph.contains("```") && start.starts_with(|first: char| first.is_alphabetic())

@@ -1,4 +1,4 @@
-//! What the gateway asks where no other server is named: the model of this example, by OpenAI's protocol.
+//! A stand-in for upstream, if no other server is named: the model of this example, with OpenAI's protocol.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::model::Model;
 
-/// Where it is, as [`Upstream`](crate::upstream::Upstream) asks for it.
+/// The path of the stand-in, to which [`Upstream`](crate::upstream::Upstream) sends its requests.
 pub(crate) const BASE: &str = "/stand-in/v1";
 
 const PACE: Duration = Duration::from_millis(20);
@@ -25,7 +25,7 @@ struct Turn {
     content: String,
 }
 
-/// One answer, a word an event.
+/// One answer, with one word in each event.
 #[post("/stand-in/v1/chat/completions")]
 #[sse_stream]
 pub(crate) async fn completions(

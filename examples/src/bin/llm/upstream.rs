@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::gateway::error;
 
-/// An error of upstream is passed on up to this length.
+/// How many bytes of an error of upstream are passed on.
 const LONGEST_ERROR: usize = 64 * 1024;
 
 /// A client for a server that speaks OpenAI's protocol.
@@ -23,7 +23,8 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// The server at this URL, which ends in `/v1` or the like. A key is sent if there is one.
+    /// A client for the server at this URL, which ends in `/v1` or something similar. It sends the key, if there is
+    /// one.
     pub(crate) fn new(base: &str, key: Option<String>) -> Self {
         Self {
             client: Client::builder()
@@ -35,7 +36,7 @@ impl Upstream {
         }
     }
 
-    /// Begins a completion. What upstream answers in place of a stream is the error's response.
+    /// Begins a completion. If upstream does not answer with a stream, the error carries its answer.
     pub(crate) async fn ask(&self, asked: &Value) -> Result<ClientResponse, Error> {
         let mut request = self
             .client
@@ -63,7 +64,7 @@ impl Upstream {
     }
 }
 
-/// Without its key.
+/// Does not show the key.
 impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upstream")

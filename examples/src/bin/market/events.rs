@@ -1,4 +1,4 @@
-//! What the stream can say.
+//! The events of the stream.
 
 use serde::{Deserialize, Serialize};
 use sse_actix::{SseEvents, TopicOf};
@@ -12,7 +12,7 @@ pub(crate) const MARKET: TopicOf<Market> = TopicOf::from_static("market");
 #[serde(rename_all = "lowercase")]
 #[sse(openapi, typescript)]
 pub(crate) enum Market {
-    /// Everything there is to know: what a client gets first.
+    /// The complete state of the market. A client gets it first.
     State(State),
     /// A share is traded at this price.
     Price { symbol: String, at: u64, price: u64 },
@@ -27,7 +27,7 @@ pub(crate) enum Market {
 /// All shares and the latest news.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub(crate) struct State {
-    /// Which market it is: it begins anew with the server.
+    /// When this market was opened. It begins again with the server, so this number identifies it.
     pub(crate) opened_at: u64,
     pub(crate) shares: Vec<Share>,
     /// The oldest first.
@@ -41,7 +41,7 @@ pub(crate) struct Share {
     pub(crate) company: String,
     /// The day's first price.
     pub(crate) first: u64,
-    /// The oldest first; one at least.
+    /// At least one, the oldest first.
     pub(crate) trades: Vec<Trade>,
     /// The oldest first.
     pub(crate) halts: Vec<Halt>,

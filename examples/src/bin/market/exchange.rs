@@ -12,14 +12,14 @@ use crate::{
 };
 
 const STEP: Duration = Duration::from_millis(250);
-/// As many steps are there before the market opens, so that the first page has a chart.
+/// How many steps the market makes before it opens, so that the first page has a chart.
 const STEPS_BEFORE: u32 = 4 * 60 * 4;
 
-/// Where shares are traded, until it is dropped.
+/// The place where shares are traded. Dropping it ends the trade.
 pub(crate) struct Exchange(Arc<Mutex<Simulation>>);
 
 impl Exchange {
-    /// Trades on a thread of its own, and publishes what happens.
+    /// Starts a thread that trades and publishes the events.
     pub(crate) fn open(topic: Topic<Market>) -> Self {
         let now = now();
         let mut simulation = Simulation::new(fastrand::Rng::new(), now);
@@ -43,7 +43,7 @@ impl Exchange {
         Self(simulation)
     }
 
-    /// Never older than what was published.
+    /// The state of the market. It contains every event that was published so far.
     pub(crate) fn state(&self) -> State {
         lock(&self.0).state()
     }

@@ -1,5 +1,5 @@
-//! Prices, halts and news of a market that is simulated: one enum says which events there are, for the stream, for the page's
-//! TypeScript, and for OpenAPI.
+//! Prices, halts and news of a simulated market. One enum lists the events, for the stream, for the page's TypeScript,
+//! and for OpenAPI.
 //!
 //! `cargo run --bin market`, or `cargo run --bin market -- --typescript examples/src/bin/market/page/src/market.ts`
 
@@ -32,14 +32,14 @@ async fn stream(hub: Data<Hub>, exchange: Data<Exchange>) -> Subscription<Market
         .snapshot(async move |_| Ok::<_, actix_web::Error>([Market::State(exchange.state())]))
 }
 
-/// The market's state, for a tab that joins another's stream.
+/// The market's state, for a tab that joins another tab's stream.
 #[utoipa::path(get, path = "/state", responses((status = 200, description = "Everything as it is.", body = State)))]
 #[get("/state")]
 async fn state(exchange: Data<Exchange>) -> impl Responder {
     Json(exchange.state())
 }
 
-/// How many streams there are, which shows that tabs share theirs.
+/// The number of open streams. It shows that tabs share a stream.
 #[get("/figures")]
 async fn figures(hub: Data<Hub>) -> impl Responder {
     Json(json!({ "streams": hub.stats().streams }))
@@ -59,7 +59,7 @@ const EVENTS: TopicStream<Market> = TopicStream::new();
 )]
 struct Api;
 
-/// The TypeScript of the events.
+/// The TypeScript file of the events.
 fn typescript() -> Result<Module, Box<dyn Error>> {
     let command = "cargo run --bin market -- --typescript examples/src/bin/market/page/src/market.ts";
     Ok(Module::new(command).events::<Market>()?)

@@ -1,4 +1,4 @@
-//! The page, the page of the API, and what both load. Nothing comes from elsewhere.
+//! The page, the page of the API, and the files that both load. Nothing is loaded from other servers.
 
 use std::sync::LazyLock;
 
@@ -19,9 +19,9 @@ const SCRIPT: &str = include_str!("page/built/page.js");
 const STYLE: &str = include_str!("page/built/page.css");
 const WORKER: &str = include_str!("page/built/sse-worker.js");
 
-/// A browser takes scripts, styles and fonts from here alone.
+/// The content security policy: the browser loads scripts, styles and fonts from this server only.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'";
-/// Scalar writes style sheets, and compiles what it checks.
+/// The policy of the API page allows more, because Scalar writes style sheets and compiles its checks at run time.
 const POLICY_OF_API: &str = "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data: blob:; worker-src 'self' blob:; base-uri 'none'; frame-ancestors 'none'";
 
@@ -35,7 +35,7 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
         .service(file("/scalar.js", "text/javascript", || SCALAR.clone()));
 }
 
-/// Scalar's page of an API, 4.9 MB, which its own crate carries.
+/// Scalar's page of an API, 4.9 MB. Scalar's crate contains it.
 static SCALAR: LazyLock<Bytes> = LazyLock::new(|| {
     scalar_api_reference::get_asset("scalar.js")
         .unwrap_or_default()

@@ -29,7 +29,7 @@ const BAD_NEWS: [&str; 5] = [
     "lowers its outlook for the year",
 ];
 
-/// How far a price moves from one trade to the next, as a part of it.
+/// How far a price moves from one trade to the next, as a fraction of the price.
 const MOVE: f64 = 0.002;
 /// How many steps there are from one jump to the next.
 const BETWEEN_JUMPS: std::ops::Range<u32> = 32..64;
@@ -46,13 +46,13 @@ pub(crate) struct Simulation {
     opened_at: u64,
     listings: Vec<Listing>,
     news: VecDeque<Story>,
-    /// In so many steps.
+    /// How many steps remain until the next jump.
     next_jump: u32,
 }
 
 struct Listing {
     share: Share,
-    /// For so many steps it is not traded.
+    /// For how many more steps the share is not traded.
     halted_for: u32,
 }
 
@@ -68,7 +68,7 @@ impl Simulation {
         }
     }
 
-    /// Trades, and says what has happened. Times must not go back.
+    /// Makes one step, and returns its events. Times must not go back.
     pub(crate) fn step(&mut self, at: u64) -> Vec<Market> {
         let Self { random, listings, .. } = self;
         let mut events: Vec<_> = listings
@@ -84,13 +84,13 @@ impl Simulation {
         self.next_jump -= 1;
         if self.next_jump == 0 {
             self.next_jump = self.random.u32(BETWEEN_JUMPS);
-            // A share may have been traded in this step already, and two trades at one time would be one.
+            // This share may already have a trade in this step. Two trades with the same time would count as one.
             events.extend(self.jump(at + 1));
         }
         events
     }
 
-    /// Everything as it is.
+    /// The complete state.
     pub(crate) fn state(&self) -> State {
         State {
             opened_at: self.opened_at,
@@ -103,7 +103,7 @@ impl Simulation {
         }
     }
 
-    /// News, the price that they make, and a halt.
+    /// A jump: news, the new price, and a halt.
     fn jump(&mut self, at: u64) -> Vec<Market> {
         let Self { random, listings, .. } = self;
         let traded = listings.iter_mut().filter(|listing| listing.halted_for == 0);
@@ -145,7 +145,7 @@ impl Listing {
         Self { share, halted_for: 0 }
     }
 
-    /// One step of a halt. Returns the event of its end.
+    /// Makes one step of a halt. Returns an event if the halt ends.
     fn wait(&mut self, at: u64) -> Option<Market> {
         self.halted_for = self.halted_for.checked_sub(1)?;
         if self.halted_for > 0 {

@@ -1,4 +1,4 @@
-//! What the page asks, and what its buttons do.
+//! The page's requests: the state of all processes, and the buttons.
 
 use std::io;
 
@@ -21,7 +21,7 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
     app.service(state).service(change_node).service(change_redis);
 }
 
-/// A node, and what became of its numbers.
+/// A node, and the outcomes of its numbers.
 #[derive(Serialize)]
 struct Shown {
     #[serde(flatten)]
@@ -30,7 +30,7 @@ struct Shown {
     series: Series,
 }
 
-/// How all of them are, and what became of every number up to now.
+/// The state of Redis and of all nodes, and the outcome of every number so far.
 #[get("/state")]
 async fn state(fleet: Data<Fleet>, redis: Data<Redis>, ledger: Data<Ledger>) -> impl Responder {
     let (state, pid) = redis.state().await;

@@ -1,4 +1,4 @@
-//! The nodes as their leader sees them: processes, which can be started and killed.
+//! The nodes, as the leader sees them: processes that it can start and kill.
 
 use std::{
     io,
@@ -39,24 +39,24 @@ pub(crate) struct Node {
     process: Mutex<Option<Process>>,
 }
 
-/// A process that lives, unless it has ended since it was looked at.
+/// A process that was alive when the leader last checked.
 struct Process {
     child: Child,
     pid: u32,
-    /// Once it serves.
+    /// The address, once the node serves.
     addr: Option<SocketAddr>,
-    /// `None` if it has not answered when it was asked last.
+    /// `None` if the node did not answer the last question.
     health: Option<Health>,
 }
 
-/// What the page shows of a node.
+/// The state of a node, as the page shows it.
 #[derive(Debug, Serialize)]
 pub(crate) struct View {
     pub(crate) number: usize,
-    /// `None` is dead.
+    /// `None` if the node is dead.
     pid: Option<u32>,
     serves: bool,
-    /// `None` if it does not say, as when the machine is too busy for it to answer in time.
+    /// `None` if the node does not answer, for example because the machine is too busy.
     health: Option<Health>,
 }
 
@@ -87,7 +87,7 @@ impl Fleet {
         self.nodes.iter().find(|node| node.number == number)
     }
 
-    /// Where the nodes are that serve, beginning with the one whose turn it is.
+    /// The addresses of the nodes that serve, beginning with the node whose turn it is.
     pub(crate) fn addrs(&self) -> Vec<SocketAddr> {
         let mut addrs: Vec<_> = self.nodes.iter().filter_map(|node| node.addr()).collect();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % addrs.len().max(1);
@@ -107,7 +107,7 @@ impl Node {
         self.number
     }
 
-    /// Where it serves, if it does.
+    /// The node's address, if it serves.
     pub(crate) fn addr(&self) -> Option<SocketAddr> {
         self.process().as_ref().and_then(|process| process.addr)
     }
@@ -123,7 +123,7 @@ impl Node {
         }
     }
 
-    /// Starts it, if it is dead.
+    /// Starts the node, if it is dead.
     pub(crate) fn start(self: &Arc<Self>) -> io::Result<()> {
         let mut process = self.process();
         if process.is_some() {
@@ -142,16 +142,17 @@ impl Node {
         Ok(())
     }
 
-    /// Ends it at once: SIGKILL.
+    /// Kills the node with SIGKILL.
     pub(crate) fn kill(&self) {
         if let Some(mut process) = self.process().take() {
-            // A dead one is no trouble; the runtime waits for the other, so that no zombie is left.
+            // This fails only if the process is dead already. The runtime waits for a killed process, so no zombie is
+            // left.
             let _ = process.child.start_kill();
         }
     }
 
     async fn note_address(self: Arc<Self>, pid: u32, mut said: Lines<BufReader<ChildStdout>>) {
-        // `None` if it has ended before.
+        // `None` if the process has ended before it printed its address.
         let line = said.next_line().await.ok().flatten();
         if let Some(process) = &mut *self.process()
             && process.pid == pid
@@ -160,7 +161,7 @@ impl Node {
         }
     }
 
-    /// Looks after it, as long as the leader runs.
+    /// Watches the node's process and asks for its health, as long as the leader runs.
     async fn watch(self: Arc<Self>) {
         let client = Client::default();
         loop {

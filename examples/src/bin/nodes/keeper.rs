@@ -1,4 +1,5 @@
-//! What stands between the leader and Redis, and ends Redis when the leader is gone: Redis would not notice.
+//! The keeper: a process between the leader and Redis. It ends Redis when the leader is gone, because Redis would not
+//! notice that.
 
 use std::{
     fs,
@@ -11,25 +12,25 @@ use std::{
 };
 
 pub(crate) struct Settings {
-    /// Where Redis has its data.
+    /// The folder of Redis' data.
     pub(crate) folder: PathBuf,
     pub(crate) port: String,
 }
 
-/// The line that has Redis killed.
+/// The line on standard input that makes the keeper kill Redis.
 pub(crate) const KILL: &str = "kill\n";
 
 enum Told {
     Kill,
-    /// The leader is gone, and needs the data no more.
+    /// The leader is gone and does not need the data any more.
     CleanUp,
 }
 
-/// Runs `redis-server`, prints its process id, and kills it when told to or when standard input ends.
+/// Runs `redis-server` and prints its process id. Kills it after the line [`KILL`], or when standard input ends.
 pub(crate) fn keep(settings: &Settings) -> io::Result<()> {
     let mut server = Command::new("redis-server")
         .args(["--bind", "127.0.0.1", "--port", &settings.port])
-        // What it has acknowledged is on disk, and a SIGKILL takes nothing of it.
+        // With these settings all acknowledged writes are on disk, so a SIGKILL loses none of them.
         .args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""])
         .arg("--dir")
         .arg(&settings.folder)

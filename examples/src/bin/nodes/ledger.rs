@@ -1,4 +1,4 @@
-//! What became of every number: what the page holds against what it has received.
+//! The outcome of every number. The page compares the outcomes with the numbers that it has received.
 
 use std::{
     collections::BTreeMap,
@@ -7,28 +7,28 @@ use std::{
 
 use serde::Serialize;
 
-/// What the one who publishes knows of a number.
+/// The outcome of publishing a number, as the publisher knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Outcome {
-    /// It is in the log, and every reader has to see it once.
+    /// The number is in the log. Every reader has to receive it once.
     Acknowledged,
-    /// It is in the log, or not: a reader may see it, once.
+    /// The number may be in the log. A reader may receive it once.
     Unknown,
-    /// It is not in the log, and nobody may see it.
+    /// The number is not in the log. No reader may receive it.
     Refused,
 }
 
-/// The numbers of one node. The next is given out when the outcome of the one before is known.
+/// The numbers of one node. The node gets the next number when the outcome of the last one is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Series {
-    /// Up to here all are decided.
+    /// The last number whose outcome is known. All numbers up to it have an outcome.
     decided: u64,
-    /// Those of them that were not acknowledged.
+    /// The numbers among them that were not acknowledged.
     exceptions: Vec<Run>,
 }
 
-/// Numbers in a row that went the same way.
+/// Consecutive numbers with the same outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Run {
     from: u64,
@@ -66,7 +66,7 @@ impl Ledger {
         }
     }
 
-    /// By which a page knows that the program was started anew.
+    /// Identifies this run, so that a page notices that the program was started again.
     pub(crate) fn run(&self) -> &str {
         &self.run
     }
@@ -76,7 +76,7 @@ impl Ledger {
         self.of(node).decided + 1
     }
 
-    /// What became of it.
+    /// Records the outcome of the node's next number.
     pub(crate) fn add(&self, node: usize, outcome: Outcome) {
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         series.entry(node).or_default().add(outcome);

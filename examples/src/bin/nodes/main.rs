@@ -1,5 +1,5 @@
-//! Three nodes on one Redis, behind one small proxy: a page kills them, and counts that nothing is lost and
-//! nothing comes twice.
+//! Three nodes on one Redis, behind one small proxy. A page can kill them. It counts the events, and shows that none is
+//! lost or duplicated.
 //!
 //! `cargo run --bin nodes`, or `cargo run --bin nodes -- --redis redis://127.0.0.1:6379/`
 
@@ -37,7 +37,7 @@ fn main() {
     }
 }
 
-/// Starts all the others, and serves the page, its buttons, and the way to the nodes.
+/// The leader: starts all other processes, and serves the page, its buttons, and the proxy to the nodes.
 #[actix_web::main]
 async fn lead() -> Result<(), Box<dyn Error>> {
     let command_line = CommandLine::read_with_option("nodes", "--redis", "URL");
@@ -45,12 +45,12 @@ async fn lead() -> Result<(), Box<dyn Error>> {
     let redis = match command_line.option {
         None => Redis::start().await?,
         Some(url) => {
-            // Nodes wait for a Redis that is away; one that was never there is a slip of the pen.
+            // Nodes would wait for this Redis. If it was never there, its address is probably a typing error.
             RedisLog::connect(&url).await?;
             Redis::of_somebody_else(url)
         }
     };
-    // Each run has topics of its own, in a Redis that has seen others too.
+    // Each run has its own topics, because this Redis may hold those of other runs.
     let run = format!("nodes-{}-{:08x}", process::id(), fastrand::u32(..));
     println!("http://{}", listener.local_addr()?);
 
@@ -64,7 +64,7 @@ async fn lead() -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::new();
     let shared = (redis.clone(), fleet.clone(), Data::new(shutdown.clone()));
     let server = Server::new(move || {
-        // What comes from other sites' pages is refused.
+        // Requests from pages of other sites are refused.
         let control = web::scope("/control")
             .wrap(CrossOrigin::nobody())
             .configure(control::configure);

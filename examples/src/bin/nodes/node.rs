@@ -1,4 +1,4 @@
-//! One of the nodes, in a process of its own: takes numbers, and streams those of all nodes.
+//! One of the nodes, in its own process. It publishes numbers, and streams the numbers of all nodes.
 
 use std::{error::Error, time::Duration};
 
@@ -16,19 +16,19 @@ use crate::role::end_with_the_leader;
 
 pub(crate) struct Settings {
     pub(crate) number: usize,
-    /// With what the keys in Redis begin.
+    /// The prefix of the keys in Redis.
     pub(crate) prefix: String,
     pub(crate) redis: String,
 }
 
-/// What is published: each node's numbers count up on their own.
+/// A number that a node publishes. Each node counts by itself.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Number {
     pub(crate) node: usize,
     pub(crate) n: u64,
 }
 
-/// What a node says of itself.
+/// The health of a node, as the node reports it.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Health {
     /// Whether it reaches Redis.
@@ -38,18 +38,18 @@ pub(crate) struct Health {
 
 const TOPIC: &str = "numbers";
 
-/// Serves as long as the leader lives, and prints the address once it does.
+/// Serves as long as the leader runs. Prints the address once it serves.
 #[actix_web::main]
 pub(crate) async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     end_with_the_leader();
-    // An hour of what three nodes publish, so that a page which is opened late can check from the start.
+    // The topic keeps the numbers of three nodes for an hour, so a page that is opened late can check from the start.
     let numbers = TopicOptions::log().max_events(100_000);
     let log = log(&settings).await?;
     let hub = Data::new(Hub::builder().log(log).topic(TOPIC, numbers).build()?);
     let settings = Data::new(settings);
     let server = Server::new(move || {
         App::new()
-            // A page of another site could find the port.
+            // A page of another site could find this port, so such requests are refused.
             .wrap(CrossOrigin::nobody())
             .app_data(hub.clone())
             .app_data(settings.clone())
@@ -64,11 +64,11 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(server.run().await?)
 }
 
-/// The log on Redis, which may be away just now.
+/// Connects to the log on Redis. Tries again while Redis is away.
 async fn log(settings: &Settings) -> Result<RedisLog, ConnectError> {
     let log = RedisLog::builder(&settings.redis)
         .prefix(&settings.prefix)
-        // Nobody reads the topics of a run that is over.
+        // When a run is over, nobody reads its topics any more, so they may expire soon.
         .topic_ttl(Duration::from_secs(3_600))
         .connect_timeout(Duration::from_secs(1))
         .response_timeout(Duration::from_secs(1));
@@ -82,8 +82,8 @@ async fn log(settings: &Settings) -> Result<RedisLog, ConnectError> {
     }
 }
 
-/// First which node this is, then the numbers, after the last that the browser has seen, whichever node it had
-/// that from.
+/// The stream: first an event that says which node this is, then the numbers after the last one that the browser has
+/// received, from whichever node.
 #[get("/events")]
 #[sse_stream(retry = "500ms", keep_alive = "5s")]
 async fn events(
@@ -92,7 +92,7 @@ async fn events(
     settings: Data<Settings>,
 ) -> Result<(), actix_web::Error> {
     let me = json!({ "number": settings.number, "pid": std::process::id() });
-    // It has no id, so that the browser keeps the one it has.
+    // This event has no id, so the browser keeps its last event id.
     emit!(Event::data(me.to_string()).event("node"));
     let mut numbers = hub.subscribe(TOPIC).history(usize::MAX).on(&request);
     while let Some(number) = numbers.next().await {
@@ -101,8 +101,8 @@ async fn events(
     Ok(())
 }
 
-/// Publishes a number, and says how that went: 200 if it is in Redis, 503 if it certainly is not, 504 if nobody
-/// knows.
+/// Publishes a number. Answers 200 if the number is in Redis, 503 if it certainly is not, and 504 if the outcome is
+/// unknown.
 #[post("/numbers")]
 async fn publish(hub: Data<Hub>, number: Json<Number>) -> HttpResponse {
     match hub.topic(TOPIC).publish(&*number).await {

@@ -1,4 +1,4 @@
-//! The way to the nodes: a stream goes to the one whose turn it is.
+//! The proxy in front of the nodes. It gives each stream to the node whose turn it is.
 
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,12 @@ use tokio::time::sleep;
 
 use crate::fleet::Fleet;
 
-/// How long a request waits for a node that serves. To an `EventSource` every answer but a stream is a reason to
-/// give up for good.
+/// How long a request waits until a node serves. An `EventSource` stops permanently at any answer that is not a stream,
+/// so the proxy lets it wait.
 const HOLD: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Passes the request on as it is, `Last-Event-ID` and all, and the answer as it comes.
+/// Passes the request on unchanged, including `Last-Event-ID`, and passes the answer back as it arrives.
 pub(crate) async fn pass_on(
     request: HttpRequest,
     fleet: Data<Fleet>,
@@ -30,25 +30,25 @@ pub(crate) async fn pass_on(
     while came.elapsed() < HOLD && !shutdown.is_fired() {
         for addr in fleet.addrs() {
             let url = format!("http://{addr}{}", request.uri());
-            // One that refuses was killed a moment ago, and it is the next one's turn.
+            // A node that refuses the connection was killed a moment ago. The request goes to the next node.
             if let Ok(answer) = client.request_from(url, request.head()).send().await {
                 return stream(answer, shutdown);
             }
         }
         sleep(PAUSE).await;
     }
-    // A stream too, which has come to its end: the browser comes back.
+    // This answer is a stream that has already ended, so the browser reconnects.
     HttpResponse::Ok()
         .content_type("text/event-stream")
         .body("retry: 500\n")
 }
 
-/// When the node is killed the body ends with an error, which cuts the connection to the browser; when the
-/// browser leaves, the body is dropped, which cuts the one to the node.
+/// Passes the node's answer to the browser. If the node is killed, the body ends with an error, which cuts the
+/// connection to the browser. If the browser leaves, the body is dropped, which cuts the connection to the node.
 fn stream(answer: ClientResponse, shutdown: Data<Shutdown>) -> HttpResponse {
     let mut response = HttpResponse::build(answer.status());
     for (name, value) in answer.headers() {
-        // These are each connection's own.
+        // These headers belong to one connection, and are not passed on.
         if name != CONNECTION && name != TRANSFER_ENCODING {
             response.append_header((name, value));
         }

@@ -1,4 +1,4 @@
-//! Has a node publish number after number, and writes down what became of each.
+//! Lets a node publish one number after the other, and records the outcome of each.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -16,13 +16,13 @@ use crate::{
 };
 
 const PAUSE: Duration = Duration::from_millis(200);
-/// Before the next is tried where one was refused.
+/// The pause after a refused number.
 const LONGER_PAUSE: Duration = Duration::from_secs(1);
-/// Longer than a node takes to find out that Redis does not answer.
+/// How long the publisher waits for an answer: longer than a node needs to notice that Redis does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Publishes through the node as long as the leader runs. No number is ever repeated, and none is given to
-/// the node before the outcome of the last is written down: so acknowledged ones are in Redis in their order.
+/// Publishes numbers through the node as long as the leader runs. It never repeats a number. It gives a number to the
+/// node only when it has recorded the outcome of the last one, so acknowledged numbers are in Redis in their order.
 pub(crate) async fn publish(node: Arc<Node>, ledger: Arc<Ledger>) {
     let client = Client::builder().timeout(PATIENCE).finish();
     loop {
@@ -43,7 +43,7 @@ pub(crate) async fn publish(node: Arc<Node>, ledger: Arc<Ledger>) {
     }
 }
 
-/// `None` if the number has not left this program.
+/// Sends a number to the node. Returns `None` if the number has not left this program.
 async fn offer(client: &Client, addr: SocketAddr, number: Number) -> Option<Outcome> {
     let answer = client
         .post(format!("http://{addr}/numbers"))
@@ -52,8 +52,8 @@ async fn offer(client: &Client, addr: SocketAddr, number: Number) -> Option<Outc
     match answer.map(|answer| answer.status()) {
         Ok(StatusCode::OK) => Some(Outcome::Acknowledged),
         Ok(StatusCode::SERVICE_UNAVAILABLE) => Some(Outcome::Refused),
-        // The node was killed before. A connection that was there, and ends without an answer, is
-        // `ConnectError::Disconnected`: by then the number may be in Redis.
+        // The node was killed before there was a connection. If a connection exists and ends without an answer, the
+        // error is `ConnectError::Disconnected`: then the number may be in Redis.
         Err(SendRequestError::Connect(ConnectError::Io(_))) => None,
         Ok(_) | Err(_) => Some(Outcome::Unknown),
     }
@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// What becomes of a number whose node answers this, or, if that is nothing, dies over it.
+    /// The outcome of a number if its node answers this. An empty answer is a node that dies before it answers.
     async fn answered(answer: &'static str) -> Option<Outcome> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();

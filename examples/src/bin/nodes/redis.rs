@@ -1,4 +1,4 @@
-//! The Redis that the nodes share: one of this program's own, which can be killed, or somebody else's.
+//! The Redis that the nodes share. It is this program's own, which can be killed, or one that already runs.
 
 use std::{
     io,
@@ -24,27 +24,27 @@ struct Own {
     kept: Mutex<Option<Kept>>,
 }
 
-/// A `redis-server` that runs, or is stopped where it is.
+/// A `redis-server` that runs or is frozen, and its keeper.
 struct Kept {
     keeper: Child,
-    /// Of the `redis-server`.
+    /// The process id of the `redis-server`.
     pid: u32,
     is_frozen: bool,
 }
 
-/// How Redis is.
+/// The state of Redis.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
     Runs,
     Frozen,
     Dead,
-    /// Somebody else's, of which this program knows nothing.
+    /// Redis is not this program's own, so its state is not known.
     Theirs,
 }
 
 impl Redis {
-    /// One of this program's own, on a free port, with what it keeps in a folder that goes with it.
+    /// Starts this program's own Redis, on a free port. Its data is in a folder that is deleted at the end.
     pub(crate) async fn start() -> io::Result<Self> {
         let found = Command::new("redis-server")
             .arg("--version")
@@ -90,7 +90,7 @@ impl Redis {
         }
     }
 
-    /// Starts it again, with all that it had.
+    /// Starts Redis again, with all its data.
     pub(crate) async fn start_again(&self) -> io::Result<()> {
         match &self.own {
             Some(own) => own.start().await,
@@ -98,7 +98,7 @@ impl Redis {
         }
     }
 
-    /// Ends it at once: SIGKILL.
+    /// Kills Redis with SIGKILL.
     pub(crate) async fn kill(&self) -> io::Result<()> {
         let Some(own) = &self.own else { return Ok(()) };
         let Some(mut kept) = own.kept.lock().await.take() else {
@@ -110,7 +110,7 @@ impl Redis {
         kept.keeper.wait().await.map(drop)
     }
 
-    /// Stops it where it is, so that it accepts connections and says nothing, or lets it go on: SIGSTOP and
+    /// Freezes Redis with SIGSTOP, so that it accepts connections but does not answer, or lets it continue with
     /// SIGCONT.
     pub(crate) async fn freeze(&self, is_frozen: bool) -> io::Result<()> {
         let Some(own) = &self.own else { return Ok(()) };
@@ -121,7 +121,7 @@ impl Redis {
         Ok(())
     }
 
-    /// Ends it for good.
+    /// Ends Redis permanently, and its keeper.
     pub(crate) async fn end(&self) {
         let Some(own) = &self.own else { return };
         if let Some(mut kept) = own.kept.lock().await.take() {

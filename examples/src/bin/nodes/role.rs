@@ -1,4 +1,5 @@
-//! This program again, in other roles: a node, or what keeps Redis.
+//! The roles of this program's processes: the leader starts the same program again as a node, or as the keeper of
+//! Redis.
 
 use std::{
     env,
@@ -15,9 +16,9 @@ use tokio::{
 
 use crate::{keeper, node};
 
-/// What a process of this program is for.
+/// The role of a process of this program.
 pub(crate) enum Role {
-    /// Starts the others; the one that a person starts.
+    /// The process that a person starts. It starts the others.
     Leader,
     Node(node::Settings),
     Keeper(keeper::Settings),
@@ -44,15 +45,15 @@ impl Role {
 pub(crate) const NODE: &str = "node";
 pub(crate) const KEEPER: &str = "keeper";
 
-/// Starts this program in a role. What it is told and says goes through pipes; when its standard input ends,
-/// its leader has, in whatever way, and it is to end too.
+/// Starts this program in a role, with pipes to its standard input and from its standard output. When its standard
+/// input ends, the leader has ended in some way, and the new process has to end, too.
 pub(crate) fn start(arguments: &[&str]) -> io::Result<(Child, Lines<BufReader<ChildStdout>>)> {
     let mut command = Command::new(env::current_exe()?);
     command
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
-    // Ctrl-C is the leader's alone, which then ends the others.
+    // Only the leader gets Ctrl-C. It then ends the others.
     #[cfg(unix)]
     command.process_group(0);
     let mut child = command.spawn()?;

@@ -8,19 +8,18 @@ use sse_actix::{Event, EventId};
 
 use crate::position::{Chunk, Position};
 
-/// A reader without a position is given as many of the newest lines as this.
+/// How many of the newest lines a reader without a position gets.
 const NEWEST: usize = 100;
 const MOST_LINES_AT_ONCE: usize = 1000;
 const CHUNK: usize = 64 * 1024;
-/// A longer line is given in pieces of this length.
-const LONGEST: usize = 1024 * 1024;
+/// A longer line is sent in pieces of this length.
+const MAX_LINE_LEN: usize = 1024 * 1024;
 
-/// One reader's view of a log file that grows, is truncated, or is moved away and begun anew.
+/// One reader's view of a log file. The file may grow, be truncated, or be moved away and created again.
 ///
-/// A line becomes an event once its line break is written, and the event's id is the [`Position`] behind
-/// it. When the path leads to other text than the position was taken in, what is left of the old file is
-/// read to its end, if it is still open; an event named `replaced` follows, then the new file from its
-/// start.
+/// A line becomes an event once its line break is written. The event's id is the [`Position`] after the line. If the
+/// path leads to another text than the position's, the reader first reads the rest of the old file, if it is still
+/// open. Then comes an event named `replaced`, then the new file from its start.
 #[derive(Debug)]
 pub(crate) struct Log {
     path: PathBuf,
@@ -29,7 +28,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Behind the event with this id; without one, or with one that was never given out, at the newest
+    /// Begins after the event with this id. Without an id, or with an id that is no position, begins at the newest
     /// lines.
     pub(crate) fn open(path: &Path, last_event_id: Option<&str>) -> Self {
         let position = last_event_id.and_then(Position::parse);
@@ -40,11 +39,11 @@ impl Log {
         }
     }
 
-    /// The next events; none if nothing was written since.
+    /// The next events. The list is empty if nothing was written meanwhile.
     pub(crate) fn read(&mut self) -> io::Result<Vec<Event>> {
         let found = match File::open(&self.path) {
             Ok(found) => found,
-            // Moved away and not yet begun anew: the old file may still grow.
+            // The file was moved away and is not created again yet. The old file may still grow.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return self.lines(Unfinished::Waits),
             Err(error) => return Err(error),
         };
@@ -58,7 +57,7 @@ impl Log {
             return self.lines(Unfinished::Waits);
         }
         if found.metadata()?.len() == 0 {
-            // Whoever writes may not have noticed yet that the old file was moved away.
+            // The writer may not have noticed yet that the old file was moved away.
             return self.lines(Unfinished::Waits);
         }
         let rest = self.lines(Unfinished::IsGiven)?;
@@ -82,7 +81,7 @@ impl Log {
             return Ok(events);
         };
         if chunk.is_full() && !chunk.rest().contains(&b'\n') {
-            let longer = position.chunk(file, LONGEST)?;
+            let longer = position.chunk(file, MAX_LINE_LEN)?;
             chunk = longer.unwrap_or(chunk);
         }
         while let Some(line) = next_line(&chunk, unfinished)
@@ -98,26 +97,26 @@ impl Log {
     }
 }
 
-/// What becomes of a line without a line break at the end of a file.
+/// What to do with a line at the end of the file that has no line break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unfinished {
-    /// More of it may be written.
+    /// Wait, because the rest of the line may be written later.
     Waits,
-    /// The file is given up, so nothing will follow.
+    /// Send it, because this file is not read any more.
     IsGiven,
 }
 
-/// With its line break.
+/// The next line, with its line break.
 fn next_line(chunk: &Chunk, unfinished: Unfinished) -> Option<&[u8]> {
     let rest = chunk.rest();
     let line = rest.split_inclusive(|byte| *byte == b'\n').next()?;
     if line.ends_with(b"\n") || (unfinished == Unfinished::IsGiven && !chunk.is_full()) {
         return Some(line);
     }
-    (line.len() >= LONGEST).then(|| whole_characters(line))
+    (line.len() >= MAX_LINE_LEN).then(|| whole_characters(line))
 }
 
-/// Without the last character, if it may have been cut.
+/// The piece without its last character, if that may be incomplete.
 fn whole_characters(piece: &[u8]) -> &[u8] {
     let starts = |byte: &u8| byte & 0xC0 != 0x80;
     match piece
@@ -330,10 +329,10 @@ mod tests {
         let scene = Scene::with("");
         let mut reader = scene.reader(None);
         assert_eq!(reader.read(), NOTHING);
-        let long = format!("a{}", "😀".repeat(LONGEST / 4 * 2 + 100));
+        let long = format!("a{}", "😀".repeat(MAX_LINE_LEN / 4 * 2 + 100));
         scene.append(&long);
         let mut pieces = [reader.read(), reader.read()].concat();
-        assert!(pieces.iter().all(|piece| piece.len() <= LONGEST));
+        assert!(pieces.iter().all(|piece| piece.len() <= MAX_LINE_LEN));
         assert_eq!(reader.read(), NOTHING);
         scene.append("\n");
         pieces.extend(reader.read());

@@ -6,7 +6,7 @@ use sysinfo::{Networks, System};
 #[derive(Debug, Clone)]
 pub(crate) struct Machine(History<Sample>);
 
-/// What was measured at one moment, which is Unix time in milliseconds.
+/// One measurement. Its time is Unix time in milliseconds.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
     pub(crate) at: u64,
@@ -63,7 +63,7 @@ impl Machine {
     }
 }
 
-/// What has to be remembered from one measurement to the next.
+/// The values that are needed from one measurement to the next.
 struct Meter {
     system: System,
     networks: Networks,

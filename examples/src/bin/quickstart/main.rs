@@ -17,8 +17,8 @@ mod log;
 mod machine;
 mod position;
 
-/// What the page draws. Unnamed data reaches `onmessage`, a named event its own listener; the id is what
-/// the browser brings back when it reconnects, and the samples after it are what it missed.
+/// The samples that the page draws. An event without a name reaches `onmessage`, a named event reaches its own
+/// listener. The browser sends the last id when it reconnects, and gets the samples after it, which it missed.
 #[get("/events")]
 #[sse_stream(keep_alive = "15s", retry = "2s")]
 async fn events(last: LastEventId, machine: web::Data<Machine>) -> Result<(), Error> {
@@ -35,7 +35,7 @@ async fn events(last: LastEventId, machine: web::Data<Machine>) -> Result<(), Er
     }
 }
 
-/// The lines of the log file, each once, however often the connection or this server comes and goes.
+/// The lines of the log file. Each is sent once, even if the connection breaks or this server restarts.
 #[get("/log")]
 #[sse_stream(retry = "2s", event = "line", resume)]
 async fn log_lines(last: LastEventId, path: web::Data<Option<PathBuf>>) -> Result<(), Error> {
@@ -62,7 +62,7 @@ async fn page() -> impl Responder {
     web::Html::new(include_str!("page.html"))
 }
 
-/// What Prometheus scrapes.
+/// The metrics for Prometheus.
 #[get("/metrics")]
 async fn metrics(prometheus: web::Data<PrometheusHandle>) -> impl Responder {
     sse_actix::metrics::report();

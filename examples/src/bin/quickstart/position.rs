@@ -4,15 +4,15 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
 };
 
-/// How many bytes before a position must still be what they were for the position to hold.
+/// How many bytes before a position have to be unchanged for the position to be valid.
 const PROOF: usize = 64;
 
-/// A place in a file that a later process finds again, and of which it can tell whether it still is the
-/// same place.
+/// A place in a file. A later process can find it again, and can check that it still is the same place.
 ///
-/// As text, and so as an event's id: `<file>-<offset>-<proof>`, hexadecimal but for the offset. The file is
-/// its inode, which tells a new file from one that was moved away. The proof is a hash of the bytes before
-/// the offset; it tells a file that was truncated and has grown again, or one that was given an old inode.
+/// As text, and so as an event's id, it is `<file>-<offset>-<proof>`: file and proof are hexadecimal, the offset is
+/// decimal. The file is its inode, which distinguishes a new file from one that was moved away. The proof is a hash of
+/// the bytes before the offset. It detects a file that was truncated and has grown again, and one that got an old
+/// inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
     file: u64,
@@ -38,7 +38,7 @@ impl Position {
         })
     }
 
-    /// Before the newest complete lines: as many as `lines`, as far as they lie in the last `size` bytes.
+    /// The position before the newest complete lines: at most `lines` of them, within the last `size` bytes.
     pub(crate) fn of_newest(lines: usize, size: usize, file: &File) -> io::Result<Self> {
         let end = file.metadata()?.len();
         let start = end.saturating_sub(size as u64);
@@ -58,7 +58,7 @@ impl Position {
         })
     }
 
-    /// What follows this position in `file`, at most `size` bytes; `None` if the position is none in `file`.
+    /// The bytes after this position in `file`, at most `size`. `None` if the position is not valid in `file`.
     pub(crate) fn chunk(self, file: &File, size: usize) -> io::Result<Option<Chunk>> {
         if self.file != identity(file)? || self.offset > file.metadata()?.len() {
             return Ok(None);
@@ -85,7 +85,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// A part of a file behind a position.
+/// The part of a file after a position.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     file: u64,
@@ -96,17 +96,17 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    /// What was not passed yet.
+    /// The bytes that were not passed yet.
     pub(crate) fn rest(&self) -> &[u8] {
         self.bytes.get(self.passed..).unwrap_or_default()
     }
 
-    /// Whether the file may have more than was read.
+    /// Whether the file may have more bytes than were read.
     pub(crate) fn is_full(&self) -> bool {
         self.bytes.len() == self.room
     }
 
-    /// Passes the next `length` bytes and gives the position behind them.
+    /// Passes the next `length` bytes, and returns the position after them.
     pub(crate) fn pass(&mut self, length: usize) -> Position {
         self.passed += length;
         let before = self.bytes.get(..self.passed).unwrap_or(&self.bytes);
@@ -118,7 +118,7 @@ impl Chunk {
     }
 }
 
-/// FNV-1a of the last [`PROOF`] bytes: unlike the standard library's hash it is the same in every release.
+/// FNV-1a of the last [`PROOF`] bytes. Unlike the standard library's hash, it is the same in every release of Rust.
 fn hash(bytes: &[u8]) -> u64 {
     let last = bytes.iter().rev().take(PROOF);
     last.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -138,7 +138,7 @@ fn identity(file: &File) -> io::Result<u64> {
     Ok(std::os::unix::fs::MetadataExt::ino(&file.metadata()?))
 }
 
-/// Elsewhere the proof alone has to tell.
+/// Other systems have no inode, so only the proof identifies the file.
 #[cfg(not(unix))]
 fn identity(_: &File) -> io::Result<u64> {
     Ok(0)

@@ -35,7 +35,7 @@ pub(in crate::hub) fn address_of(request: &HttpRequest, proxies: &TrustedProxies
     Some(network(address))
 }
 
-/// What [`HubBuilder::trusted_proxy`](crate::HubBuilder::trusted_proxy) takes for all peers of a unix socket.
+/// The text by which [`HubBuilder::trusted_proxy`](crate::HubBuilder::trusted_proxy) means all peers of a unix socket.
 pub(in crate::hub) const UNIX_SOCKETS: &str = "unix:";
 
 /// Stands for a proxy behind a unix socket, which has no address. No client has this one.

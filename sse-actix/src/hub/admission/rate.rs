@@ -7,7 +7,7 @@ use governor::{
 };
 use tokio::time::Instant;
 
-/// That of all other timers, which tests can stop.
+/// The clock of all other timers, which tests can stop.
 #[derive(Debug, Clone, Default)]
 struct TimerClock;
 

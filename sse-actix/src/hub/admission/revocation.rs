@@ -54,9 +54,9 @@ impl TagIndex {
         streams.len()
     }
 
-    /// Ends every stream with this tag. Streams that were admitted longer ago than this end permanently; the others may
-    /// belong to a later log-in, so their clients reconnect. Returns the number of streams that had not been ended
-    /// before: a node that is not sure sends a revocation twice.
+    /// Ends every stream with this tag. Streams that were admitted longer ago than `within` end permanently. The others
+    /// may belong to a later log-in, so their clients reconnect. A node that is not sure sends a revocation twice, so
+    /// this returns the number of streams that had not been ended before.
     pub(in crate::hub) fn revoke_older(&self, tag: &str, within: Duration) -> usize {
         let streams = self.of_tag(tag);
         let untold = streams

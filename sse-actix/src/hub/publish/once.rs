@@ -3,8 +3,8 @@ use sse_actix_core::{Event, IdempotencyKey};
 
 use super::{PublishError, RawTopic, Topic, published::Published};
 
-/// A topic, and the idempotency key of the event that is published through it. The event is stored once, however often
-/// you publish it. Made by [`Topic::once`] and [`RawTopic::once`]. Cheap to make and to clone.
+/// A topic, with the idempotency key of one event. Publish the event through this. The event is stored once, however
+/// often you publish it. Made by [`Topic::once`] and [`RawTopic::once`]. Cheap to make and to clone.
 ///
 /// ```
 /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {

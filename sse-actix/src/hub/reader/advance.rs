@@ -20,17 +20,20 @@ use crate::clock;
 use crate::hub::{
     OnGap,
     subscription::selection::GapSize,
-    worker::{ClientPosition, TopicCursor},
+    worker::{LastSentId, TopicCursor},
 };
 
 /// The reason why a reader cannot continue.
 pub(super) enum ReadFailure {
+    /// The log cannot read.
     Failed(Box<Error>),
+    /// Newer events have pushed unread ones out of the log.
     Overtaken,
 }
 
 impl<S: FrameTarget> ReadStep<'_, S> {
-    /// Advances a topic by one step. Returns true if it advanced; if not, its task is woken when it can.
+    /// Advances a topic by one step. Returns true if the topic advanced. If not, the reader's task is woken when the
+    /// topic can advance.
     pub(super) fn advance(
         &mut self,
         reader: &mut TopicReader,
@@ -126,7 +129,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         Ok(false)
     }
 
-    /// Delivers entries of a snapshot, and after the last one issues a read of what follows. Returns true if it has delivered any.
+    /// Delivers entries of a snapshot. After the last one, it issues a read of the entries after the snapshot. Returns
+    /// true if it has delivered any entry.
     fn deliver_snapshot(
         &mut self,
         reader: &mut TopicReader,
@@ -139,7 +143,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
             && let Some(entry) = entries.next()
         {
             if entries.as_slice().is_empty() {
-                // Only the last event has the id: a client that loses its connection before that event gets the snapshot again.
+                // Only the last event has the id: a client that loses its connection before that event gets the
+                // snapshot again.
                 cursor.position.set(Some(at));
                 cursor.omitted_from_ids.set(!reader.topic.options.replays);
                 self.write_entry(&entry, true);
@@ -222,21 +227,20 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                     self.read(reader, Start::After(batch.end), ReadPurpose::History(most, kept));
                     // It has no position yet, so it has not answered.
                     return Ok(());
-                } else {
-                    // From now on, ids of other topics' events say where this topic begins.
-                    let start = kept.front().map_or(batch.end, |(before, _)| Position {
-                        sequence: *before,
-                        ..batch.end
-                    });
-                    self.subscriber.move_to(cursor, start);
-                    let entries: Vec<_> = kept.into_iter().map(|(_, entry)| entry).collect();
-                    let entries = entries.into_iter();
-                    reader.replay = Some(Box::new(ReplayState::Deliver(
-                        entries,
-                        batch.end,
-                        AfterReplay::FollowWindow,
-                    )));
                 }
+                // From now on, ids of other topics' events say where this topic begins.
+                let start = kept.front().map_or(batch.end, |(before, _)| Position {
+                    sequence: *before,
+                    ..batch.end
+                });
+                self.subscriber.move_to(cursor, start);
+                let entries: Vec<_> = kept.into_iter().map(|(_, entry)| entry).collect();
+                let entries = entries.into_iter();
+                reader.replay = Some(Box::new(ReplayState::Deliver(
+                    entries,
+                    batch.end,
+                    AfterReplay::FollowWindow,
+                )));
             }
             ReadPurpose::CatchUp => {
                 if mem::take(&mut reader.has_unknown_id) {
@@ -313,8 +317,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         if id.is_some() {
             self.subscriber
                 .known_position
-                .client
-                .set(ClientPosition::UpToDate);
+                .last_sent_id
+                .set(LastSentId::Current);
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
 use sse_actix_core::{Entry, Frame, Position, PositionsLine, Start, WindowRead};
 
 use super::topic::{ReadPurpose, TopicReader};
-use crate::hub::worker::{ClientPosition, Subscriber, TopicCursor, Worker};
+use crate::hub::worker::{LastSentId, Subscriber, TopicCursor, Worker};
 
 /// The target to which a reader writes frames.
 pub(in crate::hub) trait FrameTarget {
@@ -29,7 +29,7 @@ pub(in crate::hub) enum IdLine<'a> {
     Positions(&'a PositionsLine),
 }
 
-/// What one step of one topic needs. `advance.rs` makes the step: `advance`.
+/// What one step of one topic needs. The step itself is `advance` in `advance.rs`.
 pub(super) struct ReadStep<'a, S> {
     pub(super) worker: &'a Worker,
     pub(super) subscriber: &'a Subscriber,
@@ -39,7 +39,7 @@ pub(super) struct ReadStep<'a, S> {
     /// True while nothing is delivered: before the answers, and before a gap event that has waited for them.
     pub(super) must_hold_back: bool,
     pub(super) out: &'a mut S,
-    /// How many entries it has hidden in this poll.
+    /// How many entries the reader has hidden in this poll.
     pub(super) passed_over: &'a mut usize,
 }
 
@@ -90,8 +90,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                 self.out.entry(entry, IdLine::Own);
                 self.subscriber
                     .known_position
-                    .client
-                    .set(ClientPosition::UpToDate);
+                    .last_sent_id
+                    .set(LastSentId::Current);
             }
             // This topic's position may be left out, but the id still carries the positions of the other topics.
             (_, true) => {
@@ -101,8 +101,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                 if !line.as_bytes().is_empty() {
                     self.subscriber
                         .known_position
-                        .client
-                        .set(ClientPosition::UpToDate);
+                        .last_sent_id
+                        .set(LastSentId::Current);
                 }
                 self.worker.id_line.set(line);
             }
@@ -163,7 +163,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         moved
     }
 
-    /// Reads from the log what the window does not have. Returns true if there may be such entries.
+    /// Issues a read of the log for the entries that the window does not have. Returns true if there may be such
+    /// entries.
     fn read_from_log(&self, reader: &mut TopicReader, position: Position) -> bool {
         if reader.stop_at.is_some_and(|stop_at| position.sequence >= stop_at) {
             return false;

@@ -117,7 +117,8 @@ impl TopicReader {
     }
 
     /// Registers a subscriber with the topic, and issues its first read. The stream's first poll takes the answer:
-    /// `StreamBody` polls [`SubscriptionReader`](super::SubscriptionReader), which lets each topic `advance` (`advance.rs`).
+    /// `StreamBody` polls [`SubscriptionReader`](super::SubscriptionReader), which lets each topic `advance`
+    /// (`advance.rs`).
     pub(super) fn begin(
         &mut self,
         worker: &Worker,
@@ -181,7 +182,7 @@ impl TopicReader {
         }
     }
 
-    /// True if only its worker can have more for it: it does not wait for the log, a snapshot or a timer.
+    /// True if new entries can come only from its worker: it does not wait for the log, a snapshot or a timer.
     pub(super) fn is_live(&self) -> bool {
         let owes_snapshot = |options: &ReadOptions| options.backoff.is_pending();
         self.replay.is_none() && !self.options.as_deref().is_some_and(owes_snapshot)

@@ -35,7 +35,7 @@ impl<N: Hash + Eq, T> KnownTopics<N, T> {
     }
 
     /// Removes unused topics, and returns how many topics it looked at. It looks at all topics, but only when their
-    /// number has doubled since the last time: so about two for each new topic.
+    /// number has doubled since the last time. So it looks at about two topics for each new topic.
     fn remove_unused(&mut self, is_used: impl Fn(&T) -> bool) -> usize {
         let looked_at = self.by_name.len();
         if looked_at < self.look_at {
@@ -61,7 +61,7 @@ impl<N, T> Default for KnownTopics<N, T> {
 mod tests {
     use super::*;
 
-    /// Adds so many topics, of which one in so many is used. How many were looked at for all of them.
+    /// Adds `topics` topics; one in `used_one_in` of them is used. Returns how many topics were looked at in all.
     fn looks_for(topics: usize, used_one_in: usize) -> usize {
         let mut table = KnownTopics::default();
         let is_used = |is_used: &bool| *is_used;

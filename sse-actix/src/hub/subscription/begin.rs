@@ -107,7 +107,7 @@ impl RequestBinding {
     }
 }
 
-/// The reason why it does not begin.
+/// The reason why a subscription does not begin.
 pub(super) enum Refused {
     LimitExceeded(LimitExceeded),
     NoRuntime,
@@ -161,7 +161,7 @@ impl<E> Subscription<E> {
             .selections
             .drain(..)
             .map(|selection| {
-                let topic = hub.topic(&selection.topic);
+                let topic = hub.topic_state(&selection.topic);
                 topic.check_type(selection.event_type)?;
                 Ok(TopicReader::new(topic, selection.options))
             })
@@ -189,7 +189,7 @@ impl<E> Subscription<E> {
         match self.lifetime.ends_at() {
             Ok(None) => {}
             Ok(Some((at, reason))) => worker.end_at(&subscriber, at, reason),
-            // It is evicted before anything is sent.
+            // The subscriber is evicted before anything is sent.
             Err(AlreadyExpired) => worker.evict(&subscriber, Eviction::Expired),
         }
         Ok(reading)

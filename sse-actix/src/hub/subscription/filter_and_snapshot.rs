@@ -10,8 +10,9 @@ use super::{Subscription, selection::Snapshot};
 
 impl Subscription {
     /// Sends only the events for whose value `shows` returns true; `shows` gets the value, not the text. An event that
-    /// is not JSON of a `T` is hidden. The filter applies to live events, to replayed events, and to those of a
-    /// [`snapshot`](Self::snapshot), in the topics so far. If there are several filters, all must return true.
+    /// is not JSON of a `T` is hidden. The filter applies to live events, to replayed events, and to events of a
+    /// [`snapshot`](Self::snapshot), in the topics that the subscription has so far. If there are several filters, all
+    /// must return true.
     ///
     /// A client's position advances past events that are hidden from it: the next keep-alive carries the new position
     /// ([`positions`](Self::positions)). If the client comes back after retention has deleted events after its
@@ -74,7 +75,7 @@ impl Subscription {
 }
 
 impl<T: TopicValue> Subscription<T> {
-    /// Like [`filter`](Subscription::filter) of a topic without a type. An event that does not fit the enum, such as a
+    /// Like [`filter`](Subscription::filter) for a topic without a type. An event that does not fit the enum, such as a
     /// new event from another node during a deploy, is hidden. It is counted
     /// ([`HubStats::undecodable`](crate::HubStats::undecodable)), and a warning is logged at most once a minute.
     ///
@@ -93,7 +94,7 @@ impl<T: TopicValue> Subscription<T> {
         let topic = self
             .selections
             .first()
-            .map(|selection| self.hub.0.topic(&selection.topic));
+            .map(|selection| self.hub.0.topic_state(&selection.topic));
         self.filter_entries(move |entry| {
             entry.is_event(&shows, |error| {
                 if let Some(topic) = &topic {
@@ -103,8 +104,8 @@ impl<T: TopicValue> Subscription<T> {
         })
     }
 
-    /// Like [`snapshot`](Subscription::snapshot) of a topic without a type, with events of the same enum: a `Vec` or an
-    /// `Option` of them.
+    /// Like [`snapshot`](Subscription::snapshot) for a topic without a type. `take` returns events of the topic's enum,
+    /// such as a `Vec` or an `Option` of them.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -88,7 +88,7 @@ impl ReadOptions {
     /// True if a reader may see an entry.
     pub(in crate::hub) fn shows(&self, entry: &Entry, position: Position) -> bool {
         let in_time = self.since.is_none_or(|since| entry.at() >= since);
-        // A log that has continued in another epoch still has entries of the epoch before.
+        // A log that continues in another epoch may still hold entries of the earlier epoch.
         let in_place = self.after.is_empty() || {
             let epoch = entry.epoch().unwrap_or(position.epoch);
             let after = self.after_in(Position { epoch, ..position });
@@ -107,7 +107,7 @@ impl ReadOptions {
             return GapSize::of(batch.resume);
         };
         let until = batch.start;
-        // The limit lies inside what is kept, so nothing that this reader may see has been deleted.
+        // The oldest kept entry is older than `since`, so nothing that this reader may see has been deleted.
         if let (Some(since), Some(oldest)) = (self.since, batch.entries.first())
             && oldest.at() < since
         {
@@ -135,7 +135,7 @@ impl GapSize {
     /// The gap for a reader that may see everything.
     pub(in crate::hub) fn of(resume: Resume) -> Option<Self> {
         match resume {
-            Resume::Live | Resume::From => None,
+            Resume::Live | Resume::Complete => None,
             Resume::Gap { missed } => Some(Self(missed)),
             Resume::Unknown => Some(Self(None)),
         }

@@ -49,7 +49,7 @@ impl SnapshotBackoff {
         self.pending.is_some()
     }
 
-    /// A snapshot is needed that may not be taken yet.
+    /// Notes that a snapshot is needed, but may not be taken yet.
     pub(in crate::hub) fn request(&mut self) {
         if let (None, Some((at, _))) = (&self.pending, self.next) {
             self.pending = Some(Box::pin(sleep_until(at)));

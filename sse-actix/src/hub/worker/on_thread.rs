@@ -8,7 +8,7 @@ thread_local! {
     static WORKERS: RefCell<HashMap<(u64, ThreadId), Rc<Worker>>> = RefCell::new(HashMap::new());
 }
 
-/// Tells the threads that the simulator has in one from each other.
+/// Distinguishes the simulated threads, which all run on one thread.
 #[cfg(sse_sim)]
 pub(super) type ThreadId = u64;
 #[cfg(not(sse_sim))]
@@ -42,8 +42,8 @@ pub(super) fn remove(worker: &Worker) {
     drop(removed);
 }
 
-/// Whether this thread runs tasks of its own: it is one of an actix system, or a task of a `LocalSet` is being polled, as on
-/// the threads of an actix server under `#[tokio::main]`.
+/// True if a task can be spawned on this thread: the thread belongs to an actix system, or polls a task of a
+/// `LocalSet`. The threads of an actix server under `#[tokio::main]` do the latter.
 #[cfg(not(sse_sim))]
 pub(super) fn may_spawn() -> bool {
     actix_web::rt::System::try_current().is_some() || tokio::task::try_id().is_some()
@@ -59,7 +59,7 @@ pub(super) fn may_spawn() -> bool {
 pub(super) fn spawn(task: impl Future<Output = ()> + 'static) -> Option<()> {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    // It panics where a task of a multi-threaded runtime polls a subscription by hand.
+    // `spawn_local` panics if a task of a multi-threaded runtime polls a subscription.
     catch_unwind(AssertUnwindSafe(|| drop(tokio::task::spawn_local(task)))).ok()
 }
 

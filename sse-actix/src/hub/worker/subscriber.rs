@@ -65,24 +65,24 @@ pub(super) struct KeepAliveState {
 
 /// What a client knows about its reader's position, from the ids that it has received.
 pub(in crate::hub) struct KnownPosition {
-    pub(in crate::hub) client: Cell<ClientPosition>,
-    /// How many topics, of a client that sent an unknown id, wait for their first read. Until it is 0, no id is sent, because
-    /// an id that lacks a topic's position makes the client look new to that topic at its next reconnect.
+    pub(in crate::hub) last_sent_id: Cell<LastSentId>,
+    /// How many topics, of a client that sent an unknown id, wait for their first read. Until it is 0, no id is sent,
+    /// because an id that lacks a topic's position makes the client look new to that topic at its next reconnect.
     pub(in crate::hub) unknown_topics: Cell<u8>,
     /// True if position events are sent.
     pub(in crate::hub) sends_position_events: Cell<bool>,
 }
 
-/// Whether a client knows its reader's position, that is, whether the last id that was sent equals it.
+/// How the last id that was sent to a client relates to its reader's position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::hub) enum ClientPosition {
-    /// The client knows the position.
-    UpToDate,
+pub(in crate::hub) enum LastSentId {
+    /// It equals the position.
+    Current,
     /// The reader has advanced since, past events that are hidden from this client. The next keep-alive carries the
     /// position.
     Behind,
-    /// The reader has begun a topic, and no id with its position was sent yet. The position is sent at once.
-    Unsent,
+    /// It lacks a topic that the reader has begun since. The position is sent at once.
+    LacksTopic,
 }
 
 /// A subscriber's position in one topic.
@@ -116,7 +116,7 @@ impl Subscriber {
             connection: Cell::default(),
             keep_alive: KeepAliveState::default(),
             known_position: KnownPosition {
-                client: Cell::new(ClientPosition::UpToDate),
+                last_sent_id: Cell::new(LastSentId::Current),
                 unknown_topics: Cell::new(0),
                 sends_position_events: Cell::new(true),
             },
@@ -166,15 +166,15 @@ impl Subscriber {
             return;
         }
         if before.is_none() {
-            self.known_position.client.set(ClientPosition::Unsent);
-        } else if self.known_position.client.get() == ClientPosition::UpToDate {
-            self.known_position.client.set(ClientPosition::Behind);
+            self.known_position.last_sent_id.set(LastSentId::LacksTopic);
+        } else if self.known_position.last_sent_id.get() == LastSentId::Current {
+            self.known_position.last_sent_id.set(LastSentId::Behind);
         }
     }
 
     /// True if a keep-alive has to carry its position.
     pub(in crate::hub) fn has_position_to_send(&self) -> bool {
-        self.known_position.client.get() != ClientPosition::UpToDate
+        self.known_position.last_sent_id.get() != LastSentId::Current
             && self.known_position.sends_position_events.get()
     }
 
@@ -227,8 +227,9 @@ impl Subscriber {
         }
     }
 
-    /// Drops what its client does not take, and the connection, if that was handed over. If actix's dispatcher has the connection,
-    /// its socket fails at the next write, which the dispatcher tries as soon as its task is woken.
+    /// If its connection was handed over, and bytes wait there for the client: drops them, and ends the connection.
+    /// If actix's dispatcher has the connection, its socket fails at the next write, which the dispatcher tries as soon as its
+    /// task is woken.
     pub(super) fn give_up(&self) {
         let in_dispatcher = self.connection.take().and_then(|state| state.upgrade());
         if let Some(connection) = self.direct_connection() {

@@ -69,8 +69,8 @@ impl Worker {
         self.wake_task();
     }
 
-    /// Removes a subscriber's deadline and its next keep-alive, which may be far off. Until then, the entries would
-    /// keep the subscriber's memory.
+    /// Removes a subscriber's deadline and its next keep-alive. Both may be far in the future, and their entries would
+    /// keep the subscriber's memory until then.
     pub(super) fn unschedule(&self, subscriber: &Subscriber) {
         if let Some(key) = subscriber.poll_state.deadline.take() {
             self.schedule.deadlines.borrow_mut().remove(&key);
@@ -269,7 +269,7 @@ impl Worker {
         }
     }
 
-    /// A user's log may panic: the streams continue without its maintenance.
+    /// Deletes old data. A user's log may panic here: then the streams continue without its maintenance.
     fn maintain(&self) {
         let log = &self.hub.log;
         let maintained = catch_unwind(AssertUnwindSafe(|| log.maintain(clock::wall())));

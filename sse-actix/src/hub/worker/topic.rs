@@ -49,7 +49,7 @@ pub(in crate::hub) struct WorkerTopic {
 
 enum LogRead {
     Idle,
-    /// After this position.
+    /// A read after this position.
     Reading(Completion<Result<Batch, LogError>>, Position),
     Pausing(Pin<Box<Sleep>>),
 }
@@ -96,8 +96,8 @@ impl WorkerTopic {
             self.next_to_wake = self.find_ready(next, head, ready);
             self.woke_readers = true;
         }
-        // Without a head, the window has not started: no reader has reached the newest entry yet. Then new entries are not
-        // read into it.
+        // Without a head, the window has not started: no reader has reached the newest entry yet. Then new entries are
+        // not read into it.
         let reads_on = self.has_new_entries && !waits && self.window.head().is_some();
         if self.next_to_wake.is_some() || reads_on {
             return TopicTurn::Again;
@@ -111,7 +111,8 @@ impl WorkerTopic {
         if waits { TopicTurn::Waits } else { TopicTurn::Done }
     }
 
-    /// The readers from `next` on that wait before `head`, and the slot at which to continue, if there may be more.
+    /// Adds to `ready` the readers, from slot `next` on, that wait and have not read up to `head`. Returns the slot at
+    /// which to continue, if there may be more such readers.
     fn find_ready(&self, mut next: usize, head: Position, ready: &mut ReadySubscribers) -> Option<usize> {
         // A slot may be empty; there are never more slots than there were readers at once.
         while next < self.subscribers.capacity() && ready.len() < SUBSCRIBERS_PER_TURN {
@@ -167,11 +168,12 @@ impl WorkerTopic {
         match batch {
             Ok(batch) => {
                 // The log continued in a new epoch: readers continue without a gap, under new ids.
-                let continues_in_new_epoch = batch.resume == Resume::From && batch.start != after;
-                if batch.resume != Resume::From || continues_in_new_epoch && self.window.head() == Some(after)
+                let continues_in_new_epoch = batch.resume == Resume::Complete && batch.start != after;
+                if batch.resume != Resume::Complete
+                    || continues_in_new_epoch && self.window.head() == Some(after)
                 {
-                    // The batch does not continue the window. Each reader reads the log itself, and learns there whether it has a
-                    // gap, or continues under new ids.
+                    // The batch does not continue the window. Each reader reads the log itself, and learns there
+                    // whether it has a gap, or continues under new ids.
                     self.window.start_at(batch.start);
                 } else if self.window.head() != Some(batch.start) {
                     // Meanwhile a reader has found another epoch of the log, and the window begins there.
@@ -181,7 +183,7 @@ impl WorkerTopic {
                 self.has_new_entries |= batch.more;
                 let known = self.window.head();
                 self.window.extend(batch.entries, batch.end.sequence);
-                if batch.resume != Resume::From || continues_in_new_epoch || self.window.head() != known {
+                if batch.resume != Resume::Complete || continues_in_new_epoch || self.window.head() != known {
                     self.next_to_wake = Some(0);
                 }
                 false
@@ -197,7 +199,7 @@ impl WorkerTopic {
         }
     }
 
-    /// Adds this thread's counts to the topic's.
+    /// Adds this thread's counts to the counts of the topic.
     pub(super) fn report_counts(&self, worker: &Worker) {
         self.topic
             .counts

@@ -113,7 +113,7 @@ fn pieces(buffer: &EventBuffer) -> Vec<Bytes> {
     std::iter::from_fn(|| buffer.take()).collect()
 }
 
-/// Asserts that these bytes are there, and that each of the frames is, uncopied.
+/// Asserts that the buffer holds `all`, and that each frame of `shared` is a piece of it, not a copy.
 #[track_caller]
 fn assert_shared(buffer: &EventBuffer, all: &[&[u8]], shared: &[&Frame]) {
     let pieces = pieces(buffer);
@@ -148,7 +148,7 @@ fn a_large_frame_is_shared_wherever_it_stands() {
     assert_shared(&buffer, &[&a, small, &b, small], &[&a, &b]);
     assert_eq!(buffer.emitted(), 5);
 
-    // It does not hold the thread's buffer while the rest waits.
+    // The stream does not hold the thread's buffer while the rest waits.
     buffer.borrow_thread_pieces();
     buffer.push("small").unwrap();
     buffer.push_shared(&a_bytes);
@@ -273,7 +273,7 @@ fn the_buffer_of_a_huge_event_is_not_kept() {
     assert!(buffer.take().unwrap().len() > MAX_REUSED_CAPACITY);
     assert_eq!(shared_capacity(), None);
 
-    // Nor where it is not the first piece.
+    // The buffer is not kept either if the huge event is one of several pieces.
     buffer.borrow_thread_pieces();
     buffer.push("x".repeat(MAX_REUSED_CAPACITY)).unwrap();
     buffer.push(large("a")).unwrap();

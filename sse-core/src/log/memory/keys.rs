@@ -17,8 +17,8 @@ pub(super) struct RememberedKeys {
     cut_at: Option<SystemTime>,
 }
 
-/// Approximate memory for one key besides its text: its places in the map, of which up to half are free, and in the
-/// queue, and the reference counts of its text.
+/// Approximate memory for one key, without its text. It covers the key's place in the map (up to half of the map's
+/// places are free), its place in the queue, and the reference counts of its text.
 const PER_KEY: usize = 160;
 /// Approximate memory for the keys of one topic, even if there are few.
 const PER_TOPIC: usize = 512;

@@ -154,7 +154,8 @@ mod tests {
         topic
     }
 
-    /// Adds topics to a table of at most so many; how many were looked at for one of them at most.
+    /// Adds topics to a table that holds at most `most`. Returns the highest number of topics that were looked at for
+    /// one new topic.
     fn fill(table: &mut TopicTable, most: usize, range: Range<usize>, publishes: bool) -> usize {
         let looked_at = range.map(|nth| {
             let looked_at = table.make_room(most).looked_at;
@@ -183,7 +184,7 @@ mod tests {
             assert!((1..=LOOKS).contains(&looked_at), "{looked_at}");
             assert_eq!(table.len() == MANY, !are_read);
             drop(watches);
-            // Those that are too many now go with the next.
+            // The excess topics are forgotten when the next ones are added.
             let looked_at = fill(&mut table, MANY, MANY + 300..MANY + 330, true);
             assert!((1..=LOOKS).contains(&looked_at), "{looked_at}");
             assert_eq!(table.len(), MANY);

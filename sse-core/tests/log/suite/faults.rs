@@ -126,7 +126,7 @@ impl Log for Faulty {
             batch.more = false;
         }
         if self.has(Fault::HidesGaps) && matches!(batch.resume, Resume::Gap { .. }) {
-            batch.resume = Resume::From;
+            batch.resume = Resume::Complete;
         }
         if self.has(Fault::LeavesOutTheOldest) && batch.entries.len() > 2 {
             batch.entries.remove(0);

@@ -1,4 +1,4 @@
-//! What a message says.
+//! The content of a message.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::{
     settings::millis,
 };
 
-/// A message: what the clock of Redis showed at least when it was written, if that is known, and revocations, each with its tag and
-/// how many milliseconds before that it was.
+/// A message. First comes a time, if it is known: the clock of Redis showed at least this time when the message was
+/// written. Then come the revocations. Each has its tag, and says how many milliseconds before that time it happened.
 type Message = (Option<u64>, Vec<(String, u64)>);
 
 /// How long a message may be on its way.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
-/// The message that tells of these.
+/// Writes the message for these revocations.
 pub(super) fn write(clock: Option<Clock>, revoked: &[(String, Revoked)]) -> String {
     let written = clock.map(|clock| clock.at_least());
     let told = revoked.iter();

@@ -1,4 +1,4 @@
-//! What was revoked while nobody listened.
+//! The revocations that happened while this node did not listen.
 
 use std::{rc::Rc, sync::atomic::Ordering};
 
@@ -14,8 +14,9 @@ use crate::{
 };
 
 impl Revocations {
-    /// Reads what was revoked while nobody listened, to its end. To be called before any topic is read in this session. What of it is
-    /// lost here the `others` know, if they are heard: each primary has all of it.
+    /// Reads all revocations that happened while this node did not listen. Call it before any topic is read in this
+    /// session. If this primary has lost some of them, the `others` still have them, because each primary has all
+    /// revocations. This helps only if this node hears the others.
     pub(crate) async fn begin(
         nodes: &Nodes,
         keys: &Keys,
@@ -43,7 +44,7 @@ impl Revocations {
             };
             this.places().entry(*group).or_insert_with(Place::new).at = at;
         }
-        // The primary may have been made since the last revocation: then who has it is another one.
+        // This primary may be newer than the last revocation. Then another primary has that revocation.
         let mut is_told = false;
         for other in others {
             is_told |= other.fence().await;
@@ -54,7 +55,7 @@ impl Revocations {
             nodes.mark(keys, session, "lost").await?;
             nodes.announce([ClusterMessage::RevokedUnknown]);
         } else if newest.iter().all(|(_, newest)| newest.is_none()) {
-            // Something whose loss can be seen.
+            // A message whose loss can be noticed later.
             nodes.mark(keys, session, "begin").await?;
         }
         for (group, newest) in newest {
@@ -98,7 +99,7 @@ impl Revocations {
         Ok(())
     }
 
-    /// After which message a page is to be read now, and how many it may have.
+    /// The message after which the next page begins, and the most messages that the page may have.
     pub(super) fn turns_page(&self, group: u16) -> Option<(MessageId, usize)> {
         let mut places = self.places();
         let place = places.get_mut(&group)?;
@@ -106,7 +107,8 @@ impl Revocations {
         Some((place.at, place.page))
     }
 
-    /// Takes a page that may have had so many messages. Returns whether nothing has come after it that is not known.
+    /// Takes a page that could have had up to `size` messages. Returns true if this node knows all messages after the
+    /// page.
     pub(super) fn take_page(
         &self,
         nodes: &Nodes,
@@ -154,7 +156,8 @@ impl Place {
     }
 }
 
-/// Of each group of the session the newest message, if there is one. What is on its way to another primary is left out: others have it.
+/// For each group of the session, the newest message, if there is one. A group that is moving to another primary is
+/// left out, because others have its messages.
 async fn newest(keys: &Keys, session: &Session) -> Result<Vec<(u16, Option<MessageId>)>, Fault> {
     let mut calls = Pipeline::new();
     for group in &session.groups {
@@ -192,7 +195,7 @@ async fn exists(keys: &Keys, session: &Session, group: u16, id: MessageId) -> Re
 }
 
 impl Nodes {
-    /// Appends a message that says of no tag that it was revoked, and reads on after it.
+    /// Appends a message that revokes no tag, and continues reading after it.
     async fn mark(&self, keys: &Keys, session: &Session, kind: &str) -> Result<(), Fault> {
         let (group, at) = self.tell(session, keys, kind, "").await?;
         let mut places = self.revocations.places();

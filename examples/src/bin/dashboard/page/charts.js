@@ -1,8 +1,8 @@
-// Lines and heat over the last two minutes, which move.
+// Moving charts of the last two minutes: lines and heat maps.
 
 const SPAN = 120; // seconds
 
-// How far the server's clock is from this page's. The event that was delayed least tells best.
+// The difference between the server's clock and this page's. The event with the least delay gives the best value.
 let behind = Infinity;
 
 export const serverTime = () => Date.now() - (Number.isFinite(behind) ? behind : 0);
@@ -11,12 +11,12 @@ export function noteTime(at) {
   behind = Math.min(behind, Date.now() - at);
 }
 
-// A second late, so that the newest point comes in from the edge.
+// The chart shows the time one second ago, so that the newest point comes in from the edge.
 const rightEdge = () => serverTime() / 1000 - 1;
 
 const charts = new Set();
 
-// A chart moves a pixel in a quarter of a second, so this is often enough.
+// A chart moves one pixel in a quarter of a second, so more frames are not needed.
 let moved = 0;
 requestAnimationFrame(function frame(time) {
   if (time - moved > 120) {
@@ -47,7 +47,7 @@ class Moving {
   }
 }
 
-// Lines, drawn by uPlot. `most` is the top of the scale, by the highest value shown.
+// A chart of lines, drawn by uPlot. `most` gives the top of the scale for the highest value shown.
 export class Lines extends Moving {
   constructor(element, { lines, most, format }) {
     super(element);
@@ -80,7 +80,7 @@ export class Lines extends Moving {
     const columns = [[], ...Array.from({ length: this.count }, () => [])];
     let before;
     for (const { at, values } of this.points) {
-      // A hole stays one.
+      // A hole in the data stays a hole in the line.
       if (at - before > 3) columns.forEach((column, index) => column.push(index ? null : before + 1));
       columns[0].push(at);
       values.forEach((value, line) => columns[line + 1].push(value));
@@ -115,7 +115,7 @@ export class Lines extends Moving {
   }
 }
 
-// A row for each value, brighter the closer it is to 100.
+// A heat map: one row for each value, brighter if the value is closer to 100.
 export class Heat extends Moving {
   constructor(element) {
     super(element);
@@ -149,7 +149,7 @@ export class Heat extends Moving {
   }
 }
 
-// To the next of 1, 2, 5, 10, 20, and so on, but at least to `least`.
+// Rounds up to the next of 1, 2, 5, 10, 20, and so on, but at least to `least`.
 export function roundedUp(value, least) {
   const wanted = Math.max(value, least);
   const power = 10 ** Math.floor(Math.log10(wanted));
@@ -164,7 +164,7 @@ function heat(share) {
 }
 
 function fade({ ctx, bbox }, color, alpha) {
-  // The first draw comes before there is a size.
+  // The first drawing happens before the chart has a size.
   if (!Number.isFinite(bbox.top + bbox.height)) return color + alpha;
   const gradient = ctx.createLinearGradient(0, bbox.top, 0, bbox.top + bbox.height);
   gradient.addColorStop(0, color + alpha);

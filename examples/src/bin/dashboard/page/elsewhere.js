@@ -1,4 +1,4 @@
-// Another site's page, in a browser that is logged in at the wall. It tries what the wall does.
+// A page of another site, in a browser that is logged in at the wall. It tries to do what the wall does.
 
 const { streams } = await (await fetch("/sites.json")).json();
 
@@ -18,7 +18,7 @@ const tries = [
     run: () => fetch(`${streams}/session`, { credentials: "include" }).then((answer) => answer.status),
   },
   {
-    // No permission is asked for this one: it is sent, cookie and all, and only the answer is kept back.
+    // The browser sends this request without a preflight, with the cookie. It only hides the answer from this page.
     code: 'fetch("/logout", POST, no-cors)',
     run: () => fetch(`${streams}/logout`, { method: "POST", mode: "no-cors", credentials: "include" })
       .then((answer) => `${answer.type}, status ${answer.status}`),

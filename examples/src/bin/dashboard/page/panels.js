@@ -1,4 +1,4 @@
-// What each stream's panel shows of its events.
+// For each stream: what its panel shows.
 import { Heat, Lines, roundedUp } from "/charts.js";
 
 const teal = "#38d6c4", violet = "#a78bfa", blue = "#5aa9f8", orange = "#fb923c", green = "#4ade80", pink = "#f472b6", yellow = "#facc4d";
@@ -6,8 +6,8 @@ const teal = "#38d6c4", violet = "#a78bfa", blue = "#5aa9f8", orange = "#fb923c"
 const percent = (value) => `${value} %`;
 const rate = (value) => `${bytes(value)}/s`;
 
-// Each has a title, the colours and names of its lines, and `show`, which is made when the panel is built
-// and called with each event's data.
+// Each panel has a title, the colours and names of its lines, and `build`, which returns `show`. `show` is called with
+// each event's data.
 export const panels = {
   cpu: {
     title: "Processor", wide: true,

@@ -1,4 +1,4 @@
-// Who is logged in, and a stream for each panel.
+// The log-in, and a stream for each panel.
 import { noteTime, serverTime } from "/charts.js";
 import { element, panels } from "/panels.js";
 
@@ -10,10 +10,10 @@ for (const place of document.querySelectorAll("[data-site]")) {
   place.textContent = place.href = sites[place.dataset.site];
 }
 
-// Requests to the streams' site carry its cookie only if they say so, as its EventSources do.
+// Requests to the streams' site carry its cookie only with `credentials`. The EventSources use `withCredentials`.
 const ask = (path, options) => fetch(sites.streams + path, { credentials: "include", ...options });
 
-// The frame of a panel, which its own code fills.
+// The frame of a panel. The code of the panel fills it.
 class Panel {
   constructor(name, title, { wide, keys = {} } = {}) {
     this.state = element("span");
@@ -55,7 +55,7 @@ class Panel {
   }
 }
 
-// One EventSource, opened anew where the browser would not.
+// One EventSource, which is opened again where the browser would give up.
 class Stream {
   constructor(name) {
     this.panel = new Panel(name, panels[name].title, panels[name]);
@@ -73,7 +73,7 @@ class Stream {
     return this.source ? WORDS[this.source.readyState] : "CLOSED";
   }
   open() {
-    // A new EventSource knows no last event id, so it is told where the old one was.
+    // A new EventSource has no last event id, so the URL carries the last id of the old one.
     const query = this.lastId && `?lastEventId=${this.lastId}`;
     this.source = new EventSource(`${sites.streams}/figures/${this.name}${query}`, { withCredentials: true });
     this.source.addEventListener(this.name, (event) => this.take(event));
@@ -82,7 +82,7 @@ class Stream {
     this.source.onerror = () => {
       this.lost += 1;
       this.draw();
-      // After an error status the browser does not come back, and does not say which it was.
+      // After an error status the browser does not reconnect, and does not tell the page the status.
       if (this.word === "CLOSED") askAgain(500);
     };
     this.draw();
@@ -93,7 +93,7 @@ class Stream {
   }
   take(event) {
     const at = Number(event.lastEventId);
-    // What came back after a loss, and was measured before.
+    // This event was measured before the reconnect, so the server has sent it again.
     if (this.lost > 0 && at < this.since - 1000) this.missed += 1;
     noteTime(at);
     this.events += 1;
@@ -130,7 +130,7 @@ function openWall({ machine, protocol: spoken }) {
   for (const stream of streams) if (stream.word === "CLOSED") stream.open();
 }
 
-// Nothing of what one user saw is left for the next.
+// Clears everything that one user saw, so that the next user does not see it.
 function closeWall(note) {
   for (const stream of streams) {
     stream.close();
@@ -148,14 +148,14 @@ function askAgain(wait) {
   asking = setTimeout(whoAmI, wait);
 }
 
-// Asks what an EventSource cannot tell: whether it is the session that is over, or the server that is gone.
+// An EventSource cannot say whether the session has ended or the server is gone, so this asks the server.
 async function whoAmI() {
   try {
     const answer = await ask("/session");
     if (answer.ok) return openWall(await answer.json());
     if (answer.status === 401) return closeWall(streams.some((stream) => stream.events) && "You were logged out, or the server was started anew.");
   } catch {
-    // No answer that this page may read. What is open already is the browser's to reconnect.
+    // There was no answer that this page may read. The browser itself reconnects the streams that are open.
     if (streams.every((stream) => stream.word === "CLOSED")) state("certificate");
   }
   askAgain(2000);
@@ -192,7 +192,7 @@ function state(name) {
   if (name === "login") find(find("user").value ? "password" : "user").focus();
 }
 
-// The worst state of all streams is the wall's.
+// The wall shows the worst state of all streams.
 function drawLink() {
   const words = streams.map((stream) => stream.word);
   const open = words.filter((word) => word === "OPEN").length;
@@ -205,7 +205,7 @@ function drawLink() {
     : `${open} of ${words.length} streams are open`;
 }
 
-// By the server: how many streams it has open, over how many connections, and what is spoken there.
+// Figures from the server: how many streams are open, on how many connections, and by which protocol.
 let counts = {}, protocol = "";
 
 function serverCounts(server) {

@@ -1,7 +1,7 @@
-// Builds the page from its sources, after the package it uses: see README.md of the examples.
+// Builds the page from its sources. Build the npm package first: see README.md of the examples.
 //
 //     node build.mjs            writes the files in `built`, which the program embeds
-//     node build.mjs --check    fails if they differ from what the sources give
+//     node build.mjs --check    fails if these files differ from what the sources produce
 
 import { spawnSync } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The files that the program embeds are what the page's sources and the npm package give.
+# Checks that the embedded files are built from the page's present sources and the npm package.
 set -euo pipefail
 cd "$(dirname "$0")"
 

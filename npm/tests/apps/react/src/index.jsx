@@ -20,7 +20,7 @@ function Panel({ url, name, ...options }) {
   return createElement("p", null, `${connection.status} ${latest.price?.price}`);
 }
 
-/** Renders anew, in another root if there was none. */
+/** Renders again. If there was no root, it makes one. */
 globalThis.render = (properties) => {
   root ??= createRoot(document.body.appendChild(document.createElement("div")));
   root.render(createElement(StrictMode, null, properties && createElement(Panel, properties)));

@@ -11,8 +11,12 @@ use actix_web::{
 };
 use sse_actix_core::KeepAlive;
 
-use super::{super::Worker, BYTES_PER_SECOND};
-use crate::{Hub, hub::Subscription, server::HandoverOwner as _};
+use super::super::Worker;
+use crate::{
+    Hub,
+    hub::Subscription,
+    server::{HandoverOwner as _, counts_as_reading},
+};
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -71,7 +75,7 @@ async fn the_times_of_a_stream_go_with_it() {
     assert!(worker.schedule.keep_alives.borrow().is_empty());
 }
 
-/// The one that takes another's place in the schedule is found there.
+/// A subscriber that takes another's place in the schedule is found there.
 #[actix_web::test]
 async fn who_stays_is_kept_alive_whoever_leaves() {
     tokio::time::pause();
@@ -103,7 +107,8 @@ async fn no_time_is_too_long() {
     }
 }
 
-/// A client takes so many bytes of an event, again and again after so long. Whether it is given up within an hour.
+/// A client takes `bytes` bytes of an event, and again after each `every`. Returns true if it is given up within an
+/// hour.
 async fn is_given_up(stall_timeout: Duration, bytes: usize, every: Duration) -> bool {
     let hub = Hub::builder().stall_timeout(stall_timeout).build().unwrap();
     let mut stream = answer(hub.subscribe("n"));
@@ -136,7 +141,8 @@ async fn a_byte_a_minute_is_no_reading() {
         assert!(is_given_up(stall_timeout, 1, minute).await, "{stall_timeout:?}");
     }
     for stall_timeout in [30 * second, 10 * minute] {
-        assert!(is_given_up(stall_timeout, BYTES_PER_SECOND / 2, second).await);
-        assert!(!is_given_up(stall_timeout, BYTES_PER_SECOND, second).await);
+        let bytes = counts_as_reading(second);
+        assert!(is_given_up(stall_timeout, bytes / 2, second).await);
+        assert!(!is_given_up(stall_timeout, bytes, second).await);
     }
 }

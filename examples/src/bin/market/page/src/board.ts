@@ -8,11 +8,11 @@ export type Story = State["news"][number];
 const KEPT = 5 * 60 * 1000;
 const KEPT_NEWS = 50;
 
-/** What the page knows of the market. To be told something twice, or late, changes nothing. */
+/** What the page knows about the market. An event that arrives twice, or late, changes nothing. */
 export class Board {
   readonly shares = new Map<string, Share>();
   news: Story[] = [];
-  /** The latest time of which anything is known; the server's clock is not this page's. */
+  /** The time of the newest event, by the server's clock, which may differ from this page's clock. */
   now = 0;
   #openedAt = 0;
 
@@ -46,7 +46,7 @@ export class Board {
         this.#addNews([event.data]);
         break;
       default:
-        // Does not compile when the server's enum has another variant.
+        // This does not compile if the server's enum has a further variant.
         event satisfies never;
     }
   }
@@ -81,13 +81,13 @@ export function lastOf({ trades, first }: Share) {
   return trades.at(-1) ?? { at: 0, price: first };
 }
 
-/** Why it is not traded at present. */
+/** Why the share is not traded at present. */
 export function haltOf({ halts }: Share): string | undefined {
   const last = halts.at(-1);
   return last?.until === null ? last.reason : undefined;
 }
 
-/** Since the day's first price, as a part of it. */
+/** The change since the day's first price, as a fraction of that price. */
 export function changeOf(share: Share) {
   return lastOf(share).price / share.first - 1;
 }
@@ -99,7 +99,9 @@ function merged(a: Share, b: Share): Share {
   return { ...b, trades: recent(inOrder, now), halts: mergedHalts(a.halts, b.halts, now) };
 }
 
-/** A share is not halted while it is halted, so only the latest halt may have no end: the end of an earlier one was missed. */
+/**
+ * A halt ends before the next one begins. So only the latest halt may have no end; of earlier ones, the end was missed.
+ */
 function mergedHalts(a: Share["halts"], b: Share["halts"], now: number) {
   const halts = new Map(a.map((halt) => [halt.from, halt]));
   for (const halt of b) halts.set(halt.from, { ...halt, until: halt.until ?? halts.get(halt.from)?.until ?? null });

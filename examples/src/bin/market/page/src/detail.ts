@@ -14,7 +14,7 @@ export class Detail {
   constructor(board: Board) {
     this.#board = board;
     new ResizeObserver(() => this.#chart?.setSize(this.#size())).observe(this.#place);
-    // Colours are drawn, so they have to be drawn anew.
+    // A canvas does not follow a change of colours, so the chart is drawn again.
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#chart?.redraw(false));
     for (const button of document.querySelectorAll<HTMLButtonElement>(".spans button")) {
       button.addEventListener("click", () => this.#span(Number(button.dataset.minutes)));
@@ -71,7 +71,7 @@ export class Detail {
           size: 28,
           grid: { show: false },
           space: 80,
-          // A label that would be cut off at the left is left out.
+          // This leaves out a label that would be cut off at the left.
           values: ({ valToPos }, times) => times.map((time) => (valToPos(time, "x") < 25 ? null : clock(1000 * time))),
         },
         {
@@ -99,7 +99,7 @@ export class Detail {
     ctx.restore();
   }
 
-  /** Says in words what the pointer is at. */
+  /** Describes in words the point under the pointer. */
   #read({ cursor }: uPlot) {
     const trade = this.#share?.trades[cursor.idx ?? -1];
     const last = this.#share && lastOf(this.#share);
@@ -110,7 +110,7 @@ export class Detail {
 
 const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-/** Some room above and below, and no range so small that nothing seems to be everything. */
+/** A range with some room above and below. It is never so small that a tiny change looks large. */
 function padded(low: number, high: number): [number, number] {
   const room = Math.max(0.08 * (high - low), 0.002 * high);
   return [low - room, high + room];
@@ -118,7 +118,7 @@ function padded(low: number, high: number): [number, number] {
 
 function gradient({ ctx, bbox }: uPlot, color: string) {
   const { top, height } = bbox;
-  // The first draw comes before there is a size.
+  // The first drawing happens before the chart has a size.
   if (!Number.isFinite(top + height)) return "transparent";
   const fill = ctx.createLinearGradient(0, top, 0, top + height);
   fill.addColorStop(0, `${color}38`);

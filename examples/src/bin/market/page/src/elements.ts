@@ -4,7 +4,7 @@ export function element<T extends HTMLElement>(id: string) {
   return found as T;
 }
 
-/** Sets what differs, so that the browser lays out nothing twice. */
+/** Sets only properties that differ, so that the browser does not lay out the page again without need. */
 export function write(node: Node, text: string) {
   if (node.textContent !== text) node.textContent = text;
 }

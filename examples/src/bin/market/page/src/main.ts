@@ -1,4 +1,4 @@
-// Everything here is typed by the server's enum: `market.ts` is written from it.
+// All events here have the types of the server's enum, from which `market.ts` is written.
 
 import { type ConnectionState, SharedEventSource } from "sse-actix";
 import { Board } from "./board.js";
@@ -18,7 +18,7 @@ let missed = 0;
 let selected: string | undefined;
 let isDrawing = false;
 
-// esbuild makes a script of its own of `sse-actix/worker`; Vite and webpack need no `worker` here.
+// esbuild builds `sse-actix/worker` as a separate script. Vite and webpack need no `worker` here.
 const source = new SharedEventSource("/events", {
   events: market,
   worker: "/sse-worker.js",
@@ -31,7 +31,7 @@ const source = new SharedEventSource("/events", {
 showConnection(source.connection.value);
 source.connection.subscribe(showConnection);
 follow().catch((error) => {
-  // The browser has fallen behind by more than the buffer holds. A new page begins with the state.
+  // The page was too slow, and the buffer was full. A new page begins with the state.
   console.warn(error);
   location.reload();
 });
@@ -45,8 +45,8 @@ async function follow() {
 }
 
 /**
- * The first tab's stream begins with the state. A tab that joins it later asks for the state; which of them comes first does
- * not matter.
+ * The first tab's stream begins with the state. A tab that joins it later fetches the state. It does not matter whether
+ * this state or the first event arrives first.
  */
 async function askForState() {
   const answer = await fetch("/state");

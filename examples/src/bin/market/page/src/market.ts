@@ -12,7 +12,7 @@ export type Share = { symbol: string, company: string,
  */
 first: number, 
 /**
- * The oldest first; one at least.
+ * At least one, the oldest first.
  */
 trades: Array<Trade>, 
 /**
@@ -22,7 +22,7 @@ halts: Array<Halt>, };
 
 export type State = { 
 /**
- * Which market it is: it begins anew with the server.
+ * When this market was opened. It begins again with the server, so this number identifies it.
  */
 opened_at: number, shares: Array<Share>, 
 /**

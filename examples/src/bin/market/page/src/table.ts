@@ -73,13 +73,13 @@ class Row {
     write(this.#find(".range div > :last-child"), price(high));
   }
 
-  /** A price that has changed lights up. */
+  /** Lights up a price that has changed. */
   #flash(last: number) {
     if (last === this.#shown) return;
     const shown = this.#find(".last span");
     write(shown, price(last));
     shown.className = "";
-    // Lets the animation start anew.
+    // Lets the animation start again.
     void shown.offsetWidth;
     if (this.#shown > 0) shown.className = last < this.#shown ? "fell" : "rose";
     this.#shown = last;
