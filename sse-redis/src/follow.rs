@@ -118,8 +118,8 @@ impl Follower {
         }
     }
 
-    /// Begins another session when there has to be one. This one goes on meanwhile, and if the other cannot begin yet: only one that
-    /// was cut is of no use.
+    /// Begins another session when there has to be one. This one goes on meanwhile, and if the other cannot begin yet:
+    /// only one that was cut is of no use.
     async fn renew(&self, session: &Session) -> Result<Rc<Session>, Fault> {
         self.primary.renewal().await;
         let mut pause = SHORTEST;

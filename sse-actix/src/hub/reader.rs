@@ -180,8 +180,8 @@ impl SubscriptionReader {
         telling.next().map(|options| &options.position_event)
     }
 
-    /// True until the log has answered once for each topic. Until then an id would lack a topic, and the client would look
-    /// new to that topic at its next reconnect: the topic's missed events would be lost.
+    /// True until the log has answered once for each topic. Until then an id would lack a topic, and the client would
+    /// look new to that topic at its next reconnect: the topic's missed events would be lost.
     fn awaits_answers(&self) -> bool {
         self.topics.iter().any(|reader| !reader.first_read_answered)
     }

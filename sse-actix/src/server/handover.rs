@@ -54,8 +54,8 @@ pub(crate) trait DirectConnection {
     /// If bytes wait for a client that does not read, drops them and ends the connection.
     fn give_up(&self);
 
-    /// Called when its stream has ended, so that its owner no longer looks for a client that stalls. From now on the connection does:
-    /// it ends if its client does not take the rest at the speed that counts as reading.
+    /// Called when its stream has ended, so that its owner no longer looks for a client that stalls. From now on the
+    /// connection does: it ends if its client does not take the rest at the speed that counts as reading.
     fn stream_ended(&self, patience: Duration);
 
     /// Loads the memory that [`drive`](Self::drive) reads first into the processor's cache. This memory is spread over
@@ -106,7 +106,8 @@ pub(crate) struct ConnectionState {
     has_dropped_bytes: Cell<bool>,
     /// The task that waits to continue reading.
     paused_read: Cell<Option<Waker>>,
-    /// True if the client does not read its stream, so that the socket fails, and the dispatcher drops the bytes that wait.
+    /// True if the client does not read its stream, so that the socket fails, and the dispatcher drops the bytes that
+    /// wait.
     is_given_up: Cell<bool>,
 }
 
@@ -273,7 +274,8 @@ impl ConnectionState {
         self.paused_read.set(Some(cx.waker().clone()));
     }
 
-    /// Ends the connection when its dispatcher is polled next. Only for HTTP/1.1: a connection of HTTP/2 has other streams.
+    /// Ends the connection when its dispatcher is polled next. Only for HTTP/1.1: a connection of HTTP/2 has other
+    /// streams.
     pub(crate) fn give_up(&self) {
         self.is_given_up.set(true);
     }

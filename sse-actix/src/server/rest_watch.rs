@@ -1,5 +1,5 @@
-//! Watches whether a client takes the rest of its stream. Once a stream has ended, its hub no longer looks at it, so its connection
-//! does.
+//! Watches whether a client takes the rest of its stream. Once a stream has ended, its hub no longer looks at it, so
+//! its connection does.
 
 use std::{
     cell::Cell,
@@ -12,8 +12,8 @@ use std::{
 
 use tokio::time::{Sleep, sleep};
 
-/// How many bytes a client has to take in each second of `stall_timeout`, to count as reading. Otherwise a client that takes a
-/// byte now and then would keep a large event in memory, and its place in the limits, for ever.
+/// How many bytes a client has to take in each second of `stall_timeout`, to count as reading. Otherwise a client that
+/// takes a byte now and then would keep a large event in memory, and its place in the limits, for ever.
 const BYTES_PER_SECOND: usize = 2 * 1024;
 
 /// The number of bytes that a client has to take within a time.
@@ -22,8 +22,8 @@ pub(crate) fn counts_as_reading(within: Duration) -> usize {
     BYTES_PER_SECOND.saturating_mul(seconds.max(1))
 }
 
-/// The time within which the client of an ended stream has to take [so many](counts_as_reading) bytes, in milliseconds; 0 while the
-/// stream has not ended.
+/// The time within which the client of an ended stream has to take [so many](counts_as_reading) bytes, in milliseconds;
+/// 0 while the stream has not ended.
 #[derive(Default)]
 pub(super) struct Patience(Cell<u32>);
 

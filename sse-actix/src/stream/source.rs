@@ -89,8 +89,8 @@ pub(crate) trait Source: Unpin {
         false
     }
 
-    /// Called while the stream is being ended. True if it waits for events from before, and wakes the task when they are there or
-    /// it waits no longer.
+    /// Called while the stream is being ended. True if it waits for events from before, and wakes the task when they
+    /// are there or it waits no longer.
     fn awaits_more(&mut self, cx: &mut Context<'_>) -> bool {
         let _ = cx;
         false

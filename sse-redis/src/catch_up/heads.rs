@@ -16,8 +16,8 @@ use crate::{
 /// How many topics are looked at in one call at most.
 const TOPICS: usize = 64;
 
-/// How many bytes one answer is expected to have. A topic that keeps the newest event of each key has more, so after a time-out, which
-/// makes the budget smaller, a call names fewer topics.
+/// How many bytes one answer is expected to have. A topic that keeps the newest event of each key has more, so after a
+/// time-out, which makes the budget smaller, a call names fewer topics.
 const BYTES_EXPECTED: usize = 1024;
 
 /// Does these jobs. Does not end.

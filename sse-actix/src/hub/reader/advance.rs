@@ -170,8 +170,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         reader.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
     }
 
-    /// True if this answer has to wait until the log has answered for each topic of the stream: it brings a gap event, whose id
-    /// would lack a topic.
+    /// True if this answer has to wait until the log has answered for each topic of the stream: it brings a gap event,
+    /// whose id would lack a topic.
     fn must_wait(
         &self,
         reader: &TopicReader,
@@ -185,8 +185,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
             && gap_of(reader, cursor, batch).is_some()
     }
 
-    /// Keeps an answer. This topic counts as answered: ids have the client's own position in it, or none of any topic if
-    /// that is unknown.
+    /// Keeps an answer. This topic counts as answered: ids have the client's own position in it, or none of any topic
+    /// if that is unknown.
     fn wait_for_other_topics(&self, reader: &mut TopicReader, cursor: &TopicCursor, batch: Batch) {
         if cursor.position.get().is_none() && !reader.has_unknown_id {
             self.subscriber.move_to(cursor, batch.start);

@@ -31,8 +31,8 @@ pub(in crate::hub) struct TopicReader {
     pub(super) stop_at: Option<u64>,
     /// True once its first read has succeeded.
     pub(super) first_read_succeeded: bool,
-    /// True once its first read has failed, or has given it a position. Nothing is delivered before this is true for each topic
-    /// of the stream.
+    /// True once its first read has failed, or has given it a position. Nothing is delivered before this is true for
+    /// each topic of the stream.
     pub(super) first_read_answered: bool,
     /// The client sent an id without a usable position for this topic, and no read has answered yet.
     pub(super) has_unknown_id: bool,
@@ -59,8 +59,8 @@ pub(super) enum ReadPurpose {
     CatchUp,
     /// To learn the position at which a snapshot is taken. Its entries are not wanted.
     SnapshotPosition,
-    /// To find the last `usize` entries that this reader may see. Those found so far, each behind the sequence of the entry before
-    /// it: sequences may have holes, so the log does not know others.
+    /// To find the last `usize` entries that this reader may see. Those found so far, each behind the sequence of the
+    /// entry before it: sequences may have holes, so the log does not know others.
     History(usize, VecDeque<(u64, Arc<Entry>)>),
 }
 

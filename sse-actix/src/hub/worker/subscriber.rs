@@ -227,9 +227,9 @@ impl Subscriber {
         }
     }
 
-    /// If its connection was handed over, and bytes wait there for the client: drops them, and ends the connection.
-    /// If actix's dispatcher has the connection, its socket fails at the next write, which the dispatcher tries as soon as its
-    /// task is woken.
+    /// If its connection was handed over, and bytes wait there for the client: drops them, and ends the connection. If
+    /// actix's dispatcher has the connection, its socket fails at the next write, which the dispatcher tries as soon as
+    /// its task is woken.
     pub(super) fn give_up(&self) {
         let in_dispatcher = self.connection.take().and_then(|state| state.upgrade());
         if let Some(connection) = self.direct_connection() {
