@@ -131,6 +131,14 @@ impl Follower {
             if session.hearing.is_cut() {
                 return Err(Fault::Moved);
             }
+            if self
+                .primary
+                .groups()
+                .iter()
+                .any(|group| !session.groups.contains(group))
+            {
+                self.shared.lacks_groups(&self.primary.node);
+            }
             self.primary.doubt();
             sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             pause = (pause * 2).min(LONGEST);

@@ -86,7 +86,15 @@ async fn a_session_whose_renewal_fails_goes_on() {
         sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(sessions(), before);
+    assert!(
+        !there.hub.is_ready(),
+        "it does not hear the topics that have moved"
+    );
     password(">secret");
+    until("both to be ready", async || {
+        here.hub.is_ready() && there.hub.is_ready()
+    })
+    .await;
     gets(&here, &mut of_moving, &moving, "moved").await;
     gets(&here, &mut of_staying, &staying, "stayed").await;
 }
