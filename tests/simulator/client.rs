@@ -44,7 +44,9 @@ pub(crate) struct Client {
     pub(crate) heard_at: Instant,
     /// Events that it has had.
     pub(crate) delivered: u64,
-    /// The heads of its topics when it was first polled after the shutdown.
+    /// How often it was polled after the shutdown, 2 at most.
+    polls_of_drain: u8,
+    /// The heads of its topics when it was polled for the second time after the shutdown: the first poll may only flush.
     stops_at: Option<Vec<u64>>,
 }
 
@@ -79,6 +81,7 @@ impl Client {
             is_final: false,
             heard_at: now,
             delivered: 0,
+            polls_of_drain: 0,
             stops_at: None,
         }
     }
@@ -164,7 +167,8 @@ impl Client {
         log: &SimLog,
         shutdown: &Shutdown,
     ) -> Result<Polled, String> {
-        if shutdown.is_fired() && self.stops_at.is_none() {
+        self.polls_of_drain += u8::from(shutdown.is_fired() && self.polls_of_drain < 2);
+        if self.polls_of_drain == 2 && self.stops_at.is_none() {
             let head = |view: &View| log.truth(&name(view.topic), crate::truth::Truth::head);
             self.stops_at = Some(self.views.iter().map(head).collect());
         }
