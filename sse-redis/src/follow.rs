@@ -122,7 +122,7 @@ impl Follower {
     /// only one that was cut is of no use.
     async fn renew(&self, session: &Session) -> Result<Rc<Session>, Fault> {
         self.primary.renewal().await;
-        let mut pause = SHORTEST;
+        let mut pause = MIN_PAUSE;
         loop {
             match begin::begin(self).await {
                 Ok(session_after) => return Ok(session_after),
@@ -141,7 +141,7 @@ impl Follower {
             }
             self.primary.doubt();
             sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-            pause = (pause * 2).min(LONGEST);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 
