@@ -33,7 +33,7 @@ mod topic_of;
 mod topic_options;
 mod worker;
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{fmt, sync::Arc};
 
 use actix_web::HttpRequest;
 use sse_actix_core::{DeleteError, IntoTopicName, LogError, Start};
@@ -51,7 +51,7 @@ pub use self::{
     topic_options::{OnGap, TopicOptions},
 };
 use self::{shared::HubHandle, stats::Eviction, subscription::selection::TopicSelection};
-use crate::lifecycle::control::StreamControl;
+use crate::{clock, lifecycle::control::StreamControl};
 
 /// Topics that are published to from anywhere in the program and read by any number of streams.
 ///
@@ -164,7 +164,7 @@ impl Hub {
     /// As [`Hub::topic`].
     pub async fn delete_topic(&self, name: impl IntoTopicName) -> Result<(), DeleteError> {
         let name = name.into_topic_name();
-        self.0.log.delete(&name, SystemTime::now()).await
+        self.0.log.delete(&name, clock::wall()).await
     }
 
     /// A subscription to a topic. Return it from a handler, and the response is the stream. A subscription to a

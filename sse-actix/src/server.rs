@@ -5,7 +5,7 @@
 //! - its settings and sockets: [settings](settings), [bind](bind), [listener](listener), [inherited](inherited),
 //!   [os_socket](os_socket);
 //! - one connection: [connection](connection), [socket](socket), [handover](handover),
-//!   [stream_connection](stream_connection), [flush](flush);
+//!   [stream_connection](stream_connection), [unsent](unsent), [rest_watch](rest_watch), [flush](flush);
 //! - one request: [tracked](tracked), [context](context), [discard](discard).
 //!
 //! [`for_streams`](mod@for_streams) configures actix's own `HttpServer` instead.
@@ -28,6 +28,7 @@ mod listener;
 mod openssl;
 mod os_socket;
 mod preface;
+mod rest_watch;
 mod run;
 mod running;
 #[cfg(feature = "rustls")]
@@ -40,6 +41,7 @@ mod stream_connection;
 mod tracked;
 #[cfg(unix)]
 mod unix_socket;
+mod unsent;
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
@@ -49,6 +51,7 @@ pub(crate) use self::{
     context::{OpenStreamGuard, ServerContext},
     flush::{Flush, RESET_PATIENCE, RESET_POLL},
     handover::{ConnectionState, DirectConnection, HandoverOwner, MadeStream, StreamMarker},
+    rest_watch::counts_as_reading,
 };
 pub use self::{
     for_streams::{connection_hook, for_streams},

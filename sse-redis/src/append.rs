@@ -19,7 +19,7 @@ use tokio::{sync::mpsc, task::spawn_local, time::Instant};
 
 use self::{
     batch::Call,
-    sending::{Sending, is_of_some_keys},
+    sending::{Sending, Sent, is_of_some_keys},
 };
 use crate::{
     connect::{Primaries, Session},
@@ -114,20 +114,28 @@ impl Line {
         let mut sending = Sending::new(&self.shared, &self.primaries, self.group);
         let mut calls = VecDeque::from([(call, session)]);
         while let Some((call, session)) = calls.pop_front() {
-            let (answer, session) = sending.send(&call, session).await;
+            let Sent {
+                answer,
+                session,
+                is_of_target,
+            } = sending.send(&call, session).await;
             if call.has_several_topics() && answer.as_ref().is_err_and(is_of_some_keys) {
                 // Some of its topics have already moved to the other primary, and some have not.
                 let parts = call.split().into_iter().rev();
                 parts.for_each(|part| calls.push_front((part, Rc::clone(&session))));
                 continue;
             }
-            if let Err(fault) = &answer {
-                note(&session, fault);
+            match &answer {
+                Err(_) if is_of_target => self.primaries.doubt(),
+                Err(fault) => note(&session, fault),
+                Ok(_) => {}
             }
             let node = self.primaries.of(self.group);
             let node = node.map_or(String::new(), |primary| primary.node.clone());
             if call.answer(&self.shared, &node, answer) {
-                session.end(Fault::Demoted);
+                if !is_of_target {
+                    session.end(Fault::Demoted);
+                }
                 self.primaries.doubt();
             }
         }

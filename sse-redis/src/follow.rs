@@ -97,16 +97,13 @@ impl Follower {
                 fault = heartbeat::run(&self, &session) => fault,
                 fault = probe::run(&self, &session) => fault,
                 fault = subscribe::run(&self, &session) => fault,
-                () = self.primary.renewal() => match begin::begin(&self).await {
+                renewed = self.renew(&session) => match renewed {
                     Ok(session_after) => {
                         session.end(Fault::Moved);
                         next = Some(session_after);
                         continue;
                     }
-                    Err(error) => {
-                        self.note(&error);
-                        Fault::Moved
-                    }
+                    Err(fault) => fault,
                 },
             };
             if began.elapsed() >= MAX_PAUSE {
@@ -115,6 +112,33 @@ impl Follower {
             session.end(Fault::Unexpected);
             self.primary.clear();
             self.shared.lost(&self.primary.node, &fault);
+            self.primary.doubt();
+            sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+            pause = (pause * 2).min(MAX_PAUSE);
+        }
+    }
+
+    /// Begins another session when there has to be one. This one goes on meanwhile, and if the other cannot begin yet:
+    /// only one that was cut is of no use.
+    async fn renew(&self, session: &Session) -> Result<Rc<Session>, Fault> {
+        self.primary.renewal().await;
+        let mut pause = MIN_PAUSE;
+        loop {
+            match begin::begin(self).await {
+                Ok(session_after) => return Ok(session_after),
+                Err(error) => self.note(&error),
+            }
+            if session.hearing.is_cut() {
+                return Err(Fault::Moved);
+            }
+            if self
+                .primary
+                .groups()
+                .iter()
+                .any(|group| !session.groups.contains(group))
+            {
+                self.shared.lacks_groups(&self.primary.node);
+            }
             self.primary.doubt();
             sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             pause = (pause * 2).min(MAX_PAUSE);

@@ -81,6 +81,7 @@ impl Followed {
             let first = member.follower.begin().await?;
             member.run(Some(first));
         }
+        self.shared.nodes.revocations.set_begun();
         Ok(())
     }
 

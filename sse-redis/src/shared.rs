@@ -150,6 +150,13 @@ impl Shared {
         }
     }
 
+    /// Notes that this node does not receive the events of some groups of a primary, until it has found the primary.
+    pub(crate) fn lacks_groups(&self, node: &str) {
+        if let Some(primary) = self.health.primaries().get_mut(node) {
+            primary.hears = false;
+        }
+    }
+
     /// Notes that this node has received its own heartbeat from a primary.
     pub(crate) fn found(&self, node: &str) {
         let had_all = self.health.hears();

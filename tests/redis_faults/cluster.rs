@@ -22,7 +22,7 @@ use tokio::time::sleep;
 use crate::harness::{HEARS_AGAIN, cluster::Cluster, is_gap, node::Node, promised};
 
 /// As documented for a user of a cluster.
-const RIGHTS: &str = "~sse:* resetchannels &sse:* -@all +@connection +subscribe +unsubscribe +publish +info +time +set +xadd \
+pub(crate) const RIGHTS: &str = "~sse:* resetchannels &sse:* -@all +@connection +subscribe +unsubscribe +publish +info +time +set +xadd \
     +xread +xrange +xrevrange +xtrim +xdel +exists +eval +evalsha +script|load +pexpire +del +hset +hgetall +hdel +hmget +zadd \
     +zrange +zcard +zrem +rpush +lrange +ltrim +ssubscribe +sunsubscribe +spublish +cluster|nodes";
 

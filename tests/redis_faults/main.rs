@@ -10,6 +10,7 @@
 mod backlog;
 mod chaos;
 mod cluster;
+mod cluster_sessions;
 mod deletion;
 mod expiry;
 mod failover;

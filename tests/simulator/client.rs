@@ -44,7 +44,9 @@ pub(crate) struct Client {
     pub(crate) heard_at: Instant,
     /// Events that it has had.
     pub(crate) delivered: u64,
-    /// The heads of its topics when it was first polled after the shutdown.
+    /// How often it was polled after the shutdown, 2 at most.
+    polls_of_drain: u8,
+    /// The heads of its topics when it was polled for the second time after the shutdown: the first poll may only flush.
     stops_at: Option<Vec<u64>>,
 }
 
@@ -62,15 +64,7 @@ impl Client {
         let mut topics: Vec<_> = (0..plan.topics.len()).collect();
         rng.shuffle(&mut topics);
         topics.truncate(rng.usize(1..=topics.len()));
-        let views = topics.into_iter().map(|topic| View {
-            topic,
-            kind: plan.topics[topic],
-            is_dense: plan.is_dense,
-            is_filtered: rng.u8(..4) == 0,
-            history: (rng.u8(..3) == 0).then(|| rng.usize(1..8)),
-            seen: None,
-            connected_at: Place { life: 0, sequence: 0 },
-        });
+        let views = topics.into_iter().map(|topic| View::new(topic, plan, rng));
         let views = views.collect();
         let now = Instant::now();
         Self {
@@ -87,6 +81,7 @@ impl Client {
             is_final: false,
             heard_at: now,
             delivered: 0,
+            polls_of_drain: 0,
             stops_at: None,
         }
     }
@@ -95,14 +90,33 @@ impl Client {
         self.body.is_some()
     }
 
+    /// It asks for a topic more, or for one less.
+    pub(crate) fn change_topics(&mut self, plan: &Plan, rng: &mut Rng) {
+        if !self.log_is_sound {
+            // Its id may then be of none of its topics, and events come without ids while one of them cannot be read.
+            return;
+        }
+        let topic = rng.usize(..plan.topics.len());
+        match self.views.iter().position(|view| view.topic == topic) {
+            Some(at) if self.views.len() > 1 => _ = self.views.remove(at),
+            Some(_) => {}
+            None => self.views.push(View::new(topic, plan, rng)),
+        }
+    }
+
     /// Sends its request; `false` if it is told not to come back.
     pub(crate) fn connect(&mut self, hub: &Hub, shutdown: &Shutdown, log: &SimLog) {
         let known = Positions::parse(&self.last_id);
         for view in &mut self.views {
             let topic = name(view.topic);
-            // What the id does not say, the server does not know: this topic is new to it.
-            if known.of(&topic).is_none() {
-                view.seen = None;
+            // What the id does not say, the server does not know: this topic is new to it. What it says counts, also if the client has
+            // not asked for this topic for a while.
+            match known.of(&topic) {
+                None => view.seen = None,
+                Some(position) if view.seen.is_none() => {
+                    view.seen = log.truth(&topic, |truth| truth.place_of(position));
+                }
+                Some(_) => {}
             }
             view.connected_at = log.truth(&topic, |truth| Place {
                 life: truth.lives.len() - 1,
@@ -157,7 +171,8 @@ impl Client {
         log: &SimLog,
         shutdown: &Shutdown,
     ) -> Result<Polled, String> {
-        if shutdown.is_fired() && self.stops_at.is_none() {
+        self.polls_of_drain += u8::from(shutdown.is_fired() && self.polls_of_drain < 2);
+        if self.polls_of_drain == 2 && self.stops_at.is_none() {
             let head = |view: &View| log.truth(&name(view.topic), crate::truth::Truth::head);
             self.stops_at = Some(self.views.iter().map(head).collect());
         }
@@ -206,11 +221,15 @@ impl Client {
         let id = message.last_event_id.to_string();
         let positions = Positions::parse(&id);
         let topic_of_event = number.and_then(|number| self.topic_of(number, log));
+        let says_some = self
+            .views
+            .iter()
+            .any(|view| positions.of(&name(view.topic)).is_some());
         for (at, view) in self.views.iter_mut().enumerate() {
             let topic = name(view.topic);
             let Some(position) = positions.of(&topic) else {
-                // A keep-alive and a gap say what is known, also while a topic has not answered.
-                let says_all = self.log_is_sound && number.is_some();
+                // A gap of a client whose id nobody knows has no id, while the log has not answered for each topic.
+                let says_all = self.log_is_sound && (number.is_some() || says_some);
                 if says_all || view.seen.is_some() {
                     return Err(format!("the id does not say where it is in {topic}"));
                 }
@@ -232,7 +251,8 @@ impl Client {
         }
         if number.is_some() {
             let topic = topic_of_event.ok_or("an event of no topic that it reads")?;
-            if positions.of(&name(topic)).is_none() {
+            // While a topic of a client whose id nobody knows cannot be read, no id is sent.
+            if positions.of(&name(topic)).is_none() && (says_some || self.log_is_sound) {
                 return Err("an event without its position".to_owned());
             }
             self.delivered += 1;

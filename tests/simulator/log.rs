@@ -77,6 +77,8 @@ pub(crate) enum Crash {
     Rename,
     /// It begins anew, with nothing.
     Loss,
+    /// As a loss, but its sequences go on.
+    Reset,
 }
 
 impl SimLog {
@@ -158,10 +160,13 @@ impl SimLog {
                     life.epochs.last_mut().unwrap().1 = head;
                     life.epochs.push((epoch, u64::MAX));
                 }
-                Crash::Loss => {
-                    topic.ring = Ring::new(epoch, topic.retention.keeps(), 0, is_dense);
+                Crash::Loss | Crash::Reset => {
+                    let head = topic.ring.kept_range().head;
+                    let last_deleted = if matches!(crash, Crash::Reset) { head } else { 0 };
+                    topic.ring = Ring::new(epoch, topic.retention.keeps(), last_deleted, is_dense);
                     topic.keys.clear();
                     topic.truth.begin(epoch);
+                    topic.truth.lives.last_mut().unwrap().deleted = last_deleted;
                 }
             }
             state.wakes.push(name);
@@ -279,6 +284,23 @@ impl State {
         topic.ring.read(start, Limit { events, ..limit })
     }
 
+    /// Another thread may append right after a read. Returns whom it wakes.
+    fn append_meanwhile(&mut self) -> Option<Watchers> {
+        let is_append = |call: &Call| matches!(call, Call::Append(..));
+        let at = self.calls.iter().position(is_append)?;
+        if self.rng.bool() {
+            return None;
+        }
+        let call = self.calls.swap_remove(at);
+        let Call::Append(name, ..) = &call else {
+            return None;
+        };
+        let name = name.clone();
+        self.execute(call);
+        self.wakes.retain(|waiting| *waiting != name);
+        Some(self.topic(&name).watchers.clone())
+    }
+
     fn execute(&mut self, call: Call) -> String {
         match call {
             Call::Append(topic, record, retention, now, reply) => {
@@ -329,13 +351,24 @@ impl Topic {
         life.deleted = self.ring.kept_range().last_deleted;
     }
 
-    /// A position of an earlier epoch of this life is as good as one of this.
+    /// A position of an earlier epoch of this life is as good as one of this. Where sequences have holes, a sequence that no event
+    /// ever had is unknown.
     fn resolve(&self, start: Start) -> Start {
         let life = self.truth.lives.last().unwrap();
         match start {
             Start::After(Position { epoch, sequence }) => {
                 let known = life.epochs.iter().find(|(known, _)| *known == epoch);
                 let is_in_it = known.is_some_and(|(_, until)| sequence <= *until);
+                let kept = self.ring.kept_range();
+                let is_hole = |sequence| {
+                    let at = life
+                        .events
+                        .binary_search_by_key(&sequence, |event| event.sequence);
+                    !kept.contiguous && at.is_err()
+                };
+                if is_in_it && sequence > kept.last_deleted && is_hole(sequence) {
+                    return Start::Unknown;
+                }
                 let epoch = if is_in_it {
                     self.ring.kept_range().epoch
                 } else {
@@ -403,7 +436,13 @@ impl Log for SimLog {
     ) -> Completion<Result<Batch, LogError>> {
         let mut state = self.state();
         if state.is_immediate() {
-            return Completion::ready(Ok(state.read(topic, start, limit, now)));
+            let batch = state.read(topic, start, limit, now);
+            let woken = state.append_meanwhile();
+            drop(state);
+            if let Some(woken) = woken {
+                woken.wake();
+            }
+            return Completion::ready(Ok(batch));
         }
         let (reply, answer) = oneshot::channel();
         state

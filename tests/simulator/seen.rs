@@ -1,9 +1,10 @@
 //! What a client has of one topic, and the check of each thing that it is told.
 
+use fastrand::Rng;
 use sse_actix::Position;
 
 use crate::{
-    plan::Kind,
+    plan::{Kind, Plan},
     truth::{Life, Published, Truth},
 };
 
@@ -31,6 +32,18 @@ pub(crate) struct View {
 }
 
 impl View {
+    pub(crate) fn new(topic: usize, plan: &Plan, rng: &mut Rng) -> Self {
+        Self {
+            topic,
+            kind: plan.topics[topic],
+            is_dense: plan.is_dense,
+            is_filtered: rng.u8(..4) == 0,
+            history: (rng.u8(..3) == 0).then(|| rng.usize(1..8)),
+            seen: None,
+            connected_at: Place { life: 0, sequence: 0 },
+        }
+    }
+
     /// Whether it has to get an event.
     fn wants(&self, life: &Life, event: &Published) -> bool {
         (event.is_even() || !self.is_filtered) && !(self.kind == Kind::Latest && life.is_replaced(event))

@@ -2,6 +2,8 @@
 
 use sse_actix::{Epoch, Position};
 
+use crate::seen::Place;
+
 /// An event of the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Published {
@@ -36,7 +38,7 @@ pub(crate) struct Truth {
 
 impl Life {
     pub(crate) fn head(&self) -> u64 {
-        self.events.last().map_or(0, |event| event.sequence)
+        self.events.last().map_or(self.deleted, |event| event.sequence)
     }
 
     /// The events after one sequence, up to another.
@@ -58,6 +60,15 @@ impl Truth {
     pub(crate) fn life_of(&self, position: Position) -> Option<usize> {
         let has = |life: &Life| life.epochs.iter().any(|(epoch, _)| *epoch == position.epoch);
         self.lives.iter().position(has)
+    }
+
+    /// Where a position is.
+    pub(crate) fn place_of(&self, position: Position) -> Option<Place> {
+        let life = self.life_of(position)?;
+        Some(Place {
+            life,
+            sequence: position.sequence,
+        })
     }
 
     /// The newest sequence.

@@ -5,7 +5,9 @@ mod deliver;
 mod topic;
 
 use std::{
+    future::Future as _,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
@@ -15,10 +17,12 @@ use std::{
 use bytes::Bytes;
 use smallvec::SmallVec;
 use sse_actix_core::{Entry, Event, EventId, EventName, Frame, position_frame};
+use tokio::time::{Sleep, sleep};
 
 use self::{
     advance::ReadFailure,
     deliver::{PASSED_OVER_PER_TURN, ReadStep},
+    topic::ReplayState,
 };
 pub(super) use self::{
     deliver::{FrameTarget, IdLine},
@@ -45,6 +49,10 @@ const DISPATCHER_LIMIT: usize = 7 * 1024 + 512;
 /// The same if the connection was handed over: such a connection keeps no buffer.
 const HANDED_OVER_LIMIT: usize = 32 * 1024;
 
+/// During a drain: how long it waits for one answer of the log. A client that is not served resumes where it was.
+/// Less than [`Server`](crate::Server) waits for streams whose clients take nothing, so that they end regularly.
+const DRAIN_PATIENCE: Duration = Duration::from_millis(400);
+
 pub(super) struct SubscriptionReader {
     worker: Rc<Worker>,
     subscriber: Rc<Subscriber>,
@@ -53,6 +61,8 @@ pub(super) struct SubscriptionReader {
     tags_to_announce: Vec<Box<str>>,
     /// True if its last poll was pending only to give other tasks a turn.
     has_yielded: bool,
+    /// During a drain: until when it waits for an answer of the log.
+    drain_wait: Option<Pin<Box<Sleep>>>,
 }
 
 impl SubscriptionReader {
@@ -70,6 +80,7 @@ impl SubscriptionReader {
             topics,
             tags_to_announce: tags,
             has_yielded: false,
+            drain_wait: None,
         };
         for (topic_index, (reader, resume_point)) in this.topics.iter_mut().zip(resume_points).enumerate() {
             if let Some(cursor) = this.subscriber.cursors.get(topic_index) {
@@ -97,7 +108,7 @@ impl SubscriptionReader {
             }
             let mut moved = false;
             let has_several_topics = self.topics.len() > 1;
-            let must_hold_back = self.must_hold_back();
+            let (awaits_answers, must_hold_back) = (self.awaits_answers(), self.must_hold_back());
             if self.topics.iter().all(|reader| reader.first_read_succeeded) {
                 self.announce_presence();
             }
@@ -109,6 +120,7 @@ impl SubscriptionReader {
                     worker: &self.worker,
                     subscriber: &self.subscriber,
                     has_several_topics,
+                    awaits_answers,
                     must_hold_back,
                     out,
                     passed_over: &mut passed_over,
@@ -126,7 +138,9 @@ impl SubscriptionReader {
                     }
                 }
             }
-            if !moved {
+            if moved {
+                self.drain_wait = None;
+            } else {
                 if !must_hold_back
                     && !out.is_full()
                     && self.subscriber.known_position.last_sent_id.get() == LastSentId::LacksTopic
@@ -168,8 +182,15 @@ impl SubscriptionReader {
 
     /// True until the log has answered once for each topic. Until then an id would lack a topic, and the client would
     /// look new to that topic at its next reconnect: the topic's missed events would be lost.
-    fn must_hold_back(&self) -> bool {
+    fn awaits_answers(&self) -> bool {
         self.topics.iter().any(|reader| !reader.first_read_answered)
+    }
+
+    /// True while no event may be delivered. Gap events that have waited for the answers come first.
+    fn must_hold_back(&self) -> bool {
+        let holds_gap =
+            |reader: &TopicReader| matches!(reader.replay.as_deref(), Some(ReplayState::AwaitOtherTopics(_)));
+        self.awaits_answers() || self.topics.iter().any(holds_gap)
     }
 
     /// Returns the position event, and notes that the client knows the position. `None` if the client knows it already,
@@ -267,12 +288,26 @@ impl Source for SubscriptionReader {
                 let log = &self.worker.hub.log;
                 // A user's log may panic. Then this stream ends where it is, and its client resumes there.
                 let known = catch_unwind(AssertUnwindSafe(|| log.stats(&reader.topic.name)))
-                    .inspect_err(|panic| HubShared::report_log_panic("stats", &**panic))
-                    .unwrap_or_default();
-                reader.stop_at = Some(known.map_or(0, |stats| stats.head));
+                    .inspect_err(|panic| HubShared::report_log_panic("stats", &**panic));
+                reader.stop_at = Some(match known {
+                    Ok(Some(stats)) => stats.head,
+                    // Its first answer tells.
+                    Ok(None) => u64::MAX,
+                    Err(_) => 0,
+                });
             }
         }
         true
+    }
+
+    fn awaits_more(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.topics.iter().any(TopicReader::awaits_log) {
+            return false;
+        }
+        let wait = self
+            .drain_wait
+            .get_or_insert_with(|| Box::pin(sleep(DRAIN_PATIENCE)));
+        wait.as_mut().poll(cx).is_pending()
     }
 }
 

@@ -158,7 +158,11 @@ impl Worker {
 
     /// Removes a subscriber from all its topics, and frees its permit and presence.
     pub(super) fn deregister(&self, subscriber: &Subscriber) {
-        subscriber.poll_state.over.set(true);
+        if !subscriber.poll_state.over.replace(true)
+            && let Some(connection) = subscriber.direct_connection()
+        {
+            connection.stream_ended(self.hub.settings.stall_timeout);
+        }
         self.unschedule(subscriber);
         for cursor in &subscriber.cursors {
             let Some(slot) = cursor.subscriber_slot.take() else {
@@ -239,8 +243,6 @@ impl Worker {
         subscriber.wake(self.tick_count());
         if matches!(reason, Eviction::Stalled) {
             subscriber.give_up();
-        } else {
-            self.give_up_unless_read(subscriber);
         }
     }
 

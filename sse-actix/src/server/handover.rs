@@ -16,9 +16,11 @@
 use std::{
     cell::{Cell, RefCell},
     error::Error,
+    io,
     pin::Pin,
     rc::{Rc, Weak},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use actix_web::body::{BoxBody, MessageBody as _};
@@ -51,6 +53,10 @@ pub(crate) trait DirectConnection {
 
     /// If bytes wait for a client that does not read, drops them and ends the connection.
     fn give_up(&self);
+
+    /// Called when its stream has ended, so that its owner no longer looks for a client that stalls. From now on the
+    /// connection does: it ends if its client does not take the rest at the speed that counts as reading.
+    fn stream_ended(&self, patience: Duration);
 
     /// Loads the memory that [`drive`](Self::drive) reads first into the processor's cache. This memory is spread over
     /// many places. A worker prefetches several connections before it drives the first, so that the processor loads
@@ -100,6 +106,9 @@ pub(crate) struct ConnectionState {
     has_dropped_bytes: Cell<bool>,
     /// The task that waits to continue reading.
     paused_read: Cell<Option<Waker>>,
+    /// True if the client does not read its stream, so that the socket fails, and the dispatcher drops the bytes that
+    /// wait.
+    is_given_up: Cell<bool>,
 }
 
 /// Whether a handler has made a stream for a request. `StreamMarker` does not always tell: middleware may drop the
@@ -132,7 +141,7 @@ thread_local! {
 
 impl ConnectionState {
     /// The state of the connection whose dispatcher is being polled.
-    pub(super) fn current() -> Option<Rc<Self>> {
+    pub(crate) fn current() -> Option<Rc<Self>> {
         CURRENT.with_borrow(Clone::clone)
     }
 
@@ -263,6 +272,20 @@ impl ConnectionState {
     /// Waits until reading may continue.
     pub(super) fn pause(&self, cx: &Context<'_>) {
         self.paused_read.set(Some(cx.waker().clone()));
+    }
+
+    /// Ends the connection when its dispatcher is polled next. Only for HTTP/1.1: a connection of HTTP/2 has other
+    /// streams.
+    pub(crate) fn give_up(&self) {
+        self.is_given_up.set(true);
+    }
+
+    /// The failure of a socket whose client was given up.
+    pub(super) fn check(&self) -> io::Result<()> {
+        if self.is_given_up.get() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
     }
 
     pub(super) fn note_dropped(&self) {

@@ -103,6 +103,7 @@ impl<T: Transport> Socket<T> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.slot.state.check()?;
         flush::note_write(cx);
         let replaced = self.resets.and_then(|resets| resets.replace(bufs));
         let transport = self.get()?;
@@ -192,6 +193,7 @@ impl<T: Transport> AsyncWrite for Socket<T> {
 
     /// Called when the dispatcher has nothing more to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.slot.state.check()?;
         // Over TLS there may be bytes from earlier writes.
         flush::note_write(cx);
         let mut transport = self.get()?;

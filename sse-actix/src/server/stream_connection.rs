@@ -8,10 +8,11 @@ use std::{
     pin::Pin,
     rc::{Rc, Weak},
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use actix_web::body::MessageBody as _;
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{
@@ -19,7 +20,9 @@ use super::{
     chunk_size_line::ChunkSizeLine,
     discard, flush,
     handover::{DirectConnection, HubStream},
+    rest_watch::{Patience, RestWatch},
     socket::Transport,
+    unsent::Unsent,
 };
 
 /// Up to this size, one copy costs less than a write of several pieces.
@@ -44,6 +47,7 @@ pub(super) struct StreamConnection<T> {
     inner: RefCell<Inner<T>>,
     /// True if the client does not read, and the bytes that wait for it are to be dropped.
     is_given_up: Cell<bool>,
+    patience: Patience,
     /// The waker of its task.
     waker: RefCell<Waker>,
 }
@@ -56,6 +60,7 @@ struct Inner<T> {
     /// True if the transport still holds bytes of earlier writes.
     unflushed: bool,
     half_close: HalfClose,
+    rest_watch: Option<Box<RestWatch>>,
 }
 
 /// What it means if a client closes its sending side.
@@ -76,13 +81,6 @@ enum Stage {
     /// The last byte was sent.
     Closing,
     Over,
-}
-
-/// The part of a chunk that the socket did not take.
-struct Unsent {
-    size_line: Bytes,
-    body: Bytes,
-    end: Bytes,
 }
 
 impl<T: Transport> StreamConnection<T> {
@@ -107,8 +105,10 @@ impl<T: Transport> StreamConnection<T> {
                 } else {
                     HalfClose::MeansLeft
                 },
+                rest_watch: None,
             }),
             is_given_up: Cell::new(false),
+            patience: Patience::default(),
             waker: RefCell::new(waker.clone()),
         });
         let connection: Weak<Self> = Rc::downgrade(&this);
@@ -130,7 +130,17 @@ impl<T: Transport> StreamConnection<T> {
             inner.stage = Stage::Over;
             return Poll::Ready(());
         }
-        inner.poll(cx)
+        self.poll_inner(&mut inner, cx)
+    }
+
+    fn poll_inner(&self, inner: &mut Inner<T>, cx: &mut Context<'_>) -> Poll<()> {
+        if inner.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        match self.patience.get() {
+            Some(patience) => inner.poll_stalled(patience, cx),
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -140,7 +150,10 @@ impl<T: Transport> DirectConnection for StreamConnection<T> {
             return false;
         };
         let waker = self.waker.borrow();
-        if inner.poll(&mut Context::from_waker(&waker)).is_ready() {
+        if self
+            .poll_inner(&mut inner, &mut Context::from_waker(&waker))
+            .is_ready()
+        {
             // Wakes the connection's task, which then ends.
             waker.wake_by_ref();
             return true;
@@ -150,6 +163,12 @@ impl<T: Transport> DirectConnection for StreamConnection<T> {
 
     fn give_up(&self) {
         self.is_given_up.set(true);
+        self.waker.borrow().wake_by_ref();
+    }
+
+    fn stream_ended(&self, patience: Duration) {
+        self.patience.set(patience);
+        // If a rest is pending, the watch begins with the next poll.
         self.waker.borrow().wake_by_ref();
     }
 
@@ -167,6 +186,20 @@ impl<T: Transport> Inner<T> {
     /// True if all bytes of the body were written, and it waits.
     fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Streaming(_)) && self.unsent.is_none() && !self.unflushed
+    }
+
+    /// Ends a connection whose client does not take the rest of an ended stream.
+    fn poll_stalled(&mut self, patience: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        if self.unsent.is_none() && !self.unflushed && !matches!(self.stage, Stage::Closing) {
+            return Poll::Pending;
+        }
+        let watch = self
+            .rest_watch
+            .get_or_insert_with(|| Box::new(RestWatch::new(patience)));
+        ready!(watch.poll_stalled(cx));
+        self.unsent = None;
+        self.stage = Stage::Over;
+        Poll::Ready(())
     }
 
     /// Sends everything that is ready. Returns `Ready` when the connection is over.
@@ -297,6 +330,9 @@ impl<T: Transport> Inner<T> {
             if unsent.is_empty() {
                 self.unsent = None;
             }
+            if let Some(watch) = &mut self.rest_watch {
+                watch.note_taken(sent);
+            }
             if let Stage::Streaming(stream) = &self.stage {
                 stream.owner.note_accepted(sent);
             }
@@ -353,18 +389,4 @@ fn poll_body(stream: &mut HubStream, cx: &mut Context<'_>) -> Poll<Option<Result
         stream.owner.panicked();
         Poll::Ready(Some(Err("middleware around its body panicked".into())))
     })
-}
-
-impl Unsent {
-    fn advance(&mut self, mut sent: usize) {
-        for piece in [&mut self.size_line, &mut self.body, &mut self.end] {
-            let taken = sent.min(piece.len());
-            piece.advance(taken);
-            sent -= taken;
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.end.is_empty() && self.body.is_empty() && self.size_line.is_empty()
-    }
 }

@@ -274,7 +274,9 @@ impl<S: Source> StreamBody<S> {
                     // The source still has events from before the shutdown: they go into the next chunk.
                     Ok(Poll::Pending)
                         if stops_at_newest
-                            && (this.buffer.has_at_least(source.fill_limit()) || source.has_yielded()) =>
+                            && (this.buffer.has_at_least(source.fill_limit())
+                                || source.has_yielded()
+                                || source.awaits_more(cx)) =>
                     {
                         return false;
                     }

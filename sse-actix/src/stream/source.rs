@@ -88,6 +88,13 @@ pub(crate) trait Source: Unpin {
     fn stop_at_newest(&mut self) -> bool {
         false
     }
+
+    /// Called while the stream is being ended. True if it waits for events from before, and wakes the task when they
+    /// are there or it waits no longer.
+    fn awaits_more(&mut self, cx: &mut Context<'_>) -> bool {
+        let _ = cx;
+        false
+    }
 }
 
 /// A generator: it holds its buffer itself and pushes while it is polled.

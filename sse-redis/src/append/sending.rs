@@ -24,6 +24,15 @@ pub(super) struct Sending<'a> {
     until: Instant,
 }
 
+/// What has become of a call.
+pub(super) struct Sent {
+    pub(super) answer: Result<Value, Fault>,
+    /// The session that it was sent in the last time.
+    pub(super) session: Rc<Session>,
+    /// The answer is that of the node that the slot is on its way to: it says nothing of the session.
+    pub(super) is_of_target: bool,
+}
+
 /// Whether an error says that a server has some of a call's keys, and another one has the others.
 pub(super) fn is_of_some_keys(fault: &Fault) -> bool {
     matches!(fault, Fault::Redis(error) if error.code() == Some("TRYAGAIN"))
@@ -40,31 +49,32 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// Sends a call. Returns the answer, and the session in which the call was last sent.
-    pub(super) async fn send(
-        &mut self,
-        call: &Call,
-        mut session: Rc<Session>,
-    ) -> (Result<Value, Fault>, Rc<Session>) {
-        loop {
+    /// Sends it to whoever has the keys.
+    pub(super) async fn send(&mut self, call: &Call, mut session: Rc<Session>) -> Sent {
+        let mut is_of_target = false;
+        let answer = loop {
             let answer = self.invoke(call, &session).await;
             let fault = match answer {
                 Err(fault) if fault.is_of_slot() && Instant::now() < self.until => fault,
-                answer => return (answer, session),
+                answer => break answer,
             };
             if is_of_some_keys(&fault) && call.has_several_topics() {
-                return (Err(fault), session);
+                break Err(fault);
             }
             if let Fault::Redis(error) = &fault
                 && let Some((node, _)) = error.redirect_node()
                 && error.code() == Some("ASK")
             {
                 match self.ask(node, call, &session).await {
-                    Err(fault) if is_of_some_keys(&fault) && call.has_several_topics() => {
-                        return (Err(fault), session);
+                    Err(fault)
+                        if fault.is_of_slot() && !(is_of_some_keys(&fault) && call.has_several_topics()) =>
+                    {
+                        sleep(PAUSE).await;
                     }
-                    Err(fault) if fault.is_of_slot() => sleep(PAUSE).await,
-                    answer => return (answer, session),
+                    answer => {
+                        is_of_target = true;
+                        break answer;
+                    }
                 }
             } else if is_of_some_keys(&fault) {
                 sleep(PAUSE).await;
@@ -77,6 +87,11 @@ impl<'a> Sending<'a> {
                     session = other;
                 }
             }
+        };
+        Sent {
+            answer,
+            session,
+            is_of_target,
         }
     }
 

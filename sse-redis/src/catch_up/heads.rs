@@ -13,13 +13,18 @@ use crate::{
     value::{Unexpected, array, bytes, items},
 };
 
-/// How many topics are looked at in one call.
+/// How many topics are looked at in one call at most.
 const TOPICS: usize = 64;
+
+/// How many bytes one answer is expected to have. A topic that keeps the newest event of each key has more, so after a
+/// time-out, which makes the budget smaller, a call names fewer topics.
+const BYTES_EXPECTED: usize = 1024;
 
 /// Does these jobs. Does not end.
 pub(super) async fn run(this: Rc<CatchUp>) {
     loop {
-        let topics = this.heads.next(TOPICS).await;
+        let most = (this.heads.budget() / BYTES_EXPECTED).clamp(1, TOPICS);
+        let topics = this.heads.next(most).await;
         let session = this.primary.wait().await;
         let jobs: Vec<_> = topics
             .into_iter()

@@ -7,7 +7,10 @@ mod waiting;
 use std::{
     collections::{BTreeSet, HashMap},
     rc::Rc,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -30,8 +33,12 @@ use crate::{
 /// How many messages Redis keeps.
 const KEPT: usize = 20_000;
 
-/// The most messages that are read at once.
+/// How many messages are read at once at first, and at most, if they are small.
 const PAGE: usize = 16;
+const LARGEST_PAGE: usize = 1_024;
+
+/// A page of messages that has fewer bytes is small.
+const SMALL: usize = 64 * 1024;
 
 /// The pause before it sends revocations again that Redis has not accepted.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -52,6 +59,8 @@ pub(crate) struct Revocations {
     pushed: Notify,
     /// For each group, the place up to which it was read.
     places: Mutex<HashMap<u16, Place>>,
+    /// The node follows all primaries. Before, it has no streams, so it has missed nothing.
+    has_begun: AtomicBool,
     faults: FaultLog,
 }
 
@@ -77,8 +86,14 @@ impl Revocations {
             waiting: Mutex::default(),
             pushed: Notify::new(),
             places: Mutex::default(),
+            has_begun: AtomicBool::new(false),
             faults: FaultLog::default(),
         }
+    }
+
+    /// The node follows all primaries that there were when it started.
+    pub(crate) fn set_begun(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
     }
 
     /// Revokes a tag on the other nodes. The returned completion completes when Redis has it.

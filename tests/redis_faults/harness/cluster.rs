@@ -128,6 +128,16 @@ impl Cluster {
 
     /// Moves a slot to another primary, one key after the other, as an operator would.
     pub(crate) async fn reshard(&self, slot: u16, from: usize, to: usize) {
+        self.begin_reshard(slot, from, to).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        for node in [to, from] {
+            let words = [slot.to_string(), "NODE".to_owned(), self.id(to)];
+            ask::<()>(&self.nodes[node], "CLUSTER SETSLOT", &words);
+        }
+    }
+
+    /// Moves the keys of a slot, and leaves it at that: the slot is still its source's, which answers `ASK`.
+    pub(crate) async fn begin_reshard(&self, slot: u16, from: usize, to: usize) {
         let (source, target) = (&self.nodes[from], &self.nodes[to]);
         let slot = slot.to_string();
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
@@ -141,10 +151,6 @@ impl Cluster {
             let Some(key) = keys.first() else { break };
             let port = target.port().to_string();
             ask::<()>(source, "MIGRATE", &words(&["127.0.0.1", &port, key, "0", "5000"]));
-        }
-        tokio::time::sleep(Duration::from_millis(30)).await;
-        for node in [target, source] {
-            ask::<()>(node, set, &words(&[&slot, "NODE", &target_id]));
         }
     }
 

@@ -62,13 +62,25 @@ impl<S: FrameTarget> ReadStep<'_, S> {
             ReplayState::Read(read, start, purpose) => {
                 if let Poll::Ready(batch) = Pin::new(read).poll(cx) {
                     let purpose = mem::replace(purpose, ReadPurpose::CatchUp);
-                    reader.first_read_answered = true;
                     match batch {
+                        Ok(batch) if self.must_wait(reader, cursor, &batch, &purpose) => {
+                            self.wait_for_other_topics(reader, cursor, batch);
+                        }
                         Ok(batch) => self.take_batch(reader, cursor, batch, purpose)?,
-                        Err(error) => reader.pause(&error, *start, purpose),
+                        Err(error) => {
+                            reader.first_read_answered = true;
+                            reader.pause(&error, *start, purpose);
+                        }
                     }
                     return Ok(true);
                 }
+            }
+            ReplayState::AwaitOtherTopics(_) if self.awaits_answers => {}
+            ReplayState::AwaitOtherTopics(_) => {
+                if let ReplayState::AwaitOtherTopics(batch) = *replay {
+                    self.take_batch(reader, cursor, *batch, ReadPurpose::CatchUp)?;
+                }
+                return Ok(true);
             }
             ReplayState::Pause(pause, start, purpose) => {
                 if pause.as_mut().poll(cx).is_ready() {
@@ -158,6 +170,31 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         reader.replay = Some(Box::new(ReplayState::Read(read, start, purpose)));
     }
 
+    /// True if this answer has to wait until the log has answered for each topic of the stream: it brings a gap event,
+    /// whose id would lack a topic.
+    fn must_wait(
+        &self,
+        reader: &TopicReader,
+        cursor: &TopicCursor,
+        batch: &Batch,
+        purpose: &ReadPurpose,
+    ) -> bool {
+        self.awaits_answers
+            && self.has_several_topics
+            && matches!(purpose, ReadPurpose::CatchUp)
+            && gap_of(reader, cursor, batch).is_some()
+    }
+
+    /// Keeps an answer. This topic counts as answered: ids have the client's own position in it, or none of any topic
+    /// if that is unknown.
+    fn wait_for_other_topics(&self, reader: &mut TopicReader, cursor: &TopicCursor, batch: Batch) {
+        if cursor.position.get().is_none() && !reader.has_unknown_id {
+            self.subscriber.move_to(cursor, batch.start);
+        }
+        reader.first_read_answered = true;
+        reader.replay = Some(Box::new(ReplayState::AwaitOtherTopics(Box::new(batch))));
+    }
+
     /// Takes the log's answer to a read.
     fn take_batch(
         &mut self,
@@ -175,31 +212,35 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                     // Retention deleted what was found so far, or the log was lost. A history has no hole.
                     kept.clear();
                 }
+                let mut before = batch.start.sequence;
                 for entry in batch.entries {
+                    let sequence = entry.sequence();
                     if options.is_none_or(|options| options.shows(&entry, batch.end)) {
-                        kept.push_back(entry);
+                        kept.push_back((before, entry));
                     }
+                    before = sequence;
                     if kept.len() > most {
                         kept.pop_front();
                     }
                 }
                 if batch.more {
-                    reader.first_read_answered = false;
                     self.read(reader, Start::After(batch.end), ReadPurpose::History(most, kept));
-                } else {
-                    // From now on, ids of other topics' events say where this topic begins.
-                    let start = kept.front().map_or(batch.end, |first| Position {
-                        sequence: first.sequence().saturating_sub(1),
-                        ..batch.end
-                    });
-                    self.subscriber.move_to(cursor, start);
-                    let entries = Vec::from(kept).into_iter();
-                    reader.replay = Some(Box::new(ReplayState::Deliver(
-                        entries,
-                        batch.end,
-                        AfterReplay::FollowWindow,
-                    )));
+                    // It has no position yet, so it has not answered.
+                    return Ok(());
                 }
+                // From now on, ids of other topics' events say where this topic begins.
+                let start = kept.front().map_or(batch.end, |(before, _)| Position {
+                    sequence: *before,
+                    ..batch.end
+                });
+                self.subscriber.move_to(cursor, start);
+                let entries: Vec<_> = kept.into_iter().map(|(_, entry)| entry).collect();
+                let entries = entries.into_iter();
+                reader.replay = Some(Box::new(ReplayState::Deliver(
+                    entries,
+                    batch.end,
+                    AfterReplay::FollowWindow,
+                )));
             }
             ReadPurpose::CatchUp => {
                 if mem::take(&mut reader.has_unknown_id) {
@@ -211,12 +252,14 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                             .saturating_sub(1),
                     );
                 }
-                let from = cursor.position.get();
-                let missed = match reader.options.as_deref() {
-                    None => GapSize::of(batch.resume),
-                    Some(options) => options.gap(&batch, from),
-                };
-                if let Some(missed) = missed {
+                if let Some(stop_at) = &mut reader.stop_at
+                    && !batch.more
+                {
+                    // The log has no more, for example because it was lost.
+                    *stop_at = batch.end.sequence.min(*stop_at);
+                }
+                reader.first_read_answered = true;
+                if let Some(missed) = gap_of(reader, cursor, &batch) {
                     if self.subscriber.plain.get() {
                         // The client of a plain stream cannot resume, so the answer must not look complete.
                         if reader.topic.options.gap_event != GAP_EVENT {
@@ -263,6 +306,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                 reader.replay = Some(Box::new(ReplayState::Deliver(entries, batch.end, next)));
             }
         }
+        reader.first_read_answered = true;
         reader.first_read_succeeded = true;
         Ok(())
     }
@@ -291,5 +335,13 @@ impl<S: FrameTarget> ReadStep<'_, S> {
             }
             _ => self.read(reader, Start::After(at), ReadPurpose::CatchUp),
         }
+    }
+}
+
+/// The gap of which this answer tells the reader.
+fn gap_of(reader: &TopicReader, cursor: &TopicCursor, batch: &Batch) -> Option<GapSize> {
+    match reader.options.as_deref() {
+        None => GapSize::of(batch.resume),
+        Some(options) => options.gap(batch, cursor.position.get()),
     }
 }

@@ -34,7 +34,9 @@ pub(super) struct ReadStep<'a, S> {
     pub(super) worker: &'a Worker,
     pub(super) subscriber: &'a Subscriber,
     pub(super) has_several_topics: bool,
-    /// True while the log has not answered for each topic, so nothing is delivered.
+    /// True while the log has not answered for each topic.
+    pub(super) awaits_answers: bool,
+    /// True while nothing is delivered: before the answers, and before a gap event that has waited for them.
     pub(super) must_hold_back: bool,
     pub(super) out: &'a mut S,
     /// How many entries the reader has hidden in this poll.

@@ -31,8 +31,8 @@ pub(in crate::hub) struct TopicReader {
     pub(super) stop_at: Option<u64>,
     /// True once its first read has succeeded.
     pub(super) first_read_succeeded: bool,
-    /// True once its first read has succeeded or failed. Nothing is delivered before this is true for each topic of the
-    /// stream.
+    /// True once its first read has failed, or has given it a position. Nothing is delivered before this is true for
+    /// each topic of the stream.
     pub(super) first_read_answered: bool,
     /// The client sent an id without a usable position for this topic, and no read has answered yet.
     pub(super) has_unknown_id: bool,
@@ -41,6 +41,8 @@ pub(in crate::hub) struct TopicReader {
 pub(super) enum ReplayState {
     /// It waits for a read of the log from this start.
     Read(Completion<Result<Batch, LogError>>, Start, ReadPurpose),
+    /// The log has answered with a gap. Its event is sent once the log has answered for the other topics.
+    AwaitOtherTopics(Box<Batch>),
     /// The log could not be read. After this time it reads again.
     Pause(Pin<Box<Sleep>>, Start, ReadPurpose),
     /// It delivers what the log has returned, up to this position.
@@ -57,8 +59,9 @@ pub(super) enum ReadPurpose {
     CatchUp,
     /// To learn the position at which a snapshot is taken. Its entries are not wanted.
     SnapshotPosition,
-    /// To find the last `usize` entries that this reader may see. The queue holds the entries that were found so far.
-    History(usize, VecDeque<Arc<Entry>>),
+    /// To find the last `usize` entries that this reader may see. Those found so far, each behind the sequence of the
+    /// entry before it: sequences may have holes, so the log does not know others.
+    History(usize, VecDeque<(u64, Arc<Entry>)>),
 }
 
 /// The work after a delivery.
@@ -169,6 +172,14 @@ impl TopicReader {
         self.topic.warn_read_error(error);
         let pause = Box::pin(sleep(READ_RETRY_PAUSE));
         self.replay = Some(Box::new(ReplayState::Pause(pause, start, purpose)));
+    }
+
+    /// True if it waits for an answer of the log that may bring entries.
+    pub(super) fn awaits_log(&self) -> bool {
+        match self.replay.as_deref() {
+            Some(ReplayState::Read(.., purpose)) => !matches!(purpose, ReadPurpose::SnapshotPosition),
+            _ => false,
+        }
     }
 
     /// True if new entries can come only from its worker: it does not wait for the log, a snapshot or a timer.

@@ -4,12 +4,16 @@
 
 use std::{
     net::IpAddr,
-    rc::Rc,
+    rc::{Rc, Weak},
     task::{Context, Poll},
     time::Duration,
 };
 
-use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError as _, body::BoxBody, http::Method};
+use actix_web::{
+    HttpRequest, HttpResponse, Responder, ResponseError as _,
+    body::BoxBody,
+    http::{Method, Version},
+};
 
 use smallvec::SmallVec;
 use sse_actix_core::Positions;
@@ -27,6 +31,7 @@ use crate::{
         worker::{Subscriber, Worker},
     },
     lifecycle::{control::StreamControl, ending::no_content},
+    server::ConnectionState,
     stream::{
         buffer::EventBuffer,
         response,
@@ -72,6 +77,8 @@ pub(super) struct RequestBinding {
     pub(super) control: Option<StreamControl>,
     pub(super) method: Method,
     address: Option<IpAddr>,
+    /// Its connection, on HTTP/1.1 of this library's server.
+    connection: Option<Weak<ConnectionState>>,
 }
 
 impl RequestBinding {
@@ -82,6 +89,7 @@ impl RequestBinding {
             control: None,
             method: Method::GET,
             address: None,
+            connection: None,
         }
     }
 
@@ -92,6 +100,9 @@ impl RequestBinding {
             control: Some(StreamControl::of(request)),
             method: request.method().clone(),
             address: limits.address_of(request),
+            connection: ConnectionState::current()
+                .filter(|_| request.version() < Version::HTTP_2)
+                .map(|state| Rc::downgrade(&state)),
         }
     }
 }
@@ -157,6 +168,7 @@ impl<E> Subscription<E> {
             .collect();
         let topics = topics.map_err(Refused::WrongType)?;
         let subscriber = Rc::new(Subscriber::new(self.request.control.clone(), topics.len()));
+        subscriber.set_connection(self.request.connection.take());
         let plain = self.options.is_plain(&self.request.method);
         subscriber.plain.set(plain);
         let reading = SubscriptionReader::new(

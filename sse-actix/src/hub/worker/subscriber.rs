@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     hub::{admission::limits::StreamPermit, presence::PresenceGuard},
     lifecycle::control::StreamControl,
-    server::{DirectConnection, HandoverOwner},
+    server::{ConnectionState, DirectConnection, HandoverOwner},
 };
 
 /// A subscription that reads.
@@ -25,6 +25,8 @@ pub(in crate::hub) struct Subscriber {
     pub(in crate::hub) presence: Cell<Vec<PresenceGuard>>,
     /// The connection, if it was handed over.
     handed_over: OnceCell<Weak<dyn DirectConnection>>,
+    /// The state of its connection, while that is not handed over.
+    connection: Cell<Option<Weak<ConnectionState>>>,
     pub(super) keep_alive: KeepAliveState,
     pub(in crate::hub) known_position: KnownPosition,
     /// True for clients other than `EventSource`: a gap aborts the stream.
@@ -111,6 +113,7 @@ impl Subscriber {
             permit: Cell::default(),
             presence: Cell::default(),
             handed_over: OnceCell::new(),
+            connection: Cell::default(),
             keep_alive: KeepAliveState::default(),
             known_position: KnownPosition {
                 last_sent_id: Cell::new(LastSentId::Current),
@@ -120,6 +123,10 @@ impl Subscriber {
             plain: Cell::new(false),
             cursors: (0..topics).map(|_| cursor()).collect(),
         }
+    }
+
+    pub(in crate::hub) fn set_connection(&self, connection: Option<Weak<ConnectionState>>) {
+        self.connection.set(connection);
     }
 
     /// Notes that the handler returned this subscription. So if it is not polled, the only cause is that its client
@@ -220,10 +227,15 @@ impl Subscriber {
         }
     }
 
-    /// If its connection was handed over, and bytes wait there for the client: drops them, and ends the connection.
+    /// If its connection was handed over, and bytes wait there for the client: drops them, and ends the connection. If
+    /// actix's dispatcher has the connection, its socket fails at the next write, which the dispatcher tries as soon as
+    /// its task is woken.
     pub(super) fn give_up(&self) {
+        let in_dispatcher = self.connection.take().and_then(|state| state.upgrade());
         if let Some(connection) = self.direct_connection() {
             connection.give_up();
+        } else if let Some(state) = in_dispatcher {
+            state.give_up();
         }
     }
 

@@ -17,16 +17,12 @@ use super::{SUBSCRIBERS_PER_TURN, TICK, Worker, subscriber::Subscriber};
 use crate::{
     clock,
     hub::{shared::HubShared, stats::Eviction},
+    server::counts_as_reading,
 };
 
 /// How often old data is deleted: events beyond their age, and addresses that no longer connect. Also when all readers
 /// have left.
 const MAINTENANCE: Duration = Duration::from_secs(10);
-
-/// How many bytes of a large event a client has to take for each second of `stall_timeout`, to count as reading.
-/// Otherwise a client that takes a byte now and then would keep the event in memory, and its place in the limits, for
-/// ever.
-const BYTES_PER_SECOND: usize = 2 * 1024;
 
 /// The schedule of a worker: deadlines and keep-alives.
 pub(super) struct Schedule {
@@ -147,31 +143,9 @@ impl Worker {
                 continue;
             };
             subscriber.poll_state.deadline.set(None);
-            if !subscriber.is_over() {
-                self.evict(&subscriber, reason);
-            } else if subscriber.poll_state.accepted_bytes.get() >= self.counts_as_reading() {
-                self.give_up_unless_read(&subscriber);
-            } else {
-                subscriber.give_up();
-            }
+            self.evict(&subscriber, reason);
         }
         more
-    }
-
-    /// Sets a deadline for a stream that has ended and has not sent all of its last event. The client has to take the
-    /// rest at the speed that counts as reading.
-    pub(super) fn give_up_unless_read(&self, subscriber: &Rc<Subscriber>) {
-        let until = Instant::now().checked_add(self.hub.settings.stall_timeout);
-        if let Some(until) = until.filter(|_| subscriber.is_handed_over()) {
-            subscriber.poll_state.accepted_bytes.set(0);
-            self.end_at(subscriber, until, Eviction::Stalled);
-        }
-    }
-
-    /// The number of bytes that a client has to take within `stall_timeout`.
-    fn counts_as_reading(&self) -> usize {
-        let seconds = usize::try_from(self.hub.settings.stall_timeout.as_secs()).unwrap_or(usize::MAX);
-        BYTES_PER_SECOND.saturating_mul(seconds.max(1))
     }
 
     /// Sends the keep-alives that are due. Returns true if there are more of them.
@@ -268,7 +242,7 @@ impl Worker {
     fn tick(&self) {
         self.schedule.ticks.set(self.schedule.ticks.get() + 1);
         let stall = u32::try_from(self.hub.settings.stall_timeout.as_secs()).unwrap_or(u32::MAX);
-        let counts_as_reading = self.counts_as_reading();
+        let counts_as_reading = counts_as_reading(self.hub.settings.stall_timeout);
         let mut stalled = Vec::new();
         for (_, topic) in self.topics.by_slot.borrow().iter() {
             topic.report_counts(self);

@@ -1,11 +1,11 @@
 //! The revocations that happened while this node did not listen.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::atomic::Ordering};
 
 use redis::{Pipeline, Value};
 use sse_actix_core::ClusterMessage;
 
-use super::{MessageId, NO_MESSAGE, Nodes, PAGE, Place, Revocations, message, parse_id};
+use super::{LARGEST_PAGE, MessageId, NO_MESSAGE, Nodes, PAGE, Place, Revocations, SMALL, message, parse_id};
 use crate::{
     connect::{Hearing, Session},
     fault::{Fault, checked},
@@ -24,7 +24,7 @@ impl Revocations {
         others: &[Rc<Session>],
     ) -> Result<(), Fault> {
         let this = &nodes.revocations;
-        let is_first = this.places().is_empty();
+        let is_first = !this.has_begun.load(Ordering::Relaxed);
         let newest = newest(keys, session).await?;
         let (mut is_lost, mut is_kept) = (false, false);
         for (group, newest) in &newest {
@@ -118,12 +118,15 @@ impl Revocations {
         size: usize,
     ) -> Result<bool, Fault> {
         let is_last = page.len() < size;
+        let mut bytes = 0;
         for entry in page {
             let [id, fields] = array(entry)?;
             let Some(id) = parse_id(&text(id)?) else { continue };
-            let messages = match array::<6>(fields).ok().and_then(|[_, node, _, kind, _, what]| {
+            let message = array::<6>(fields).ok().and_then(|[_, node, _, kind, _, what]| {
                 Some((text(node).ok()?, text(kind).ok()?, text(what).ok()?))
-            }) {
+            });
+            bytes += message.as_ref().map_or(0, |(_, _, what)| what.len());
+            let messages = match message {
                 Some((node, kind, what)) if node != nodes.name => message::parse(id, &kind, &what, hearing),
                 _ => Vec::new(),
             };
@@ -132,6 +135,12 @@ impl Revocations {
                 place.at = place.at.max(id);
             }
             nodes.announce(messages);
+        }
+        if !is_last
+            && bytes < SMALL
+            && let Some(place) = self.places().get_mut(&group)
+        {
+            place.page = (size * 2).min(LARGEST_PAGE);
         }
         Ok(is_last && self.places().get(&group).is_none_or(|place| !place.missed))
     }

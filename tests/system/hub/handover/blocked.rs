@@ -1,8 +1,18 @@
 //! A stream whose client takes nothing more for a while, or for good: it ends all the same, and leaves nothing behind.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use actix_web::{App, web};
+use actix_web::{
+    App,
+    body::{BodySize, MessageBody},
+    dev::Service as _,
+    web::{self, Bytes},
+};
 use socket2::SockRef;
 use sse_actix::{Ending, Event, Hub, HubBuilder, KeepAlive, Server, TopicOptions, test::Serving};
 use sse_tests::patience::{until, within};
@@ -15,6 +25,31 @@ const SIZE: usize = 3_000_000;
 
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// A body that revokes its own stream right before a large event, behind the chunk with its id.
+struct Revoking<B> {
+    body: B,
+    hub: Option<Hub>,
+}
+
+impl<B: MessageBody + Unpin> MessageBody for Revoking<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx).map_ok(|chunk| {
+            if chunk.starts_with(b"id: ")
+                && let Some(hub) = &self.hub
+            {
+                assert_eq!(hub.revoke("ann"), 1);
+            }
+            chunk
+        })
+    }
 }
 
 /// A stream that was handed over, and an event of which its client has taken the beginning alone.
@@ -31,14 +66,34 @@ struct Blocked {
 
 impl Blocked {
     async fn with(set: impl FnOnce(HubBuilder) -> HubBuilder) -> Self {
+        Self::revoking(set, false).await
+    }
+
+    /// With `revokes`, its stream is revoked between two chunks of the event.
+    async fn revoking(set: impl FnOnce(HubBuilder) -> HubBuilder, revokes: bool) -> Self {
         let options = TopicOptions::log().max_bytes(16 * 1024 * 1024);
         let builder = Hub::builder().topics(options);
         let hub = set(builder).build().unwrap();
         let shared = web::Data::new(hub.clone());
         let app = move || {
-            let tagged = async |hub: web::Data<Hub>| hub.subscribe("n").tag("ann").keep_alive(KeepAlive::OFF);
+            let tagged = move |hub: web::Data<Hub>| async move {
+                let mut of_it = hub.subscribe("n");
+                if revokes {
+                    // An event of several topics has its id in a chunk of its own.
+                    of_it = of_it.and(hub.subscribe("m")).unwrap();
+                }
+                of_it.tag("ann").keep_alive(KeepAlive::OFF)
+            };
+            let hub = revokes.then(|| Hub::clone(&shared));
             App::new()
                 .app_data(shared.clone())
+                .wrap_fn(move |request, service| {
+                    let (response, hub) = (service.call(request), hub.clone());
+                    async move {
+                        let response = response.await?;
+                        Ok(response.map_body(|_, body| Revoking { body, hub }))
+                    }
+                })
                 .route("/", web::get().to(tagged))
         };
         // The kernel gives up nobody in the time that this takes.
@@ -100,7 +155,11 @@ impl Blocked {
         assert_eq!(chunks, "");
         assert!(received.ends_with("\r\n0\r\n\r\n"), "it was cut");
         let body = without_positions(&body);
-        let events = body.strip_prefix("retry: 3000\n").unwrap();
+        let mut events = body.strip_prefix("retry: 3000\n").unwrap();
+        if !self.large.starts_with("id: ") {
+            // An id of several topics.
+            events = events.split_once('\n').unwrap().1;
+        }
         let rest = events.strip_prefix(&*self.large).expect("the event is whole");
         rest.to_owned()
     }
@@ -175,5 +234,25 @@ async fn who_never_reads_on_leaves_nothing_behind() {
 
     // Long enough for it to be begun and blocked.
     let blocked = Blocked::with(|hub| stall(hub).max_age(Duration::from_secs(5))).await;
+    blocked.is_gone().await;
+}
+
+/// Its stream has ended when the rest of the event begins: nothing of the hub knows it any more.
+#[tokio::test]
+async fn who_is_revoked_within_an_event_and_never_reads_on_leaves_nothing_behind() {
+    let stall = |hub: HubBuilder| hub.stall_timeout(Duration::from_secs(1));
+    let blocked = Blocked::revoking(stall, true).await;
+    until("the end of its stream", async || blocked.hub.stats().streams == 0).await;
+    blocked.is_gone().await;
+}
+
+#[tokio::test]
+async fn who_is_revoked_within_an_event_and_reads_on_gets_it_whole() {
+    let mut blocked = Blocked::revoking(|hub| hub, true).await;
+    until("the end of its stream", async || blocked.hub.stats().streams == 0).await;
+    let (_, body) = blocked.large.split_once('\n').unwrap();
+    blocked.large = body.to_owned();
+    let rest = blocked.read_on().await;
+    assert!(rest.starts_with("event: sse-end\n"), "{rest}");
     blocked.is_gone().await;
 }

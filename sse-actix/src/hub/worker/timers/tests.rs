@@ -11,8 +11,12 @@ use actix_web::{
 };
 use sse_actix_core::KeepAlive;
 
-use super::{super::Worker, BYTES_PER_SECOND};
-use crate::{Hub, hub::Subscription, server::HandoverOwner as _};
+use super::super::Worker;
+use crate::{
+    Hub,
+    hub::Subscription,
+    server::{HandoverOwner as _, counts_as_reading},
+};
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -137,7 +141,8 @@ async fn a_byte_a_minute_is_no_reading() {
         assert!(is_given_up(stall_timeout, 1, minute).await, "{stall_timeout:?}");
     }
     for stall_timeout in [30 * second, 10 * minute] {
-        assert!(is_given_up(stall_timeout, BYTES_PER_SECOND / 2, second).await);
-        assert!(!is_given_up(stall_timeout, BYTES_PER_SECOND, second).await);
+        let bytes = counts_as_reading(second);
+        assert!(is_given_up(stall_timeout, bytes / 2, second).await);
+        assert!(!is_given_up(stall_timeout, bytes, second).await);
     }
 }
