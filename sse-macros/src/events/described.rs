@@ -164,13 +164,10 @@ fn moves_to_struct(attribute: &Attribute) -> bool {
 
 /// Escapes a name, because ts-rs writes it between quotes as it is.
 fn in_quotes(name: &str) -> String {
-    let mut escaped = String::new();
-    for char in name.chars() {
-        match char {
-            '"' | '\\' => escaped.extend(['\\', char]),
-            char if char.is_control() => escaped.push_str(&format!("\\u{:04x}", u32::from(char))),
-            char => escaped.push(char),
-        }
-    }
-    escaped
+    let escape = |char: char| match char {
+        '"' | '\\' => format!("\\{char}"),
+        char if char.is_control() => format!("\\u{:04x}", u32::from(char)),
+        char => char.to_string(),
+    };
+    name.chars().map(escape).collect()
 }

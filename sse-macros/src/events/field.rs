@@ -150,10 +150,10 @@ fn check_description(field: &Field, documents: Documents, errors: &mut Errors) {
         .iter()
         .filter(|attribute| attribute.path().is_ident("schema"));
     let described = described.filter_map(|attribute| attribute.meta.require_list().ok());
-    let tokens = described
+    let mut tokens = described
         .map(|list| list.tokens.clone())
         .chain([field.ty.to_token_stream()]);
-    if let Some(whole_enum) = tokens.filter_map(find_self).next() {
+    if let Some(whole_enum) = tokens.find_map(find_self) {
         errors.push(
             whole_enum,
             "`Self` is the whole enum, and not the data of its events: declare a type for the data, and write its name",
