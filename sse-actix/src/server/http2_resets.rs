@@ -1,7 +1,7 @@
 //! Says in HTTP/2 that a stream was cut off.
 //!
 //! actix's dispatcher drops a stream whose body fails, and the crate `h2` then resets it with CANCEL. Some clients, as those of
-//! Node, take CANCEL for the end of a complete answer. INTERNAL_ERROR is an error for all of them, so the code of each such
+//! Node, take CANCEL for the end of a complete answer. `INTERNAL_ERROR` is an error for all of them, so the code of each such
 //! frame is replaced while it is written
 //! ([RFC 9113, 6.4](https://www.rfc-editor.org/rfc/rfc9113#section-6.4) and
 //! [7](https://www.rfc-editor.org/rfc/rfc9113#section-7)).
