@@ -131,12 +131,12 @@ async fn clients_of_topics_without_events_are_told_of_no_gap() {
         let batch = batch.unwrap();
         (batch.resume, batch.entries.len())
     };
-    assert_eq!(resume(&log, &EMPTY, before).await, (Resume::From, 1));
+    assert_eq!(resume(&log, &EMPTY, before).await, (Resume::Complete, 1));
     // Who came to the deleted topic before its first event has missed that.
     assert_eq!(resume(&log, &LARGE, before_large).await, (Resume::Unknown, 1));
     log.close();
     let log = SqliteLog::open(&path).unwrap();
-    assert_eq!(resume(&log, &EMPTY, before).await, (Resume::From, 1));
+    assert_eq!(resume(&log, &EMPTY, before).await, (Resume::Complete, 1));
     assert_eq!(resume(&log, &LARGE, before_large).await, (Resume::Unknown, 1));
 }
 

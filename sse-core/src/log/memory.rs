@@ -16,7 +16,7 @@ use std::{
 };
 
 pub use self::builder::MemoryLogBuilder;
-use self::{keys::RememberedKeys, keys_of_forgotten::KeysOfForgotten, table::TopicTable};
+use self::{keys::RememberedKeys, table::TopicTable};
 use super::{
     AppendError, Appended, Batch, Completion, DeleteError, Epoch, Keep, Limit, Log, LogError, LogStats,
     OnceStats, Position, Record, Retention, Ring, Start, Watch, Watchers, entry::Entry,
