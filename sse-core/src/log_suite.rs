@@ -146,6 +146,7 @@ macro_rules! log_suite {
             a_refused_record_leaves_no_key,
             a_deleted_topic_begins_anew,
             to_delete_a_topic_without_events_changes_nothing,
+            to_delete_a_topic_is_no_gap_in_others,
             any_steps_are_answered_as_the_model_says,
         }
     };

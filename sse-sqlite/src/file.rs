@@ -23,10 +23,13 @@ const APPLICATION_ID: u32 = 0x5353_456c;
 
 /// Each migration updates a file to the next version. A new file is created by all migrations, so the result is the
 /// same.
-const MIGRATIONS: [&str; 1] = [include_str!("file/version_1.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("file/version_1.sql"),
+    include_str!("file/version_2.sql"),
+];
 
 /// The version of the schema that this crate writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Pages of the write-ahead log before they are copied into the file: 64 MiB. With SQLite's own 1,000 pages, 1 of 100
 /// commits takes two to three times as long.

@@ -334,9 +334,11 @@ fn duration_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The smallest number, from this one on, that no topic has; more than [`rows::MAX_NUMBER`] if all are taken.
+/// The smallest number, from this one on, that no topic has, and no rows of a deleted one; more than [`rows::MAX_NUMBER`] if all are taken.
 pub(crate) fn free_number(connection: &Connection, from: i64) -> rusqlite::Result<i64> {
-    let mut statement = connection.prepare_cached("SELECT id FROM topics WHERE id >= ?1 ORDER BY id")?;
+    let sql =
+        "SELECT id FROM topics WHERE id >= ?1 UNION SELECT topic FROM unswept WHERE topic >= ?1 ORDER BY 1";
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([from])?;
     let mut free = from;
     while let Some(row) = rows.next()? {

@@ -17,6 +17,7 @@
 mod blocks;
 mod cause;
 mod clock;
+mod deleted;
 mod error;
 mod file;
 mod file_lock;

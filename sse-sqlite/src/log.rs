@@ -229,7 +229,7 @@ impl Log for SqliteLog {
         shared.clock.set(now);
         let (reply, answer) = oneshot::channel();
         let topic = shared.topic(topic);
-        match shared.queue.push(Command::Delete(Delete { topic, reply })) {
+        match shared.queue.push(Command::Delete(Delete { topic, now, reply })) {
             Ok(()) => Completion::later(async move {
                 let closed = || DeleteError::OutcomeUnknown("the log was closed while it deleted".into());
                 answer.await.unwrap_or_else(|_| Err(closed()))

@@ -26,6 +26,7 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Delete {
     pub(crate) topic: Arc<Topic>,
+    pub(crate) now: SystemTime,
     pub(crate) reply: oneshot::Sender<Result<(), DeleteError>>,
 }
 

@@ -9,7 +9,7 @@ use sse_actix_core::{Batch, Entry, Keep, KeptRange, Limit, LogError, Position, S
 use crate::{
     blocks::{self, Block, BlockKey},
     cause::Cause,
-    file,
+    deleted, file,
     head::Head,
     queue::Command,
     rows::{self, Range, millis},
@@ -126,12 +126,22 @@ impl Reader {
         let loaded = self.connection().and_then(|connection| {
             // The transaction sees one state of the file.
             let snapshot = connection.unchecked_transaction()?;
-            let loaded = Head::load(&snapshot, &topic.name)?
-                .map(|head| Ok::<_, Cause>((load(&snapshot, topic, &head, deep, memory)?, head)));
-            loaded.transpose()
+            let renewed = deleted::epoch(&snapshot, &topic.name)?;
+            let loaded = Head::load(&snapshot, &topic.name)?.map(|head| {
+                let loaded = load(&snapshot, topic, &head, deep, memory)?;
+                let was_deleted = renewed.is_some();
+                Ok::<_, Cause>((
+                    Loaded {
+                        was_deleted,
+                        ..loaded
+                    },
+                    head,
+                ))
+            });
+            Ok((loaded.transpose()?, renewed))
         });
         match loaded {
-            Ok(Some((loaded, head))) => {
+            Ok((Some((loaded, head)), _)) => {
                 self.loaded += loaded
                     .entries
                     .iter()
@@ -144,8 +154,9 @@ impl Reader {
                 }
                 Ok(())
             }
-            Ok(None) => {
-                topic.install_absent(self.shared.unpublished.epoch(&topic.name), memory);
+            Ok((None, renewed)) => {
+                let epoch = renewed.unwrap_or_else(|| self.shared.unpublished.epoch(&topic.name));
+                topic.install_absent((epoch, renewed.is_some()), memory);
                 Ok(())
             }
             Err(cause) => {
@@ -307,6 +318,7 @@ fn load(
         set_back: (rows::time(head.times.set_back.0), head.times.set_back.1),
         memory,
         is_deep: is_whole || deep,
+        was_deleted: false,
     })
 }
 

@@ -100,10 +100,10 @@ impl Shared {
     }
 
     /// The start of a read, in the topic's present epoch. A reader that was before the topic's first event is still
-    /// there, whatever epoch the topic had then.
+    /// there, whatever epoch the topic had then, unless the topic was deleted since.
     pub(crate) fn start(&self, topic: &Topic, start: Start, now: SystemTime) -> Start {
         if let Start::After(Position { epoch, sequence: 0 }) = start
-            && let Some(newest) = topic.epoch()
+            && let Some(newest) = topic.undeleted_epoch()
             && newest != epoch
             && self.unpublished.knows(&topic.name, epoch, rows::millis(now))
         {

@@ -212,19 +212,24 @@ impl Topic {
 
     /// Notes that the topic is not in the file. It is an empty topic of this epoch, and gets its row with its first
     /// event.
-    pub(crate) fn install_absent(&self, epoch: Epoch, memory: usize) {
+    pub(crate) fn install_absent(&self, (epoch, was_deleted): (Epoch, bool), memory: usize) {
         let mut state = self.state();
         // Otherwise it was forgotten or created since, so it is loaded again.
         if state.loading.take().is_some_and(|tail| tail.epoch.is_none()) {
             let retention = state.retention.get_or_insert_default().clone();
-            let loaded = Loaded::empty(epoch, retention.clone(), memory);
+            let loaded = Loaded {
+                was_deleted,
+                ..Loaded::empty(epoch, retention.clone(), memory)
+            };
             state.live = Some(Live::new(loaded, &retention));
         }
     }
 
-    /// The epoch that readers know.
-    pub(crate) fn epoch(&self) -> Option<Epoch> {
-        self.state().live.as_ref().map(Live::epoch)
+    /// The epoch that readers know, if the topic was not deleted.
+    pub(crate) fn undeleted_epoch(&self) -> Option<Epoch> {
+        let state = self.state();
+        let undeleted = state.live.as_ref().filter(|live| !live.was_deleted());
+        undeleted.map(Live::epoch)
     }
 
     /// The epoch that readers know of a topic that is not in the file.

@@ -48,7 +48,7 @@ impl Unpublished {
         *self.lives.write().unwrap_or_else(PoisonError::into_inner) = lives;
     }
 
-    /// The epoch of a topic to which nobody has published.
+    /// The epoch of a topic to which nobody has published, and which was not [deleted](crate::deleted).
     pub(crate) fn epoch(&self, topic: &TopicName) -> Epoch {
         let number = self.lives().last().map_or(0, |life| life.number);
         Epoch::new(topic, number)
@@ -85,22 +85,11 @@ impl Unpublished {
         Ok(())
     }
 
-    /// Begins another life and forgets the earlier ones, because a topic is deleted. So the topic's next event begins
-    /// an epoch that the topic has never had, and a client with an id of the deleted topic gets a gap event.
-    pub(crate) fn restart(&self, connection: &Connection, now: u64) -> rusqlite::Result<()> {
-        self.begin(connection, now, Vec::new())
-    }
-
     /// Begins another life. It is used from now on, even if it cannot be written. At worst, a reader then gets a gap
     /// event.
     pub(crate) fn renew(&self, connection: &Connection, now: u64) -> rusqlite::Result<()> {
         let mut lives = self.lives().clone();
         lives.retain(|life| now.saturating_sub(life.since) <= self.ttl);
-        self.begin(connection, now, lives)
-    }
-
-    /// Begins another life after these.
-    fn begin(&self, connection: &Connection, now: u64, mut lives: Vec<Life>) -> rusqlite::Result<()> {
         let number = fastrand::u64(..);
         lives.push(Life { number, since: now });
         let text: Vec<_> = lives

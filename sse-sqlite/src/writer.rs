@@ -4,6 +4,8 @@ mod batch;
 mod delete;
 mod maintain;
 mod retention;
+mod space;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -75,6 +77,13 @@ impl Writer {
             path: shared.settings.path.clone(),
             source,
         })?;
+        let unswept = delete::first_unswept(&connection).map_err(|source| OpenError::Sqlite {
+            path: shared.settings.path.clone(),
+            source,
+        })?;
+        if unswept.is_some() {
+            maintenance.sweep_after(Duration::ZERO);
+        }
         shared.state.measure(&shared.settings.path);
         Ok(Self {
             shared,
@@ -109,16 +118,47 @@ impl Writer {
     /// Writes the waiting events in one transaction, shows them to the readers, and answers the publishers.
     fn write(&mut self, commands: Vec<Command>) {
         let mut batch = Batch::new(commands);
-        let refused = self.ready().err();
-        let written = match refused {
-            Some(cause) => Err(Failure::Refused(cause)),
-            None => self.transaction(&mut batch),
+        let written = match self.ready() {
+            Err(cause) => Err(Failure::Refused(cause)),
+            Ok(()) => self.transaction(&mut batch),
         };
         match written {
             Ok(took) => {
                 self.shared.state.committed(took);
                 self.shared.state.recovered();
                 batch.succeeded();
+            }
+            Err(failure) => {
+                self.fail(&failure, &batch);
+                let is_full = matches!(&failure, Failure::Refused(cause) if cause.is_full());
+                let deletes = if is_full { batch.take_deletes() } else { Vec::new() };
+                batch.failed(&failure);
+                if !deletes.is_empty() {
+                    self.delete_although_full(deletes);
+                }
+            }
+        }
+    }
+
+    /// Deletes topics although there is no room for events: deleting makes room.
+    fn delete_although_full(&mut self, deletes: Vec<Command>) {
+        let fault = self.shared.state.fault();
+        if matches!(fault, Some(Cause::DiskFull)) {
+            self.reserve.give_up();
+            if self.connection.is_none() {
+                self.reopen();
+            }
+        }
+        let mut batch = Batch::new(deletes);
+        let written = match fault.filter(|_| self.connection.is_none()) {
+            Some(cause) => Err(Failure::Refused(cause)),
+            None => self.transaction(&mut batch),
+        };
+        match written {
+            Ok(took) => {
+                self.shared.state.committed(took);
+                batch.succeeded();
+                self.maintenance.hurry();
             }
             Err(failure) => {
                 self.fail(&failure, &batch);
@@ -144,7 +184,7 @@ impl Writer {
         if limit < u64::MAX
             && let Some(connection) = &self.connection
         {
-            let used = maintain::used_bytes(connection)?;
+            let used = space::used_bytes(connection)?;
             if used >= limit {
                 return Err(Cause::FileFull { used, limit });
             }
@@ -162,6 +202,9 @@ impl Writer {
             batch.write(connection, &self.shared, &mut free_from)
         })?;
         self.free_from = free_from;
+        if batch.has_deleted() {
+            self.maintenance.sweep_after(Duration::ZERO);
+        }
         Ok(began.elapsed())
     }
 

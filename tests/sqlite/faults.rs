@@ -6,7 +6,7 @@ use sse_tests::patience::until;
 use tempfile::TempDir;
 
 use super::{
-    server::{Server, until_received},
+    server::{Server, request, until_received},
     shim::Shim,
 };
 
@@ -62,6 +62,26 @@ async fn a_full_disk_refuses_events_until_there_is_room() {
         taken,
         "what was refused is not there"
     );
+}
+
+/// Deleting a topic makes room on a full disk: the log accepts events again although nobody else has made room.
+#[tokio::test]
+async fn a_topic_is_deleted_on_a_full_disk_and_makes_room() {
+    let (_folder, path, shim) = disk();
+    let server = Server::start(&path, &shim);
+    shim.limit(size(&path) + 6_000_000);
+    let event = "x".repeat(20_000);
+    while server.publish(&event).await.0 == 200 {}
+    assert!(!server.is_ready().await);
+    assert_eq!(
+        request(server.addr, "POST /delete", "").await,
+        Some((200, String::new()))
+    );
+    until("readiness", async || server.is_ready().await).await;
+    let (status, answer) = server.publish("after").await;
+    assert_eq!(status, 200, "{answer}");
+    let received = until_received(&mut server.reader().await, "data: after\n").await;
+    assert!(!received.contains(&event), "it is deleted");
 }
 
 /// SQLite calls it an error of writing, and to the log it is a full disk. The first event may have an unknown outcome.

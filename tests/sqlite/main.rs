@@ -10,6 +10,7 @@
 )]
 
 mod chat;
+mod deleting;
 mod faults;
 mod handover;
 mod images;

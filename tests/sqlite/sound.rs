@@ -80,7 +80,7 @@ async fn a_database_of_another_application_is_refused() {
 async fn a_file_of_a_newer_version_is_refused() {
     let (_folder, path) = written(3).await;
     let newer = Connection::open(&path).unwrap();
-    newer.pragma_update(None, "user_version", 2).unwrap();
+    newer.pragma_update(None, "user_version", 3).unwrap();
     newer
         .pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))
         .unwrap();
@@ -90,8 +90,8 @@ async fn a_file_of_a_newer_version_is_refused() {
         matches!(
             error,
             OpenError::Newer {
-                found: 2,
-                known: 1,
+                found: 3,
+                known: 2,
                 ..
             }
         ),
@@ -384,7 +384,7 @@ async fn people_can_read_the_file() {
 /// newest version is written anew.
 #[tokio::test]
 async fn files_of_all_versions_are_opened() {
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     let century = Duration::from_secs(100 * 365 * 24 * 3_600);
     let retention = Retention::new().max_age(century);
     let append = async |log: &SqliteLog, number: u32| {

@@ -16,7 +16,7 @@ use std::{
 };
 
 pub use self::builder::MemoryLogBuilder;
-use self::{keys::RememberedKeys, keys_of_forgotten::KeysOfForgotten, table::TopicTable};
+use self::{keys::RememberedKeys, table::TopicTable};
 use super::{
     AppendError, Appended, Batch, Completion, DeleteError, Epoch, Keep, Limit, Log, LogError, LogStats,
     OnceStats, Position, Record, Retention, Ring, Start, Watch, Watchers, entry::Entry,
@@ -194,13 +194,6 @@ impl MemoryLog {
         }
     }
 
-    /// Runs `forget` on the keys of forgotten topics, and subtracts the bytes that it returns from the total.
-    fn change_keys_of_forgotten(&self, forget: impl FnOnce(&mut KeysOfForgotten) -> usize) {
-        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        let freed = forget(&mut topics.keys_of_forgotten);
-        self.key_bytes.fetch_sub(freed, Ordering::Relaxed);
-    }
-
     /// Changes a topic's data under its lock, and updates the totals.
     fn update<T>(&self, topic: &Topic, change: impl FnOnce(&mut TopicData) -> T) -> T {
         let mut kept = topic.kept();
@@ -265,8 +258,7 @@ impl Log for MemoryLog {
     }
 
     fn delete(&self, name: &TopicName, _: SystemTime) -> Completion<Result<(), DeleteError>> {
-        self.change_keys_of_forgotten(|keys| keys.delete(name));
-        if let Some(topic) = self.read_topics(|topics| topics.get(name).cloned()) {
+        if let Some(topic) = self.topic_to_delete(name) {
             let epoch = self.next_epoch(name);
             if self.update(&topic, |kept| kept.delete(epoch)) {
                 topic.watchers.wake();

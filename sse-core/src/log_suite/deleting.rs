@@ -103,3 +103,25 @@ pub async fn to_delete_a_topic_without_events_changes_nothing<F: LogFactory>(fac
         (Resume::Complete, vec!["1".to_owned()])
     );
 }
+
+/// Also whoever is in another topic before its first event.
+pub async fn to_delete_a_topic_is_no_gap_in_others<F: LogFactory>(factory: &F) {
+    if !F::DELETES {
+        return;
+    }
+    let mut bench = Bench::new(factory, Retention::new()).await;
+    let mut other = Bench::on(factory, Arc::clone(&bench.log), "another topic", Retention::new());
+    let before = other.read(Start::Head).await.end;
+    bench.append(record("1")).await;
+    bench
+        .log
+        .delete(&bench.topic, factory.now())
+        .await
+        .expect("it is deleted");
+    other.append(record("2")).await;
+    let batch = other.read(Start::After(before)).await;
+    assert_eq!(
+        (batch.resume, data(&batch)),
+        (Resume::Complete, vec!["2".to_owned()])
+    );
+}

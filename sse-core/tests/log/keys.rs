@@ -1,8 +1,14 @@
 //! The idempotency keys of a log in memory: their bounds, and what they cost.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, SystemTime},
+};
 
-use sse_actix_core::{Appended, IdempotencyKey, Log, MemoryLog, OnceStats, OnceWindow, Retention, TopicName};
+use sse_actix_core::{
+    Appended, IdempotencyKey, Limit, Log, MemoryLog, OnceStats, OnceWindow, Retention, Start, TopicName,
+};
 
 use crate::{TOPIC, at, record};
 
@@ -188,4 +194,30 @@ fn what_is_known_of_forgotten_topics_outlives_maintenance() {
     log.maintain(at(200));
     assert!(!append(&log, &topic(0), "b", at(200)).repeated);
     assert!(once(&log, &topic(0)).cut_at.is_some());
+}
+
+/// A topic is deleted while another thread makes the log forget it: its keys go with it, wherever they are at that moment.
+#[test]
+fn a_topic_that_is_forgotten_while_it_is_deleted_leaves_no_keys() {
+    let log = MemoryLog::builder().max_topics(1).build();
+    let is_over = AtomicBool::new(false);
+    let delete = || log.delete(&topic(0), at(0)).into_ready().unwrap().unwrap();
+    let left = thread::scope(|threads| {
+        threads.spawn(|| {
+            for nth in (1..3).cycle().take_while(|_| !is_over.load(Ordering::Relaxed)) {
+                let read = log.read(&topic(nth), Start::Head, Limit::DEFAULT, at(0));
+                read.into_ready().unwrap().unwrap();
+            }
+        });
+        let mut left = 0;
+        for _ in 0..20_000 {
+            append(&log, &topic(0), "a", at(0));
+            delete();
+            left += u32::from(append(&log, &topic(0), "a", at(0)).repeated);
+            delete();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        left
+    });
+    assert_eq!(left, 0);
 }

@@ -53,6 +53,7 @@ pub(super) fn begin(
         renew_epochs(connection)?;
         // Topics that were forgotten since then have no row whose epoch could change.
         connection.execute("DELETE FROM meta WHERE name = 'unpublished'", [])?;
+        connection.execute("DELETE FROM deleted", [])?;
     }
     set(connection, "life", &life)?;
     set(connection, "boot", boot.as_deref().unwrap_or_default())?;

@@ -23,6 +23,8 @@ pub(crate) struct Loaded {
     pub(crate) memory: usize,
     /// True if as many entries were read as memory holds. If false, only the topic's range of sequences was read.
     pub(crate) is_deep: bool,
+    /// Whether it was deleted, and has begun anew.
+    pub(crate) was_deleted: bool,
 }
 
 impl Loaded {
@@ -43,6 +45,7 @@ impl Loaded {
             set_back: (SystemTime::UNIX_EPOCH, 0),
             memory,
             is_deep: true,
+            was_deleted: false,
         }
     }
 }
@@ -59,6 +62,7 @@ pub(crate) struct Live {
     floor: Option<u64>,
     is_contiguous: bool,
     is_deep: bool,
+    was_deleted: bool,
 }
 
 /// Where to read what the ring does not hold.
@@ -100,6 +104,7 @@ impl Live {
             floor: (begin > kept_range.last_deleted).then_some(kept_range.last_deleted),
             is_contiguous: kept_range.contiguous,
             is_deep: loaded.is_deep,
+            was_deleted: loaded.was_deleted,
         }
     }
 
@@ -125,6 +130,11 @@ impl Live {
     /// True if the topic was in the file when it was loaded, or was created there since.
     pub(super) fn is_in_file(&self) -> bool {
         self.number.is_some()
+    }
+
+    /// Whether the topic was deleted, and has begun anew.
+    pub(super) fn was_deleted(&self) -> bool {
+        self.was_deleted
     }
 
     /// Notes that retention has deleted the events up to this sequence from the file.

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::{Failure, delete, retention};
 use crate::{
     cause::Cause,
+    deleted,
     head::{self, Head, HeadState},
     queue::{Append, Command, Delete, Permit},
     rows::{self, MAX_NUMBER, MAX_SEQUENCE},
@@ -23,7 +24,7 @@ pub(super) struct Batch {
     changed: Vec<Changed>,
     by_topic: HashMap<*const Topic, usize>,
     answers: Vec<Answer>,
-    deleted: Vec<oneshot::Sender<Result<(), DeleteError>>>,
+    deleted: Vec<Delete>,
 }
 
 #[derive(Debug)]
@@ -66,8 +67,8 @@ impl Batch {
         while let Some(command) = commands.next() {
             let written = match command {
                 Command::Append(append) => self.append(connection, (shared, free_from), append),
-                Command::Touch(topic) => touch(connection, &topic),
-                Command::Delete(delete) => self.delete(connection, (shared, free_from), delete),
+                Command::Touch(topic) => touch(connection, &topic, shared.clock.now()),
+                Command::Delete(delete) => self.delete(connection, delete),
             };
             if let Err(cause) = written {
                 self.commands = commands.collect();
@@ -163,21 +164,13 @@ impl Batch {
     }
 
     /// Deletes a topic. Events that were appended to it in this transaction are deleted, too.
-    fn delete(
-        &mut self,
-        connection: &Connection,
-        (shared, free_from): (&Shared, &mut i64),
-        delete: Delete,
-    ) -> Result<(), Cause> {
-        let Delete { topic, reply } = delete;
-        self.deleted.push(reply);
-        let mut guard = topic.head();
-        let number = delete::topic(connection, &topic.name, &mut guard);
-        drop(guard);
-        let Some(number) = number? else { return Ok(()) };
-        *free_from = number.min(*free_from);
-        let now = SystemTime::now();
-        shared.unpublished.restart(connection, rows::millis(now))?;
+    fn delete(&mut self, connection: &Connection, delete: Delete) -> Result<(), Cause> {
+        let (topic, now) = (Arc::clone(&delete.topic), delete.now);
+        self.deleted.push(delete);
+        let is_deleted = delete::topic(connection, &topic.name, &mut topic.head(), rows::millis(now))?;
+        if !is_deleted {
+            return Ok(());
+        }
         // The topic's memory is of the life that ends here, even if that life began in this transaction.
         topic.forget();
         if let Some(changed) = self.touch(&topic, now) {
@@ -208,6 +201,18 @@ impl Batch {
             changed.head = Some(head);
             changed.now = now;
         }
+    }
+
+    /// Whether a topic was deleted, or was not there.
+    pub(super) fn has_deleted(&self) -> bool {
+        !self.deleted.is_empty()
+    }
+
+    /// Takes out the topics that are to be deleted.
+    pub(super) fn take_deletes(&mut self) -> Vec<Command> {
+        let is_delete = |command: &mut Command| matches!(command, Command::Delete(_));
+        let written = self.deleted.drain(..).map(Command::Delete);
+        written.chain(self.commands.extract_if(.., is_delete)).collect()
     }
 
     /// The topics that it has changed.
@@ -245,8 +250,8 @@ impl Batch {
             // A publisher that has stopped waiting does not need it.
             let _ = answer.reply.send(outcome);
         }
-        for reply in self.deleted {
-            let _ = reply.send(Ok(()));
+        for delete in self.deleted {
+            let _ = delete.reply.send(Ok(()));
         }
     }
 
@@ -268,11 +273,11 @@ impl Batch {
             match command {
                 Command::Append(append) => _ = append.reply.send(Err(error())),
                 Command::Touch(_) => {}
-                Command::Delete(delete) => deleted.push(delete.reply),
+                Command::Delete(delete) => deleted.push(delete),
             }
         }
-        for reply in deleted {
-            let _ = reply.send(Err(match failure {
+        for delete in deleted {
+            let _ = delete.reply.send(Err(match failure {
                 Failure::Refused(cause) => DeleteError::Refused(cause.clone().into()),
                 Failure::Unknown(cause) => DeleteError::OutcomeUnknown(cause.clone().into()),
             }));
@@ -315,22 +320,26 @@ fn with_head<'a>(
     if number > MAX_NUMBER {
         return Err(Cause::OutOfTopics);
     }
-    // Readers may know the epoch of an earlier life.
-    let epoch = topic.absent_epoch();
-    let epoch = epoch.unwrap_or_else(|| shared.unpublished.epoch(&topic.name));
+    // Of a topic that was not deleted, readers may know an earlier one.
+    let epoch = match deleted::epoch(connection, &topic.name)? {
+        Some(renewed) => renewed,
+        None => topic
+            .absent_epoch()
+            .unwrap_or_else(|| shared.unpublished.epoch(&topic.name)),
+    };
     let head = Head::create(connection, &topic.name, (number, epoch), retention, now)?;
     *free_from = number + 1;
     Ok(guard.insert(head))
 }
 
 /// Notes that a topic is read.
-fn touch(connection: &Connection, topic: &Topic) -> Result<(), Cause> {
+fn touch(connection: &Connection, topic: &Topic, now: SystemTime) -> Result<(), Cause> {
     let mut guard = topic.head();
     if guard.is_none() {
         *guard = Head::load(connection, &topic.name)?;
     }
     if let Some(head) = &mut *guard {
-        head.save(connection, SystemTime::now())?;
+        head.save(connection, now)?;
     }
     Ok(())
 }

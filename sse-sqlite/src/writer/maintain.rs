@@ -8,6 +8,7 @@ use sse_actix_core::TopicName;
 use super::{Failure, Writer, retention, transaction};
 use crate::{
     cause::Cause,
+    deleted,
     head::{self, Head, Kept},
     keys,
     readers::USED,
@@ -27,17 +28,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How long the writer rests once it has looked at all topics.
 const REST: Duration = Duration::from_secs(1);
 
-/// This many free pages, and a tenth of the file, are kept for new events.
-const FREE_PAGES: u64 = 1_000;
-
-/// How many pages are freed together.
-const PAGES: u32 = 256;
-
 #[derive(Debug)]
 pub(super) struct Maintenance {
     /// The number of the topic that was looked at last; `None` before the first.
     looked_at: Option<i64>,
+    /// The time of the next slice.
     next: Instant,
+    /// The time at which rows of deleted topics are swept; `None` if there are none.
+    pub(super) sweep: Option<Instant>,
 }
 
 /// A topic with work to do.
@@ -52,16 +50,32 @@ impl Maintenance {
         Self {
             looked_at: None,
             next: Instant::now() + REST,
+            sweep: None,
         }
     }
 
     pub(super) fn is_due(&self) -> bool {
-        self.next <= Instant::now()
+        self.rest().is_zero()
     }
 
     /// How long it rests.
     pub(super) fn rest(&self) -> Duration {
-        self.next.saturating_duration_since(Instant::now())
+        let next = self.sweep.map_or(self.next, |sweep| sweep.min(self.next));
+        next.saturating_duration_since(Instant::now())
+    }
+
+    /// Sweeps rows of deleted topics after this time.
+    pub(super) fn sweep_after(&mut self, rest: Duration) {
+        self.sweep = Some(Instant::now() + rest);
+    }
+
+    /// Whether it is time to sweep. That is noted as done.
+    pub(super) fn take_sweep(&mut self) -> bool {
+        let is_due = self.sweep.is_some_and(|sweep| sweep <= Instant::now());
+        if is_due {
+            self.sweep = None;
+        }
+        is_due
     }
 
     /// Makes the next slice due at once.
@@ -73,14 +87,22 @@ impl Maintenance {
 impl Writer {
     /// Does one slice of the maintenance.
     pub(super) fn maintain(&mut self) {
+        if self.maintenance.take_sweep() {
+            self.sweep();
+        }
+        if self.maintenance.next <= Instant::now() {
+            self.maintain_topics();
+        }
+    }
+
+    pub(super) fn maintain_topics(&mut self) {
         self.maintenance.next = Instant::now() + PAUSE;
         self.shared.state.measure(&self.shared.settings.path);
         if self.maintenance.looked_at.is_none() {
             self.shared.maintain_memory(self.shared.clock.now());
             self.shared.bound_keys();
         }
-        let is_full = matches!(self.shared.state.fault(), Some(Cause::DiskFull));
-        if is_full {
+        if self.is_disk_full() {
             self.reserve.give_up();
         }
         if self.connection.is_none() {
@@ -88,20 +110,28 @@ impl Writer {
         }
         let done = self.slice().and_then(|()| self.give_space_back());
         match done {
-            Err(Failure::Refused(cause) | Failure::Unknown(cause)) => {
-                let is_broken = !matches!(cause, Cause::DiskFull);
-                self.shared.state.failed(&self.explain(cause));
-                self.maintenance.looked_at = None;
-                self.maintenance.next = Instant::now() + REST;
-                if is_broken {
-                    self.connection = None;
-                }
-            }
+            Err(failure) => self.fail_maintenance(failure),
+            // More is freed first.
+            Ok(true) if self.is_disk_full() => self.maintenance.next = Instant::now() + PAUSE,
             // Only after a whole round, everything that can be deleted was deleted.
-            Ok(()) if self.maintenance.looked_at.is_none() && self.shared.state.fault().is_some() => {
+            Ok(_) if self.maintenance.looked_at.is_none() && self.shared.state.fault().is_some() => {
                 self.recover();
             }
-            Ok(()) => {}
+            Ok(_) => {}
+        }
+    }
+
+    pub(super) fn fail_maintenance(&mut self, failure: Failure) {
+        let (Failure::Refused(cause) | Failure::Unknown(cause)) = failure;
+        let is_broken = !matches!(cause, Cause::DiskFull);
+        self.shared.state.failed(&self.explain(cause));
+        if !is_broken {
+            self.reuse_wal();
+        }
+        self.maintenance.looked_at = None;
+        self.maintenance.next = Instant::now() + REST;
+        if is_broken {
+            self.connection = None;
         }
     }
 
@@ -118,6 +148,12 @@ impl Writer {
             })?;
         }
         let ttl = self.shared.settings.topic_ttl;
+        let forgotten = rows::millis(now).saturating_sub(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+        if deleted::has_older(connection, forgotten).map_err(|error| Failure::Refused(error.into()))? {
+            transaction(connection, |connection| {
+                Ok(deleted::forget_older(connection, forgotten)?)
+            })?;
+        }
         let after = self.maintenance.looked_at.unwrap_or(-1);
         let (due, mut looked_at) =
             due(connection, &self.shared, after, now, ttl).map_err(|error| Failure::Refused(error.into()))?;
@@ -159,61 +195,6 @@ impl Writer {
             self.maintenance.next = Instant::now() + REST;
         }
         Ok(())
-    }
-
-    /// Returns free pages to the file system.
-    fn give_space_back(&self) -> Result<(), Failure> {
-        let Some(connection) = &self.connection else {
-            return Ok(());
-        };
-        let free = || -> rusqlite::Result<()> {
-            let (pages, free) = (
-                pragma(connection, "page_count")?,
-                pragma(connection, "freelist_count")?,
-            );
-            if free > FREE_PAGES + pages / 10 {
-                let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
-                let mut rows = vacuum.query([])?;
-                // Each step frees one page.
-                while rows.next()?.is_some() {}
-            }
-            Ok(())
-        };
-        free().map_err(|error| Failure::Refused(error.into()))
-    }
-
-    /// Tries whether the file can be written to again.
-    fn recover(&mut self) {
-        let Some(connection) = &self.connection else {
-            return;
-        };
-        if matches!(self.shared.state.fault(), Some(Cause::DiskFull)) {
-            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-            let emptied = connection.query_row(sql, [], |_| Ok(()));
-            let has_room = emptied.is_ok() && self.reserve.take().is_ok();
-            if !has_room {
-                return;
-            }
-        }
-        if let Err(cause @ Cause::FileFull { .. }) = self.has_room() {
-            return self.shared.state.failed(&cause);
-        }
-        let written = transaction(connection, |connection| {
-            let sql = "INSERT OR REPLACE INTO meta VALUES ('recovered', datetime('now'))";
-            connection.execute(sql, [])?;
-            Ok(())
-        });
-        match written {
-            Ok(()) => self.shared.state.recovered(),
-            Err(Failure::Refused(cause) | Failure::Unknown(cause)) => {
-                let is_broken = !matches!(cause, Cause::DiskFull);
-                self.shared.state.failed(&self.explain(cause));
-                if is_broken {
-                    // After a failed sync, only a file that is opened again is known to be on disk.
-                    self.connection = None;
-                }
-            }
-        }
     }
 }
 
@@ -324,20 +305,7 @@ fn work(
         // Otherwise the topic would begin again in the same epoch.
         shared.unpublished.renew(connection, rows::millis(now))?;
     }
+    deleted::forget(connection, &due.name)?;
     let sql = "DELETE FROM topics WHERE id = ?1";
     Ok(connection.prepare_cached(sql)?.execute([head.number])? > 0)
-}
-
-/// The used bytes of the file.
-pub(super) fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
-    let (pages, free) = (
-        pragma(connection, "page_count")?,
-        pragma(connection, "freelist_count")?,
-    );
-    Ok(pages.saturating_sub(free) * pragma(connection, "page_size")?)
-}
-
-fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
-    let mut statement = connection.prepare_cached(&format!("PRAGMA {name}"))?;
-    statement.query_row([], |row| row.get(0)).map(rows::unsigned)
 }

@@ -89,6 +89,7 @@ async fn serve(path: &str, port: &str) -> Result<(), Box<dyn Error>> {
             .service(subscribe)
             .service(publish)
             .service(slow)
+            .service(delete)
             .service(ready)
     });
     let server = server.workers(1);
@@ -118,6 +119,15 @@ async fn publish(hub: web::Data<Hub>, data: String) -> HttpResponse {
 async fn slow(hub: web::Data<Hub>, millis: web::Path<u64>, data: String) -> HttpResponse {
     actix_web::rt::time::sleep(Duration::from_millis(*millis)).await;
     answer(hub.raw("events").publish(Event::data(data)).await)
+}
+
+/// Deletes the topic.
+#[post("/delete")]
+async fn delete(hub: web::Data<Hub>) -> HttpResponse {
+    match hub.delete_topic("events").await {
+        Ok(()) => HttpResponse::Ok().finish(),
+        Err(error) => HttpResponse::ServiceUnavailable().body(error.to_string()),
+    }
 }
 
 fn answer(published: Result<sse_actix::EventId, PublishError>) -> HttpResponse {

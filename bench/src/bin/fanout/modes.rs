@@ -98,6 +98,8 @@ impl Mode {
                 matches!(contender, Contender::Floor | Contender::Ours)
             }
             Self::CrowdFan(..) | Self::CrowdIdle(..) => contender == Contender::Ours,
+            // Idle readers do not notice where the log is.
+            Self::Idle(_) => contender != Contender::OursInFile,
             _ => true,
         }
     }

@@ -15,6 +15,7 @@ use actix_web_lab::sse as lab;
 use axum::response::sse;
 use futures_core::Stream;
 use sse_actix::{Event, Hub, KeepAlive, PublishError, Subscription, TopicOptions};
+use sse_actix_sqlite::SqliteLog;
 use sse_bench::announce;
 use tokio::{
     runtime,
@@ -39,19 +40,29 @@ const CHANNEL: usize = 256;
 pub(crate) enum Contender {
     Floor,
     Ours,
+    /// The same, with the log in a file.
+    OursInFile,
     Axum,
     Lab,
     Nchan,
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 5] = [Self::Floor, Self::Ours, Self::Axum, Self::Lab, Self::Nchan];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Floor,
+        Self::Ours,
+        Self::OursInFile,
+        Self::Axum,
+        Self::Lab,
+        Self::Nchan,
+    ];
 
     /// What its process is told to be.
     pub(crate) fn role(self) -> &'static str {
         match self {
             Self::Floor => "floor",
             Self::Ours => "ours",
+            Self::OursInFile => "sqlite",
             Self::Axum => "axum",
             Self::Lab => "lab",
             Self::Nchan => "nchan",
@@ -62,6 +73,7 @@ impl Contender {
         match self {
             Self::Floor => "floor: epoll, one `write` a delivery",
             Self::Ours => "`Subscription`",
+            Self::OursInFile => "`Subscription`, SQLite",
             Self::Axum => "axum, tokio's `broadcast`",
             Self::Lab => "actix-web-lab, a channel a client",
             Self::Nchan => "nginx, nchan",
@@ -83,8 +95,9 @@ impl Contender {
 pub(crate) fn serve(role: &str, keep_alive: Duration) -> io::Result<()> {
     match role {
         "floor" => floor::serve(keep_alive),
-        "ours" => ours(keep_alive, false),
-        "ours over HTTP/2" => ours(keep_alive, true),
+        "ours" => ours(keep_alive, false, false),
+        "sqlite" => ours(keep_alive, false, true),
+        "ours over HTTP/2" => ours(keep_alive, true, false),
         "axum" => axum(keep_alive),
         "lab" => lab(keep_alive),
         "nchan" => nchan(keep_alive),
@@ -92,7 +105,7 @@ pub(crate) fn serve(role: &str, keep_alive: Duration) -> io::Result<()> {
     }
 }
 
-fn ours(keep_alive: Duration, http2: bool) -> io::Result<()> {
+fn ours(keep_alive: Duration, http2: bool, in_file: bool) -> io::Result<()> {
     #[get("/events")]
     async fn events(hub: web::Data<Hub>, keep_alive: web::Data<Duration>) -> Subscription {
         hub.subscribe("bench")
@@ -105,6 +118,13 @@ fn ours(keep_alive: Duration, http2: bool) -> io::Result<()> {
     }
     let topic = TopicOptions::log().max_events(KEPT).max_bytes(64 << 20);
     let hub = Hub::builder().topic("bench", topic);
+    let folder = tempfile::tempdir()?;
+    let hub = if in_file {
+        let log = SqliteLog::open(folder.path().join("events.db")).map_err(io::Error::other)?;
+        hub.log(log)
+    } else {
+        hub
+    };
     #[cfg(feature = "metrics")]
     let hub = {
         let prometheus = metrics_exporter_prometheus::PrometheusBuilder::new();

@@ -1,9 +1,13 @@
 //! The idempotency keys of forgotten topics: a key is remembered until its time is over, even if its topic is
 //! forgotten.
 
-use std::{collections::HashMap, time::SystemTime};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::SystemTime,
+};
 
-use super::keys::RememberedKeys;
+use super::{MemoryLog, Topic, keys::RememberedKeys};
 use crate::{OnceWindow, TopicName};
 
 #[derive(Debug, Default)]
@@ -73,5 +77,23 @@ impl KeysOfForgotten {
             }
         }
         freed
+    }
+}
+
+impl MemoryLog {
+    /// Runs `forget` on the keys of forgotten topics, and subtracts the bytes that it returns from the total.
+    pub(super) fn change_keys_of_forgotten(&self, forget: impl FnOnce(&mut KeysOfForgotten) -> usize) {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let freed = forget(&mut topics.keys_of_forgotten);
+        self.key_bytes.fetch_sub(freed, Ordering::Relaxed);
+    }
+
+    /// Deletes the keys of a topic that was forgotten, or returns the topic, if it is known. Both under one lock: a topic that was
+    /// forgotten in between would leave its keys behind. While the caller holds the topic, it is not forgotten.
+    pub(super) fn topic_to_delete(&self, name: &TopicName) -> Option<Arc<Topic>> {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let freed = topics.keys_of_forgotten.delete(name);
+        self.key_bytes.fetch_sub(freed, Ordering::Relaxed);
+        topics.get(name).cloned()
     }
 }
