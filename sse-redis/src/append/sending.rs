@@ -25,7 +25,7 @@ pub(super) struct Sending<'a> {
 }
 
 /// Whether an error says that a server has some of a call's keys, and another one has the others.
-pub(super) fn is_of_some_keys(fault: &Fault) -> bool {
+pub(super) fn is_try_again(fault: &Fault) -> bool {
     matches!(fault, Fault::Redis(error) if error.code() == Some("TRYAGAIN"))
         || matches!(fault, Fault::Refused(error) if error.code() == "TRYAGAIN")
 }
@@ -52,7 +52,7 @@ impl<'a> Sending<'a> {
                 Err(fault) if fault.is_of_slot() && Instant::now() < self.until => fault,
                 answer => return (answer, session),
             };
-            if is_of_some_keys(&fault) && call.has_several_topics() {
+            if is_try_again(&fault) && call.has_several_topics() {
                 return (Err(fault), session);
             }
             if let Fault::Redis(error) = &fault
@@ -60,13 +60,13 @@ impl<'a> Sending<'a> {
                 && error.code() == Some("ASK")
             {
                 match self.ask(node, call, &session).await {
-                    Err(fault) if is_of_some_keys(&fault) && call.has_several_topics() => {
+                    Err(fault) if is_try_again(&fault) && call.has_several_topics() => {
                         return (Err(fault), session);
                     }
                     Err(fault) if fault.is_of_slot() => sleep(PAUSE).await,
                     answer => return (answer, session),
                 }
-            } else if is_of_some_keys(&fault) {
+            } else if is_try_again(&fault) {
                 sleep(PAUSE).await;
             } else {
                 // The primary that has the keys may not be known to this node yet.

@@ -81,7 +81,7 @@ impl Writer {
         }
         let is_full = matches!(self.shared.state.fault(), Some(Cause::DiskFull));
         if is_full {
-            self.reserve.give_up();
+            self.reserve.release();
         }
         if self.connection.is_none() {
             self.reopen();
