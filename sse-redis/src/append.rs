@@ -1,4 +1,11 @@
 //! Publishing: all waiting events are sent in one call of a script.
+//!
+//! | word | means |
+//! |---|---|
+//! | call | one call of the script, for the topics of one slot |
+//! | `Group` | the events of one topic in a call; they become one entry |
+//! | part | the events of a `Group` that the script handles together; an event with a key of either kind is one part |
+//! | outcome | the script's answer for one `Group` |
 
 mod batch;
 mod group;
@@ -19,7 +26,7 @@ use tokio::{sync::mpsc, task::spawn_local, time::Instant};
 
 use self::{
     batch::Call,
-    sending::{Sending, Sent, is_of_some_keys},
+    sending::{Sending, Sent, is_try_again},
 };
 use crate::{
     connect::{Primaries, Session},
@@ -58,12 +65,12 @@ pub(crate) async fn run(
         let group = shared.keys.group(&append.topic);
         let queue = queues.entry(group).or_insert_with(|| {
             let (queue, waiting) = mpsc::unbounded_channel();
-            let line = Line {
+            let sender = GroupSender {
                 shared: Arc::clone(&shared),
                 primaries: Rc::clone(&primaries),
                 group,
             };
-            spawn_local(line.run(waiting));
+            spawn_local(sender.run(waiting));
             queue
         });
         // The receiving task ends with this one.
@@ -72,13 +79,13 @@ pub(crate) async fn run(
 }
 
 /// Sends the appends of one group of topics. The keys of the group are in one slot of a cluster.
-struct Line {
+struct GroupSender {
     shared: Arc<Shared>,
     primaries: Rc<Primaries>,
     group: u16,
 }
 
-impl Line {
+impl GroupSender {
     /// Only one call is in progress at a time. Appends that arrive meanwhile are sent with the next call. So the order
     /// of a topic's events does not depend on which of two calls Redis received first.
     async fn run(self, mut appends: mpsc::UnboundedReceiver<Append>) {
@@ -119,14 +126,14 @@ impl Line {
                 session,
                 is_of_target,
             } = sending.send(&call, session).await;
-            if call.has_several_topics() && answer.as_ref().is_err_and(is_of_some_keys) {
+            if call.has_several_topics() && answer.as_ref().is_err_and(is_try_again) {
                 // Some of its topics have already moved to the other primary, and some have not.
                 let parts = call.split().into_iter().rev();
                 parts.for_each(|part| calls.push_front((part, Rc::clone(&session))));
                 continue;
             }
             match &answer {
-                Err(_) if is_of_target => self.primaries.doubt(),
+                Err(_) if is_of_target => self.primaries.request_look(),
                 Err(fault) => note(&session, fault),
                 Ok(_) => {}
             }
@@ -136,7 +143,7 @@ impl Line {
                 if !is_of_target {
                     session.end(Fault::Demoted);
                 }
-                self.primaries.doubt();
+                self.primaries.request_look();
             }
         }
     }
@@ -158,10 +165,10 @@ fn refuse(shared: &Shared, waiting: &mut VecDeque<(Append, Instant)>, limit: Dur
     while waiting.front().is_some_and(|(_, since)| since.elapsed() >= limit)
         && let Some((append, _)) = waiting.pop_front()
     {
-        drop(append.place);
+        drop(append.permit);
         let _ = append
             .reply
-            .send(Err(AppendError::Refused(shared.absent().into())));
+            .send(Err(AppendError::Refused(shared.unreachable_fault().into())));
     }
 }
 

@@ -1,5 +1,8 @@
 //! Catching up: reads entries from streams whose notices did not arrive. It has separate connections, so that notices,
 //! appends and revocations never wait for it.
+//!
+//! A *lane* is such a connection with the topics that wait for it. There is one for jobs with short answers (`heads`) and
+//! one for pages of a stream (`pages`), so that a short answer does not wait for a long one.
 
 mod compare;
 mod heads;
@@ -68,9 +71,9 @@ impl CatchUp {
     /// Requests again what a topic needs, because the answer came from a primary that does not hold the topic, or does
     /// not hold it yet. The request goes to the primary where the topic is followed next, or to this one if the topic
     /// stays.
-    fn is_elsewhere(&self, topic: &Arc<Topic>) {
-        topic.ask();
-        self.primary.doubt();
+    fn retry_elsewhere(&self, topic: &Arc<Topic>) {
+        topic.request_look();
+        self.primary.request_look();
         self.work(topic);
     }
 

@@ -1,4 +1,13 @@
 //! How Redis is reached: where it is, which servers answer there, and the connections of a session.
+//!
+//! | word | means |
+//! |---|---|
+//! | group | the topics whose keys are in one slot of a cluster; without a cluster, all topics |
+//! | primary | a server that accepts writes, for some of the groups |
+//! | session | the connections to one primary, as long as the node receives what is published there |
+//! | hearing | what the node has learned from the subscribed connection of a session: heartbeats, the clock, a cut |
+//! | fence | a `PING` on the subscribed connection; once it is answered, all earlier messages have been received |
+//! | look | a question to the nodes of the cluster which primary holds which group |
 
 mod address;
 mod connector;

@@ -33,14 +33,14 @@ pub(crate) async fn delete(
     loop {
         let session = primaries.session_of(group, shared.settings.publish_wait).await;
         let Some(session) = session else {
-            return Err(DeleteError::Refused(shared.absent().into()));
+            return Err(DeleteError::Refused(shared.unreachable_fault().into()));
         };
         match invoke(shared, &session, topic).await {
             Ok(answer) => {
                 let id = text(answer).ok().and_then(|id| EntryId::parse(id.as_bytes()));
                 if let (Some(id), Some(known)) = (id, shared.topics.known(topic.as_str())) {
                     // From now on, a read on this node waits until the node knows this entry.
-                    known.exists(id);
+                    known.note_exists(id);
                 }
                 return Ok(());
             }

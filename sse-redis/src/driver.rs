@@ -29,11 +29,11 @@ use crate::{
 };
 
 /// How long a read waits for Redis before it fails, to be tried again by the hub.
-const READING: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often old events and topics are forgotten, or more often if `linger` is shorter.
-const MAINTAINING: Duration = Duration::from_secs(10);
-const SHORTEST: Duration = Duration::from_millis(100);
+const MAINTAIN_EVERY: Duration = Duration::from_secs(10);
+const MIN_MAINTAIN_EVERY: Duration = Duration::from_millis(100);
 
 /// Reports that the thread has connected, or why it could not.
 pub(crate) type Ready = oneshot::Sender<Result<(), ConnectError>>;
@@ -125,7 +125,7 @@ impl Driver {
                     let fault = || Fault::Deaf(Duration::ZERO);
                     self.followed.end_session(session, fault);
                 }
-                Nudge::SlotsMoved => self.followed.doubt(),
+                Nudge::SlotsMoved => self.followed.request_look(),
             }
         }
     }
@@ -134,7 +134,7 @@ impl Driver {
     async fn maintain(self: Rc<Self>) {
         loop {
             let linger = self.shared.settings.linger;
-            sleep(MAINTAINING.min(linger.max(SHORTEST))).await;
+            sleep(MAINTAIN_EVERY.min(linger.max(MIN_MAINTAIN_EVERY))).await;
             self.shared.topics.trim(SystemTime::now());
             let idle = self.shared.topics.forget_idle(linger);
             self.followed.forget(&idle);
@@ -144,7 +144,7 @@ impl Driver {
     async fn read(&self, read: &Read) -> Result<Batch, LogError> {
         let topic: &Arc<Topic> = &read.topic;
         let ttl = millis(topic.keys_ttl(self.shared.settings.topic_ttl));
-        let deadline = Instant::now() + READING;
+        let deadline = Instant::now() + READ_TIMEOUT;
         let failures = topic.failures();
         let mut ticket = None;
         loop {

@@ -84,7 +84,7 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Address(why) => write!(
                 f,
-                "the address of Redis makes no sense ({why}); write `redis://host:6379/0`, `rediss://user:password@host:6380/0` for TLS, `redis+sentinel://host:26379,host:26379/service/0`, or `redis+cluster://host:6379,host:6379`"
+                "the address of Redis is not valid ({why}); write `redis://host:6379/0`, `rediss://user:password@host:6380/0` for TLS, `redis+sentinel://host:26379,host:26379/service/0`, or `redis+cluster://host:6379,host:6379`"
             ),
             Self::Setting { name, instead } => write!(f, "`{name}` cannot be zero; write {instead}"),
             Self::Prefix(prefix) => write!(

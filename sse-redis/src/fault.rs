@@ -34,7 +34,7 @@ pub(crate) enum Fault {
     Demoted,
     /// The address leads to another primary.
     Moved,
-    /// Some slots of the cluster are held by no node that has answered.
+    /// Some slots of the cluster are not held by any node that has answered.
     Incomplete,
 }
 
@@ -123,7 +123,9 @@ impl fmt::Display for Fault {
             ),
             Self::Demoted => f.write_str("Redis has become a replica"),
             Self::Moved => f.write_str("the address leads to another primary"),
-            Self::Incomplete => f.write_str("some slots of the cluster are held by no node that answers"),
+            Self::Incomplete => {
+                f.write_str("some slots of the cluster are not held by any node that answers")
+            }
         }
     }
 }

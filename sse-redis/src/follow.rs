@@ -84,7 +84,7 @@ impl Follower {
                     Ok(session) => session,
                     Err(error) => {
                         self.note(&error);
-                        self.primary.doubt();
+                        self.primary.request_look();
                         sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
                         pause = (pause * 2).min(MAX_PAUSE);
                         continue;
@@ -112,7 +112,7 @@ impl Follower {
             session.end(Fault::Unexpected);
             self.primary.clear();
             self.shared.lost(&self.primary.node, &fault);
-            self.primary.doubt();
+            self.primary.request_look();
             sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             pause = (pause * 2).min(MAX_PAUSE);
         }

@@ -98,8 +98,8 @@ impl Followed {
                 LOOKS_WHILE_DEAF
             };
             // Waits until a look is due, or requested.
-            let _ = timeout(due, self.primaries.doubted()).await;
-            self.primaries.looks();
+            let _ = timeout(due, self.primaries.look_requested()).await;
+            self.primaries.note_look();
             let limit = self.shared.settings.connect_timeout;
             if let Some(owners) = self.primaries.ask_owners(groups, limit).await {
                 for member in self.set(&owners) {
@@ -141,7 +141,7 @@ impl Followed {
             member
         });
         let begun = begun.collect();
-        self.shared.health.is_whole(self.primaries.is_whole());
+        self.shared.health.set_whole(self.primaries.is_whole());
         begun
     }
 
@@ -183,8 +183,8 @@ impl Followed {
     }
 
     /// Requests a look, because it may have changed which primary holds which group.
-    pub(crate) fn doubt(&self) {
-        self.primaries.doubt();
+    pub(crate) fn request_look(&self) {
+        self.primaries.request_look();
     }
 }
 

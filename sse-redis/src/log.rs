@@ -114,8 +114,8 @@ impl Log for RedisLog {
         if retention.keeps() == Keep::LatestPerKey && record.key_str().is_none() {
             return Completion::ready(Err(AppendError::NoKey));
         }
-        let place = match self.0.shared.place(bytes) {
-            Ok(place) => place,
+        let permit = match self.0.shared.reserve(bytes) {
+            Ok(permit) => permit,
             Err(busy) => return Completion::ready(Err(AppendError::Refused(busy.into()))),
         };
         let (topic, retention) = (topic.clone(), retention.clone());
@@ -125,7 +125,7 @@ impl Log for RedisLog {
                     topic,
                     record,
                     retention,
-                    place,
+                    permit,
                     reply,
                 })
             },

@@ -52,11 +52,11 @@ impl ClusterChannel for Nodes {
         Completion::later(async move { told.await.map_err(|_| LogError::new("the log was closed")) })
     }
 
-    fn present(&self, topic: &TopicName, tag: &str, streams: usize) {
+    fn set_presence(&self, topic: &TopicName, tag: &str, streams: usize) {
         self.presence.set(topic, tag, streams);
     }
 
-    fn elsewhere(&self, topic: &TopicName) -> BTreeMap<Arc<str>, usize> {
+    fn presence_elsewhere(&self, topic: &TopicName) -> BTreeMap<Arc<str>, usize> {
         self.presence.elsewhere(topic)
     }
 

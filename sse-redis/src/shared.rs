@@ -62,7 +62,7 @@ pub(crate) struct Append {
     pub(crate) topic: TopicName,
     pub(crate) record: Record,
     pub(crate) retention: Retention,
-    pub(crate) place: Pending,
+    pub(crate) permit: Pending,
     pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Read {
     pub(crate) reply: oneshot::Sender<Result<Batch, LogError>>,
 }
 
-/// An append's place among the appends in progress, which is freed when this is dropped.
+/// Counts an append among the appends in progress, until it is dropped.
 pub(crate) struct Pending {
     shared: Arc<Shared>,
     bytes: usize,
@@ -107,9 +107,9 @@ impl Shared {
         }
     }
 
-    /// A place for an append, if there is one.
-    pub(crate) fn place(self: &Arc<Self>, bytes: usize) -> Result<Pending, Busy> {
-        let place = Pending {
+    /// Counts an append as in progress, if the limits allow one more.
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Pending, Busy> {
+        let permit = Pending {
             shared: Arc::clone(self),
             bytes,
         };
@@ -117,7 +117,7 @@ impl Shared {
         let other_bytes = self.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
         let full = others >= self.settings.max_pending
             || others > 0 && other_bytes.saturating_add(bytes) > self.settings.max_pending_bytes;
-        if full { Err(Busy) } else { Ok(place) }
+        if full { Err(Busy) } else { Ok(permit) }
     }
 
     pub(crate) fn health(&self) -> LogHealth {
@@ -129,7 +129,7 @@ impl Shared {
         health.accepting(self.health.accepts())
     }
 
-    pub(crate) fn absent(&self) -> Fault {
+    pub(crate) fn unreachable_fault(&self) -> Fault {
         Fault::Absent(self.settings.address.clone())
     }
 
@@ -172,7 +172,7 @@ impl Shared {
     }
 
     /// Notes that a primary accepts events, or refuses all of them for this reason.
-    pub(crate) fn takes_events(&self, node: &str, refusal: Option<&str>) {
+    pub(crate) fn note_accepting(&self, node: &str, refusal: Option<&str>) {
         let mut primaries = self.health.primaries();
         let Some(known) = primaries.get_mut(node) else {
             return;
@@ -182,7 +182,7 @@ impl Shared {
                 target: "sse_actix", redis = node, why, "Redis accepts no events; reading continues"
             ),
             (Some(_), None) => {
-                tracing::info!(target: "sse_actix", redis = node, "Redis takes events again");
+                tracing::info!(target: "sse_actix", redis = node, "Redis accepts events again");
             }
             _ => {}
         }
@@ -224,7 +224,7 @@ impl Health {
     }
 
     /// Notes whether each part of the cluster has a primary.
-    pub(crate) fn is_whole(&self, is_whole: bool) {
+    pub(crate) fn set_whole(&self, is_whole: bool) {
         self.is_incomplete.store(!is_whole, Ordering::Relaxed);
     }
 

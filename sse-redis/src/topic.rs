@@ -1,4 +1,14 @@
 //! A node's knowledge of one topic.
+//!
+//! | word | means |
+//! |---|---|
+//! | notice | a message on the topic's channel that carries a new entry, with the id of the entry before it |
+//! | look | a question to Redis for the stream's newest entry |
+//! | hole | entries between the newest one that the node has and one that it knows of |
+//! | page | entries that are read together, forwards to fill a hole or backwards for older ones |
+//! | chain | the pages that were read backwards, where each entry is the one that the next entry names |
+//! | life | the number of an epoch, as entries have it |
+//! | without events | the life of a topic to which nothing was published; all nodes know its epoch |
 
 mod chain;
 mod following;
@@ -97,7 +107,7 @@ struct Looks {
 
 impl Looks {
     /// Requests a look that begins after now.
-    fn ask(&mut self) {
+    fn request(&mut self) {
         self.asked = self.asked.max(self.begun + 1);
     }
 }
@@ -161,7 +171,7 @@ impl Topic {
                 // The ring has to hold other entries now.
                 state.live = None;
                 state.wants.chain = None;
-                state.wants.looks.ask();
+                state.wants.looks.request();
             }
             state.retention = retention.clone();
             drop(state);
@@ -220,8 +230,8 @@ impl Topic {
             return false;
         }
         let mut state = self.state();
-        let is_born = state.live.as_ref().is_some_and(|live| live.head != NONE);
-        let due = is_born && state.renewed.is_none_or(|renewed| renewed.elapsed() >= every);
+        let has_events = state.live.as_ref().is_some_and(|live| live.head != NONE);
+        let due = has_events && state.renewed.is_none_or(|renewed| renewed.elapsed() >= every);
         if due {
             state.renewed = Some(Instant::now());
         }
@@ -298,7 +308,7 @@ impl Wants {
             self.renewal = Some(live.life);
         }
         if step == live::Step::LookAgain {
-            self.looks.ask();
+            self.looks.request();
         }
     }
 }

@@ -46,7 +46,7 @@ impl FileLock {
                 is_waiting = true;
                 tracing::info!(
                     target: "sse_actix", path = %path.display(), process = holder, limit = ?limit,
-                    "waits for the process that has the file of the log"
+                    "waits for the process that holds the log's file"
                 );
             }
             let left = limit.saturating_sub(began.elapsed());
@@ -61,7 +61,7 @@ impl FileLock {
         }
         if is_waiting {
             tracing::info!(
-                target: "sse_actix", path = %path.display(), waited = ?began.elapsed(), "has the file of the log"
+                target: "sse_actix", path = %path.display(), waited = ?began.elapsed(), "now holds the log's file"
             );
         }
         let text = read(&mut file).unwrap_or_default();

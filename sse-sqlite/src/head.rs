@@ -24,7 +24,7 @@ pub(crate) struct Head {
     pub(crate) number: i64,
     pub(crate) epoch: Epoch,
     /// The newest sequence that retention has deleted.
-    pub(crate) floor: u64,
+    pub(crate) last_deleted: u64,
     /// The newest sequence.
     pub(crate) last: u64,
     pub(crate) kept: Kept,
@@ -44,7 +44,7 @@ pub(crate) struct HeadState {
     pub(crate) number: i64,
     pub(crate) stats: LogStats,
     /// The newest sequence that retention has deleted.
-    pub(crate) deleted: u64,
+    pub(crate) last_deleted: u64,
 }
 
 /// The events of a topic that are in the file.
@@ -86,7 +86,7 @@ impl Head {
         let mut statement = connection.prepare_cached(sql)?;
         let found = statement.query_row([name.as_str()], Self::of_row).optional()?;
         let Some(head) = found else { return Ok(None) };
-        let mut head = head.ok_or(Cause::Foreign("a topic has an epoch that is none"))?;
+        let mut head = head.ok_or(Cause::Foreign("a topic's epoch is not valid"))?;
         head.count(connection)?;
         Ok(Some(head))
     }
@@ -106,7 +106,7 @@ impl Head {
         let mut head = Self {
             number,
             epoch,
-            floor: 0,
+            last_deleted: 0,
             last: 0,
             kept: Kept::default(),
             is_dense: true,
@@ -138,7 +138,7 @@ impl Head {
         let window = retention.once_window();
         connection.prepare_cached(sql)?.execute(params![
             self.number,
-            signed(self.floor),
+            signed(self.last_deleted),
             signed(self.last),
             signed(self.kept.events),
             signed(self.kept.bytes),
@@ -200,7 +200,7 @@ impl Head {
         HeadState {
             number: self.number,
             stats: self.stats(),
-            deleted: self.floor,
+            last_deleted: self.last_deleted,
         }
     }
 
@@ -209,10 +209,10 @@ impl Head {
         LogStats {
             epoch: self.epoch,
             head: self.last,
-            oldest: (self.kept.events > 0).then_some(self.floor + 1),
+            oldest: (self.kept.events > 0).then_some(self.last_deleted + 1),
             events: usize::try_from(self.kept.events).unwrap_or(usize::MAX),
             bytes: usize::try_from(self.kept.weight()).unwrap_or(usize::MAX),
-            deleted: self.floor,
+            deleted: self.last_deleted,
             once: self
                 .keys
                 .as_ref()
@@ -230,7 +230,7 @@ impl Head {
         Ok(Some(Self {
             number: row.get(0)?,
             epoch,
-            floor: number(2)?,
+            last_deleted: number(2)?,
             last: number(3)?.max(number(2)?),
             kept: Kept {
                 events: number(4)?,
@@ -256,7 +256,7 @@ impl Head {
         let counts_all = !self.is_dense || self.retention.keeps() == Keep::LatestPerKey;
         let after = if counts_all {
             self.kept = Kept::default();
-            self.floor
+            self.last_deleted
         } else {
             self.last
         };
@@ -285,7 +285,7 @@ impl Head {
     pub(crate) fn find_oldest(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let sql = "SELECT at FROM events WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT 1";
         let ids = [
-            rows::id(self.number, self.floor),
+            rows::id(self.number, self.last_deleted),
             rows::id(self.number, rows::MAX_SEQUENCE),
         ];
         let oldest = connection.prepare_cached(sql)?.query_row(ids, |row| row.get(0));

@@ -13,7 +13,7 @@ use crate::{
     cause::Cause,
     error::OpenError,
     file_lock::FileLock,
-    queue::{Append, Command, Delete, Entrance, Permit},
+    queue::{Admission, Append, Command, Delete, Permit},
     readers::{self, Reader},
     settings::Settings,
     shared::Shared,
@@ -149,8 +149,8 @@ impl Log for SqliteLog {
         let shared = &self.0.0;
         shared.clock.set(now);
         let once = record.idempotency_key().map_or(0, |key| key.as_str().len());
-        let entrance = shared.queue.enter(bytes + once);
-        if let Entrance::Refused(cause) = entrance {
+        let admission = shared.queue.enter(bytes + once);
+        if let Admission::Refused(cause) = admission {
             return Completion::ready(Err(refused(cause)));
         }
         let topic = shared.topic(topic);
@@ -168,12 +168,12 @@ impl Log for SqliteLog {
             })
         };
         let answered = async move { answer.await.unwrap_or_else(|_| Err(unknown())) };
-        match entrance {
-            Entrance::Open(permit) => match shared.queue.push(append(permit)) {
+        match admission {
+            Admission::Open(permit) => match shared.queue.push(append(permit)) {
                 Ok(()) => Completion::later(answered),
                 Err(cause) => Completion::ready(Err(refused(cause))),
             },
-            Entrance::Waiting(admitted) => {
+            Admission::Waiting(admitted) => {
                 let queue = Arc::clone(&shared.queue);
                 Completion::later(async move {
                     let permit = admitted.await.unwrap_or(Err(Cause::Closed)).map_err(refused)?;
@@ -181,7 +181,7 @@ impl Log for SqliteLog {
                     answered.await
                 })
             }
-            Entrance::Refused(cause) => Completion::ready(Err(refused(cause))),
+            Admission::Refused(cause) => Completion::ready(Err(refused(cause))),
         }
     }
 

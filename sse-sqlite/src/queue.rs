@@ -46,7 +46,7 @@ pub(crate) struct Queue {
     /// There is work for the writer.
     work: Condvar,
     /// Notified when a publisher begins to wait for room.
-    waits: Condvar,
+    publisher_waits: Condvar,
     limits: Pending,
 }
 
@@ -57,7 +57,7 @@ struct State {
     /// The publishers that wait for room, in order; all have the same time limit.
     waiting: VecDeque<Waiting>,
     /// The size of their events. A publisher that has stopped waiting counts until its turn would come.
-    waits: Size,
+    waiting_size: Size,
     is_closing: bool,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct Permit {
 
 /// The queue's answer to an event that needs room.
 #[derive(Debug)]
-pub(crate) enum Entrance {
+pub(crate) enum Admission {
     Open(Permit),
     /// There may be room later.
     Waiting(oneshot::Receiver<Result<Permit, Cause>>),
@@ -96,7 +96,7 @@ impl Queue {
         Arc::new(Self {
             state: Mutex::default(),
             work: Condvar::new(),
-            waits: Condvar::new(),
+            publisher_waits: Condvar::new(),
             limits,
         })
     }
@@ -107,18 +107,18 @@ impl Queue {
     }
 
     /// Requests room for an event of `bytes` bytes.
-    pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Entrance {
+    pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Admission {
         let mut state = self.state();
         if state.is_closing {
-            return Entrance::Refused(Cause::Closed);
+            return Admission::Refused(Cause::Closed);
         }
         if state.waiting.is_empty() && self.has_room(&state, bytes) {
-            return Entrance::Open(self.permit(&mut state, bytes));
+            return Admission::Open(self.permit(&mut state, bytes));
         }
         // The events of publishers that wait take memory, too.
-        let may_wait = self.fits(state.waits, self.limits.waiting, bytes);
+        let may_wait = self.fits(state.waiting_size, self.limits.waiting, bytes);
         if self.limits.wait.is_zero() || !may_wait {
-            return Entrance::Refused(state.busy());
+            return Admission::Refused(state.busy());
         }
         let (admit, admitted) = oneshot::channel();
         let now = Instant::now();
@@ -126,10 +126,10 @@ impl Queue {
         let until = now.checked_add(self.limits.wait);
         let until = until.unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3_600));
         state.waiting.push_back(Waiting { bytes, until, admit });
-        state.waits.events += 1;
-        state.waits.bytes += bytes;
-        self.waits.notify_one();
-        Entrance::Waiting(admitted)
+        state.waiting_size.events += 1;
+        state.waiting_size.bytes += bytes;
+        self.publisher_waits.notify_one();
+        Admission::Waiting(admitted)
     }
 
     /// Hands an event, or another command, to the writer.
@@ -162,13 +162,13 @@ impl Queue {
         let mut state = self.state();
         state.is_closing = true;
         let waiting = mem::take(&mut state.waiting);
-        state.waits = Size::default();
+        state.waiting_size = Size::default();
         drop(state);
         for waiting in waiting {
             let _ = waiting.admit.send(Err(Cause::Closed));
         }
         self.work.notify_all();
-        self.waits.notify_all();
+        self.publisher_waits.notify_all();
     }
 
     /// The remaining commands, if the writer has ended early.
@@ -190,10 +190,13 @@ impl Queue {
             let next = state.waiting.front().map(|first| first.until - now);
             state = match next {
                 Some(next) => {
-                    let waited = self.waits.wait_timeout(state, next);
+                    let waited = self.publisher_waits.wait_timeout(state, next);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
-                None => self.waits.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .publisher_waits
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
             };
         }
     }
@@ -263,8 +266,8 @@ impl State {
     /// Takes the first publisher that waits for room.
     fn next_waiting(&mut self) -> Option<Waiting> {
         let first = self.waiting.pop_front()?;
-        self.waits.events -= 1;
-        self.waits.bytes -= first.bytes;
+        self.waiting_size.events -= 1;
+        self.waiting_size.bytes -= first.bytes;
         Some(first)
     }
 
@@ -308,12 +311,12 @@ mod tests {
             bytes: 20_001,
             ..LIMITS
         });
-        let Entrance::Open(permit) = queue.enter(1) else {
+        let Admission::Open(permit) = queue.enter(1) else {
             panic!("there is room")
         };
         let waiting: Vec<_> = (0..20_000).map(|_| queue.enter(1)).collect();
         drop(waiting);
-        let Entrance::Waiting(mut last) = queue.enter(1) else {
+        let Admission::Waiting(mut last) = queue.enter(1) else {
             panic!("there is no room")
         };
         let writer = thread::Builder::new().stack_size(128 * 1024);
@@ -329,22 +332,22 @@ mod tests {
     fn not_all_may_wait_for_room() {
         let queue = Queue::new(Pending { events: 2, ..LIMITS });
         let enter = |bytes| queue.enter(bytes);
-        let (Entrance::Open(first), Entrance::Open(second)) = (enter(600), enter(400)) else {
+        let (Admission::Open(first), Admission::Open(second)) = (enter(600), enter(400)) else {
             panic!("there is room")
         };
-        assert!(matches!(enter(1_001), Entrance::Waiting(_)), "one may be larger");
+        assert!(matches!(enter(1_001), Admission::Waiting(_)), "one may be larger");
         queue.state().next_waiting();
-        let (Entrance::Waiting(mut third), Entrance::Waiting(mut fourth)) = (enter(600), enter(400)) else {
+        let (Admission::Waiting(mut third), Admission::Waiting(mut fourth)) = (enter(600), enter(400)) else {
             panic!("they wait")
         };
-        assert!(matches!(enter(1), Entrance::Refused(Cause::Busy { .. })));
+        assert!(matches!(enter(1), Admission::Refused(Cause::Busy { .. })));
         drop(first);
         let third = third.try_recv().unwrap().unwrap();
         assert!(
-            matches!(enter(601), Entrance::Refused(Cause::Busy { .. })),
+            matches!(enter(601), Admission::Refused(Cause::Busy { .. })),
             "too many bytes"
         );
-        assert!(matches!(enter(600), Entrance::Waiting(_)));
+        assert!(matches!(enter(600), Admission::Waiting(_)));
         drop((second, third));
         assert!(fourth.try_recv().is_ok());
     }

@@ -43,7 +43,7 @@ impl Reader {
     pub(crate) fn run(mut self) {
         while let Some(topic) = self.shared.to_read.take() {
             let shared = Arc::clone(&self.shared);
-            let served = shared.survive(&topic, || self.serve_all(&topic));
+            let served = shared.catch_panic(&topic, || self.serve_all(&topic));
             if served.is_none() {
                 self.connection = None;
             }
@@ -93,17 +93,17 @@ impl Reader {
 
     /// The answer to a read.
     fn answer(&mut self, topic: &Arc<Topic>, read: &WaitingRead) -> Result<ReadAnswer, Cause> {
-        let mut deep = !matches!(read.start, Start::Head);
+        let mut with_entries = !matches!(read.start, Start::Head);
         loop {
             let start = self.shared.start(topic, read.start, read.now);
-            let here = topic.with_live(|live| (live.holds(start), live.is_deep()));
+            let here = topic.with_live(|live| (live.holds(start), live.has_recent_entries()));
             match here {
                 Some((true, _)) => return Ok(ReadAnswer::InMemory),
                 Some((false, true)) => break,
-                Some((false, false)) => deep = true,
+                Some((false, false)) => with_entries = true,
                 None => {}
             }
-            self.load(topic, deep, read)?;
+            self.load(topic, with_entries, read)?;
         }
         let start = self.shared.start(topic, read.start, read.now);
         let older = topic.with_live(|live| Some((live.older(read.now)?, live.missing(start))));
@@ -119,7 +119,7 @@ impl Reader {
     }
 
     /// Loads the topic's newest entries.
-    fn load(&mut self, topic: &Arc<Topic>, deep: bool, read: &WaitingRead) -> Result<(), Cause> {
+    fn load(&mut self, topic: &Arc<Topic>, with_entries: bool, read: &WaitingRead) -> Result<(), Cause> {
         let memory = self.shared.settings.memory.topic;
         topic.begin_loading();
         self.shared.state.has_read();
@@ -128,7 +128,7 @@ impl Reader {
             let snapshot = connection.unchecked_transaction()?;
             let renewed = deleted::epoch(&snapshot, &topic.name)?;
             let loaded = Head::load(&snapshot, &topic.name)?.map(|head| {
-                let loaded = load(&snapshot, topic, &head, deep, memory)?;
+                let loaded = load(&snapshot, topic, &head, with_entries, memory)?;
                 let was_deleted = renewed.is_some();
                 Ok::<_, Cause>((
                     Loaded {
@@ -177,12 +177,12 @@ impl Reader {
         // The transaction sees one state of the file. So events that retention deletes meanwhile leave no hole.
         let shared = Arc::clone(&self.shared);
         let snapshot = self.connection()?.unchecked_transaction()?;
-        let Some(deleted) = last_deleted(&snapshot, &older)? else {
+        let Some(last_deleted) = last_deleted(&snapshot, &older)? else {
             return Ok(None);
         };
-        if deleted > older.kept_range.last_deleted {
-            older.kept_range.last_deleted = deleted;
-            topic.with_live(|live| live.deleted_in_file(deleted));
+        if last_deleted > older.kept_range.last_deleted {
+            older.kept_range.last_deleted = last_deleted;
+            topic.with_live(|live| live.deleted_in_file(last_deleted));
         }
         let after = match start {
             Start::Last(_) => before_last(&snapshot, &older, missing)?,
@@ -226,13 +226,13 @@ fn last_deleted(connection: &Connection, older: &Older) -> Result<Option<u64>, C
     let sql = "SELECT floor FROM topics WHERE id = ?1 AND epoch = ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let topic = params![older.number, older.kept_range.epoch.as_str()];
-    let Some(floor) = statement.query_row(topic, |row| row.get(0)).optional()? else {
+    let Some(last_deleted) = statement.query_row(topic, |row| row.get(0)).optional()? else {
         return Ok(None);
     };
     let range = Range {
         number: older.number,
         epoch: older.kept_range.epoch,
-        after: rows::unsigned(floor).max(older.kept_range.last_deleted),
+        after: rows::unsigned(last_deleted).max(older.kept_range.last_deleted),
         through: older.begin,
     };
     Ok(Some(range.last_before(connection, millis(older.cutoff))?))
@@ -267,40 +267,40 @@ fn block(connection: &Connection, shared: &Shared, older: &Older, index: u64) ->
 
 /// The sequence before the last `n` entries that are older than those in memory.
 fn before_last(connection: &Connection, older: &Older, missing: usize) -> Result<u64, Cause> {
-    let deleted = older.kept_range.last_deleted;
+    let last_deleted = older.kept_range.last_deleted;
     if older.kept_range.contiguous {
-        return Ok(older.begin.saturating_sub(missing as u64).max(deleted));
+        return Ok(older.begin.saturating_sub(missing as u64).max(last_deleted));
     }
     let sql = "SELECT id FROM events WHERE id > ?1 AND id <= ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![
-        rows::id(older.number, deleted),
+        rows::id(older.number, last_deleted),
         rows::id(older.number, older.begin),
         rows::signed(missing as u64)
     ])?;
     let before = rows.next()?.map(|row| row.get(0)).transpose()?;
-    Ok(before.map_or(deleted, rows::sequence))
+    Ok(before.map_or(last_deleted, rows::sequence))
 }
 
-/// Reads the newest entries of a topic. If `deep` is false, it reads only the topic's range of sequences.
+/// Reads the newest entries of a topic. If `with_entries` is false, it reads only the topic's range of sequences.
 fn load(
     connection: &Connection,
     topic: &Topic,
     head: &Head,
-    deep: bool,
+    with_entries: bool,
     memory: usize,
 ) -> Result<Loaded, Cause> {
     let range = Range {
         number: head.number,
         epoch: head.epoch,
-        after: head.floor,
+        after: head.last_deleted,
         through: head.last,
     };
     let retention = topic.retention().unwrap_or_else(|| head.retention.clone());
     // Sequences do not show which keys were replaced, so all entries of such a topic are loaded.
     let is_whole = retention.keeps() == Keep::LatestPerKey;
-    let (entries, begin) = match (is_whole, deep) {
-        (true, _) => (range.forward(connection)?, head.floor),
+    let (entries, begin) = match (is_whole, with_entries) {
+        (true, _) => (range.forward(connection)?, head.last_deleted),
         (false, true) => range.newest(connection, memory)?,
         (false, false) => (Vec::new(), head.last),
     };
@@ -308,7 +308,7 @@ fn load(
         number: Some(head.number),
         kept_range: KeptRange {
             epoch: head.epoch,
-            last_deleted: head.floor,
+            last_deleted: head.last_deleted,
             head: head.last,
             contiguous: head.is_dense,
         },
@@ -317,7 +317,7 @@ fn load(
         begin,
         set_back: (rows::time(head.times.set_back.0), head.times.set_back.1),
         memory,
-        is_deep: is_whole || deep,
+        has_recent_entries: is_whole || with_entries,
         was_deleted: false,
     })
 }
@@ -368,7 +368,7 @@ mod tests {
         };
         let (is_first, mut answer) = wait();
         assert!(is_first);
-        let served = shared.survive(&topic, || {
+        let served = shared.catch_panic(&topic, || {
             topic.begin_loading();
             panic!("a reader panics");
         });

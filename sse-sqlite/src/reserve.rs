@@ -34,16 +34,16 @@ impl Reserve {
         }
         let taken = self.fill();
         if taken.is_err() {
-            self.give_up();
+            self.release();
         }
         taken
     }
 
     /// Releases the reserve.
-    pub(crate) fn give_up(&self) {
+    pub(crate) fn release(&self) {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(target: "sse_actix", %error, "the reserve cannot be given up");
+                tracing::warn!(target: "sse_actix", %error, "the reserve cannot be released");
             }
             _ => {}
         }
@@ -51,7 +51,7 @@ impl Reserve {
 
     /// True if there is no room to write. SQLite reports a full disk as such, but it reports a quota that is used up
     /// like any other error.
-    pub(crate) fn is_needed(&self) -> bool {
+    pub(crate) fn is_disk_full(&self) -> bool {
         let probe = with_suffix(&self.path, "-probe");
         let write = || {
             let mut file = private().create(true).truncate(true).open(&probe)?;

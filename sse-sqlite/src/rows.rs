@@ -145,7 +145,7 @@ impl Range {
         let Ok(mut record) = Record::from_body(Bytes::copy_from_slice(frame)) else {
             tracing::error!(
                 target: "sse_actix", topic = self.number, sequence,
-                "an event in the file is left out: something else has written it"
+                "an event in the file is left out: another program has written it"
             );
             return Ok(None);
         };

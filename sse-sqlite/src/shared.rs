@@ -71,7 +71,7 @@ impl Shared {
     }
 
     /// Serves a topic. If that panics, its reads fail, the next read loads it again, and the thread continues.
-    pub(crate) fn survive(&self, topic: &Topic, serve: impl FnOnce()) -> Option<()> {
+    pub(crate) fn catch_panic(&self, topic: &Topic, serve: impl FnOnce()) -> Option<()> {
         let served = panic::catch_unwind(AssertUnwindSafe(serve));
         if served.is_err() {
             self.state.panicked();
@@ -160,7 +160,7 @@ impl Shared {
                 left -= bytes - keys.bytes().min(bytes);
                 tracing::warn!(
                     target: "sse_actix", topic = topic.name.as_str(),
-                    "idempotency keys are forgotten before their time: all together may take `max_key_bytes`"
+                    "idempotency keys are forgotten before their time: the keys of all topics together exceed `max_key_bytes`"
                 );
             }
         }

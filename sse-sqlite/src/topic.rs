@@ -197,7 +197,7 @@ impl Topic {
             for entry in entries {
                 live.push(entry);
             }
-            live.deleted_in_file(head.deleted);
+            live.deleted_in_file(head.last_deleted);
             live.trim(now);
         }
     }

@@ -60,7 +60,7 @@ impl Writer {
         let connection = match file::open(&shared.settings, &mut lock) {
             Err(error) if error.is_disk_full() => {
                 // The log accepts no events until retention has made room for the reserve again.
-                reserve.give_up();
+                reserve.release();
                 shared.state.failed(&Cause::DiskFull);
                 maintenance.hurry();
                 file::open(&shared.settings, &mut lock)?
@@ -237,7 +237,7 @@ impl Writer {
 
     /// The cause. If writing failed because there is no room, the cause is [`Cause::DiskFull`].
     fn explain(&self, cause: Cause) -> Cause {
-        if cause.is_failed_write() && self.reserve.is_needed() {
+        if cause.is_failed_write() && self.reserve.is_disk_full() {
             Cause::DiskFull
         } else {
             cause

@@ -42,7 +42,7 @@ impl TopicPresence {
         let elsewhere = self
             .cluster
             .iter()
-            .flat_map(|cluster| cluster.elsewhere(&self.topic));
+            .flat_map(|cluster| cluster.presence_elsewhere(&self.topic));
         for (tag, streams) in elsewhere {
             *tags.entry(tag).or_insert(0) += streams;
         }
@@ -94,7 +94,7 @@ impl TopicPresence {
     /// short: the log only notes the change.
     fn tell(&self, tag: &str, streams: usize) {
         if let Some(cluster) = &self.cluster {
-            cluster.present(&self.topic, tag, streams);
+            cluster.set_presence(&self.topic, tag, streams);
         }
     }
 

@@ -181,10 +181,10 @@ impl Block {
 
     /// Copies the kept values, so that they no longer share the received chunk.
     #[inline]
-    pub(super) fn let_go(&mut self) {
+    pub(super) fn detach_from_chunk(&mut self) {
         if self.size > 0 {
-            self.data.let_go();
-            self.id.iter_mut().for_each(Text::let_go);
+            self.data.detach_from_chunk();
+            self.id.iter_mut().for_each(Text::detach_from_chunk);
         }
     }
 
@@ -224,7 +224,7 @@ impl Block {
         Message {
             event: self.name.take().unwrap_or(DEFAULT_NAME),
             data,
-            last_event_id: id.map_or_else(|| self.last_id.again(), Text::into_text),
+            last_event_id: id.map_or_else(|| self.last_id.shared(), Text::into_text),
         }
     }
 

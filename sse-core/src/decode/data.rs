@@ -11,7 +11,7 @@ use super::text::Text;
 
 /// A buffer of at least this size becomes the message's memory, if it is at least half full. Shorter data is copied out
 /// of the buffer: this costs less than a new buffer, and the message holds no unused memory.
-const HANDED_OVER: usize = 4 * 1024;
+const MIN_HANDED_OVER: usize = 4 * 1024;
 /// A larger buffer is not kept for the next event.
 pub(super) const KEPT_CAPACITY: usize = 64 * 1024;
 
@@ -66,7 +66,7 @@ impl Data {
 
     /// Copies the data, so that it no longer shares the received chunk.
     #[inline]
-    pub(super) fn let_go(&mut self) {
+    pub(super) fn detach_from_chunk(&mut self) {
         if let Lines::One(_) = self.lines {
             self.copy();
         }
@@ -109,7 +109,7 @@ impl Data {
 
     fn take_joined(&mut self) -> ByteString {
         let value = self.joined.get(self.start..).unwrap_or_default();
-        let text = if value.len() < HANDED_OVER.max(self.joined.capacity() / 2) {
+        let text = if value.len() < MIN_HANDED_OVER.max(self.joined.capacity() / 2) {
             let text = Text::copied(value);
             empty(&mut self.joined);
             text

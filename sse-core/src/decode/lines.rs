@@ -16,7 +16,7 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 const SMALL_CHUNK: usize = 4 * 1024;
 
 /// The most bytes that one item with several events may have.
-const UNCHANGED: usize = 4 * 1024;
+const MAX_UNCHANGED_BYTES: usize = 4 * 1024;
 
 /// The received bytes that have not become lines yet.
 pub(super) struct Lines {
@@ -29,12 +29,12 @@ pub(super) struct Lines {
     held: Vec<u8>,
     /// How long such lines get, up to [`KEPT_CAPACITY`].
     usual: usize,
-    place: Place,
+    state: LineState,
 }
 
 /// The state before the next byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum LineState {
     /// At the start of the stream, after this many bytes of a byte order mark.
     Stream(usize),
     /// In a line whose start is in `held`.
@@ -85,7 +85,7 @@ impl Lines {
             queue: VecDeque::new(),
             held: Vec::new(),
             usual: 0,
-            place: Place::Stream(0),
+            state: LineState::Stream(0),
         }
     }
 
@@ -100,7 +100,7 @@ impl Lines {
             }
             return;
         }
-        if self.place == Place::Line {
+        if self.state == LineState::Line {
             let held = self.held.len();
             let (small, fits) = (chunk.len() <= SMALL_CHUNK, held + chunk.len() <= room);
             if held > LONGEST_NAME && small && fits && find_break(&chunk).is_none() {
@@ -123,12 +123,12 @@ impl Lines {
     /// The next line that ends in this chunk.
     #[inline]
     pub(super) fn next(&mut self) -> Option<Line<'_>> {
-        if self.place != Place::Line {
-            self.arrive();
+        if self.state != LineState::Line {
+            self.skip_to_line_start();
         }
-        let (line, at, place) = cut(&self.chunk, self.at)?;
+        let (line, at, state) = cut(&self.chunk, self.at)?;
         self.at = at;
-        self.place = place;
+        self.state = state;
         Some(if self.held.is_empty() {
             let empty = match self.chunk.get(at..) {
                 Some([b'\n', ..]) if line.first() == Some(&b'd') => 1,
@@ -153,15 +153,15 @@ impl Lines {
     /// is different.
     #[inline]
     pub(super) fn next_events_of_one_line(&mut self, prefix: &[u8], room: usize) -> Option<(Bytes, u64)> {
-        if self.place != Place::Line {
-            self.arrive();
+        if self.state != LineState::Line {
+            self.skip_to_line_start();
         }
-        if self.place != Place::Line || !self.held.is_empty() {
+        if self.state != LineState::Line || !self.held.is_empty() {
             return None;
         }
         let start = self.at;
         let mut events = 0;
-        while self.at - start < UNCHANGED
+        while self.at - start < MAX_UNCHANGED_BYTES
             && let Some(line) = line_before_empty_one(self.chunk.get(self.at..).unwrap_or_default())
             && line.starts_with(prefix)
             && line.len() < room
@@ -169,7 +169,7 @@ impl Lines {
         {
             let after = self.at + line.len() + 2;
             // The first pair may have any size.
-            if events > 0 && after - start > UNCHANGED {
+            if events > 0 && after - start > MAX_UNCHANGED_BYTES {
                 break;
             }
             self.at = after;
@@ -182,7 +182,7 @@ impl Lines {
     /// event and comments are not wanted, but would take twice the time.
     #[inline]
     pub(super) fn pass_over_comments(&mut self) {
-        if self.place == Place::Line && self.held.is_empty() {
+        if self.state == LineState::Line && self.held.is_empty() {
             let rest = self.chunk.get(self.at..).unwrap_or_default();
             self.at = self.chunk.len() - after_comments(rest).len();
         }
@@ -211,7 +211,7 @@ impl Lines {
     pub(super) fn skip(&mut self) {
         self.held = Vec::new();
         self.at = self.chunk.len();
-        self.place = Place::Skipped;
+        self.state = LineState::Skipped;
     }
 
     /// Releases the chunk, which is used up, and continues with the next one. `false` if there is none.
@@ -224,7 +224,7 @@ impl Lines {
 
     /// Whether a line has begun and not ended.
     pub(super) fn is_inside_line(&self) -> bool {
-        let begun = matches!(self.place, Place::Skipped | Place::Stream(1 | 2));
+        let begun = matches!(self.state, LineState::Skipped | LineState::Stream(1 | 2));
         begun || !self.held.is_empty() || self.unread() > 0
     }
 
@@ -236,26 +236,26 @@ impl Lines {
         self.queue.iter().map(Bytes::len).sum::<usize>() + self.chunk.len() - self.at
     }
 
-    /// Moves to the place where a line starts or continues, if the chunk reaches that far.
-    fn arrive(&mut self) {
+    /// Moves to where a line starts or continues, if the chunk reaches that far.
+    fn skip_to_line_start(&mut self) {
         while let Some(first) = self.chunk.get(self.at) {
-            match self.place {
-                Place::Line => return,
-                Place::AfterCr => {
+            match self.state {
+                LineState::Line => return,
+                LineState::AfterCr => {
                     self.at += usize::from(*first == b'\n');
-                    self.place = Place::Line;
+                    self.state = LineState::Line;
                 }
-                Place::Stream(seen) => match BOM.get(seen) {
+                LineState::Stream(seen) => match BOM.get(seen) {
                     Some(expected) if expected == first => {
                         self.at += 1;
-                        self.place = Place::Stream(seen + 1);
+                        self.state = LineState::Stream(seen + 1);
                     }
                     // Only a part of a byte order mark. So it begins a line, whose field name is unknown.
-                    Some(_) if seen > 0 => self.place = Place::Skipped,
-                    _ => self.place = Place::Line,
+                    Some(_) if seen > 0 => self.state = LineState::Skipped,
+                    _ => self.state = LineState::Line,
                 },
-                Place::Skipped => match cut(&self.chunk, self.at) {
-                    Some((_, at, place)) => (self.at, self.place) = (at, place),
+                LineState::Skipped => match cut(&self.chunk, self.at) {
+                    Some((_, at, state)) => (self.at, self.state) = (at, state),
                     None => self.at = self.chunk.len(),
                 },
             }
@@ -272,13 +272,13 @@ fn line_before_empty_one(bytes: &[u8]) -> Option<&[u8]> {
 
 /// The line that starts at `at`, the start of the next line, and the state there.
 #[inline]
-fn cut(chunk: &[u8], at: usize) -> Option<(&[u8], usize, Place)> {
+fn cut(chunk: &[u8], at: usize) -> Option<(&[u8], usize, LineState)> {
     let (line, after) = split_line(chunk.get(at..)?)?;
-    let place = match (after, chunk) {
-        ([], [.., b'\r']) => Place::AfterCr,
-        _ => Place::Line,
+    let state = match (after, chunk) {
+        ([], [.., b'\r']) => LineState::AfterCr,
+        _ => LineState::Line,
     };
-    Some((line, chunk.len() - after.len(), place))
+    Some((line, chunk.len() - after.len(), state))
 }
 
 /// The rest of `bytes` after its leading empty lines and complete comments.

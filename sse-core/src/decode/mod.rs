@@ -327,7 +327,7 @@ impl Decoder {
                     }
                 }
             }
-            self.block.let_go();
+            self.block.detach_from_chunk();
             if !self.lines.next_chunk() {
                 return None;
             }

@@ -41,7 +41,7 @@ impl Text {
 
     /// Copies the text, so that it no longer shares the received chunk.
     #[inline]
-    pub(super) fn let_go(&mut self) {
+    pub(super) fn detach_from_chunk(&mut self) {
         if mem::take(&mut self.shared) {
             self.text = ByteString::from(&*self.text);
         }
@@ -70,14 +70,14 @@ impl From<ByteString> for Text {
 pub(super) struct LastId {
     id: CompactString,
     /// The same id, shared by events without their own id, from the first of these on.
-    again: Option<ByteString>,
+    shared: Option<ByteString>,
 }
 
 impl LastId {
     #[inline]
     pub(super) fn set(&mut self, id: &str) {
         self.id = CompactString::new(id);
-        self.again = None;
+        self.shared = None;
     }
 
     #[inline]
@@ -86,11 +86,11 @@ impl LastId {
     }
 
     #[inline]
-    pub(super) fn again(&mut self) -> ByteString {
+    pub(super) fn shared(&mut self) -> ByteString {
         if self.id.is_empty() {
             return ByteString::new();
         }
-        self.again
+        self.shared
             .get_or_insert_with(|| ByteString::from(&*self.id))
             .clone()
     }
@@ -144,11 +144,11 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_text_is_the_chunks_memory_until_it_lets_go() {
+    fn a_shared_text_is_the_chunks_memory_until_it_is_detached() {
         let chunk = Bytes::from_static(b"data: x");
         let mut text = Text::shared(&chunk, &chunk[6..]);
         assert_eq!(text.as_str().as_ptr(), chunk[6..].as_ptr());
-        text.let_go();
+        text.detach_from_chunk();
         assert_eq!(text.as_str(), "x");
         assert_ne!(text.as_str().as_ptr(), chunk[6..].as_ptr());
     }

@@ -73,17 +73,20 @@ impl fmt::Display for FieldError {
         match kind {
             FieldErrorKind::Character(char) => {
                 let (name, why) = match char {
-                    '\n' => ("a line feed", "would end the line and inject a field"),
-                    '\r' => ("a carriage return", "would end the line and inject a field"),
-                    '\0' => ("a NUL", "browsers drop, or drop the whole event for"),
+                    '\n' => ("a line feed", "which would end the line and inject a field"),
+                    '\r' => ("a carriage return", "which would end the line and inject a field"),
+                    '\0' => (
+                        "a NUL",
+                        "for which browsers drop the character or the whole event",
+                    ),
                     _ => (
                         "a control character",
-                        "makes browsers stop permanently at their next reconnect",
+                        "which makes browsers stop permanently at their next reconnect",
                     ),
                 };
                 write!(
                     f,
-                    "{field} holds {name} (U+{:04X}) at byte {offset}, which {why}",
+                    "{field} holds {name} (U+{:04X}) at byte {offset}, {why}",
                     u32::from(*char)
                 )
             }

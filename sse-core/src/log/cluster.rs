@@ -19,8 +19,8 @@ use crate::TopicName;
 ///         self.0.lock().unwrap().push(tag.to_owned());
 ///         Completion::ready(Ok(()))
 ///     }
-///     fn present(&self, _: &TopicName, _: &str, _: usize) {}
-///     fn elsewhere(&self, _: &TopicName) -> BTreeMap<Arc<str>, usize> {
+///     fn set_presence(&self, _: &TopicName, _: &str, _: usize) {}
+///     fn presence_elsewhere(&self, _: &TopicName) -> BTreeMap<Arc<str>, usize> {
 ///         BTreeMap::new()
 ///     }
 ///     fn listen(&self, on_message: Box<dyn Fn(ClusterMessage) + Send + Sync>) {
@@ -45,10 +45,10 @@ pub trait ClusterChannel: fmt::Debug + Send + Sync {
 
     /// Sends the other nodes the number of streams of a topic that carry this tag here. Called whenever the number
     /// changes.
-    fn present(&self, topic: &TopicName, tag: &str, streams: usize);
+    fn set_presence(&self, topic: &TopicName, tag: &str, streams: usize);
 
     /// The tags of a topic's streams on the other nodes, with the number of streams for each.
-    fn elsewhere(&self, topic: &TopicName) -> BTreeMap<Arc<str>, usize>;
+    fn presence_elsewhere(&self, topic: &TopicName) -> BTreeMap<Arc<str>, usize>;
 
     /// Registers a function that is called with each message of another node, on a thread of the log.
     fn listen(&self, on_message: Box<dyn Fn(ClusterMessage) + Send + Sync>);

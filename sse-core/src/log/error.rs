@@ -110,7 +110,7 @@ impl fmt::Display for DeleteError {
             }
             Self::Refused(_) => "the log did not delete the topic",
             Self::OutcomeUnknown(_) => {
-                "the log may or may not have deleted the topic: it was lost sight of in between; delete it again"
+                "the log may or may not have deleted the topic: it did not answer; delete it again"
             }
         })
     }

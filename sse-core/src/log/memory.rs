@@ -63,7 +63,7 @@ pub struct MemoryLog {
 
 #[derive(Debug)]
 struct Topic {
-    kept: Mutex<TopicData>,
+    data: Mutex<TopicData>,
     watchers: Watchers,
 }
 
@@ -135,7 +135,7 @@ impl MemoryLog {
         let topic = Arc::new(Topic::new(self.next_epoch(name), now));
         if let Some((keys, bytes)) = topics.keys_of_forgotten.take(name) {
             self.key_bytes.fetch_add(bytes, Ordering::Relaxed);
-            topic.kept().keys = Some(keys);
+            topic.data().keys = Some(keys);
         }
         topics.insert(name, Arc::clone(&topic), publishes);
         topic
@@ -155,14 +155,14 @@ impl MemoryLog {
     /// Deletes the oldest entries of the largest topics, until 7/8 of the bound is used.
     fn make_room(&self) {
         let mut topics = self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>());
-        topics.sort_by_cached_key(|topic| topic.kept().ring.bytes());
+        topics.sort_by_cached_key(|topic| topic.data().ring.bytes());
         let goal = self.bounds.bytes / 8 * 7;
         for topic in topics.iter().rev() {
-            let half = topic.kept().ring.bytes() / 2;
-            self.update(topic, |kept| {
+            let half = topic.data().ring.bytes() / 2;
+            self.update(topic, |data| {
                 let mut left = self.bytes().saturating_sub(goal);
-                while left > 0 && kept.ring.bytes() > half {
-                    match kept.ring.delete_oldest() {
+                while left > 0 && data.ring.bytes() > half {
+                    match data.ring.delete_oldest() {
                         Some(freed) => left = left.saturating_sub(freed),
                         None => break,
                     }
@@ -180,14 +180,14 @@ impl MemoryLog {
         let goal = self.bounds.key_bytes / 8 * 7;
         self.change_keys_of_forgotten(|keys| keys.push_out(self.key_bytes().saturating_sub(goal)));
         let mut topics = self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>());
-        topics.sort_by_cached_key(|topic| topic.kept().key_bytes());
+        topics.sort_by_cached_key(|topic| topic.data().key_bytes());
         for topic in topics.iter().rev() {
             let excess = self.key_bytes().saturating_sub(goal);
             if excess == 0 {
                 return;
             }
-            self.update(topic, |kept| {
-                if let Some(keys) = &mut kept.keys {
+            self.update(topic, |data| {
+                if let Some(keys) = &mut data.keys {
                     keys.push_out(excess.min(keys.bytes().div_ceil(2)));
                 }
             });
@@ -196,10 +196,10 @@ impl MemoryLog {
 
     /// Changes a topic's data under its lock, and updates the totals.
     fn update<T>(&self, topic: &Topic, change: impl FnOnce(&mut TopicData) -> T) -> T {
-        let mut kept = topic.kept();
-        let (before, keys_before) = (kept.ring.bytes(), kept.key_bytes());
-        let changed = change(&mut kept);
-        let (after, keys_after) = (kept.ring.bytes(), kept.key_bytes());
+        let mut data = topic.data();
+        let (before, keys_before) = (data.ring.bytes(), data.key_bytes());
+        let changed = change(&mut data);
+        let (after, keys_after) = (data.ring.bytes(), data.key_bytes());
         // Within the lock, so that no sum goes below zero.
         self.bytes.fetch_add(after, Ordering::Relaxed);
         self.bytes.fetch_sub(before, Ordering::Relaxed);
@@ -228,7 +228,7 @@ impl Log for MemoryLog {
             return Completion::ready(Err(AppendError::NoKey));
         }
         let topic = self.topic(name, true, now);
-        let appended = self.update(&topic, |kept| kept.append(record, retention, now));
+        let appended = self.update(&topic, |data| data.append(record, retention, now));
         if !appended.repeated {
             if self.key_bytes() > self.bounds.key_bytes {
                 self.make_room_for_keys();
@@ -250,9 +250,9 @@ impl Log for MemoryLog {
         now: SystemTime,
     ) -> Completion<Result<Batch, LogError>> {
         let topic = self.topic(name, false, now);
-        let batch = self.update(&topic, |kept| {
-            kept.ring.trim(&kept.retention, now);
-            kept.ring.read(start, limit)
+        let batch = self.update(&topic, |data| {
+            data.ring.trim(&data.retention, now);
+            data.ring.read(start, limit)
         });
         Completion::ready(Ok(batch))
     }
@@ -260,7 +260,7 @@ impl Log for MemoryLog {
     fn delete(&self, name: &TopicName, _: SystemTime) -> Completion<Result<(), DeleteError>> {
         if let Some(topic) = self.topic_to_delete(name) {
             let epoch = self.next_epoch(name);
-            if self.update(&topic, |kept| kept.delete(epoch)) {
+            if self.update(&topic, |data| data.delete(epoch)) {
                 topic.watchers.wake();
             }
         }
@@ -273,13 +273,13 @@ impl Log for MemoryLog {
 
     fn stats(&self, name: &TopicName) -> Option<LogStats> {
         let topic = self.read_topics(|topics| topics.get(name).cloned())?;
-        let kept = topic.kept();
+        let data = topic.data();
         Some(LogStats {
-            once: kept
+            once: data
                 .keys
                 .as_ref()
                 .map_or(OnceStats::default(), |keys| keys.stats()),
-            ..kept.ring.stats()
+            ..data.ring.stats()
         })
     }
 
@@ -287,9 +287,9 @@ impl Log for MemoryLog {
         let Some(topic) = self.read_topics(|topics| topics.get(name).cloned()) else {
             return 0;
         };
-        let kept = topic.kept();
-        if kept.ring.kept_range().epoch == position.epoch {
-            kept.ring.behind(position.sequence)
+        let data = topic.data();
+        if data.ring.kept_range().epoch == position.epoch {
+            data.ring.behind(position.sequence)
         } else {
             0
         }
@@ -297,9 +297,9 @@ impl Log for MemoryLog {
 
     fn maintain(&self, now: SystemTime) {
         for topic in self.read_topics(|topics| topics.iter().cloned().collect::<Vec<_>>()) {
-            self.update(&topic, |kept| {
-                kept.ring.trim(&kept.retention, now);
-                kept.forget_old_keys(now);
+            self.update(&topic, |data| {
+                data.ring.trim(&data.retention, now);
+                data.forget_old_keys(now);
             });
         }
         if self.key_bytes() > 0 {
@@ -311,7 +311,7 @@ impl Log for MemoryLog {
 impl Topic {
     fn new(epoch: Epoch, now: SystemTime) -> Self {
         Self {
-            kept: Mutex::new(TopicData {
+            data: Mutex::new(TopicData {
                 ring: Ring::new(epoch, Keep::Every, 0, true),
                 retention: Retention::new(),
                 last_used: now,
@@ -321,9 +321,9 @@ impl Topic {
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, TopicData> {
+    fn data(&self) -> MutexGuard<'_, TopicData> {
         // No code that could panic runs under this lock.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

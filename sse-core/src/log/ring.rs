@@ -263,14 +263,14 @@ impl Ring {
     /// Lowers the append times of the entries to `now`. An entry with a later time is from before the clock was set
     /// back: it, and all later entries, would stay until the clock reaches that time again.
     fn lower_later_times(&self, now: SystemTime) {
-        fn note<'a>(newest_first: impl Iterator<Item = &'a Arc<Entry>>, now: u64) {
+        fn lower<'a>(newest_first: impl Iterator<Item = &'a Arc<Entry>>, now: u64) {
             let later = newest_first.take_while(|entry| entry.latest_append_time() > now);
             later.for_each(|entry| entry.lower_append_time(now));
         }
         let now = entry::millis(now);
         match &self.entries {
-            Entries::Every(entries) => note(entries.iter().rev(), now),
-            Entries::LatestPerKey { entries, .. } => note(entries.values().rev(), now),
+            Entries::Every(entries) => lower(entries.iter().rev(), now),
+            Entries::LatestPerKey { entries, .. } => lower(entries.values().rev(), now),
         }
     }
 

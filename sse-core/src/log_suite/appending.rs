@@ -152,7 +152,7 @@ pub async fn what_could_never_be_kept_is_refused_and_changes_nothing<F: LogFacto
 }
 
 /// A topic that keeps the newest event of each key refuses a record without a key.
-pub async fn the_latest_of_no_key_is_refused_and_changes_nothing<F: LogFactory>(factory: &F) {
+pub async fn a_record_without_key_is_refused_and_changes_nothing<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new().keep(Keep::LatestPerKey)).await;
     bench.append(record("a").key("")).await;
     let refused = bench.try_append(record("b")).await;

@@ -10,7 +10,7 @@ use crate::{DeleteError, Keep, Log, Resume, Retention, Start};
 
 /// A deleted topic's events are gone, with their idempotency keys. Later events are of another life. A reader with an
 /// earlier position learns of the deletion.
-pub async fn a_deleted_topic_begins_anew<F: LogFactory>(factory: &F) {
+pub async fn a_deleted_topic_begins_a_new_epoch<F: LogFactory>(factory: &F) {
     if !F::DELETES {
         let bench = Bench::new(factory, Retention::new()).await;
         let deleted = bench.log.delete(&bench.topic, factory.now()).await;

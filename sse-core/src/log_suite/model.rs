@@ -50,7 +50,7 @@ async fn run<F: LogFactory>(bench: &Bench<'_, F>, random: &mut Rng) {
                 if F::REMEMBERS_KEYS && random.bool() {
                     record = record.once(idempotency_key(&random.u8(..12).to_string()));
                 }
-                let expected = model.append(&record, &bench.retention, bench.factory.now());
+                let expected = model.repeated_position(&record, &bench.retention, bench.factory.now());
                 let appended = bench
                     .try_append(record.clone())
                     .await
@@ -129,7 +129,12 @@ impl Model {
     }
 
     /// The position of the first record with the same key, if the key is remembered.
-    fn append(&mut self, record: &Record, retention: &Retention, now: SystemTime) -> Option<Position> {
+    fn repeated_position(
+        &mut self,
+        record: &Record,
+        retention: &Retention,
+        now: SystemTime,
+    ) -> Option<Position> {
         let window = retention.once_window();
         self.keys
             .retain(|(_, _, at)| now.duration_since(*at).unwrap_or_default() <= window.age());

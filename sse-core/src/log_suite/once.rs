@@ -172,7 +172,7 @@ pub async fn a_key_is_forgotten_with_its_time<F: LogFactory>(factory: &F) {
     assert_eq!(
         (once_more.position, once_more.repeated),
         (again.position, true),
-        "it is remembered anew"
+        "it is remembered again"
     );
 }
 
@@ -239,7 +239,10 @@ pub async fn a_refused_record_leaves_no_key<F: LogFactory>(factory: &F) {
 
     let mut latest = Bench::new(factory, Retention::new().keep(Keep::LatestPerKey)).await;
     let refused = latest.try_append(record("of nothing").once(key())).await;
-    assert!(refused.is_err(), "it is the state of nothing: {refused:?}");
+    assert!(
+        refused.is_err(),
+        "it has an idempotency key, but no `key`: {refused:?}"
+    );
     latest
         .append(record("of something").key("something").once(key()))
         .await;

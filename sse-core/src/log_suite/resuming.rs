@@ -9,7 +9,7 @@ use super::{
 use crate::{Epoch, Position, Resume, Retention, Start};
 
 /// A reader whose id is not a position learns that something may be missing.
-pub async fn an_id_of_no_position_gets_everything_and_is_unknown<F: LogFactory>(factory: &F) {
+pub async fn an_id_without_a_position_is_unknown<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new()).await;
     bench.count(3).await;
     let batch = bench.read(Start::Unknown).await;
@@ -18,7 +18,7 @@ pub async fn an_id_of_no_position_gets_everything_and_is_unknown<F: LogFactory>(
 }
 
 /// A position of another life, of another topic, of a log that is lost, or beyond the head.
-pub async fn positions_of_elsewhere_are_unknown<F: LogFactory>(factory: &F) {
+pub async fn foreign_positions_are_unknown<F: LogFactory>(factory: &F) {
     let mut lost = Bench::new(factory, Retention::new()).await;
     lost.count(2).await;
     let mut bench = Bench::new(factory, Retention::new()).await;

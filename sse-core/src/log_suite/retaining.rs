@@ -7,7 +7,7 @@ use super::{
 use crate::{Keep, Log as _, Resume, Retention, Start};
 
 /// The newest events are kept, and a reader that was before them gets a gap.
-pub async fn count_takes_the_oldest<F: LogFactory>(factory: &F) {
+pub async fn count_deletes_the_oldest<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new().max_events(4)).await;
     let before = bench.read(Start::Head).await.end;
     bench.count(10).await;
@@ -31,7 +31,7 @@ pub async fn count_takes_the_oldest<F: LogFactory>(factory: &F) {
 }
 
 /// As many of the newest are kept as there is room for.
-pub async fn bytes_take_the_oldest<F: LogFactory>(factory: &F) {
+pub async fn bytes_delete_the_oldest<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new().max_bytes(10_000)).await;
     for nth in 0..30 {
         bench.append(record(&format!("{nth}{}", "x".repeat(900)))).await;
@@ -53,7 +53,7 @@ pub async fn bytes_take_the_oldest<F: LogFactory>(factory: &F) {
 }
 
 /// Events that are older than their topic allows are not read any more; younger events stay.
-pub async fn age_takes_the_oldest<F: LogFactory>(factory: &F) {
+pub async fn age_deletes_the_oldest<F: LogFactory>(factory: &F) {
     let age = F::TICK * 10;
     let mut bench = Bench::new(factory, Retention::new().max_age(age)).await;
     for nth in 0..4 {

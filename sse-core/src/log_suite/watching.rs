@@ -54,7 +54,7 @@ pub async fn watchers_are_woken_as_long_as_they_watch<F: LogFactory>(factory: &F
 }
 
 /// A reader that is woken and reads on finds every event once, and gets no gap.
-pub async fn who_registers_and_then_reads_misses_nothing<F: LogFactory>(factory: &F) {
+pub async fn a_reader_that_registers_first_misses_nothing<F: LogFactory>(factory: &F) {
     let mut bench = Bench::new(factory, Retention::new()).await;
     let woken = Arc::new(Woken::default());
     let watch = bench

@@ -80,7 +80,7 @@ fn what_could_never_be_kept_is_refused_with_its_size() {
 }
 
 #[test]
-fn the_latest_of_no_key_is_refused() {
+fn a_record_without_key_is_refused() {
     let log = MemoryLog::new();
     let retention = Retention::new().keep(Keep::LatestPerKey);
     let append = |key| {

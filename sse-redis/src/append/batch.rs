@@ -116,8 +116,8 @@ impl Call {
     /// The outcome of the events is unknown, unless Redis has refused the whole call.
     fn fail(self, fault: &Fault) {
         for group in self.groups {
-            for (reply, place) in group.replies {
-                drop(place);
+            for (reply, permit) in group.replies {
+                drop(permit);
                 // The publisher may have stopped waiting.
                 let _ = reply.send(Err(super::error_of(fault)));
             }

@@ -23,7 +23,7 @@ pub(super) struct Group {
     retention: Retention,
     pub(super) parts: Vec<Part>,
     bytes: usize,
-    /// For each event, its reply channel, and its place among the appends in progress.
+    /// For each event, its reply channel, and its permit.
     pub(super) replies: Vec<(Reply, Pending)>,
 }
 
@@ -58,7 +58,7 @@ impl Group {
     pub(super) fn push(&mut self, append: Append) {
         let record = append.record;
         self.bytes += record.body().len();
-        self.replies.push((append.reply, append.place));
+        self.replies.push((append.reply, append.permit));
         let idempotency_key = record.idempotency_key().cloned();
         let open = self.parts.last().filter(|part| part.idempotency_key.is_none());
         if self.is_keyed() || idempotency_key.is_some() || open.is_none() {

@@ -17,25 +17,25 @@ use crate::{
 /// The outcome of one group.
 pub(super) enum Outcome {
     /// Each event is stored, by this call or by an earlier one.
-    There(There),
+    Stored(StoredGroup),
     Refused(String),
     Unknown(String),
 }
 
-pub(super) struct There {
+pub(super) struct StoredGroup {
     /// The entry that this call has appended, if any of the events was new.
-    entry: Option<Place>,
+    entry: Option<StoredAt>,
     /// The reason why its notice was not published.
-    unheard: Option<String>,
-    /// The standing of each part; empty, if none has an idempotency key.
-    standings: Vec<Standing>,
+    notice_error: Option<String>,
+    /// The outcome of each part; empty, if none has an idempotency key.
+    part_outcomes: Vec<PartOutcome>,
     /// Statistics of idempotency keys, if this call has added any.
     once: Option<OnceStats>,
 }
 
 /// An entry, or an event of it.
 #[derive(Clone, Copy)]
-struct Place {
+struct StoredAt {
     id: EntryId,
     life: u64,
     index: usize,
@@ -43,12 +43,12 @@ struct Place {
 
 /// Whether a part was appended.
 #[derive(Clone, Copy)]
-enum Standing {
+enum PartOutcome {
     New,
     /// Its idempotency key is that of this event of the same entry.
     RepeatsIndex(usize),
     /// Its idempotency key was appended before, at this place.
-    Repeats(Place),
+    Repeats(StoredAt),
 }
 
 impl Outcome {
@@ -62,28 +62,28 @@ impl Outcome {
         let first = words.next()?;
         Some(match kind {
             0 => {
-                let entry = Place {
+                let entry = StoredAt {
                     id: EntryId::parse(text(first).ok()?.as_bytes())?,
                     life: text(words.next()?).ok()?.parse().ok()?,
                     index: 0,
                 };
-                let unheard = text(words.next()?).ok().filter(|why| !why.is_empty());
-                let standings = words.next().map_or(Some(Vec::new()), standings)?;
+                let notice_error = text(words.next()?).ok().filter(|why| !why.is_empty());
+                let part_outcomes = words.next().map_or(Some(Vec::new()), part_outcomes)?;
                 let mut figure = || number(&words.next()?);
                 let once = figure().zip(figure()).and_then(|(keys, cut)| stats(keys, cut));
-                Self::There(There {
+                Self::Stored(StoredGroup {
                     entry: Some(entry),
-                    unheard,
-                    standings,
+                    notice_error,
+                    part_outcomes,
                     once,
                 })
             }
             1 => Self::Refused(text(first).ok()?),
             2 => Self::Unknown(text(first).ok()?),
-            3 => Self::There(There {
+            3 => Self::Stored(StoredGroup {
                 entry: None,
-                unheard: None,
-                standings: standings(first)?,
+                notice_error: None,
+                part_outcomes: part_outcomes(first)?,
                 once: None,
             }),
             _ => return None,
@@ -94,16 +94,16 @@ impl Outcome {
     pub(super) fn refusal(&self) -> Option<&str> {
         match self {
             Self::Refused(why) => Some(why),
-            Self::There(_) | Self::Unknown(_) => None,
+            Self::Stored(_) | Self::Unknown(_) => None,
         }
     }
 
     /// Sends each publisher of the group the outcome of its event.
     pub(super) fn answer(self, shared: &Shared, redis: &str, group: Group) {
         let places = match &self {
-            Self::There(there) => {
-                there.note(shared, redis, &group);
-                there.places(&group.parts)
+            Self::Stored(stored) => {
+                stored.note(shared, redis, &group);
+                stored.places(&group.parts)
             }
             Self::Refused(why) | Self::Unknown(why) => {
                 let topic = group.topic.as_str();
@@ -118,7 +118,7 @@ impl Outcome {
         for (reply, pending) in group.replies {
             drop(pending);
             let result = match &self {
-                Self::There(_) => places
+                Self::Stored(_) => places
                     .next()
                     .flatten()
                     .map(|(place, repeated)| Appended {
@@ -138,22 +138,22 @@ impl Outcome {
     }
 }
 
-impl There {
+impl StoredGroup {
     /// The place of each event, and whether it was stored before; `None` if the script's answer does not contain it.
-    fn places(&self, parts: &[Part]) -> Vec<Option<(Place, bool)>> {
+    fn places(&self, parts: &[Part]) -> Vec<Option<(StoredAt, bool)>> {
         let mut places = Vec::new();
         let mut next = 0;
         for (nth, part) in parts.iter().enumerate() {
-            let standing = self.standings.get(nth).copied().unwrap_or(Standing::New);
+            let part_outcome = self.part_outcomes.get(nth).copied().unwrap_or(PartOutcome::New);
             for _ in 0..part.events {
-                let of_entry = |index| self.entry.map(|entry| Place { index, ..entry });
-                places.push(match standing {
-                    Standing::New => {
+                let of_entry = |index| self.entry.map(|entry| StoredAt { index, ..entry });
+                places.push(match part_outcome {
+                    PartOutcome::New => {
                         next += 1;
                         of_entry(next - 1).map(|place| (place, false))
                     }
-                    Standing::RepeatsIndex(index) => of_entry(index).map(|place| (place, true)),
-                    Standing::Repeats(place) => Some((place, true)),
+                    PartOutcome::RepeatsIndex(index) => of_entry(index).map(|place| (place, true)),
+                    PartOutcome::Repeats(place) => Some((place, true)),
                 });
             }
         }
@@ -162,19 +162,22 @@ impl There {
 
     fn note(&self, shared: &Shared, redis: &str, group: &Group) {
         let topic = group.topic.as_str();
-        shared.takes_events(redis, None);
+        shared.note_accepting(redis, None);
         let known = shared.topics.known(topic);
         if let Some(known) = &known {
-            let repeated = self.standings.iter().filter_map(|standing| match standing {
-                Standing::Repeats(place) => Some(place.id),
-                Standing::New | Standing::RepeatsIndex(_) => None,
-            });
+            let repeated = self
+                .part_outcomes
+                .iter()
+                .filter_map(|part_outcome| match part_outcome {
+                    PartOutcome::Repeats(place) => Some(place.id),
+                    PartOutcome::New | PartOutcome::RepeatsIndex(_) => None,
+                });
             // Another node may have appended it just now.
             if let Some(newest) = repeated.chain(self.entry.map(|entry| entry.id)).max() {
-                known.exists(newest);
+                known.note_exists(newest);
             }
         }
-        if let Some(why) = &self.unheard
+        if let Some(why) = &self.notice_error
             && let Some(times) = shared.faults.count("notice")
         {
             tracing::error!(
@@ -205,23 +208,23 @@ fn number(value: &Value) -> Option<i64> {
     }
 }
 
-fn standings(value: Value) -> Option<Vec<Standing>> {
-    let standing = |value| match value {
-        Value::Int(index) => Some(Standing::RepeatsIndex(usize::try_from(index).ok()?)),
+fn part_outcomes(value: Value) -> Option<Vec<PartOutcome>> {
+    let part_outcome = |value| match value {
+        Value::Int(index) => Some(PartOutcome::RepeatsIndex(usize::try_from(index).ok()?)),
         value => {
             let place = text(value).ok()?;
             if place.is_empty() {
-                return Some(Standing::New);
+                return Some(PartOutcome::New);
             }
             let mut words = place.split(' ');
-            Some(Standing::Repeats(Place {
+            Some(PartOutcome::Repeats(StoredAt {
                 id: EntryId::parse(words.next()?.as_bytes())?,
                 index: words.next()?.parse().ok()?,
                 life: words.next()?.parse().ok()?,
             }))
         }
     };
-    items(value).ok()?.into_iter().map(standing).collect()
+    items(value).ok()?.into_iter().map(part_outcome).collect()
 }
 
 /// The number of keys, and the append time of the newest key that was forgotten to make room; negative if there is

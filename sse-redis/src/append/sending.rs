@@ -34,7 +34,7 @@ pub(super) struct Sent {
 }
 
 /// Whether an error says that a server has some of a call's keys, and another one has the others.
-pub(super) fn is_of_some_keys(fault: &Fault) -> bool {
+pub(super) fn is_try_again(fault: &Fault) -> bool {
     matches!(fault, Fault::Redis(error) if error.code() == Some("TRYAGAIN"))
         || matches!(fault, Fault::Refused(error) if error.code() == "TRYAGAIN")
 }
@@ -58,7 +58,7 @@ impl<'a> Sending<'a> {
                 Err(fault) if fault.is_of_slot() && Instant::now() < self.until => fault,
                 answer => break answer,
             };
-            if is_of_some_keys(&fault) && call.has_several_topics() {
+            if is_try_again(&fault) && call.has_several_topics() {
                 break Err(fault);
             }
             if let Fault::Redis(error) = &fault
@@ -67,7 +67,7 @@ impl<'a> Sending<'a> {
             {
                 match self.ask(node, call, &session).await {
                     Err(fault)
-                        if fault.is_of_slot() && !(is_of_some_keys(&fault) && call.has_several_topics()) =>
+                        if fault.is_of_slot() && !(is_try_again(&fault) && call.has_several_topics()) =>
                     {
                         sleep(PAUSE).await;
                     }
@@ -76,7 +76,7 @@ impl<'a> Sending<'a> {
                         break answer;
                     }
                 }
-            } else if is_of_some_keys(&fault) {
+            } else if is_try_again(&fault) {
                 sleep(PAUSE).await;
             } else {
                 // The primary that has the keys may not be known to this node yet.

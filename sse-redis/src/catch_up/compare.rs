@@ -89,12 +89,12 @@ async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Res
             call.arg(topic.passed().unwrap_or(NONE).to_string());
         }
     }
-    let born = of_group.values().filter_map(|topics| {
-        let born: Vec<_> = topics.iter().filter(|topic| topic.is_born()).collect();
-        (!born.is_empty()).then_some(born)
+    let with_events = of_group.values().filter_map(|topics| {
+        let with_events: Vec<_> = topics.iter().filter(|topic| topic.has_events()).collect();
+        (!with_events.is_empty()).then_some(with_events)
     });
-    let born: Vec<_> = born.collect();
-    for topics in &born {
+    let with_events: Vec<_> = with_events.collect();
+    for topics in &with_events {
         let call = calls.cmd("EXISTS");
         for topic in topics {
             call.arg(&topic.stream);
@@ -110,7 +110,7 @@ async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Res
         match answers.next().unwrap_or(Err(Fault::Unexpected)) {
             Ok(news) => {
                 for topic in topics {
-                    topic.is_readable();
+                    topic.mark_readable();
                 }
                 take(this, news)?;
             }
@@ -118,12 +118,12 @@ async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Res
             Err(fault) => topics.iter().for_each(|topic| note(this, topic, &fault)),
         }
     }
-    for topics in born {
+    for topics in with_events {
         if let Ok(Value::Int(there)) = answers.next().unwrap_or(Err(Fault::Unexpected))
             && usize::try_from(there).is_ok_and(|there| there < topics.len())
         {
             for topic in topics {
-                topic.ask();
+                topic.request_look();
                 this.work(topic);
             }
         }
@@ -135,9 +135,9 @@ async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Res
 fn note(this: &CatchUp, topic: &Arc<Topic>, fault: &Fault) {
     if fault.is_of_slot() {
         // It is compared at the primary that holds it next.
-        this.primary.doubt();
+        this.primary.request_look();
     } else {
-        topic.is_unreadable_since_now();
+        topic.mark_unreadable();
         this.fail(topic, &fault.to_string());
     }
 }
@@ -154,7 +154,7 @@ async fn find_faulty(this: &CatchUp, session: &Session, topics: &[&Arc<Topic>]) 
     for (topic, answer) in topics.iter().zip(answers) {
         match checked(answer) {
             Ok(news) => {
-                topic.is_readable();
+                topic.mark_readable();
                 take(this, news)?;
             }
             Err(fault) => note(this, topic, &fault),
@@ -171,7 +171,7 @@ fn take(this: &CatchUp, news: Value) -> Result<(), Fault> {
             continue;
         };
         if let Some(stored) = entries.into_iter().next_back().and_then(Stored::parse) {
-            let needs = topic.exists(stored.id);
+            let needs = topic.note_exists(stored.id);
             this.queue(&topic, needs);
         }
     }

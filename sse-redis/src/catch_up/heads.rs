@@ -37,7 +37,7 @@ pub(super) async fn run(this: Rc<CatchUp>) {
             for (_, topic) in &jobs {
                 topic.fail(fault.to_string(), false);
                 // A waiting reader requests its entries again itself; this is for readers that wait for notices.
-                topic.ask();
+                topic.request_look();
                 this.work(topic);
             }
             this.heads.pause().await;
@@ -57,7 +57,7 @@ async fn perform(this: &CatchUp, session: &Session, jobs: &[(HeadJob, Arc<Topic>
         answers = this.heads.call(&mut calls, session).await?;
     }
     if !session.fence().await {
-        return Err(this.shared.absent());
+        return Err(this.shared.unreachable_fault());
     }
     let mut answers = answers.into_iter();
     let mut elsewhere = Vec::new();
@@ -72,7 +72,7 @@ async fn perform(this: &CatchUp, session: &Session, jobs: &[(HeadJob, Arc<Topic>
     if !elsewhere.is_empty() {
         this.heads.pause().await;
         for topic in elsewhere {
-            this.is_elsewhere(topic);
+            this.retry_elsewhere(topic);
         }
     }
     Ok(())
@@ -133,11 +133,11 @@ fn take(job: &HeadJob, topic: &Topic, answers: Vec<Value>) -> Result<(), Fault> 
                 Some(life) if *latest => Some(parse_latest(life, pairs)?),
                 _ => latest.then(Vec::new),
             };
-            topic.looked(newest.as_ref(), latest);
+            topic.take_look(newest.as_ref(), latest);
         }
         HeadJob::Renew { .. } => {
             let newest = entry(next()?)?;
-            topic.looked(newest.as_ref(), None);
+            topic.take_look(newest.as_ref(), None);
         }
         HeadJob::Verify { sequences } => {
             let oldest = items(next()?)?.pop();
@@ -152,7 +152,7 @@ fn take(job: &HeadJob, topic: &Topic, answers: Vec<Value>) -> Result<(), Fault> 
                 let is_taken = oldest.is_none_or(|oldest| EntryId::of(*sequence) < oldest);
                 proofs.push((*sequence, has_event || is_taken));
             }
-            topic.proved(proofs);
+            topic.take_proofs(proofs);
         }
     }
     Ok(())

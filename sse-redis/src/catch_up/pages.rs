@@ -67,13 +67,13 @@ async fn perform(
     let answers = this.pages.call(&mut calls, session).await?;
     // A revocation that was published before the entries in these pages was received first.
     if !session.fence().await {
-        return Err(this.shared.absent());
+        return Err(this.shared.unreachable_fault());
     }
     let mut elsewhere = Vec::new();
     for ((job, count, topic), answer) in jobs.iter().zip(answers) {
         match page(answer) {
             Ok((page, length)) => {
-                let needs = topic.paged(*job, page, length < *count);
+                let needs = topic.take_page(*job, page, length < *count);
                 this.queue(topic, needs);
                 this.note(topic);
             }
@@ -84,7 +84,7 @@ async fn perform(
     if !elsewhere.is_empty() {
         this.pages.pause().await;
         for topic in elsewhere {
-            this.is_elsewhere(topic);
+            this.retry_elsewhere(topic);
         }
     }
     Ok(())

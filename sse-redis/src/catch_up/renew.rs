@@ -11,7 +11,7 @@ use crate::{settings::millis, topic::Topic};
 const EVERY: Duration = Duration::from_millis(500);
 
 /// The longest time between two renewals of a topic's expiry. If a quarter of the expiry is shorter, that is the time.
-const LONGEST: Duration = Duration::from_secs(3_600);
+const MAX_RENEW_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// How many topics one call renews at most.
 const TOPICS: usize = 100;
@@ -22,7 +22,7 @@ pub(super) async fn run(this: Rc<CatchUp>) {
         sleep(EVERY).await;
         let due = |topic: &Arc<Topic>| {
             let ttl = topic.keys_ttl(this.shared.settings.topic_ttl);
-            topic.takes_renewal((ttl / 4).min(LONGEST))
+            topic.takes_renewal((ttl / 4).min(MAX_RENEW_INTERVAL))
         };
         let session = this.primary.wait().await;
         let due: Vec<_> = this.topics(&session).into_iter().filter(due).collect();

@@ -89,18 +89,18 @@ impl Hearing {
     }
 
     /// This node is about to end its subscriptions to this many shard channels.
-    pub(crate) fn leaves(&self, channels: usize) {
+    pub(crate) fn note_unsubscribing(&self, channels: usize) {
         self.state().leaving += channels;
     }
 
     /// Redis has refused to end this many subscriptions.
-    pub(crate) fn stays(&self, channels: usize) {
+    pub(crate) fn note_unsubscribe_refused(&self, channels: usize) {
         let mut state = self.state();
         state.leaving = state.leaving.saturating_sub(channels);
     }
 
     /// A subscription to a shard channel has ended. Returns true if this node did not request that.
-    pub(crate) fn left(&self) -> bool {
+    pub(crate) fn note_unsubscribed(&self) -> bool {
         let mut state = self.state();
         match state.leaving.checked_sub(1) {
             Some(rest) => state.leaving = rest,

@@ -65,7 +65,7 @@ impl Primaries {
         });
         for (node, groups) in groups {
             if let Some(known) = by_node.get(node) {
-                known.holds(groups);
+                known.set_groups(groups);
                 continue;
             }
             let connector = self.connector.to_node(node);
@@ -83,7 +83,7 @@ impl Primaries {
     }
 
     /// Notes that a look begins.
-    pub(crate) fn looks(&self) {
+    pub(crate) fn note_look(&self) {
         let (begun, ended) = self.looks.get();
         self.looks.set((begun + 1, ended));
     }
@@ -110,19 +110,19 @@ impl Primaries {
     }
 
     /// The sessions with all primaries except `node`.
-    pub(crate) fn sessions_but(&self, node: &str) -> Vec<Rc<Session>> {
+    pub(crate) fn other_sessions(&self, node: &str) -> Vec<Rc<Session>> {
         let others = self.all().into_iter().filter(|primary| primary.node != node);
         others.filter_map(|primary| primary.get()).collect()
     }
 
     /// Requests a look at which primary holds which group.
-    pub(crate) fn doubt(&self) {
-        self.signals.doubts.notify_one();
+    pub(crate) fn request_look(&self) {
+        self.signals.look_requests.notify_one();
     }
 
     /// Waits until a look is requested.
-    pub(crate) fn doubted(&self) -> Notified<'_> {
-        self.signals.doubts.notified()
+    pub(crate) fn look_requested(&self) -> Notified<'_> {
+        self.signals.look_requests.notified()
     }
 
     /// Requests a look, and waits for its result until `until` at the latest. Returns false if it has not come by then.
@@ -134,7 +134,7 @@ impl Primaries {
         let (begun, _) = self.looks.get();
         while self.looks.get().1 <= begun {
             let changed = self.changed.notified();
-            self.doubt();
+            self.request_look();
             if timeout_at(until, changed).await.is_err() {
                 return false;
             }

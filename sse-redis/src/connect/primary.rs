@@ -27,7 +27,7 @@ pub(super) struct Signals {
     /// How many sessions there have been.
     sessions: Cell<u64>,
     /// Notified when it may have changed which primary holds which group.
-    pub(super) doubts: Notify,
+    pub(super) look_requests: Notify,
 }
 
 impl Primary {
@@ -49,7 +49,7 @@ impl Primary {
 
     /// Sets the groups that it holds from now on. If its session is for other groups, or was cut, requests another
     /// session.
-    pub(super) fn holds(&self, groups: Vec<u16>) {
+    pub(super) fn set_groups(&self, groups: Vec<u16>) {
         let is_changed = *self.groups.borrow() != groups;
         self.groups.replace(groups);
         if is_changed || self.get().is_some_and(|session| session.hearing.is_cut()) {
@@ -72,12 +72,12 @@ impl Primary {
     }
 
     /// Requests a look, because it may have changed which primary holds which group.
-    pub(crate) fn doubt(&self) {
-        self.shared.doubts.notify_one();
+    pub(crate) fn request_look(&self) {
+        self.shared.look_requests.notify_one();
     }
 
     /// The number of the next session.
-    pub(crate) fn next(&self) -> u64 {
+    pub(crate) fn next_session_number(&self) -> u64 {
         self.shared.sessions.set(self.shared.sessions.get() + 1);
         self.shared.sessions.get()
     }

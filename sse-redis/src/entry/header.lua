@@ -34,6 +34,6 @@ local function newest_of_ours(stream)
     if #found < count then return nil, nil, nil, newest_id end
     upto, count = '(' .. found[#found][1], 100
   end
-  return nil, nil, 'FOREIGN the newest 901 entries of the stream were written by something else than sse-actix'
+  return nil, nil, 'FOREIGN the newest 901 entries of the stream were not written by sse-actix'
 end
 

@@ -21,7 +21,7 @@ pub(super) async fn begin(this: &Follower) -> Result<Rc<Session>, ConnectError> 
     let publishing = primary.connector.open(Some(settings.response_timeout), None);
     let mut publishing = publishing.await.map_err(fault)?;
     let state = check_server(&mut publishing, address, this.shared.keys.is_cluster()).await?;
-    let number = primary.next();
+    let number = primary.next_session_number();
     let hearing = Arc::new(Hearing::new());
     let receiver = receive::receiver(
         Arc::clone(&this.shared),
@@ -48,7 +48,7 @@ pub(super) async fn begin(this: &Follower) -> Result<Rc<Session>, ConnectError> 
         Err(_) => return Err(fault(timed_out())),
     }
     heartbeat::first(this, &session).await.map_err(fault)?;
-    let others = this.primaries.sessions_but(address);
+    let others = this.primaries.other_sessions(address);
     // This comes before any topic, because a revoked stream must not get events that were published after the
     // revocation.
     Revocations::begin(&this.shared.nodes, &this.shared.keys, &session, &others)

@@ -99,7 +99,7 @@ async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
             // It may have been a replica meanwhile, and have lost its data.
             for topic in this.shared.topics.all() {
                 if topic.is_followed_in(session.number) {
-                    topic.ask();
+                    topic.request_look();
                     this.catch_up.work(&topic);
                 }
             }
@@ -109,14 +109,14 @@ async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
     let redis = this.primary.node.as_str();
     match written {
         // The key has moved to another primary. So this answer does not show whether this primary accepts writes.
-        Value::ServerError(error) if is_of_slot(error.code()) => this.primary.doubt(),
+        Value::ServerError(error) if is_of_slot(error.code()) => this.primary.request_look(),
         Value::ServerError(error) if is_of_replica(error.code()) => return Err(Fault::Demoted),
         Value::ServerError(error) if is_of_server(error.code()) => {
-            this.shared.takes_events(redis, Some(&error.to_string()));
-            this.primary.doubt();
+            this.shared.note_accepting(redis, Some(&error.to_string()));
+            this.primary.request_look();
         }
         Value::ServerError(error) => note_right(this, &error, "SET"),
-        _ => this.shared.takes_events(redis, None),
+        _ => this.shared.note_accepting(redis, None),
     }
     match published {
         Value::ServerError(error) => Err(Fault::Refused(error)),

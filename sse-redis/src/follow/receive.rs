@@ -15,7 +15,7 @@ use crate::{
 /// Makes the function that handles the notices of a session. The function runs where notices are read from the socket,
 /// so they do not pile up. When an answer arrives on this connection, all notices before it have been handled.
 pub(super) fn receiver(shared: Arc<Shared>, session: u64, hearing: Arc<Hearing>, nudges: Nudges) -> Receiver {
-    let ear = Ear {
+    let receiver = NoticeReceiver {
         shared,
         session,
         hearing,
@@ -24,21 +24,21 @@ pub(super) fn receiver(shared: Arc<Shared>, session: u64, hearing: Arc<Hearing>,
     Box::new(move |push: PushInfo| match push.kind {
         PushKind::Message | PushKind::SMessage => {
             if let Some((channel, message)) = parts(push.data) {
-                ear.take(&channel, message);
+                receiver.take(&channel, message);
             }
         }
-        PushKind::SUnsubscribe if ear.hearing.left() => {
-            let _ = ear.nudges.send(Nudge::SlotsMoved);
+        PushKind::SUnsubscribe if receiver.hearing.note_unsubscribed() => {
+            let _ = receiver.nudges.send(Nudge::SlotsMoved);
         }
         PushKind::Disconnection => {
             // Code that uses the session notices its end as well, but later.
-            let _ = ear.nudges.send(Nudge::Disconnected(session));
+            let _ = receiver.nudges.send(Nudge::Disconnected(session));
         }
         _ => {}
     })
 }
 
-struct Ear {
+struct NoticeReceiver {
     shared: Arc<Shared>,
     session: u64,
     hearing: Arc<Hearing>,
@@ -55,7 +55,7 @@ fn parts(data: Vec<Value>) -> Option<(String, Vec<u8>)> {
     }
 }
 
-impl Ear {
+impl NoticeReceiver {
     fn take(&self, channel: &str, message: Vec<u8>) {
         let nodes = &self.shared.nodes;
         if let Some(topic) = self.shared.topics.of_channel(channel) {
@@ -81,7 +81,7 @@ impl Ear {
             return;
         }
         if message == LOOK {
-            topic.ask();
+            topic.request_look();
             let _ = self.nudges.send(Nudge::Work(topic));
             return;
         }

@@ -69,7 +69,7 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
                 for (topic, answer) in waiting.iter().zip(answers) {
                     match answer {
                         Ok(()) => {}
-                        Err(fault) if fault.is_of_slot() => this.primary.doubt(),
+                        Err(fault) if fault.is_of_slot() => this.primary.request_look(),
                         // The user of Redis has no right to listen to it.
                         Err(fault) => note(this, topic, &fault),
                     }
@@ -118,7 +118,7 @@ impl Channels {
 
     async fn unsubscribe(&self, session: &Session, channels: &[&str]) -> Result<(), Fault> {
         let call = if self.is_cluster {
-            session.hearing.leaves(channels.len());
+            session.hearing.note_unsubscribing(channels.len());
             "SUNSUBSCRIBE"
         } else {
             "UNSUBSCRIBE"
@@ -128,7 +128,7 @@ impl Channels {
             let refused = answers
                 .iter()
                 .filter(|answer| matches!(answer, Value::ServerError(_)));
-            session.hearing.stays(refused.count());
+            session.hearing.note_unsubscribe_refused(refused.count());
         }
         Ok(())
     }

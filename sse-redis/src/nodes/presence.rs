@@ -46,7 +46,7 @@ struct Here {
     changed: BTreeSet<(TopicName, Arc<str>)>,
     says_hello: bool,
     said_hello: Option<Instant>,
-    tells_all: bool,
+    sends_all: bool,
 }
 
 /// The presence on another node.
@@ -83,7 +83,7 @@ impl Presence {
         let mut here = self.here();
         let tag: Arc<str> = tag.into();
         set(&mut here.present, topic, &tag, streams);
-        if !here.tells_all {
+        if !here.sends_all {
             here.changed.insert((topic.clone(), tag));
         }
     }
@@ -104,7 +104,7 @@ impl Presence {
         let mut here = self.here();
         here.says_hello = true;
         here.said_hello = None;
-        here.tells_all_again();
+        here.send_all_again();
     }
 
     /// Handles a message of a node: its name, a space, the kind of message, a line feed, the message. Returns the
@@ -121,7 +121,7 @@ impl Presence {
         };
         match kind {
             "hello" => {
-                self.here().tells_all_again();
+                self.here().send_all_again();
                 Vec::new()
             }
             "all" | "changes" => self.take(from, kind == "all", message),
@@ -183,7 +183,7 @@ impl Presence {
             here.said_hello = Some(Instant::now());
             messages.push(("hello", String::new()));
         }
-        let is_all = mem::take(&mut here.tells_all);
+        let is_all = mem::take(&mut here.sends_all);
         let new = mem::take(&mut here.changed);
         let changes: Vec<Change> = if is_all {
             let topics = here.present.iter();
@@ -246,7 +246,7 @@ impl Presence {
             ticks.tick().await;
             nodes.announce(this.forget_silent());
             let Some(session) = primaries.oldest_session() else {
-                this.here().tells_all_again();
+                this.here().send_all_again();
                 continue;
             };
             if subscribed != session.number {
@@ -269,7 +269,7 @@ impl Presence {
             let mut connection = session.publishing.clone();
             if calls.query_async::<Vec<Value>>(&mut connection).await.is_err() {
                 // Once Redis is back, the complete presence is sent.
-                this.here().tells_all_again();
+                this.here().send_all_again();
             }
         }
     }
@@ -277,8 +277,8 @@ impl Presence {
 
 impl Here {
     /// Makes the next message contain the complete presence. It includes the changes.
-    fn tells_all_again(&mut self) {
-        self.tells_all = true;
+    fn send_all_again(&mut self) {
+        self.sends_all = true;
         self.changed.clear();
     }
 }

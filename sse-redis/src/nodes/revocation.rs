@@ -58,7 +58,7 @@ pub(crate) struct Revocations {
     waiting: Mutex<Waiting>,
     pushed: Notify,
     /// For each group, the place up to which it was read.
-    places: Mutex<HashMap<u16, Place>>,
+    read_up_to: Mutex<HashMap<u16, ReadUpTo>>,
     /// The node follows all primaries. Before, it has no streams, so it has missed nothing.
     has_begun: AtomicBool,
     faults: FaultLog,
@@ -66,7 +66,7 @@ pub(crate) struct Revocations {
 
 /// Up to where messages of a group have been read.
 #[derive(Debug)]
-struct Place {
+struct ReadUpTo {
     at: MessageId,
     /// True if a notice arrived, but the message before it did not.
     missed: bool,
@@ -85,7 +85,7 @@ impl Revocations {
         Self {
             waiting: Mutex::default(),
             pushed: Notify::new(),
-            places: Mutex::default(),
+            read_up_to: Mutex::default(),
             has_begun: AtomicBool::new(false),
             faults: FaultLog::default(),
         }
@@ -113,9 +113,9 @@ impl Revocations {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn places(&self) -> MutexGuard<'_, HashMap<u16, Place>> {
+    fn read_up_to(&self) -> MutexGuard<'_, HashMap<u16, ReadUpTo>> {
         // No code that could panic runs under this lock.
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+        self.read_up_to.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a notice of a group: the message's id, the id before it, the node, the kind, a line feed, the message.
@@ -136,18 +136,18 @@ impl Revocations {
         let Some((id, previous, node, kind, what)) = words else {
             return Some(Vec::new());
         };
-        let mut places = self.places();
-        match places.get_mut(&group) {
+        let mut read_up_to = self.read_up_to();
+        match read_up_to.get_mut(&group) {
             // The message is read when the session begins.
             None => return Some(Vec::new()),
-            Some(place) if id <= place.at => return Some(Vec::new()),
-            Some(place) if previous > place.at => {
-                place.missed = true;
+            Some(read) if id <= read.at => return Some(Vec::new()),
+            Some(read) if previous > read.at => {
+                read.missed = true;
                 return None;
             }
-            Some(place) => place.at = id,
+            Some(read) => read.at = id,
         }
-        drop(places);
+        drop(read_up_to);
         Some(if node == this {
             Vec::new()
         } else {
@@ -164,7 +164,7 @@ impl Revocations {
                 continue;
             }
             let next = this.waiting().take();
-            match nodes.tell_all(&keys, &primaries, &next).await {
+            match nodes.send_to_all(&keys, &primaries, &next).await {
                 Ok(()) => {
                     for reply in next.into_iter().flat_map(|(_, revoked)| revoked.replies) {
                         // Perhaps no caller waits for it.
@@ -181,7 +181,7 @@ impl Revocations {
                     for (tag, revoked) in next {
                         this.waiting().push(tag, revoked);
                     }
-                    primaries.doubt();
+                    primaries.request_look();
                     sleep(PAUSE).await;
                 }
             }
@@ -192,39 +192,43 @@ impl Revocations {
 impl Nodes {
     /// Sends revocations to every primary. Afterwards it looks again which primaries there are, because a new one may
     /// have appeared meanwhile.
-    async fn tell_all(
+    async fn send_to_all(
         &self,
         keys: &Keys,
         primaries: &Primaries,
         revoked: &[(String, Revoked)],
     ) -> Result<(), Fault> {
-        let mut told = BTreeSet::new();
+        let mut sent_to = BTreeSet::new();
         loop {
             if !primaries.is_whole() || primaries.all().is_empty() {
                 return Err(Fault::Incomplete);
             }
             for primary in primaries.all() {
-                if told.contains(&primary.node) {
+                if sent_to.contains(&primary.node) {
                     continue;
                 }
                 let Some(session) = primary.wait_for(LOOKING).await else {
                     return Err(Fault::Absent(primary.node.clone()));
                 };
                 let message = message::write(session.hearing.clock(), revoked);
-                self.tell(&session, keys, "revoked", &message).await?;
-                told.insert(primary.node.clone());
+                self.send(&session, keys, "revoked", &message).await?;
+                sent_to.insert(primary.node.clone());
             }
             if !primaries.look(tokio::time::Instant::now() + LOOKING).await {
                 return Err(Fault::Incomplete);
             }
-            if primaries.all().iter().all(|primary| told.contains(&primary.node)) {
+            if primaries
+                .all()
+                .iter()
+                .all(|primary| sent_to.contains(&primary.node))
+            {
                 return Ok(());
             }
         }
     }
 
     /// Appends a message at a primary, in the first of its groups that is not moving to another primary.
-    async fn tell(
+    async fn send(
         &self,
         session: &Session,
         keys: &Keys,

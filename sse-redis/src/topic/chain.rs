@@ -18,7 +18,7 @@ pub(super) struct Chain {
     /// Lives that it has passed, the newest first.
     earlier: Vec<Earlier>,
     /// True if it has reached the stream's first entry.
-    begins: bool,
+    has_stream_start: bool,
     is_over: bool,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Found {
     /// The sequence after which they begin.
     pub(super) evicted: u64,
     pub(super) earlier: Vec<Earlier>,
-    pub(super) begins: bool,
+    pub(super) has_stream_start: bool,
 }
 
 impl Chain {
@@ -41,7 +41,7 @@ impl Chain {
             entries: VecDeque::new(),
             bytes: 0,
             earlier: Vec::new(),
-            begins: until == 0,
+            has_stream_start: until == 0,
             is_over: until == 0,
         }
     }
@@ -90,8 +90,8 @@ impl Chain {
             self.entries.push_front(entry);
         }
         self.expected = (header.previous, header.previous_last);
-        self.begins = header.previous == NONE && header.events > 0;
-        self.is_over = self.begins || self.entries.len() >= events || self.bytes >= bytes;
+        self.has_stream_start = header.previous == NONE && header.events > 0;
+        self.is_over = self.has_stream_start || self.entries.len() >= events || self.bytes >= bytes;
     }
 
     /// Ends the chain, because nothing more can be added.
@@ -108,7 +108,7 @@ impl Chain {
             entries: self.entries.into(),
             evicted: self.expected.1,
             earlier: self.earlier,
-            begins: self.begins,
+            has_stream_start: self.has_stream_start,
         }
     }
 }

@@ -29,7 +29,7 @@ impl Topic {
             state.following.early.clear();
             state.following.early_bytes = 0;
             if let Some(live) = &mut state.live {
-                live.unborn_since = None;
+                live.without_events_since = None;
             }
         }
         begins
@@ -41,7 +41,7 @@ impl Topic {
         let mut state = self.state();
         if state.following.session == session {
             state.following.is_subscribed = true;
-            state.wants.looks.ask();
+            state.wants.looks.request();
         }
     }
 

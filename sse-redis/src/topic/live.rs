@@ -9,7 +9,7 @@ use crate::entry::{Content, EntryId, Header, NONE, Stored};
 const LIVES: usize = 16;
 
 /// The life of a topic without any events.
-pub(super) const UNBORN: u64 = 0;
+pub(super) const WITHOUT_EVENTS: u64 = 0;
 
 /// A life of the stream that another life has continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +33,11 @@ pub(super) struct Live {
     /// True if the ring has everything that the stream has and retention allows.
     pub(super) complete: bool,
     /// True if the ring began with the stream's first entry, even if retention has deleted it since.
-    pub(super) begins: bool,
+    pub(super) has_stream_start: bool,
     /// Lives that this one has continued, the newest first.
     pub(super) earlier: Vec<Earlier>,
     /// From this sequence on, the topic is known to have had no event before the ring's first.
-    pub(super) unborn_since: Option<u64>,
+    pub(super) without_events_since: Option<u64>,
     /// True if the newest events of this life were lost, and the life continued.
     pub(super) is_rolled_back: bool,
 }
@@ -57,19 +57,19 @@ pub(super) enum Step {
 
 impl Live {
     /// A topic without any events, as of this time.
-    pub(super) fn unborn(name: &TopicName, keep: Keep, millis: u64) -> Self {
-        let epoch = Epoch::new(name, UNBORN);
-        let now = time_of_unborn(millis);
+    pub(super) fn without_events(name: &TopicName, keep: Keep, millis: u64) -> Self {
+        let epoch = Epoch::new(name, WITHOUT_EVENTS);
+        let now = sequence_before_first_event(millis);
         Self {
-            life: UNBORN,
+            life: WITHOUT_EVENTS,
             ring: Ring::new(epoch, keep, now, false),
             head: NONE,
             passed: NONE,
             target: NONE,
             complete: true,
-            begins: false,
+            has_stream_start: false,
             earlier: Vec::new(),
-            unborn_since: Some(now),
+            without_events_since: Some(now),
             is_rolled_back: false,
         }
     }
@@ -84,14 +84,25 @@ impl Live {
             passed: id,
             target: id,
             complete: false,
-            begins: false,
+            has_stream_start: false,
             earlier: Vec::new(),
-            unborn_since: None,
+            without_events_since: None,
             is_rolled_back: false,
         }
     }
 
     /// Takes an entry. `in_order` is true if nothing is between it and the last entry that was read.
+    ///
+    /// An entry that is already known, or that another program has written, changes nothing. Any other entry names its
+    /// predecessor (`previous`):
+    ///
+    /// - **`previous` is after the head.** There is a hole, which has to be read first. If the entry is in order, the
+    ///   entries in the hole are gone: the ring begins with this entry.
+    /// - **`previous` is before the head.** The stream has lost the entries after `previous`. The ring begins with this
+    ///   entry, and positions in the lost part are unknown.
+    /// - **`previous` is the head, and the topic had no events.** The first life begins.
+    /// - **`previous` is the head.** The entry is appended to the ring. If it is of another life, that life continues
+    ///   this one.
     pub(super) fn take(
         &mut self,
         name: &TopicName,
@@ -120,7 +131,7 @@ impl Live {
         if self.is_in_doubt() && !in_order {
             return Step::Hole;
         }
-        let begins = header.previous == NONE && header.events > 0;
+        let has_stream_start = header.previous == NONE && header.events > 0;
         if header.previous > self.head {
             if !in_order {
                 return Step::Hole;
@@ -154,11 +165,11 @@ impl Live {
                 self.earlier.clear();
                 self.complete = false;
             }
-        } else if self.life == UNBORN {
-            let unborn_since = self.unborn_since;
+        } else if self.life == WITHOUT_EVENTS {
+            let without_events_since = self.without_events_since;
             self.restart(name, retention.keeps(), header.life, 0);
             self.complete = true;
-            self.unborn_since = unborn_since;
+            self.without_events_since = without_events_since;
         } else if header.life != self.life {
             self.earlier.insert(
                 0,
@@ -171,7 +182,7 @@ impl Live {
             self.life = header.life;
             self.ring.continue_as(Epoch::new(name, header.life));
         }
-        self.begins |= begins;
+        self.has_stream_start |= has_stream_start;
         let (id, last) = (stored.id, stored.last());
         match stored.content {
             Content::Events(..) => {
@@ -253,8 +264,8 @@ impl Live {
         self.life = life;
         self.ring = Ring::new(Epoch::new(name, life), keep, evicted, false);
         self.complete = keep == Keep::Every;
-        self.begins = false;
-        self.unborn_since = None;
+        self.has_stream_start = false;
+        self.without_events_since = None;
     }
 
     /// The stream has lost the events after this entry's predecessor: the earlier lives end there.
@@ -278,6 +289,6 @@ pub(super) const EARLY: u64 = 60_000;
 
 /// The sequence of a position before a topic's first event: it contains the time minus [`EARLY`], so that it is less
 /// than the sequence of any event, whatever the clocks show.
-pub(super) fn time_of_unborn(millis: u64) -> u64 {
+pub(super) fn sequence_before_first_event(millis: u64) -> u64 {
     EntryId::at(millis.saturating_sub(EARLY)).sequence(0)
 }

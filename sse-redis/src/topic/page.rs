@@ -45,7 +45,7 @@ impl Topic {
         if keyed {
             // The newest event of each key is all the history there is, and a look returns these events.
             wants.history = false;
-            wants.looks.ask();
+            wants.looks.request();
             return None;
         }
         let oldest_life = live.earlier.last().map_or(live.life, |earlier| earlier.life);
@@ -58,7 +58,7 @@ impl Topic {
     }
 
     /// A page has come. `is_last` says that Redis has no more entries in this direction.
-    pub(crate) fn paged(&self, job: PageJob, page: Vec<Stored>, is_last: bool) -> Needs {
+    pub(crate) fn take_page(&self, job: PageJob, page: Vec<Stored>, is_last: bool) -> Needs {
         let mut state = self.state();
         state.wants.measure(&page);
         state.fault = None;
@@ -91,7 +91,7 @@ impl Topic {
             // Nothing that is known says where the other life began.
             *live = None;
             wants.chain = None;
-            return wants.looks.ask();
+            return wants.looks.request();
         }
         let Some(live) = live else { return };
         for stored in page {
@@ -118,12 +118,12 @@ impl Topic {
         } else if is_last && step != Step::Hole {
             // Redis has lost its entries.
             live.target = live.head;
-            wants.looks.ask();
+            wants.looks.request();
         } else if is_last {
             // Entries that came early do not follow, and are not in the stream either.
             following.early.clear();
             live.target = live.head;
-            wants.looks.ask();
+            wants.looks.request();
         }
     }
 
@@ -156,7 +156,7 @@ impl Topic {
         if joins {
             let found = chain.finish();
             live.ring.prepend(found.entries, found.evicted);
-            live.begins |= found.begins;
+            live.has_stream_start |= found.has_stream_start;
             live.earlier.extend(found.earlier);
             live.ring.trim(&retention, std::time::SystemTime::now());
         }

@@ -6,12 +6,12 @@ use sse_actix_core::{Batch, Epoch, Keep, Limit, Position, Resume, Start, TopicNa
 
 use super::{
     State, Topic,
-    live::{EARLY, Live, UNBORN},
+    live::{EARLY, Live, WITHOUT_EVENTS},
 };
 use crate::entry::EntryId;
 
 /// A position, compared with what the node knows.
-enum Place {
+enum PositionAnswer {
     /// After this sequence.
     At(u64),
     /// It was lost, with all events after this sequence.
@@ -40,57 +40,64 @@ impl Live {
         (position.sequence <= earlier.ends).then_some(position.sequence)
     }
 
-    fn place(&self, name: &TopicName, keep: Keep, position: Position, ttl_millis: u64) -> Place {
+    fn locate(&self, name: &TopicName, keep: Keep, position: Position, ttl_millis: u64) -> PositionAnswer {
         let span = self.ring.kept_range();
-        if position.epoch == Epoch::new(name, UNBORN) {
-            return self.place_of_unborn(keep, position, ttl_millis);
+        if position.epoch == Epoch::new(name, WITHOUT_EVENTS) {
+            return self.locate_before_first_event(keep, position, ttl_millis);
         }
         let Some(sequence) = self.known_sequence(name, position) else {
             let mut earlier = self.earlier.iter();
             let ended = earlier.find(|earlier| Epoch::new(name, earlier.life) == position.epoch);
             return match (ended, self.complete) {
-                (Some(ended), _) => Place::Lost(ended.ends),
-                (None, false) if keep == Keep::Every => Place::NeedsHistory,
-                (None, _) => Place::NeedsLook,
+                (Some(ended), _) => PositionAnswer::Lost(ended.ends),
+                (None, false) if keep == Keep::Every => PositionAnswer::NeedsHistory,
+                (None, _) => PositionAnswer::NeedsLook,
             };
         };
         if sequence > span.head {
-            return Place::NeedsLook;
+            return PositionAnswer::NeedsLook;
         }
         let is_known = sequence <= span.last_deleted || sequence == span.head || self.ring.contains(sequence);
         match keep {
-            _ if is_known && keep == Keep::Every => Place::At(sequence),
+            _ if is_known && keep == Keep::Every => PositionAnswer::At(sequence),
             // This node never had this event, so it does not know which events are around it.
-            Keep::Every => Place::Unknown,
-            Keep::LatestPerKey if is_known && sequence > span.last_deleted => Place::At(sequence),
-            Keep::LatestPerKey => Place::NeedsProof(sequence),
+            Keep::Every => PositionAnswer::Unknown,
+            Keep::LatestPerKey if is_known && sequence > span.last_deleted => PositionAnswer::At(sequence),
+            Keep::LatestPerKey => PositionAnswer::NeedsProof(sequence),
         }
     }
 
     /// The place of a reader whose position is before the topic's first event.
-    fn place_of_unborn(&self, keep: Keep, position: Position, ttl_millis: u64) -> Place {
+    fn locate_before_first_event(&self, keep: Keep, position: Position, ttl_millis: u64) -> PositionAnswer {
         let span = self.ring.kept_range();
-        if self.life == UNBORN {
-            return Place::At(span.head);
+        if self.life == WITHOUT_EVENTS {
+            return PositionAnswer::At(span.head);
         }
         if keep == Keep::LatestPerKey {
-            return Place::At(span.last_deleted);
+            return PositionAnswer::At(span.last_deleted);
         }
         if !self.complete {
-            return Place::NeedsHistory;
+            return PositionAnswer::NeedsHistory;
         }
-        if !self.begins {
-            return Place::Unknown;
+        if !self.has_stream_start {
+            return PositionAnswer::Unknown;
         }
-        if self.unborn_since.is_some_and(|since| position.sequence >= since) {
-            return Place::At(0);
+        if self
+            .without_events_since
+            .is_some_and(|since| position.sequence >= since)
+        {
+            return PositionAnswer::At(0);
         }
         // In so long a time, there may have been another life that has ended.
         let is_old = self.ring.stats().oldest.is_some_and(|first| {
             let position = EntryId::of(position.sequence).millis();
             position.saturating_add(EARLY).saturating_add(ttl_millis) < EntryId::of(first).millis()
         });
-        if is_old { Place::Unknown } else { Place::At(0) }
+        if is_old {
+            PositionAnswer::Unknown
+        } else {
+            PositionAnswer::At(0)
+        }
     }
 }
 
@@ -114,7 +121,7 @@ impl Topic {
             ..
         } = &mut *state;
         let Some(live) = live else {
-            wants.looks.ask();
+            wants.looks.request();
             return None;
         };
         live.ring.trim(retention, now);
@@ -131,19 +138,21 @@ impl Topic {
         let mut was_lost = false;
         let start = match start {
             Start::After(position) => {
-                match live.place(&self.name, retention.keeps(), position, ttl_millis) {
-                    Place::At(sequence) => at(sequence),
+                match live.locate(&self.name, retention.keeps(), position, ttl_millis) {
+                    PositionAnswer::At(sequence) => at(sequence),
                     // The reader has everything that was not lost.
-                    Place::Lost(ends) if ends >= span.last_deleted && retention.keeps() == Keep::Every => {
+                    PositionAnswer::Lost(ends)
+                        if ends >= span.last_deleted && retention.keeps() == Keep::Every =>
+                    {
                         was_lost = true;
                         at(ends)
                     }
-                    Place::Lost(_) | Place::Unknown => Start::Unknown,
-                    Place::NeedsHistory => {
+                    PositionAnswer::Lost(_) | PositionAnswer::Unknown => Start::Unknown,
+                    PositionAnswer::NeedsHistory => {
                         wants.history = true;
                         return None;
                     }
-                    Place::NeedsLook => {
+                    PositionAnswer::NeedsLook => {
                         // Another node may know more by now.
                         let ticket = ticket.get_or_insert(wants.looks.begun + 1);
                         if wants.looks.done < *ticket {
@@ -152,7 +161,7 @@ impl Topic {
                         }
                         Start::Unknown
                     }
-                    Place::NeedsProof(sequence) => match wants.verified.get(&sequence) {
+                    PositionAnswer::NeedsProof(sequence) => match wants.verified.get(&sequence) {
                         Some(Some(true)) => at(sequence),
                         Some(Some(false)) => Start::Unknown,
                         other => {

@@ -32,9 +32,9 @@ pub(super) fn followed(newest: Option<&Stored>) -> Topic {
 }
 
 pub(super) fn looks(topic: &Topic, newest: Option<&Stored>) {
-    topic.ask();
+    topic.request_look();
     assert_eq!(topic.take_head_job(), Some(HeadJob::Look { latest: false }));
-    topic.looked(newest, None);
+    topic.take_look(newest, None);
 }
 
 pub(super) fn read(topic: &Topic, start: Start) -> Option<(Resume, usize, u64)> {
@@ -60,7 +60,7 @@ fn a_topic_whose_newest_entry_is_of_a_later_version_is_not_taken_for_a_new_one()
     let newer = format!("{now}-1 3 whatever\n");
     let newer = Stored::parse_notice(Bytes::from(newer)).unwrap();
     let topic = followed(Some(&newer));
-    assert!(topic.is_born());
+    assert!(topic.has_events());
     assert_eq!(topic.passed(), Some(newer.id));
 }
 
@@ -83,7 +83,7 @@ fn a_notice_that_follows_is_taken_and_one_that_does_not_waits_for_what_is_betwee
     );
     let (job, _) = topic.take_page_job(1_000).unwrap();
     assert_eq!(job, PageJob::Forward { after: id(&one) });
-    topic.paged(job, vec![entry(&two, &one, 7)], true);
+    topic.take_page(job, vec![entry(&two, &one, 7)], true);
     assert_eq!(
         read(&topic, after(7, id(&one))),
         Some((Resume::Complete, 2, id(&three).last(1)))
@@ -94,10 +94,10 @@ fn a_notice_that_follows_is_taken_and_one_that_does_not_waits_for_what_is_betwee
 fn what_was_acknowledged_and_is_gone_is_not_waited_for() {
     let one = format!("{}-0", now());
     let topic = followed(Some(&entry(&one, "0-0", 7)));
-    topic.exists(EntryId::at(now_millis() + 5));
+    topic.note_exists(EntryId::at(now_millis() + 5));
     let (job, _) = topic.take_page_job(1_000).unwrap();
     assert_eq!(
-        topic.paged(job, Vec::new(), true),
+        topic.take_page(job, Vec::new(), true),
         Needs {
             head: true,
             page: false
@@ -114,11 +114,11 @@ fn a_look_that_notices_have_overtaken_changes_nothing() {
     let now = now();
     let [one, two] = [0, 1].map(|count| format!("{now}-{count}"));
     let topic = followed(None);
-    topic.ask();
+    topic.request_look();
     topic.take_head_job().unwrap();
     topic.receive(1, entry(&one, "0-0", 7));
     topic.receive(1, entry(&two, &one, 7));
-    topic.looked(None, None);
+    topic.take_look(None, None);
     assert_eq!(
         read(&topic, Start::Oldest),
         Some((Resume::Live, 2, id(&two).last(1)))
@@ -142,12 +142,12 @@ fn another_life_that_continues_this_one_is_no_gap() {
     let lost = read(&topic, after(7, id(&two)));
     assert_eq!(lost, Some((Resume::Unknown, 2, id(&three).last(1))));
     // Before the first event.
-    let unborn = Start::After(Position {
+    let before_first_event = Start::After(Position {
         epoch: Epoch::new(&topic.name, 0),
-        sequence: live::time_of_unborn(now_millis()),
+        sequence: live::sequence_before_first_event(now_millis()),
     });
     assert_eq!(
-        read(&topic, unborn),
+        read(&topic, before_first_event),
         Some((Resume::Complete, 3, id(&three).last(1)))
     );
 }
@@ -163,7 +163,7 @@ fn a_primary_that_lagged_has_lost_what_came_after() {
     // The node reads the kept entries again, but a reader that has them does not get them again.
     assert_eq!(read(&topic, after(7, id(&two))), None);
     let (job, _) = topic.take_page_job(1_000).unwrap();
-    topic.paged(job, vec![entry(&one, "0-0", 7)], true);
+    topic.take_page(job, vec![entry(&one, "0-0", 7)], true);
     let told = read(&topic, after(7, id(&two)));
     assert_eq!(told, Some((Resume::Unknown, 1, id(&three).last(1))));
     assert_eq!(
@@ -201,7 +201,7 @@ fn history_is_read_backwards_in_pages() {
                 from: id(&ids[page[0]])
             }
         );
-        topic.paged(job, page.into_iter().map(entry_at).collect(), false);
+        topic.take_page(job, page.into_iter().map(entry_at).collect(), false);
     }
     assert_eq!(
         read(&topic, Start::Oldest),
@@ -223,12 +223,12 @@ fn an_id_of_a_keyed_topic_is_proven() {
         life: 7,
         event: Record::event(&Event::data("x"), None).unwrap().key("k"),
     };
-    topic.looked(Some(&entry(&two, &one, 7)), Some(vec![latest]));
+    topic.take_look(Some(&entry(&two, &one, 7)), Some(vec![latest]));
     for (is_there, resume) in [(true, Resume::Complete), (false, Resume::Unknown)] {
         assert_eq!(read(&topic, after(7, id(&one))), None);
         let sequences = vec![id(&one).last(1)];
         assert_eq!(topic.take_head_job(), Some(HeadJob::Verify { sequences }));
-        topic.proved([(id(&one).last(1), is_there)]);
+        topic.take_proofs([(id(&one).last(1), is_there)]);
         assert_eq!(
             read(&topic, after(7, id(&one))),
             Some((resume, 1, id(&two).last(1)))

@@ -4,7 +4,7 @@ use super::{
     tests::{after, entry, followed, id, looks, now, read},
     *,
 };
-use crate::topic::live::time_of_unborn;
+use crate::topic::live::sequence_before_first_event;
 use sse_actix_core::{Limit, Resume, Start};
 
 /// Three entries' ids, the oldest first.
@@ -21,11 +21,11 @@ fn history_that_is_on_its_way_over_a_fail_over_is_none_of_the_new_ring() {
     let (job, _) = topic.take_page_job(1_000).unwrap();
     // The new primary lacks the newest one.
     looks(&topic, Some(&entry(&two, &one, 8)));
-    topic.paged(job, vec![entry(&three, &two, 7)], true);
+    topic.take_page(job, vec![entry(&three, &two, 7)], true);
     assert_eq!(read(&topic, Start::Oldest), None, "what is older is not read yet");
     let (job, _) = topic.take_page_job(1_000).unwrap();
     assert_eq!(job, PageJob::Back { from: id(&two) });
-    topic.paged(job, vec![entry(&two, &one, 8), entry(&one, "0-0", 8)], true);
+    topic.take_page(job, vec![entry(&two, &one, 8), entry(&one, "0-0", 8)], true);
     assert_eq!(
         read(&topic, Start::Oldest),
         Some((Resume::Live, 2, id(&two).last(1)))
@@ -50,7 +50,7 @@ fn an_event_that_took_the_id_of_a_lost_one_is_read() {
         panic!("{job:?}")
     };
     let page = stream.iter().filter(|stored| stored.id > from);
-    topic.paged(job, page.cloned().collect(), true);
+    topic.take_page(job, page.cloned().collect(), true);
     looks(&topic, stream.last());
     assert_eq!(
         read(&topic, after(7, id(&two))),
@@ -58,7 +58,7 @@ fn an_event_that_took_the_id_of_a_lost_one_is_read() {
         "what is older is not read yet"
     );
     let (job, _) = topic.take_page_job(1_000).unwrap();
-    topic.paged(job, stream.iter().rev().cloned().collect(), true);
+    topic.take_page(job, stream.iter().rev().cloned().collect(), true);
     let told = read(&topic, after(7, id(&two)));
     assert_eq!(told, Some((Resume::Unknown, 2, id(&three).last(1))));
     let told = read(&topic, after(7, id(&one)));
@@ -80,7 +80,7 @@ fn an_event_before_a_lost_one_is_read() {
     );
     let (job, _) = topic.take_page_job(1_000).unwrap();
     let stream = [entry(&before, &one, 8), entry(&one, "0-0", 7)];
-    topic.paged(job, stream.to_vec(), true);
+    topic.take_page(job, stream.to_vec(), true);
     let told = read(&topic, after(7, id(&two)));
     assert_eq!(told, Some((Resume::Unknown, 2, id(&three).last(1))));
     let told = read(&topic, after(7, id(&one)));
@@ -101,7 +101,7 @@ fn another_primary_that_has_everything_is_read_on_without_a_gap() {
         if has_two {
             page.insert(0, entry(&two, &one, 7));
         }
-        topic.paged(job, page, true);
+        topic.take_page(job, page, true);
         let told = read(&topic, after(7, id(&two)));
         assert_eq!(told, Some((Resume::Complete, 1, id(&three).last(1))), "{has_two}");
         let told = read(&topic, Start::Oldest);
@@ -121,7 +121,7 @@ fn a_first_event_that_comes_before_the_look_is_read_at_once() {
     topic.take_head_job().unwrap();
     let one = format!("{}-0", now());
     topic.receive(1, entry(&one, "0-0", 7));
-    assert_eq!(topic.looked(None, None), Needs::default());
+    assert_eq!(topic.take_look(None, None), Needs::default());
     assert_eq!(
         read(&topic, Start::Oldest),
         Some((Resume::Live, 1, id(&one).last(1)))
@@ -143,7 +143,7 @@ fn who_was_connected_all_along_misses_nothing_however_old_the_position() {
     topic.receive(1, entry(&one, "0-0", 7));
     let read = |sequence| {
         let start = Start::After(Position {
-            epoch: Epoch::new(&topic.name, live::UNBORN),
+            epoch: Epoch::new(&topic.name, live::WITHOUT_EVENTS),
             sequence,
         });
         let batch = topic.read(start, Limit::DEFAULT, SystemTime::now(), 0, &mut None);
@@ -151,7 +151,7 @@ fn who_was_connected_all_along_misses_nothing_however_old_the_position() {
     };
     assert_eq!(read(here), Some((Resume::Complete, 1)));
     // This position is from before this node followed the topic.
-    let before = time_of_unborn(now_millis() - 1_000);
+    let before = sequence_before_first_event(now_millis() - 1_000);
     assert_eq!(read(before), Some((Resume::Unknown, 1)));
 }
 

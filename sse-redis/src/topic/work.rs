@@ -4,7 +4,7 @@ use sse_actix_core::{Epoch, Keep, Ring};
 
 use super::{
     Live, State, Topic, entry_of,
-    live::{UNBORN, time_of_unborn},
+    live::{WITHOUT_EVENTS, sequence_before_first_event},
     note_fault, now_millis,
 };
 use crate::entry::{Content, EntryId, Header, Latest, NONE, Stored};
@@ -54,13 +54,13 @@ impl Topic {
     }
 
     /// Requests a look at the newest entry, because the stream may have changed without a notice.
-    pub(crate) fn ask(&self) {
+    pub(crate) fn request_look(&self) {
         let wants = &mut self.state().wants;
-        wants.looks.ask();
+        wants.looks.request();
     }
 
     /// Notes that Redis has this entry, whether or not this node has it.
-    pub(crate) fn exists(&self, id: EntryId) -> Needs {
+    pub(crate) fn note_exists(&self, id: EntryId) -> Needs {
         let mut state = self.state();
         if let Some(live) = &mut state.live
             && id > live.passed
@@ -82,16 +82,19 @@ impl Topic {
     }
 
     /// Whether it is followed and has entries in Redis.
-    pub(crate) fn is_born(&self) -> bool {
-        self.state().live.as_ref().is_some_and(|live| live.life != UNBORN)
+    pub(crate) fn has_events(&self) -> bool {
+        self.state()
+            .live
+            .as_ref()
+            .is_some_and(|live| live.life != WITHOUT_EVENTS)
     }
 
     /// Notes that it cannot be read. It is compared alone until it can be read again.
-    pub(crate) fn is_unreadable_since_now(&self) {
+    pub(crate) fn mark_unreadable(&self) {
         self.state().unreadable = true;
     }
 
-    pub(crate) fn is_readable(&self) {
+    pub(crate) fn mark_readable(&self) {
         let mut state = self.state();
         if std::mem::take(&mut state.unreadable) {
             state.fault = None;
@@ -147,7 +150,20 @@ impl Topic {
     }
 
     /// Handles the answer to a look: the newest entry, if there is one, and the newest event of each key.
-    pub(crate) fn looked(&self, newest: Option<&Stored>, latest: Option<Vec<Latest>>) -> Needs {
+    ///
+    /// Notices may have arrived since the look began. So the answer is compared with `looks.from`, which was `head` then.
+    /// `head` is the newest entry that the node has taken in; `passed`, up to where it has read the stream; and `target`,
+    /// the newest entry that Redis is known to have. If `target` is after `head`, the entries between them are read next.
+    ///
+    /// | the answer | the node knows | then |
+    /// |---|---|---|
+    /// | no entry | entries that have come since the look began | the answer is too old |
+    /// | no entry | a topic without events | it has had no event until now either |
+    /// | no entry | nothing, or entries | the entries are lost; the topic is one without events |
+    /// | an entry after `head` | entries, and needs no events of keys | `target` moves; another life is in doubt |
+    /// | an entry before `looks.from`, or of another life | the same | the entries after it are lost; it begins there |
+    /// | an entry | nothing, or needs the events of keys | it begins there |
+    pub(crate) fn take_look(&self, newest: Option<&Stored>, latest: Option<Vec<Latest>>) -> Needs {
         let mut state = self.state();
         let keep = state.retention.keeps();
         let State {
@@ -164,19 +180,19 @@ impl Topic {
         match (newest, &mut *live) {
             // The topic's first event has arrived since the look began.
             (None, Some(_)) if is_stale => {}
-            (None, Some(live)) if live.life == UNBORN => {
-                let now = time_of_unborn(now_millis());
+            (None, Some(live)) if live.life == WITHOUT_EVENTS => {
+                let now = sequence_before_first_event(now_millis());
                 live.ring.advance(now);
-                live.unborn_since.get_or_insert(now);
+                live.without_events_since.get_or_insert(now);
             }
             (None, _) => {
-                *live = Some(Live::unborn(&self.name, keep, now_millis()));
+                *live = Some(Live::without_events(&self.name, keep, now_millis()));
                 wants.chain = None;
             }
             (Some((id, header)), Some(known)) if latest.is_none() || known.complete => {
                 if id > known.head {
                     known.target = known.target.max(id);
-                    if header.life != known.life && !is_stale && known.life != UNBORN {
+                    if header.life != known.life && !is_stale && known.life != WITHOUT_EVENTS {
                         known.doubt();
                     }
                 } else if id < wants.looks.from || header.life != known.life && !is_stale {
@@ -237,7 +253,7 @@ impl Topic {
     }
 
     /// Handles the answer that says which of these events Redis has.
-    pub(crate) fn proved(&self, proofs: impl IntoIterator<Item = (u64, bool)>) {
+    pub(crate) fn take_proofs(&self, proofs: impl IntoIterator<Item = (u64, bool)>) {
         let mut state = self.state();
         if state.wants.verified.len() > MAX_VERIFIED {
             state.wants.verified.clear();

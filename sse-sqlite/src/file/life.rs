@@ -48,7 +48,7 @@ pub(super) fn begin(
     if is_copy || has_lost {
         tracing::warn!(
             target: "sse_actix", is_copy,
-            "the newest events may be missing: all topics begin anew, and clients are told of a gap"
+            "the newest events may be missing: all topics get new epochs, and clients get a gap event"
         );
         renew_epochs(connection)?;
         // Topics that were forgotten since then have no row whose epoch could change.

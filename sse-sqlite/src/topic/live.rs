@@ -22,8 +22,8 @@ pub(crate) struct Loaded {
     /// How many bytes of entries memory holds.
     pub(crate) memory: usize,
     /// True if as many entries were read as memory holds. If false, only the topic's range of sequences was read.
-    pub(crate) is_deep: bool,
-    /// Whether it was deleted, and has begun anew.
+    pub(crate) has_recent_entries: bool,
+    /// Whether it was deleted, and has a new epoch.
     pub(crate) was_deleted: bool,
 }
 
@@ -44,7 +44,7 @@ impl Loaded {
             begin: 0,
             set_back: (SystemTime::UNIX_EPOCH, 0),
             memory,
-            is_deep: true,
+            has_recent_entries: true,
             was_deleted: false,
         }
     }
@@ -59,9 +59,9 @@ pub(crate) struct Live {
     /// How many bytes of entries the ring may hold.
     memory: usize,
     /// The newest sequence that retention has deleted from the file; `None` if the ring reaches back to it.
-    floor: Option<u64>,
+    last_deleted_in_file: Option<u64>,
     is_contiguous: bool,
-    is_deep: bool,
+    has_recent_entries: bool,
     was_deleted: bool,
 }
 
@@ -101,16 +101,16 @@ impl Live {
             ring,
             retention: retention.clone(),
             memory: loaded.memory,
-            floor: (begin > kept_range.last_deleted).then_some(kept_range.last_deleted),
+            last_deleted_in_file: (begin > kept_range.last_deleted).then_some(kept_range.last_deleted),
             is_contiguous: kept_range.contiguous,
-            is_deep: loaded.is_deep,
+            has_recent_entries: loaded.has_recent_entries,
             was_deleted: loaded.was_deleted,
         }
     }
 
     /// Changes the topic's retention; `None` if it has to be loaded again for that.
     pub(super) fn keep(mut self, retention: &Retention) -> Option<Self> {
-        if self.floor.is_some() && self.retention.keeps() != retention.keeps() {
+        if self.last_deleted_in_file.is_some() && self.retention.keeps() != retention.keeps() {
             return None;
         }
         self.ring.keep(retention.keeps());
@@ -132,17 +132,17 @@ impl Live {
         self.number.is_some()
     }
 
-    /// Whether the topic was deleted, and has begun anew.
+    /// Whether the topic was deleted, and has a new epoch.
     pub(super) fn was_deleted(&self) -> bool {
         self.was_deleted
     }
 
     /// Notes that retention has deleted the events up to this sequence from the file.
     pub(crate) fn deleted_in_file(&mut self, deleted: u64) {
-        if let Some(floor) = &mut self.floor {
-            *floor = deleted.max(*floor);
-            if *floor >= self.ring.kept_range().last_deleted {
-                self.floor = None;
+        if let Some(last_deleted_in_file) = &mut self.last_deleted_in_file {
+            *last_deleted_in_file = deleted.max(*last_deleted_in_file);
+            if *last_deleted_in_file >= self.ring.kept_range().last_deleted {
+                self.last_deleted_in_file = None;
             }
         }
     }
@@ -153,7 +153,7 @@ impl Live {
         self.ring.trim(&self.retention, now);
         if self.ring.kept_range().last_deleted > before {
             // Retention deletes the oldest events first, so it has deleted everything before these, too.
-            self.floor = None;
+            self.last_deleted_in_file = None;
         }
         if self.retention.keeps() == Keep::Every {
             self.shrink(self.memory);
@@ -163,7 +163,8 @@ impl Live {
     /// Keeps at most `bytes` bytes in memory.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         while self.retention.keeps() == Keep::Every && self.ring.bytes() > bytes && self.ring.len() > 1 {
-            self.floor.get_or_insert(self.ring.kept_range().last_deleted);
+            self.last_deleted_in_file
+                .get_or_insert(self.ring.kept_range().last_deleted);
             self.ring.delete_oldest();
         }
     }
@@ -178,7 +179,7 @@ impl Live {
     pub(crate) fn holds(&self, start: Start) -> bool {
         let begin = self.ring.kept_range().last_deleted;
         match start {
-            _ if self.floor.is_none() => true,
+            _ if self.last_deleted_in_file.is_none() => true,
             Start::Head => true,
             Start::Last(events) => events <= self.ring.len(),
             Start::After(position) => {
@@ -189,19 +190,21 @@ impl Live {
     }
 
     /// True if all entries that fit into its memory were read from the file.
-    pub(crate) fn is_deep(&self) -> bool {
-        self.is_deep
+    pub(crate) fn has_recent_entries(&self) -> bool {
+        self.has_recent_entries
     }
 
     /// Where to read what is older than the ring; `None` if it holds everything.
     pub(crate) fn older(&self, now: SystemTime) -> Option<Older> {
         let cutoff = now.checked_sub(self.retention.age());
-        self.floor.zip(self.number).map(|(_, number)| Older {
-            number,
-            kept_range: self.kept_range(),
-            begin: self.ring.kept_range().last_deleted,
-            cutoff: cutoff.unwrap_or(SystemTime::UNIX_EPOCH),
-        })
+        self.last_deleted_in_file
+            .zip(self.number)
+            .map(|(_, number)| Older {
+                number,
+                kept_range: self.kept_range(),
+                begin: self.ring.kept_range().last_deleted,
+                cutoff: cutoff.unwrap_or(SystemTime::UNIX_EPOCH),
+            })
     }
 
     /// How many events from before the ring a read of the last events still needs.
@@ -216,7 +219,7 @@ impl Live {
     fn kept_range(&self) -> KeptRange {
         let kept_range = self.ring.kept_range();
         KeptRange {
-            last_deleted: self.floor.unwrap_or(kept_range.last_deleted),
+            last_deleted: self.last_deleted_in_file.unwrap_or(kept_range.last_deleted),
             ..kept_range
         }
     }
@@ -226,7 +229,7 @@ impl Live {
     }
 
     pub(super) fn behind(&self, sequence: u64) -> u64 {
-        if self.is_contiguous && self.floor.is_some() {
+        if self.is_contiguous && self.last_deleted_in_file.is_some() {
             self.ring.kept_range().head.saturating_sub(sequence)
         } else {
             self.ring.behind(sequence)
@@ -246,7 +249,7 @@ impl Live {
         };
         let once = in_file.map_or(kept.once, |stats| stats.once);
         match in_file {
-            Some(stats) if self.floor.is_some() && stats.epoch == kept.epoch => LogStats {
+            Some(stats) if self.last_deleted_in_file.is_some() && stats.epoch == kept.epoch => LogStats {
                 head: kept.head,
                 ..*stats
             },

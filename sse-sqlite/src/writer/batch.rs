@@ -151,7 +151,7 @@ impl Batch {
             Err(cause) => {
                 let ends = matches!(cause, Cause::Sqlite(_) | Cause::DiskFull);
                 // The topic is noted, so that its head is forgotten if the transaction fails.
-                self.touch(&topic, now);
+                self.changed_entry(&topic, now);
                 (Err(cause.clone()), ends.then_some(cause))
             }
         };
@@ -173,7 +173,7 @@ impl Batch {
         }
         // The topic's memory is of the life that ends here, even if that life began in this transaction.
         topic.forget();
-        if let Some(changed) = self.touch(&topic, now) {
+        if let Some(changed) = self.changed_entry(&topic, now) {
             changed.is_deleted = true;
             changed.entries.clear();
             changed.head = None;
@@ -181,7 +181,7 @@ impl Batch {
         Ok(())
     }
 
-    fn touch(&mut self, topic: &Arc<Topic>, now: SystemTime) -> Option<&mut Changed> {
+    fn changed_entry(&mut self, topic: &Arc<Topic>, now: SystemTime) -> Option<&mut Changed> {
         let slot = *self.by_topic.entry(Arc::as_ptr(topic)).or_insert_with(|| {
             self.changed.push(Changed {
                 topic: Arc::clone(topic),
@@ -196,7 +196,7 @@ impl Batch {
     }
 
     fn note(&mut self, topic: &Arc<Topic>, entry: Option<Arc<Entry>>, head: HeadState, now: SystemTime) {
-        if let Some(changed) = self.touch(topic, now) {
+        if let Some(changed) = self.changed_entry(topic, now) {
             changed.entries.extend(entry);
             changed.head = Some(head);
             changed.now = now;

@@ -103,7 +103,7 @@ impl Writer {
             self.shared.bound_keys();
         }
         if self.is_disk_full() {
-            self.reserve.give_up();
+            self.reserve.release();
         }
         if self.connection.is_none() {
             self.reopen();

@@ -22,7 +22,7 @@ pub(super) fn trim(connection: &Connection, head: &mut Head, now: SystemTime) ->
     }
     let sql = "SELECT id, at, octet_length(frame) + coalesce(octet_length(key), 0) FROM events
         WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
-    let begin = rows::id(head.number, head.floor);
+    let begin = rows::id(head.number, head.last_deleted);
     let end = rows::id(head.number, rows::MAX_SEQUENCE);
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![begin, end, rows::signed(CHUNK)])?;
@@ -42,7 +42,7 @@ pub(super) fn trim(connection: &Connection, head: &mut Head, now: SystemTime) ->
     let Some(last) = last else { return Ok(false) };
     let sql = "DELETE FROM events WHERE id > ?1 AND id <= ?2";
     connection.prepare_cached(sql)?.execute([begin, last])?;
-    head.floor = rows::sequence(last);
+    head.last_deleted = rows::sequence(last);
     head.find_oldest(connection)?;
     head.save_row(connection)?;
     Ok(deleted == CHUNK)
@@ -65,7 +65,7 @@ pub(super) fn replace(connection: &Connection, head: &mut Head, key: &str) -> ru
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![
         key,
-        rows::id(head.number, head.floor),
+        rows::id(head.number, head.last_deleted),
         rows::id(head.number, rows::MAX_SEQUENCE)
     ])?;
     let mut is_replaced = false;
@@ -97,7 +97,7 @@ pub(super) fn change(
         let sql = "DELETE FROM events WHERE id > ?1 AND id <= ?2 AND key IS NOT NULL AND id NOT IN
             (SELECT max(id) FROM events WHERE id > ?1 AND id <= ?2 AND key IS NOT NULL GROUP BY key)";
         let ids = [
-            rows::id(head.number, head.floor),
+            rows::id(head.number, head.last_deleted),
             rows::id(head.number, rows::MAX_SEQUENCE),
         ];
         if connection.execute(sql, ids)? > 0 {
@@ -135,7 +135,7 @@ impl Bounds {
 
     /// Whether it is time to delete.
     fn are_exceeded(&self, head: &Head) -> bool {
-        let is_old = |at| self.is_old(head, head.floor + 1, at);
+        let is_old = |at| self.is_old(head, head.last_deleted + 1, at);
         self.are_beyond(&head.kept) || head.kept.oldest_at.is_some_and(is_old)
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
 
 use super::*;
 use crate::{
-    queue::{Append, Delete, Entrance},
+    queue::{Append, Delete, Admission},
     settings::Settings,
     topic::WaitingRead,
 };
@@ -27,7 +27,7 @@ type Answer = Receiver<Result<Appended, AppendError>>;
 
 /// An event, and the answer that its publisher gets.
 fn event(shared: &Shared) -> (Command, Answer) {
-    let Entrance::Open(permit) = shared.queue.enter(1) else {
+    let Admission::Open(permit) = shared.queue.enter(1) else {
         panic!("there is room")
     };
     let (reply, answer) = oneshot::channel();

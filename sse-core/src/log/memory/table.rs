@@ -82,10 +82,10 @@ impl TopicTable {
             if nth >= excess {
                 self.others.push_back(name);
             } else if let Some(topic) = self.by_name.remove(&name) {
-                let mut kept = topic.kept();
-                forgotten.bytes += kept.ring.bytes();
-                if let Some(keys) = kept.keys.take() {
-                    let window = kept.retention.once_window();
+                let mut data = topic.data();
+                forgotten.bytes += data.ring.bytes();
+                if let Some(keys) = data.keys.take() {
+                    let window = data.retention.once_window();
                     self.keys_of_forgotten.insert(name, keys, window);
                 }
             }
@@ -119,10 +119,10 @@ impl Topic {
         if Arc::strong_count(self) > 1 || !self.watchers.is_empty() {
             return None;
         }
-        let kept = self.kept();
+        let data = self.data();
         Some(Rank {
-            has_events: !kept.ring.is_empty(),
-            last_used: kept.last_used,
+            has_events: !data.ring.is_empty(),
+            last_used: data.last_used,
         })
     }
 }
@@ -148,7 +148,7 @@ mod tests {
         let topic = Arc::new(Topic::new(Epoch::new(&name, 0), at(nth)));
         if publishes {
             let record = Record::event(&Event::data("x"), None).unwrap();
-            topic.kept().ring.append(record, at(nth));
+            topic.data().ring.append(record, at(nth));
         }
         table.insert(&name, Arc::clone(&topic), publishes);
         topic
@@ -217,7 +217,7 @@ mod tests {
         // It is being used, so it stays.
         let used = table.get(&name(0)).cloned();
         // It was used later than the others.
-        table.get(&name(1)).unwrap().kept().last_used = at(1_000);
+        table.get(&name(1)).unwrap().data().last_used = at(1_000);
         // Sixteen are looked at each time, so the next is the stalest of the next sixteen.
         for gone in [30, 2, 16, 3] {
             assert!(table.get(&name(gone)).is_some());

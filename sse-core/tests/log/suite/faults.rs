@@ -227,20 +227,20 @@ macro_rules! promises {
 
 #[test]
 fn each_fault_is_found() {
-    promises!(WakesNobody: watchers_are_woken_as_long_as_they_watch, who_registers_and_then_reads_misses_nothing, a_waker_may_use_the_log);
+    promises!(WakesNobody: watchers_are_woken_as_long_as_they_watch, a_reader_that_registers_first_misses_nothing, a_waker_may_use_the_log);
     promises!(AppendsTwice: sequences_grow_and_topics_have_nothing_in_common, threads_append_in_one_order);
-    promises!(KeepsEverything: count_takes_the_oldest, bytes_take_the_oldest, age_takes_the_oldest, of_each_key_the_latest_is_kept, a_changed_retention_holds_from_the_next_append_on);
+    promises!(KeepsEverything: count_deletes_the_oldest, bytes_delete_the_oldest, age_deletes_the_oldest, of_each_key_the_latest_is_kept, a_changed_retention_holds_from_the_next_append_on);
     promises!(TakesNoLimit: a_read_returns_no_more_than_its_limit);
     promises!(SaysThereIsNoMore: reads_in_pieces_return_everything_once, a_read_returns_no_more_than_its_limit);
-    promises!(HidesGaps: count_takes_the_oldest, bytes_take_the_oldest, age_takes_the_oldest);
+    promises!(HidesGaps: count_deletes_the_oldest, bytes_delete_the_oldest, age_deletes_the_oldest);
     promises!(LeavesOutTheOldest: every_start_reads_from_where_it_says, any_steps_are_answered_as_the_model_says);
-    promises!(TrustsPositions: positions_of_elsewhere_are_unknown);
+    promises!(TrustsPositions: foreign_positions_are_unknown);
     promises!(ForgetsKeys: a_repeated_key_is_appended_once, a_key_at_the_same_time_is_appended_once, any_steps_are_answered_as_the_model_says);
     promises!(ForgetsKeysOfGoneEvents: a_key_outlives_its_event);
     promises!(RemembersKeysForever: a_key_is_forgotten_with_its_time, newer_keys_push_out_the_oldest);
     promises!(ReturnsTheHeadForARepetition: a_repeated_key_is_appended_once);
-    promises!(DeletesNothing: a_deleted_topic_begins_anew);
-    promises!(DeletesEventsOnly: a_deleted_topic_begins_anew);
-    promises!(CannotDelete: a_deleted_topic_begins_anew, to_delete_a_topic_without_events_changes_nothing);
+    promises!(DeletesNothing: a_deleted_topic_begins_a_new_epoch);
+    promises!(DeletesEventsOnly: a_deleted_topic_begins_a_new_epoch);
+    promises!(CannotDelete: a_deleted_topic_begins_a_new_epoch, to_delete_a_topic_without_events_changes_nothing);
     promises!(DeletesForNothing: to_delete_a_topic_without_events_changes_nothing);
 }

@@ -5,7 +5,7 @@ use std::{rc::Rc, sync::atomic::Ordering};
 use redis::{Pipeline, Value};
 use sse_actix_core::ClusterMessage;
 
-use super::{LARGEST_PAGE, MessageId, NO_MESSAGE, Nodes, PAGE, Place, Revocations, SMALL, message, parse_id};
+use super::{LARGEST_PAGE, MessageId, NO_MESSAGE, Nodes, PAGE, ReadUpTo, Revocations, SMALL, message, parse_id};
 use crate::{
     connect::{Hearing, Session},
     fault::{Fault, checked},
@@ -28,7 +28,7 @@ impl Revocations {
         let newest = newest(keys, session).await?;
         let (mut is_lost, mut is_kept) = (false, false);
         for (group, newest) in &newest {
-            let known = this.places().get(group).map(|place| place.at);
+            let known = this.read_up_to().get(group).map(|read| read.at);
             let at = match known {
                 Some(NO_MESSAGE) => NO_MESSAGE,
                 Some(at) if exists(keys, session, *group, at).await? => {
@@ -42,7 +42,7 @@ impl Revocations {
                 None if is_first => newest.unwrap_or(NO_MESSAGE),
                 None => NO_MESSAGE,
             };
-            this.places().entry(*group).or_insert_with(Place::new).at = at;
+            this.read_up_to().entry(*group).or_insert_with(ReadUpTo::new).at = at;
         }
         // This primary may be newer than the last revocation. Then another primary has that revocation.
         let mut is_told = false;
@@ -51,7 +51,8 @@ impl Revocations {
         }
         let is_lost = !is_first && !is_told && (is_lost || !is_kept);
         if is_lost {
-            // Perhaps with newer ones, which others have not missed.
+            // This primary has lost revocations that this node knew, and perhaps newer ones that only other nodes have
+            // received. So all streams with a tag have to authenticate again, on each node that reads this message.
             nodes.mark(keys, session, "lost").await?;
             nodes.announce([ClusterMessage::RevokedUnknown]);
         } else if newest.iter().all(|(_, newest)| newest.is_none()) {
@@ -74,7 +75,7 @@ impl Revocations {
         group: u16,
     ) -> Result<(), Fault> {
         let mut connection = session.publishing.clone();
-        while let Some((at, size)) = self.turns_page(group) {
+        while let Some((at, size)) = self.next_page(group) {
             let mut call = redis::cmd("XRANGE");
             call.arg(keys.revoked(group))
                 .arg(format!("({}-{}", at.0, at.1))
@@ -86,10 +87,10 @@ impl Revocations {
                 .await;
             let page = page.inspect_err(|error| {
                 if error.is_timeout()
-                    && let Some(place) = self.places().get_mut(&group)
+                    && let Some(read) = self.read_up_to().get_mut(&group)
                 {
                     // The next session asks for less.
-                    place.page = (size / 2).max(1);
+                    read.page = (size / 2).max(1);
                 }
             })?;
             if self.take_page(nodes, &session.hearing, group, items(page)?, size)? {
@@ -100,11 +101,11 @@ impl Revocations {
     }
 
     /// The message after which the next page begins, and the most messages that the page may have.
-    pub(super) fn turns_page(&self, group: u16) -> Option<(MessageId, usize)> {
-        let mut places = self.places();
-        let place = places.get_mut(&group)?;
-        place.missed = false;
-        Some((place.at, place.page))
+    pub(super) fn next_page(&self, group: u16) -> Option<(MessageId, usize)> {
+        let mut read_up_to = self.read_up_to();
+        let read = read_up_to.get_mut(&group)?;
+        read.missed = false;
+        Some((read.at, read.page))
     }
 
     /// Takes a page that could have had up to `size` messages. Returns true if this node knows all messages after the
@@ -130,23 +131,23 @@ impl Revocations {
                 Some((node, kind, what)) if node != nodes.name => message::parse(id, &kind, &what, hearing),
                 _ => Vec::new(),
             };
-            if let Some(place) = self.places().get_mut(&group) {
+            if let Some(read) = self.read_up_to().get_mut(&group) {
                 // Notices may have come further meanwhile.
-                place.at = place.at.max(id);
+                read.at = read.at.max(id);
             }
             nodes.announce(messages);
         }
         if !is_last
             && bytes < SMALL
-            && let Some(place) = self.places().get_mut(&group)
+            && let Some(place) = self.read_up_to().get_mut(&group)
         {
             place.page = (size * 2).min(LARGEST_PAGE);
         }
-        Ok(is_last && self.places().get(&group).is_none_or(|place| !place.missed))
+        Ok(is_last && self.read_up_to().get(&group).is_none_or(|place| !place.missed))
     }
 }
 
-impl Place {
+impl ReadUpTo {
     pub(super) fn new() -> Self {
         Self {
             at: NO_MESSAGE,
@@ -197,10 +198,10 @@ async fn exists(keys: &Keys, session: &Session, group: u16, id: MessageId) -> Re
 impl Nodes {
     /// Appends a message that revokes no tag, and continues reading after it.
     async fn mark(&self, keys: &Keys, session: &Session, kind: &str) -> Result<(), Fault> {
-        let (group, at) = self.tell(session, keys, kind, "").await?;
-        let mut places = self.revocations.places();
-        let place = places.entry(group).or_insert_with(Place::new);
-        place.at = place.at.max(at);
+        let (group, at) = self.send(session, keys, kind, "").await?;
+        let mut read_up_to = self.revocations.read_up_to();
+        let read = read_up_to.entry(group).or_insert_with(ReadUpTo::new);
+        read.at = read.at.max(at);
         Ok(())
     }
 }

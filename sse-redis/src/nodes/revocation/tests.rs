@@ -6,7 +6,13 @@ use crate::{connect::Hearing, keys::Keys};
 impl Revocations {
     /// Everything up to this message was read.
     fn reads_from(&self, at: MessageId) {
-        self.places().insert(0, Place { at, ..Place::new() });
+        self.read_up_to().insert(
+            0,
+            ReadUpTo {
+                at,
+                ..ReadUpTo::new()
+            },
+        );
     }
 }
 
@@ -59,14 +65,14 @@ fn what_comes_while_a_page_is_on_its_way_is_read_with_the_next_one() {
     let nodes = Nodes::new(&Keys::new("sse", false));
     let this = &nodes.revocations;
     this.reads_from((5, 0));
-    assert_eq!(this.turns_page(0), Some(((5, 0), PAGE)));
+    assert_eq!(this.next_page(0), Some(((5, 0), PAGE)));
     let heard = this.receive("me", 0, b"7-0 6-0 you revoked\n[7,[[\"b\",1]]]", &Hearing::new());
     assert_eq!(heard, None, "6-0 is missing");
     let is_end = this
         .take_page(&nodes, &Hearing::new(), 0, vec![entry("6-0")], PAGE)
         .unwrap();
     assert!(!is_end, "7-0 has been appended since");
-    assert_eq!(this.turns_page(0), Some(((6, 0), PAGE)));
+    assert_eq!(this.next_page(0), Some(((6, 0), PAGE)));
     assert!(
         this.take_page(&nodes, &Hearing::new(), 0, vec![entry("7-0")], PAGE)
             .unwrap()
@@ -78,7 +84,7 @@ fn a_page_takes_nothing_back_that_was_heard_since() {
     let nodes = Nodes::new(&Keys::new("sse", false));
     let this = &nodes.revocations;
     this.reads_from((5, 0));
-    this.turns_page(0);
+    this.next_page(0);
     assert!(
         this.receive("me", 0, b"6-0 5-0 you revoked\n[7,[]]", &Hearing::new())
             .is_some()
@@ -91,5 +97,5 @@ fn a_page_takes_nothing_back_that_was_heard_since() {
         this.take_page(&nodes, &Hearing::new(), 0, vec![entry("6-0")], PAGE)
             .unwrap()
     );
-    assert_eq!(this.places()[&0].at, (7, 0));
+    assert_eq!(this.read_up_to()[&0].at, (7, 0));
 }
