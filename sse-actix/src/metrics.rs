@@ -204,7 +204,7 @@ struct Sent {
 
 /// The counts of all threads, including threads that have ended.
 static SENT: Mutex<Vec<Arc<Sent>>> = Mutex::new(Vec::new());
-static SENT_BEFORE: Sent = Sent {
+static SENT_BY_ENDED_THREADS: Sent = Sent {
     events: AtomicU64::new(0),
     bytes: AtomicU64::new(0),
 };
@@ -230,7 +230,7 @@ impl Drop for OfThread {
     fn drop(&mut self) {
         let mut all = all_sent();
         all.retain(|sent| !Arc::ptr_eq(sent, &self.0));
-        SENT_BEFORE.add(
+        SENT_BY_ENDED_THREADS.add(
             self.0.events.load(Ordering::Relaxed),
             self.0.bytes.load(Ordering::Relaxed),
         );
@@ -256,7 +256,7 @@ fn report_sent() {
     let all = all_sent();
     let total = |figure: fn(&Sent) -> &AtomicU64| {
         let threads = all.iter().map(|sent| figure(sent).load(Ordering::Relaxed));
-        threads.sum::<u64>() + figure(&SENT_BEFORE).load(Ordering::Relaxed)
+        threads.sum::<u64>() + figure(&SENT_BY_ENDED_THREADS).load(Ordering::Relaxed)
     };
     counter!("sse_sent_events_total").absolute(total(|sent| &sent.events));
     counter!("sse_sent_bytes_total").absolute(total(|sent| &sent.bytes));

@@ -257,7 +257,7 @@ where
     /// # }).unwrap();
     /// ```
     pub fn for_browsers(mut self, unusable: Unusable) -> Self {
-        self.decoding.tells_gaps_and_positions();
+        self.decoding.sends_gaps_and_positions();
         self.sending.for_browsers(unusable);
         self
     }

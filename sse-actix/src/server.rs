@@ -51,7 +51,7 @@ pub(crate) use self::{
     context::{OpenStreamGuard, ServerContext},
     flush::{Flush, RESET_PATIENCE, RESET_POLL},
     handover::{ConnectionState, DirectConnection, HandoverOwner, MadeStream, StreamMarker},
-    rest_watch::counts_as_reading,
+    rest_watch::min_bytes_read,
 };
 pub use self::{
     for_streams::{connection_hook, for_streams},

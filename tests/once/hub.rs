@@ -119,7 +119,7 @@ async fn a_window_that_a_bound_cuts_is_told() {
     assert_eq!(keys, 3);
     let line = logged();
     assert!(
-        line.contains("idempotency keys are forgotten before their time"),
+        line.contains("idempotency keys are forgotten earlier than the topic's options say"),
         "{line}"
     );
     assert!(

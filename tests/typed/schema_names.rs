@@ -92,7 +92,8 @@ fn two_that_differ_are_told_with_both_names() {
     ];
     for (modifiers, name, of) in cases {
         let panic = document(modifiers).err().unwrap();
-        let says = format!("the document already has another schema called `{name}` than that of {of}: ");
+        let says =
+            format!("the document already has a schema `{name}`, which differs from the schema of {of}: ");
         assert!(panic.starts_with(&says), "{panic}");
         assert!(
             panic.ends_with("rename the enum, or write `#[schema(as = Name)]` on the data type of that name"),

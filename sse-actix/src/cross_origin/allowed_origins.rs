@@ -119,12 +119,12 @@ impl AllowedOrigins {
     }
 
     /// The first few entries, for the log, and how many there are.
-    pub(super) fn some(&self, at_most: usize) -> (Vec<String>, usize) {
+    pub(super) fn first_entries(&self, at_most: usize) -> (Vec<String>, usize) {
         let list = self.read();
         let origins = list.origins.iter().map(ToString::to_string);
         let patterns = list.patterns.iter().map(ToString::to_string);
-        let some = origins.chain(patterns).take(at_most).collect();
-        (some, list.origins.len() + list.patterns.len())
+        let entries = origins.chain(patterns).take(at_most).collect();
+        (entries, list.origins.len() + list.patterns.len())
     }
 
     fn read(&self) -> RwLockReadGuard<'_, List> {
@@ -135,8 +135,8 @@ impl AllowedOrigins {
 
 impl fmt::Debug for AllowedOrigins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (some, _) = self.some(usize::MAX);
-        f.debug_tuple("AllowedOrigins").field(&some).finish()
+        let (entries, _) = self.first_entries(usize::MAX);
+        f.debug_tuple("AllowedOrigins").field(&entries).finish()
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! check ─refused─▶ 403
-//!   ├─allowed─▶ actix-cors ─▶ Strip ─▶ the service inside
-//!   └─own──────────────────▶ Strip ─▶ the service inside        then: Vary
+//!   ├─allowed─▶ actix-cors ─▶ StripCorsHeaders ─▶ the service inside
+//!   └─own──────────────────▶ StripCorsHeaders ─▶ the service inside        then: Vary
 //! ```
 
 use std::rc::Rc;
@@ -35,8 +35,8 @@ where
     type Future = LocalBoxFuture<'static, Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        let inside = Rc::new(Strip(service));
-        let with_cors = self.protocol().new_transform(Rc::clone(&inside));
+        let inside = Rc::new(StripCorsHeaders(service));
+        let with_cors = self.cors_middleware().new_transform(Rc::clone(&inside));
         let cross_origin = self.clone();
         Box::pin(async move {
             Ok(CrossOriginService {
@@ -51,7 +51,7 @@ where
 impl CrossOrigin {
     /// The middleware of actix-cors. It gets only requests that were allowed. So it need not check their origin again,
     /// and names this origin in its answers.
-    fn protocol(&self) -> Cors {
+    fn cors_middleware(&self) -> Cors {
         let cors = Cors::default()
             .allow_any_origin()
             .allowed_methods(self.methods.clone())
@@ -74,8 +74,8 @@ impl CrossOrigin {
 )]
 pub struct CrossOriginService<S> {
     cross_origin: CrossOrigin,
-    with_cors: CorsMiddleware<Rc<Strip<S>>>,
-    inside: Rc<Strip<S>>,
+    with_cors: CorsMiddleware<Rc<StripCorsHeaders<S>>>,
+    inside: Rc<StripCorsHeaders<S>>,
 }
 
 impl<S, B> Service<ServiceRequest> for CrossOriginService<S>
@@ -95,12 +95,15 @@ where
         match self.cross_origin.check(request.head()) {
             Verdict::Allowed => {
                 let response = self.with_cors.call(request);
-                Box::pin(async move { vary.told(response.await).map(ServiceResponse::map_into_left_body) })
+                Box::pin(async move {
+                    vary.add_to_outcome(response.await)
+                        .map(ServiceResponse::map_into_left_body)
+                })
             }
             Verdict::Own => {
                 let response = self.inside.call(request);
                 Box::pin(async move {
-                    vary.told(response.await)
+                    vary.add_to_outcome(response.await)
                         .map(|response| response.map_into_left_body().map_into_left_body())
                 })
             }
@@ -108,7 +111,7 @@ where
                 refusal::log(&self.cross_origin, reason, request.head());
                 let response = refusal::respond(reason, request.head());
                 let response = request.into_response(response).map_into_right_body();
-                Box::pin(async move { vary.told(Ok(response)) })
+                Box::pin(async move { vary.add_to_outcome(Ok(response)) })
             }
         }
     }
@@ -131,7 +134,10 @@ impl Vary {
         })
     }
 
-    fn told<B>(self, outcome: Result<ServiceResponse<B>, Error>) -> Result<ServiceResponse<B>, Error> {
+    fn add_to_outcome<B>(
+        self,
+        outcome: Result<ServiceResponse<B>, Error>,
+    ) -> Result<ServiceResponse<B>, Error> {
         changed(outcome, move |headers| self.add(headers))
     }
 
@@ -162,7 +168,7 @@ fn spelled(name: &HeaderName) -> &'static str {
 /// Removes the CORS headers of handlers and inner layers: a second header, even with the same value, makes a browser
 /// refuse the answer.
 #[derive(Debug)]
-pub(super) struct Strip<S>(S);
+pub(super) struct StripCorsHeaders<S>(S);
 
 const CORS_HEADERS: [HeaderName; 6] = [
     header::ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -173,7 +179,7 @@ const CORS_HEADERS: [HeaderName; 6] = [
     header::ACCESS_CONTROL_MAX_AGE,
 ];
 
-impl<S, B> Service<ServiceRequest> for Strip<S>
+impl<S, B> Service<ServiceRequest> for StripCorsHeaders<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     S::Future: 'static,

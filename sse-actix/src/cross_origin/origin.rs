@@ -117,7 +117,7 @@ impl FromStr for Origin {
                 _ => Fault::NoUrl,
             })
         })?;
-        let beyond = if !url.username().is_empty() || url.password().is_some() {
+        let extra_part = if !url.username().is_empty() || url.password().is_some() {
             "names a user"
         } else if !matches!(url.path(), "" | "/") {
             "has a path"
@@ -128,7 +128,7 @@ impl FromStr for Origin {
         } else {
             return Ok(origin);
         };
-        Err(fault(Fault::Part(beyond, Some(origin))))
+        Err(fault(Fault::Part(extra_part, Some(origin))))
     }
 }
 
@@ -222,7 +222,7 @@ impl fmt::Display for OriginError {
             ),
             Fault::Insecure => write!(
                 f,
-                "`{given}` can be rewritten on its way by whoever is on it, who would then read with the visitor's cookies: \
+                "a network attacker can change the page of `{given}`, and then read with the visitor's cookies: \
                  serve that page over HTTPS"
             ),
         }

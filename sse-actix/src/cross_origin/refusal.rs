@@ -20,12 +20,15 @@ const SHOWN_ORIGINS: usize = 10;
 /// allowed origins.
 pub(super) fn respond(reason: Reason, head: &RequestHead) -> HttpResponse<BoxBody> {
     let text = match reason {
-        Reason::Origin => format!("Pages of the origin {} may not read this.\n", shown(head)),
-        Reason::Credentials => format!(
-            "Pages of the origin {} may request this without cookies and passwords only.\n",
-            shown(head)
+        Reason::Origin => format!(
+            "Pages of the origin {} may not read this.\n",
+            printable_origin(head)
         ),
-        Reason::CrossSite => "This cannot be requested by way of another site.\n".to_owned(),
+        Reason::Credentials => format!(
+            "Pages of the origin {} may request this only without cookies and passwords.\n",
+            printable_origin(head)
+        ),
+        Reason::CrossSite => "This cannot be requested from another site.\n".to_owned(),
     };
     HttpResponse::Forbidden()
         .insert_header(ContentType::plaintext())
@@ -45,30 +48,30 @@ pub(super) fn log(cross_origin: &CrossOrigin, reason: Reason, head: &RequestHead
     };
     let (allowed, of) = match &cross_origin.readers {
         Readers::Listed(origins) => {
-            let (some, of) = origins.some(SHOWN_ORIGINS);
-            (some.join(" "), of)
+            let (entries, of) = origins.first_entries(SHOWN_ORIGINS);
+            (entries.join(" "), of)
         }
         readers => (format!("{readers:?}"), 1),
     };
     let path = head.uri.path();
     match reason {
         Reason::Origin => tracing::warn!(
-            target: "sse_actix", origin = shown(head), path, allowed, of, left_out,
+            target: "sse_actix", origin = printable_origin(head), path, allowed, of, left_out,
             "refused: pages of this origin are not among those that are allowed"
         ),
         Reason::Credentials => tracing::warn!(
-            target: "sse_actix", origin = shown(head), path, allowed, of, left_out,
-            "refused: a page of another origin sent credentials, where anyone may read without"
+            target: "sse_actix", origin = printable_origin(head), path, allowed, of, left_out,
+            "refused: a page of another origin sent credentials, but only requests without credentials are allowed"
         ),
         Reason::CrossSite => tracing::warn!(
             target: "sse_actix", path, allowed, of, left_out,
-            "refused: another site made a browser request this, and not for a page that could read it"
+            "refused: another site made a browser send this request; no page could read the answer"
         ),
     }
 }
 
 /// The `Origin` header as it was sent, in printable ASCII.
-fn shown(head: &RequestHead) -> String {
+fn printable_origin(head: &RequestHead) -> String {
     let origins: Vec<_> = head
         .headers()
         .get_all(header::ORIGIN)

@@ -193,12 +193,12 @@ impl fmt::Display for CookieError {
         match self {
             Self::Name { at } => write!(
                 f,
-                "byte {at} of the cookie's name: use letters, digits and any of !#$%&'*+-.^_`|~"
+                "byte {at} of the cookie's name is not allowed: use letters, digits and any of !#$%&'*+-.^_`|~"
             ),
             Self::NameLength => f.write_str("a cookie's name has 1 to 2,048 bytes"),
             Self::Value { at } => write!(
                 f,
-                "byte {at} of the cookie's value: use printable ASCII but blank, quote, comma, semicolon and backslash; \
+                "byte {at} of the cookie's value is not allowed: use printable ASCII but blank, quote, comma, semicolon and backslash; \
                  write base64url for anything else"
             ),
             Self::Length => f.write_str("a cookie's name and value have at most 4,096 bytes together"),

@@ -33,7 +33,7 @@ impl fmt::Display for HubError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OnWorker => f.write_str(
-                "a hub was made inside the application factory or a handler, so each worker would have its own and what one publishes would not reach the others; make it before `Server::new` and clone it in: `let hub = web::Data::new(Hub::new()?); Server::new(move || App::new().app_data(hub.clone()))`",
+                "a hub was made inside the application factory or a handler. There each worker gets its own hub, and events of one worker do not reach the others. Make the hub before `Server::new` and clone it in: `let hub = web::Data::new(Hub::new()?); Server::new(move || App::new().app_data(hub.clone()))`",
             ),
             Self::NoNetwork(text) => write!(
                 f,
@@ -43,13 +43,13 @@ impl fmt::Display for HubError {
                 f,
                 "a stall time-out of {timeout:?} would end streams that are merely slow; give it a second or more"
             ),
-            Self::EventName(error) => write!(f, "browsers may read any topic, and this {error}"),
+            Self::EventName(error) => write!(f, "any topic may be read by browsers, but {error}"),
             Self::MetricsTopics(pattern) => write!(
                 f,
-                "`{pattern}` is not a pattern of topics; write a topic's name, or how names begin and `*`, such as `room:*`"
+                "`{pattern}` is not a pattern of topics; write a topic's name, or the beginning of names followed by `*`, such as `room:*`"
             ),
             Self::MaxAge => f.write_str(
-                "an age of less than a second would do nothing but reconnect; give streams a minute or more",
+                "with an age below a second, clients would reconnect all the time; give streams a minute or more",
             ),
         }
     }

@@ -46,7 +46,7 @@ fn report() {
         INTERRUPTIONS.fetch_add(health.interruptions.saturating_sub(before), Ordering::Relaxed);
         is_ready &= health.reachable;
         pending += health.pending;
-        streams += hub.limits.streams();
+        streams += hub.limits.reading_streams();
     }
     for topic in &topics {
         let lag = lags.entry(&topic.metrics.pattern).or_default();

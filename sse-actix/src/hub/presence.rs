@@ -58,7 +58,7 @@ impl TopicPresence {
                 let streams = present.entry(Arc::clone(tag)).or_insert(0);
                 *streams += 1;
                 changed |= *streams == 1;
-                self.tell(tag, *streams);
+                self.announce(tag, *streams);
             }
         }
         if changed {
@@ -77,7 +77,7 @@ impl TopicPresence {
             for tag in tags {
                 if let Some(streams) = present.get_mut(tag) {
                     *streams -= 1;
-                    self.tell(tag, *streams);
+                    self.announce(tag, *streams);
                     if *streams == 0 {
                         present.remove(tag);
                         changed = true;
@@ -92,7 +92,7 @@ impl TopicPresence {
 
     /// Reports the change to the other nodes. Called under the lock, so that they get changes in order. The call is
     /// short: the log only notes the change.
-    fn tell(&self, tag: &str, streams: usize) {
+    fn announce(&self, tag: &str, streams: usize) {
         if let Some(cluster) = &self.cluster {
             cluster.set_presence(&self.topic, tag, streams);
         }

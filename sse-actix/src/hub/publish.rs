@@ -106,7 +106,7 @@ impl Publisher {
         } else {
             topic.count_published(began.map(|began| began.elapsed()));
             if has_key {
-                topic.warn_key_window_cut(&*hub.log, now);
+                topic.warn_keys_forgotten_early(&*hub.log, now);
             }
         }
         Ok(Published {
@@ -214,7 +214,9 @@ impl<T: Serialize + ?Sized> Topic<T> {
         let record = match &self.records {
             None => Record::json(value, topic.options.event.as_ref()),
             Some(records) => {
-                topic.check_type(Some(records.of)).map_err(PublishError::Type)?;
+                topic
+                    .check_type(Some(records.event_type))
+                    .map_err(PublishError::Type)?;
                 (records.record)(value)
             }
         };

@@ -21,7 +21,7 @@ use tokio::time::{Sleep, sleep};
 
 use self::{
     advance::ReadFailure,
-    deliver::{PASSED_OVER_PER_TURN, ReadStep},
+    deliver::{MAX_HIDDEN_PER_TURN, ReadStep},
     topic::ReplayState,
 };
 pub(super) use self::{
@@ -98,10 +98,10 @@ impl SubscriptionReader {
             self.subscriber.wait(cx);
             return Poll::Pending;
         }
-        let mut passed_over = 0;
+        let mut hidden = 0;
         loop {
-            if passed_over >= PASSED_OVER_PER_TURN {
-                // It has passed over many entries and has written nothing, so the full buffer does not end its turn.
+            if hidden >= MAX_HIDDEN_PER_TURN {
+                // It has hidden many entries and has written nothing, so the full buffer does not end its turn.
                 self.has_yielded = true;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -123,7 +123,7 @@ impl SubscriptionReader {
                     awaits_answers,
                     must_hold_back,
                     out,
-                    passed_over: &mut passed_over,
+                    hidden: &mut hidden,
                 };
                 let Some(cursor) = self.subscriber.cursors.get(topic_index) else {
                     continue;
@@ -170,14 +170,14 @@ impl SubscriptionReader {
 
     /// True if one of its topics sends position events; [`position_frame`](Self::position_frame) contains the positions
     /// of all topics.
-    pub(super) fn tells_position(&self) -> bool {
+    pub(super) fn sends_position_events(&self) -> bool {
         self.position_event().is_some()
     }
 
     fn position_event(&self) -> Option<&EventName> {
         let options = self.topics.iter().map(|reader| &reader.topic.options);
-        let mut telling = options.filter(|options| options.replays && options.positions);
-        telling.next().map(|options| &options.position_event)
+        let mut sending = options.filter(|options| options.replays && options.positions);
+        sending.next().map(|options| &options.position_event)
     }
 
     /// True until the log has answered once for each topic. Until then an id would lack a topic, and the client would

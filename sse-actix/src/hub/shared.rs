@@ -222,7 +222,7 @@ impl HubShared {
         let topics = self.topics();
         HubStats {
             log: self.log.health(),
-            streams: self.limits.streams(),
+            streams: self.limits.reading_streams(),
             handed_over: self.limits.handed_over(),
             turned_away: self.limits.turned_away(),
             evictions: self.evictions.evictions(),
@@ -316,7 +316,7 @@ impl TopicState {
     }
 
     /// Logs a warning if the log remembers this topic's keys for a shorter time than its options say.
-    pub(super) fn warn_key_window_cut(&self, log: &dyn Log, now: SystemTime) {
+    pub(super) fn warn_keys_forgotten_early(&self, log: &dyn Log, now: SystemTime) {
         let window = self.options.retention.once_window();
         let Some(stats) = log.stats(&self.name) else {
             return;
@@ -328,7 +328,7 @@ impl TopicState {
         if let Some(left_out) = self.warnings.cut_windows.take() {
             tracing::warn!(
                 target: "sse_actix", topic = self.name.as_str(), ?reach, age = ?window.age(), keys = stats.once.keys, left_out,
-                "idempotency keys are forgotten before their time; a publisher that retries later publishes twice. \
+                "idempotency keys are forgotten earlier than the topic's options say; a publisher that retries later publishes twice. \
                  Raise `max_keys` of the topic's window, or the log's bound, or publish less with keys"
             );
         }

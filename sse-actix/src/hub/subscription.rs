@@ -92,7 +92,7 @@ pub struct Subscription<E = AnyEvent> {
     options: StreamOptions,
     headers: Option<HeaderMap>,
     polled_state: PolledState,
-    of: PhantomData<fn(E)>,
+    event_type: PhantomData<fn(E)>,
 }
 
 /// The state of a subscription that is polled as a stream.
@@ -124,7 +124,7 @@ impl<E> Subscription<E> {
             options: StreamOptions::new(),
             headers: None,
             polled_state: PolledState::default(),
-            of: PhantomData,
+            event_type: PhantomData,
         }
     }
 
@@ -168,7 +168,7 @@ impl<E> Subscription<E> {
             options: self.options,
             headers: self.headers,
             polled_state: self.polled_state,
-            of: PhantomData,
+            event_type: PhantomData,
         })
     }
 

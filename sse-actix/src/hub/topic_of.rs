@@ -39,7 +39,7 @@ use crate::stream::source::AnyEvent;
 /// ```
 pub struct TopicOf<T> {
     name: TopicName,
-    of: PhantomData<fn(T) -> T>,
+    event_type: PhantomData<fn(T) -> T>,
 }
 
 impl<T: TopicValue> TopicOf<T> {
@@ -52,7 +52,7 @@ impl<T: TopicValue> TopicOf<T> {
     pub const fn from_static(name: &'static str) -> Self {
         Self {
             name: TopicName::from_static(name),
-            of: PhantomData,
+            event_type: PhantomData,
         }
     }
 
@@ -69,7 +69,7 @@ impl<T: TopicValue> TopicOf<T> {
     pub fn new(name: TopicName) -> Self {
         Self {
             name,
-            of: PhantomData,
+            event_type: PhantomData,
         }
     }
 
@@ -82,7 +82,7 @@ impl<T: TopicValue> TopicOf<T> {
         TopicToPublish {
             name: self.name,
             records: Some(TypedRecords {
-                of: EventsType::of::<T>(),
+                event_type: EventsType::of::<T>(),
                 record: Record::from_value,
             }),
         }
@@ -108,7 +108,7 @@ impl<T: TopicValue> TopicOf<T> {
 /// ```
 pub struct TopicFamily<T> {
     prefix: &'static str,
-    of: PhantomData<fn(T) -> T>,
+    event_type: PhantomData<fn(T) -> T>,
 }
 
 impl<T: TopicValue> TopicFamily<T> {
@@ -123,7 +123,7 @@ impl<T: TopicValue> TopicFamily<T> {
         std::mem::forget(TopicName::from_static(prefix));
         Self {
             prefix,
-            of: PhantomData,
+            event_type: PhantomData,
         }
     }
 
@@ -198,7 +198,7 @@ impl fmt::Display for TopicTypeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "topic `{}` has the events of `{}` in this hub, and is used here with those of `{}`: give one of them another name",
+            "topic `{}` has the events of `{}` in this hub, and is used here with those of `{}`: give one of the two topics another name",
             self.topic, self.known, self.other
         )
     }
@@ -211,7 +211,7 @@ impl ResponseError for TopicTypeError {}
 /// The types that [`Hub::topic`](crate::Hub::topic) accepts: a [`TopicOf`], a [`TopicName`], or a literal. See
 /// [`TopicOf`]'s example.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not proven to be a topic of `{T}`",
+    message = "`{Self}` is not a topic of `{T}`",
     note = "for a string made at run time write `TopicName::try_from(text)?`"
 )]
 pub trait IntoTopic<T: ?Sized>: sealed::IntoTopic<T> {}
@@ -233,7 +233,7 @@ pub struct TopicToPublish<T: ?Sized> {
 
 /// Encodes the events of a topic.
 pub(super) struct TypedRecords<T: ?Sized> {
-    pub(super) of: EventsType,
+    pub(super) event_type: EventsType,
     pub(super) record: fn(&T) -> Result<Record, RecordError>,
 }
 
@@ -317,7 +317,7 @@ impl<T> Clone for TopicOf<T> {
     fn clone(&self) -> Self {
         Self {
             name: self.name.clone(),
-            of: PhantomData,
+            event_type: PhantomData,
         }
     }
 }

@@ -161,8 +161,8 @@ impl TopicOptions {
 
     /// Sets whether clients get position events when no other event gives them their position. Default: true. See
     /// [`Subscription::positions`](crate::Subscription::positions).
-    pub const fn positions(mut self, told: bool) -> Self {
-        self.positions = told;
+    pub const fn positions(mut self, sent: bool) -> Self {
+        self.positions = sent;
         self
     }
 

@@ -61,7 +61,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Worker {
     pub(super) hub: Arc<HubShared>,
     id: u64,
-    on: on_thread::ThreadId,
+    thread: on_thread::ThreadId,
     topics: Topics,
     wake_queue: WakeQueue,
     schedule: Schedule,
@@ -99,7 +99,7 @@ impl Worker {
             closing: hub.watch_closing(Waker::from(wake_queue.waker(CLOSING))),
             hub: Arc::clone(hub),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            on: on_thread::this(),
+            thread: on_thread::this(),
             topics: Topics::default(),
             wake_queue,
             schedule: Schedule::new(),

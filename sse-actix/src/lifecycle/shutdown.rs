@@ -1,4 +1,4 @@
-//! Ends streams from outside: all streams, those with a tag, or one.
+//! Ends streams from outside: all streams, or those with a tag. `control.rs` has the handle that ends one stream.
 
 use std::{
     collections::BTreeMap,

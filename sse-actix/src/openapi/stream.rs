@@ -146,7 +146,7 @@ fn add(
 ) {
     assert!(
         schemas.get(&name).is_none_or(|known| *known == schema),
-        "the document already has another schema called `{name}` than that of {}: rename the enum, or write `#[schema(as = Name)]` \
+        "the document already has a schema `{name}`, which differs from the schema of {}: rename the enum, or write `#[schema(as = Name)]` \
          on the data type of that name",
         of()
     );

@@ -27,7 +27,7 @@ pub(super) struct Decoding<S> {
     max_event_size: usize,
     comments: bool,
     retry: bool,
-    tells_gaps_and_positions: bool,
+    sends_gaps_and_positions: bool,
     is_last: Option<fn(&Message) -> bool>,
     /// Chunks read since this was last pending.
     chunks: usize,
@@ -37,7 +37,7 @@ pub(super) struct Decoding<S> {
 pub(super) enum Received {
     Message(Message),
     /// A gap or position event of another server with this library.
-    Told(Message),
+    GapOrPosition(Message),
     /// A comment, or a reconnection time.
     Line(Relayed),
 }
@@ -50,7 +50,7 @@ impl<S> Decoding<S> {
             max_event_size,
             comments: true,
             retry: false,
-            tells_gaps_and_positions: false,
+            sends_gaps_and_positions: false,
             is_last: None,
             chunks: 0,
         }
@@ -80,8 +80,8 @@ impl<S> Decoding<S> {
         self.is_last = Some(is_last);
     }
 
-    pub(super) fn tells_gaps_and_positions(&mut self) {
-        self.tells_gaps_and_positions = true;
+    pub(super) fn sends_gaps_and_positions(&mut self) {
+        self.sends_gaps_and_positions = true;
     }
 
     /// The next events, if they were received completely and need not be decoded.
@@ -108,13 +108,13 @@ impl<S> Decoding<S> {
                     let data = message.data;
                     return (!is_finished(&data)).then_some(Err(RelayError::Ended { data }));
                 }
-                name if name == GAP_EVENT.as_str() && !self.tells_gaps_and_positions => {
+                name if name == GAP_EVENT.as_str() && !self.sends_gaps_and_positions => {
                     self.end();
                     return Some(Err(RelayError::Gap { data: message.data }));
                 }
-                name if name == POSITION_EVENT.as_str() && !self.tells_gaps_and_positions => return None,
+                name if name == POSITION_EVENT.as_str() && !self.sends_gaps_and_positions => return None,
                 name if name == GAP_EVENT.as_str() || name == POSITION_EVENT.as_str() => {
-                    return Some(Ok(Received::Told(message)));
+                    return Some(Ok(Received::GapOrPosition(message)));
                 }
                 _ => {}
             }
@@ -201,7 +201,7 @@ impl<S> fmt::Debug for Decoding<S> {
             .field("decoder", &self.decoder)
             .field("max_event_size", &self.max_event_size)
             .field("retry", &self.retry)
-            .field("tells_gaps_and_positions", &self.tells_gaps_and_positions)
+            .field("sends_gaps_and_positions", &self.sends_gaps_and_positions)
             .finish_non_exhaustive()
     }
 }

@@ -34,7 +34,7 @@ impl Sending {
     pub(super) fn received(&mut self, received: Received) -> Result<Option<Relayed>, RelayError> {
         match received {
             Received::Message(message) => self.message(message),
-            Received::Told(message) => Ok(Some(self.with_id(message))),
+            Received::GapOrPosition(message) => Ok(Some(self.with_id(message))),
             Received::Line(line) => Ok(Some(line)),
         }
     }
@@ -88,7 +88,7 @@ impl Sending {
 
     #[inline]
     fn with_id(&mut self, message: Message) -> Relayed {
-        let sends_id = self.is_news(&message.last_event_id);
+        let sends_id = self.must_send_id(&message.last_event_id);
         if sends_id {
             self.sent_id = message.last_event_id.clone();
             self.sent_other = false;
@@ -102,12 +102,12 @@ impl Sending {
 
     /// True if the client does not have this id.
     #[inline]
-    fn is_news(&self, id: &ByteString) -> bool {
+    fn must_send_id(&self, id: &ByteString) -> bool {
         *id != self.sent_id || (self.sent_other && !id.is_empty())
     }
 
     fn check_id(&self, id: &ByteString) -> Result<(), FieldError> {
-        if self.is_news(id) {
+        if self.must_send_id(id) {
             EventId::try_from(&**id)?;
         }
         Ok(())

@@ -62,10 +62,10 @@ impl Activity {
     /// Waits until there was no progress for `patience`, or until `deadline`.
     pub(super) async fn until_no_progress(&self, patience: Duration, deadline: Instant) {
         // Several short sleeps: on a busy machine each takes longer than requested, so clients get more time.
-        const LOOKS: u32 = 10;
+        const CHECKS: u32 = 10;
         let (mut quiet, mut known) = (0, self.progress.load(Ordering::Relaxed));
-        while quiet < LOOKS && Instant::now() < deadline {
-            sleep_until(deadline.min(Instant::now() + patience / LOOKS)).await;
+        while quiet < CHECKS && Instant::now() < deadline {
+            sleep_until(deadline.min(Instant::now() + patience / CHECKS)).await;
             let progress = self.progress.load(Ordering::Relaxed);
             quiet = if progress == known { quiet + 1 } else { 0 };
             known = progress;

@@ -75,7 +75,7 @@ where
     if !bound.is_empty() {
         tracing::error!(
             target: "sse_actix", ?bound,
-            "`for_streams` was called after `bind`, when actix has already taken its hook: on these addresses a shutdown ends no stream, and a lost HTTP/2 connection is noticed at its next write; call `for_streams` before `bind`"
+            "`for_streams` was called after `bind`, so these addresses do not use its hook: on them a shutdown ends no stream, and a lost HTTP/2 connection is noticed at its next write; call `for_streams` before `bind`"
         );
     }
     server

@@ -104,7 +104,7 @@ pub(super) async fn serve_until_stopped(
             () = stopped => Ok(()),
             () = forced => Ok(()),
             cause = trigger.next() => {
-                tracing::warn!(target: "sse_actix", cause, "a second time: stopping at once");
+                tracing::warn!(target: "sse_actix", cause, "already shutting down: stopping at once");
                 Ok(())
             }
         }

@@ -41,7 +41,7 @@ struct Shared {
     /// The registered streams. They are few: a browser opens about a hundred at most.
     streams: Mutex<Vec<StreamControl>>,
     /// A second descriptor of the socket, until it is watched or known not to be needed.
-    spare: Mutex<Option<Socket>>,
+    watch_socket: Mutex<Option<Socket>>,
     /// Ends the watch.
     closed: Notify,
 }
@@ -52,7 +52,7 @@ impl ConnectionLoss {
         if !accepted.may_be_http2 {
             return;
         }
-        let spare = accepted
+        let watch_socket = accepted
             .socket
             .options()
             .try_clone()
@@ -68,7 +68,7 @@ impl ConnectionLoss {
         extensions.insert(Self(LossNotifier(Arc::new(Shared {
             lost: AtomicBool::new(false),
             streams: Mutex::default(),
-            spare: Mutex::new(spare),
+            watch_socket: Mutex::new(watch_socket),
             closed: Notify::new(),
         }))));
     }
@@ -76,7 +76,7 @@ impl ConnectionLoss {
     /// Called for every request. HTTP/1.x needs no watch, and closes the descriptor.
     pub(super) fn loss_notifier(&self, version: Version) -> Option<LossNotifier> {
         if version < Version::HTTP_2 {
-            drop(self.0.0.spare().take());
+            drop(self.0.0.watch_socket().take());
             return None;
         }
         Some(self.0.clone())
@@ -120,7 +120,9 @@ impl Shared {
     ///
     /// Dropping the extensions is not enough, because a handler that keeps its `HttpRequest` keeps them alive.
     fn watch(self: &Arc<Self>) {
-        let Some(socket) = self.spare().take() else { return };
+        let Some(socket) = self.watch_socket().take() else {
+            return;
+        };
         let watched = match TcpStream::from_std(socket.into()) {
             Ok(watched) => watched,
             Err(error) => {
@@ -144,8 +146,8 @@ impl Shared {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn spare(&self) -> MutexGuard<'_, Option<Socket>> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    fn watch_socket(&self) -> MutexGuard<'_, Option<Socket>> {
+        self.watch_socket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -17,12 +17,12 @@ use tokio::time::{Sleep, sleep};
 const BYTES_PER_SECOND: usize = 2 * 1024;
 
 /// The number of bytes that a client has to take within a time.
-pub(crate) fn counts_as_reading(within: Duration) -> usize {
+pub(crate) fn min_bytes_read(within: Duration) -> usize {
     let seconds = usize::try_from(within.as_secs()).unwrap_or(usize::MAX);
     BYTES_PER_SECOND.saturating_mul(seconds.max(1))
 }
 
-/// The time within which the client of an ended stream has to take [so many](counts_as_reading) bytes, in milliseconds;
+/// The time within which the client of an ended stream has to take [so many](min_bytes_read) bytes, in milliseconds;
 /// 0 while the stream has not ended.
 #[derive(Default)]
 pub(super) struct Patience(Cell<u32>);
@@ -63,7 +63,7 @@ impl RestWatch {
     /// Ready when the client has taken too little.
     pub(super) fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.timer.as_mut().poll(cx).is_ready() {
-            if mem::take(&mut self.taken) < counts_as_reading(self.patience) {
+            if mem::take(&mut self.taken) < min_bytes_read(self.patience) {
                 return Poll::Ready(());
             }
             self.timer = Box::pin(sleep(self.patience));

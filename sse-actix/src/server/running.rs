@@ -153,10 +153,10 @@ impl ServerHandle {
 
     /// Waits until the server has to stop at once.
     pub(super) fn forced(&self) -> impl Future<Output = ()> + use<> {
-        let mut force = self.force.subscribe();
+        let force = self.force.clone();
         async move {
-            // Never an error: every handle holds the sender, and this handle exists.
-            let _ = force.wait_for(|force| *force).await;
+            // Never an error, because `force` is a sender itself.
+            let _ = force.subscribe().wait_for(|force| *force).await;
         }
     }
 }

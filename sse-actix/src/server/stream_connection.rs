@@ -387,6 +387,6 @@ fn poll_body(stream: &mut HubStream, cx: &mut Context<'_>) -> Poll<Option<Result
     let body = Pin::new(&mut stream.body);
     catch_unwind(AssertUnwindSafe(|| body.poll_next(cx))).unwrap_or_else(|_| {
         stream.owner.panicked();
-        Poll::Ready(Some(Err("middleware around its body panicked".into())))
+        Poll::Ready(Some(Err("a middleware's body panicked".into())))
     })
 }

@@ -261,7 +261,7 @@ fn report_stream_not_handed_over() {
     if let Some(left_out) = LIMIT.take() {
         tracing::info!(
             target: "sse_actix", left_out,
-            "a hub's stream stays in actix's dispatcher, with 13 KB instead of 1.6: middleware has made a new response, or \
+            "a hub's stream stays in actix's dispatcher, with 13 KB of memory instead of 1.6 KB: middleware has made a new response, or \
              has given its body a length"
         );
     }

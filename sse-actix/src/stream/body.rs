@@ -65,7 +65,7 @@ pin_project! {
         // The source was polled for the last chunk, and was pending.
         source_was_pending: bool,
         // Fields that only few streams need.
-        extras: Option<Box<Extras>>,
+        rare_fields: Option<Box<RareFields>>,
         guards: StreamGuards,
         // The task that polled last. The control has its waker, and gets another one only when the task changes.
         last_waker: Option<Waker>,
@@ -79,8 +79,8 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if this.guards.control.cause() == Some(EndCause::Panicked) {
-                let around = "middleware around the stream's body panicked";
-                this.span.end(LoggedEnd::Panicked(around.to_owned()));
+                let message = "a middleware's body panicked";
+                this.span.end(LoggedEnd::Panicked(message.to_owned()));
             }
             this.span.close(this.buffer.emitted());
         }
@@ -112,7 +112,7 @@ pub(crate) const COMMENT: Bytes = Bytes::from_static(b":\n");
 
 /// Fields that only few streams need. Boxed, so that the others take no memory for them.
 #[derive(Default)]
-struct Extras {
+struct RareFields {
     /// The keep-alive event and its name; `None` for the comment, which is the same for all streams.
     keep_alive: Option<(Bytes, EventName)>,
     /// The abort after the last byte, if the stream does not end regularly.
@@ -137,8 +137,8 @@ impl<S: Source> StreamBody<S> {
         buffer.prepend(opening(options, plain, &buffer));
         let named = keep_alive.name().cloned();
         let named = named.and_then(|name| Some((keep_alive.frame()?.into_bytes(), name)));
-        let extras = named.map(|named| {
-            Box::new(Extras {
+        let rare_fields = named.map(|named| {
+            Box::new(RareFields {
                 keep_alive: Some(named),
                 abort: None,
             })
@@ -154,7 +154,7 @@ impl<S: Source> StreamBody<S> {
             timer: KeepAliveTimer::new(keep_alive),
             flush_after_chunk: false,
             source_was_pending: false,
-            extras,
+            rare_fields,
             guards,
             last_waker: None,
             span,
@@ -236,6 +236,15 @@ impl<S: Source> MessageBody for StreamBody<S> {
 impl<S: Source> StreamBody<S> {
     /// Polls the source and, if it has ended, appends the stream's last bytes. Returns true if the source was polled
     /// and is pending.
+    ///
+    /// In this order:
+    ///
+    /// 1. Read the end request. If it asks for an end without the pending events, the source is not polled.
+    /// 2. If it asks for an end with them, tell the source to stop at the newest event.
+    /// 3. If a part of the last chunk is still in the buffer, return: that part is sent first.
+    /// 4. Poll the source.
+    /// 5. Check for a revocation. If there is one, remove what the source has written, and read the end request again.
+    /// 6. Return if the stream continues. Otherwise append the last bytes, and drop the source.
     fn fill(self: Pin<&mut Self>, checkpoint: Checkpoint, cx: &mut Context<'_>) -> bool {
         let this = self.project();
         let Some(source) = this.source else {
@@ -288,7 +297,7 @@ impl<S: Source> StreamBody<S> {
 
         let (aborts, reason) = end(source_outcome, end_request, this.policy, this.guards, this.buffer);
         if aborts {
-            this.extras.get_or_insert_default().abort = Some(Abort::new(this.guards.transport));
+            this.rare_fields.get_or_insert_default().abort = Some(Abort::new(this.guards.transport));
         }
         *this.source = None;
         this.guards.deregister();
@@ -298,14 +307,14 @@ impl<S: Source> StreamBody<S> {
 
     /// Ends the body after the last byte, or aborts it.
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let Some(extras) = self.project().extras else {
+        let Some(rare_fields) = self.project().rare_fields else {
             return Poll::Ready(None);
         };
-        let Some(abort) = &mut extras.abort else {
+        let Some(abort) = &mut rare_fields.abort else {
             return Poll::Ready(None);
         };
         let aborted = ready!(abort.poll(cx));
-        extras.abort = None;
+        rare_fields.abort = None;
         Poll::Ready(Some(Err(aborted.into())))
     }
 
@@ -316,7 +325,10 @@ impl<S: Source> StreamBody<S> {
             return Poll::Pending;
         };
         let sent = this.timer.as_mut().take_sent();
-        let named = this.extras.as_ref().and_then(|extras| extras.keep_alive.as_ref());
+        let named = this
+            .rare_fields
+            .as_ref()
+            .and_then(|rare_fields| rare_fields.keep_alive.as_ref());
         let positioned = match source.keep_alive_due(after, sent) {
             Some(true) => source.keep_alive_with_position(named.map(|(_, name)| name)),
             Some(false) => return Poll::Pending,

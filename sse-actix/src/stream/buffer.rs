@@ -235,7 +235,7 @@ impl EventBuffer {
                 |mut pieces| {
                     // If the last chunk was dropped, this uses the whole allocation again. If not, the rest of it is
                     // used.
-                    let _ = pieces.bytes.try_reclaim(CAPACITY);
+                    let _ = pieces.copied.try_reclaim(CAPACITY);
                     pieces
                 },
             )
@@ -371,7 +371,7 @@ impl Appending<'_> {
     #[cold]
     fn roll_back(&mut self, start_len: usize) {
         if let Some(pieces) = &mut self.pieces {
-            pieces.bytes.truncate(start_len);
+            pieces.copied.truncate(start_len);
         }
     }
 }

@@ -144,7 +144,7 @@ where
     /// let mut answer = test::call(&app, TestRequest::post()).await;
     /// assert_eq!(answer.next().await.unwrap().data, "half");
     /// assert_eq!(answer.next().await.unwrap().data, "the model is gone");
-    /// assert!(answer.try_next().await.is_err()); // cut, and not ended
+    /// assert!(answer.try_next().await.is_err()); // cut off; there was no regular end
     /// # }
     /// ```
     pub fn on_error(mut self, on_error: fn(&Error) -> Event) -> Self {

@@ -105,7 +105,7 @@ impl Module {
             "/**\n * An event, by its name.{open}\n */\nexport type {of} ={union};\n\n\
              /** The data of each event, by the event's name. */\n\
              export type {of}Events = {{ [E in {of} as E[\"event\"]]: E[\"data\"] }};\n\n\
-             /** The names of the events, and a check of what `JSON.parse` gives of each one's data. */\n\
+             /** The names of the events, and a check of each event's parsed data. */\n\
              export const {value}: {{\n  readonly names: readonly (keyof {of}Events)[];\n  \
              readonly checks: {{ readonly [K in keyof {of}Events]: (data: unknown) => data is {of}Events[K] }};\n\
              }} = {{\n  names: [{names}],\n  checks: {{{checks}\n  }},\n}};\n",

@@ -26,21 +26,21 @@ pub(super) struct Property {
 /// `type Name<T> = ..;`: its parameters and its type.
 pub(super) fn declaration(text: &str) -> Result<(Vec<String>, Type), &'static str> {
     let mut input = Input(text.trim_end().trim_end_matches(';'));
-    if !input.takes("type ") {
+    if !input.eat("type ") {
         return Err("it does not begin with `type`");
     }
     input.word().ok_or("it has no name")?;
     let mut parameters = Vec::new();
-    if input.takes("<") {
-        while !input.takes(">") {
+    if input.eat("<") {
+        while !input.eat(">") {
             parameters.push(input.word().ok_or("a parameter has no name")?);
-            if input.takes("=") {
+            if input.eat("=") {
                 input.union()?;
             }
-            input.takes(",");
+            input.eat(",");
         }
     }
-    if !input.takes("=") {
+    if !input.eat("=") {
         return Err("there is no `=` after the name");
     }
     Ok((parameters, input.whole()?))
@@ -79,7 +79,7 @@ impl Input<'_> {
         }
     }
 
-    fn takes(&mut self, token: &str) -> bool {
+    fn eat(&mut self, token: &str) -> bool {
         self.skip_blanks();
         match self.0.strip_prefix(token) {
             Some(rest) => {
@@ -115,59 +115,59 @@ impl Input<'_> {
     }
 
     fn union(&mut self) -> Result<Type, &'static str> {
-        self.takes("|");
+        self.eat("|");
         let mut types = vec![self.intersection()?];
-        while self.takes("|") {
+        while self.eat("|") {
             types.push(self.intersection()?);
         }
-        Ok(one_or(types, Type::Union))
+        Ok(single_or(types, Type::Union))
     }
 
     fn intersection(&mut self) -> Result<Type, &'static str> {
         let mut types = vec![self.arrays()?];
-        while self.takes("&") {
+        while self.eat("&") {
             types.push(self.arrays()?);
         }
-        Ok(one_or(types, Type::Intersection))
+        Ok(single_or(types, Type::Intersection))
     }
 
     fn arrays(&mut self) -> Result<Type, &'static str> {
-        let mut ty = self.single()?;
-        while self.takes("[]") {
+        let mut ty = self.primary()?;
+        while self.eat("[]") {
             ty = Type::Name("Array".to_owned(), vec![ty]);
         }
         Ok(ty)
     }
 
-    fn single(&mut self) -> Result<Type, &'static str> {
-        if self.takes("(") {
+    fn primary(&mut self) -> Result<Type, &'static str> {
+        if self.eat("(") {
             let ty = self.union()?;
-            return if self.takes(")") {
+            return if self.eat(")") {
                 Ok(ty)
             } else {
                 Err("a bracket is not closed")
             };
         }
-        if self.takes("[") {
+        if self.eat("[") {
             return self.list("]").map(Type::Tuple);
         }
-        if self.takes("{") {
+        if self.eat("{") {
             return self.object();
         }
         if let Some(text) = self.text() {
             return Ok(Type::Literal(text));
         }
-        let minus = if self.takes("-") { "-" } else { "" };
+        let minus = if self.eat("-") { "-" } else { "" };
         let word = self.word().ok_or("a type is missing")?;
         if word.starts_with(|char: char| char.is_ascii_digit()) {
-            let fraction = if self.takes(".") { self.word() } else { None };
+            let fraction = if self.eat(".") { self.word() } else { None };
             let fraction = fraction.map(|digits| format!(".{digits}")).unwrap_or_default();
             return Ok(Type::Literal(format!("{minus}{word}{fraction}")));
         }
         if word == "true" || word == "false" {
             return Ok(Type::Literal(word));
         }
-        let arguments = if self.takes("<") {
+        let arguments = if self.eat("<") {
             self.list(">")?
         } else {
             Vec::new()
@@ -177,10 +177,10 @@ impl Input<'_> {
 
     fn list(&mut self, end: &str) -> Result<Vec<Type>, &'static str> {
         let mut types = Vec::new();
-        while !self.takes(end) {
+        while !self.eat(end) {
             types.push(self.union()?);
-            if !self.takes(",") {
-                return if self.takes(end) {
+            if !self.eat(",") {
+                return if self.eat(end) {
                     Ok(types)
                 } else {
                     Err("a list is not closed")
@@ -192,22 +192,22 @@ impl Input<'_> {
 
     fn object(&mut self) -> Result<Type, &'static str> {
         let mut properties = Vec::new();
-        while !self.takes("}") {
-            if self.takes("[") {
+        while !self.eat("}") {
+            if self.eat("[") {
                 return self.map(&properties);
             }
             let key = match self.text() {
                 Some(key) => key,
                 None => format!("{:?}", self.word().ok_or("a property has no name")?),
             };
-            let is_optional = self.takes("?");
-            if !self.takes(":") {
+            let is_optional = self.eat("?");
+            if !self.eat(":") {
                 return Err("a property has no type");
             }
             let ty = self.union()?;
             properties.push(Property { key, is_optional, ty });
-            if !self.takes(",") && !self.takes(";") {
-                return if self.takes("}") {
+            if !self.eat(",") && !self.eat(";") {
+                return if self.eat("}") {
                     Ok(Type::Object(properties))
                 } else {
                     Err("an object is not closed")
@@ -220,18 +220,18 @@ impl Input<'_> {
     /// `key in string]?: T }`.
     fn map(&mut self, before: &[Property]) -> Result<Type, &'static str> {
         let name = self.word().ok_or("a key has no name")?;
-        if !before.is_empty() || name.is_empty() || !(self.takes("in ") || self.takes(":")) {
+        if !before.is_empty() || name.is_empty() || !(self.eat("in ") || self.eat(":")) {
             return Err("there are properties beside `[key in ..]`");
         }
         self.union()?;
-        let closes = self.takes("]");
-        self.takes("?");
-        if !closes || !self.takes(":") {
+        let closes = self.eat("]");
+        self.eat("?");
+        if !closes || !self.eat(":") {
             return Err("a key has no type");
         }
         let ty = self.union()?;
-        let _ = self.takes(",") || self.takes(";");
-        if self.takes("}") {
+        let _ = self.eat(",") || self.eat(";");
+        if self.eat("}") {
             Ok(Type::Map(Box::new(ty)))
         } else {
             Err("an object is not closed")
@@ -239,7 +239,7 @@ impl Input<'_> {
     }
 }
 
-fn one_or(mut types: Vec<Type>, several: impl Fn(Vec<Type>) -> Type) -> Type {
+fn single_or(mut types: Vec<Type>, several: impl Fn(Vec<Type>) -> Type) -> Type {
     if types.len() > 1 {
         return several(types);
     }

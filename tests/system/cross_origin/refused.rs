@@ -79,7 +79,7 @@ async fn any_other_origin_before_anything_runs() {
 async fn what_another_site_makes_a_browser_do() {
     refused(
         "Sec-Fetch-Site: cross-site\r\n",
-        "This cannot be requested by way of another site.\n",
+        "This cannot be requested from another site.\n",
     )
     .await;
     // What a page can say of itself does not help.
@@ -207,7 +207,7 @@ async fn what_a_page_sends_with_credentials_where_anyone_may_read_without() {
             assert_eq!(cors, ["vary: Origin"], "{headers}");
             assert_eq!(
                 body,
-                "Pages of the origin https://evil.test may request this without cookies and passwords only.\n"
+                "Pages of the origin https://evil.test may request this only without cookies and passwords.\n"
             );
         }
     }

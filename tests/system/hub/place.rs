@@ -6,7 +6,7 @@ use actix_web::{App, HttpResponse, HttpServer, rt::System, web};
 use sse_actix::{Hub, HubError, test::Serving};
 use sse_tests::wire::Wire;
 
-const HELP: &str = "a hub was made inside the application factory or a handler, so each worker would have its own and what one publishes would not reach the others; make it before `Server::new` and clone it in: `let hub = web::Data::new(Hub::new()?); Server::new(move || App::new().app_data(hub.clone()))`";
+const HELP: &str = "a hub was made inside the application factory or a handler. There each worker gets its own hub, and events of one worker do not reach the others. Make the hub before `Server::new` and clone it in: `let hub = web::Data::new(Hub::new()?); Server::new(move || App::new().app_data(hub.clone()))`";
 
 #[tokio::test]
 async fn not_in_a_factory_nor_in_a_handler() {

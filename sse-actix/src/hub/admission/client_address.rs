@@ -17,7 +17,7 @@ use crate::extract::header_text::{split_pair, trim_blanks};
 /// client came over a unix socket, and unix sockets are not trusted.
 pub(in crate::hub) fn address_of(request: &HttpRequest, proxies: &TrustedProxies) -> Option<IpAddr> {
     let mut address = match request.peer_addr() {
-        Some(peer) => plain(peer.ip()),
+        Some(peer) => peer.ip().to_canonical(),
         None if proxies.unix_sockets => THE_UNIX_SOCKET,
         None => return None,
     };
@@ -32,7 +32,7 @@ pub(in crate::hub) fn address_of(request: &HttpRequest, proxies: &TrustedProxies
             }
         }
     }
-    Some(network(address))
+    Some(to_counted_network(address))
 }
 
 /// The text by which [`HubBuilder::trusted_proxy`](crate::HubBuilder::trusted_proxy) means all peers of a unix socket.
@@ -116,20 +116,20 @@ fn forwarded_for(hop: &[u8]) -> Option<IpAddr> {
     parse(unquoted.unwrap_or(value))
 }
 
-/// An address, with or without a port, an IPv6 address in brackets or not.
+/// An address, with or without a port, an IPv6 address in brackets or not. IPv4 in the form of IPv6 becomes IPv4.
 fn parse(text: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(trim_blanks(text)).ok()?;
     let bracketed = || text.strip_prefix('[')?.split(']').next()?.parse().ok();
     let with_port = || text.rsplit_once(':')?.0.parse().ok();
-    text.parse().ok().or_else(bracketed).or_else(with_port).map(plain)
+    text.parse()
+        .ok()
+        .or_else(bracketed)
+        .or_else(with_port)
+        .map(|address: IpAddr| address.to_canonical())
 }
 
-/// Turns an IPv4 address in the form of IPv6 into IPv4.
-fn plain(address: IpAddr) -> IpAddr {
-    address.to_canonical()
-}
-
-fn network(address: IpAddr) -> IpAddr {
+/// The network that counts as one client: the address itself, or the /64 of an IPv6 address.
+fn to_counted_network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),

@@ -57,7 +57,7 @@ pub(in crate::hub) struct Limits {
     /// The number of permits in use.
     permits: AtomicUsize,
     /// The number of streams that have begun to read.
-    streams: AtomicUsize,
+    reading_streams: AtomicUsize,
     handed_over: AtomicUsize,
     addresses: Counts<IpAddr>,
     tags: Counts<Box<str>>,
@@ -118,7 +118,7 @@ impl Limits {
             proxies,
             no_address: Once::new(),
             permits: AtomicUsize::new(0),
-            streams: AtomicUsize::new(0),
+            reading_streams: AtomicUsize::new(0),
             handed_over: AtomicUsize::new(0),
             addresses: Counts::default(),
             tags: Counts::default(),
@@ -126,8 +126,8 @@ impl Limits {
         }
     }
 
-    pub(in crate::hub) fn streams(&self) -> usize {
-        self.streams.load(Ordering::Relaxed)
+    pub(in crate::hub) fn reading_streams(&self) -> usize {
+        self.reading_streams.load(Ordering::Relaxed)
     }
 
     pub(in crate::hub) fn handed_over(&self) -> usize {
@@ -225,18 +225,18 @@ impl StreamPermit {
             is_counted_as_reader: false,
             handed_over: false,
         };
-        if limits.settings.streams.is_some_and(|most| permits >= most) {
+        if limits.settings.streams.is_some_and(|max| permits >= max) {
             return Err(limits.refuse(LimitExceeded::Streams));
         }
-        if let (Some(most), Some(address)) = (limits.settings.per_address, address) {
-            if !limits.addresses.take(&address, most) {
+        if let (Some(max), Some(address)) = (limits.settings.per_address, address) {
+            if !limits.addresses.take(&address, max) {
                 return Err(limits.refuse(LimitExceeded::PerAddress));
             }
             permit.counted_keys.get_or_insert_default().address = Some(address);
         }
-        if let Some(most) = limits.settings.per_tag {
+        if let Some(max) = limits.settings.per_tag {
             for tag in tags {
-                if !limits.tags.take(tag, most) {
+                if !limits.tags.take(tag, max) {
                     return Err(limits.refuse(LimitExceeded::PerTag));
                 }
                 permit.counted_keys.get_or_insert_default().tags.push(tag.clone());
@@ -250,7 +250,7 @@ impl StreamPermit {
     /// Its stream has begun to read.
     pub(in crate::hub) fn count_as_reader(&mut self) {
         self.is_counted_as_reader = true;
-        self.limits.streams.fetch_add(1, Ordering::AcqRel);
+        self.limits.reading_streams.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Its stream's connection was handed over.
@@ -265,7 +265,7 @@ impl Drop for StreamPermit {
         let limits = &self.limits;
         limits.permits.fetch_sub(1, Ordering::AcqRel);
         if self.is_counted_as_reader {
-            limits.streams.fetch_sub(1, Ordering::AcqRel);
+            limits.reading_streams.fetch_sub(1, Ordering::AcqRel);
         }
         if self.handed_over {
             limits.handed_over.fetch_sub(1, Ordering::Relaxed);
@@ -285,10 +285,10 @@ impl Drop for StreamPermit {
 struct Counts<K>(Mutex<HashMap<K, usize>>);
 
 impl<K: Eq + Hash + Clone> Counts<K> {
-    fn take(&self, key: &K, most: usize) -> bool {
+    fn take(&self, key: &K, max: usize) -> bool {
         let mut counts = self.lock();
         let count = counts.get(key).copied().unwrap_or(0);
-        if count >= most {
+        if count >= max {
             return false;
         }
         counts.insert(key.clone(), count + 1);

@@ -59,7 +59,7 @@ impl TagIndex {
     /// this returns the number of streams that had not been ended before.
     pub(in crate::hub) fn revoke_older(&self, tag: &str, within: Duration) -> usize {
         let streams = self.of_tag(tag);
-        let untold = streams
+        let newly_ended = streams
             .iter()
             .filter(|(control, _)| !control.has_lost_access())
             .count();
@@ -67,10 +67,10 @@ impl TagIndex {
             if at.elapsed() > within {
                 control.revoke();
             } else {
-                control.reauthenticate(soon());
+                control.reauthenticate(random_retry());
             }
         }
-        untold
+        newly_ended
     }
 
     /// Ends every stream that carries a tag. The clients reconnect and must authenticate again. Returns the number of
@@ -83,14 +83,14 @@ impl TagIndex {
                 .filter_map(|(id, admitted)| Some((*id, admitted.control.upgrade()?)));
             controls.extend(known);
         }
-        let untold = controls
+        let newly_ended = controls
             .values()
             .filter(|control| !control.has_lost_access())
             .count();
         for control in controls.values() {
-            control.reauthenticate(soon());
+            control.reauthenticate(random_retry());
         }
-        untold
+        newly_ended
     }
 
     /// The controls are upgraded under the lock, but ended without it: ending wakes tasks, and dropping the last
@@ -110,7 +110,7 @@ impl TagIndex {
 }
 
 /// A random time, so that not all clients reconnect at once.
-fn soon() -> Retry {
+fn random_retry() -> Retry {
     Retry::from(Duration::from_millis(fastrand::u64(1_000..=5_000)))
 }
 

@@ -110,7 +110,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
             ReplayState::AwaitSnapshot(taking, at) => {
                 if let Poll::Ready(taken) = taking.as_mut().poll(cx) {
                     let entries = taken
-                        .and_then(|events| reader.visible(*at, &events))
+                        .and_then(|events| reader.visible_snapshot_entries(*at, &events))
                         .map_err(|error| ReadFailure::Failed(Box::new(error)))?;
                     reader.replay = Some(Box::new(ReplayState::DeliverSnapshot(entries.into_iter(), *at)));
                     return Ok(true);
@@ -206,7 +206,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         match purpose {
             ReadPurpose::SnapshotPosition => self.take_snapshot(reader, batch.end),
             ReadPurpose::History(most, mut kept) => {
-                *self.passed_over += batch.entries.len();
+                *self.hidden += batch.entries.len();
                 let options = reader.options.as_deref();
                 if GapSize::of(batch.resume).is_some() {
                     // Retention deleted what was found so far, or the log was lost. A history has no hole.
@@ -263,7 +263,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                     if self.subscriber.plain.get() {
                         // The client of a plain stream cannot resume, so the answer must not look complete.
                         if reader.topic.options.gap_event != GAP_EVENT {
-                            self.tell_gap(reader, missed, None);
+                            self.write_gap_event(reader, missed, None);
                         }
                         return Err(ReadFailure::Overtaken);
                     }
@@ -278,7 +278,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                                 options.backoff.request();
                             }
                             // Without an id: a client that loses the snapshot gets the gap event again.
-                            self.tell_gap(reader, missed, None);
+                            self.write_gap_event(reader, missed, None);
                             if may_take_snapshot {
                                 self.read(reader, Start::Head, ReadPurpose::SnapshotPosition);
                                 return Ok(());
@@ -291,7 +291,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                         _ => {
                             cursor.position.set(Some(batch.start));
                             let id = self.subscriber.id();
-                            self.tell_gap(reader, missed, id.as_ref());
+                            self.write_gap_event(reader, missed, id.as_ref());
                         }
                     }
                 } else {
@@ -311,7 +311,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         Ok(())
     }
 
-    fn tell_gap(&mut self, reader: &TopicReader, missed: GapSize, id: Option<&EventId>) {
+    fn write_gap_event(&mut self, reader: &TopicReader, missed: GapSize, id: Option<&EventId>) {
         let frame = gap_frame(&reader.topic.options.gap_event, id, missed.0);
         self.out.frame(&frame);
         if id.is_some() {

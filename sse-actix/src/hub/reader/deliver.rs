@@ -39,12 +39,12 @@ pub(super) struct ReadStep<'a, S> {
     /// True while nothing is delivered: before the answers, and before a gap event that has waited for them.
     pub(super) must_hold_back: bool,
     pub(super) out: &'a mut S,
-    /// How many entries the reader has hidden in this poll.
-    pub(super) passed_over: &'a mut usize,
+    /// How many entries the reader has hidden in this poll, or read for a history.
+    pub(super) hidden: &'a mut usize,
 }
 
 /// How many entries a reader may hide in one poll before other tasks on the thread get a turn.
-pub(super) const PASSED_OVER_PER_TURN: usize = 1_000;
+pub(super) const MAX_HIDDEN_PER_TURN: usize = 1_000;
 
 impl<S: FrameTarget> ReadStep<'_, S> {
     /// Delivers the entries that the log has returned. Returns true if an entry was delivered or hidden.
@@ -59,7 +59,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         let before = entries.as_slice().len();
         let mut delivered = 0;
         while !self.out.is_full()
-            && *self.passed_over < PASSED_OVER_PER_TURN
+            && *self.hidden < MAX_HIDDEN_PER_TURN
             && let Some(entry) = entries.as_slice().first()
             && reader.stop_at.is_none_or(|stop_at| entry.sequence() <= stop_at)
             && let Some(entry) = entries.next()
@@ -70,7 +70,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                 self.write_entry(&entry, !cursor.omitted_from_ids.get());
                 delivered += 1;
             } else {
-                *self.passed_over += 1;
+                *self.hidden += 1;
                 self.subscriber.move_to(cursor, position);
             }
         }
@@ -136,7 +136,7 @@ impl<S: FrameTarget> ReadStep<'_, S> {
         }
         let mut moved = false;
         let behind = worker.with_topic(cursor, |topic| {
-            let mut given = 0;
+            let mut delivered = 0;
             let behind = loop {
                 match topic.window.next_after(position) {
                     WindowRead::UpToDate => break draining,
@@ -149,12 +149,12 @@ impl<S: FrameTarget> ReadStep<'_, S> {
                         position.sequence = entry.sequence();
                         cursor.position.set(Some(position));
                         self.write_entry(entry, !cursor.omitted_from_ids.get());
-                        given += 1;
+                        delivered += 1;
                     }
                 }
             };
-            moved = given > 0;
-            topic.delivered.set(topic.delivered.get() + given);
+            moved = delivered > 0;
+            topic.delivered.set(topic.delivered.get() + delivered);
             behind
         });
         if behind == Some(true) {

@@ -23,7 +23,9 @@ use crate::{
 };
 
 pub(in crate::hub) struct TopicReader {
+    /// The topic. Its `options` apply to all streams.
     pub(super) topic: Arc<TopicState>,
+    /// The subscription's own options for this topic.
     pub(super) options: Option<Box<ReadOptions>>,
     /// Work left before this reader can follow the window. `None` once it follows.
     pub(super) replay: Option<Box<ReplayState>>,
@@ -153,7 +155,11 @@ impl TopicReader {
     }
 
     /// The events of a snapshot that this reader may see.
-    pub(super) fn visible(&self, at: Position, events: &[Event]) -> Result<Vec<Entry>, Error> {
+    pub(super) fn visible_snapshot_entries(
+        &self,
+        at: Position,
+        events: &[Event],
+    ) -> Result<Vec<Entry>, Error> {
         let name = self.topic.options.event.as_ref();
         let now = clock::wall();
         let mut entries = Vec::with_capacity(events.len());

@@ -3,13 +3,13 @@
 use std::{collections::HashMap, hash::Hash};
 
 /// Up to this number of topics, unused topics stay.
-const MANY: usize = 10_000;
+const MIN_CLEANUP_SIZE: usize = 10_000;
 
 /// Topics by name. Names may come from users and need not last, so unused topics are removed when there are many.
 pub(super) struct KnownTopics<N, T> {
     by_name: HashMap<N, T>,
     /// The number of topics at which it looks for unused ones.
-    look_at: usize,
+    next_cleanup_at: usize,
 }
 
 impl<N: Hash + Eq, T> KnownTopics<N, T> {
@@ -38,12 +38,12 @@ impl<N: Hash + Eq, T> KnownTopics<N, T> {
     /// number has doubled since the last time. So it looks at about two topics for each new topic.
     fn remove_unused(&mut self, is_used: impl Fn(&T) -> bool) -> usize {
         let looked_at = self.by_name.len();
-        if looked_at < self.look_at {
+        if looked_at < self.next_cleanup_at {
             return 0;
         }
         self.by_name.retain(|_, topic| is_used(topic));
-        self.look_at = MANY.max(2 * self.by_name.len());
-        self.by_name.shrink_to(self.look_at);
+        self.next_cleanup_at = MIN_CLEANUP_SIZE.max(2 * self.by_name.len());
+        self.by_name.shrink_to(self.next_cleanup_at);
         looked_at
     }
 }
@@ -52,7 +52,7 @@ impl<N, T> Default for KnownTopics<N, T> {
     fn default() -> Self {
         Self {
             by_name: HashMap::new(),
-            look_at: MANY,
+            next_cleanup_at: MIN_CLEANUP_SIZE,
         }
     }
 }
@@ -70,7 +70,10 @@ mod tests {
             looked_at += table.remove_unused(is_used);
             table.by_name.insert(nth, nth % used_one_in == 0);
             let used = nth / used_one_in + 1;
-            assert!(table.by_name.len() <= MANY.max(2 * used), "{used} are used");
+            assert!(
+                table.by_name.len() <= MIN_CLEANUP_SIZE.max(2 * used),
+                "{used} are used"
+            );
         }
         assert!(
             (0..topics)

@@ -184,7 +184,7 @@ impl<E> Subscription<E> {
         subscriber
             .known_position
             .sends_position_events
-            .set(self.positions && !plain && reading.tells_position());
+            .set(self.positions && !plain && reading.sends_position_events());
 
         match self.lifetime.ends_at() {
             Ok(None) => {}

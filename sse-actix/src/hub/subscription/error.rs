@@ -21,7 +21,7 @@ impl fmt::Display for CombineError {
         match &self.0 {
             CombineErrorKind::Many(topics) => write!(
                 f,
-                "{topics} topics on one stream, but the id that resumes them all has room for {}; publish related events on one topic, and filter",
+                "{topics} topics on one stream, but one stream can resume at most {} topics; publish related events on one topic, and filter",
                 Positions::MAX
             ),
             CombineErrorKind::Twice(topic) => write!(
@@ -77,7 +77,7 @@ pub(super) struct NoRuntime;
 
 impl fmt::Display for NoRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a subscription is polled where no task can be spawned on this thread: return it from a handler, poll it in a task of a `LocalSet`, or use `Hub::follow`, which needs neither")
+        f.write_str("a subscription was polled on a thread that cannot spawn tasks: return it from a handler, poll it in a task of a `LocalSet`, or use `Hub::follow`, which needs neither")
     }
 }
 

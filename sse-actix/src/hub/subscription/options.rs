@@ -1,4 +1,4 @@
-//! Options of a subscription's stream, the same as those of [`Sse`](crate::Sse).
+//! Setters of the options of a subscription's stream (`stream/options.rs`), the same as those of [`Sse`](crate::Sse).
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use sse_actix_core::{KeepAlive, Retry};
@@ -68,8 +68,8 @@ impl<E> Subscription<E> {
     /// it, a client that loses its connection before its first event misses the events that are published until it is
     /// back. Default: true. See also
     /// [`TopicOptions::positions`](crate::TopicOptions::positions).
-    pub fn positions(mut self, told: bool) -> Self {
-        self.positions = told;
+    pub fn positions(mut self, sent: bool) -> Self {
+        self.positions = sent;
         self
     }
 

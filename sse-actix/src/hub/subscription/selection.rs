@@ -20,7 +20,14 @@ pub(in crate::hub) struct TopicSelection {
     pub(in crate::hub) options: Option<Box<ReadOptions>>,
 }
 
-/// Options beyond "all events from now on"; most topics have none.
+/// Options of one subscription for one topic, beyond "all events from now on". Most subscriptions have none.
+///
+/// Not to be confused with:
+///
+/// | options | apply to | set with |
+/// |---|---|---|
+/// | `TopicOptions` | a topic, for all its streams: retention, names of events | `HubBuilder` |
+/// | `StreamOptions` | one stream, of any source: keep-alive, headers, reconnection time | `#[sse_stream]`, `Sse`, and the setters of `Subscription` in `options.rs` |
 #[derive(Default)]
 pub(in crate::hub) struct ReadOptions {
     /// An event is sent only if all filters return true.

@@ -27,7 +27,7 @@ pub(super) fn find(hub: u64) -> Option<Rc<Worker>> {
 }
 
 pub(super) fn register(worker: &Rc<Worker>) {
-    let key = (worker.hub.id, worker.on);
+    let key = (worker.hub.id, worker.thread);
     WORKERS.with_borrow_mut(|workers| workers.insert(key, Rc::clone(worker)));
 }
 
@@ -35,7 +35,7 @@ pub(super) fn register(worker: &Rc<Worker>) {
 pub(super) fn remove(worker: &Worker) {
     let removed = WORKERS.try_with(|workers| {
         let mut workers = workers.try_borrow_mut().ok()?;
-        let key = (worker.hub.id, worker.on);
+        let key = (worker.hub.id, worker.thread);
         let is_this = workers.get(&key).is_some_and(|known| known.id == worker.id);
         is_this.then(|| workers.remove(&key))
     });

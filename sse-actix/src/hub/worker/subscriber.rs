@@ -151,11 +151,12 @@ impl Subscriber {
 
     /// The positions that are sent to its client.
     pub(in crate::hub) fn positions(&self) -> impl Iterator<Item = Position> {
-        let told = self
+        let included = self
             .cursors
             .iter()
             .filter(|cursor| !cursor.omitted_from_ids.get());
-        told.filter(|_| self.known_position.unknown_topics.get() == 0)
+        included
+            .filter(|_| self.known_position.unknown_topics.get() == 0)
             .filter_map(|cursor| cursor.position.get())
     }
 
@@ -200,7 +201,7 @@ impl Subscriber {
         at - at % grain
     }
 
-    pub(super) fn waits_before(&self, cursor: &TopicCursor, head: Position) -> bool {
+    pub(super) fn waits_for_entries_up_to(&self, cursor: &TopicCursor, head: Position) -> bool {
         self.poll_state.is_waiting.get()
             && cursor
                 .position

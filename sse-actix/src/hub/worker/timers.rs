@@ -17,7 +17,7 @@ use super::{SUBSCRIBERS_PER_TURN, TICK, Worker, subscriber::Subscriber};
 use crate::{
     clock,
     hub::{shared::HubShared, stats::Eviction},
-    server::counts_as_reading,
+    server::min_bytes_read,
 };
 
 /// How often old data is deleted: events beyond their age, and addresses that no longer connect. Also when all readers
@@ -242,12 +242,12 @@ impl Worker {
     fn tick(&self) {
         self.schedule.ticks.set(self.schedule.ticks.get() + 1);
         let stall = u32::try_from(self.hub.settings.stall_timeout.as_secs()).unwrap_or(u32::MAX);
-        let counts_as_reading = counts_as_reading(self.hub.settings.stall_timeout);
+        let min_bytes_read = min_bytes_read(self.hub.settings.stall_timeout);
         let mut stalled = Vec::new();
         for (_, topic) in self.topics.by_slot.borrow().iter() {
             topic.report_counts(self);
             for (_, (subscriber, _)) in &topic.subscribers {
-                if subscriber.poll_state.accepted_bytes.get() >= counts_as_reading {
+                if subscriber.poll_state.accepted_bytes.get() >= min_bytes_read {
                     subscriber.poll_state.accepted_bytes.set(0);
                     subscriber.poll_state.last_active.set(self.schedule.ticks.get());
                 }

@@ -59,7 +59,7 @@ pub(super) enum TopicTurn {
     /// Nothing more to do.
     Done,
     /// It waits for the log.
-    Waits,
+    WaitsForLog,
     /// It continues in the next turn.
     Again,
 }
@@ -108,7 +108,11 @@ impl WorkerTopic {
         }
         // Every reader has had a turn. One that has not read by now has fallen behind.
         self.window.clear();
-        if waits { TopicTurn::Waits } else { TopicTurn::Done }
+        if waits {
+            TopicTurn::WaitsForLog
+        } else {
+            TopicTurn::Done
+        }
     }
 
     /// Adds to `ready` the readers, from slot `next` on, that wait and have not read up to `head`. Returns the slot at
@@ -118,7 +122,7 @@ impl WorkerTopic {
         while next < self.subscribers.capacity() && ready.len() < SUBSCRIBERS_PER_TURN {
             if let Some((subscriber, topic_index)) = self.subscribers.get(next)
                 && let Some(cursor) = subscriber.cursors.get(*topic_index)
-                && subscriber.waits_before(cursor, head)
+                && subscriber.waits_for_entries_up_to(cursor, head)
             {
                 ready.push(Rc::clone(subscriber));
             }
@@ -164,6 +168,15 @@ impl WorkerTopic {
         }
     }
 
+    /// Applies the log's answer to a read after the position `after`. Returns true if it waits for the log.
+    ///
+    /// | answer | window | then |
+    /// |---|---|---|
+    /// | complete, from `after` | still at the batch's start | the window gets the entries, and readers are woken if it has grown |
+    /// | complete, in a new epoch | still at `after` | the window begins anew in the new epoch, and all readers are woken |
+    /// | complete | elsewhere, because a reader has begun another meanwhile | the batch is dropped; the log is read again |
+    /// | a gap, or `after` is unknown | anywhere | the window begins anew where the batch begins, and all readers are woken |
+    /// | an error | unchanged | the log is read again after a pause |
     fn apply_batch(&mut self, batch: Result<Batch, LogError>, after: Position, cx: &mut Context<'_>) -> bool {
         match batch {
             Ok(batch) => {

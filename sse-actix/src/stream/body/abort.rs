@@ -81,8 +81,8 @@ impl Abort {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         };
-        let is_in_vain = !flush.is_our_socket() || resets && since.elapsed() > RESET_PATIENCE;
-        if flush.is_done() || is_in_vain {
+        let cannot_flush = !flush.is_our_socket() || resets && since.elapsed() > RESET_PATIENCE;
+        if flush.is_done() || cannot_flush {
             return Poll::Ready(());
         }
         flush.register(cx);

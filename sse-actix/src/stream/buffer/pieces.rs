@@ -20,20 +20,20 @@ pub(super) struct Pieces {
     /// A shared frame, if it is the only content after `queue`.
     shared: Option<Bytes>,
     /// The copied bytes. Empty if there is a `shared`.
-    pub(super) bytes: BytesMut,
+    pub(super) copied: BytesMut,
 }
 
 impl Pieces {
     pub(super) fn with_capacity(bytes: usize) -> Self {
         Self {
-            bytes: BytesMut::with_capacity(bytes),
+            copied: BytesMut::with_capacity(bytes),
             ..Self::default()
         }
     }
 
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.queue_len + self.shared.as_ref().map_or(self.bytes.len(), Bytes::len)
+        self.queue_len + self.shared.as_ref().map_or(self.copied.len(), Bytes::len)
     }
 
     /// True if there may be more than one piece.
@@ -48,7 +48,7 @@ impl Pieces {
         if self.shared.is_some() {
             self.unshare();
         }
-        &mut self.bytes
+        &mut self.copied
     }
 
     /// Makes it possible to append after a shared frame.
@@ -56,7 +56,7 @@ impl Pieces {
     fn unshare(&mut self) {
         if let Some(shared) = self.shared.take() {
             if shared.len() < MIN_SHARED_FRAME {
-                self.bytes.extend_from_slice(&shared);
+                self.copied.extend_from_slice(&shared);
             } else {
                 self.push_to_queue(shared);
             }
@@ -66,7 +66,7 @@ impl Pieces {
     /// Appends a frame that other streams hold as well.
     #[inline]
     pub(super) fn push_shared(&mut self, frame: &Bytes) {
-        if self.shared.is_none() && self.bytes.is_empty() {
+        if self.shared.is_none() && self.copied.is_empty() {
             self.shared = Some(frame.clone());
         } else if frame.len() < MIN_SHARED_FRAME {
             self.end().extend_from_slice(frame);
@@ -85,10 +85,10 @@ impl Pieces {
     /// Finishes the copied bytes as a separate piece.
     fn finish_copied(&mut self) {
         // The bytes after a huge event would otherwise keep all of its memory alive.
-        let copied = if self.bytes.len() > MAX_REUSED_CAPACITY {
-            mem::take(&mut self.bytes)
+        let copied = if self.copied.len() > MAX_REUSED_CAPACITY {
+            mem::take(&mut self.copied)
         } else {
-            self.bytes.split()
+            self.copied.split()
         };
         if !copied.is_empty() {
             self.push_to_queue(copied.freeze());
@@ -113,12 +113,12 @@ impl Pieces {
     pub(super) fn prepend(&mut self, bytes: Bytes) {
         let fits = match &self.shared {
             Some(shared) => shared.len() < MIN_SHARED_FRAME,
-            None => self.bytes.len() <= CAPACITY,
+            None => self.copied.len() <= CAPACITY,
         };
         if !self.has_queue() && fits {
             let rest = self.take_only().unwrap_or_default();
-            self.bytes.extend_from_slice(&bytes);
-            self.bytes.extend_from_slice(&rest);
+            self.copied.extend_from_slice(&bytes);
+            self.copied.extend_from_slice(&rest);
         } else {
             self.put_back(bytes);
         }
@@ -128,7 +128,7 @@ impl Pieces {
     #[inline]
     pub(super) fn take_only(&mut self) -> Option<Bytes> {
         let shared = self.shared.take();
-        shared.or_else(|| (!self.bytes.is_empty()).then(|| self.bytes.split().freeze()))
+        shared.or_else(|| (!self.copied.is_empty()).then(|| self.copied.split().freeze()))
     }
 
     /// Takes the first of several pieces.
@@ -143,14 +143,14 @@ impl Pieces {
     #[cold]
     pub(super) fn move_out(&mut self, room: usize) -> Self {
         self.finish_copied();
-        if self.bytes.capacity() == 0 {
-            self.bytes.reserve(room);
+        if self.copied.capacity() == 0 {
+            self.copied.reserve(room);
         }
         Self {
             queue: mem::take(&mut self.queue),
             queue_len: mem::take(&mut self.queue_len),
             shared: self.shared.take(),
-            bytes: BytesMut::new(),
+            copied: BytesMut::new(),
         }
     }
 
@@ -164,7 +164,7 @@ impl Pieces {
             !piece.is_empty()
         });
         self.queue_len = len - left;
-        self.bytes.truncate(left);
+        self.copied.truncate(left);
         if let Some(shared) = &mut self.shared {
             shared.truncate(left);
         }

@@ -46,7 +46,7 @@ fn what_is_not_for_browsers_is_refused_as_soon_as_they_are_known_to_read() {
 
 fn shared_capacity() -> Option<usize> {
     let shared = THREAD_PIECES.take();
-    let capacity = shared.as_ref().map(|pieces| pieces.bytes.capacity());
+    let capacity = shared.as_ref().map(|pieces| pieces.copied.capacity());
     THREAD_PIECES.set(shared);
     capacity
 }

@@ -49,7 +49,7 @@ use crate::stream::{buffer::EventBuffer, source::AnyEvent};
 /// Under `#[sse_stream(events = Market)]` it is an `Emitter<'_, Market>`, which sends only values of `Market`.
 pub struct Emitter<'a, E = AnyEvent> {
     buffer: &'a EventBuffer,
-    of: PhantomData<fn(E)>,
+    event_type: PhantomData<fn(E)>,
 }
 
 /// The emitter of a function under `#[sse_stream(events = E)]`.
@@ -62,7 +62,7 @@ impl<'a, E> Emitter<'a, E> {
     pub(super) fn new(buffer: &'a EventBuffer) -> Self {
         Self {
             buffer,
-            of: PhantomData,
+            event_type: PhantomData,
         }
     }
 

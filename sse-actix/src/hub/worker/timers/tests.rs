@@ -15,7 +15,7 @@ use super::super::Worker;
 use crate::{
     Hub,
     hub::Subscription,
-    server::{HandoverOwner as _, counts_as_reading},
+    server::{HandoverOwner as _, min_bytes_read},
 };
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -141,7 +141,7 @@ async fn a_byte_a_minute_is_no_reading() {
         assert!(is_given_up(stall_timeout, 1, minute).await, "{stall_timeout:?}");
     }
     for stall_timeout in [30 * second, 10 * minute] {
-        let bytes = counts_as_reading(second);
+        let bytes = min_bytes_read(second);
         assert!(is_given_up(stall_timeout, bytes / 2, second).await);
         assert!(!is_given_up(stall_timeout, bytes, second).await);
     }

@@ -67,7 +67,7 @@ export type Market =
 /** The data of each event, by the event's name. */
 export type MarketEvents = { [E in Market as E["event"]]: E["data"] };
 
-/** The names of the events, and a check of what `JSON.parse` gives of each one's data. */
+/** The names of the events, and a check of each event's parsed data. */
 export const market: {
   readonly names: readonly (keyof MarketEvents)[];
   readonly checks: { readonly [K in keyof MarketEvents]: (data: unknown) => data is MarketEvents[K] };
