@@ -44,6 +44,7 @@ export class Delivery {
         "which is an event of the source itself, so no listener gets it; the server has to give it another name",
       );
     } else {
+      // Names that begin with `sse-` are the library's. A newer server may send names that this version does not know.
       if (name.startsWith("sse-") && name !== END && name !== POSITION) {
         this.#warn(name, "which this version of the page's module does not know; update it");
       }

@@ -263,7 +263,7 @@ function lastReceivedSequence(shared, tab) {
  *
  * @param shared the shared connection's state
  * @param tab the tab's state, if the tab was connected before
- * @param gapEvent the name of gap events. A tab that joins has missed nothing, so it does not get the latest one
+ * @param gapEvent the name of gap events: a tab that joins has missed nothing, so it gets none that is retained
  * @returns the events; `undefined` if only the server has all events that the tab has missed
  */
 function missedEvents(shared, tab, gapEvent) {
@@ -812,6 +812,7 @@ class Delivery {
         "which is an event of the source itself, so no listener gets it; the server has to give it another name",
       );
     } else {
+      // Names that begin with `sse-` are the library's. A newer server may send names that this version does not know.
       if (name.startsWith("sse-") && name !== END && name !== POSITION) {
         this.#warn(name, "which this version of the page's module does not know; update it");
       }
