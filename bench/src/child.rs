@@ -45,7 +45,7 @@ impl Server {
             BufReader::new(output).read_line(&mut line)?;
         }
         let addr = line.trim().parse();
-        // `server` exists before the address is checked, so its `Drop` kills the child even if there is no valid address.
+        // `server` exists before the address is checked, so its `Drop` kills the child even if the address is invalid.
         let mut server = Self {
             child,
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -1,8 +1,8 @@
 //! One stream over a loopback socket, as fast as the connection takes it. Each event has 100 bytes of data.
 //! `cargo run --release -p sse-bench --bin firehose [rounds]` prints a Markdown table.
 //!
-//! Each server is a separate process with one worker on the first processor. The client is on the second one, and checks
-//! every byte. The megabytes are those of the events, without the framing of HTTP chunks.
+//! Each server is a separate process with one worker on the first processor. The client is on the second one, and
+//! checks every byte. The megabytes are those of the events, without the framing of HTTP chunks.
 //!
 //! Two of the servers relay a stream. One relays chunks of 16 KiB from its memory. The other one relays what awc reads
 //! from a socket; a thread of the client process writes prepared bytes to this socket.

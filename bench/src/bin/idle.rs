@@ -1,8 +1,8 @@
 //! The memory of an idle connection: resident memory and live heap, for our streams and for a bare streaming body of
 //! actix. `cargo run --release -p sse-bench --bin idle [rounds]`
 //!
-//! Each server is a separate process, and a new one in each round. It runs on Linux only, and needs a file descriptor for
-//! each connection (`ulimit -n`).
+//! Each server is a separate process, and a new one in each round. It runs on Linux only, and needs a file descriptor
+//! for each connection (`ulimit -n`).
 
 use std::{
     alloc::System, convert::Infallible, error::Error, future::pending, io, net::Ipv4Addr, thread,
@@ -31,8 +31,8 @@ const EARLIER_CONNECTIONS: u32 = 200;
 /// than the time until the first keep-alive.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// The name of each server, which is also its path, and its name in the table. All servers have the same settings, as far
-/// as actix has them.
+/// The name of each server, which is also its path, and its name in the table. All servers have the same settings, as
+/// far as actix has them.
 const SERVERS: [(&str, &str); 5] = [
     ("bare", "`HttpResponse::streaming`, actix's `HttpServer`"),
     ("bare-preset", "`HttpResponse::streaming`, our `Server`"),
