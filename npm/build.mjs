@@ -22,8 +22,8 @@ const TYPES = [
   "typed",
   "options",
   "event-source",
-  "hub/parser",
-  "hub/closing",
+  "shared-connection/parser",
+  "shared-connection/closing",
   "shared-event-source",
 ];
 

@@ -1,4 +1,4 @@
-//! A server in a process of its own: this program again, told by its arguments to serve.
+//! A server in a separate process: the benchmark starts itself again, with arguments that make it serve.
 
 use std::{
     fs,
@@ -9,10 +9,10 @@ use std::{
 
 use crate::report::number;
 
-/// The first argument of a program that is to serve; the second says who.
+/// The first argument of a server process. The second is the server's name.
 const SERVE: &str = "serve";
 
-/// Runs until it is dropped.
+/// A server process. It is killed when this value is dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -20,23 +20,23 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts this program as the server `who`, on the first processor where `taskset` can pin it,
-    /// and waits for it to [`announce`] its address.
+    /// Starts this program as the server `name`, and waits until it has [`announce`]d its address. If there is a
+    /// `taskset`, the server runs on the first processor only.
     ///
     /// # Errors
     ///
-    /// If it cannot be started or announces nothing.
-    pub fn start(who: &str) -> io::Result<Self> {
+    /// If the server cannot be started, or announces no address.
+    pub fn start(name: &str) -> io::Result<Self> {
         let program = std::env::current_exe()?;
         let pinned = Command::new("taskset")
             .args(["-c", "0"])
             .arg(&program)
-            .args([SERVE, who])
+            .args([SERVE, name])
             .stdout(Stdio::piped())
             .spawn();
         let mut child = pinned.or_else(|_| {
             Command::new(&program)
-                .args([SERVE, who])
+                .args([SERVE, name])
                 .stdout(Stdio::piped())
                 .spawn()
         })?;
@@ -45,34 +45,34 @@ impl Server {
             BufReader::new(output).read_line(&mut line)?;
         }
         let addr = line.trim().parse();
-        // Made before the address is looked at, so that the child is ended in any case.
+        // `server` exists before the address is checked, so its `Drop` kills the child even if the address is invalid.
         let mut server = Self {
             child,
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
         };
-        server.addr = addr.map_err(|_| io::Error::other(format!("server `{who}` announced {line:?}")))?;
+        server.addr = addr.map_err(|_| io::Error::other(format!("server `{name}` announced {line:?}")))?;
         Ok(server)
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// The seconds of processor time it has used.
+    /// The processor time that it has used, in seconds.
     ///
     /// # Errors
     ///
-    /// If the system does not say (Linux does).
+    /// If the system has no such file in `/proc`, which only Linux has.
     pub fn cpu(&self) -> io::Result<f64> {
         cpu(self.child.id())
     }
 
-    /// The bytes of memory it occupies.
+    /// Its resident memory, in bytes.
     ///
     /// # Errors
     ///
-    /// If the system does not say (Linux does).
+    /// If the system has no such file in `/proc`, which only Linux has.
     pub fn resident(&self) -> io::Result<f64> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))?;
         let kib = rollup.lines().find_map(|line| {
@@ -94,11 +94,11 @@ impl Drop for Server {
     }
 }
 
-/// The seconds of processor time that a process has used.
+/// The processor time that a process has used, in seconds.
 ///
 /// # Errors
 ///
-/// If the system does not say (Linux does).
+/// If the system has no such file in `/proc`, which only Linux has.
 pub fn cpu(process: u32) -> io::Result<f64> {
     let mut nanos = 0;
     for task in fs::read_dir(format!("/proc/{process}/task"))? {
@@ -112,18 +112,18 @@ pub fn cpu(process: u32) -> io::Result<f64> {
     Ok(number(nanos) / 1e9)
 }
 
-/// Tells the process that started this one where it listens.
+/// Prints this server's address for the process that has started it.
 pub fn announce(addr: SocketAddr) {
     println!("{addr}");
 }
 
-/// Who this process is to be, if it is a server.
+/// The name of the server that this process has to run. `None` if it is the client.
 pub fn role() -> Option<String> {
     let mut args = std::env::args().skip(1);
     (args.next()? == SERVE).then(|| args.next())?
 }
 
-/// Keeps this process, the client, off the servers' processor, if it can.
+/// Moves this process, the client, to the second processor, away from the servers. Does nothing without `taskset`.
 pub fn leave_the_servers_alone() {
     let _ = Command::new("taskset")
         .args(["-cp", "1", &std::process::id().to_string()])

@@ -1,4 +1,4 @@
-//! The simplest HTTP/1.1 client that can tell whether what arrives is right.
+//! A minimal HTTP/1.1 client, so that reading costs little beside the check of the received bytes.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -6,34 +6,35 @@ use std::{
     time::Duration,
 };
 
-/// One connection with one answer on it.
+/// A connection that carries one request and its response.
 #[derive(Debug)]
 pub struct Connection {
     socket: TcpStream,
     buf: Vec<u8>,
-    /// What of `buf` is read but not yet given.
+    /// The part of `buf` that holds bytes which the caller has not received yet.
     filled: std::ops::Range<usize>,
-    /// What is left of the chunk, its line break included.
+    /// How many bytes of the present HTTP chunk are still to be read, including the line break after it.
     chunk: usize,
 }
 
+/// The length of the line break after an HTTP chunk.
 const BREAK: usize = 2;
 
 impl Connection {
-    /// Asks for `path` and reads the answer's head.
+    /// Requests `path`, and reads the head of the response.
     ///
     /// # Errors
     ///
-    /// If there is no connection, or the answer is not a 200.
+    /// If the connection fails, or the status is not 200.
     pub fn get(addr: SocketAddr, path: &str, buf: usize) -> io::Result<Self> {
         Self::request(addr, path, "", buf)
     }
 
-    /// As [`get`](Self::get), as a client that comes back with this id.
+    /// Like [`get`](Self::get), with this `Last-Event-ID`: as a client that reconnects.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`get`](Self::get).
     pub fn back(addr: SocketAddr, path: &str, id: &str, buf: usize) -> io::Result<Self> {
         Self::request(addr, path, &format!("last-event-id: {id}\r\n"), buf)
     }
@@ -57,13 +58,13 @@ impl Connection {
             return Err(io::Error::other(format!("unexpected answer: {head}")));
         }
         if !head.contains("transfer-encoding: chunked") {
-            // Nginx's streams last until the connection's end.
+            // nginx does not send chunks: its streams end with the connection.
             connection.chunk = usize::MAX;
         }
         Ok(connection)
     }
 
-    /// Hands `read` a part of the body, as much as is there.
+    /// Passes the bytes of the body that have arrived to `read`, up to the end of an HTTP chunk.
     ///
     /// # Errors
     ///
@@ -106,7 +107,7 @@ impl Connection {
         }
     }
 
-    /// Reads more behind what is there.
+    /// Moves the unread bytes to the start of the buffer, and reads more bytes from the socket behind them.
     fn fill(&mut self) -> io::Result<()> {
         self.buf.copy_within(self.filled.clone(), 0);
         self.filled = 0..self.filled.len();

@@ -1,4 +1,4 @@
-//! Reads a body as a connection would, without one: polled until it has given enough.
+//! Polls a response body as a connection would, but without a connection.
 
 use std::{
     pin::Pin,
@@ -16,27 +16,27 @@ use crate::{
     events::{Expected, Reading},
 };
 
-/// A body that is read.
+/// A response body, and the check of what it produces.
 #[derive(Debug)]
 pub struct Drain<'a> {
     body: BoxBody,
     reading: Reading<'a>,
 }
 
-/// What a reader got.
+/// What was read in one measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Drained {
-    /// How many events.
+    /// The number of events.
     pub events: u64,
-    /// In how many chunks.
+    /// The number of chunks.
     pub chunks: u64,
 }
 
-/// A body that is pending this often in a row waits for what does not come.
-const PATIENCE: u32 = 1000;
+/// If a body is pending this many times in a row, it waits for something that never happens, and the program fails.
+const MAX_PENDING: u32 = 1000;
 
 impl<'a> Drain<'a> {
-    /// The body of what a handler has returned, which starts with `prelude`.
+    /// The body of a handler's response. Its first bytes have to be `prelude`.
     pub fn new(responder: impl Responder<Body = BoxBody>, prelude: &'a str, expected: &'a Expected) -> Self {
         let response = responder.respond_to(&TestRequest::get().to_http_request());
         Self {
@@ -45,15 +45,15 @@ impl<'a> Drain<'a> {
         }
     }
 
-    /// Reads at least this many events, and checks them.
+    /// Reads and checks at least `events` events.
     ///
     /// # Panics
     ///
-    /// If anything else arrives, or nothing.
+    /// If the body produces other bytes, or none.
     pub fn events(&mut self, events: u64) -> Drained {
         let before = self.reading.events();
         let mut chunks = 0;
-        // Events are counted only now and then: it costs more than to check them.
+        // Counting events costs more than checking them, so they are counted only after every 64 chunks.
         while self.reading.events() - before < events {
             for _ in 0..64 {
                 let chunk = self.chunk();
@@ -69,14 +69,14 @@ impl<'a> Drain<'a> {
 
     fn chunk(&mut self) -> bytes::Bytes {
         let mut cx = Context::from_waker(Waker::noop());
-        let mut patience = PATIENCE;
+        let mut polls_left = MAX_PENDING;
         loop {
             match Pin::new(&mut self.body).poll_next(&mut cx) {
                 Poll::Ready(Some(Ok(chunk))) => return chunk,
                 other => {
-                    patience -= 1;
+                    polls_left -= 1;
                     assert!(
-                        other.is_pending() && patience > 0,
+                        other.is_pending() && polls_left > 0,
                         "{other:?} after {:?}",
                         self.reading
                     );

@@ -1,5 +1,5 @@
-//! The handlers that are compared: each sends the cycle of events of [`text`] and [`quote`] for ever, as
-//! text, as JSON, or as JSON with a name and an id.
+//! The handlers that are compared. Each sends the same cycle of events without end: as text, as JSON, or as JSON with a
+//! name and an id.
 
 use std::{
     cell::Cell,
@@ -16,10 +16,10 @@ use sse_actix::{Event, Json, JsonError, Sse, sse_stream};
 
 use crate::{Drain, Expected, id, quote, text};
 
-/// What an event is made of.
+/// The form of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A hundred bytes of text.
+    /// 100 bytes of text.
     Text,
     /// A struct as JSON.
     Json,
@@ -30,15 +30,15 @@ pub enum Kind {
 /// What the handler does between two events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Nothing: the body may give as much as it will in one chunk.
+    /// Nothing, so a chunk can hold many events.
     Pouring,
-    /// It yields: each poll gives one event.
+    /// It returns `Pending` once, so each poll produces one event.
     Yielding,
-    /// It waits, and the reader finds nothing before it comes back for the next event.
+    /// It waits until the reader has found nothing to read, so each event follows a poll without an event.
     Waiting,
 }
 
-/// Who sends.
+/// Which library sends the events, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
     /// `#[sse_stream]`.
@@ -49,21 +49,21 @@ pub enum Sender {
     Lab,
 }
 
-/// Each with its name in a table.
+/// All kinds, with their names for the printed table.
 pub const KINDS: [(Kind, &str); 3] = [
     (Kind::Text, "text"),
     (Kind::Json, "`Json(&value)`"),
     (Kind::Event, "`Event::json(&value)?.event(..).id(..)`"),
 ];
 
-/// Each with its name in a table.
+/// All paces, with their names for the printed table.
 pub const PACES: [(Pace, &str); 3] = [
     (Pace::Pouring, "batched"),
     (Pace::Yielding, "one at a time"),
     (Pace::Waiting, "each after a wait"),
 ];
 
-/// Each with its name in a table, the peer last.
+/// All senders, with their names for the printed table. The last one is the library that we compare with.
 pub const SENDERS: [(Sender, &str); 3] = [
     (Sender::Macro, "`emit!`"),
     (Sender::Ours, "`async_stream` into `Sse`"),
@@ -71,11 +71,11 @@ pub const SENDERS: [(Sender, &str); 3] = [
 ];
 
 impl Sender {
-    /// The stream of one handler, ready to be read.
+    /// Calls the handler, and returns its stream.
     ///
     /// # Errors
     ///
-    /// The handler's.
+    /// The error that the handler returns.
     pub async fn open(self, kind: Kind, pace: Pace, expected: &Expected) -> Result<Drain<'_>, Error> {
         let retry = "retry: 3000\n";
         Ok(match (self, kind) {
@@ -91,7 +91,7 @@ impl Sender {
         })
     }
 
-    /// What a client must see.
+    /// The bytes that a client has to receive.
     pub fn expected(self, kind: Kind) -> Expected {
         let data = |n| serde_json::to_string(&quote(n)).unwrap_or_default();
         match (kind, self) {
@@ -201,7 +201,7 @@ fn lab(
 }
 
 impl Pace {
-    /// Lets the reader in between two events, as this pace says.
+    /// Waits between two events as this pace requires.
     pub async fn keep(self) {
         match self {
             Self::Pouring => {}
@@ -211,7 +211,7 @@ impl Pace {
     }
 }
 
-/// Pending once, for whoever polls again without being told to.
+/// Pending once. It wakes nobody, so the reader has to poll again without being woken.
 struct Pause(bool);
 
 impl Future for Pause {
@@ -230,7 +230,7 @@ thread_local! {
     static NEWS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Pending until the reader, who found nothing, has let something [`arrive`].
+/// Pending until the reader calls [`arrive`], which it does when it has found nothing to read.
 struct News;
 
 impl Future for News {
@@ -245,7 +245,7 @@ impl Future for News {
     }
 }
 
-/// Lets a handler that waits send its next event.
+/// Lets a handler of the pace `Waiting` send its next event.
 pub fn arrive() {
     NEWS.set(true);
 }

@@ -1,10 +1,10 @@
-//! What is sent: a short cycle of events, so that a reader knows every byte it must get.
+//! The events that are sent: a short cycle, so that a reader knows every byte that it has to receive.
 
 use std::{fmt, sync::LazyLock};
 
 use serde::Serialize;
 
-/// How many different events there are.
+/// The number of different events.
 pub const CYCLE: usize = 64;
 
 /// The data of one event: about a hundred bytes as JSON.
@@ -38,7 +38,7 @@ pub fn quote(n: usize) -> Option<&'static Quote> {
     QUOTES.get(n % CYCLE)
 }
 
-/// The `n`th event's data as text: exactly a hundred bytes.
+/// The `n`th event's data as text of exactly 100 bytes.
 pub fn text(n: usize) -> &'static str {
     TEXTS.get(n % CYCLE).map_or("", String::as_str)
 }
@@ -48,19 +48,20 @@ pub fn id(n: usize) -> u64 {
     100_000 + (n % CYCLE) as u64
 }
 
-/// A cycle of events as a client must see it, with room for one chunk beyond it.
+/// The bytes of one cycle of events as a client has to receive them. The cycle is repeated for at least `PIECE` more
+/// bytes, so a piece of a chunk can be compared at any offset.
 #[derive(Debug)]
 pub struct Expected {
     bytes: Vec<u8>,
-    /// Where each event starts, and at the end the length of the cycle.
+    /// The offset of each event, and as the last element the length of the cycle.
     starts: Vec<usize>,
 }
 
-/// Longer chunks than this are compared in pieces.
+/// A longer chunk is compared in pieces of this length.
 const PIECE: usize = 64 * 1024;
 
 impl Expected {
-    /// A cycle of what `event` writes for each `n`.
+    /// A cycle in which the `n`th event has the bytes `event(n)`.
     pub fn new(event: impl Fn(usize) -> String) -> Self {
         let mut bytes = Vec::new();
         let mut starts = vec![0];
@@ -80,7 +81,7 @@ impl Expected {
         Self::new(|n| format!("data: {}\n\n", text(n)))
     }
 
-    /// What a client sees of the `n`th event.
+    /// The bytes of the `n`th event.
     pub fn event(&self, n: usize) -> &[u8] {
         match self.starts.get(n % CYCLE..) {
             Some(&[start, end, ..]) => self.bytes.get(start..end).unwrap_or_default(),
@@ -93,9 +94,9 @@ impl Expected {
     }
 }
 
-/// How far a stream of [`Expected`] events has been read.
+/// The position in a stream of [`Expected`] events, up to which the received bytes were right.
 pub struct Reading<'a> {
-    /// What is to come before the first event.
+    /// The bytes that are still expected before the first event.
     prelude: &'a [u8],
     expected: &'a Expected,
     cycles: u64,
@@ -103,7 +104,7 @@ pub struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// From the start on, which is `prelude`.
+    /// The position before the stream, which starts with `prelude`.
     pub fn new(prelude: &'a str, expected: &'a Expected) -> Self {
         Self {
             prelude: prelude.as_bytes(),
@@ -113,11 +114,11 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Compares what comes next.
+    /// Compares the next received bytes with the expected ones.
     ///
     /// # Panics
     ///
-    /// If it is not what it must be.
+    /// If they differ.
     #[inline]
     pub fn read(&mut self, mut bytes: &[u8]) {
         if !self.prelude.is_empty() {
@@ -144,13 +145,13 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// How many events were read whole.
+    /// The number of events that were read completely.
     pub fn events(&self) -> u64 {
         let in_cycle = self.expected.starts.partition_point(|start| *start <= self.at) - 1;
         self.cycles * CYCLE as u64 + in_cycle as u64
     }
 
-    /// How many bytes were read.
+    /// The number of bytes of events that were read.
     pub fn bytes(&self) -> u64 {
         self.cycles * self.expected.cycle() as u64 + self.at as u64
     }

@@ -1,4 +1,4 @@
-//! What the measurements share. Each is a program in `src/bin`; `README.md` says what they measure.
+//! Code that the benchmarks share. Each benchmark is a program in `src/bin`; `README.md` says what it measures.
 
 mod child;
 mod client;

@@ -1,23 +1,23 @@
-//! Interleaved rounds, and what is made of them.
+//! Alternating rounds, and the medians of their results.
 
-/// The middle value; of two, the higher.
+/// The median. If the number of values is even, it is the higher one of the two in the middle.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// What every contender gave in every round: `samples[contender][round]`.
+/// The results of all contenders in all rounds: `samples[contender][round]`.
 #[derive(Debug)]
 pub struct Samples<T>(Vec<Vec<T>>);
 
 impl<T> Samples<T> {
-    /// Runs every contender once a round, in an order that rotates, so that whatever else the machine
-    /// does meets all of them. The first round warms up and is left out.
+    /// Runs every contender once in each round, in an order that rotates, so that other load on the machine affects all
+    /// of them. An additional first round warms up, and its results are left out.
     ///
     /// # Errors
     ///
-    /// The first error of a contender.
+    /// The first error that `run` returns.
     pub fn interleave<E>(
         contenders: usize,
         rounds: usize,
@@ -36,12 +36,13 @@ impl<T> Samples<T> {
         Ok(Self(samples))
     }
 
-    /// The median of one contender's figure.
+    /// The median of a figure of one contender.
     pub fn median(&self, contender: usize, figure: impl Fn(&T) -> f64) -> f64 {
         median(self.of(contender).iter().map(figure))
     }
 
-    /// The median, over the rounds, of what two contenders' figures make together within one round.
+    /// Computes `make` of two contenders' figures within each round, for example their ratio. Returns the median of all
+    /// rounds.
     pub fn compared(
         &self,
         one: usize,
@@ -58,21 +59,21 @@ impl<T> Samples<T> {
     }
 }
 
-/// A count as a number to calculate with.
+/// Converts a count into a floating-point number.
 #[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^52")]
 pub fn number(count: u64) -> f64 {
     count as f64
 }
 
-/// The first argument as a number of rounds.
+/// The number of rounds: the program's first argument, or `default`.
 ///
 /// # Errors
 ///
-/// If it is none.
+/// If the argument is not a number from 1 to 1000.
 pub fn rounds(default: usize) -> Result<usize, String> {
     match std::env::args().nth(1).map(|text| (text.parse(), text)) {
         None => Ok(default),
         Some((Ok(rounds @ 1..=1000), _)) => Ok(rounds),
-        Some((_, text)) => Err(format!("`{text}` is no number of rounds between 1 and 1000")),
+        Some((_, text)) => Err(format!("`{text}` is not a number of rounds from 1 to 1000")),
     }
 }

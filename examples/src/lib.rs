@@ -35,7 +35,7 @@ pub struct CommandLine {
 
 /// The arguments that an example takes in addition to its port.
 #[derive(Debug, Clone, Copy, Default)]
-struct Takes<'a> {
+struct Accepted<'a> {
     /// The word for the file, in the usage line.
     file: Option<&'a str>,
     /// An option, and the word for its value.
@@ -48,11 +48,11 @@ impl CommandLine {
     /// Reads the command line of this process. `file` is the word for the file, if the example takes one. If the
     /// command line is wrong, or asks for help, this prints the usage and ends the process.
     pub fn read(program: &str, file: Option<&str>) -> Self {
-        Self::read_what(
+        Self::read_accepted(
             program,
-            Takes {
+            Accepted {
                 file,
-                ..Takes::default()
+                ..Accepted::default()
             },
         )
     }
@@ -60,9 +60,9 @@ impl CommandLine {
     /// The same for an example that stores its events in a file, and may take an option.
     pub fn read_with_data(program: &str, option: Option<(&str, &str)>) -> Self {
         let file = None;
-        Self::read_what(
+        Self::read_accepted(
             program,
-            Takes {
+            Accepted {
                 file,
                 option,
                 data: true,
@@ -73,11 +73,11 @@ impl CommandLine {
     /// The same for an example that takes an option instead of a file: the option's name, and the word for its value.
     pub fn read_with_option(program: &str, name: &str, value: &str) -> Self {
         let option = Some((name, value));
-        Self::read_what(
+        Self::read_accepted(
             program,
-            Takes {
+            Accepted {
                 option,
-                ..Takes::default()
+                ..Accepted::default()
             },
         )
     }
@@ -94,14 +94,14 @@ impl CommandLine {
         }
     }
 
-    fn read_what(program: &str, takes: Takes<'_>) -> Self {
-        let file = takes.file.map(|file| format!(" [{file}]"));
-        let option = takes.option.map(|(name, value)| format!(" [{name} {value}]"));
+    fn read_accepted(program: &str, accepted: Accepted<'_>) -> Self {
+        let file = accepted.file.map(|file| format!(" [{file}]"));
+        let option = accepted.option.map(|(name, value)| format!(" [{name} {value}]"));
         let rest = option.or(file).unwrap_or_default();
-        let data = if takes.data { " [--data FILE]" } else { "" };
+        let data = if accepted.data { " [--data FILE]" } else { "" };
         let usage = format!("usage: {program} [--port PORT]{data}{rest}");
         let port = env::var("PORT").ok().filter(|port| !port.is_empty());
-        let read = match Self::parse(env::args_os().skip(1), port, takes) {
+        let read = match Self::parse(env::args_os().skip(1), port, accepted) {
             Ok(Some(read)) => read,
             Ok(None) => {
                 println!("{usage}");
@@ -139,7 +139,7 @@ impl CommandLine {
     fn parse(
         arguments: impl IntoIterator<Item = OsString>,
         port_variable: Option<String>,
-        takes: Takes<'_>,
+        accepted: Accepted<'_>,
     ) -> Result<Option<Self>, String> {
         let mut read = Self::default();
         let mut port = port_variable.map(|port| ("PORT", port));
@@ -151,15 +151,15 @@ impl CommandLine {
                     let value = arguments.next().ok_or("--port needs a number")?;
                     port = Some(("--port", value.display().to_string()));
                 }
-                Some("--data") if takes.data => {
+                Some("--data") if accepted.data => {
                     read.data = Some(arguments.next().ok_or("--data needs a file")?.into());
                 }
-                Some(name) if takes.option.is_some_and(|(known, _)| known == name) => {
+                Some(name) if accepted.option.is_some_and(|(known, _)| known == name) => {
                     let value = arguments.next().and_then(|value| value.into_string().ok());
                     read.option = Some(value.ok_or_else(|| format!("{name} needs a value"))?);
                 }
                 Some(option) if option.starts_with('-') => return Err(format!("unknown option {option}")),
-                _ if takes.file.is_some() && read.file.is_none() => read.file = Some(argument.into()),
+                _ if accepted.file.is_some() && read.file.is_none() => read.file = Some(argument.into()),
                 _ => return Err(format!("unexpected argument {}", argument.display())),
             }
         }
@@ -210,12 +210,16 @@ mod tests {
         parse_as(line, port, FILE)
     }
 
-    fn parse_as(line: &str, port: Option<&str>, takes: Takes<'_>) -> Result<Option<CommandLine>, String> {
+    fn parse_as(
+        line: &str,
+        port: Option<&str>,
+        accepted: Accepted<'_>,
+    ) -> Result<Option<CommandLine>, String> {
         let arguments = line.split_whitespace().map(OsString::from);
-        CommandLine::parse(arguments, port.map(str::to_owned), takes)
+        CommandLine::parse(arguments, port.map(str::to_owned), accepted)
     }
 
-    const FILE: Takes<'_> = Takes {
+    const FILE: Accepted<'_> = Accepted {
         file: Some("FILE"),
         option: None,
         data: false,
@@ -258,15 +262,15 @@ mod tests {
 
     #[test]
     fn an_option_where_one_is_taken() {
-        let takes = Takes {
+        let accepted = Accepted {
             option: Some(("--redis", "URL")),
-            ..Takes::default()
+            ..Accepted::default()
         };
-        let url = parse_as("--redis redis://a/ --port 81", None, takes)
+        let url = parse_as("--redis redis://a/ --port 81", None, accepted)
             .unwrap()
             .unwrap();
         assert_eq!((url.option.as_deref(), url.port), (Some("redis://a/"), Some(81)));
-        let error = parse_as("--redis", None, takes).unwrap_err();
+        let error = parse_as("--redis", None, accepted).unwrap_err();
         assert_eq!(error, "--redis needs a value");
         let error = parse("--redis redis://a/", None).unwrap_err();
         assert_eq!(error, "unknown option --redis");
@@ -274,16 +278,18 @@ mod tests {
 
     #[test]
     fn a_file_for_events_where_they_are_kept() {
-        let takes = Takes {
+        let accepted = Accepted {
             data: true,
-            ..Takes::default()
+            ..Accepted::default()
         };
-        let named = parse_as("--data a.db --port 81", None, takes).unwrap().unwrap();
+        let named = parse_as("--data a.db --port 81", None, accepted)
+            .unwrap()
+            .unwrap();
         assert_eq!(named.data_file("chat.db").unwrap(), Path::new("a.db"));
         let beside = CommandLine::default().data_file("chat.db").unwrap();
         assert!(beside.is_absolute() && beside.ends_with("chat.db"), "{beside:?}");
         assert_eq!(
-            parse_as("--data", None, takes).unwrap_err(),
+            parse_as("--data", None, accepted).unwrap_err(),
             "--data needs a file"
         );
         assert_eq!(parse("--data a.db", None).unwrap_err(), "unknown option --data");

@@ -1,6 +1,6 @@
 import { call, report } from "./connection.js";
-import { END, GAP, POSITION } from "./hub/names.js";
-import type { ParsedEvent } from "./hub/parser.js";
+import { END, GAP, POSITION } from "./shared-connection/names.js";
+import type { ParsedEvent } from "./shared-connection/parser.js";
 import { type AnySchema, type End, type Gap, InvalidEventError, type StreamCallbacks } from "./typed.js";
 
 /** The options that say how a source delivers events. */
@@ -19,7 +19,10 @@ export class Delivery {
   /** How the server has ended the stream, once it has said so. */
   end: End | undefined;
 
-  /** @param ownNames the names of the source's own events, which tell of its connection */
+  /**
+   * @param ownNames the events with which the source reports the state of its connection. A server's event with such a
+   *   name is not delivered
+   */
   constructor(target: EventTarget, options: DeliveryOptions, ownNames: readonly string[]) {
     [this.#target, this.#options, this.#ownNames] = [target, options, ownNames];
   }
@@ -64,7 +67,7 @@ export class Delivery {
     // Inherited properties, such as `__proto__`, are not checks of the schema.
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
     if (!check) {
-      invalid(`This page does not know the event ${shown}: the server is newer, or sends another enum`);
+      invalid(`This page does not know the event ${shown}: the server is newer, or uses another enum`);
       return;
     }
     let value: unknown;
@@ -72,7 +75,7 @@ export class Delivery {
     try {
       value = JSON.parse(event.data);
     } catch (cause) {
-      invalid(`The data of the event ${shown} is no JSON`, { cause });
+      invalid(`The data of the event ${shown} is not JSON`, { cause });
       return;
     }
     try {
@@ -82,7 +85,7 @@ export class Delivery {
       return;
     }
     if (isValid) this.#dispatch(event, value, origin);
-    else invalid(`The data of the event ${shown} is not of the type that this page was built with`);
+    else invalid(`The data of the event ${shown} does not have the type with which this page was built`);
   }
 
   #dispatch({ name, data: text, id }: ParsedEvent, value: unknown, origin: string) {

@@ -4,6 +4,6 @@
  * @param name tabs with the same name share the worker
  * @param script the URL of another script, if the page names one
  */
-export function makeWorker(name: string, script: string | undefined): SharedWorker {
+export function connectWorker(name: string, script: string | undefined): SharedWorker {
   return new SharedWorker(script ?? import.meta.url, { type: "module", name });
 }

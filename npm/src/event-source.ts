@@ -1,8 +1,8 @@
 import { Connection } from "./connection.js";
 import { Delivery } from "./delivery.js";
 import { define } from "./handlers.js";
-import { END } from "./hub/names.js";
-import { CLOSED, type ReadyState } from "./hub/state.js";
+import { END } from "./shared-connection/names.js";
+import { CLOSED, type ReadyState } from "./shared-connection/state.js";
 import { iterate, type IterateOptions } from "./iterate.js";
 import { type EventSourceOptions, checked } from "./options.js";
 import type { AnyEvent, EventMapOf, EventSchema, OwnEvents, TypedEventSource, UnionOf, UntypedEvent } from "./typed.js";
@@ -40,7 +40,7 @@ export const EventSource = class EventSource extends EventTarget {
   #source: globalThis.EventSource;
   #delivery: Delivery;
   #names: readonly string[];
-  #heard = new Set<string>();
+  #listened = new Set<string>();
 
   constructor(url: string | URL, options: EventSourceOptions = {}) {
     super();
@@ -51,8 +51,8 @@ export const EventSource = class EventSource extends EventTarget {
     this.#source.addEventListener("open", (event) => this.#opened(event));
     this.#source.addEventListener("error", (event) => this.#lost(event));
     this.#source.addEventListener(stream.positionEvent, ({ lastEventId }) => this.#delivery.position(lastEventId));
-    this.#heard.add(stream.positionEvent);
-    for (const name of [...(delivery.events?.names ?? []), delivery.gapEvent, END]) this.#hear(name);
+    this.#listened.add(stream.positionEvent);
+    for (const name of [...(delivery.events?.names ?? []), delivery.gapEvent, END]) this.#listenTo(name);
   }
 
   get url() {
@@ -73,7 +73,7 @@ export const EventSource = class EventSource extends EventTarget {
   }
 
   override addEventListener(type: string, ...rest: [EventListenerOrEventListenerObject | null, (boolean | object)?]) {
-    this.#hear(type);
+    this.#listenTo(type);
     super.addEventListener(type, ...rest);
   }
 
@@ -90,9 +90,9 @@ export const EventSource = class EventSource extends EventTarget {
   }
 
   /** Listens to events of this name at the browser's source. */
-  #hear(name: string) {
-    if (this.#heard.has(name) || name === "open" || name === "error") return;
-    this.#heard.add(name);
+  #listenTo(name: string) {
+    if (this.#listened.has(name) || name === "open" || name === "error") return;
+    this.#listened.add(name);
     this.#source.addEventListener(name, ({ data, lastEventId, origin }) => {
       this.#delivery.event({ name, data, id: lastEventId }, origin);
     });

@@ -1,4 +1,4 @@
-import { CLOSED, CONNECTING, OPEN } from "./hub/state.js";
+import { CLOSED, CONNECTING, OPEN } from "./shared-connection/state.js";
 
 /** Gives a class the properties of the interface `EventSource`: its constants, and handlers such as `onopen`. */
 export function define(source: { prototype: EventTarget }, types: string[]) {

@@ -1,5 +1,5 @@
 import type { ClosedState, ConnectionState, Subscribable } from "./connection.js";
-import type { AnyEvent, Iterated } from "./typed.js";
+import type { AnyEvent, IteratedEvent } from "./typed.js";
 
 const DEFAULT_BUFFER = 1_000;
 
@@ -50,12 +50,13 @@ export function iterate<E extends AnyEvent>(
   source: Source,
   names: readonly string[],
   { signal, buffer = DEFAULT_BUFFER }: IterateOptions<E>,
-): AsyncIterableIterator<Iterated<E>> {
+): AsyncIterableIterator<IteratedEvent<E>> {
   if (!(Number.isInteger(buffer) && buffer > 0)) {
-    throw new TypeError("sse-actix: `buffer` is a number of events: a whole number, 1 at least");
+    throw new TypeError("sse-actix: `buffer` has to be a whole number of events, at least 1");
   }
-  const waiting: Iterated<E>[] = [];
-  const requests: { resolve: (result: IteratorResult<Iterated<E>>) => void; reject: (error: unknown) => void }[] = [];
+  const waiting: IteratedEvent<E>[] = [];
+  const requests: { resolve: (result: IteratorResult<IteratedEvent<E>>) => void; reject: (error: unknown) => void }[] =
+    [];
   // Set when the loop stops collecting events. The loop throws `error` once.
   let end: { error?: unknown } | undefined;
 
@@ -87,7 +88,7 @@ export function iterate<E extends AnyEvent>(
       finish({ error: new SlowLoopError(buffer) });
       return;
     }
-    waiting.push({ event: type, data, lastEventId } as unknown as Iterated<E>);
+    waiting.push({ event: type, data, lastEventId } as unknown as IteratedEvent<E>);
     answer();
   };
   const aborted = () => {

@@ -1,4 +1,4 @@
-import { END, GAP, POSITION } from "./hub/names.js";
+import { END, GAP, POSITION } from "./shared-connection/names.js";
 import type { AnySchema, EventSchema, StreamCallbacks } from "./typed.js";
 
 /** Options that both sources have. `Schema` is the type of `events`. */

@@ -4,7 +4,7 @@ import { type ConnectionState, report } from "./connection.js";
 import { EventSource } from "./event-source.js";
 import type { SharedEventSourceInit, SharedOptions } from "./options.js";
 import { SharedEventSource } from "./shared-event-source.js";
-import type { AnyEvent, AnySchema, EventMapOf, EventSchema, Iterated, UnionOf, UntypedEvent } from "./typed.js";
+import type { AnyEvent, AnySchema, EventMapOf, EventSchema, IteratedEvent, UnionOf, UntypedEvent } from "./typed.js";
 
 /** The hook's own options, in addition to those of its source. */
 export interface UseEventSourceOptions<E extends AnyEvent> {
@@ -13,7 +13,7 @@ export interface UseEventSourceOptions<E extends AnyEvent> {
   /** The names of the events: by default all names of the schema; without a schema, `message` alone. */
   names?: readonly E["event"][];
   /** Called with each event. It may be another function at each render. */
-  onEvent?: (event: Iterated<E>) => void;
+  onEvent?: (event: IteratedEvent<E>) => void;
 }
 
 /** The state of the stream, for the component to show. */
@@ -98,10 +98,10 @@ class Store {
     } satisfies AllOptions as SharedOptions<AnySchema>;
     const options = { ...given, ...callbacks } as SharedEventSourceInit;
     const source = shared ? new SharedEventSource(url, options) : new EventSource(url, options);
-    const hear = (event: Event) => {
+    const receive = (event: Event) => {
       if (event instanceof MessageEvent) this.#received(event);
     };
-    for (const name of names ?? given.events?.names ?? ["message"]) source.addEventListener(name, hear);
+    for (const name of names ?? given.events?.names ?? ["message"]) source.addEventListener(name, receive);
     source.connection.subscribe((connection) => this.#set({ ...this.#state, connection }));
     this.#set({ ...this.#state, connection: source.connection.value });
     return source;

@@ -1,23 +1,23 @@
 import { type ClosedState, Connection } from "./connection.js";
 import { Delivery } from "./delivery.js";
 import { define } from "./handlers.js";
-import type { Closing } from "./hub/closing.js";
-import type { Happening, StreamEvent } from "./hub/happening.js";
-import { type HeaderPairs, Hub } from "./hub/hub.js";
-import { NAME } from "./hub/names.js";
-import { isBefore, lastReset } from "./hub/reset.js";
+import type { Closing } from "./shared-connection/closing.js";
+import type { StreamChange, StreamEvent } from "./shared-connection/stream-change.js";
+import { type HeaderPairs, SharedConnection } from "./shared-connection/shared-connection.js";
+import { NAME } from "./shared-connection/names.js";
+import { isBefore, lastReset } from "./shared-connection/reset.js";
 import {
   CLOSED,
   CONNECTING,
-  type HubState,
+  type StreamState,
   OPEN,
   type ReadyState,
-  copied,
-  lastHeard,
+  continuedState,
+  lastReceivedSequence,
   missedEvents,
-  remember,
-  resumed,
-} from "./hub/state.js";
+  applyChange,
+  stateForNewConnection,
+} from "./shared-connection/state.js";
 import { iterate, type IterateOptions } from "./iterate.js";
 import { type SharedEventSourceInit, type SharedOptions, checked } from "./options.js";
 import { ElectionLink } from "./tabs/election-link.js";
@@ -88,7 +88,7 @@ interface SharedEventSourceConstructor {
 }
 
 /** Ends the sources that were created before the time `at`. */
-let forget: (at: number) => void;
+let endBefore: (at: number) => void;
 
 /** Whether this page listens for resets. It begins with the first source, so that any code can import this module. */
 let isListening = false;
@@ -110,13 +110,13 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
   #link: WorkerLink | ElectionLink | undefined;
   #release: (() => void) | undefined;
   // Not the clock of `performance`: in some browsers it stands still while the machine sleeps.
-  #born = Date.now();
+  #createdAt = Date.now();
 
-  /** This tab's copy of the hub's state, or of its own position when it left its hub. */
-  #state: HubState | undefined;
+  /** This tab's copy of the shared connection's state, or its own position when it left the shared connection. */
+  #state: StreamState | undefined;
   #isFollowing = false;
-  /** This tab's own connection, with which it catches up with the shared hub. */
-  #ownHub: Hub | undefined;
+  /** This tab's own connection, with which it catches up with the shared one. */
+  #catchUpConnection: SharedConnection | undefined;
 
   constructor(url: string | URL, options: SharedOptions<AnySchema> | null = {}) {
     super();
@@ -132,10 +132,10 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     listenForResets();
     SharedEventSource.#all.add(this);
     this.#join();
-    addEventListener("pagehide", this.#away);
-    addEventListener("pageshow", this.#shown);
-    document.addEventListener("freeze", this.#away);
-    document.addEventListener("resume", this.#back);
+    addEventListener("pagehide", this.#leaveOnHide);
+    addEventListener("pageshow", this.#onPageShow);
+    document.addEventListener("freeze", this.#leaveOnHide);
+    document.addEventListener("resume", this.#rejoin);
   }
 
   get url() {
@@ -159,10 +159,10 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     this.#readyState = CLOSED;
     SharedEventSource.#all.delete(this);
     this.#leave();
-    removeEventListener("pagehide", this.#away);
-    removeEventListener("pageshow", this.#shown);
-    document.removeEventListener("freeze", this.#away);
-    document.removeEventListener("resume", this.#back);
+    removeEventListener("pagehide", this.#leaveOnHide);
+    removeEventListener("pageshow", this.#onPageShow);
+    document.removeEventListener("freeze", this.#leaveOnHide);
+    document.removeEventListener("resume", this.#rejoin);
     this.connection.closed(why);
   }
 
@@ -183,7 +183,7 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     lastReset.note(at);
     const channel = new BroadcastChannel(NAME);
     channel.postMessage(at);
-    forget(at);
+    endBefore(at);
     await navigator.locks?.request(NAME, () => {});
     channel.close();
     // A source that is opened in the millisecond of the reset would count as before it, so this waits for the next one.
@@ -192,8 +192,8 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
 
   static {
     define(this, ["open", "message", "error", "close"]);
-    forget = (at) => {
-      for (const source of [...this.#all]) if (isBefore(source.#born, at)) source.#end({ reason: "reset" });
+    endBefore = (at) => {
+      for (const source of [...this.#all]) if (isBefore(source.#createdAt, at)) source.#end({ reason: "reset" });
     };
   }
 
@@ -206,15 +206,15 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
         resolve();
       };
     });
-    // This tab has to hold its lock before the hub can request that lock.
+    // This tab has to hold its lock before the worker can request that lock.
     if (navigator.locks) await new Promise<void>((held) => navigator.locks.request(id, () => (held(), left)));
     if (!present) return;
     const tab: TabHandle = {
       id,
       name: this.#name,
-      hear: (what: ToTab | { kind: "lost" }) => present && this.#hear(what),
-      known: () => this.#position,
-      followed: () => (this.#isFollowing ? this.#state : undefined),
+      receive: (message: ToTab | { kind: "lost" }) => present && this.#receive(message),
+      position: () => this.#position,
+      followedState: () => (this.#isFollowing ? this.#state : undefined),
       hasHeaders: this.#headers !== undefined,
       askHeaders: this.#askHeaders,
     };
@@ -230,7 +230,7 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
   #leave() {
     this.#state = this.#position;
     this.#isFollowing = false;
-    this.#dropOwnHub();
+    this.#stopCatchUp();
     this.#link?.leave();
     this.#link = undefined;
     this.#release?.();
@@ -238,19 +238,19 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
   }
 
   /** How much of the stream this tab has received. */
-  get #position(): HubState | undefined {
-    return this.#ownHub?.state ?? this.#state;
+  get #position(): StreamState | undefined {
+    return this.#catchUpConnection?.state ?? this.#state;
   }
 
   /** Lets go of everything that would keep the page out of the back/forward cache, or would stop the other tabs. */
-  #away = () => this.#leave();
+  #leaveOnHide = () => this.#leave();
 
-  #shown = ({ persisted }: PageTransitionEvent) => persisted && this.#back();
+  #onPageShow = ({ persisted }: PageTransitionEvent) => persisted && this.#rejoin();
 
   /** A page that returns from the back/forward cache may get two events about it: `pageshow` and `resume`. */
-  #back = () => {
+  #rejoin = () => {
     if (this.#release) return;
-    if (lastReset.isAfter(this.#born)) {
+    if (lastReset.isAfter(this.#createdAt)) {
       this.#end({ reason: "reset" });
       return;
     }
@@ -270,53 +270,58 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     }
   };
 
-  #hear(what: ToTab | { kind: "lost" }) {
-    if (what.kind === "welcome") this.#welcomed(what.state);
-    else if (what.kind === "lost") this.#isFollowing = false;
-    else if (what.kind === "hello" || what.kind === "headers") return;
-    else if (this.#isFollowing && this.#state && !this.#hasHeard(this.#state, what)) {
-      remember(this.#state, what);
-      if (this.#ownHub) this.#meetHub();
-      else this.#dispatch(what);
+  #receive(message: ToTab | { kind: "lost" }) {
+    if (message.kind === "welcome") this.#welcomed(message.state);
+    else if (message.kind === "lost") this.#isFollowing = false;
+    else if (message.kind === "hello" || message.kind === "headers") return;
+    else if (this.#isFollowing && this.#state && !this.#hasReceived(this.#state, message)) {
+      applyChange(this.#state, message);
+      if (this.#catchUpConnection) this.#switchToShared();
+      else this.#dispatch(message);
     }
   }
 
   /** A new leader may resume before an event that this tab has already received from the old leader. */
-  #hasHeard(state: HubState, what: Happening) {
-    return what.kind === "event" && what.id !== "" && what.sequence <= state.sequence;
+  #hasReceived(state: StreamState, change: StreamChange) {
+    return change.kind === "event" && change.id !== "" && change.sequence <= state.sequence;
   }
 
-  #welcomed(state: HubState) {
+  #welcomed(state: StreamState) {
     const position = this.#position;
     const missed = missedEvents(state, position, this.#gapEvent);
-    this.#dropOwnHub();
-    this.#state = copied(state);
-    if (position?.born === state.born) this.#state.sequence = Math.max(position.sequence, state.sequence);
+    this.#stopCatchUp();
+    this.#state = continuedState(state);
+    if (position?.startedAt === state.startedAt) this.#state.sequence = Math.max(position.sequence, state.sequence);
     this.#isFollowing = true;
     if (missed) {
       this.#follow(missed);
       return;
     }
-    const hear = (what: Happening) => {
-      this.#dispatch(what);
-      if (what.kind === "event" || what.kind === "position") this.#meetHub();
+    const publish = (change: StreamChange) => {
+      this.#dispatch(change);
+      if (change.kind === "event" || change.kind === "position") this.#switchToShared();
     };
-    this.#ownHub = new Hub(JSON.parse(this.#name), hear, this.#askHeaders, resumed(position));
-    this.#ownHub.start();
+    this.#catchUpConnection = new SharedConnection(
+      JSON.parse(this.#name),
+      publish,
+      this.#askHeaders,
+      stateForNewConnection(position),
+    );
+    this.#catchUpConnection.start();
   }
 
-  /** When both connections have received the same event, this tab closes its own and follows the hub. */
-  #meetHub() {
-    if (!this.#ownHub || !this.#state) return;
-    const heard = lastHeard(this.#state, this.#ownHub.state);
-    if (heard === undefined) return;
-    this.#dropOwnHub();
-    this.#follow(this.#state.recent.filter(({ sequence }) => sequence > heard));
+  /** When both connections have received the same event, this tab closes its own and follows the shared one. */
+  #switchToShared() {
+    if (!this.#catchUpConnection || !this.#state) return;
+    const received = lastReceivedSequence(this.#state, this.#catchUpConnection.state);
+    if (received === undefined) return;
+    this.#stopCatchUp();
+    this.#follow(this.#state.recent.filter(({ sequence }) => sequence > received));
   }
 
-  #dropOwnHub() {
-    this.#ownHub?.stop();
-    this.#ownHub = undefined;
+  #stopCatchUp() {
+    this.#catchUpConnection?.stop();
+    this.#catchUpConnection = undefined;
   }
 
   #follow(missed: StreamEvent[]) {
@@ -326,20 +331,20 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
     if (readyState === CONNECTING && this.#readyState === OPEN) this.#dispatch({ kind: "error" });
   }
 
-  /** Tells the page what has happened. Any of the page's listeners may close this source. */
-  #dispatch(what: Happening) {
+  /** Passes a change on to the page. Any of the page's listeners may close this source. */
+  #dispatch(change: StreamChange) {
     if (this.#readyState === CLOSED) return;
-    switch (what.kind) {
+    switch (change.kind) {
       case "open":
         this.#readyState = OPEN;
         this.connection.opened();
         this.dispatchEvent(new Event("open"));
         break;
       case "event":
-        this.#delivery.event(what, new URL(this.#url).origin);
+        this.#delivery.event(change, new URL(this.#url).origin);
         break;
       case "position":
-        this.#delivery.position(what.id);
+        this.#delivery.position(change.id);
         break;
       case "error":
         this.#readyState = CONNECTING;
@@ -347,7 +352,7 @@ export const SharedEventSource = class SharedEventSource extends EventTarget {
         this.dispatchEvent(new Event("error"));
         break;
       case "close":
-        this.#end(what);
+        this.#end(change);
     }
   }
 
@@ -371,7 +376,7 @@ function listenForResets() {
   let channel: BroadcastChannel;
   const open = () => {
     channel = new BroadcastChannel(NAME);
-    channel.onmessage = ({ data: at }) => forget(at);
+    channel.onmessage = ({ data: at }) => endBefore(at);
   };
   open();
   addEventListener("pagehide", () => channel.close());

@@ -79,7 +79,7 @@ export interface OwnEvents {
 }
 
 /** An event of a `for await` loop: the enum's, with its id. */
-export type Iterated<E extends AnyEvent> = E extends AnyEvent ? E & { readonly lastEventId: string } : never;
+export type IteratedEvent<E extends AnyEvent> = E extends AnyEvent ? E & { readonly lastEventId: string } : never;
 
 /** The interface of both sources: that of `EventSource`, typed by the events `E`. */
 export interface TypedEventSource<E extends AnyEvent, Own extends OwnEvents> extends EventTarget {
@@ -113,9 +113,9 @@ export interface TypedEventSource<E extends AnyEvent, Own extends OwnEvents> ext
    * The events for a `for await` loop, from this call on, as they arrive. The loop ends when the stream has finished or
    * was closed, and throws if it has failed, if it is aborted, or if it falls behind by more than its buffer.
    */
-  events(options?: IterateOptions<E>): AsyncIterableIterator<Iterated<E>>;
+  events(options?: IterateOptions<E>): AsyncIterableIterator<IteratedEvent<E>>;
   /** {@link events} without options. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<Iterated<E>>;
+  [Symbol.asyncIterator](): AsyncIterableIterator<IteratedEvent<E>>;
 }
 
 /** Callbacks for everything that is not an event of the enum. All are optional. */

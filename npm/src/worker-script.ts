@@ -5,7 +5,7 @@
  * @param name tabs with the same name share the worker
  * @param script the URL of `sse-actix/worker`, if the page's author has bundled it separately
  */
-export function makeWorker(name: string, script: string | undefined): SharedWorker {
+export function connectWorker(name: string, script: string | undefined): SharedWorker {
   if (script !== undefined) return new SharedWorker(script, { type: "module", name });
   return new SharedWorker(new URL("./worker.js", import.meta.url), { type: "module", name });
 }

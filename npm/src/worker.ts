@@ -1,4 +1,4 @@
-import { work, type WorkerScope } from "./tabs/work.js";
+import { runWorker, type WorkerScope } from "./tabs/work.js";
 
 // The script of the shared worker. It exports nothing.
-work(globalThis as unknown as WorkerScope);
+runWorker(globalThis as unknown as WorkerScope);

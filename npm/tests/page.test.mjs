@@ -72,16 +72,16 @@ for (const source of SOURCES) {
     await until("the stream opens", () => server.openStreams === 1);
     const million = "x".repeat(1_000_000);
     const invalid = [
-      ["price", "{", "is no JSON"],
-      ["price", "", "is no JSON"],
-      ["price", '{"symbol":"ACME","price":1}', "is not of the type"],
-      ["price", '{"symbol":"ACME","price":"1","note":null}', "is not of the type"],
-      ["price", "null", "is not of the type"],
-      ["price", "[]", "is not of the type"],
-      ["closed", "{}", "is not of the type"],
-      ["price", '{"__proto__":{"symbol":"ACME","price":1,"note":null}}', "is not of the type"],
-      ["price", million, "is no JSON"],
-      ["price", JSON.stringify(million), "is not of the type"],
+      ["price", "{", "is not JSON"],
+      ["price", "", "is not JSON"],
+      ["price", '{"symbol":"ACME","price":1}', "does not have the type"],
+      ["price", '{"symbol":"ACME","price":"1","note":null}', "does not have the type"],
+      ["price", "null", "does not have the type"],
+      ["price", "[]", "does not have the type"],
+      ["closed", "{}", "does not have the type"],
+      ["price", '{"__proto__":{"symbol":"ACME","price":1,"note":null}}', "does not have the type"],
+      ["price", million, "is not JSON"],
+      ["price", JSON.stringify(million), "does not have the type"],
     ];
     // A browser's EventSource shows nobody what nobody listens to; and these two are not of the connection.
     const unknown = ["open", "error", "bid", "__proto__", "toString", "constructor", "message"];
@@ -218,7 +218,7 @@ for (const source of SOURCES) {
     await browser.run("loop(source, { signal: aborting.signal })");
     assert.match((await count(4))[3], /^AbortError: /);
     await browser.run("loop(source, { buffer: 0 })");
-    assert.match((await count(5))[4], /^TypeError: .*`buffer` is a number of events/);
+    assert.match((await count(5))[4], /^TypeError: .*`buffer` has to be a whole number/);
     await browser.run("loop(source); source.close()");
     assert.equal((await count(6))[5], "end");
     await browser.run("loop(source)");
@@ -318,7 +318,7 @@ test("The worker does not serve a page of another version", async () => {
     const { port } = new SharedWorker("/dist/worker.js", { type: "module", name });
     port.onmessage = ({ data }) => seen.push(data);
     port.postMessage({ kind: "join", tab: "a", known: undefined, hasHeaders: false });`);
-  assert.deepEqual(await browser.until("return seen.length === 1 && seen"), [{ kind: "hello", protocol: 1 }]);
+  assert.deepEqual(await browser.until("return seen.length === 1 && seen"), [{ kind: "hello", protocol: 2 }]);
   assert.deepEqual(server.requests, []);
 });
 

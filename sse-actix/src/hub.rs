@@ -273,8 +273,9 @@ impl Hub {
         Ok(revoked)
     }
 
-    /// The presence of a topic: the tags of the streams that read it, on all nodes of the log. See [`Presence`]'s
-    /// example.
+    /// The presence of a topic: the tags of the streams that read it, on all nodes of the log.
+    ///
+    /// See [`Presence`]'s example.
     ///
     /// # Panics
     ///

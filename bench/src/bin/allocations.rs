@@ -1,7 +1,7 @@
-//! Allocations a million events take, in the steady state, for the handlers that `emit` times.
+//! Allocations per million events, in the steady state, of the handlers whose time the benchmark `emit` measures.
 //! `cargo run --release -p sse-bench --bin allocations`
 //!
-//! A program of its own, since counting slows down whoever allocates.
+//! This is a separate program, because counting allocations makes each of them slower.
 
 use std::{alloc::System, error::Error, fmt::Write as _};
 
@@ -11,6 +11,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+/// These events are sent before the count begins, to reach the steady state.
 const EARLIER_EVENTS: u64 = 100_000;
 const EVENTS: u64 = 1_000_000;
 

@@ -1,9 +1,9 @@
-//! Our decoder against the two that set the bar on crates.io: `sse-core` for speed, `sse-parse` for
-//! conformance. `cargo run --release -p sse-bench --bin decode [rounds]` prints a Markdown table.
+//! Our decoder, compared with the fastest one on crates.io, `sse-core`, and with the most conformant one, `sse-parse`.
+//! `cargo run --release -p sse-bench --bin decode [rounds]` prints a Markdown table.
 //!
-//! All three get the same chunks as owned `Bytes`, which is how HTTP clients deliver them, and pay for
-//! dropping them. How many times ours a peer takes is the median over the rounds of the ratio within
-//! one. What a decoder gives is compared event by event before it is timed, and added up meanwhile.
+//! All three get the same chunks as owned `Bytes`, as HTTP clients deliver them. The time includes dropping the chunks.
+//! A ratio is the median of the ratios of all rounds. Before the measurement, the events of all decoders are compared
+//! one by one. During the measurement only their sums are compared, which costs less.
 
 use std::{convert::Infallible, time::Instant};
 
@@ -27,8 +27,9 @@ struct Scenario {
     name: &'static str,
     stream: Bytes,
     chunk: usize,
-    /// What one is of that the times are given for, and how many there are.
+    /// The table shows the time per `unit`: an event or a keep-alive.
     unit: &'static str,
+    /// The number of units in the stream.
     units: u64,
 }
 
@@ -129,19 +130,19 @@ fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// Where a decoder's events go.
+/// Receives the events of a decoder.
 trait Sink: Default {
     fn take(&mut self, name: &str, data: &str, id: &str);
 }
 
-/// In few enough numbers to be added up while a decoder is timed.
+/// Sums over all events. They are cheap enough to be computed during a measurement.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Sum {
     events: usize,
     name_bytes: usize,
     id_bytes: usize,
     data_bytes: usize,
-    /// Of each event's last byte of data, so that the text is there and not only its length.
+    /// Combines the last byte of each event's data, so that a decoder has to produce the text and not only its length.
     last_bytes: u64,
 }
 
@@ -180,7 +181,7 @@ fn ours<S: Sink>(chunks: Vec<Bytes>) -> S {
     sink
 }
 
-/// From a slice, which it reads faster than from `Bytes`.
+/// Gives `sse-core` slices, which it reads faster than `Bytes`.
 fn sse_core<S: Sink>(chunks: Vec<Bytes>) -> S {
     let mut sink = S::default();
     let mut decoder = peer_sse_core::SseDecoder::new();

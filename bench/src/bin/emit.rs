@@ -1,9 +1,9 @@
-//! `emit!` to bytes, against `async_stream` into actix-web-lab's `Sse`.
+//! The time from `emit!` to bytes, compared with `async_stream` into actix-web-lab's `Sse`.
 //! `cargo run --release -p sse-bench --bin emit [rounds]` prints a Markdown table.
 //!
-//! A body is polled, and what it gives compared with what it must give; there is no socket. "Beyond" is
-//! the time of an event less that of `serde_json::to_writer` into a reused `Vec` and that of the
-//! comparison, both taken next to it in each round.
+//! The program polls a body and compares the bytes with the expected ones; there is no socket. The column "beyond" is
+//! the time of an event without the time of `serde_json::to_writer` into a reused `Vec`, and without the time of the
+//! comparison. Both are measured in the same round.
 
 use std::{error::Error, hint::black_box, time::Instant};
 
@@ -15,7 +15,7 @@ use sse_bench::{
 
 const EVENTS: u64 = 50_000;
 
-/// How many nanoseconds `emit!` may take for an event beyond its serialisation.
+/// The limit for the column "beyond", in nanoseconds per event.
 fn at_most(sender: Sender, pace: Pace) -> &'static str {
     match (sender, pace) {
         (Sender::Macro, Pace::Pouring) => "60",
@@ -24,7 +24,7 @@ fn at_most(sender: Sender, pace: Pace) -> &'static str {
     }
 }
 
-/// Whose times the others' are compared with: actix-web-lab's.
+/// The sender with which the others are compared: actix-web-lab.
 const PEER: usize = SENDERS.len() - 1;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -75,18 +75,18 @@ async fn measure(kind: Kind, pace: Pace, pace_name: &str, rounds: usize) -> Resu
     Ok(())
 }
 
-/// Nanoseconds an event.
+/// Nanoseconds per event.
 struct Time {
     all: f64,
     beyond: f64,
 }
 
-/// Nanoseconds an event.
+/// Nanoseconds per event, from `emit!` to the checked bytes.
 fn drained(drain: &mut Drain<'_>, pace: Pace) -> f64 {
     let start = Instant::now();
     let drained = drain.events(EVENTS);
     let time = start.elapsed();
-    // The first chunk also brings what was emitted before there was a body.
+    // The first chunk also has the event that was emitted before the body existed.
     assert!(
         pace == Pace::Pouring || drained.events - drained.chunks <= 1,
         "not one at a time: {drained:?}"
@@ -94,7 +94,7 @@ fn drained(drain: &mut Drain<'_>, pace: Pace) -> f64 {
     time.as_secs_f64() * 1e9 / number(drained.events)
 }
 
-/// Nanoseconds an event, for the comparison of what is received alone.
+/// Nanoseconds per event for the comparison of the received bytes only.
 fn compared(expected: &Expected, pace: Pace) -> f64 {
     let chunks: Vec<Vec<u8>> = match pace {
         Pace::Pouring => vec![(0..CYCLE).flat_map(|n| expected.event(n)).copied().collect()],
@@ -110,6 +110,7 @@ fn compared(expected: &Expected, pace: Pace) -> f64 {
     start.elapsed().as_secs_f64() * 1e9 / number(reading.events())
 }
 
+/// Nanoseconds per event for the serialisation only.
 fn serialised(kind: Kind) -> Result<f64, Box<dyn Error>> {
     if kind == Kind::Text {
         return Ok(0.0);

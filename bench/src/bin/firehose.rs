@@ -1,11 +1,11 @@
-//! One stream as fast as one connection takes it: events with 100 bytes of data over a loopback socket.
+//! One stream over a loopback socket, as fast as the connection takes it. Each event has 100 bytes of data.
 //! `cargo run --release -p sse-bench --bin firehose [rounds]` prints a Markdown table.
 //!
-//! Each server is a process of its own, with one worker, on the first processor; the client is on the
-//! second, and compares every byte. Megabytes are those of the events, without HTTP's chunks.
+//! Each server is a separate process with one worker on the first processor. The client is on the second one, and
+//! checks every byte. The megabytes are those of the events, without the framing of HTTP chunks.
 //!
-//! Two of the servers relay: one chunks of 16 KiB that are in its memory, one what awc reads from a socket, whose other
-//! end is a thread beside the client that writes prepared bytes.
+//! Two of the servers relay a stream. One relays chunks of 16 KiB from its memory. The other one relays what awc reads
+//! from a socket; a thread of the client process writes prepared bytes to this socket.
 
 use std::{
     convert::Infallible,
@@ -28,7 +28,7 @@ use sse_bench::{
     rounds, text,
 };
 
-/// Both a path and a server's name.
+/// The name of each server, which is also its path; its name in the table; and the first bytes of its stream.
 const SERVERS: [(&str, &str, &str); 6] = [
     ("macro", "`#[sse_stream]`", "retry: 3000\n"),
     ("stream", "`async_stream` into `Sse`", "retry: 3000\n"),
@@ -44,7 +44,7 @@ const AXUM: usize = 3;
 const WARM_UP: Duration = Duration::from_millis(150);
 const MEASURED: Duration = Duration::from_millis(700);
 
-/// As much as the client takes from the kernel at once.
+/// How many bytes the client reads from the kernel at once.
 const READ: usize = 256 * 1024;
 
 #[get("/macro")]
@@ -92,7 +92,7 @@ static CHUNK: LazyLock<Bytes> = LazyLock::new(|| {
 
 #[get("/relay")]
 async fn relay() -> Sse<impl Stream<Item = Result<Relayed, RelayError>>> {
-    // A chunk from a socket is its own memory, too.
+    // The bytes are copied, because a chunk from a socket has its own memory, too.
     let chunks = streams::repeat_with(|| Ok::<_, Infallible>(Bytes::copy_from_slice(&CHUNK)));
     Sse::new(Relay::new(chunks))
 }
@@ -107,7 +107,7 @@ async fn gateway(
     Ok(Sse::new(Relay::new(upstream)))
 }
 
-/// Answers every connection with events as fast as it takes them, from a thread of its own.
+/// The upstream server of `gateway`, on a thread: sends events to every connection as fast as it takes them.
 fn upstream() -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let addr = listener.local_addr()?;
@@ -117,7 +117,7 @@ fn upstream() -> io::Result<SocketAddr> {
         chunk.extend_from_slice(b"\r\n");
         for socket in listener.incoming() {
             let Ok(mut socket) = socket else { continue };
-            // The request is short, and comes whole.
+            // The request is short, so one read gets all of it.
             let _ = socket.read(&mut [0; 4096]);
             let head =
                 "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -130,7 +130,7 @@ fn upstream() -> io::Result<SocketAddr> {
     Ok(addr)
 }
 
-/// What one server did within one measurement.
+/// The result of one measurement of one server.
 struct Rate {
     megabytes_a_second: f64,
     nanos_of_server_an_event: f64,
@@ -219,7 +219,7 @@ fn measure(server: &str, upstream: u16, mut reading: Reading<'_>) -> io::Result<
     let mut connection = Connection::get(server.addr(), &path, READ)?;
     let mut read_for = |time: Duration| {
         let start = Instant::now();
-        // The clock costs more than some of the reads.
+        // Reading the clock costs more than some reads of the socket, so there are 32 reads for each look at the clock.
         while start.elapsed() < time {
             for _ in 0..32 {
                 connection.read(|bytes| reading.read(bytes))?;

@@ -1,8 +1,8 @@
-//! What an idle connection costs: resident memory and live heap, for our stream and for a bare streaming
-//! body of actix under the same server. `cargo run --release -p sse-bench --bin idle [rounds]`
+//! The memory of an idle connection: resident memory and live heap, for our streams and for a bare streaming body of
+//! actix. `cargo run --release -p sse-bench --bin idle [rounds]`
 //!
-//! Each server is a process of its own and new in each round. Linux; needs as many file descriptors as
-//! there are connections (`ulimit -n`).
+//! Each server is a separate process, and a new one in each round. It runs on Linux only, and needs a file descriptor
+//! for each connection (`ulimit -n`).
 
 use std::{
     alloc::System, convert::Infallible, error::Error, future::pending, io, net::Ipv4Addr, thread,
@@ -24,13 +24,15 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const CONNECTIONS: u32 = 10_000;
 
-/// They and their memory exist before the first figure is taken.
+/// These connections are opened before the first measurement, so that the server has made its own allocations.
 const EARLIER_CONNECTIONS: u32 = 200;
 
-/// Long enough for a server to have done all that follows a connection, and well before the first keep-alive.
+/// The pause before a measurement: long enough for the server to finish its work for new connections, and much shorter
+/// than the time until the first keep-alive.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// Both a path and a server's name. All have the same settings, as far as actix has them.
+/// The name of each server, which is also its path, and its name in the table. All servers have the same settings, as
+/// far as actix has them.
 const SERVERS: [(&str, &str); 5] = [
     ("bare", "`HttpResponse::streaming`, actix's `HttpServer`"),
     ("bare-preset", "`HttpResponse::streaming`, our `Server`"),
@@ -39,8 +41,9 @@ const SERVERS: [(&str, &str); 5] = [
     ("hub", "`Subscription`, our `Server`"),
 ];
 
-/// Each sends one event, then nothing; a subscription, of a topic where nothing has happened, its position.
+/// Each stream sends one event, and then nothing.
 const FIRST: &str = "retry: 3000\ndata: hello\n\n";
+/// A subscription has no event: its topic is empty. It sends its position.
 const FIRST_OF_HUB: &[u8] = b"retry: 3000\nevent: sse-position\nid: ";
 
 #[routes]
@@ -79,7 +82,7 @@ async fn heap() -> HttpResponse {
     HttpResponse::Ok().streaming(live.chain(stream::pending()))
 }
 
-/// What one server took for each connection.
+/// The memory of one server per connection, in bytes.
 struct Cost {
     resident: f64,
     heap: f64,

@@ -1,8 +1,9 @@
-//! `emit!` of an enum's event, against `emit!` of the same event made by hand.
+//! `emit!` of an enum's event, compared with `emit!` of the same event that is made by hand.
 //! `cargo run --release -p sse-bench --bin typed [rounds]` prints a Markdown table.
 //!
-//! A body is polled, and what it gives compared with what it must give; there is no socket. All send the same bytes, so the
-//! time of the comparison is a part of every figure. It is the processor's time, so that other programs take away little.
+//! The program polls a body and compares the bytes with the expected ones; there is no socket. All contenders send the
+//! same bytes, and every figure includes the time of the comparison. The processor's time is measured, because other
+//! programs change it only a little.
 
 use std::error::Error;
 
@@ -17,10 +18,10 @@ use sse_bench::{
 
 const EVENTS: u64 = 50_000;
 
-/// How many times as long as by hand a typed event may take.
+/// The limit for the time of a typed event, if the time of an event by hand is 1.
 const AT_MOST: f64 = 1.05;
 
-/// Each with its name in a table, the peer first.
+/// The names of the contenders for the table. The first one is the event by hand, with which the others are compared.
 const CONTENDERS: [&str; 3] = [
     "`emit!(Event::json(&trade)?.event(\"trade\"))`",
     "`emit!(Market::Trade(trade))`",

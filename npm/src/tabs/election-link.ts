@@ -1,16 +1,16 @@
-import type { Happening } from "../hub/happening.js";
-import { Hub } from "../hub/hub.js";
-import { NAME } from "../hub/names.js";
-import { begun } from "../hub/reset.js";
-import { copied, resumed } from "../hub/state.js";
+import type { StreamChange } from "../shared-connection/stream-change.js";
+import { SharedConnection } from "../shared-connection/shared-connection.js";
+import { NAME } from "../shared-connection/names.js";
+import { waitForReset } from "../shared-connection/reset.js";
+import { continuedState, stateForNewConnection } from "../shared-connection/state.js";
 import type { BetweenTabs, TabHandle } from "./messages.js";
 
-/** The link to a hub in one of the tabs. If this tab is elected, the hub is in this tab. */
+/** The link to the shared connection in one of the tabs. If this tab is elected, it holds the shared connection. */
 export class ElectionLink {
   #tab: TabHandle;
   #channel: BroadcastChannel | undefined;
   #candidacy = new AbortController();
-  #hub: Hub | undefined;
+  #connection: SharedConnection | undefined;
   #resign: (() => void) | undefined;
 
   constructor(tab: TabHandle) {
@@ -20,7 +20,7 @@ export class ElectionLink {
       return;
     }
     this.#channel = new BroadcastChannel(tab.name);
-    this.#channel.onmessage = ({ data }) => this.#heard(data);
+    this.#channel.onmessage = ({ data }) => this.#receive(data);
     this.#send({ kind: "join", tab: tab.id });
     navigator.locks
       .request(`${NAME}:${tab.name}`, { signal: this.#candidacy.signal }, () => this.#lead())
@@ -29,48 +29,48 @@ export class ElectionLink {
 
   leave() {
     this.#candidacy.abort();
-    this.#hub?.stop();
+    this.#connection?.stop();
     this.#resign?.();
     this.#channel?.close();
   }
 
   async #lead() {
     const done = new Promise<void>((resolve) => (this.#resign = resolve));
-    const tell = (what: Happening) => {
-      this.#send(what);
-      this.#tab.hear(what);
+    const publish = (change: StreamChange) => {
+      this.#send(change);
+      this.#tab.receive(change);
     };
-    const followed = this.#tab.followed();
-    const state = followed ? copied(followed) : resumed(this.#tab.known());
-    this.#hub = new Hub(JSON.parse(this.#tab.name), tell, this.#tab.askHeaders, state);
-    await begun(done);
+    const followed = this.#tab.followedState();
+    const state = followed ? continuedState(followed) : stateForNewConnection(this.#tab.position());
+    this.#connection = new SharedConnection(JSON.parse(this.#tab.name), publish, this.#tab.askHeaders, state);
+    await waitForReset(done);
     if (this.#candidacy.signal.aborted) return;
-    if (!followed) this.#tab.hear({ kind: "welcome", state });
-    this.#hub.start();
-    this.#send({ kind: "leader", born: state.born });
+    if (!followed) this.#tab.receive({ kind: "welcome", state });
+    this.#connection.start();
+    this.#send({ kind: "leader", startedAt: state.startedAt });
     return done;
   }
 
-  #heard(what: BetweenTabs) {
-    if (this.#hub) {
-      if (what.kind === "join") this.#welcome(this.#hub, what.tab);
-    } else if (what.kind === "welcome") {
-      if (what.to === this.#tab.id && !this.#tab.followed()) this.#tab.hear(what);
-    } else if (what.kind === "leader") {
-      if (this.#tab.followed()?.born === what.born) return;
+  #receive(message: BetweenTabs) {
+    if (this.#connection) {
+      if (message.kind === "join") this.#welcome(this.#connection, message.tab);
+    } else if (message.kind === "welcome") {
+      if (message.to === this.#tab.id && !this.#tab.followedState()) this.#tab.receive(message);
+    } else if (message.kind === "leader") {
+      if (this.#tab.followedState()?.startedAt === message.startedAt) return;
       // The new leader does not know the earlier events, and counts from its own start. Or there was no leader yet.
-      this.#tab.hear({ kind: "lost" });
+      this.#tab.receive({ kind: "lost" });
       this.#send({ kind: "join", tab: this.#tab.id });
-    } else if (what.kind !== "join") {
-      this.#tab.hear(what);
+    } else if (message.kind !== "join") {
+      this.#tab.receive(message);
     }
   }
 
-  #welcome(hub: Hub, tab: string) {
-    this.#send({ kind: "welcome", to: tab, state: hub.state });
+  #welcome({ state }: SharedConnection, tab: string) {
+    this.#send({ kind: "welcome", to: tab, state });
   }
 
-  #send(what: BetweenTabs) {
-    this.#channel?.postMessage(what);
+  #send(message: BetweenTabs) {
+    this.#channel?.postMessage(message);
   }
 }

@@ -1,4 +1,4 @@
-import type { HeaderPairs } from "../hub/hub.js";
+import type { HeaderPairs } from "../shared-connection/shared-connection.js";
 import type { HeadersAnswer, ToTab } from "./messages.js";
 
 /** If a tab is asked for headers and does not react for this time, in milliseconds, it counts as frozen. */

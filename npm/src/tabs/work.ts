@@ -1,8 +1,8 @@
-import type { Happening } from "../hub/happening.js";
-import { Hub, type StreamConfig } from "../hub/hub.js";
-import { NAME } from "../hub/names.js";
-import { begun, isBefore } from "../hub/reset.js";
-import { CLOSED, resumed } from "../hub/state.js";
+import type { StreamChange } from "../shared-connection/stream-change.js";
+import { SharedConnection, type StreamConfig } from "../shared-connection/shared-connection.js";
+import { NAME } from "../shared-connection/names.js";
+import { waitForReset, isBefore } from "../shared-connection/reset.js";
+import { CLOSED, stateForNewConnection } from "../shared-connection/state.js";
 import { PROTOCOL, type ToTab, type ToWorker } from "./messages.js";
 import { type Tab, TabHeaders } from "./tab-headers.js";
 
@@ -14,30 +14,33 @@ export interface WorkerScope {
 
 type Join = Extract<ToWorker, { kind: "join" }>;
 
-/** Runs the worker: it holds the hub for all tabs that connect. The worker's name is the stream's configuration. */
-export function work(scope: WorkerScope) {
+/**
+ * Runs the worker: it holds the shared connection for all tabs that join. The worker's name is the stream's
+ * configuration.
+ */
+export function runWorker(scope: WorkerScope) {
   const config: StreamConfig = JSON.parse(scope.name);
   const tabs = new Map<string, Tab>();
   const headers = new TabHeaders(tabs);
-  let hub: Hub | undefined;
+  let connection: SharedConnection | undefined;
   let ready: Promise<void>;
-  let forget: (() => void) | undefined;
+  let markEnded: (() => void) | undefined;
 
-  const send = (port: MessagePort, what: ToTab) => port.postMessage(what);
-  const tell = (what: Happening) => tabs.forEach(({ port }) => send(port, what));
+  const send = (port: MessagePort, message: ToTab) => port.postMessage(message);
+  const publish = (change: StreamChange) => tabs.forEach(({ port }) => send(port, change));
   const end = () => {
-    hub?.stop();
-    hub = undefined;
+    connection?.stop();
+    connection = undefined;
     tabs.clear();
     headers.cancel();
-    forget?.();
+    markEnded?.();
   };
   const leave = (tab: string) => {
     if (!tabs.delete(tab)) return;
     if (tabs.size === 0) end();
     else headers.left(tab);
   };
-  const join = async ({ tab, known, hasHeaders }: Join, port: MessagePort) => {
+  const join = async ({ tab, position, hasHeaders }: Join, port: MessagePort) => {
     send(port, { kind: "hello", protocol: PROTOCOL });
     // The page has another version, and will not use this worker.
     if (config.protocol !== PROTOCOL) return;
@@ -45,22 +48,22 @@ export function work(scope: WorkerScope) {
     headers.joined(tab);
     // A tab holds a lock with its id for as long as it exists. So this request succeeds when the tab is gone.
     navigator.locks?.request(tab, () => leave(tab));
-    if (!hub) {
-      hub = new Hub(config, tell, () => headers.ask(), resumed(known));
-      ready = begun(new Promise((resolve) => (forget = resolve)));
+    if (!connection) {
+      connection = new SharedConnection(config, publish, () => headers.ask(), stateForNewConnection(position));
+      ready = waitForReset(new Promise((resolve) => (markEnded = resolve)));
     }
-    const joined = hub;
+    const joined = connection;
     await ready;
-    if (hub !== joined || !tabs.has(tab)) return;
-    if (!hub.isRunning) {
-      if (hub.state.readyState === CLOSED && known) hub.state = resumed(known);
-      hub.start();
+    if (connection !== joined || !tabs.has(tab)) return;
+    if (!connection.isRunning) {
+      if (connection.state.readyState === CLOSED && position) connection.state = stateForNewConnection(position);
+      connection.start();
     }
-    send(port, { kind: "welcome", state: hub.state });
+    send(port, { kind: "welcome", state: connection.state });
   };
 
   new BroadcastChannel(NAME).onmessage = ({ data: at }) => {
-    if (hub && isBefore(hub.state.born, at)) end();
+    if (connection && isBefore(connection.state.startedAt, at)) end();
   };
   scope.onconnect = ({ ports }) => {
     const port = ports[0]!;

@@ -1,4 +1,4 @@
-import { makeWorker } from "../worker-script.js";
+import { connectWorker } from "../worker-script.js";
 import { type HeadersAnswer, PROTOCOL, type TabHandle, type ToTab, type ToWorker } from "./messages.js";
 
 /** After this time, in milliseconds, without an answer the page gives up the worker. */
@@ -10,7 +10,7 @@ const STEPS = 4;
 /** The scripts whose workers this page has given up. It does not try them again. */
 const givenUp = new Set<string | undefined>();
 
-/** The link to a hub in the shared worker. */
+/** The link to the shared connection in the shared worker. */
 export class WorkerLink {
   #tab: TabHandle;
   #script: string | undefined;
@@ -28,15 +28,15 @@ export class WorkerLink {
   constructor(tab: TabHandle, script: string | undefined, failed: () => void) {
     [this.#tab, this.#script, this.#failed] = [tab, script, failed];
     try {
-      this.#worker = makeWorker(tab.name, script);
+      this.#worker = connectWorker(tab.name, script);
     } catch (error) {
       this.#giveUp(`cannot be made (${error})`);
       return;
     }
     this.#worker.onerror = () => this.#giveUp("cannot be loaded");
     this.#port = this.#worker.port;
-    this.#port.onmessage = ({ data }: MessageEvent<ToTab>) => this.#hear(data);
-    this.#send({ kind: "join", known: tab.known(), hasHeaders: tab.hasHeaders });
+    this.#port.onmessage = ({ data }: MessageEvent<ToTab>) => this.#receive(data);
+    this.#send({ kind: "join", position: tab.position(), hasHeaders: tab.hasHeaders });
     this.#wait(STEPS);
   }
 
@@ -61,17 +61,17 @@ export class WorkerLink {
     }, WORKER_TIMEOUT / STEPS);
   }
 
-  #hear(what: ToTab) {
+  #receive(message: ToTab) {
     if (this.#hasLeft) return;
     if (!this.#hasAnswered) {
       clearTimeout(this.#timer);
-      if (what.kind !== "hello" || what.protocol !== PROTOCOL) {
+      if (message.kind !== "hello" || message.protocol !== PROTOCOL) {
         this.#giveUp("is of another version of sse-actix than this page: build it again");
         return;
       }
       this.#hasAnswered = true;
-    } else if (what.kind === "headers") this.#answer(what.inquiry);
-    else this.#tab.hear(what);
+    } else if (message.kind === "headers") this.#answer(message.inquiry);
+    else this.#tab.receive(message);
   }
 
   #giveUp(why: string) {
@@ -82,8 +82,8 @@ export class WorkerLink {
     if (isFirst) {
       console.warn(
         `SharedEventSource: the shared worker ${this.#script ?? "of sse-actix"} ${why}. One of the tabs holds the ` +
-          "connection instead. If a bundler made this page: bundle `sse-actix/worker` as a script of its own, and give " +
-          "its URL, of the page's origin, as the option `worker`.",
+          "connection instead. If a bundler made this page: bundle `sse-actix/worker` as a separate script, and " +
+          "pass its URL, which must have the page's origin, as the option `worker`.",
       );
     }
     // Called later, because the constructor has not returned yet.

@@ -140,7 +140,7 @@ interface OwnEvents {
   error: Event;
 }
 /** An event of a `for await` loop: the enum's, with its id. */
-type Iterated<E extends AnyEvent> = E extends AnyEvent
+type IteratedEvent<E extends AnyEvent> = E extends AnyEvent
   ? E & {
       readonly lastEventId: string;
     }
@@ -174,9 +174,9 @@ interface TypedEventSource<E extends AnyEvent, Own extends OwnEvents> extends Ev
    * The events for a `for await` loop, from this call on, as they arrive. The loop ends when the stream has finished or
    * was closed, and throws if it has failed, if it is aborted, or if it falls behind by more than its buffer.
    */
-  events(options?: IterateOptions<E>): AsyncIterableIterator<Iterated<E>>;
+  events(options?: IterateOptions<E>): AsyncIterableIterator<IteratedEvent<E>>;
   /** {@link events} without options. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<Iterated<E>>;
+  [Symbol.asyncIterator](): AsyncIterableIterator<IteratedEvent<E>>;
 }
 /** Callbacks for everything that is not an event of the enum. All are optional. */
 interface StreamCallbacks {
@@ -387,7 +387,7 @@ export {
   type EventSchema,
   type Gap,
   InvalidEventError,
-  type Iterated,
+  type IteratedEvent,
   type Position,
   type StreamCallbacks,
   type UnionOf,

@@ -2,14 +2,15 @@
 //
 // One event stream for all tabs of an origin, with the interface of EventSource, and an EventSource with types.
 //
-// A *hub* holds the one connection and tells every tab what happens. It lives in a SharedWorker. If the browser has
-// none, the hub lives in one of the tabs: Web Locks elect this tab, and a BroadcastChannel carries its messages to the
-// others.
+// The *shared connection* reads the stream and sends every change to every tab. It lives in a SharedWorker. If the
+// browser has none, it lives in one of the tabs: Web Locks elect this tab, and a BroadcastChannel carries its messages
+// to the others.
 //
-// Every tab keeps a copy of the hub's *state*: what a hub needs to continue where the stream stopped. A tab leaves its
-// hub when it is hidden for the back/forward cache or frozen. When it returns, it sends its copy to the hub that it
-// finds. A new hub resumes there. An older hub sends the events that the tab has missed. If it no longer has all of
-// them, the tab reads from the server by itself until it has caught up with the hub.
+// Every tab keeps a copy of the shared connection's *state*: what another connection needs to continue where the stream
+// stopped. A tab leaves the shared connection when it is hidden for the back/forward cache or frozen. When it returns,
+// it sends its copy to the shared connection that it finds. A new one resumes there. An older one sends the events that
+// the tab has missed. If it no longer has all of them, the tab reads from the server by itself, on a connection of its
+// own, until it has caught up with the shared one.
 
 /** The name of this package's locks, channels and stored values. */
 const NAME = "shared-event-source";
@@ -109,7 +110,7 @@ const MISSED_KEEP_ALIVES = 3;
 class SilenceLimit {
   #exceeded;
   #limit = 0;
-  #heardAt = 0;
+  #receivedAt = 0;
   #wasLate = false;
   #timer;
 
@@ -122,12 +123,12 @@ class SilenceLimit {
   start(limit) {
     this.stop();
     this.#limit = Math.min(limit, LONGEST_TIMER);
-    this.heard();
-    if (limit > 0) this.#lookIn(this.#step);
+    this.received();
+    if (limit > 0) this.#checkIn(this.#step);
   }
 
-  heard() {
-    this.#heardAt = performance.now();
+  received() {
+    this.#receivedAt = performance.now();
     this.#wasLate = false;
   }
 
@@ -139,20 +140,20 @@ class SilenceLimit {
     return this.#limit / MISSED_KEEP_ALIVES;
   }
 
-  #lookIn(wait) {
+  #checkIn(wait) {
     const due = performance.now() + wait;
-    this.#timer = setTimeout(() => this.#look(due), wait);
+    this.#timer = setTimeout(() => this.#check(due), wait);
   }
 
-  #look(due) {
+  #check(due) {
     const now = performance.now();
     const isLate = now - due > this.#step;
     // Timers of hidden tabs are always late. Only the first late one means that the socket had no time.
     const hasSlept = isLate && !this.#wasLate;
     this.#wasLate = isLate;
-    const remaining = this.#heardAt + this.#limit - now;
-    if (hasSlept) this.#lookIn(this.#step);
-    else if (remaining > 0) this.#lookIn(Math.min(this.#step, remaining));
+    const remaining = this.#receivedAt + this.#limit - now;
+    if (hasSlept) this.#checkIn(this.#step);
+    else if (remaining > 0) this.#checkIn(Math.min(this.#step, remaining));
     else this.#exceeded();
   }
 }
@@ -171,8 +172,8 @@ const DEFAULT_RETRY = 3_000;
 
 function newState() {
   return {
-    born: Date.now(),
-    before: undefined,
+    startedAt: Date.now(),
+    previousConnection: undefined,
     readyState: CONNECTING,
     retry: DEFAULT_RETRY,
     sequence: 0,
@@ -184,21 +185,21 @@ function newState() {
   };
 }
 
-/** The state for the same hub in another tab. Its sequence continues. */
-function copied(state) {
+/** The state for the same connection in another tab. Its sequence continues. */
+function continuedState(state) {
   return { ...state, recent: [...state.recent] };
 }
 
-/** The state for a new hub that begins where a tab has stopped, if there is such a tab. */
-function resumed(state) {
+/** The state for a new connection, which begins where a tab has stopped, if there is such a tab. */
+function stateForNewConnection(state) {
   if (!state) return newState();
-  const { born, sequence } = state;
-  return { ...copied(state), born: Date.now(), before: { born, sequence } };
+  const { startedAt, sequence } = state;
+  return { ...continuedState(state), startedAt: Date.now(), previousConnection: { startedAt, sequence } };
 }
 
-/** Records in a state what has happened. The hub and every tab call this. */
-function remember(state, what) {
-  switch (what.kind) {
+/** Applies a change to a state. The connection and every tab call this. */
+function applyChange(state, change) {
+  switch (change.kind) {
     case "open":
       state.readyState = OPEN;
       break;
@@ -211,13 +212,13 @@ function remember(state, what) {
       break;
     }
     case "position":
-      Object.assign(state, { lastEventId: what.id, repeat: 0 });
+      Object.assign(state, { lastEventId: change.id, repeat: 0 });
       break;
     case "event": {
-      const { sequence, id, repeat } = what;
+      const { sequence, id, repeat } = change;
       Object.assign(state, { sequence, lastEventId: id, repeat });
-      retain(state, what);
-      keepRecent(state, what);
+      retain(state, change);
+      keepRecent(state, change);
     }
   }
 }
@@ -245,64 +246,69 @@ function charsOf({ name, data, id }) {
 /**
  * The last event that a tab has received.
  *
- * @returns its sequence in the hub; `undefined` if the hub does not know it
+ * @returns its sequence in the shared connection; `undefined` if the shared connection does not know it
  */
-function lastHeard(hub, tab) {
-  if (tab.born === hub.born) return tab.sequence;
-  if (tab.born === hub.before?.born && tab.sequence <= hub.before.sequence) return tab.sequence;
+function lastReceivedSequence(shared, tab) {
+  if (tab.startedAt === shared.startedAt) return tab.sequence;
+  if (tab.startedAt === shared.previousConnection?.startedAt && tab.sequence <= shared.previousConnection.sequence)
+    return tab.sequence;
   if (tab.lastEventId === "") return undefined;
   const isLast = ({ id, repeat }) => id === tab.lastEventId && repeat === tab.repeat;
-  if (isLast({ id: hub.lastEventId, repeat: hub.repeat })) return hub.sequence;
-  return hub.recent.findLast(isLast)?.sequence;
+  if (isLast({ id: shared.lastEventId, repeat: shared.repeat })) return shared.sequence;
+  return shared.recent.findLast(isLast)?.sequence;
 }
 
 /**
- * The events that a hub sends to a tab that joins.
+ * The events that a tab gets when it joins.
  *
- * @param hub the hub's state
+ * @param shared the shared connection's state
  * @param tab the tab's state, if the tab was connected before
  * @param gapEvent the name of gap events: a tab that joins has missed nothing, so it gets none that is retained
  * @returns the events; `undefined` if only the server has all events that the tab has missed
  */
-function missedEvents(hub, tab, gapEvent) {
-  const retained = hub.retained.filter(({ name }) => name !== gapEvent);
+function missedEvents(shared, tab, gapEvent) {
+  const retained = shared.retained.filter(({ name }) => name !== gapEvent);
   if (!tab) return retained;
-  const heard = lastHeard(hub, tab);
-  const oldest = hub.recent[0]?.sequence ?? hub.sequence + 1;
-  if (heard !== undefined && heard + 1 >= oldest) return hub.recent.filter(({ sequence }) => sequence > heard);
-  if (tab.lastEventId === "") return retained.filter(({ sequence }) => sequence > (heard ?? 0));
+  const received = lastReceivedSequence(shared, tab);
+  const oldest = shared.recent[0]?.sequence ?? shared.sequence + 1;
+  if (received !== undefined && received + 1 >= oldest)
+    return shared.recent.filter(({ sequence }) => sequence > received);
+  if (tab.lastEventId === "") return retained.filter(({ sequence }) => sequence > (received ?? 0));
   return undefined;
 }
 
 const LONGEST_WAIT = 30_000;
 
-/** The least silence, in milliseconds, after which the hub treats the connection as lost. */
+/** The least silence, in milliseconds, after which the connection counts as lost. */
 const SHORTEST_SILENCE = 5_000;
 
-/** The least time, in milliseconds, that the hub waits for the head of an answer: a server may look things up first. */
+/** The least time, in milliseconds, to wait for the head of an answer: a server may look things up first. */
 const SHORTEST_HEAD_WAIT = 30_000;
 
-/** Holds the one connection. It numbers the events, records all that happens in the state, and tells the tabs. */
-class Hub {
+/**
+ * The one connection to the server that all tabs share. It numbers the events, records every change in the state, and
+ * publishes it to the tabs. A tab that has missed too much has one of its own for a while, to catch up.
+ */
+class SharedConnection {
   #config;
-  #tell;
+  #publish;
   #askHeaders;
   #running;
   #hurry;
   #silenceLimit;
   #mayRefreshHeaders = true;
 
-  /** What another hub has to know to continue this stream. */
+  /** What another connection has to know to continue this stream. */
   state;
 
   /**
    * @param config the configuration, the same in all tabs of this stream
-   * @param tell called with everything that happens
+   * @param publish called with everything that happens
    * @param askHeaders called at every connect
-   * @param state where to begin: `resumed` or `copied`
+   * @param state where to begin: `stateForNewConnection` or `continuedState`
    */
-  constructor(config, tell, askHeaders, state) {
-    [this.#config, this.#tell, this.#askHeaders, this.state] = [config, tell, askHeaders, state];
+  constructor(config, publish, askHeaders, state) {
+    [this.#config, this.#publish, this.#askHeaders, this.state] = [config, publish, askHeaders, state];
     this.state.readyState = CONNECTING;
     this.#silenceLimit = config.heartbeatTimeout ?? 0;
   }
@@ -329,9 +335,9 @@ class Hub {
     globalThis.removeEventListener("online", this.hurry);
   }
 
-  #happened(what) {
-    remember(this.state, what);
-    this.#tell(what);
+  #record(change) {
+    applyChange(this.state, change);
+    this.#publish(change);
   }
 
   async #run(signal) {
@@ -343,12 +349,12 @@ class Hub {
         // Refused, reset, cut off, silent, or without permission. A browser gives the same error for most of these.
       }
       if (signal.aborted) return;
-      if (end.again) continue;
+      if (end.retryAtOnce) continue;
       if (end.reason) {
         this.#running = undefined;
-        return this.#happened({ kind: "close", ...end, reason: end.reason });
+        return this.#record({ kind: "close", ...end, reason: end.reason });
       }
-      this.#happened({ kind: "error" });
+      this.#record({ kind: "error" });
       const wait = end.failed ? backOff(this.state.retry, failures++, end.retryAfter) : this.state.retry;
       await this.#pause(wait);
       if (signal.aborted) return;
@@ -390,7 +396,7 @@ class Hub {
     if (status === 204) return { reason: "finished", status };
     if (status === 401 && asked && this.#mayRefreshHeaders) {
       this.#mayRefreshHeaders = false;
-      return { again: true };
+      return { retryAtOnce: true };
     }
     if (status === 408 || status === 429 || status >= 500) {
       return { failed: true, retryAfter: Number(response.headers.get("Retry-After")) * 1_000 || 0 };
@@ -401,7 +407,7 @@ class Hub {
     opened();
     this.#silenceLimit = this.#config.heartbeatTimeout ?? announcedSilence(response.headers);
     silence.start(this.#silenceLimit);
-    this.#happened({ kind: "open" });
+    this.#record({ kind: "open" });
     return await this.#read(response, signal, silence);
   }
 
@@ -419,7 +425,7 @@ class Hub {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return {};
-      silence.heard();
+      silence.received();
       for (const event of parser.feed(value)) {
         if (signal.aborted) return {};
         this.#received(event);
@@ -434,7 +440,7 @@ class Hub {
   #received({ name, data, id }) {
     if (name === this.#config.positionEvent) return this.#moveTo(id);
     const { sequence, lastEventId, repeat } = this.state;
-    this.#happened({
+    this.#record({
       kind: "event",
       sequence: sequence + 1,
       name,
@@ -446,7 +452,7 @@ class Hub {
 
   /** Changes the id that is sent as the last event id from now on. There is no event to show. */
   #moveTo(id) {
-    if (id !== this.state.lastEventId) this.#happened({ kind: "position", id });
+    if (id !== this.state.lastEventId) this.#record({ kind: "position", id });
   }
 
   #pause(wait) {
@@ -468,13 +474,13 @@ function announcedSilence(headers) {
 }
 
 function ended(data, status) {
-  let told = {};
+  let fields = {};
   try {
-    told = Object(JSON.parse(data));
+    fields = Object(JSON.parse(data));
   } catch {
     // Not JSON, so it is another program's event of that name.
   }
-  const { reason, message } = told;
+  const { reason, message } = fields;
   if (reason !== "failed") return { reason: "finished", status };
   return typeof message === "string" ? { reason, status, message } : { reason, status };
 }
@@ -491,9 +497,12 @@ function utf8(text) {
   return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
-/** Whether `born` is before a reset at `at`. A `born` in the future (the clock was set back) counts as before it. */
-function isBefore(born, at) {
-  return born <= at || born > Date.now();
+/**
+ * Whether something that started at `startedAt` is older than a reset at `at`. A start in the future (the clock was set
+ * back) counts as older.
+ */
+function isBefore(startedAt, at) {
+  return startedAt <= at || startedAt > Date.now();
 }
 
 /** Stores when the last reset was. Pages that were in the back/forward cache or frozen look it up when they return. */
@@ -505,33 +514,36 @@ const lastReset = {
       // Storage is forbidden here.
     }
   },
-  isAfter(born) {
+  isAfter(startedAt) {
     try {
       const at = Number(localStorage.getItem(NAME));
-      return at > 0 && isBefore(born, at);
+      return at > 0 && isBefore(startedAt, at);
     } catch {
       return false;
     }
   },
 };
 
-/** Resolves once a hub may begin. `reset` waits until the promise `forgotten` of every hub has resolved. */
-function begun(forgotten) {
+/**
+ * Waits until no reset is running: then a connection may begin. A later reset waits until the promise `connectionEnded`
+ * of every connection has resolved.
+ */
+function waitForReset(connectionEnded) {
   if (!navigator.locks) return Promise.resolve();
   return new Promise((begin) => {
     navigator.locks.request(NAME, { mode: "shared" }, () => {
       begin();
-      return forgotten;
+      return connectionEnded;
     });
   });
 }
 
 /**
- * The version of everything in this folder, and of the hub's state. Tabs of different versions share nothing, so that
+ * The version of everything in this folder, and of `StreamState`. Tabs of different versions share nothing, so that
  * pages from before and after a deploy work side by side. Increase it with each change that an older page or worker
  * would not understand.
  */
-const PROTOCOL = 1;
+const PROTOCOL = 2;
 
 /** If a tab is asked for headers and does not react for this time, in milliseconds, it counts as frozen. */
 const TAB_TIMEOUT = 5_000;
@@ -621,30 +633,33 @@ class TabHeaders {
   }
 }
 
-/** Runs the worker: it holds the hub for all tabs that connect. The worker's name is the stream's configuration. */
-function work(scope) {
+/**
+ * Runs the worker: it holds the shared connection for all tabs that join. The worker's name is the stream's
+ * configuration.
+ */
+function runWorker(scope) {
   const config = JSON.parse(scope.name);
   const tabs = new Map();
   const headers = new TabHeaders(tabs);
-  let hub;
+  let connection;
   let ready;
-  let forget;
+  let markEnded;
 
-  const send = (port, what) => port.postMessage(what);
-  const tell = (what) => tabs.forEach(({ port }) => send(port, what));
+  const send = (port, message) => port.postMessage(message);
+  const publish = (change) => tabs.forEach(({ port }) => send(port, change));
   const end = () => {
-    hub?.stop();
-    hub = undefined;
+    connection?.stop();
+    connection = undefined;
     tabs.clear();
     headers.cancel();
-    forget?.();
+    markEnded?.();
   };
   const leave = (tab) => {
     if (!tabs.delete(tab)) return;
     if (tabs.size === 0) end();
     else headers.left(tab);
   };
-  const join = async ({ tab, known, hasHeaders }, port) => {
+  const join = async ({ tab, position, hasHeaders }, port) => {
     send(port, { kind: "hello", protocol: PROTOCOL });
     // The page has another version, and will not use this worker.
     if (config.protocol !== PROTOCOL) return;
@@ -652,22 +667,22 @@ function work(scope) {
     headers.joined(tab);
     // A tab holds a lock with its id for as long as it exists. So this request succeeds when the tab is gone.
     navigator.locks?.request(tab, () => leave(tab));
-    if (!hub) {
-      hub = new Hub(config, tell, () => headers.ask(), resumed(known));
-      ready = begun(new Promise((resolve) => (forget = resolve)));
+    if (!connection) {
+      connection = new SharedConnection(config, publish, () => headers.ask(), stateForNewConnection(position));
+      ready = waitForReset(new Promise((resolve) => (markEnded = resolve)));
     }
-    const joined = hub;
+    const joined = connection;
     await ready;
-    if (hub !== joined || !tabs.has(tab)) return;
-    if (!hub.isRunning) {
-      if (hub.state.readyState === CLOSED && known) hub.state = resumed(known);
-      hub.start();
+    if (connection !== joined || !tabs.has(tab)) return;
+    if (!connection.isRunning) {
+      if (connection.state.readyState === CLOSED && position) connection.state = stateForNewConnection(position);
+      connection.start();
     }
-    send(port, { kind: "welcome", state: hub.state });
+    send(port, { kind: "welcome", state: connection.state });
   };
 
   new BroadcastChannel(NAME).onmessage = ({ data: at }) => {
-    if (hub && isBefore(hub.state.born, at)) end();
+    if (connection && isBefore(connection.state.startedAt, at)) end();
   };
   scope.onconnect = ({ ports }) => {
     const port = ports[0];
@@ -772,7 +787,10 @@ class Delivery {
   /** How the server has ended the stream, once it has said so. */
   end;
 
-  /** @param ownNames the names of the source's own events, which tell of its connection */
+  /**
+   * @param ownNames the events with which the source reports the state of its connection. A server's event with such a
+   *   name is not delivered
+   */
   constructor(target, options, ownNames) {
     [this.#target, this.#options, this.#ownNames] = [target, options, ownNames];
   }
@@ -817,7 +835,7 @@ class Delivery {
     // Inherited properties, such as `__proto__`, are not checks of the schema.
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
     if (!check) {
-      invalid(`This page does not know the event ${shown}: the server is newer, or sends another enum`);
+      invalid(`This page does not know the event ${shown}: the server is newer, or uses another enum`);
       return;
     }
     let value;
@@ -825,7 +843,7 @@ class Delivery {
     try {
       value = JSON.parse(event.data);
     } catch (cause) {
-      invalid(`The data of the event ${shown} is no JSON`, { cause });
+      invalid(`The data of the event ${shown} is not JSON`, { cause });
       return;
     }
     try {
@@ -835,7 +853,7 @@ class Delivery {
       return;
     }
     if (isValid) this.#dispatch(event, value, origin);
-    else invalid(`The data of the event ${shown} is not of the type that this page was built with`);
+    else invalid(`The data of the event ${shown} does not have the type with which this page was built`);
   }
 
   #dispatch({ name, data: text, id }, value, origin) {
@@ -925,7 +943,7 @@ class StreamClosedError extends Error {
  */
 function iterate(source, names, { signal, buffer = DEFAULT_BUFFER }) {
   if (!(Number.isInteger(buffer) && buffer > 0)) {
-    throw new TypeError("sse-actix: `buffer` is a number of events: a whole number, 1 at least");
+    throw new TypeError("sse-actix: `buffer` has to be a whole number of events, at least 1");
   }
   const waiting = [];
   const requests = [];
@@ -1082,7 +1100,7 @@ const EventSource = class EventSource extends EventTarget {
   #source;
   #delivery;
   #names;
-  #heard = new Set();
+  #listened = new Set();
 
   constructor(url, options = {}) {
     super();
@@ -1093,8 +1111,8 @@ const EventSource = class EventSource extends EventTarget {
     this.#source.addEventListener("open", (event) => this.#opened(event));
     this.#source.addEventListener("error", (event) => this.#lost(event));
     this.#source.addEventListener(stream.positionEvent, ({ lastEventId }) => this.#delivery.position(lastEventId));
-    this.#heard.add(stream.positionEvent);
-    for (const name of [...(delivery.events?.names ?? []), delivery.gapEvent, END]) this.#hear(name);
+    this.#listened.add(stream.positionEvent);
+    for (const name of [...(delivery.events?.names ?? []), delivery.gapEvent, END]) this.#listenTo(name);
   }
 
   get url() {
@@ -1115,7 +1133,7 @@ const EventSource = class EventSource extends EventTarget {
   }
 
   addEventListener(type, ...rest) {
-    this.#hear(type);
+    this.#listenTo(type);
     super.addEventListener(type, ...rest);
   }
 
@@ -1132,9 +1150,9 @@ const EventSource = class EventSource extends EventTarget {
   }
 
   /** Listens to events of this name at the browser's source. */
-  #hear(name) {
-    if (this.#heard.has(name) || name === "open" || name === "error") return;
-    this.#heard.add(name);
+  #listenTo(name) {
+    if (this.#listened.has(name) || name === "open" || name === "error") return;
+    this.#listened.add(name);
     this.#source.addEventListener(name, ({ data, lastEventId, origin }) => {
       this.#delivery.event({ name, data, id: lastEventId }, origin);
     });
@@ -1156,12 +1174,12 @@ const EventSource = class EventSource extends EventTarget {
   }
 };
 
-/** The link to a hub in one of the tabs. If this tab is elected, the hub is in this tab. */
+/** The link to the shared connection in one of the tabs. If this tab is elected, it holds the shared connection. */
 class ElectionLink {
   #tab;
   #channel;
   #candidacy = new AbortController();
-  #hub;
+  #connection;
   #resign;
 
   constructor(tab) {
@@ -1171,7 +1189,7 @@ class ElectionLink {
       return;
     }
     this.#channel = new BroadcastChannel(tab.name);
-    this.#channel.onmessage = ({ data }) => this.#heard(data);
+    this.#channel.onmessage = ({ data }) => this.#receive(data);
     this.#send({ kind: "join", tab: tab.id });
     navigator.locks
       .request(`${NAME}:${tab.name}`, { signal: this.#candidacy.signal }, () => this.#lead())
@@ -1180,49 +1198,49 @@ class ElectionLink {
 
   leave() {
     this.#candidacy.abort();
-    this.#hub?.stop();
+    this.#connection?.stop();
     this.#resign?.();
     this.#channel?.close();
   }
 
   async #lead() {
     const done = new Promise((resolve) => (this.#resign = resolve));
-    const tell = (what) => {
-      this.#send(what);
-      this.#tab.hear(what);
+    const publish = (change) => {
+      this.#send(change);
+      this.#tab.receive(change);
     };
-    const followed = this.#tab.followed();
-    const state = followed ? copied(followed) : resumed(this.#tab.known());
-    this.#hub = new Hub(JSON.parse(this.#tab.name), tell, this.#tab.askHeaders, state);
-    await begun(done);
+    const followed = this.#tab.followedState();
+    const state = followed ? continuedState(followed) : stateForNewConnection(this.#tab.position());
+    this.#connection = new SharedConnection(JSON.parse(this.#tab.name), publish, this.#tab.askHeaders, state);
+    await waitForReset(done);
     if (this.#candidacy.signal.aborted) return;
-    if (!followed) this.#tab.hear({ kind: "welcome", state });
-    this.#hub.start();
-    this.#send({ kind: "leader", born: state.born });
+    if (!followed) this.#tab.receive({ kind: "welcome", state });
+    this.#connection.start();
+    this.#send({ kind: "leader", startedAt: state.startedAt });
     return done;
   }
 
-  #heard(what) {
-    if (this.#hub) {
-      if (what.kind === "join") this.#welcome(this.#hub, what.tab);
-    } else if (what.kind === "welcome") {
-      if (what.to === this.#tab.id && !this.#tab.followed()) this.#tab.hear(what);
-    } else if (what.kind === "leader") {
-      if (this.#tab.followed()?.born === what.born) return;
+  #receive(message) {
+    if (this.#connection) {
+      if (message.kind === "join") this.#welcome(this.#connection, message.tab);
+    } else if (message.kind === "welcome") {
+      if (message.to === this.#tab.id && !this.#tab.followedState()) this.#tab.receive(message);
+    } else if (message.kind === "leader") {
+      if (this.#tab.followedState()?.startedAt === message.startedAt) return;
       // The new leader does not know the earlier events, and counts from its own start. Or there was no leader yet.
-      this.#tab.hear({ kind: "lost" });
+      this.#tab.receive({ kind: "lost" });
       this.#send({ kind: "join", tab: this.#tab.id });
-    } else if (what.kind !== "join") {
-      this.#tab.hear(what);
+    } else if (message.kind !== "join") {
+      this.#tab.receive(message);
     }
   }
 
-  #welcome(hub, tab) {
-    this.#send({ kind: "welcome", to: tab, state: hub.state });
+  #welcome({ state }, tab) {
+    this.#send({ kind: "welcome", to: tab, state });
   }
 
-  #send(what) {
-    this.#channel?.postMessage(what);
+  #send(message) {
+    this.#channel?.postMessage(message);
   }
 }
 
@@ -1232,7 +1250,7 @@ class ElectionLink {
  * @param name tabs with the same name share the worker
  * @param script the URL of another script, if the page names one
  */
-function makeWorker(name, script) {
+function connectWorker(name, script) {
   return new SharedWorker(script ?? import.meta.url, { type: "module", name });
 }
 
@@ -1245,7 +1263,7 @@ const STEPS = 4;
 /** The scripts whose workers this page has given up. It does not try them again. */
 const givenUp = new Set();
 
-/** The link to a hub in the shared worker. */
+/** The link to the shared connection in the shared worker. */
 class WorkerLink {
   #tab;
   #script;
@@ -1263,15 +1281,15 @@ class WorkerLink {
   constructor(tab, script, failed) {
     [this.#tab, this.#script, this.#failed] = [tab, script, failed];
     try {
-      this.#worker = makeWorker(tab.name, script);
+      this.#worker = connectWorker(tab.name, script);
     } catch (error) {
       this.#giveUp(`cannot be made (${error})`);
       return;
     }
     this.#worker.onerror = () => this.#giveUp("cannot be loaded");
     this.#port = this.#worker.port;
-    this.#port.onmessage = ({ data }) => this.#hear(data);
-    this.#send({ kind: "join", known: tab.known(), hasHeaders: tab.hasHeaders });
+    this.#port.onmessage = ({ data }) => this.#receive(data);
+    this.#send({ kind: "join", position: tab.position(), hasHeaders: tab.hasHeaders });
     this.#wait(STEPS);
   }
 
@@ -1296,17 +1314,17 @@ class WorkerLink {
     }, WORKER_TIMEOUT / STEPS);
   }
 
-  #hear(what) {
+  #receive(message) {
     if (this.#hasLeft) return;
     if (!this.#hasAnswered) {
       clearTimeout(this.#timer);
-      if (what.kind !== "hello" || what.protocol !== PROTOCOL) {
+      if (message.kind !== "hello" || message.protocol !== PROTOCOL) {
         this.#giveUp("is of another version of sse-actix than this page: build it again");
         return;
       }
       this.#hasAnswered = true;
-    } else if (what.kind === "headers") this.#answer(what.inquiry);
-    else this.#tab.hear(what);
+    } else if (message.kind === "headers") this.#answer(message.inquiry);
+    else this.#tab.receive(message);
   }
 
   #giveUp(why) {
@@ -1317,8 +1335,8 @@ class WorkerLink {
     if (isFirst) {
       console.warn(
         `SharedEventSource: the shared worker ${this.#script ?? "of sse-actix"} ${why}. One of the tabs holds the ` +
-          "connection instead. If a bundler made this page: bundle `sse-actix/worker` as a script of its own, and give " +
-          "its URL, of the page's origin, as the option `worker`.",
+          "connection instead. If a bundler made this page: bundle `sse-actix/worker` as a separate script, and " +
+          "pass its URL, which must have the page's origin, as the option `worker`.",
       );
     }
     // Called later, because the constructor has not returned yet.
@@ -1356,7 +1374,7 @@ class StreamCloseEvent extends Event {
 }
 
 /** Ends the sources that were created before the time `at`. */
-let forget;
+let endBefore;
 
 /** Whether this page listens for resets. It begins with the first source, so that any code can import this module. */
 let isListening = false;
@@ -1378,13 +1396,13 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
   #link;
   #release;
   // Not the clock of `performance`: in some browsers it stands still while the machine sleeps.
-  #born = Date.now();
+  #createdAt = Date.now();
 
-  /** This tab's copy of the hub's state, or of its own position when it left its hub. */
+  /** This tab's copy of the shared connection's state, or its own position when it left the shared connection. */
   #state;
   #isFollowing = false;
-  /** This tab's own connection, with which it catches up with the shared hub. */
-  #ownHub;
+  /** This tab's own connection, with which it catches up with the shared one. */
+  #catchUpConnection;
 
   constructor(url, options = {}) {
     super();
@@ -1400,10 +1418,10 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     listenForResets();
     SharedEventSource.#all.add(this);
     this.#join();
-    addEventListener("pagehide", this.#away);
-    addEventListener("pageshow", this.#shown);
-    document.addEventListener("freeze", this.#away);
-    document.addEventListener("resume", this.#back);
+    addEventListener("pagehide", this.#leaveOnHide);
+    addEventListener("pageshow", this.#onPageShow);
+    document.addEventListener("freeze", this.#leaveOnHide);
+    document.addEventListener("resume", this.#rejoin);
   }
 
   get url() {
@@ -1427,10 +1445,10 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     this.#readyState = CLOSED;
     SharedEventSource.#all.delete(this);
     this.#leave();
-    removeEventListener("pagehide", this.#away);
-    removeEventListener("pageshow", this.#shown);
-    document.removeEventListener("freeze", this.#away);
-    document.removeEventListener("resume", this.#back);
+    removeEventListener("pagehide", this.#leaveOnHide);
+    removeEventListener("pageshow", this.#onPageShow);
+    document.removeEventListener("freeze", this.#leaveOnHide);
+    document.removeEventListener("resume", this.#rejoin);
     this.connection.closed(why);
   }
 
@@ -1451,7 +1469,7 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     lastReset.note(at);
     const channel = new BroadcastChannel(NAME);
     channel.postMessage(at);
-    forget(at);
+    endBefore(at);
     await navigator.locks?.request(NAME, () => {});
     channel.close();
     // A source that is opened in the millisecond of the reset would count as before it, so this waits for the next one.
@@ -1460,8 +1478,8 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
 
   static {
     define(this, ["open", "message", "error", "close"]);
-    forget = (at) => {
-      for (const source of [...this.#all]) if (isBefore(source.#born, at)) source.#end({ reason: "reset" });
+    endBefore = (at) => {
+      for (const source of [...this.#all]) if (isBefore(source.#createdAt, at)) source.#end({ reason: "reset" });
     };
   }
 
@@ -1474,15 +1492,15 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
         resolve();
       };
     });
-    // This tab has to hold its lock before the hub can request that lock.
+    // This tab has to hold its lock before the worker can request that lock.
     if (navigator.locks) await new Promise((held) => navigator.locks.request(id, () => (held(), left)));
     if (!present) return;
     const tab = {
       id,
       name: this.#name,
-      hear: (what) => present && this.#hear(what),
-      known: () => this.#position,
-      followed: () => (this.#isFollowing ? this.#state : undefined),
+      receive: (message) => present && this.#receive(message),
+      position: () => this.#position,
+      followedState: () => (this.#isFollowing ? this.#state : undefined),
       hasHeaders: this.#headers !== undefined,
       askHeaders: this.#askHeaders,
     };
@@ -1498,7 +1516,7 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
   #leave() {
     this.#state = this.#position;
     this.#isFollowing = false;
-    this.#dropOwnHub();
+    this.#stopCatchUp();
     this.#link?.leave();
     this.#link = undefined;
     this.#release?.();
@@ -1507,18 +1525,18 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
 
   /** How much of the stream this tab has received. */
   get #position() {
-    return this.#ownHub?.state ?? this.#state;
+    return this.#catchUpConnection?.state ?? this.#state;
   }
 
   /** Lets go of everything that would keep the page out of the back/forward cache, or would stop the other tabs. */
-  #away = () => this.#leave();
+  #leaveOnHide = () => this.#leave();
 
-  #shown = ({ persisted }) => persisted && this.#back();
+  #onPageShow = ({ persisted }) => persisted && this.#rejoin();
 
   /** A page that returns from the back/forward cache may get two events about it: `pageshow` and `resume`. */
-  #back = () => {
+  #rejoin = () => {
     if (this.#release) return;
-    if (lastReset.isAfter(this.#born)) {
+    if (lastReset.isAfter(this.#createdAt)) {
       this.#end({ reason: "reset" });
       return;
     }
@@ -1538,53 +1556,58 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     }
   };
 
-  #hear(what) {
-    if (what.kind === "welcome") this.#welcomed(what.state);
-    else if (what.kind === "lost") this.#isFollowing = false;
-    else if (what.kind === "hello" || what.kind === "headers") return;
-    else if (this.#isFollowing && this.#state && !this.#hasHeard(this.#state, what)) {
-      remember(this.#state, what);
-      if (this.#ownHub) this.#meetHub();
-      else this.#dispatch(what);
+  #receive(message) {
+    if (message.kind === "welcome") this.#welcomed(message.state);
+    else if (message.kind === "lost") this.#isFollowing = false;
+    else if (message.kind === "hello" || message.kind === "headers") return;
+    else if (this.#isFollowing && this.#state && !this.#hasReceived(this.#state, message)) {
+      applyChange(this.#state, message);
+      if (this.#catchUpConnection) this.#switchToShared();
+      else this.#dispatch(message);
     }
   }
 
   /** A new leader may resume before an event that this tab has already received from the old leader. */
-  #hasHeard(state, what) {
-    return what.kind === "event" && what.id !== "" && what.sequence <= state.sequence;
+  #hasReceived(state, change) {
+    return change.kind === "event" && change.id !== "" && change.sequence <= state.sequence;
   }
 
   #welcomed(state) {
     const position = this.#position;
     const missed = missedEvents(state, position, this.#gapEvent);
-    this.#dropOwnHub();
-    this.#state = copied(state);
-    if (position?.born === state.born) this.#state.sequence = Math.max(position.sequence, state.sequence);
+    this.#stopCatchUp();
+    this.#state = continuedState(state);
+    if (position?.startedAt === state.startedAt) this.#state.sequence = Math.max(position.sequence, state.sequence);
     this.#isFollowing = true;
     if (missed) {
       this.#follow(missed);
       return;
     }
-    const hear = (what) => {
-      this.#dispatch(what);
-      if (what.kind === "event" || what.kind === "position") this.#meetHub();
+    const publish = (change) => {
+      this.#dispatch(change);
+      if (change.kind === "event" || change.kind === "position") this.#switchToShared();
     };
-    this.#ownHub = new Hub(JSON.parse(this.#name), hear, this.#askHeaders, resumed(position));
-    this.#ownHub.start();
+    this.#catchUpConnection = new SharedConnection(
+      JSON.parse(this.#name),
+      publish,
+      this.#askHeaders,
+      stateForNewConnection(position),
+    );
+    this.#catchUpConnection.start();
   }
 
-  /** When both connections have received the same event, this tab closes its own and follows the hub. */
-  #meetHub() {
-    if (!this.#ownHub || !this.#state) return;
-    const heard = lastHeard(this.#state, this.#ownHub.state);
-    if (heard === undefined) return;
-    this.#dropOwnHub();
-    this.#follow(this.#state.recent.filter(({ sequence }) => sequence > heard));
+  /** When both connections have received the same event, this tab closes its own and follows the shared one. */
+  #switchToShared() {
+    if (!this.#catchUpConnection || !this.#state) return;
+    const received = lastReceivedSequence(this.#state, this.#catchUpConnection.state);
+    if (received === undefined) return;
+    this.#stopCatchUp();
+    this.#follow(this.#state.recent.filter(({ sequence }) => sequence > received));
   }
 
-  #dropOwnHub() {
-    this.#ownHub?.stop();
-    this.#ownHub = undefined;
+  #stopCatchUp() {
+    this.#catchUpConnection?.stop();
+    this.#catchUpConnection = undefined;
   }
 
   #follow(missed) {
@@ -1594,20 +1617,20 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
     if (readyState === CONNECTING && this.#readyState === OPEN) this.#dispatch({ kind: "error" });
   }
 
-  /** Tells the page what has happened. Any of the page's listeners may close this source. */
-  #dispatch(what) {
+  /** Passes a change on to the page. Any of the page's listeners may close this source. */
+  #dispatch(change) {
     if (this.#readyState === CLOSED) return;
-    switch (what.kind) {
+    switch (change.kind) {
       case "open":
         this.#readyState = OPEN;
         this.connection.opened();
         this.dispatchEvent(new Event("open"));
         break;
       case "event":
-        this.#delivery.event(what, new URL(this.#url).origin);
+        this.#delivery.event(change, new URL(this.#url).origin);
         break;
       case "position":
-        this.#delivery.position(what.id);
+        this.#delivery.position(change.id);
         break;
       case "error":
         this.#readyState = CONNECTING;
@@ -1615,7 +1638,7 @@ const SharedEventSource = class SharedEventSource extends EventTarget {
         this.dispatchEvent(new Event("error"));
         break;
       case "close":
-        this.#end(what);
+        this.#end(change);
     }
   }
 
@@ -1639,7 +1662,7 @@ function listenForResets() {
   let channel;
   const open = () => {
     channel = new BroadcastChannel(NAME);
-    channel.onmessage = ({ data: at }) => forget(at);
+    channel.onmessage = ({ data: at }) => endBefore(at);
   };
   open();
   addEventListener("pagehide", () => channel.close());
@@ -1647,7 +1670,7 @@ function listenForResets() {
 }
 
 // The same file is the page's module and the shared worker's script.
-if ("SharedWorkerGlobalScope" in globalThis) work(globalThis);
+if ("SharedWorkerGlobalScope" in globalThis) runWorker(globalThis);
 
 export {
   EventSource,

@@ -111,7 +111,7 @@ impl EnumAttributes {
                 return refuse(
                     meta,
                     errors,
-                    "has no meaning in an enum of events, whose names are those of the events and not in the data: leave it out",
+                    "has no meaning in an enum of events: the variant's name is the event's name, and is not in the data; leave it out",
                 );
             }
             if ["from", "into", "try_from", "remote", "transparent", "default"]
@@ -168,7 +168,7 @@ impl VariantAttributes {
             let reason = if meta.path.is_ident("other") {
                 "is serde's catch-all, which an enum of events cannot have: write `#[sse(other)] #[serde(skip)] Other(UnknownEvent)`"
             } else if meta.path.is_ident("untagged") {
-                "has no meaning in an enum of events, whose names are those of the events: leave it out"
+                "has no meaning in an enum of events: the variant's name is the event's name; leave it out"
             } else if meta.path.is_ident("alias") {
                 "has no meaning on an event, which has one name: write a variant for the other name"
             } else if meta.path.is_ident("skip_serializing") || meta.path.is_ident("skip_deserializing") {

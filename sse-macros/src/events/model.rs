@@ -170,7 +170,7 @@ impl Events {
             errors.push(
                 span,
                 format_args!(
-                    "`{}` is called `{name}` too: give one of them another name",
+                    "the variant `{}` is already called `{name}`: give one of them another name",
                     first.ident
                 ),
             );

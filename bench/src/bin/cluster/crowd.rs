@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-/// An event's data is this, its publisher, its number, and when it was published, and dots.
+/// An event's data is this mark, its publisher, its number, the time when it was published, and dots.
 const MARK: u8 = b'@';
 const PUBLISHER_DIGITS: usize = 4;
 const NUMBER_DIGITS: usize = 10;
@@ -29,7 +29,7 @@ const SIZE: usize = 100;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Readers, each of which checks that it gets every event of each publisher once and in order.
+/// The readers. Each checks that it gets every event of each publisher once and in order.
 pub(crate) struct Crowd {
     tasks: LocalSet,
     runtime: Runtime,
@@ -42,21 +42,21 @@ struct Seen {
     events: Cell<u64>,
     latencies: RefCell<Vec<u64>>,
     failure: RefCell<Option<String>>,
-    /// Publishers so far.
+    /// The number of publishers so far.
     publishers: Cell<u64>,
 }
 
-/// What came of publishing for a while.
+/// The result of publishing for a while.
 pub(crate) struct Outcome {
     pub(crate) published: u64,
     pub(crate) delivered: u64,
     pub(crate) seconds: f64,
-    /// Nanoseconds from publishing to receiving.
+    /// The times from publishing to receiving, in nanoseconds.
     pub(crate) latencies: Vec<u64>,
 }
 
 impl Crowd {
-    /// One reader at each of these.
+    /// Connects one reader to each of these addresses.
     pub(crate) fn connect(at: &[SocketAddr]) -> io::Result<Self> {
         let mut crowd = Self {
             tasks: LocalSet::new(),
@@ -91,7 +91,7 @@ impl Crowd {
         Ok(crowd)
     }
 
-    /// Publishes until everyone receives what is published.
+    /// Publishes until every reader receives the events.
     fn greet(&mut self, at: &[SocketAddr]) -> io::Result<()> {
         let first = at.get(..1).unwrap_or_default();
         for _ in 0..200 {
@@ -108,8 +108,8 @@ impl Crowd {
         Err(io::Error::other("the readers receive nothing"))
     }
 
-    /// Publishes for so long, one publisher at each of these, which wait for their answers and `pace` between events;
-    /// then waits until everyone has everything.
+    /// Publishes for this time, with one publisher at each of these addresses. A publisher waits for the answer, and then
+    /// for `pace`, before its next event. At the end, waits until every reader has every event.
     pub(crate) fn run(
         &mut self,
         at: &[SocketAddr],
@@ -186,7 +186,7 @@ impl Crowd {
     }
 }
 
-/// A connection to publish on.
+/// A publisher's connection.
 struct Line(BufReader<TcpStream>);
 
 impl Line {
@@ -196,7 +196,7 @@ impl Line {
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// Publishes; the id.
+    /// Publishes an event, and returns its id.
     async fn publish(&mut self, data: &str) -> io::Result<String> {
         let size = data.len();
         let post = format!(
@@ -221,7 +221,7 @@ impl Line {
     }
 }
 
-/// Publishes so many events, one after another; the id of the first.
+/// Publishes this many events, one after another, and returns the id of the first.
 pub(crate) fn publish_all(addr: SocketAddr, events: u64) -> io::Result<String> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -234,8 +234,8 @@ pub(crate) fn publish_all(addr: SocketAddr, events: u64) -> io::Result<String> {
     })
 }
 
-/// So many clients come back with this id at once, and wait for what came after it; how many seconds until they all
-/// have it.
+/// Reconnects this many clients at once, all with this id. Returns the seconds until every client has all events after
+/// this id.
 pub(crate) fn come_back(addr: SocketAddr, clients: usize, id: &str, events: u64) -> io::Result<f64> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
@@ -270,7 +270,7 @@ pub(crate) fn come_back(addr: SocketAddr, clients: usize, id: &str, events: u64)
     })
 }
 
-/// Asks for the stream, and reads its head and first event.
+/// Requests the stream, and reads its head and its first event.
 async fn ask(addr: SocketAddr, headers: &str) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;

@@ -1,9 +1,9 @@
-//! Nodes on one Redis, beside the log in memory: how long an event takes, how many there can be, and how often Redis
-//! is asked. `cargo run --release -p sse-bench --bin cluster [rounds]`
+//! Nodes on one Redis, compared with the log in memory: latency, events per second, and the number of calls to Redis.
+//! `cargo run --release -p sse-bench --bin cluster [rounds]`
 //!
-//! Nodes and Redis are processes of their own on the first processor, and new in each round; publishers and
-//! readers are one thread on the second. Every reader has to get every event of each publisher once and in
-//! order. Needs `redis-server`.
+//! Nodes and Redis are separate processes on the first processor, and new ones in each round. Publishers and readers
+//! are on one thread on the second processor. Every reader has to get every event of each publisher once and in
+//! order. This needs `redis-server`.
 
 mod crowd;
 mod node;
@@ -18,11 +18,11 @@ use sse_bench::{Samples, Server, leave_the_servers_alone, number, role, rounds};
 const WARM_UP: Duration = Duration::from_millis(500);
 const MEASURED: Duration = Duration::from_secs(3);
 
-/// At each node.
+/// The number of readers at each node.
 const READERS: usize = 10;
 const PUBLISHERS: usize = 8;
 
-/// Who comes back at once, and what is there.
+/// How many clients reconnect at once, and how many events the log has for each of them.
 const RETURNING: usize = 1_000;
 const KEPT: u64 = 3_000;
 
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Where a publisher and its reader are.
+/// Where the log is, and whether a publisher and its reader are at the same node.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Memory,
@@ -90,14 +90,14 @@ fn one_by_one(rounds: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// What a number of nodes did in one round.
+/// The result of one number of nodes in one round.
 struct Figures {
     published: f64,
     delivered: f64,
-    /// Seconds of processor for a million events published: of all nodes, and of Redis.
+    /// Seconds of the processor per million published events: of all nodes, and of Redis.
     nodes: f64,
     redis: f64,
-    /// Calls of Redis for an event: to append it, and to hear of it.
+    /// Calls to Redis per event: to append it, and to receive it.
     appends: f64,
     reads: f64,
 }

@@ -1,4 +1,4 @@
-//! One node: sends what arrives at `POST /publish` to everyone who reads `/events`.
+//! One node. It sends the body of a `POST /publish` to every reader of `/events`.
 
 use std::{io, net::Ipv4Addr};
 
@@ -32,7 +32,7 @@ async fn publish(hub: web::Data<Hub>, body: String) -> Result<String, PublishErr
     Ok(id.to_string())
 }
 
-/// Serves as such a node; `log` is where its log is.
+/// Runs a node. `log` says where its log is.
 pub(crate) fn serve(log: &str) -> io::Result<()> {
     let topic = TopicOptions::log().max_events(100_000).max_bytes(256 << 20);
     actix_web::rt::System::new().block_on(async {

@@ -11,8 +11,8 @@ use std::{
 use redis::{Client, InfoDict};
 use sse_bench::cpu;
 
-/// A `redis-server` that keeps nothing on disk, on the first processor where `taskset` can pin it; ended when this is
-/// dropped.
+/// A `redis-server` that keeps nothing on disk. If there is a `taskset`, it runs on the first processor only. It is
+/// killed when this value is dropped.
 pub(crate) struct Redis {
     process: Child,
     client: Client,
@@ -65,12 +65,12 @@ impl Redis {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
-    /// The seconds of processor time it has used.
+    /// The processor time that it has used, in seconds.
     pub(crate) fn cpu(&self) -> io::Result<f64> {
         cpu(self.process.id())
     }
 
-    /// How often it was asked this.
+    /// How often this command was called.
     pub(crate) fn calls(&self, command: &str) -> io::Result<u64> {
         let mut connection = self.client.get_connection().map_err(io::Error::other)?;
         let stats: InfoDict = redis::cmd("INFO")

@@ -1,4 +1,4 @@
-//! The readers, many to a connection of HTTP/2.
+//! The readers of HTTP/2: many on each connection.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,11 +22,11 @@ use tokio::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Of what is published: an `@`, a number of so many digits, and dots.
+/// An event's data is an `@`, a number of `DIGITS` digits, and dots up to `SIZE` bytes.
 const DIGITS: usize = 10;
 const SIZE: usize = 100;
 
-/// All of them, each with a task that checks that it gets every event once and in order.
+/// All readers. Each has a task that checks that the reader gets every event once and in order.
 pub(crate) struct Crowd {
     tasks: LocalSet,
     runtime: Runtime,
@@ -39,10 +39,10 @@ pub(crate) struct Crowd {
 struct Seen {
     streams: Cell<u64>,
     events: Cell<u64>,
-    /// Keep-alives.
+    /// The number of keep-alives that have arrived.
     beats: Cell<u64>,
     began: Cell<Option<Instant>>,
-    /// From publishing to receiving, in milliseconds.
+    /// The times from publishing to receiving, in milliseconds.
     latencies: RefCell<Vec<f64>>,
     failure: RefCell<Option<String>>,
 }
@@ -60,7 +60,7 @@ impl Crowd {
         Ok(crowd)
     }
 
-    /// Connects more.
+    /// Connects more readers.
     pub(crate) fn join(&mut self, connections: usize, streams: usize) -> io::Result<()> {
         let (addr, seen) = (self.addr, Rc::clone(&self.seen));
         let join = async move {
@@ -73,7 +73,7 @@ impl Crowd {
         self.tasks.block_on(&self.runtime, joined)
     }
 
-    /// Receives for so long. How many keep-alives there were.
+    /// Receives for this time, and returns the number of keep-alives.
     pub(crate) fn rest(&mut self, time: Duration) -> io::Result<f64> {
         let before = self.seen.beats.get();
         self.tasks.block_on(&self.runtime, async { sleep(time).await });
@@ -81,7 +81,7 @@ impl Crowd {
         Ok(number(self.seen.beats.get() - before))
     }
 
-    /// Publishes one event and waits until everyone has it.
+    /// Publishes one event, and waits until every reader has it.
     pub(crate) fn publish(&mut self) -> io::Result<()> {
         self.published += 1;
         let mut data = format!("@{:0DIGITS$}", self.published);
@@ -111,7 +111,7 @@ impl Crowd {
         self.check()
     }
 
-    /// What everyone's latencies were since this was last asked.
+    /// The latencies of all readers since the last call.
     pub(crate) fn latencies(&self) -> Vec<f64> {
         let mut latencies = self.seen.latencies.take();
         latencies.sort_by(f64::total_cmp);

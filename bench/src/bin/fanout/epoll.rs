@@ -1,4 +1,4 @@
-//! Which sockets are ready, told as the numbers they were added with.
+//! Which sockets are ready. A socket is added with a key, by which it is then named.
 
 use std::{
     io,
@@ -29,7 +29,7 @@ impl Epoll {
         })
     }
 
-    /// Tells when it can be read.
+    /// Reports when the socket can be read.
     pub(crate) fn add(&self, socket: impl AsFd, key: usize) -> io::Result<()> {
         Ok(epoll::add(
             &self.epoll,
@@ -39,7 +39,7 @@ impl Epoll {
         )?)
     }
 
-    /// Tells when it can be read, or written to again; each time once.
+    /// Reports when the socket can be read, or can be written to again. Each change is reported once.
     pub(crate) fn add_both(&self, socket: impl AsFd, key: usize) -> io::Result<()> {
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
         Ok(epoll::add(
@@ -50,7 +50,7 @@ impl Epoll {
         )?)
     }
 
-    /// The keys of what is ready, for at most so long.
+    /// Waits for at most this time, and returns the keys of the sockets that are ready.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<Vec<usize>> {
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),

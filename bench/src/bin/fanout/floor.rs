@@ -1,5 +1,5 @@
-//! What is left when everything but the kernel is taken away: one thread that writes a ready frame to each
-//! connection, with one `write` for each.
+//! The floor: little more than the work of the kernel. One thread writes a finished frame to each connection, with one
+//! `write` for each.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -22,7 +22,7 @@ struct Client {
     socket: TcpStream,
     request: Vec<u8>,
     reads: bool,
-    /// What the socket did not take.
+    /// The bytes that the socket has not taken yet.
     unsent: Vec<u8>,
 }
 

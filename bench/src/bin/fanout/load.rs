@@ -12,13 +12,13 @@ use crate::epoll::Epoll;
 
 const PUBLISHER: usize = usize::MAX;
 
-/// An event's data begins with this, its number, and when it was published.
+/// An event's data begins with this mark, the event's number, and the time when it was published.
 const MARK: u8 = b'@';
 const DIGITS: usize = 15;
 const MARKED: usize = 1 + 2 * DIGITS;
 const SIZE: usize = 100;
 
-/// More events are never on their way at once.
+/// The largest number of events that are on their way at once.
 pub(crate) const UNDER_WAY: usize = 64;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,40 +27,40 @@ pub(crate) struct Load {
     epoll: Epoll,
     readers: Vec<Reader>,
     addr: SocketAddr,
-    /// Connected when there is something to publish: servers send away who says nothing.
+    /// Connected at the first publish, because servers close a connection on which no request arrives.
     publisher: Option<TcpStream>,
     answers: Vec<u8>,
     buf: Vec<u8>,
     began: Instant,
-    /// POSTs without an answer yet.
+    /// The number of POSTs that have no answer yet.
     pub(crate) unanswered: usize,
     pub(crate) published: u64,
-    /// Events that everyone has.
+    /// The number of events that every reader has.
     pub(crate) complete: u64,
-    /// How many readers have an event, by its number.
+    /// For each event, by its number: how many readers have it.
     arrived: [usize; UNDER_WAY],
     pub(crate) tally: Tally,
 }
 
-/// What has arrived.
+/// What the readers have received.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) events: u64,
-    /// How often something was there to be read.
+    /// The number of reads that returned bytes.
     pub(crate) reads: u64,
-    /// Nanoseconds from being published to being received.
+    /// The times from publishing to receiving, in nanoseconds.
     pub(crate) latencies: Vec<u64>,
 }
 
 struct Reader {
     socket: TcpStream,
     last: u64,
-    /// The beginning of an event that was cut.
+    /// The beginning of an event whose end has not arrived yet.
     rest: Vec<u8>,
 }
 
 impl Load {
-    /// Connects this many readers, and waits until each is answered.
+    /// Connects this many readers, and waits until each has its response's head.
     pub(crate) fn connect(addr: SocketAddr, readers: usize) -> io::Result<Self> {
         let mut load = Self {
             epoll: Epoll::new()?,
@@ -100,7 +100,7 @@ impl Load {
         Ok(load)
     }
 
-    /// Publishes this many events, without waiting for an answer between them.
+    /// Publishes this many events, without waiting for an answer in between.
     pub(crate) fn publish(&mut self, events: usize) -> io::Result<()> {
         let mut posts = Vec::new();
         for _ in 0..events {
@@ -124,7 +124,7 @@ impl Load {
         }
     }
 
-    /// Receives what is there, or waits for so long.
+    /// Receives what has arrived. If nothing has arrived, waits for at most `wait`.
     pub(crate) fn turn(&mut self, wait: Duration) -> io::Result<()> {
         for key in self.epoll.wait(Some(wait))? {
             if key == PUBLISHER {
@@ -163,7 +163,7 @@ impl Load {
         Ok(())
     }
 
-    /// Receives until everyone has everything.
+    /// Receives until every reader has every event.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         let until = Instant::now() + PATIENCE;
         while self.complete < self.published {
@@ -175,7 +175,7 @@ impl Load {
         Ok(())
     }
 
-    /// Counts the answers to what was published.
+    /// Counts the answers to the POSTs.
     fn answers(&mut self) -> io::Result<()> {
         let Some(publisher) = &mut self.publisher else {
             return Ok(());
@@ -232,7 +232,7 @@ fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
 }
 
 impl Reader {
-    /// Looks at each event in these bytes; what is left begins one that is cut.
+    /// Checks each complete event in these bytes. The rest is the beginning of the next event.
     fn receive<'a>(
         &mut self,
         mut bytes: &'a [u8],

@@ -1,10 +1,10 @@
-//! One event to many readers: our subscription beside its peers, and beside what the kernel alone takes.
+//! One event to many readers: our subscription, compared with its peers and with little more than the kernel's work.
 //! `cargo run --release -p sse-bench --bin fanout [rounds [mode or server...]]`
 //!
-//! Each server is a process of its own and new in each round, the readers are one thread; with two processors
-//! each has one. Every reader has to get every event once and in order. Linux; needs as many file
-//! descriptors as there are connections (`ulimit -n`). nchan takes part where Debian's `nginx` and
-//! `libnginx-mod-nchan` are installed.
+//! Each server is a separate process, and a new one in each round. All readers are on one thread. With two processors,
+//! the server has one and the readers have the other. Every reader has to get every event once and in order. It runs on
+//! Linux only, and needs a file descriptor for each connection (`ulimit -n`). nchan takes part if Debian's packages
+//! `nginx` and `libnginx-mod-nchan` are installed.
 
 mod crowd;
 mod epoll;
@@ -71,8 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// How a figure is told: its name, its decimals, whether it is compared with the first contender's, and how it
-/// is found.
+/// A column of the table: its name, its decimals, whether it is compared with the first contender's, and the figure.
 type Column = (&'static str, usize, bool, fn(&Figures) -> f64);
 
 const COLUMNS: [Column; 7] = [

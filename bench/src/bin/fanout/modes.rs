@@ -1,4 +1,4 @@
-//! What is measured.
+//! The modes: what is measured, and how.
 
 use std::{
     io, thread,
@@ -15,18 +15,18 @@ const REPLAYED: u64 = 10_000;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mode {
-    /// Moderate load: so many readers, events a second.
+    /// Moderate load: the number of readers, and the events per second.
     Fan(usize, u32),
-    /// The next event is published when everyone has the last but so many.
+    /// Full load: the number of readers, and how many events may be on their way at once.
     Saturated(usize, usize),
-    /// So many are published at once, when everyone has all before.
+    /// The number of readers, and the size of a burst. A burst is published when every reader has the last one.
     Bursts(usize, usize),
-    /// Nothing but keep-alives, one a second.
+    /// The number of readers. They get keep-alives only, one per second.
     Idle(usize),
-    /// The first two, for so many readers on so many connections of HTTP/2.
+    /// Events on HTTP/2: the number of connections, and the number of streams on each.
     CrowdFan(usize, usize),
     CrowdIdle(usize, usize),
-    /// A reader comes back.
+    /// A reader reconnects, and gets a replay.
     Replay,
 }
 
@@ -62,20 +62,20 @@ pub(crate) const MODES: [(&str, Mode, &str); 12] = [
     ("replay", Mode::Replay, "10,000 events replayed"),
 ];
 
-/// What one server did in one round; what a mode does not measure is not a number.
+/// The result of one server in one round. A figure that the mode does not measure is NaN.
 pub(crate) struct Figures {
-    /// Deliveries, or keep-alives, a second.
+    /// Deliveries or keep-alives per second.
     pub(crate) rate: f64,
-    /// Seconds of the server's processor for a million of them.
+    /// Seconds of the server's processor per million of them.
     pub(crate) cpu: f64,
     /// Milliseconds.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
-    /// Events in one read.
+    /// Events per read.
     pub(crate) merged: f64,
-    /// Bytes a connection.
+    /// Bytes per connection.
     pub(crate) resident: f64,
-    /// Milliseconds from asking to having everything.
+    /// Milliseconds from the request until all events have arrived.
     pub(crate) replay: f64,
 }
 
@@ -198,7 +198,7 @@ fn fan(server: &Server, readers: usize, a_second: u32) -> io::Result<Figures> {
     })
 }
 
-/// Runs a load for a while, and says what it came to.
+/// Runs a load for a while, and returns its figures.
 fn deliver(
     server: &Server,
     readers: usize,

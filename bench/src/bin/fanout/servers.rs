@@ -1,4 +1,4 @@
-//! The contenders. Each sends what arrives at `POST /publish` to everyone who reads `/events`.
+//! The contenders. Each sends the body of a `POST /publish` to every reader of `/events`.
 
 use std::{
     env, fs, io,
@@ -24,16 +24,16 @@ use tokio::{
 
 use crate::floor;
 
-/// Paths of nginx and of its module, where Debian has them.
+/// The paths of nginx and of its module on Debian.
 const NGINX: &str = "/usr/sbin/nginx";
 const NCHAN: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 
-/// How many events whoever keeps some keeps: more than are replayed.
+/// How many events a contender keeps, if it keeps events: more than are replayed.
 const KEPT: usize = 20_000;
 
 const BACKLOG: u32 = 4_096;
 
-/// How much a channel holds that loses what is beyond: more than are ever under way.
+/// The capacity of a channel that drops events when it is full: more than are ever on their way.
 const CHANNEL: usize = 256;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Contender {
         Self::Nchan,
     ];
 
-    /// What its process is told to be.
+    /// The name that its process gets as an argument.
     pub(crate) fn role(self) -> &'static str {
         match self {
             Self::Floor => "floor",
@@ -80,18 +80,18 @@ impl Contender {
         }
     }
 
-    /// Whether it can run here.
+    /// Whether it can run on this machine.
     pub(crate) fn is_here(self) -> bool {
         self != Self::Nchan || Path::new(NGINX).exists() && Path::new(NCHAN).exists()
     }
 
-    /// Whether it sends a client that comes back what it has missed.
+    /// Whether a client that reconnects gets the events that it has missed.
     pub(crate) fn replays(self) -> bool {
         matches!(self, Self::Ours | Self::Nchan)
     }
 }
 
-/// Serves as the contender of this role, with a keep-alive after so much silence.
+/// Runs the contender with this name, with a keep-alive after this time of silence.
 pub(crate) fn serve(role: &str, keep_alive: Duration) -> io::Result<()> {
     match role {
         "floor" => floor::serve(keep_alive),
@@ -235,7 +235,7 @@ fn lab(keep_alive: Duration) -> io::Result<()> {
     actix_web::rt::System::new().block_on(server.run())
 }
 
-/// Becomes nginx.
+/// Replaces this process by nginx.
 fn nchan(keep_alive: Duration) -> io::Result<()> {
     let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
     let dir = env::temp_dir().join("sse-bench-nchan");

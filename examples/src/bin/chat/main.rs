@@ -25,7 +25,7 @@ use sse_examples::CommandLine;
 
 use self::{
     people::{Name, People, SESSION},
-    rooms::{HISTORY, Memory, Message, Room, Text, hub},
+    rooms::{HISTORY, Message, RecentMessages, Room, Text, hub},
 };
 
 /// The stream of a room: its messages, the list of people in it, and the private messages of this person.
@@ -37,19 +37,19 @@ async fn events(
     people: Data<People>,
 ) -> Result<Subscription, Error> {
     let room = Room::find(&room).ok_or_else(|| ErrorNotFound("there is no such room"))?;
-    let person = people.of(&request).ok_or_else(unknown)?;
+    let person = people.person_of(&request).ok_or_else(not_logged_in)?;
     // `admit` comes before the check that the person is still logged in, so a kick in between reaches this request.
     hub.admit(&request, person.name.tag());
-    people.of(&request).ok_or_else(unknown)?;
+    people.person_of(&request).ok_or_else(not_logged_in)?;
     Ok(hub
         .subscribe(room.topic())
         .history(HISTORY)
-        .and(hub.subscribe(room.here()))?
+        .and(hub.subscribe(room.people_topic()))?
         .and(hub.subscribe(&person.inbox))?)
 }
 
-fn unknown() -> Error {
-    ErrorUnauthorized("say who you are first")
+fn not_logged_in() -> Error {
+    ErrorUnauthorized("log in first")
 }
 
 #[derive(Deserialize)]
@@ -67,7 +67,7 @@ async fn say(
     people: Data<People>,
 ) -> Result<HttpResponse, Error> {
     let room = Room::find(&room).ok_or_else(|| ErrorNotFound("there is no such room"))?;
-    let from = people.of(&request).ok_or_else(unknown)?;
+    let from = people.person_of(&request).ok_or_else(not_logged_in)?;
     let text = Text::parse(&said.text).map_err(ErrorBadRequest)?;
     let Some(to) = &said.to else {
         let message = Message::new(&from.name, None, &text);
@@ -76,7 +76,7 @@ async fn say(
     };
     let to = Name::parse(to).map_err(ErrorBadRequest)?;
     let to = people
-        .named(&to)
+        .person_named(&to)
         .ok_or_else(|| ErrorNotFound("nobody here has that name"))?;
     let message = Message::new(&from.name, Some(&to.name), &text);
     hub.topic(&to.inbox).publish(&message).await?;
@@ -92,11 +92,11 @@ async fn messages(
     request: HttpRequest,
     room: Path<String>,
     people: Data<People>,
-    memory: Data<Memory>,
+    recent: Data<RecentMessages>,
 ) -> Result<impl Responder, Error> {
     let room = Room::find(&room).ok_or_else(|| ErrorNotFound("there is no such room"))?;
-    people.of(&request).ok_or_else(unknown)?;
-    Ok(Json(memory.of(&room)))
+    people.person_of(&request).ok_or_else(not_logged_in)?;
+    Ok(Json(recent.of(&room)))
 }
 
 #[derive(Deserialize)]
@@ -129,14 +129,14 @@ fn session_cookie(session: String) -> Cookie<'static> {
 
 #[get("/people/me")]
 async fn me(request: HttpRequest, people: Data<People>) -> Result<impl Responder, Error> {
-    let person = people.of(&request).ok_or_else(unknown)?;
+    let person = people.person_of(&request).ok_or_else(not_logged_in)?;
     Ok(Json(json!({ "name": person.name })))
 }
 
 /// Logs out: deletes the session, and ends its streams permanently, in every tab.
 #[post("/leavings")]
 async fn leave(request: HttpRequest, hub: Data<Hub>, people: Data<People>) -> Result<HttpResponse, Error> {
-    let person = people.of(&request).ok_or_else(unknown)?;
+    let person = people.person_of(&request).ok_or_else(not_logged_in)?;
     people.leave(&person.name).await?;
     hub.revoke(&person.name.tag());
     let mut cookie = session_cookie(String::new());
@@ -153,7 +153,7 @@ async fn kick(
     hub: Data<Hub>,
     people: Data<People>,
 ) -> Result<HttpResponse, Error> {
-    people.of(&request).ok_or_else(unknown)?;
+    people.person_of(&request).ok_or_else(not_logged_in)?;
     let name = Name::parse(&person.name).map_err(ErrorBadRequest)?;
     if !people.leave(&name).await? {
         return Err(ErrorNotFound("nobody here has that name"));
@@ -185,15 +185,15 @@ async fn main() -> io::Result<()> {
 
     let hub = Data::new(hub(log)?);
     let people = Data::new(People::load(&hub).await.map_err(io::Error::other)?);
-    let memory = Data::new(Memory::default());
+    let recent = Data::new(RecentMessages::default());
     for room in Room::ALL {
         actix_web::rt::spawn(
-            memory
+            recent
                 .clone()
                 .into_inner()
                 .follow(room.clone(), hub.follow(room.topic())),
         );
-        actix_web::rt::spawn(room.tell_who_is_here(Hub::clone(&hub)));
+        actix_web::rt::spawn(room.publish_people(Hub::clone(&hub)));
     }
     let server = Server::new(move || {
         let chat = web::scope("/chat")
@@ -210,7 +210,7 @@ async fn main() -> io::Result<()> {
         App::new()
             .app_data(hub.clone())
             .app_data(people.clone())
-            .app_data(memory.clone())
+            .app_data(recent.clone())
             .app_data(web::JsonConfig::default().limit(16 * 1024))
             .service(page)
             .service(shared_event_source())

@@ -23,7 +23,7 @@ pub(crate) const SESSION: &str = "chat";
 pub(crate) const SESSIONS: TopicName = TopicName::from_static("sessions");
 
 /// The largest number of sessions. A new session above it replaces the oldest.
-const MOST: usize = 10_000;
+const MAX_SESSIONS: usize = 10_000;
 
 /// A session ends after a month.
 pub(crate) const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -32,7 +32,7 @@ pub(crate) const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// do not push out sessions that still exist.
 pub(crate) const fn sessions() -> TopicOptions {
     TopicOptions::latest()
-        .max_events(10 * MOST)
+        .max_events(10 * MAX_SESSIONS)
         .max_bytes(64 * 1024 * 1024)
         .max_age(MONTH)
 }
@@ -106,7 +106,7 @@ impl People {
     /// Loads all people who were logged in when the program ended.
     pub(crate) async fn load(hub: &Hub) -> Result<Self, PublishError> {
         let topic = hub.topic(SESSIONS);
-        let this_run = secret();
+        let this_run = random_token();
         let run = this_run.clone();
         topic.publish_keyed("started", &Change::Started { run }).await?;
         let mut sessions = Sessions::default();
@@ -138,12 +138,12 @@ impl People {
 
     /// Makes a session, and returns its cookie. Returns `None` if somebody already has this name.
     pub(crate) async fn enter(&self, name: &Name) -> Result<Option<String>, Error> {
-        let inbox = format!("private:{}", secret());
+        let inbox = format!("private:{}", random_token());
         let person = Person {
             name: name.clone(),
             inbox: TopicName::try_from(inbox.as_str()).map_err(ErrorInternalServerError)?,
         };
-        let cookie = secret();
+        let cookie = random_token();
         let session = digest(&cookie);
         {
             let mut sessions = self.sessions();
@@ -169,13 +169,13 @@ impl People {
     }
 
     /// The person who sent a request.
-    pub(crate) fn of(&self, request: &HttpRequest) -> Option<Person> {
+    pub(crate) fn person_of(&self, request: &HttpRequest) -> Option<Person> {
         let cookie = request.cookie(SESSION)?;
         self.sessions().by_session.get(&digest(cookie.value())).cloned()
     }
 
     /// The person with this name.
-    pub(crate) fn named(&self, name: &Name) -> Option<Person> {
+    pub(crate) fn person_named(&self, name: &Name) -> Option<Person> {
         let sessions = self.sessions();
         sessions
             .by_session
@@ -210,7 +210,7 @@ impl People {
 
 impl Sessions {
     fn add(&mut self, session: String, person: Person) {
-        if self.in_order.len() >= MOST {
+        if self.in_order.len() >= MAX_SESSIONS {
             let first = self.in_order.remove(0);
             self.by_session.remove(&first);
         }
@@ -235,6 +235,6 @@ fn digest(cookie: &str) -> String {
 }
 
 /// Random text that nobody can guess.
-fn secret() -> String {
+fn random_token() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 32)
 }

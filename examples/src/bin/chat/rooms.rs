@@ -22,7 +22,7 @@ use crate::people::{Name, SESSIONS, sessions};
 pub(crate) struct Room {
     name: &'static str,
     topic: TopicName,
-    here: TopicName,
+    people_topic: TopicName,
 }
 
 impl Room {
@@ -30,17 +30,17 @@ impl Room {
         Self {
             name: "lobby",
             topic: TopicName::from_static("room:lobby"),
-            here: TopicName::from_static("here:lobby"),
+            people_topic: TopicName::from_static("here:lobby"),
         },
         Self {
             name: "kitchen",
             topic: TopicName::from_static("room:kitchen"),
-            here: TopicName::from_static("here:kitchen"),
+            people_topic: TopicName::from_static("here:kitchen"),
         },
         Self {
             name: "workshop",
             topic: TopicName::from_static("room:workshop"),
-            here: TopicName::from_static("here:workshop"),
+            people_topic: TopicName::from_static("here:workshop"),
         },
     ];
 
@@ -54,20 +54,20 @@ impl Room {
     }
 
     /// The topic of the list of people in the room. Only the newest list is kept.
-    pub(crate) fn here(&self) -> &TopicName {
-        &self.here
+    pub(crate) fn people_topic(&self) -> &TopicName {
+        &self.people_topic
     }
 
     /// Publishes the list of people whenever it changes.
-    pub(crate) async fn tell_who_is_here(self, hub: Hub) {
+    pub(crate) async fn publish_people(self, hub: Hub) {
         let mut changes = hub.presence(&self.topic).changes();
-        let list = hub.raw(&self.here);
+        let list = hub.raw(&self.people_topic);
         loop {
             let tags = hub.presence(&self.topic).tags();
             let names: Vec<_> = tags.iter().filter_map(|tag| Name::of_tag(tag)).collect();
             let event = Event::data(json!(names).to_string()).event("here");
             if let Err(error) = list.publish_keyed("here", event).await {
-                eprintln!("who is in the {} is not told: {error}", self.name);
+                eprintln!("the list of people in {} was not published: {error}", self.name);
             }
             changes.next().await;
         }
@@ -99,9 +99,9 @@ pub(crate) const HISTORY: usize = 50;
 /// The newest messages of all rooms, for a tab that joins another tab's stream: that stream has already sent its
 /// history.
 #[derive(Default)]
-pub(crate) struct Memory(Mutex<VecDeque<(&'static str, Message)>>);
+pub(crate) struct RecentMessages(Mutex<VecDeque<(&'static str, Message)>>);
 
-impl Memory {
+impl RecentMessages {
     /// Remembers the messages of a room, including those from before this start of the program.
     pub(crate) async fn follow(self: Arc<Self>, room: Room, messages: TopicEvents) {
         let mut messages = messages.from_oldest();

@@ -48,7 +48,7 @@ impl FromRequest for Reader {
         ready(
             readers
                 .map(|(readers, client)| readers.enter(client))
-                .ok_or_else(|| ErrorInternalServerError("no readers are counted here")),
+                .ok_or_else(|| ErrorInternalServerError("the counter of readers is missing")),
         )
     }
 }

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 pub(crate) const USER: &str = "demo";
 
 /// How long a session lasts: longer than a working day.
-const LIFE: Duration = Duration::from_secs(12 * 60 * 60);
+const SESSION_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// The header that sets or removes the cookie.
 pub(crate) type Cookie = (HeaderName, HeaderValue);
@@ -32,7 +32,7 @@ pub(crate) struct Sessions {
     cookie: SessionCookie,
     password: String,
     /// When each session began, by its id.
-    begun: Mutex<HashMap<String, Instant>>,
+    started_at: Mutex<HashMap<String, Instant>>,
 }
 
 impl Sessions {
@@ -44,7 +44,7 @@ impl Sessions {
         Ok(Self {
             cookie: cookie.partitioned(),
             password: random(16),
-            begun: Mutex::default(),
+            started_at: Mutex::default(),
         })
     }
 
@@ -62,27 +62,27 @@ impl Sessions {
         }
         let id = random(32);
         let cookie = self.cookie.set(&id).ok()?;
-        let mut begun = self.begun();
-        begun.retain(|_, begun| begun.elapsed() < LIFE);
-        begun.insert(id, Instant::now());
+        let mut started_at = self.started_at();
+        started_at.retain(|_, started_at| started_at.elapsed() < SESSION_LIFETIME);
+        started_at.insert(id, Instant::now());
         Some(cookie)
     }
 
     /// Ends a session. Returns the header that removes the cookie.
     pub(crate) fn log_out(&self, session: &Session) -> Cookie {
-        self.begun().remove(&session.id);
+        self.started_at().remove(&session.id);
         self.cookie.remove()
     }
 
     /// Whether the session still exists and has not expired.
-    pub(crate) fn hold(&self, session: &Session) -> bool {
-        self.begun()
+    pub(crate) fn is_valid(&self, session: &Session) -> bool {
+        self.started_at()
             .get(&session.id)
-            .is_some_and(|begun| begun.elapsed() < LIFE)
+            .is_some_and(|started_at| started_at.elapsed() < SESSION_LIFETIME)
     }
 
-    fn begun(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    fn started_at(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.started_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -101,7 +101,7 @@ impl Session {
         let sessions = request.app_data::<web::Data<Sessions>>()?;
         let id = sessions.cookie.value(request)?;
         let session = Self { id };
-        sessions.hold(&session).then_some(session)
+        sessions.is_valid(&session).then_some(session)
     }
 }
 
@@ -150,7 +150,7 @@ mod tests {
         ] {
             assert_eq!(sessions.log_in(user, tried), None, "{user} {tried}");
         }
-        assert!(sessions.hold(&log_in(&sessions)));
+        assert!(sessions.is_valid(&log_in(&sessions)));
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
         let (one, two) = (log_in(&sessions), log_in(&sessions));
         assert_ne!(one.id, two.id);
         sessions.log_out(&one);
-        assert!(!sessions.hold(&one) && sessions.hold(&two));
+        assert!(!sessions.is_valid(&one) && sessions.is_valid(&two));
         assert_ne!(Sessions::new().unwrap().password(), sessions.password());
     }
 
@@ -167,12 +167,12 @@ mod tests {
     async fn a_session_ends_by_itself() {
         let sessions = Sessions::new().unwrap();
         let session = log_in(&sessions);
-        advance(LIFE.saturating_sub(Duration::from_secs(1))).await;
-        assert!(sessions.hold(&session));
+        advance(SESSION_LIFETIME.saturating_sub(Duration::from_secs(1))).await;
+        assert!(sessions.is_valid(&session));
         advance(Duration::from_secs(1)).await;
-        assert!(!sessions.hold(&session));
+        assert!(!sessions.is_valid(&session));
 
         log_in(&sessions);
-        assert_eq!(sessions.begun().len(), 1, "the old one is forgotten");
+        assert_eq!(sessions.started_at().len(), 1, "the old one is forgotten");
     }
 }

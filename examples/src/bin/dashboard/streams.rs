@@ -84,7 +84,7 @@ async fn panel(
     let mut seen = last.parse().ok().flatten().unwrap_or(0);
     // A log-out ends the stream by its tag. This check ends it when the session has expired, or was ended before the
     // stream had its tag.
-    while sessions.hold(&session) {
+    while sessions.is_valid(&session) {
         for (at, figures) in history.after(seen).await {
             if let Some(event) = figures.get(&shown) {
                 emit!(event.clone());

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use sse_actix::{Event, Hub, PublishError, RawTopic, Topic, TopicEvent, TopicName, TopicNameError};
 use tokio::{sync::Notify, time::sleep};
 
-use crate::model::{Draft, Model};
+use crate::model::{AnswerState, Model};
 
 /// The pause between two words. The small model needs a microsecond for a word; this is the pace of a large model.
-const PACE: Duration = Duration::from_millis(40);
+const WORD_INTERVAL: Duration = Duration::from_millis(40);
 
 /// How many answers are kept. A new one above this number replaces the oldest.
 const KEPT: usize = 1000;
@@ -72,7 +72,7 @@ impl Answers {
 
     /// Begins an answer: a task writes it to the answer's own topic. The task writes nothing before a client reads it.
     pub(crate) fn ask(&self, prompt: String) -> Result<Arc<Answer>, TopicNameError> {
-        let draft = self.model.draft(&prompt);
+        let state = self.model.begin_answer(&prompt);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let answer = Arc::new(Answer::new(number, prompt)?);
         keep(&mut lock(&self.kept), answer.clone());
@@ -81,7 +81,7 @@ impl Answers {
             self.hub.raw(&answer.topic),
             self.hub.topic(ANSWERS),
             self.model.clone(),
-            draft,
+            state,
         ));
         Ok(answer)
     }
@@ -91,8 +91,8 @@ impl Answers {
         kept.iter().find(|answer| answer.number == number).cloned()
     }
 
-    pub(crate) fn all(&self) -> Vec<Account> {
-        lock(&self.kept).iter().map(|answer| answer.account()).collect()
+    pub(crate) fn all(&self) -> Vec<AnswerReport> {
+        lock(&self.kept).iter().map(|answer| answer.report()).collect()
     }
 }
 
@@ -105,24 +105,24 @@ async fn write(
     topic: RawTopic,
     answers: Topic<Change>,
     model: Arc<Model>,
-    mut draft: Draft,
+    mut state: AnswerState,
 ) {
     let mut is_begun = false;
     while let Some(answer) = answer.upgrade() {
         answer.is_read().await;
-        sleep(PACE).await;
+        sleep(WORD_INTERVAL).await;
         if lock(&answer.progress).readers == 0 {
             continue;
         }
         if !is_begun {
             let number = answer.number;
             if let Err(error) = answers.publish(&Change::Begun { number }).await {
-                eprintln!("{}: it is not begun: {error}", answer.url());
+                eprintln!("{}: the answer could not be started: {error}", answer.url());
                 continue;
             }
             is_begun = true;
         }
-        let word = model.next(&mut draft);
+        let word = model.next(&mut state);
         let event = match word {
             Some(word) => Event::data(word).event("word"),
             None => Event::data("").event(DONE),
@@ -144,7 +144,10 @@ async fn write(
                 words,
             };
             if let Err(error) = answers.publish(&finished).await {
-                eprintln!("{}: it does not survive a restart: {error}", answer.url());
+                eprintln!(
+                    "{}: could not be saved; it is lost at a restart: {error}",
+                    answer.url()
+                );
             }
             return;
         }
@@ -195,7 +198,7 @@ struct Progress {
 
 /// The progress of an answer, as the page shows it.
 #[derive(Debug, Serialize)]
-pub(crate) struct Account {
+pub(crate) struct AnswerReport {
     url: String,
     prompt: String,
     words: usize,
@@ -235,9 +238,9 @@ impl Answer {
         }
     }
 
-    fn account(&self) -> Account {
+    fn report(&self) -> AnswerReport {
         let progress = lock(&self.progress);
-        Account {
+        AnswerReport {
             url: self.url(),
             prompt: self.prompt.clone(),
             words: progress.words,
@@ -283,26 +286,26 @@ mod tests {
         tokio::time::pause();
         let answers = answers().await;
         let answer = answers.ask("license".to_owned()).unwrap();
-        sleep(PACE * 10).await;
-        assert_eq!(answer.account().words, 0);
+        sleep(WORD_INTERVAL * 10).await;
+        assert_eq!(answer.report().words, 0);
 
         let (one, other) = (answer.clone().read(), answer.clone().read());
-        sleep(PACE * 5 + PACE / 2).await;
+        sleep(WORD_INTERVAL * 5 + WORD_INTERVAL / 2).await;
         drop(one);
-        let written = answer.account().words;
+        let written = answer.report().words;
         assert!((4..=5).contains(&written), "{written}");
-        sleep(PACE).await;
+        sleep(WORD_INTERVAL).await;
         drop(other);
-        let written = answer.account().words;
+        let written = answer.report().words;
         sleep(Duration::from_secs(60)).await;
         assert_eq!(
-            (answer.account().words, answer.account().finished),
+            (answer.report().words, answer.report().finished),
             (written, false)
         );
 
         let reader = answer.clone().read();
-        while !answer.account().finished {
-            sleep(PACE).await;
+        while !answer.report().finished {
+            sleep(WORD_INTERVAL).await;
         }
         drop(reader);
         let published = answers
@@ -311,7 +314,7 @@ mod tests {
             .topic(answer.topic.as_str())
             .unwrap()
             .published;
-        assert_eq!(published, answer.account().words as u64 + 1);
+        assert_eq!(published, answer.report().words as u64 + 1);
     }
 
     #[actix_web::test]
@@ -334,14 +337,14 @@ mod tests {
         let answers = answers().await;
         let [finished, unfinished] = ["one", "two"].map(|prompt| answers.ask(prompt.to_owned()).unwrap());
         let reader = finished.clone().read();
-        while !finished.account().finished {
-            sleep(PACE).await;
+        while !finished.report().finished {
+            sleep(WORD_INTERVAL).await;
         }
         drop(reader);
-        sleep(PACE).await;
+        sleep(WORD_INTERVAL).await;
         let again = Answers::load(answers.hub.clone()).await.unwrap();
-        let found = again.get(finished.number).unwrap().account();
-        assert_eq!((found.words, found.finished), (finished.account().words, true));
+        let found = again.get(finished.number).unwrap().report();
+        assert_eq!((found.words, found.finished), (finished.report().words, true));
         assert!(again.get(unfinished.number).is_none());
     }
 }

@@ -9,8 +9,8 @@ const TEXTS: [&str; 4] = [
 ];
 
 /// After this number of words, the answer ends with the next end of a sentence.
-const ENOUGH: usize = 60;
-const MOST: usize = 160;
+const MIN_WORDS: usize = 60;
+const MAX_WORDS: usize = 160;
 
 /// A very small language model. It knows which word followed which, and how often. It writes word by word, and draws
 /// each word from those that followed the two words before it. It understands nothing, but for an example of streaming
@@ -24,7 +24,7 @@ pub(crate) struct Model {
 
 /// The state of one answer: its last two words, and its length.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Draft {
+pub(crate) struct AnswerState {
     before: &'static str,
     last: &'static str,
     words: usize,
@@ -56,40 +56,40 @@ impl Model {
     }
 
     /// Begins an answer. Its first word is the last word of the prompt that the model knows, if there is one.
-    pub(crate) fn draft(&self, prompt: &str) -> Draft {
+    pub(crate) fn begin_answer(&self, prompt: &str) -> AnswerState {
         let known = prompt.split_whitespace().rev().find_map(|word| {
             let word = word.trim_matches(|symbol: char| !symbol.is_alphanumeric());
             self.after_one
                 .keys()
                 .find(|known| known.eq_ignore_ascii_case(word))
         });
-        Draft {
+        AnswerState {
             last: known.copied().unwrap_or_default(),
-            ..Draft::default()
+            ..AnswerState::default()
         }
     }
 
     /// The next word, or nothing at the end of the answer.
-    pub(crate) fn next(&self, draft: &mut Draft) -> Option<&'static str> {
-        let sentence_ended = draft.last.ends_with(['.', '!', '?']);
-        if draft.words >= MOST || (draft.words >= ENOUGH && sentence_ended) {
+    pub(crate) fn next(&self, state: &mut AnswerState) -> Option<&'static str> {
+        let sentence_ended = state.last.ends_with(['.', '!', '?']);
+        if state.words >= MAX_WORDS || (state.words >= MIN_WORDS && sentence_ended) {
             return None;
         }
-        let after_two = self.after_two.get(&(draft.before, draft.last));
-        let word = if draft.words == 0 && !draft.last.is_empty() {
-            draft.last
+        let after_two = self.after_two.get(&(state.before, state.last));
+        let word = if state.words == 0 && !state.last.is_empty() {
+            state.last
         } else {
             // With only one choice, the model would quote its texts.
             let choices = after_two.filter(|words| words.len() > 1);
             let choices = choices
-                .or_else(|| self.after_one.get(draft.last))
+                .or_else(|| self.after_one.get(state.last))
                 .unwrap_or(&self.openings);
             fastrand::choice(choices).copied()?
         };
-        *draft = Draft {
-            before: draft.last,
+        *state = AnswerState {
+            before: state.last,
             last: word,
-            words: draft.words + 1,
+            words: state.words + 1,
         };
         Some(word)
     }
@@ -106,15 +106,15 @@ mod tests {
     use super::*;
 
     fn write(model: &Model, prompt: &str) -> Vec<&'static str> {
-        let mut draft = model.draft(prompt);
-        std::iter::from_fn(|| model.next(&mut draft)).collect()
+        let mut state = model.begin_answer(prompt);
+        std::iter::from_fn(|| model.next(&mut state)).collect()
     }
 
     #[test]
     fn an_answer_is_made_of_pairs_that_were_read() {
         let model = Model::train();
         let answer = write(&model, "");
-        assert!((ENOUGH..=MOST).contains(&answer.len()));
+        assert!((MIN_WORDS..=MAX_WORDS).contains(&answer.len()));
         for pair in answer.windows(2) {
             let followed = model.after_one.get(pair[0]);
             assert!(followed.is_none_or(|words| words.contains(&pair[1])), "{pair:?}");

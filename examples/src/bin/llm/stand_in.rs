@@ -13,7 +13,7 @@ use crate::model::Model;
 /// The path of the stand-in, to which [`Upstream`](crate::upstream::Upstream) sends its requests.
 pub(crate) const BASE: &str = "/stand-in/v1";
 
-const PACE: Duration = Duration::from_millis(20);
+const WORD_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Deserialize)]
 struct Conversation {
@@ -33,11 +33,11 @@ pub(crate) async fn completions(
     model: web::Data<Model>,
 ) -> Result<(), Error> {
     let last = asked.into_inner().messages.pop();
-    let mut draft = model.draft(last.as_ref().map_or("", |turn| &turn.content));
+    let mut state = model.begin_answer(last.as_ref().map_or("", |turn| &turn.content));
     emit!(Json(chunk(&json!({ "role": "assistant", "content": "" }), None)));
     let mut space = "";
-    while let Some(word) = model.next(&mut draft) {
-        sleep(PACE).await;
+    while let Some(word) = model.next(&mut state) {
+        sleep(WORD_INTERVAL).await;
         emit!(Json(chunk(&json!({ "content": format!("{space}{word}") }), None)));
         space = " ";
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     fleet::{Fleet, View},
-    ledger::{Ledger, Series},
+    ledger::{Ledger, NodeNumbers},
     redis::{Redis, State},
 };
 
@@ -23,20 +23,20 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
 
 /// A node, and the outcomes of its numbers.
 #[derive(Serialize)]
-struct Shown {
+struct NodeReport {
     #[serde(flatten)]
     node: View,
     #[serde(flatten)]
-    series: Series,
+    numbers: NodeNumbers,
 }
 
 /// The state of Redis and of all nodes, and the outcome of every number so far.
 #[get("/state")]
 async fn state(fleet: Data<Fleet>, redis: Data<Redis>, ledger: Data<Ledger>) -> impl Responder {
     let (state, pid) = redis.state().await;
-    let nodes = fleet.nodes().iter().map(|node| Shown {
+    let nodes = fleet.nodes().iter().map(|node| NodeReport {
         node: node.view(),
-        series: ledger.of(node.number()),
+        numbers: ledger.of(node.number()),
     });
     let nodes: Vec<_> = nodes.collect();
     Json(json!({ "run": ledger.run(), "redis": { "state": state, "pid": pid }, "nodes": nodes }))
@@ -73,8 +73,8 @@ enum RedisChange {
 
 #[post("/redis/{change}")]
 async fn change_redis(asked: Path<RedisChange>, redis: Data<Redis>) -> Result<HttpResponse, Error> {
-    if matches!(redis.state().await, (State::Theirs, _)) {
-        return Err(ErrorConflict("this Redis is somebody else's"));
+    if matches!(redis.state().await, (State::External, _)) {
+        return Err(ErrorConflict("this Redis does not belong to this program"));
     }
     let done: io::Result<()> = match asked.into_inner() {
         RedisChange::Start => redis.start_again().await,

@@ -25,7 +25,7 @@ use crate::{
 };
 
 const NODES: usize = 3;
-const LOOK: Duration = Duration::from_millis(250);
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
 pub(crate) struct Fleet {
     nodes: Vec<Arc<Node>>,
@@ -165,7 +165,7 @@ impl Node {
     async fn watch(self: Arc<Self>) {
         let client = Client::default();
         loop {
-            sleep(LOOK).await;
+            sleep(WATCH_INTERVAL).await;
             let found = {
                 let mut process = self.process();
                 if process

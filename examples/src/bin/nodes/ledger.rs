@@ -21,29 +21,29 @@ pub(crate) enum Outcome {
 
 /// The numbers of one node. The node gets the next number when the outcome of the last one is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Series {
+pub(crate) struct NodeNumbers {
     /// The last number whose outcome is known. All numbers up to it have an outcome.
     decided: u64,
     /// The numbers among them that were not acknowledged.
-    exceptions: Vec<Run>,
+    exceptions: Vec<SameOutcome>,
 }
 
 /// Consecutive numbers with the same outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Run {
+struct SameOutcome {
     from: u64,
     to: u64,
     outcome: Outcome,
 }
 
-impl Series {
+impl NodeNumbers {
     fn add(&mut self, outcome: Outcome) {
         self.decided += 1;
         let n = self.decided;
         match self.exceptions.last_mut() {
             _ if outcome == Outcome::Acknowledged => {}
-            Some(run) if run.outcome == outcome && run.to + 1 == n => run.to = n,
-            _ => self.exceptions.push(Run {
+            Some(last) if last.outcome == outcome && last.to + 1 == n => last.to = n,
+            _ => self.exceptions.push(SameOutcome {
                 from: n,
                 to: n,
                 outcome,
@@ -52,17 +52,17 @@ impl Series {
     }
 }
 
-/// The series of all nodes, in one run of this program.
+/// The numbers of all nodes, in one run of this program.
 pub(crate) struct Ledger {
     run: String,
-    series: Mutex<BTreeMap<usize, Series>>,
+    numbers: Mutex<BTreeMap<usize, NodeNumbers>>,
 }
 
 impl Ledger {
     pub(crate) fn new(run: String) -> Self {
         Self {
             run,
-            series: Mutex::default(),
+            numbers: Mutex::default(),
         }
     }
 
@@ -78,13 +78,13 @@ impl Ledger {
 
     /// Records the outcome of the node's next number.
     pub(crate) fn add(&self, node: usize, outcome: Outcome) {
-        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        series.entry(node).or_default().add(outcome);
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.entry(node).or_default().add(outcome);
     }
 
-    pub(crate) fn of(&self, node: usize) -> Series {
-        let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        series.get(&node).cloned().unwrap_or_default()
+    pub(crate) fn of(&self, node: usize) -> NodeNumbers {
+        let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.get(&node).cloned().unwrap_or_default()
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_the_same_way_in_a_row_is_one_run() {
+    fn what_goes_the_same_way_in_a_row_is_one_entry() {
         let ledger = Ledger::new("a run".to_owned());
         for outcome in [
             Outcome::Acknowledged,
@@ -105,15 +105,15 @@ mod tests {
         ] {
             ledger.add(2, outcome);
         }
-        let run = |from, to, outcome| Run { from, to, outcome };
+        let same = |from, to, outcome| SameOutcome { from, to, outcome };
         assert_eq!(
             ledger.of(2),
-            Series {
+            NodeNumbers {
                 decided: 6,
                 exceptions: vec![
-                    run(2, 3, Outcome::Refused),
-                    run(4, 4, Outcome::Unknown),
-                    run(6, 6, Outcome::Unknown),
+                    same(2, 3, Outcome::Refused),
+                    same(4, 4, Outcome::Unknown),
+                    same(6, 6, Outcome::Unknown),
                 ],
             }
         );

@@ -5,12 +5,12 @@
 
 mod control;
 mod fleet;
-mod keeper;
 mod ledger;
 mod node;
 mod proxy;
 mod publisher;
 mod redis;
+mod redis_guard;
 mod role;
 
 use std::{error::Error, process};
@@ -30,7 +30,7 @@ fn main() {
     let done = match Role::of_this_process() {
         Role::Leader => lead(),
         Role::Node(settings) => node::serve(settings),
-        Role::Keeper(settings) => keeper::keep(&settings).map_err(Into::into),
+        Role::RedisGuard(settings) => redis_guard::run(&settings).map_err(Into::into),
     };
     if let Err(error) = done {
         fail(1, &error.to_string());
@@ -47,7 +47,7 @@ async fn lead() -> Result<(), Box<dyn Error>> {
         Some(url) => {
             // Nodes would wait for this Redis. If it was never there, its address is probably a typing error.
             RedisLog::connect(&url).await?;
-            Redis::of_somebody_else(url)
+            Redis::external(url)
         }
     };
     // Each run has its own topics, because this Redis may hold those of other runs.

@@ -16,7 +16,7 @@ use crate::fleet::Fleet;
 
 /// How long a request waits until a node serves. An `EventSource` stops permanently at any answer that is not a stream,
 /// so the proxy lets it wait.
-const HOLD: Duration = Duration::from_secs(20);
+const MAX_WAIT: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Passes the request on unchanged, including `Last-Event-ID`, and passes the answer back as it arrives.
@@ -27,7 +27,7 @@ pub(crate) async fn pass_on(
     shutdown: Data<Shutdown>,
 ) -> HttpResponse {
     let came = Instant::now();
-    while came.elapsed() < HOLD && !shutdown.is_fired() {
+    while came.elapsed() < MAX_WAIT && !shutdown.is_fired() {
         for addr in fleet.addrs() {
             let url = format!("http://{addr}{}", request.uri());
             // A node that refuses the connection was killed a moment ago. The request goes to the next node.

@@ -19,12 +19,12 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The pause after a refused number.
 const LONGER_PAUSE: Duration = Duration::from_secs(1);
 /// How long the publisher waits for an answer: longer than a node needs to notice that Redis does not answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Publishes numbers through the node as long as the leader runs. It never repeats a number. It gives a number to the
 /// node only when it has recorded the outcome of the last one, so acknowledged numbers are in Redis in their order.
 pub(crate) async fn publish(node: Arc<Node>, ledger: Arc<Ledger>) {
-    let client = Client::builder().timeout(PATIENCE).finish();
+    let client = Client::builder().timeout(ANSWER_TIMEOUT).finish();
     loop {
         let mut pause = PAUSE;
         if let Some(addr) = node.addr() {

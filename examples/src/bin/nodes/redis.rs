@@ -11,22 +11,22 @@ use serde::Serialize;
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt as _, process::Child, sync::Mutex, time::timeout};
 
-use crate::{keeper, role};
+use crate::{redis_guard, role};
 
 pub(crate) struct Redis {
     url: String,
-    own: Option<Own>,
+    own: Option<OwnRedis>,
 }
 
-struct Own {
+struct OwnRedis {
     port: u16,
     folder: TempDir,
-    kept: Mutex<Option<Kept>>,
+    running: Mutex<Option<RunningRedis>>,
 }
 
-/// A `redis-server` that runs or is frozen, and its keeper.
-struct Kept {
-    keeper: Child,
+/// A `redis-server` that runs or is frozen, and its guard.
+struct RunningRedis {
+    guard: Child,
     /// The process id of the `redis-server`.
     pid: u32,
     is_frozen: bool,
@@ -40,7 +40,7 @@ pub(crate) enum State {
     Frozen,
     Dead,
     /// Redis is not this program's own, so its state is not known.
-    Theirs,
+    External,
 }
 
 impl Redis {
@@ -57,10 +57,10 @@ impl Redis {
             ));
         }
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let own = Own {
+        let own = OwnRedis {
             port,
             folder: tempfile::tempdir()?,
-            kept: Mutex::new(None),
+            running: Mutex::new(None),
         };
         own.start().await?;
         Ok(Self {
@@ -69,7 +69,7 @@ impl Redis {
         })
     }
 
-    pub(crate) fn of_somebody_else(url: String) -> Self {
+    pub(crate) fn external(url: String) -> Self {
         Self { url, own: None }
     }
 
@@ -79,13 +79,13 @@ impl Redis {
 
     pub(crate) async fn state(&self) -> (State, Option<u32>) {
         let Some(own) = &self.own else {
-            return (State::Theirs, None);
+            return (State::External, None);
         };
-        let mut kept = own.kept.lock().await;
-        let lives = kept.as_mut().is_some_and(Kept::lives);
-        match &*kept {
-            Some(kept) if lives && kept.is_frozen => (State::Frozen, Some(kept.pid)),
-            Some(kept) if lives => (State::Runs, Some(kept.pid)),
+        let mut running = own.running.lock().await;
+        let lives = running.as_mut().is_some_and(RunningRedis::lives);
+        match &*running {
+            Some(running) if lives && running.is_frozen => (State::Frozen, Some(running.pid)),
+            Some(running) if lives => (State::Runs, Some(running.pid)),
             _ => (State::Dead, None),
         }
     }
@@ -101,47 +101,47 @@ impl Redis {
     /// Kills Redis with SIGKILL.
     pub(crate) async fn kill(&self) -> io::Result<()> {
         let Some(own) = &self.own else { return Ok(()) };
-        let Some(mut kept) = own.kept.lock().await.take() else {
+        let Some(mut running) = own.running.lock().await.take() else {
             return Ok(());
         };
-        if let Some(stdin) = &mut kept.keeper.stdin {
-            stdin.write_all(keeper::KILL.as_bytes()).await?;
+        if let Some(stdin) = &mut running.guard.stdin {
+            stdin.write_all(redis_guard::KILL.as_bytes()).await?;
         }
-        kept.keeper.wait().await.map(drop)
+        running.guard.wait().await.map(drop)
     }
 
     /// Freezes Redis with SIGSTOP, so that it accepts connections but does not answer, or lets it continue with
     /// SIGCONT.
     pub(crate) async fn freeze(&self, is_frozen: bool) -> io::Result<()> {
         let Some(own) = &self.own else { return Ok(()) };
-        if let Some(kept) = &mut *own.kept.lock().await {
-            stop_or_continue(kept.pid, is_frozen)?;
-            kept.is_frozen = is_frozen;
+        if let Some(running) = &mut *own.running.lock().await {
+            stop_or_continue(running.pid, is_frozen)?;
+            running.is_frozen = is_frozen;
         }
         Ok(())
     }
 
-    /// Ends Redis permanently, and its keeper.
+    /// Ends Redis permanently, and its guard.
     pub(crate) async fn end(&self) {
         let Some(own) = &self.own else { return };
-        if let Some(mut kept) = own.kept.lock().await.take() {
-            drop(kept.keeper.stdin.take());
-            let _ = timeout(Duration::from_secs(5), kept.keeper.wait()).await;
+        if let Some(mut running) = own.running.lock().await.take() {
+            drop(running.guard.stdin.take());
+            let _ = timeout(Duration::from_secs(5), running.guard.wait()).await;
         }
     }
 }
 
-impl Own {
+impl OwnRedis {
     async fn start(&self) -> io::Result<()> {
-        let mut kept = self.kept.lock().await;
-        if kept.as_mut().is_some_and(Kept::lives) {
+        let mut running = self.running.lock().await;
+        if running.as_mut().is_some_and(RunningRedis::lives) {
             return Ok(());
         }
         let (folder, port) = (self.folder.path().display().to_string(), self.port.to_string());
-        let (keeper, mut said) = role::start(&[role::KEEPER, &folder, &port])?;
+        let (guard, mut said) = role::start(&[role::REDIS_GUARD, &folder, &port])?;
         let pid = said.next_line().await?.and_then(|line| line.parse().ok());
-        *kept = Some(Kept {
-            keeper,
+        *running = Some(RunningRedis {
+            guard,
             pid: pid.ok_or_else(|| io::Error::other("redis-server does not start"))?,
             is_frozen: false,
         });
@@ -149,9 +149,9 @@ impl Own {
     }
 }
 
-impl Kept {
+impl RunningRedis {
     fn lives(&mut self) -> bool {
-        matches!(self.keeper.try_wait(), Ok(None))
+        matches!(self.guard.try_wait(), Ok(None))
     }
 }
 

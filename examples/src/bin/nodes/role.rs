@@ -1,4 +1,4 @@
-//! The roles of this program's processes: the leader starts the same program again as a node, or as the keeper of
+//! The roles of this program's processes: the leader starts the same program again as a node, or as the guard of
 //! Redis.
 
 use std::{
@@ -14,14 +14,14 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 
-use crate::{keeper, node};
+use crate::{node, redis_guard};
 
 /// The role of a process of this program.
 pub(crate) enum Role {
     /// The process that a person starts. It starts the others.
     Leader,
     Node(node::Settings),
-    Keeper(keeper::Settings),
+    RedisGuard(redis_guard::Settings),
 }
 
 impl Role {
@@ -33,7 +33,7 @@ impl Role {
                 prefix: prefix.clone(),
                 redis: redis.clone(),
             }),
-            [role, folder, port] if role == KEEPER => Self::Keeper(keeper::Settings {
+            [role, folder, port] if role == REDIS_GUARD => Self::RedisGuard(redis_guard::Settings {
                 folder: PathBuf::from(folder),
                 port: port.clone(),
             }),
@@ -43,7 +43,7 @@ impl Role {
 }
 
 pub(crate) const NODE: &str = "node";
-pub(crate) const KEEPER: &str = "keeper";
+pub(crate) const REDIS_GUARD: &str = "redis-guard";
 
 /// Starts this program in a role, with pipes to its standard input and from its standard output. When its standard
 /// input ends, the leader has ended in some way, and the new process has to end, too.

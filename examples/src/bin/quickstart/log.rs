@@ -44,35 +44,35 @@ impl Log {
         let found = match File::open(&self.path) {
             Ok(found) => found,
             // The file was moved away and is not created again yet. The old file may still grow.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.lines(Unfinished::Waits),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.lines(PartialLine::Keep),
             Err(error) => return Err(error),
         };
         let Some(position) = self.position else {
             self.position = Some(Position::of_newest(NEWEST, CHUNK, &found)?);
             self.file = Some(found);
-            return self.lines(Unfinished::Waits);
+            return self.lines(PartialLine::Keep);
         };
         if position.chunk(&found, 0)?.is_some() {
             self.file = Some(found);
-            return self.lines(Unfinished::Waits);
+            return self.lines(PartialLine::Keep);
         }
         if found.metadata()?.len() == 0 {
             // The writer may not have noticed yet that the old file was moved away.
-            return self.lines(Unfinished::Waits);
+            return self.lines(PartialLine::Keep);
         }
-        let rest = self.lines(Unfinished::IsGiven)?;
+        let rest = self.lines(PartialLine::Send)?;
         if !rest.is_empty() {
             return Ok(rest);
         }
         self.position = Some(Position::start_of(&found)?);
         self.file = Some(found);
         let mut events = vec![Event::data("").event("replaced")];
-        events.append(&mut self.lines(Unfinished::Waits)?);
+        events.append(&mut self.lines(PartialLine::Keep)?);
         Ok(events)
     }
 
     /// The next lines of the open file.
-    fn lines(&mut self, unfinished: Unfinished) -> io::Result<Vec<Event>> {
+    fn lines(&mut self, partial_line: PartialLine) -> io::Result<Vec<Event>> {
         let mut events = Vec::new();
         let (Some(file), Some(position)) = (&self.file, &mut self.position) else {
             return Ok(events);
@@ -84,13 +84,13 @@ impl Log {
             let longer = position.chunk(file, MAX_LINE_LEN)?;
             chunk = longer.unwrap_or(chunk);
         }
-        while let Some(line) = next_line(&chunk, unfinished)
+        while let Some(line) = next_line(&chunk, partial_line)
             && events.len() < MOST_LINES_AT_ONCE
         {
             let text = line.strip_suffix(b"\n").unwrap_or(line);
             let text = text.strip_suffix(b"\r").unwrap_or(text);
             let event = Event::data(String::from_utf8_lossy(text));
-            *position = chunk.pass(line.len());
+            *position = chunk.advance(line.len());
             events.push(event.id(EventId::try_from(position.to_string()).map_err(io::Error::other)?));
         }
         Ok(events)
@@ -99,18 +99,18 @@ impl Log {
 
 /// What to do with a line at the end of the file that has no line break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unfinished {
+enum PartialLine {
     /// Wait, because the rest of the line may be written later.
-    Waits,
+    Keep,
     /// Send it, because this file is not read any more.
-    IsGiven,
+    Send,
 }
 
 /// The next line, with its line break.
-fn next_line(chunk: &Chunk, unfinished: Unfinished) -> Option<&[u8]> {
+fn next_line(chunk: &Chunk, partial_line: PartialLine) -> Option<&[u8]> {
     let rest = chunk.rest();
     let line = rest.split_inclusive(|byte| *byte == b'\n').next()?;
-    if line.ends_with(b"\n") || (unfinished == Unfinished::IsGiven && !chunk.is_full()) {
+    if line.ends_with(b"\n") || (partial_line == PartialLine::Send && !chunk.is_full()) {
         return Some(line);
     }
     (line.len() >= MAX_LINE_LEN).then(|| whole_characters(line))

@@ -4,20 +4,20 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
 };
 
-/// How many bytes before a position have to be unchanged for the position to be valid.
-const PROOF: usize = 64;
+/// How many bytes before a position its prefix hash covers. They have to be unchanged for the position to be valid.
+const HASHED_BYTES: usize = 64;
 
 /// A place in a file. A later process can find it again, and can check that it still is the same place.
 ///
-/// As text, and so as an event's id, it is `<file>-<offset>-<proof>`: file and proof are hexadecimal, the offset is
-/// decimal. The file is its inode, which distinguishes a new file from one that was moved away. The proof is a hash of
-/// the bytes before the offset. It detects a file that was truncated and has grown again, and one that got an old
-/// inode.
+/// As text, and so as an event's id, it is `<file>-<offset>-<prefix hash>`: file and hash are hexadecimal, the offset
+/// is decimal. The file is its inode, which distinguishes a new file from one that was moved away. The prefix hash is a
+/// hash of the bytes before the offset. It detects a file that was truncated and has grown again, and one that got an
+/// old inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
     file: u64,
     offset: u64,
-    proof: u64,
+    prefix_hash: u64,
 }
 
 impl Position {
@@ -26,7 +26,7 @@ impl Position {
         Some(Self {
             file: u64::from_str_radix(parts.next()?, 16).ok()?,
             offset: parts.next()?.parse().ok()?,
-            proof: u64::from_str_radix(parts.next()?, 16).ok()?,
+            prefix_hash: u64::from_str_radix(parts.next()?, 16).ok()?,
         })
     }
 
@@ -34,7 +34,7 @@ impl Position {
         Ok(Self {
             file: identity(file)?,
             offset: 0,
-            proof: hash(b""),
+            prefix_hash: hash(b""),
         })
     }
 
@@ -54,7 +54,7 @@ impl Position {
         Ok(Self {
             file: identity(file)?,
             offset: start + first as u64,
-            proof: hash(before),
+            prefix_hash: hash(before),
         })
     }
 
@@ -63,12 +63,12 @@ impl Position {
         if self.file != identity(file)? || self.offset > file.metadata()?.len() {
             return Ok(None);
         }
-        let known = usize::try_from(self.offset).map_or(PROOF, |offset| offset.min(PROOF));
+        let known = usize::try_from(self.offset).map_or(HASHED_BYTES, |offset| offset.min(HASHED_BYTES));
         let start = self.offset - known as u64;
         let bytes = read(file, start, known + size)?;
         let holds = bytes
             .get(..known)
-            .is_some_and(|before| hash(before) == self.proof);
+            .is_some_and(|before| hash(before) == self.prefix_hash);
         Ok(holds.then_some(Chunk {
             file: self.file,
             start,
@@ -81,7 +81,7 @@ impl Position {
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}-{}-{:x}", self.file, self.offset, self.proof)
+        write!(f, "{:x}-{}-{:x}", self.file, self.offset, self.prefix_hash)
     }
 }
 
@@ -96,7 +96,7 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    /// The bytes that were not passed yet.
+    /// The bytes that are still to be read.
     pub(crate) fn rest(&self) -> &[u8] {
         self.bytes.get(self.passed..).unwrap_or_default()
     }
@@ -106,21 +106,22 @@ impl Chunk {
         self.bytes.len() == self.room
     }
 
-    /// Passes the next `length` bytes, and returns the position after them.
-    pub(crate) fn pass(&mut self, length: usize) -> Position {
+    /// Advances over the next `length` bytes, and returns the position after them.
+    pub(crate) fn advance(&mut self, length: usize) -> Position {
         self.passed += length;
         let before = self.bytes.get(..self.passed).unwrap_or(&self.bytes);
         Position {
             file: self.file,
             offset: self.start + self.passed as u64,
-            proof: hash(before),
+            prefix_hash: hash(before),
         }
     }
 }
 
-/// FNV-1a of the last [`PROOF`] bytes. Unlike the standard library's hash, it is the same in every release of Rust.
+/// FNV-1a of the last [`HASHED_BYTES`] bytes. Unlike the standard library's hash, it is the same in every release of
+/// Rust.
 fn hash(bytes: &[u8]) -> u64 {
-    let last = bytes.iter().rev().take(PROOF);
+    let last = bytes.iter().rev().take(HASHED_BYTES);
     last.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
@@ -138,7 +139,7 @@ fn identity(file: &File) -> io::Result<u64> {
     Ok(std::os::unix::fs::MetadataExt::ino(&file.metadata()?))
 }
 
-/// Other systems have no inode, so only the proof identifies the file.
+/// Other systems have no inode, so only the prefix hash identifies the file.
 #[cfg(not(unix))]
 fn identity(_: &File) -> io::Result<u64> {
     Ok(0)

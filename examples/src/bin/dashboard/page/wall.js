@@ -153,7 +153,7 @@ async function whoAmI() {
   try {
     const answer = await ask("/session");
     if (answer.ok) return openWall(await answer.json());
-    if (answer.status === 401) return closeWall(streams.some((stream) => stream.events) && "You were logged out, or the server was started anew.");
+    if (answer.status === 401) return closeWall(streams.some((stream) => stream.events) && "You were logged out, or the server was restarted.");
   } catch {
     // There was no answer that this page may read. The browser itself reconnects the streams that are open.
     if (streams.every((stream) => stream.word === "CLOSED")) state("certificate");

@@ -11,7 +11,7 @@ export const MISSED_KEEP_ALIVES = 3;
 export class SilenceLimit {
   #exceeded: () => void;
   #limit = 0;
-  #heardAt = 0;
+  #receivedAt = 0;
   #wasLate = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -24,12 +24,12 @@ export class SilenceLimit {
   start(limit: number) {
     this.stop();
     this.#limit = Math.min(limit, LONGEST_TIMER);
-    this.heard();
-    if (limit > 0) this.#lookIn(this.#step);
+    this.received();
+    if (limit > 0) this.#checkIn(this.#step);
   }
 
-  heard() {
-    this.#heardAt = performance.now();
+  received() {
+    this.#receivedAt = performance.now();
     this.#wasLate = false;
   }
 
@@ -41,20 +41,20 @@ export class SilenceLimit {
     return this.#limit / MISSED_KEEP_ALIVES;
   }
 
-  #lookIn(wait: number) {
+  #checkIn(wait: number) {
     const due = performance.now() + wait;
-    this.#timer = setTimeout(() => this.#look(due), wait);
+    this.#timer = setTimeout(() => this.#check(due), wait);
   }
 
-  #look(due: number) {
+  #check(due: number) {
     const now = performance.now();
     const isLate = now - due > this.#step;
     // Timers of hidden tabs are always late. Only the first late one means that the socket had no time.
     const hasSlept = isLate && !this.#wasLate;
     this.#wasLate = isLate;
-    const remaining = this.#heardAt + this.#limit - now;
-    if (hasSlept) this.#lookIn(this.#step);
-    else if (remaining > 0) this.#lookIn(Math.min(this.#step, remaining));
+    const remaining = this.#receivedAt + this.#limit - now;
+    if (hasSlept) this.#checkIn(this.#step);
+    else if (remaining > 0) this.#checkIn(Math.min(this.#step, remaining));
     else this.#exceeded();
   }
 }

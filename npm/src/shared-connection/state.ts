@@ -1,4 +1,4 @@
-import type { Happening, StreamEvent } from "./happening.js";
+import type { StreamChange, StreamEvent } from "./stream-change.js";
 
 export const [CONNECTING, OPEN, CLOSED] = [0, 1, 2] as const;
 
@@ -16,18 +16,18 @@ const RECENT_CHARS = 256 * 1024;
 export const DEFAULT_RETRY = 3_000;
 
 /**
- * What a hub or a tab knows about a stream.
+ * What a connection or a tab knows about a stream.
  *
- * - `born`: when the hub began, which also distinguishes it from other hubs. Its `sequence` numbers the events.
- * - `before`: the hub from whose state this hub has begun, and the last sequence of that hub.
+ * - `startedAt`: when the connection was created, which also identifies it. Its `sequence` numbers the events.
+ * - `previousConnection`: the connection from whose state this one has begun, and the last sequence of that connection.
  * - `lastEventId`, `repeat`: the last event's id, and how many events before it had the same id. An event without an id
  *   has the id of the event before it.
  * - `retained`: the latest event of each name.
  * - `recent`: the last events, without a hole. They have `recentChars` characters.
  */
-export interface HubState {
-  born: number;
-  before: { born: number; sequence: number } | undefined;
+export interface StreamState {
+  startedAt: number;
+  previousConnection: { startedAt: number; sequence: number } | undefined;
   readyState: ReadyState;
   retry: number;
   sequence: number;
@@ -38,10 +38,10 @@ export interface HubState {
   recentChars: number;
 }
 
-export function newState(): HubState {
+export function newState(): StreamState {
   return {
-    born: Date.now(),
-    before: undefined,
+    startedAt: Date.now(),
+    previousConnection: undefined,
     readyState: CONNECTING,
     retry: DEFAULT_RETRY,
     sequence: 0,
@@ -53,21 +53,21 @@ export function newState(): HubState {
   };
 }
 
-/** The state for the same hub in another tab. Its sequence continues. */
-export function copied(state: HubState): HubState {
+/** The state for the same connection in another tab. Its sequence continues. */
+export function continuedState(state: StreamState): StreamState {
   return { ...state, recent: [...state.recent] };
 }
 
-/** The state for a new hub that begins where a tab has stopped, if there is such a tab. */
-export function resumed(state: HubState | undefined): HubState {
+/** The state for a new connection, which begins where a tab has stopped, if there is such a tab. */
+export function stateForNewConnection(state: StreamState | undefined): StreamState {
   if (!state) return newState();
-  const { born, sequence } = state;
-  return { ...copied(state), born: Date.now(), before: { born, sequence } };
+  const { startedAt, sequence } = state;
+  return { ...continuedState(state), startedAt: Date.now(), previousConnection: { startedAt, sequence } };
 }
 
-/** Records in a state what has happened. The hub and every tab call this. */
-export function remember(state: HubState, what: Happening) {
-  switch (what.kind) {
+/** Applies a change to a state. The connection and every tab call this. */
+export function applyChange(state: StreamState, change: StreamChange) {
+  switch (change.kind) {
     case "open":
       state.readyState = OPEN;
       break;
@@ -80,18 +80,18 @@ export function remember(state: HubState, what: Happening) {
       break;
     }
     case "position":
-      Object.assign(state, { lastEventId: what.id, repeat: 0 });
+      Object.assign(state, { lastEventId: change.id, repeat: 0 });
       break;
     case "event": {
-      const { sequence, id, repeat } = what;
+      const { sequence, id, repeat } = change;
       Object.assign(state, { sequence, lastEventId: id, repeat });
-      retain(state, what);
-      keepRecent(state, what);
+      retain(state, change);
+      keepRecent(state, change);
     }
   }
 }
 
-function retain(state: HubState, event: StreamEvent) {
+function retain(state: StreamState, event: StreamEvent) {
   state.retained = [...state.retained.filter(({ name }) => name !== event.name), event];
   let chars = state.retained.reduce((sum, event) => sum + charsOf(event), 0);
   while (state.retained.length > RETAINED_NAMES || chars > RETAINED_CHARS) {
@@ -99,7 +99,7 @@ function retain(state: HubState, event: StreamEvent) {
   }
 }
 
-function keepRecent(state: HubState, event: StreamEvent) {
+function keepRecent(state: StreamState, event: StreamEvent) {
   state.recent.push(event);
   state.recentChars += charsOf(event);
   while (state.recent.length > RECENT_EVENTS || state.recentChars > RECENT_CHARS) {
@@ -114,31 +114,37 @@ function charsOf({ name, data, id }: StreamEvent) {
 /**
  * The last event that a tab has received.
  *
- * @returns its sequence in the hub; `undefined` if the hub does not know it
+ * @returns its sequence in the shared connection; `undefined` if the shared connection does not know it
  */
-export function lastHeard(hub: HubState, tab: HubState): number | undefined {
-  if (tab.born === hub.born) return tab.sequence;
-  if (tab.born === hub.before?.born && tab.sequence <= hub.before.sequence) return tab.sequence;
+export function lastReceivedSequence(shared: StreamState, tab: StreamState): number | undefined {
+  if (tab.startedAt === shared.startedAt) return tab.sequence;
+  if (tab.startedAt === shared.previousConnection?.startedAt && tab.sequence <= shared.previousConnection.sequence)
+    return tab.sequence;
   if (tab.lastEventId === "") return undefined;
   const isLast = ({ id, repeat }: { id: string; repeat: number }) => id === tab.lastEventId && repeat === tab.repeat;
-  if (isLast({ id: hub.lastEventId, repeat: hub.repeat })) return hub.sequence;
-  return hub.recent.findLast(isLast)?.sequence;
+  if (isLast({ id: shared.lastEventId, repeat: shared.repeat })) return shared.sequence;
+  return shared.recent.findLast(isLast)?.sequence;
 }
 
 /**
- * The events that a hub sends to a tab that joins.
+ * The events that a tab gets when it joins.
  *
- * @param hub the hub's state
+ * @param shared the shared connection's state
  * @param tab the tab's state, if the tab was connected before
  * @param gapEvent the name of gap events: a tab that joins has missed nothing, so it gets none that is retained
  * @returns the events; `undefined` if only the server has all events that the tab has missed
  */
-export function missedEvents(hub: HubState, tab: HubState | undefined, gapEvent: string): StreamEvent[] | undefined {
-  const retained = hub.retained.filter(({ name }) => name !== gapEvent);
+export function missedEvents(
+  shared: StreamState,
+  tab: StreamState | undefined,
+  gapEvent: string,
+): StreamEvent[] | undefined {
+  const retained = shared.retained.filter(({ name }) => name !== gapEvent);
   if (!tab) return retained;
-  const heard = lastHeard(hub, tab);
-  const oldest = hub.recent[0]?.sequence ?? hub.sequence + 1;
-  if (heard !== undefined && heard + 1 >= oldest) return hub.recent.filter(({ sequence }) => sequence > heard);
-  if (tab.lastEventId === "") return retained.filter(({ sequence }) => sequence > (heard ?? 0));
+  const received = lastReceivedSequence(shared, tab);
+  const oldest = shared.recent[0]?.sequence ?? shared.sequence + 1;
+  if (received !== undefined && received + 1 >= oldest)
+    return shared.recent.filter(({ sequence }) => sequence > received);
+  if (tab.lastEventId === "") return retained.filter(({ sequence }) => sequence > (received ?? 0));
   return undefined;
 }

@@ -1,6 +1,6 @@
 import type { Closing } from "./closing.js";
 
-/** An event, numbered by its hub. */
+/** An event, numbered by its connection. */
 export interface StreamEvent {
   kind: "event";
   sequence: number;
@@ -11,6 +11,6 @@ export interface StreamEvent {
   repeat: number;
 }
 
-/** Something that happens to a stream. The hub sends it to each tab. */
-export type Happening =
+/** An event of a stream, or a change of its connection. The shared connection sends it to each tab. */
+export type StreamChange =
   { kind: "open" } | { kind: "error" } | { kind: "position"; id: string } | StreamEvent | ({ kind: "close" } & Closing);

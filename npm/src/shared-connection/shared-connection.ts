@@ -1,16 +1,16 @@
 import type { Closing } from "./closing.js";
-import type { Happening } from "./happening.js";
+import type { StreamChange } from "./stream-change.js";
 import { END } from "./names.js";
 import { EventStreamParser, type ParsedEvent } from "./parser.js";
 import { LONGEST_TIMER, MISSED_KEEP_ALIVES, SilenceLimit } from "./silence-limit.js";
-import { CONNECTING, type HubState, remember } from "./state.js";
+import { CONNECTING, type StreamState, applyChange } from "./state.js";
 
 const LONGEST_WAIT = 30_000;
 
-/** The least silence, in milliseconds, after which the hub treats the connection as lost. */
+/** The least silence, in milliseconds, after which the connection counts as lost. */
 const SHORTEST_SILENCE = 5_000;
 
-/** The least time, in milliseconds, that the hub waits for the head of an answer: a server may look things up first. */
+/** The least time, in milliseconds, to wait for the head of an answer: a server may look things up first. */
 const SHORTEST_HEAD_WAIT = 30_000;
 /** Tabs with the same configuration share a stream. */
 export interface StreamConfig {
@@ -29,34 +29,44 @@ export type HeaderPairs = [name: string, value: string][];
 /** Asks the page for a request's headers. `undefined`: no tab has any. */
 export type AskHeaders = () => Promise<HeaderPairs | undefined>;
 
-/** How an answer has ended. `reason`: the stream has ended permanently. `again`: the hub sends a request at once. */
+/**
+ * How an answer has ended. `reason`: the stream has ended permanently. `retryAtOnce`: the next request is sent at once.
+ */
 interface AnswerEnd extends Partial<Closing> {
-  again?: boolean;
+  retryAtOnce?: boolean;
   failed?: boolean;
   retryAfter?: number;
 }
 
-/** Holds the one connection. It numbers the events, records all that happens in the state, and tells the tabs. */
-export class Hub {
+/**
+ * The one connection to the server that all tabs share. It numbers the events, records every change in the state, and
+ * publishes it to the tabs. A tab that has missed too much has one of its own for a while, to catch up.
+ */
+export class SharedConnection {
   #config: StreamConfig;
-  #tell: (what: Happening) => void;
+  #publish: (change: StreamChange) => void;
   #askHeaders: AskHeaders;
   #running: AbortController | undefined;
   #hurry: (() => void) | undefined;
   #silenceLimit: number;
   #mayRefreshHeaders = true;
 
-  /** What another hub has to know to continue this stream. */
-  state: HubState;
+  /** What another connection has to know to continue this stream. */
+  state: StreamState;
 
   /**
    * @param config the configuration, the same in all tabs of this stream
-   * @param tell called with everything that happens
+   * @param publish called with everything that happens
    * @param askHeaders called at every connect
-   * @param state where to begin: `resumed` or `copied`
+   * @param state where to begin: `stateForNewConnection` or `continuedState`
    */
-  constructor(config: StreamConfig, tell: (what: Happening) => void, askHeaders: AskHeaders, state: HubState) {
-    [this.#config, this.#tell, this.#askHeaders, this.state] = [config, tell, askHeaders, state];
+  constructor(
+    config: StreamConfig,
+    publish: (change: StreamChange) => void,
+    askHeaders: AskHeaders,
+    state: StreamState,
+  ) {
+    [this.#config, this.#publish, this.#askHeaders, this.state] = [config, publish, askHeaders, state];
     this.state.readyState = CONNECTING;
     this.#silenceLimit = config.heartbeatTimeout ?? 0;
   }
@@ -83,9 +93,9 @@ export class Hub {
     globalThis.removeEventListener("online", this.hurry);
   }
 
-  #happened(what: Happening) {
-    remember(this.state, what);
-    this.#tell(what);
+  #record(change: StreamChange) {
+    applyChange(this.state, change);
+    this.#publish(change);
   }
 
   async #run(signal: AbortSignal) {
@@ -97,12 +107,12 @@ export class Hub {
         // Refused, reset, cut off, silent, or without permission. A browser gives the same error for most of these.
       }
       if (signal.aborted) return;
-      if (end.again) continue;
+      if (end.retryAtOnce) continue;
       if (end.reason) {
         this.#running = undefined;
-        return this.#happened({ kind: "close", ...end, reason: end.reason });
+        return this.#record({ kind: "close", ...end, reason: end.reason });
       }
-      this.#happened({ kind: "error" });
+      this.#record({ kind: "error" });
       const wait = end.failed ? backOff(this.state.retry, failures++, end.retryAfter) : this.state.retry;
       await this.#pause(wait);
       if (signal.aborted) return;
@@ -149,7 +159,7 @@ export class Hub {
     if (status === 204) return { reason: "finished", status };
     if (status === 401 && asked && this.#mayRefreshHeaders) {
       this.#mayRefreshHeaders = false;
-      return { again: true };
+      return { retryAtOnce: true };
     }
     if (status === 408 || status === 429 || status >= 500) {
       return { failed: true, retryAfter: Number(response.headers.get("Retry-After")) * 1_000 || 0 };
@@ -160,7 +170,7 @@ export class Hub {
     opened();
     this.#silenceLimit = this.#config.heartbeatTimeout ?? announcedSilence(response.headers);
     silence.start(this.#silenceLimit);
-    this.#happened({ kind: "open" });
+    this.#record({ kind: "open" });
     return await this.#read(response, signal, silence);
   }
 
@@ -178,7 +188,7 @@ export class Hub {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return {};
-      silence.heard();
+      silence.received();
       for (const event of parser.feed(value)) {
         if (signal.aborted) return {};
         this.#received(event);
@@ -193,7 +203,7 @@ export class Hub {
   #received({ name, data, id }: ParsedEvent) {
     if (name === this.#config.positionEvent) return this.#moveTo(id);
     const { sequence, lastEventId, repeat } = this.state;
-    this.#happened({
+    this.#record({
       kind: "event",
       sequence: sequence + 1,
       name,
@@ -205,7 +215,7 @@ export class Hub {
 
   /** Changes the id that is sent as the last event id from now on. There is no event to show. */
   #moveTo(id: string) {
-    if (id !== this.state.lastEventId) this.#happened({ kind: "position", id });
+    if (id !== this.state.lastEventId) this.#record({ kind: "position", id });
   }
 
   #pause(wait: number) {
@@ -227,13 +237,13 @@ function announcedSilence(headers: Headers) {
 }
 
 function ended(data: string, status: number): AnswerEnd {
-  let told: { reason?: unknown; message?: unknown } = {};
+  let fields: { reason?: unknown; message?: unknown } = {};
   try {
-    told = Object(JSON.parse(data));
+    fields = Object(JSON.parse(data));
   } catch {
     // Not JSON, so it is another program's event of that name.
   }
-  const { reason, message } = told;
+  const { reason, message } = fields;
   if (reason !== "failed") return { reason: "finished", status };
   return typeof message === "string" ? { reason, status, message } : { reason, status };
 }
