@@ -139,7 +139,7 @@ impl Follower {
             {
                 self.shared.lacks_groups(&self.primary.node);
             }
-            self.primary.doubt();
+            self.primary.request_look();
             sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             pause = (pause * 2).min(MAX_PAUSE);
         }

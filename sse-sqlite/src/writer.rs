@@ -144,7 +144,7 @@ impl Writer {
     fn delete_although_full(&mut self, deletes: Vec<Command>) {
         let fault = self.shared.state.fault();
         if matches!(fault, Some(Cause::DiskFull)) {
-            self.reserve.give_up();
+            self.reserve.release();
             if self.connection.is_none() {
                 self.reopen();
             }

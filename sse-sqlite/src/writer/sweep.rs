@@ -18,7 +18,7 @@ impl Writer {
     /// Sweeps some rows, and says when to sweep again.
     pub(super) fn sweep(&mut self) {
         if self.is_disk_full() {
-            self.reserve.give_up();
+            self.reserve.release();
         }
         let Some(connection) = &self.connection else {
             // The maintenance of topics opens the file again.

@@ -8,7 +8,7 @@ use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
 
 use super::*;
 use crate::{
-    queue::{Append, Delete, Admission},
+    queue::{Admission, Append, Delete},
     settings::Settings,
     topic::WaitingRead,
 };

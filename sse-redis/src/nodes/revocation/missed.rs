@@ -5,7 +5,9 @@ use std::{rc::Rc, sync::atomic::Ordering};
 use redis::{Pipeline, Value};
 use sse_actix_core::ClusterMessage;
 
-use super::{LARGEST_PAGE, MessageId, NO_MESSAGE, Nodes, PAGE, ReadUpTo, Revocations, SMALL, message, parse_id};
+use super::{
+    LARGEST_PAGE, MessageId, NO_MESSAGE, Nodes, PAGE, ReadUpTo, Revocations, SMALL, message, parse_id,
+};
 use crate::{
     connect::{Hearing, Session},
     fault::{Fault, checked},
