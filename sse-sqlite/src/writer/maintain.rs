@@ -79,6 +79,11 @@ impl Writer {
             self.shared.maintain_memory(self.shared.clock.now());
             self.shared.bound_keys();
         }
+        if let Err(cause) = self.shared.check_in_place() {
+            self.maintenance.looked_at = None;
+            self.maintenance.next = Instant::now() + REST;
+            return self.shared.state.failed(&cause);
+        }
         let is_full = matches!(self.shared.state.fault(), Some(Cause::DiskFull));
         if is_full {
             self.reserve.give_up();
