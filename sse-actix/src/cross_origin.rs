@@ -58,8 +58,9 @@ pub use self::{
 /// - A request that does not come from a page: curl, other servers.
 ///
 /// All other requests get 403 before the handler runs. Among them are requests that a browser sends although it
-/// withholds their answers: a form that another site posts, an `<img>` or a link that points to a stream
-/// (`Sec-Fetch-Site: cross-site` without an `Origin`), and `Origin: null`, the origin of every sandboxed frame. A
+/// withholds their answers: a form that another site posts, an `<img>` or a link of another site that points to a stream
+/// (`Sec-Fetch-Site: cross-site` without an `Origin`), an `<img>` or a frame on a sub-domain of the same site
+/// (`same-site` without an `Origin`; a link there is allowed, except by [`nobody`](Self::nobody)), and `Origin: null`, the origin of every sandboxed frame. A
 /// warning is logged (target `sse_actix`), which names the refused origin and the allowed ones; the answer does not
 /// name the allowed ones. Do not wrap pages to which other sites may link.
 ///

@@ -1,4 +1,4 @@
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt, path::PathBuf, sync::Arc};
 
 /// The reason why an event was not written, as the source of an `AppendError`. All events of one commit share it.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub(crate) enum Cause {
     FileFull { used: u64, limit: u64 },
     /// The disk is full, and retention has not made room yet.
     DiskFull,
+    /// A file of the log is not at its place any more.
+    Replaced(Arc<PathBuf>),
     /// A topic has used its last sequence.
     OutOfSequences,
     /// The file has no free number for another topic.
@@ -58,6 +60,11 @@ impl fmt::Display for Cause {
                 "the file uses {used} bytes, and `max_file_bytes` is {limit}; raise it, or keep less"
             ),
             Self::DiskFull => f.write_str("the disk is full; make room"),
+            Self::Replaced(path) => write!(
+                f,
+                "{} was removed or replaced while the log has it open; put it back, or start the process again",
+                path.display()
+            ),
             Self::OutOfSequences => f.write_str("the topic has had 2^40 events, which is the maximum"),
             Self::OutOfTopics => {
                 f.write_str("the file holds 8,388,607 topics, which is the maximum; lower `topic_ttl`")

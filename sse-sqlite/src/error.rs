@@ -61,6 +61,11 @@ pub enum OpenError {
         /// What the file system is called.
         kind: &'static str,
     },
+    /// It has a second name, a hard link. Each name has a lock of its own, so two processes could write to it.
+    HardLink {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system does not let it be read or written.
     Io {
         /// The file.
@@ -129,6 +134,12 @@ impl fmt::Display for OpenError {
             Self::NetworkFileSystem { path, kind } => write!(
                 f,
                 "{} is on {kind}, where SQLite's write-ahead log does not work; use a local disk",
+                path.display()
+            ),
+            Self::HardLink { path } => write!(
+                f,
+                "{} has another name, which is a hard link, so another process could write to it unnoticed; \
+                 delete the other name",
                 path.display()
             ),
             Self::Io { path, .. } | Self::Sqlite { path, .. } => {

@@ -15,6 +15,7 @@ use self::{checkpoint::checkpoint, header::Header};
 use crate::{
     error::OpenError,
     file_lock::{FileLock, private, with_suffix},
+    in_place,
     settings::{Settings, Synchronous},
 };
 
@@ -59,6 +60,7 @@ pub(crate) fn open(settings: &Settings, lock: &mut FileLock) -> Result<Connectio
 fn open_checked(settings: &Settings, lock: &mut FileLock) -> Result<Connection, OpenError> {
     let path = &settings.path;
     network::check(path)?;
+    in_place::check_names(path)?;
     let (found, has_wal) = if let Some(header) = Header::read(path)? {
         (header.check(path, APPLICATION_ID, VERSION)?, header.has_wal)
     } else {

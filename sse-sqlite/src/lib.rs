@@ -22,6 +22,7 @@ mod error;
 mod file;
 mod file_lock;
 mod head;
+mod in_place;
 mod keys;
 mod log;
 mod queue;

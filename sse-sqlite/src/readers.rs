@@ -215,7 +215,10 @@ impl Reader {
     fn connection(&mut self) -> Result<&Connection, Cause> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => file::open_for_reading(&self.shared.settings.path)?,
+            None => {
+                self.shared.check_in_place()?;
+                file::open_for_reading(&self.shared.settings.path)?
+            }
         };
         Ok(self.connection.insert(connection))
     }

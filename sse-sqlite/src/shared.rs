@@ -6,7 +6,7 @@ use std::{
     panic::{self, AssertUnwindSafe},
     path::Path,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -15,8 +15,8 @@ use std::{
 use sse_actix_core::{LogFile, LogHealth, Position, Start, TopicName};
 
 use crate::{
-    blocks::Blocks, cause::Cause, clock::Clock, file_lock::with_suffix, queue::Queue, rows,
-    settings::Settings, topic::Topic, unpublished::Unpublished,
+    blocks::Blocks, cause::Cause, clock::Clock, file_lock::with_suffix, in_place::InPlace, queue::Queue,
+    rows, settings::Settings, topic::Topic, unpublished::Unpublished,
 };
 
 /// How long an unused topic stays in memory.
@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) state: LogState,
     pub(crate) unpublished: Unpublished,
+    /// Empty until the file is open.
+    pub(crate) in_place: OnceLock<InPlace>,
     topics: RwLock<HashMap<TopicName, Arc<Topic>>>,
 }
 
@@ -65,6 +67,7 @@ impl Shared {
             clock: Clock::new(),
             state: LogState::default(),
             unpublished: Unpublished::new(settings.topic_ttl),
+            in_place: OnceLock::new(),
             topics: RwLock::default(),
             settings,
         }
@@ -79,6 +82,11 @@ impl Shared {
             topic.refuse_waiting();
         }
         served.ok()
+    }
+
+    /// Fails if a file of the log was removed or replaced since it was opened.
+    pub(crate) fn check_in_place(&self) -> Result<(), Cause> {
+        self.in_place.get().map_or(Ok(()), InPlace::check)
     }
 
     /// The topic, if it is in use.

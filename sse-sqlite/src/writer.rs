@@ -20,8 +20,8 @@ use sse_actix_core::AppendError;
 
 use self::{batch::Batch, maintain::Maintenance};
 use crate::{
-    cause::Cause, error::OpenError, file, file_lock::FileLock, queue::Command, reserve::Reserve, rows,
-    shared::Shared, topic::Topic,
+    cause::Cause, error::OpenError, file, file_lock::FileLock, in_place::InPlace, queue::Command,
+    reserve::Reserve, rows, shared::Shared, topic::Topic,
 };
 
 /// How many events one transaction takes. More of them do not make it faster.
@@ -73,6 +73,11 @@ impl Writer {
                 connection
             }
         };
+        let in_place = InPlace::of(&shared.settings.path).map_err(|source| OpenError::Io {
+            path: shared.settings.path.clone(),
+            source,
+        })?;
+        let _ = shared.in_place.set(in_place);
         begin_unpublished(&shared, &connection).map_err(|source| OpenError::Sqlite {
             path: shared.settings.path.clone(),
             source,
@@ -169,6 +174,7 @@ impl Writer {
 
     /// The reason why nothing can be written now.
     fn ready(&mut self) -> Result<(), Cause> {
+        self.shared.check_in_place()?;
         if let Some(cause) = self.shared.state.fault()
             && (self.connection.is_none() || matches!(cause, Cause::DiskFull))
         {
@@ -216,7 +222,8 @@ impl Writer {
         let before = self.shared.state.fault();
         let is_new = before.is_none_or(|before| matches!(before, Cause::FileFull { .. }));
         self.shared.state.failed(cause);
-        if matches!(cause, Cause::FileFull { .. }) {
+        if matches!(cause, Cause::FileFull { .. } | Cause::Replaced(_)) {
+            // The connection stays open: with it, the events of a file that is put back are not lost.
             return;
         }
         if matches!(cause, Cause::DiskFull) && is_new {
@@ -247,6 +254,10 @@ impl Writer {
     /// Opens the file again. Then the file shows which events of an unknown outcome it has, and readers read their
     /// topics again.
     fn reopen(&mut self) {
+        if let Err(cause) = self.shared.check_in_place() {
+            // The file that is there now is another one.
+            return self.shared.state.failed(&cause);
+        }
         match file::reopen(&self.shared.settings) {
             Ok(connection) => {
                 self.connection = Some(connection);

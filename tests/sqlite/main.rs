@@ -17,6 +17,7 @@ mod images;
 mod kill;
 mod model;
 mod positions;
+mod replaced;
 mod restart;
 mod retention;
 mod server;

@@ -21,7 +21,7 @@ use super::origin::{Fault, Origin, OriginError};
 /// top-level domain (`https://*.com`), and pages over plain HTTP, except this machine's own (`localhost` and its
 /// sub-domains, loopback addresses). A network attacker could inject script into a page over plain HTTP, and read
 /// streams with its visitor's cookies. The list does not know longer suffixes under which anyone can have a site, such
-/// as `https://*.github.io`: do not allow them.
+/// as `https://*.co.uk` and `https://*.github.io`: do not allow them.
 ///
 /// ```
 /// use sse_actix::{AllowedOrigins, CrossOrigin};
@@ -274,6 +274,10 @@ mod tests {
             ("https://*.com", "at least two labels"),
             ("https://*.com.", "at least two labels"),
             ("https://*.127.0.0.1", "at least two labels"),
+            ("https://*..com", "it has an empty label"),
+            ("https://a..com", "it has an empty label"),
+            ("https://*.a..com", "it has an empty label"),
+            ("https://*.example.com..", "it has an empty label"),
             ("https://*.example.com/a", "has a path"),
             ("http://example.com", "serve that page over HTTPS"),
             ("http://*.example.com", "serve that page over HTTPS"),

@@ -30,6 +30,12 @@ pub(super) enum Reason {
     Credentials,
 }
 
+/// <https://www.w3.org/TR/fetch-metadata/#sec-fetch-mode-header>
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
+/// <https://www.w3.org/TR/fetch-metadata/#sec-fetch-dest-header>
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
 impl CrossOrigin {
     pub(super) fn check(&self, head: &RequestHead) -> Verdict {
         // A browser sends one value. If there are several, each counts.
@@ -41,7 +47,9 @@ impl CrossOrigin {
         let mut origins = head.headers().get_all(header::ORIGIN);
         match (origins.next(), origins.next()) {
             (None, _) if says(b"cross-site") => Verdict::Refused(Reason::CrossSite),
-            (None, _) if says(b"same-site") && matches!(self.readers, Readers::Nobody) => {
+            (None, _)
+                if says(b"same-site") && (matches!(self.readers, Readers::Nobody) || is_embedded(head)) =>
+            {
                 Verdict::Refused(Reason::CrossSite)
             }
             (None, _) => Verdict::Own,
@@ -86,4 +94,15 @@ impl CrossOrigin {
             .iter()
             .any(|own| own.as_str().as_bytes() == origin.as_bytes())
     }
+}
+
+/// True if a page has made this request for itself, such as for an `<img>` or a frame. A link, which the user follows,
+/// is not embedded.
+fn is_embedded(head: &RequestHead) -> bool {
+    let headers = head.headers();
+    let is_other = |name: &HeaderName, link: &[u8]| {
+        let mut values = headers.get_all(name);
+        values.any(|value| value.as_bytes() != link)
+    };
+    is_other(&SEC_FETCH_MODE, b"navigate") || is_other(&SEC_FETCH_DEST, b"document")
 }

@@ -117,6 +117,9 @@ impl FromStr for Origin {
                 _ => Fault::NoUrl,
             })
         })?;
+        if has_empty_label(origin.host()) {
+            return Err(fault(Fault::Part("has an empty label", None)));
+        }
         let extra_part = if !url.username().is_empty() || url.password().is_some() {
             "names a user"
         } else if !matches!(url.path(), "" | "/") {
@@ -130,6 +133,12 @@ impl FromStr for Origin {
         };
         Err(fault(Fault::Part(extra_part, Some(origin))))
     }
+}
+
+/// True if there is nothing between two dots of a host, or before the first. One dot at the end is the root.
+fn has_empty_label(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host.split('.').any(str::is_empty)
 }
 
 /// Schemes without pages, or whose pages have no origin.
@@ -261,6 +270,7 @@ mod tests {
             ("https://bücher.example", "https://xn--bcher-kva.example"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("http://[0:0::1]:8080", "http://[::1]:8080"),
+            ("https://example.com.", "https://example.com."),
             ("capacitor://localhost", "capacitor://localhost"),
             (
                 "chrome-extension://abcdefghijklmnop",
@@ -311,6 +321,13 @@ mod tests {
                 "it names a user; write `https://example.com`",
             ),
             ("https://*.example.com", "is a pattern"),
+            (
+                "https://a..com",
+                "`https://a..com` is not an origin: it has an empty label",
+            ),
+            ("https://.a.com", "it has an empty label"),
+            ("https://a.com..", "it has an empty label"),
+            ("https://.", "it has an empty label"),
             (
                 "https://example.com\n",
                 "`https://example.com\\n` is not an origin",

@@ -14,11 +14,14 @@ use actix_web::{
     FromRequest, HttpMessage as _, HttpRequest, HttpResponse, ResponseError,
     body::BoxBody,
     dev::Payload,
-    http::{Method, StatusCode, header::HeaderName},
-    web::Query,
+    http::{
+        Method, StatusCode,
+        header::{HeaderName, HeaderValue},
+    },
 };
 use sse_actix_core::{END_ID, EventId};
 
+use super::{header_text::trim_blanks, query_value::query_value};
 use crate::lifecycle::ending::no_content;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -33,8 +36,8 @@ const QUERY_PARAMETER: &str = "lastEventId";
 ///
 /// The id is read from the header, as UTF-8, else from the query parameter `lastEventId`. Polyfills send this
 /// parameter, and a page can use it to start where it was rendered. An empty id counts as no id. An id that cannot come
-/// from this server, because it is longer than [`EventId::MAX_LEN`] or not UTF-8, is *unknown*: the handler decides
-/// what such a client gets.
+/// from this server is *unknown*: it is longer than [`EventId::MAX_LEN`], not UTF-8, or, in the query, has a control
+/// character or a blank at an end, which no header can have. The handler decides what such a client gets.
 ///
 /// ```
 /// use actix_web::{Error, get};
@@ -115,7 +118,9 @@ impl LastEventId {
         let Some(raw) = raw_last_event_id(request) else {
             return Self(SentId::Nothing);
         };
-        if raw.len() > EventId::MAX_LEN {
+        // A header holds no control character but TAB, and no blank at its ends. The query could.
+        let is_header = HeaderValue::from_bytes(&raw).is_ok() && trim_blanks(&raw).len() == raw.len();
+        if raw.len() > EventId::MAX_LEN || !is_header {
             return Self(SentId::Unknown);
         }
         Self(match str::from_utf8(&raw) {
@@ -136,11 +141,7 @@ pub(crate) fn raw_last_event_id(request: &HttpRequest) -> Option<Cow<'_, [u8]>> 
     if !request.query_string().contains(QUERY_PARAMETER) {
         return None;
     }
-    let Query(pairs) = Query::<Vec<(String, String)>>::from_query(request.query_string()).ok()?;
-    let (_, id) = pairs
-        .into_iter()
-        .find(|(name, id)| name == QUERY_PARAMETER && !id.is_empty())?;
-    Some(Cow::Owned(id.into_bytes()))
+    query_value(request.query_string(), QUERY_PARAMETER).map(Cow::Owned)
 }
 
 impl FromRequest for LastEventId {
@@ -225,7 +226,7 @@ impl ResponseError for UnknownId {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::{http::header::HeaderValue, test::TestRequest};
+    use actix_web::test::TestRequest;
 
     use super::*;
 
@@ -267,6 +268,27 @@ mod tests {
             .uri("/?lastEventId=old")
             .insert_header((LAST_EVENT_ID, "new"));
         assert_eq!(LastEventId::of(&both.to_http_request()).as_str(), Some("new"));
+    }
+
+    /// The parameter can hold bytes that no header can.
+    #[test]
+    fn what_no_header_can_hold_is_unknown_in_the_query_too() {
+        for id in [
+            "9%0A1", "9%0D", "%00", "%7F", "%1B", "%FF", "a%FFb", "%C3", "%20a", "a%20", "%09a", "a+",
+        ] {
+            let last = query(&format!("/?lastEventId={id}"));
+            assert!(last.is_unknown() && last.as_str().is_none(), "{id}: {last:?}");
+        }
+        assert_eq!(query("/?lastEventId=a%09+b").as_str(), Some("a\t b"));
+        assert_eq!(query("/?lastEventId=%EF%BF%BD").as_str(), Some("\u{FFFD}"));
+        assert!(query(&format!("/?lastEventId={}", "%41".repeat(1025))).is_unknown());
+        assert_eq!(
+            query(&format!("/?lastEventId={}", "%41".repeat(1024)))
+                .as_str()
+                .unwrap()
+                .len(),
+            1024
+        );
     }
 
     #[actix_web::test]

@@ -218,7 +218,8 @@ impl HubBuilder {
         self
     }
 
-    /// The reconnection time of refused clients: for each, a random time in this range. Default: 30 s to 60 s.
+    /// The reconnection time of refused clients: for each, a random time in this range. Default: 30 s to 60 s. A range
+    /// that ends before it begins is an error of [`build`](Self::build).
     pub fn overload_retry(mut self, range: RangeInclusive<Duration>) -> Self {
         self.limits.retry = range;
         self
@@ -270,6 +271,9 @@ impl HubBuilder {
             .is_some_and(|age| age < Duration::from_secs(1))
         {
             return Err(HubError::MaxAge);
+        }
+        if self.limits.retry.is_empty() {
+            return Err(HubError::OverloadRetry(self.limits.retry));
         }
         let of_topics = self.settings.topics.values();
         let of_prefixes = self.settings.prefixes.iter().map(|(_, options)| options);

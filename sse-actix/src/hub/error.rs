@@ -1,6 +1,8 @@
-use std::{error::Error, fmt, io, time::Duration};
+use std::{error::Error, fmt, io, ops::RangeInclusive, time::Duration};
 
 use sse_actix_core::FieldError;
+
+use crate::lifecycle::shutdown::reversed;
 
 /// The reason why a hub was not built.
 ///
@@ -23,6 +25,10 @@ pub enum HubError {
     StallTimeout(Duration),
     /// The age that streams may reach is less than a second.
     MaxAge,
+    /// The range of reconnection times ends before it begins.
+    OverloadRetry(RangeInclusive<Duration>),
+    /// A topic could keep no event: the text says why.
+    NothingKept(&'static str),
     /// An `EventSource` cannot listen to the name of a topic's events.
     EventName(FieldError),
     /// The text is not a pattern of topics for metrics.
@@ -43,6 +49,8 @@ impl fmt::Display for HubError {
                 f,
                 "a stall time-out of {timeout:?} would end streams that are merely slow; give it a second or more"
             ),
+            Self::OverloadRetry(range) => f.write_str(&reversed("overload_retry", range)),
+            Self::NothingKept(why) => f.write_str(why),
             Self::EventName(error) => write!(f, "any topic may be read by browsers, but {error}"),
             Self::MetricsTopics(pattern) => write!(
                 f,

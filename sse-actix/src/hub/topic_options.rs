@@ -177,8 +177,18 @@ impl TopicOptions {
         self
     }
 
-    /// Checks that browsers can listen to the names.
+    /// Checks that a topic can keep events, and that browsers can listen to the names.
     pub(super) fn check(&self) -> Result<(), HubError> {
+        if self.retention.bytes() == 0 {
+            return Err(HubError::NothingKept(
+                "with `max_bytes(0)` a topic would accept no event; give it room for its largest event",
+            ));
+        }
+        if self.retention.age().is_zero() {
+            return Err(HubError::NothingKept(
+                "with a `max_age` of zero a topic would delete each event before it is read; give it a second or more",
+            ));
+        }
         // Checks the text: a name of the library's own events is not allowed for published events.
         let event = self.event.as_ref().map(EventName::as_str);
         event

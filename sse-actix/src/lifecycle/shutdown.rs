@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, io,
     ops::RangeInclusive,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -78,7 +78,9 @@ impl Shutdown {
     }
 
     /// A handle with another range for the `retry` that streams end with; each takes a random time within it. Times
-    /// outside of the bounds of [`Retry`] count as these bounds.
+    /// outside of the bounds of [`Retry`] count as these bounds. With a range that ends before it begins,
+    /// [`Server::run`](crate::Server::run) fails; [`for_streams`](crate::for_streams) logs an error, and the beginning
+    /// counts.
     ///
     /// ```
     /// use std::time::Duration;
@@ -187,6 +189,16 @@ impl Shutdown {
         Retry::from(Duration::from_millis(fastrand::u32(low..=high.max(low)).into()))
     }
 
+    /// Fails if the range of reconnection times ends before it begins.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let range = &self.0.retry;
+        if range.is_empty() {
+            let told = reversed("Shutdown::with_retry", range);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, told));
+        }
+        Ok(())
+    }
+
     /// Registers a stream; a stream that comes after the firing is ended at once.
     pub(crate) fn register(&self, stream: &StreamControl, may_finish: bool) -> Registration {
         let key = self.0.next.fetch_add(1, Ordering::Relaxed);
@@ -230,6 +242,12 @@ impl fmt::Debug for Shutdown {
             .field("retry", &self.0.retry)
             .finish_non_exhaustive()
     }
+}
+
+/// What to write instead of a range that ends before it begins.
+pub(crate) fn reversed(setting: &str, range: &RangeInclusive<Duration>) -> String {
+    let (start, end) = (range.start(), range.end());
+    format!("the range of `{setting}` ends before it begins; write {end:?}..={start:?}")
 }
 
 /// A stream is in the handle's list until this is dropped.

@@ -33,7 +33,8 @@ const END_STREAMS_TIMEOUT: Duration = Duration::from_millis(500);
 /// `bind`.
 ///
 /// - The server notices at once, not at a later write, that a client on HTTP/1.1 has left
-///   (`h1_allow_half_closed(false)`), or that a connection on HTTP/2 is lost.
+///   (`h1_allow_half_closed(false)`), or that a connection on HTTP/2 is lost. If the client has sent so many requests
+///   behind the stream's that actix has stopped reading, the server notices it at the stream's next write.
 /// - At SIGTERM, SIGINT, or when `shutdown` fires, every stream ends with a `retry`, and then the server stops
 ///   (`shutdown_signal`). Streams find `shutdown` by themselves.
 ///
@@ -77,6 +78,9 @@ where
             target: "sse_actix", ?bound,
             "`for_streams` was called after `bind`, so these addresses do not use its hook: on them a shutdown ends no stream, and a lost HTTP/2 connection is noticed at its next write; call `for_streams` before `bind`"
         );
+    }
+    if let Err(error) = shutdown.check() {
+        tracing::error!(target: "sse_actix", %error, "the reconnection time of a shutdown is not random");
     }
     server
         .h1_allow_half_closed(false)

@@ -111,6 +111,7 @@ impl<F> Server<F> {
         B: MessageBody + 'static,
     {
         self.check()?;
+        self.stop.shutdown.check()?;
         let hands_over = self.hands_over();
         let mut builder = ServerBuilder::new()
             .disable_signals()

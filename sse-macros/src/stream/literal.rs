@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{
     Block, Expr, ExprCall, ExprConst, ExprMethodCall, ExprPath, ItemConst, ItemStatic, Lit, LitStr, Macro,
+    Stmt,
     visit::{self, Visit},
 };
 
@@ -136,6 +137,37 @@ impl Field {
 }
 
 impl Literals<'_> {
+    /// Checks every literal that `value` may become: of an `if`, of a `match`, and of a block.
+    fn values(&mut self, field: Field, value: &Expr) {
+        match ungrouped(value) {
+            Expr::Lit(lit) => {
+                if let Lit::Str(literal) = &lit.lit {
+                    self.literal(field, literal);
+                }
+            }
+            Expr::Paren(inner) => self.values(field, &inner.expr),
+            Expr::Block(block) => self.last_value(field, &block.block),
+            Expr::If(branches) => {
+                self.last_value(field, &branches.then_branch);
+                if let Some((_, other)) = &branches.else_branch {
+                    self.values(field, other);
+                }
+            }
+            Expr::Match(arms) => {
+                for arm in &arms.arms {
+                    self.values(field, &arm.body);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn last_value(&mut self, field: Field, block: &Block) {
+        if let Some(Stmt::Expr(value, None)) = block.stmts.last() {
+            self.values(field, value);
+        }
+    }
+
     fn literal(&mut self, field: Field, literal: &LitStr) {
         let text = literal.value();
         if let Some(fault) = field.fault(&text) {
@@ -158,9 +190,8 @@ impl<'ast> Visit<'ast> for Literals<'_> {
             && let Some(value) = call.args.first()
             && starts_at_event(&call.receiver)
         {
-            if let Some(literal) = string(value) {
-                self.literal(field, literal);
-            } else if self.texts.lends(value) {
+            self.values(field, value);
+            if self.texts.lends(value) {
                 self.errors.push_spanned(value, field.fault_of_text(value));
             }
         }
@@ -175,9 +206,9 @@ impl<'ast> Visit<'ast> for Literals<'_> {
         if function == "not_for_browsers" && self.for_browsers {
             self.errors.push_spanned(&call.func, field.not_for_browsers());
         } else if function == "from_static"
-            && let Some(literal) = call.args.first().and_then(string)
+            && let Some(value) = call.args.first()
         {
-            self.literal(field, literal);
+            self.values(field, value);
         }
     }
 
@@ -218,16 +249,6 @@ fn associated(function: &Expr) -> Option<(&syn::Ident, &syn::Ident)> {
     let mut segments = path.segments.iter().rev();
     let function = segments.next()?;
     Some((&segments.next()?.ident, &function.ident))
-}
-
-fn string(expr: &Expr) -> Option<&LitStr> {
-    match ungrouped(expr) {
-        Expr::Lit(lit) => match &lit.lit {
-            Lit::Str(literal) => Some(literal),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 #[cfg(test)]

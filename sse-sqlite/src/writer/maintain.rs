@@ -102,6 +102,11 @@ impl Writer {
             self.shared.maintain_memory(self.shared.clock.now());
             self.shared.bound_keys();
         }
+        if let Err(cause) = self.shared.check_in_place() {
+            self.maintenance.looked_at = None;
+            self.maintenance.next = Instant::now() + REST;
+            return self.shared.state.failed(&cause);
+        }
         if self.is_disk_full() {
             self.reserve.release();
         }

@@ -56,6 +56,8 @@ async fn of_the_servers_own_pages_and_of_no_page_has_none_but_varies() {
         "Sec-Fetch-Site: same-origin\r\n",
         "Sec-Fetch-Site: none\r\n",
         "Sec-Fetch-Site: same-site\r\n",
+        // A link, on a page of this site.
+        "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n",
         "Origin: https://api.test\r\nSec-Fetch-Site: same-origin\r\n",
         "Origin: https://own.test\r\n",
     ] {

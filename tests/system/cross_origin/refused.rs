@@ -90,6 +90,24 @@ async fn what_another_site_makes_a_browser_do() {
     .await;
 }
 
+/// An `<img>`, a script, a `fetch` with `no-cors` or a frame of a page on a sibling domain: they have no `Origin`.
+#[tokio::test]
+async fn what_a_page_of_another_origin_of_this_site_embeds() {
+    for (mode, dest) in [
+        ("no-cors", "image"),
+        ("no-cors", "script"),
+        ("no-cors", "empty"),
+        ("navigate", "iframe"),
+        ("navigate", "object"),
+    ] {
+        refused(
+            &format!("Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: {mode}\r\nSec-Fetch-Dest: {dest}\r\n"),
+            "This cannot be requested by way of another site.\n",
+        )
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn two_origins_although_both_are_allowed() {
     refused(

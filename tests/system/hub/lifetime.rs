@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use actix_web::{test::TestRequest, web};
 use futures_util::future::join_all;
 use sse_actix::{
-    Decoded, Hub, HubError, KeepAlive, Subscription,
+    Decoded, Hub, HubError, KeepAlive, Subscription, TopicOptions,
     test::{TestStream, respond},
 };
 use tokio::time::Instant;
@@ -165,6 +165,23 @@ fn ages_that_make_no_sense_are_refused() {
     let error = build(Hub::builder().stall_timeout(moment));
     assert_eq!(error, HubError::StallTimeout(moment));
     assert!(error.to_string().contains("999ms"), "{error}");
+    let seconds = Duration::from_secs;
+    let error = build(Hub::builder().overload_retry(seconds(60)..=seconds(30)));
+    let told = "the range of `overload_retry` ends before it begins; write 30s..=60s";
+    assert_eq!(error.to_string(), told);
+    for (options, told) in [
+        (
+            TopicOptions::log().max_bytes(0),
+            "with `max_bytes(0)` a topic would accept no event; give it room for its largest event",
+        ),
+        (
+            TopicOptions::latest().max_age(Duration::ZERO),
+            "with a `max_age` of zero a topic would delete each event before it is read; give it a second or more",
+        ),
+    ] {
+        let error = build(Hub::builder().topics_with_prefix("a", options));
+        assert_eq!(error.to_string(), told);
+    }
     let error = build(Hub::builder().trusted_proxy("10.0.0.0/33"));
     assert!(error.to_string().contains("`10.0.0.0/33` is neither"), "{error}");
 }

@@ -233,3 +233,17 @@ async fn the_same_signal_at_two_servers_is_one() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_reversed_range_of_reconnection_times_is_an_error() {
+    let shutdown = Shutdown::with_retry(Duration::from_secs(5)..=Duration::from_secs(1));
+    let server = Server::new(App::new).shut_down_by(&shutdown).disable_signals();
+    let error = within("the end", server.bind(("127.0.0.1", 0)).unwrap().run())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert_eq!(
+        error.to_string(),
+        "the range of `Shutdown::with_retry` ends before it begins; write 1s..=5s"
+    );
+}

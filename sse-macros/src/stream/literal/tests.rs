@@ -71,6 +71,27 @@ fn what_no_event_can_have_is_told() {
             "`onopen`",
         ),
         (quote!(f(EventName::from_static("open"));), "`onopen`"),
+        // In each value that it may have.
+        (
+            quote!(emit!(Event::data(x).event(if c { "error" } else { "b" }));),
+            "`onerror`",
+        ),
+        (
+            quote!(emit!(Event::data(x).event(if c { "a" } else if d { "b" } else { f(); "open" }));),
+            "`onopen`",
+        ),
+        (
+            quote!(emit!(Event::data(x).id(match y { 1 => "a ", _ => z }));),
+            "a space or tab",
+        ),
+        (
+            quote!(emit!(Event::data(x).event({ g(); ("open") }));),
+            "`onopen`",
+        ),
+        (
+            quote!(f(EventName::from_static(if c { "open" } else { "b" }));),
+            "`onopen`",
+        ),
         (
             quote!(f(sse_actix::EventId::from_static("a "));),
             "a space or tab",
@@ -97,6 +118,8 @@ fn what_an_event_can_have_or_is_no_event_is_left_alone() {
         quote!(emit!(Event::data("a").id(#long).id("sse-gap"));),
         quote!(emit!(Event::data("a").event("é ").event(r"a\nb"));),
         quote!(element.id(" a ");),
+        quote!(emit!(Event::data(x).event(if y == "open" { f("error"); "a" } else { "b" }));),
+        quote!(emit!(Event::data(x).event(match "open" { "error" => "a", _ => "b" }));),
         quote!(Event::new("error").event("error");),
         quote!(log.event("error", x).id("a\n");),
         quote!(
