@@ -213,12 +213,11 @@ impl Reader {
     }
 
     fn connection(&mut self) -> Result<&Connection, Cause> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => {
-                self.shared.check_in_place()?;
-                file::open_for_reading(&self.shared.settings.path)?
-            }
+        let connection = if let Some(connection) = self.connection.take() {
+            connection
+        } else {
+            self.shared.check_in_place()?;
+            file::open_for_reading(&self.shared.settings.path)?
         };
         Ok(self.connection.insert(connection))
     }
