@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{DeleteError, Keep, Log, Resume, Retention, Start};
 
-/// A deleted topic's events are gone, with their idempotency keys. Later events are of another life. A reader with an
+/// A deleted topic's events are gone, with their idempotency keys. Later events are of another epoch. A reader with an
 /// earlier position learns of the deletion.
 pub async fn a_deleted_topic_begins_a_new_epoch<F: LogFactory>(factory: &F) {
     if !F::DELETES {

@@ -133,7 +133,7 @@ pub async fn stats_say_what_is_kept<F: LogFactory>(factory: &F) {
     for (read, behind) in [(0, 3), (2, 1), (3, 0)] {
         assert_eq!(bench.log.behind(&bench.topic, bench.position(read)), behind);
     }
-    // A position of another life.
+    // A position of another epoch.
     let other = Bench::<F>::new(factory, Retention::new()).await;
     let foreign = Position {
         epoch: other.read(Start::Head).await.end.epoch,

@@ -17,7 +17,7 @@ pub async fn an_id_without_a_position_is_unknown<F: LogFactory>(factory: &F) {
     assert_eq!(batch.end, bench.position(2));
 }
 
-/// A position of another life, of another topic, of a log that is lost, or beyond the head.
+/// A position of another epoch, of another topic, of a log that is lost, or beyond the head.
 pub async fn foreign_positions_are_unknown<F: LogFactory>(factory: &F) {
     let mut lost = Bench::new(factory, Retention::new()).await;
     lost.count(2).await;
@@ -58,7 +58,7 @@ pub async fn each_topic_and_each_life_has_its_epoch<F: LogFactory>(factory: &F) 
     let other = Bench::on(factory, Arc::clone(&first.log), "another topic", Retention::new());
     let mut epochs = Vec::new();
     for bench in [&first, &second, &other] {
-        // Before the first append, a log may not know yet which life it will be.
+        // Before the first append, a log may not know yet which epoch it will be.
         assert!(bench.read(Start::Head).await.end.epoch.is_of(&bench.topic));
         let epoch = async || {
             let appended = bench.try_append(record("x")).await.expect("it is appended");
