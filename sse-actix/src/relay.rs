@@ -113,7 +113,7 @@ use crate::stream::source::StreamItem;
 ///
 /// The relay reads from upstream only while its client takes what is sent. Of the bytes that the client does not take,
 /// a stream holds 20 KiB, actix's connection about 32 KiB, and the relay one chunk of the HTTP client. So with chunks
-/// of up to 16 KiB, the relay stops reading within 64 KiB, beyond the buffers of the kernel and the HTTP client. An
+/// of up to 16 KiB, the relay stops reading within 68 KiB, beyond the buffers of the kernel and the HTTP client. An
 /// unfinished event takes at most a small multiple of [`max_event_size`](Self::max_event_size).
 #[must_use = "a relay sends nothing unless it is sent or read"]
 pub struct Relay<S> {

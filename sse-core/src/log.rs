@@ -59,8 +59,8 @@ use crate::TopicName;
 ///   returns an incomplete result as if it were complete.
 /// - **Watchers are woken.** After an append is visible to readers, every waker that is registered for the topic is
 ///   woken, each time the topic grows, as long as its [`Watch`] lives. It may be woken for nothing. So code that
-///   registers first and then reads misses nothing. Between a waker's registration and the next read of the topic, the
-///   log does not have to wake it.
+///   registers first and then reads misses nothing. The log need not wake a waker before the first read of the topic
+///   after its registration.
 /// - **No waiting for readers.** An append waits for no reader, and holds no lock while it wakes.
 /// - **Failure.** A read that fails has changed nothing and may be repeated. An append that fails has either
 ///   not happened ([`AppendError::Refused`]) or may have ([`AppendError::OutcomeUnknown`]), and is never

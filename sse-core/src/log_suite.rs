@@ -47,13 +47,13 @@
 )]
 
 mod appending;
-mod bench;
 mod deleting;
 mod model;
 mod once;
 mod reading;
 mod resuming;
 mod retaining;
+mod tested_topic;
 mod watching;
 
 use std::{
@@ -72,8 +72,8 @@ pub trait LogFactory {
     /// The log.
     type Log: Log;
 
-    /// The time step of the suite. If the suite makes an event older than another event, or older than its topic's
-    /// limit, then by at least this time. For a log that reads its own clock, choose a time that is short enough to
+    /// The time step of the suite. Wherever one event has to be older than another, or than its topic's limit, the
+    /// suite lets at least this time pass. For a log that reads its own clock, choose a time that is short enough to
     /// wait for. Default: a second.
     const TICK: Duration = Duration::from_secs(1);
 

@@ -130,7 +130,7 @@ use proc_macro::TokenStream;
 /// A page learns that it is connected when the response head arrives, so the head should not wait for an event. The
 /// head is sent the next time the function waits, after the function has reached one of these places:
 ///
-/// | place | the last code that can still fail with its own status |
+/// | place | code up to here can still answer with an error status |
 /// |---|---|
 /// | the first `emit!` that runs, also in a helper | its argument |
 /// | a `loop` or `while` with an `emit!` or `emitter!` written in it | the code before the loop; not its condition |

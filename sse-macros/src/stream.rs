@@ -18,10 +18,10 @@
 mod args;
 mod arguments;
 mod emission;
-mod ending;
 mod expand;
 mod foreign;
 mod group;
+mod last_value;
 mod literal;
 mod opening;
 mod placement;
@@ -35,12 +35,12 @@ use syn::Block;
 pub(crate) use self::{
     args::Args,
     emission::{generated, neutralise_emits},
-    ending::{ends_in_a_result, failure, is_result, lacks_a_value},
     expand::{expand, function},
+    last_value::{ends_in_a_result, failure, is_result, lacks_a_value},
     literal::fault_of_name,
     signature::{Function, MAX_ARGUMENTS, borrows},
 };
-use self::{ending::ends_in_an_error, text::OwnedTexts};
+use self::{last_value::ends_in_an_error, text::OwnedTexts};
 use crate::{errors::Errors, fallback};
 
 /// Entry point of the attribute on `proc_macro2` tokens, so that unit tests can call it.

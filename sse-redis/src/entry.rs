@@ -3,13 +3,13 @@
 //! An entry has two fields. `h`, the header, is eight words with a space between them:
 //!
 //! ```text
-//! <version> <life> <primary> <previous entry> <its events> <events> <all events> <all bytes>
+//! <version> <epoch> <primary> <previous entry> <its events> <events> <all events> <all bytes>
 //! ```
 //!
 //! The words are:
 //!
 //! - the version of this format;
-//! - the life of the stream, and the primary that took the entry;
+//! - the number of the stream's epoch, and the primary that took the entry;
 //! - the id of the entry before it, and how many events that entry has (`0-0` and `0` if there is none);
 //! - how many events this entry has;
 //! - how many events and bytes have been appended to the topic so far, including this entry.
@@ -25,7 +25,7 @@ mod stored;
 /// because the slot is moving to another primary.
 pub(crate) const LOOK: &[u8] = b"look";
 
-/// The identity of a new life. It has as many bits as an epoch stores of it, and it is never the life of a topic
+/// The number of a new epoch. It has as many bits as an epoch stores of it, and it is never the number of a topic
 /// without events.
 pub(crate) fn new_life() -> String {
     (fastrand::u64(..) >> 19).max(1).to_string()

@@ -7,8 +7,7 @@
 //! | hole | entries between the newest one that the node has and one that it knows of |
 //! | page | entries that are read together, forwards to fill a hole or backwards for older ones |
 //! | chain | the pages that were read backwards, where each entry is the one that the next entry names |
-//! | life | the number of an epoch, as entries have it |
-//! | without events | the life of a topic to which nothing was published; all nodes know its epoch |
+//! | without events | the epoch of a topic to which nothing was published; all nodes know its epoch |
 
 mod chain;
 mod following;
@@ -84,7 +83,7 @@ struct Wants {
     history: bool,
     /// The history that has been read so far.
     chain: Option<Chain>,
-    /// Events of this life are lost: another life has to begin, if this is still the current one.
+    /// Events of this epoch are lost: another epoch has to begin, if this is still the current one.
     renewal: Option<u64>,
     /// Sequences of a keyed topic, and whether Redis has them.
     verified: HashMap<u64, Option<bool>>,
@@ -305,7 +304,7 @@ impl Wants {
     /// Notes the result of taking an entry.
     fn note(&mut self, step: live::Step, live: &mut Live) {
         if std::mem::take(&mut live.is_rolled_back) {
-            self.renewal = Some(live.life);
+            self.renewal = Some(live.epoch_number);
         }
         if step == live::Step::LookAgain {
             self.looks.request();
@@ -335,13 +334,13 @@ fn entries_of(name: &TopicName, stored: Stored) -> Vec<Arc<Entry>> {
     };
     let events = events.into_iter().enumerate();
     events
-        .map(|(index, event)| entry_of(name, header.life, id.sequence(index), event))
+        .map(|(index, event)| entry_of(name, header.epoch_number, id.sequence(index), event))
         .collect()
 }
 
-fn entry_of(name: &TopicName, life: u64, sequence: u64, event: Record) -> Arc<Entry> {
+fn entry_of(name: &TopicName, epoch_number: u64, sequence: u64, event: Record) -> Arc<Entry> {
     let position = Position {
-        epoch: Epoch::new(name, life),
+        epoch: Epoch::new(name, epoch_number),
         sequence,
     };
     let at = Duration::from_millis(EntryId::of(sequence).millis());

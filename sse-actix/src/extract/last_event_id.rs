@@ -149,7 +149,7 @@ impl FromRequest for LastEventId {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        // An `EventSource` sends only GET. Streams of this library send this id to no other client.
+        // An `EventSource` sends only GET. The id `sse-end` is sent only on streams for browsers.
         let may_have_ended = matches!(*request.method(), Method::GET | Method::HEAD)
             && !request.extensions().contains::<IsPlain>();
         ready(if may_have_ended && is_reconnect_after_end(request) {

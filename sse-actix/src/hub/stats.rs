@@ -109,7 +109,8 @@ pub struct TopicStats {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evictions {
-    /// Retention has deleted events that they had not read yet, and the topic has [`OnGap::End`](crate::OnGap::End).
+    /// Retention has deleted events that they had not read yet, and the topic has [`OnGap::End`](crate::OnGap::End) or
+    /// the stream is [plain](crate::Subscription::plain).
     pub overtaken: u64,
     /// Their clients did not read for longer than [`stall_timeout`](crate::HubBuilder::stall_timeout).
     pub stalled: u64,
@@ -149,7 +150,7 @@ pub(super) enum Eviction {
     Expired,
     /// One of its tags was revoked.
     Revoked,
-    /// The log cannot read.
+    /// A panic has ended the worker on its thread.
     Failed,
 }
 

@@ -179,8 +179,8 @@ impl ConnectionState {
         self.request_number.get()
     }
 
-    /// The handler of this request waits for more of an open body: it has taken all decoded bytes. The bytes that are
-    /// read now may be many and not belong to the body, such as a trailer, so they are not counted.
+    /// The handler of this request waits for more of an open body: it has taken all decoded bytes. Bytes read
+    /// from now on do not count against the limit: they may be many without becoming body, such as a trailer.
     pub(super) fn body_awaited(&self, request: u32) {
         if self.request_number.get() == request {
             self.is_body_awaited.set(true);

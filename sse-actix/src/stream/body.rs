@@ -129,7 +129,8 @@ impl<S: Source> StreamBody<S> {
     ) -> Self {
         let plain = guards.plain;
         let keep_alive: &KeepAlive = &options.keep_alive;
-        // The source may have emitted before there was a body, also after a revocation.
+        // The source may have emitted events before there was a body. If there was a revocation, they are removed: they
+        // may be from after it.
         if guards.control.has_lost_access() {
             buffer.roll_back_to(Checkpoint::default());
         }

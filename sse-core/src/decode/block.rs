@@ -113,7 +113,7 @@ impl Block {
         self.size == 0 && !self.discarded && !self.comments
     }
 
-    /// A line that has not ended yet is never too large up to this length.
+    /// An unfinished line of at most this length cannot be too large.
     #[inline]
     pub(super) fn room(&self) -> usize {
         self.limit.saturating_sub(self.size)

@@ -26,7 +26,7 @@ pub(super) fn empty(buffer: &mut Vec<u8>) {
 /// The data lines of one event, joined with LF.
 #[derive(Default)]
 pub(super) struct Data {
-    lines: Lines,
+    lines: DataLines,
     /// The joined data, from `start` on.
     joined: Vec<u8>,
     start: usize,
@@ -35,7 +35,7 @@ pub(super) struct Data {
 }
 
 #[derive(Default)]
-enum Lines {
+enum DataLines {
     #[default]
     None,
     One(Text),
@@ -46,8 +46,8 @@ impl Data {
     /// A value that is a part of `chunk`.
     #[inline]
     pub(super) fn push(&mut self, chunk: &Bytes, value: &[u8]) {
-        if let Lines::None = self.lines {
-            self.lines = Lines::One(Text::shared(chunk, value));
+        if let DataLines::None = self.lines {
+            self.lines = DataLines::One(Text::shared(chunk, value));
         } else {
             self.join(value);
         }
@@ -55,10 +55,10 @@ impl Data {
 
     /// Appends the value that starts at `start` in `held`. The content of `held` is unspecified afterwards.
     pub(super) fn push_held(&mut self, held: &mut Vec<u8>, start: usize) {
-        if let Lines::None = self.lines {
+        if let DataLines::None = self.lines {
             mem::swap(&mut self.joined, held);
             self.start = start;
-            self.lines = Lines::Joined;
+            self.lines = DataLines::Joined;
         } else {
             self.join(held.get(start..).unwrap_or_default());
         }
@@ -67,7 +67,7 @@ impl Data {
     /// Copies the data, so that it no longer shares the received chunk.
     #[inline]
     pub(super) fn detach_from_chunk(&mut self) {
-        if let Lines::One(_) = self.lines {
+        if let DataLines::One(_) = self.lines {
             self.copy();
         }
     }
@@ -76,15 +76,15 @@ impl Data {
     #[inline]
     pub(super) fn take(&mut self) -> Option<ByteString> {
         match mem::take(&mut self.lines) {
-            Lines::None => None,
-            Lines::One(text) => Some(text.into_text()),
-            Lines::Joined => Some(self.take_joined()),
+            DataLines::None => None,
+            DataLines::One(text) => Some(text.into_text()),
+            DataLines::Joined => Some(self.take_joined()),
         }
     }
 
     /// Whether there was a `data` line.
     pub(super) fn is_some(&self) -> bool {
-        !matches!(self.lines, Lines::None)
+        !matches!(self.lines, DataLines::None)
     }
 
     pub(super) fn clear(&mut self) {
@@ -98,7 +98,7 @@ impl Data {
     }
 
     fn copy(&mut self) {
-        if let Lines::One(text) = mem::replace(&mut self.lines, Lines::Joined) {
+        if let DataLines::One(text) = mem::replace(&mut self.lines, DataLines::Joined) {
             self.start = 0;
             if self.joined.capacity() == 0 {
                 self.joined.reserve(self.usual);

@@ -49,7 +49,7 @@ impl EventName {
     #[allow(clippy::panic, reason = "a literal constructor; the fallible twin is TryFrom")]
     pub const fn from_static(name: &'static str) -> Self {
         match fault(name.as_bytes()) {
-            None => Self::own(name),
+            None => Self::unchecked(name),
             Some((FieldErrorKind::Empty, _)) => {
                 panic!("an event name must not be empty; leave it out for `message`")
             }
@@ -99,7 +99,7 @@ impl EventName {
     )]
     pub const fn from_static_not_for_browsers(name: &'static str) -> Self {
         match fault(name.as_bytes()) {
-            None => Self::own(name),
+            None => Self::unchecked(name),
             Some((FieldErrorKind::Reserved, _)) => Self {
                 text: CompactString::const_new(name),
                 for_browsers: false,
@@ -126,8 +126,8 @@ impl EventName {
         check(name)
     }
 
-    /// A name of the library's own events. A user's name cannot have the same text.
-    pub(crate) const fn own(name: &'static str) -> Self {
+    /// A name that the caller has checked, or a name of the library's own events, which a user's name cannot have.
+    pub(crate) const fn unchecked(name: &'static str) -> Self {
         Self {
             text: CompactString::const_new(name),
             for_browsers: true,

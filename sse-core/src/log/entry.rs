@@ -43,7 +43,8 @@ use crate::{DecodeEventError, Frame, TopicValue};
 pub struct Entry {
     sequence: u64,
     millis: u64,
-    /// The latest time at which it can have been appended, by its log's clock. Lowered if the clock was set back since.
+    /// Its age counts from this time: when it was appended, or the clock's time if the clock was set back to before
+    /// that.
     latest_append_time: AtomicU64,
     frame: Bytes,
     /// Where the `id` line ends.

@@ -8,15 +8,16 @@ use crate::TopicName;
 const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 const BITS_PER_DIGIT: u32 = 5;
 const DIGEST_LEN: usize = 7;
-const LIFE_BITS: u32 = 45;
+const NUMBER_BITS: u32 = 45;
 pub(super) const LEN: usize = 16;
 
-/// The identity of one life of a topic's log. A log that was lost and created again has another epoch.
+/// The identity of one period of a topic's log: from its creation until it is lost or deleted. A log that was lost and
+/// created again has another epoch.
 ///
 /// It has 16 characters. The first 7 are a digest of the topic's name, which distinguishes its positions from those of
-/// another topic. The other 9 are a number for the life, which is also the key of the digest. So a client cannot choose
+/// another topic. The other 9 are the number of the epoch, which is also the key of the digest. So a client cannot choose
 /// two names with the same digest before their topics exist. If two names have the same digest by chance, they differ
-/// in their next life.
+/// in their next epoch.
 ///
 /// ```
 /// use sse_actix_core::{Epoch, TopicName};
@@ -31,14 +32,14 @@ pub(super) const LEN: usize = 16;
 pub struct Epoch([u8; LEN]);
 
 impl Epoch {
-    /// The epoch of a topic's log in the life that `life` identifies. `life` is a random number that no client chooses;
+    /// The epoch of a topic's log with this number. It is a random number that no client chooses;
     /// its lowest 45 bits count.
-    pub fn new(topic: &TopicName, life: u64) -> Self {
-        let life = life & ((1 << LIFE_BITS) - 1);
+    pub fn new(topic: &TopicName, epoch_number: u64) -> Self {
+        let epoch_number = epoch_number & ((1 << NUMBER_BITS) - 1);
         let mut text = [b'0'; LEN];
         let (name, rest) = text.split_at_mut(DIGEST_LEN);
-        fill(name, digest(topic, life));
-        fill(rest, life);
+        fill(name, digest(topic, epoch_number));
+        fill(rest, epoch_number);
         Self(text)
     }
 
@@ -59,10 +60,10 @@ impl Epoch {
         &self.0
     }
 
-    /// True if this is an epoch of that topic's log, of this life or of an earlier one.
+    /// True if this is an epoch of that topic's log, the current one or an earlier one.
     pub fn is_of(&self, topic: &TopicName) -> bool {
-        let (_, life) = self.0.split_at(DIGEST_LEN);
-        *self == Self::new(topic, number(life))
+        let (_, epoch_number) = self.0.split_at(DIGEST_LEN);
+        *self == Self::new(topic, number(epoch_number))
     }
 }
 
@@ -86,8 +87,8 @@ fn number(text: &[u8]) -> u64 {
 }
 
 /// SipHash-2-4, which gives the same result on every machine and in every version.
-fn digest(topic: &TopicName, life: u64) -> u64 {
-    SipHasher24::new_with_keys(life, 0).hash(topic.as_str().as_bytes())
+fn digest(topic: &TopicName, epoch_number: u64) -> u64 {
+    SipHasher24::new_with_keys(epoch_number, 0).hash(topic.as_str().as_bytes())
 }
 
 impl fmt::Debug for Epoch {
@@ -127,23 +128,23 @@ mod tests {
 
     #[test]
     fn an_epoch_is_of_its_topic_in_every_life() {
-        for life in [0, 1, 31, 32, 0x0123_4567_89ab, 0x1fff_ffff_ffff] {
-            let epoch = Epoch::new(&TOPIC, life);
+        for epoch_number in [0, 1, 31, 32, 0x0123_4567_89ab, 0x1fff_ffff_ffff] {
+            let epoch = Epoch::new(&TOPIC, epoch_number);
             assert!(epoch.is_of(&TOPIC), "{epoch}");
             assert!(!epoch.is_of(&TopicName::from_static("news")), "{epoch}");
             let (_, text) = epoch.0.split_at(DIGEST_LEN);
-            assert_eq!(number(text), life);
+            assert_eq!(number(text), epoch_number);
         }
     }
 
-    /// These had the same digest in every life while the digest had no key.
+    /// These had the same digest in every epoch while the digest had no key.
     #[test]
     fn no_two_names_have_the_same_digest_in_every_life() {
         let names = ["room:1336536", "room:2398200"].map(TopicName::from_static);
         let [one, other] = &names;
-        for life in 0..1_000 {
-            assert!(!Epoch::new(one, life).is_of(other), "{life}");
-            assert!(!Epoch::new(other, life).is_of(one), "{life}");
+        for epoch_number in 0..1_000 {
+            assert!(!Epoch::new(one, epoch_number).is_of(other), "{epoch_number}");
+            assert!(!Epoch::new(other, epoch_number).is_of(one), "{epoch_number}");
         }
     }
 }

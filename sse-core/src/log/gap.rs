@@ -1,7 +1,7 @@
 use crate::{Event, EventId, EventName, Frame};
 
 /// The default name of the gap event.
-pub const GAP_EVENT: EventName = EventName::own("sse-gap");
+pub const GAP_EVENT: EventName = EventName::unchecked("sse-gap");
 
 /// The gap event, which says how many events a client has missed; `None` if the number is unknown. Its id is the
 /// position at which the client continues, so that the client does not get it again after a reconnect.

@@ -57,7 +57,7 @@ pub struct MemoryLog {
     bytes: AtomicUsize,
     key_bytes: AtomicUsize,
     bounds: MemoryLogBuilder,
-    next_life: AtomicU64,
+    next_epoch_number: AtomicU64,
     random: RandomState,
 }
 
@@ -95,7 +95,7 @@ impl MemoryLog {
             bytes: AtomicUsize::new(0),
             key_bytes: AtomicUsize::new(0),
             bounds,
-            next_life: AtomicU64::new(0),
+            next_epoch_number: AtomicU64::new(0),
             random: RandomState::new(),
         }
     }
@@ -141,11 +141,11 @@ impl MemoryLog {
         topic
     }
 
-    /// The epoch of a new life of a topic. Two lives of one log differ in their number. Two logs differ in their random
+    /// The epoch of a topic that begins. Two epochs of one log differ in their number. Two logs differ in their random
     /// state.
     fn next_epoch(&self, name: &TopicName) -> Epoch {
-        let life = self.next_life.fetch_add(1, Ordering::Relaxed);
-        Epoch::new(name, self.random.hash_one((name, life)))
+        let epoch_number = self.next_epoch_number.fetch_add(1, Ordering::Relaxed);
+        Epoch::new(name, self.random.hash_one((name, epoch_number)))
     }
 
     fn read_topics<T>(&self, read: impl FnOnce(&TopicTable) -> T) -> T {
@@ -340,7 +340,7 @@ impl TopicData {
         self.keys = self.keys.take().filter(|keys| !keys.is_over(window, now));
     }
 
-    /// Deletes everything. If there were events, begins another life. Returns whether there were events.
+    /// Deletes everything. If there were events, begins another epoch. Returns whether there were events.
     fn delete(&mut self, epoch: Epoch) -> bool {
         self.keys = None;
         let had_events = self.ring.kept_range().head > 0;

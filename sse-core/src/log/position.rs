@@ -90,7 +90,7 @@ impl Positions {
         self.0.is_empty()
     }
 
-    /// The position in this topic's log, in this life or an earlier one.
+    /// The position in this topic's log, in this epoch or an earlier one.
     pub fn of(&self, topic: &TopicName) -> Option<Position> {
         self.0
             .iter()

@@ -1,7 +1,7 @@
 use crate::{Event, EventId, EventName, Frame};
 
 /// The default name of the position event. Pages that do not listen to it do not notice it.
-pub const POSITION_EVENT: EventName = EventName::own("sse-position");
+pub const POSITION_EVENT: EventName = EventName::unchecked("sse-position");
 
 /// The position event. It gives a client its position when no other event does: before the first event, or when the
 /// position has advanced past events that are hidden from this client.

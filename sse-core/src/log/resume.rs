@@ -14,7 +14,7 @@ pub enum Resume {
         /// The number of deleted entries.
         missed: Option<u64>,
     },
-    /// The reader starts with the oldest kept entry. Its position is of another life of the log, is later than the
+    /// The reader starts with the oldest kept entry. Its position is of another epoch of the log, is later than the
     /// newest entry, or is not valid.
     Unknown,
 }

@@ -201,7 +201,7 @@ impl Ring {
     /// use std::time::SystemTime;
     /// use sse_actix_core::{Epoch, Event, Keep, Record, Ring, TopicName};
     ///
-    /// let [one, two] = [1, 2].map(|life| Epoch::new(&TopicName::from_static("prices"), life));
+    /// let [one, two] = [1, 2].map(|number| Epoch::new(&TopicName::from_static("prices"), number));
     /// let mut ring = Ring::new(one, Keep::Every, 0, false);
     /// let entry = ring.append(Record::event(&Event::data("1"), None)?, SystemTime::UNIX_EPOCH);
     /// ring.continue_as(two);

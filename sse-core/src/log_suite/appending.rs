@@ -6,13 +6,13 @@ use futures_util::future::join_all;
 
 use super::{
     LogFactory,
-    bench::{Bench, data, record},
+    tested_topic::{TestedTopic, data, record},
 };
 use crate::{AppendError, Event, EventName, Keep, Log as _, Position, Record, Retention, Start};
 
 /// An entry is the record at its position, byte for byte, and says when it was appended.
 pub async fn what_is_read_is_what_was_appended<F: LogFactory>(factory: &F) {
-    let mut bench = Bench::new(factory, Retention::new()).await;
+    let mut tested = TestedTopic::new(factory, Retention::new()).await;
     let name = EventName::from_static("tick");
     for event in [
         Event::data("a"),
@@ -23,9 +23,9 @@ pub async fn what_is_read_is_what_was_appended<F: LogFactory>(factory: &F) {
         Event::data("\0: id: 3\u{feff}"),
     ] {
         let record = Record::event(&event, None).unwrap().key("of something");
-        bench.append(record.clone()).await;
-        let known = bench.known.last().unwrap();
-        let batch = bench.read(Start::Last(1)).await;
+        tested.append(record.clone()).await;
+        let known = tested.known.last().unwrap();
+        let batch = tested.read(Start::Last(1)).await;
         let entry = &batch.entries[0];
         let frame = format!(
             "id: {}\n{}",
@@ -43,8 +43,8 @@ pub async fn what_is_read_is_what_was_appended<F: LogFactory>(factory: &F) {
 
 /// Each append has a greater sequence than all before it; what is appended to one topic is not in another.
 pub async fn sequences_grow_and_topics_have_nothing_in_common<F: LogFactory>(factory: &F) {
-    let mut one = Bench::new(factory, Retention::new()).await;
-    let mut other = Bench::on(factory, Arc::clone(&one.log), "another topic", Retention::new());
+    let mut one = TestedTopic::new(factory, Retention::new()).await;
+    let mut other = TestedTopic::on(factory, Arc::clone(&one.log), "another topic", Retention::new());
     // Names that differ little, and contain characters that a log may use as separators.
     let mut similar: Vec<_> = [
         "a topic:",
@@ -56,7 +56,7 @@ pub async fn sequences_grow_and_topics_have_nothing_in_common<F: LogFactory>(fac
         "a topic*",
         "ä",
     ]
-    .map(|name| Bench::on(factory, Arc::clone(&one.log), name, Retention::new()))
+    .map(|name| TestedTopic::on(factory, Arc::clone(&one.log), name, Retention::new()))
     .into();
     for nth in 0..10 {
         one.append(record(&format!("one {nth}"))).await;
@@ -67,8 +67,8 @@ pub async fn sequences_grow_and_topics_have_nothing_in_common<F: LogFactory>(fac
     for (nth, topic) in similar.iter_mut().enumerate() {
         topic.append(record(&format!("similar {nth}"))).await;
     }
-    for bench in similar.iter().chain([&one, &other]) {
-        let positions: Vec<_> = bench.known.iter().map(|known| known.position).collect();
+    for tested in similar.iter().chain([&one, &other]) {
+        let positions: Vec<_> = tested.known.iter().map(|known| known.position).collect();
         assert!(positions[0].sequence >= 1, "0 is before the first");
         assert!(
             positions
@@ -77,7 +77,7 @@ pub async fn sequences_grow_and_topics_have_nothing_in_common<F: LogFactory>(fac
         );
         assert!(positions.is_sorted_by_key(|position| position.sequence));
         assert!(positions.windows(2).all(|pair| pair[0] != pair[1]));
-        assert_eq!(bench.data().await, bench.after(0));
+        assert_eq!(tested.data().await, tested.after(0));
     }
 }
 
@@ -85,13 +85,13 @@ pub async fn sequences_grow_and_topics_have_nothing_in_common<F: LogFactory>(fac
 pub async fn threads_append_in_one_order<F: LogFactory>(factory: &F) {
     const THREADS: usize = 4;
     const EACH: usize = 50;
-    let bench = Bench::new(factory, Retention::new()).await;
+    let tested = TestedTopic::new(factory, Retention::new()).await;
     let now = factory.now();
     let append = |thread: usize| {
         let (log, topic, retention) = (
-            Arc::clone(&bench.log),
-            bench.topic.clone(),
-            bench.retention.clone(),
+            Arc::clone(&tested.log),
+            tested.topic.clone(),
+            tested.retention.clone(),
         );
         move || {
             let completions = (0..EACH).map(|nth| {
@@ -117,45 +117,45 @@ pub async fn threads_append_in_one_order<F: LogFactory>(factory: &F) {
         "each has a sequence of its own"
     );
     let in_order: Vec<_> = appended.into_iter().map(|(_, text)| text).collect();
-    assert_eq!(data(&bench.read(Start::Oldest).await), in_order);
+    assert_eq!(data(&tested.read(Start::Oldest).await), in_order);
 }
 
 /// This also holds if the clock is set back. Only a log that gets the time passed in can notice that.
 pub async fn the_times_of_events_never_go_back<F: LogFactory>(factory: &F) {
-    let bench = Bench::new(factory, Retention::new()).await;
+    let tested = TestedTopic::new(factory, Retention::new()).await;
     let now = factory.now();
     for back in [0, 3, 1, 0, 5] {
         let now = now - F::TICK * back;
-        let appended = bench
+        let appended = tested
             .log
-            .append(&bench.topic, record("x"), &bench.retention, now)
+            .append(&tested.topic, record("x"), &tested.retention, now)
             .await;
         appended.expect("it is appended");
     }
-    let batch = bench.read(Start::Oldest).await;
+    let batch = tested.read(Start::Oldest).await;
     assert_eq!(batch.entries.len(), 5);
     assert!(batch.entries.is_sorted_by_key(|entry| entry.at()));
 }
 
 /// A record that is larger than all that its topic may keep is refused, and no event is deleted for it.
 pub async fn what_could_never_be_kept_is_refused_and_changes_nothing<F: LogFactory>(factory: &F) {
-    let mut bench = Bench::new(factory, Retention::new().max_bytes(4_000)).await;
-    bench.count(2).await;
-    let refused = bench.try_append(record(&"x".repeat(5_000))).await;
+    let mut tested = TestedTopic::new(factory, Retention::new().max_bytes(4_000)).await;
+    tested.append_numbers(2).await;
+    let refused = tested.try_append(record(&"x".repeat(5_000))).await;
     let Err(AppendError::TooLarge { bytes, limit }) = refused else {
         panic!("it can never be kept: {refused:?}");
     };
     assert!(limit <= 4_000 && bytes > limit, "{bytes} of {limit}");
-    assert_eq!(bench.data().await, bench.after(0));
-    bench.append(record("3")).await;
-    assert_eq!(bench.data().await, ["1", "2", "3"]);
+    assert_eq!(tested.data().await, tested.after(0));
+    tested.append(record("3")).await;
+    assert_eq!(tested.data().await, ["1", "2", "3"]);
 }
 
 /// A topic that keeps the newest event of each key refuses a record without a key.
 pub async fn a_record_without_key_is_refused_and_changes_nothing<F: LogFactory>(factory: &F) {
-    let mut bench = Bench::new(factory, Retention::new().keep(Keep::LatestPerKey)).await;
-    bench.append(record("a").key("")).await;
-    let refused = bench.try_append(record("b")).await;
+    let mut tested = TestedTopic::new(factory, Retention::new().keep(Keep::LatestPerKey)).await;
+    tested.append(record("a").key("")).await;
+    let refused = tested.try_append(record("b")).await;
     assert!(matches!(refused, Err(AppendError::NoKey)), "{refused:?}");
-    assert_eq!(bench.data().await, ["a"]);
+    assert_eq!(tested.data().await, ["a"]);
 }

@@ -4,27 +4,32 @@ use std::{sync::Arc, task::Waker};
 
 use super::{
     LogFactory,
-    bench::{Bench, Woken, data, idempotency_key, record},
+    tested_topic::{TestedTopic, Woken, data, idempotency_key, record},
 };
 use crate::{DeleteError, Keep, Log, Resume, Retention, Start};
 
-/// A deleted topic's events are gone, with their idempotency keys. Later events are of another life. A reader with an
+/// A deleted topic's events are gone, with their idempotency keys. Later events are of another epoch. A reader with an
 /// earlier position learns of the deletion.
 pub async fn a_deleted_topic_begins_a_new_epoch<F: LogFactory>(factory: &F) {
     if !F::DELETES {
-        let bench = Bench::new(factory, Retention::new()).await;
-        let deleted = bench.log.delete(&bench.topic, factory.now()).await;
+        let tested = TestedTopic::new(factory, Retention::new()).await;
+        let deleted = tested.log.delete(&tested.topic, factory.now()).await;
         assert!(matches!(deleted, Err(DeleteError::Unsupported)), "{deleted:?}");
         return;
     }
     for keep in [Keep::Every, Keep::LatestPerKey] {
-        let mut bench = Bench::new(factory, Retention::new().keep(keep)).await;
-        let mut other = Bench::on(factory, Arc::clone(&bench.log), "another topic", Retention::new());
+        let mut tested = TestedTopic::new(factory, Retention::new().keep(keep)).await;
+        let mut other = TestedTopic::on(
+            factory,
+            Arc::clone(&tested.log),
+            "another topic",
+            Retention::new(),
+        );
         other.append(record("other")).await;
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
-        let _watch = bench.log.watch(&bench.topic, waker, factory.now());
-        let before = bench.read(Start::Head).await.end;
+        let _watch = tested.log.watch(&tested.topic, waker, factory.now());
+        let before = tested.read(Start::Head).await.end;
         let once = |text: &str| {
             let record = record(text).key("k");
             if F::REMEMBERS_KEYS {
@@ -33,40 +38,40 @@ pub async fn a_deleted_topic_begins_a_new_epoch<F: LogFactory>(factory: &F) {
                 record
             }
         };
-        bench.append(once("1")).await;
-        bench.append(record("2").key("l")).await;
-        let epoch = bench.position(0).epoch;
+        tested.append(once("1")).await;
+        tested.append(record("2").key("l")).await;
+        let epoch = tested.position(0).epoch;
         for nth in 0..2 {
             let times = woken.times();
-            let deleted = bench.log.delete(&bench.topic, factory.now()).await;
+            let deleted = tested.log.delete(&tested.topic, factory.now()).await;
             deleted.expect("it is deleted");
             if nth == 0 {
-                bench
+                tested
                     .until("the watcher to be woken", || woken.times() > times)
                     .await;
             }
-            assert_eq!(bench.data().await, Vec::<String>::new());
+            assert_eq!(tested.data().await, Vec::<String>::new());
         }
-        let at_deletion = bench.read(Start::Head).await.end;
-        for position in [bench.position(0), bench.position(1)] {
-            let batch = bench.read(Start::After(position)).await;
+        let at_deletion = tested.read(Start::Head).await.end;
+        for position in [tested.position(0), tested.position(1)] {
+            let batch = tested.read(Start::After(position)).await;
             assert_eq!(
                 (batch.resume, data(&batch)),
                 (Resume::Unknown, Vec::new()),
                 "{keep:?}"
             );
         }
-        let appended = bench.try_append(once("3")).await.expect("it is appended");
+        let appended = tested.try_append(once("3")).await.expect("it is appended");
         assert!(!appended.repeated, "its key was deleted");
         assert_ne!(appended.position.epoch, epoch);
-        let mut positions = vec![bench.position(0), bench.position(1)];
+        let mut positions = vec![tested.position(0), tested.position(1)];
         if keep == Keep::Every {
             // A reader from before the first event has missed some events. If the topic keeps the newest event of each
             // key, that reader gets all newest events, so it has missed nothing.
             positions.push(before);
         }
         for position in positions {
-            let batch = bench.read(Start::After(position)).await;
+            let batch = tested.read(Start::After(position)).await;
             assert_eq!(
                 (batch.resume, data(&batch)),
                 (Resume::Unknown, vec!["3".to_owned()]),
@@ -74,7 +79,7 @@ pub async fn a_deleted_topic_begins_a_new_epoch<F: LogFactory>(factory: &F) {
             );
         }
         // A reader that has learned of the deletion does not learn of it again.
-        let batch = bench.read(Start::After(at_deletion)).await;
+        let batch = tested.read(Start::After(at_deletion)).await;
         assert_eq!(
             (batch.resume, data(&batch)),
             (Resume::Complete, vec!["3".to_owned()])
@@ -89,33 +94,38 @@ pub async fn to_delete_a_topic_without_events_changes_nothing<F: LogFactory>(fac
     if !F::DELETES {
         return;
     }
-    let bench = Bench::new(factory, Retention::new()).await;
-    let before = bench.read(Start::Head).await.end;
-    bench
+    let tested = TestedTopic::new(factory, Retention::new()).await;
+    let before = tested.read(Start::Head).await.end;
+    tested
         .log
-        .delete(&bench.topic, factory.now())
+        .delete(&tested.topic, factory.now())
         .await
         .expect("it is deleted");
-    bench.try_append(record("1")).await.expect("it is appended");
-    let batch = bench.read(Start::After(before)).await;
+    tested.try_append(record("1")).await.expect("it is appended");
+    let batch = tested.read(Start::After(before)).await;
     assert_eq!(
         (batch.resume, data(&batch)),
         (Resume::Complete, vec!["1".to_owned()])
     );
 }
 
-/// Also whoever is in another topic before its first event.
+/// A reader before the first event of another topic gets no gap, either.
 pub async fn to_delete_a_topic_is_no_gap_in_others<F: LogFactory>(factory: &F) {
     if !F::DELETES {
         return;
     }
-    let mut bench = Bench::new(factory, Retention::new()).await;
-    let mut other = Bench::on(factory, Arc::clone(&bench.log), "another topic", Retention::new());
+    let mut tested = TestedTopic::new(factory, Retention::new()).await;
+    let mut other = TestedTopic::on(
+        factory,
+        Arc::clone(&tested.log),
+        "another topic",
+        Retention::new(),
+    );
     let before = other.read(Start::Head).await.end;
-    bench.append(record("1")).await;
-    bench
+    tested.append(record("1")).await;
+    tested
         .log
-        .delete(&bench.topic, factory.now())
+        .delete(&tested.topic, factory.now())
         .await
         .expect("it is deleted");
     other.append(record("2")).await;

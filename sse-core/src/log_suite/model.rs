@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use super::{
     LogFactory,
-    bench::{ALL, Bench, data, idempotency_key, record},
+    tested_topic::{ALL, TestedTopic, data, idempotency_key, record},
 };
 use crate::{Appended, Keep, Limit, OnceWindow, Position, Record, Resume, Retention, Start};
 
@@ -17,8 +17,8 @@ pub async fn any_steps_are_answered_as_the_model_says<F: LogFactory>(factory: &F
     println!("LOG_SUITE_SEED={seed}");
     let mut random = Rng::with_seed(seed);
     for _ in 0..F::MODEL_RUNS {
-        let bench = Bench::new(factory, random_retention::<F>(&mut random)).await;
-        run(&bench, &mut random).await;
+        let tested = TestedTopic::new(factory, random_retention::<F>(&mut random)).await;
+        run(&tested, &mut random).await;
     }
 }
 
@@ -41,8 +41,8 @@ fn random_retention<F: LogFactory>(random: &mut Rng) -> Retention {
     retention
 }
 
-async fn run<F: LogFactory>(bench: &Bench<'_, F>, random: &mut Rng) {
-    let mut model = Model::new(bench.read(Start::Head).await.end);
+async fn run<F: LogFactory>(tested: &TestedTopic<'_, F>, random: &mut Rng) {
+    let mut model = Model::new(tested.read(Start::Head).await.end);
     for nth in 0..random.usize(1..40) {
         match random.u8(..10) {
             0..6 => {
@@ -50,26 +50,26 @@ async fn run<F: LogFactory>(bench: &Bench<'_, F>, random: &mut Rng) {
                 if F::REMEMBERS_KEYS && random.bool() {
                     record = record.once(idempotency_key(&random.u8(..12).to_string()));
                 }
-                let expected = model.repeated_position(&record, &bench.retention, bench.factory.now());
-                let appended = bench
+                let expected = model.repeated_position(&record, &tested.retention, tested.factory.now());
+                let appended = tested
                     .try_append(record.clone())
                     .await
                     .expect("it is appended, or was");
                 assert_eq!(appended.repeated, expected.is_some(), "{record:?}");
                 match expected {
                     Some(first) => assert_eq!(appended.position, first),
-                    None => model.appended(&record, &bench.retention, appended, bench.factory.now()),
+                    None => model.appended(&record, &tested.retention, appended, tested.factory.now()),
                 }
             }
-            6 | 7 if F::IS_EXACT => bench.factory.pass(F::TICK * random.u32(..6)).await,
-            _ => check_reads(bench, &mut model, random).await,
+            6 | 7 if F::IS_EXACT => tested.factory.pass(F::TICK * random.u32(..6)).await,
+            _ => check_reads(tested, &mut model, random).await,
         }
     }
-    check_reads(bench, &mut model, random).await;
+    check_reads(tested, &mut model, random).await;
 }
 
-async fn check_reads<F: LogFactory>(bench: &Bench<'_, F>, model: &mut Model, random: &mut Rng) {
-    model.trim(&bench.retention, bench.factory.now());
+async fn check_reads<F: LogFactory>(tested: &TestedTopic<'_, F>, model: &mut Model, random: &mut Rng) {
+    model.trim(&tested.retention, tested.factory.now());
     let limit = Limit {
         events: NonZeroUsize::new(random.usize(1..5)).unwrap(),
         bytes: usize::MAX,
@@ -84,7 +84,7 @@ async fn check_reads<F: LogFactory>(bench: &Bench<'_, F>, model: &mut Model, ran
     for start in starts {
         let (resume, due) = model.read(start);
         for limit in [ALL, limit] {
-            let batch = bench.read_up_to(start, limit).await;
+            let batch = tested.read_up_to(start, limit).await;
             let is_expected = match (batch.resume, resume) {
                 // Where sequences have holes, a log may not know the number.
                 (Resume::Gap { missed: None }, Resume::Gap { .. }) => true,
@@ -159,7 +159,7 @@ impl Model {
         self.kept.push(Kept {
             sequence: position.sequence,
             key,
-            data: super::bench::data_of(record),
+            data: super::tested_topic::data_of(record),
             at: now,
         });
         self.positions.push(position);

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::{
     LogFactory,
-    bench::{Bench, data, idempotency_key, record},
+    tested_topic::{TestedTopic, data, idempotency_key, record},
 };
 use crate::{AppendError, Keep, Log as _, OnceWindow, Retention, Start};
 
@@ -16,8 +16,13 @@ pub async fn a_repeated_key_is_appended_once<F: LogFactory>(factory: &F) {
     if !F::REMEMBERS_KEYS {
         return keys_are_refused(factory).await;
     }
-    let mut bench = Bench::new(factory, Retention::new()).await;
-    let mut other = Bench::on(factory, Arc::clone(&bench.log), "another topic", Retention::new());
+    let mut tested = TestedTopic::new(factory, Retention::new()).await;
+    let mut other = TestedTopic::on(
+        factory,
+        Arc::clone(&tested.log),
+        "another topic",
+        Retention::new(),
+    );
     // Texts that differ little, the longest text, and texts that a log could mistake for its own syntax.
     let long = "x".repeat(200);
     let keys = [
@@ -35,28 +40,28 @@ pub async fn a_repeated_key_is_appended_once<F: LogFactory>(factory: &F) {
         long.split_at(1).1,
     ];
     for text in keys {
-        bench.append(record(text).once(idempotency_key(text))).await;
+        tested.append(record(text).once(idempotency_key(text))).await;
     }
     for _ in 0..2 {
         for (nth, text) in keys.into_iter().enumerate() {
             for value in [text, "something else"] {
-                let again = bench.try_append(record(value).once(idempotency_key(text))).await;
+                let again = tested.try_append(record(value).once(idempotency_key(text))).await;
                 let again = again.expect("a repetition is no failure");
                 assert_eq!(
                     (again.position, again.repeated),
-                    (bench.position(nth), true),
+                    (tested.position(nth), true),
                     "{text:?}"
                 );
             }
         }
     }
     // Records without a key are all new, and so is a key in another topic.
-    bench.append(record("no key")).await;
-    bench.append(record("no key")).await;
+    tested.append(record("no key")).await;
+    tested.append(record("no key")).await;
     for text in keys {
         other.append(record(text).once(idempotency_key(text))).await;
     }
-    assert_eq!(bench.data().await, bench.after(0));
+    assert_eq!(tested.data().await, tested.after(0));
     assert_eq!(other.data().await, other.after(0));
 }
 
@@ -65,15 +70,15 @@ pub async fn a_key_at_the_same_time_is_appended_once<F: LogFactory>(factory: &F)
     if !F::REMEMBERS_KEYS {
         return keys_are_refused(factory).await;
     }
-    let bench = Bench::new(factory, Retention::new()).await;
+    let tested = TestedTopic::new(factory, Retention::new()).await;
     let now = factory.now();
     for round in 0..10 {
         let key = idempotency_key(&format!("round {round}"));
         let append = |nth: usize| {
             let (log, topic, retention) = (
-                Arc::clone(&bench.log),
-                bench.topic.clone(),
-                bench.retention.clone(),
+                Arc::clone(&tested.log),
+                tested.topic.clone(),
+                tested.retention.clone(),
             );
             let record = record(&format!("{round}/{nth}")).once(key.clone());
             std::thread::spawn(move || (nth, log.append(&topic, record, &retention, now)))
@@ -95,13 +100,13 @@ pub async fn a_key_at_the_same_time_is_appended_once<F: LogFactory>(factory: &F)
                 .iter()
                 .all(|(_, appended)| appended.position == first.position)
         );
-        let last = bench.read(Start::Last(1)).await;
+        let last = tested.read(Start::Last(1)).await;
         assert_eq!(
             (data(&last), last.end),
             (vec![format!("{round}/{nth}")], first.position)
         );
     }
-    assert_eq!(bench.read(Start::Oldest).await.entries.len(), 10);
+    assert_eq!(tested.read(Start::Oldest).await.entries.len(), 10);
 }
 
 /// If an event has been deleted, because of any bound, its key is still remembered.
@@ -116,20 +121,23 @@ pub async fn a_key_outlives_its_event<F: LogFactory>(factory: &F) {
         retention.clone().max_age(F::TICK),
         retention.keep(Keep::LatestPerKey),
     ] {
-        let mut bench = Bench::new(factory, retention.clone()).await;
+        let mut tested = TestedTopic::new(factory, retention.clone()).await;
         let append = |text: &str| record(text).key("the same").once(idempotency_key("once"));
-        let first = bench.append(append("first")).await;
+        let first = tested.append(append("first")).await;
         factory.pass(F::TICK * 3).await;
         for nth in 0..20 {
-            bench
+            tested
                 .append(record(&format!("{nth}{}", "x".repeat(200))).key("the same"))
                 .await;
         }
-        bench.log.maintain(factory.now());
+        tested.log.maintain(factory.now());
         if F::IS_EXACT {
-            assert!(!bench.data().await.contains(&"first".to_owned()), "{retention:?}");
+            assert!(
+                !tested.data().await.contains(&"first".to_owned()),
+                "{retention:?}"
+            );
         }
-        let again = bench.try_append(append("first")).await.expect("it was appended");
+        let again = tested.try_append(append("first")).await.expect("it was appended");
         assert_eq!((again.position, again.repeated), (first, true), "{retention:?}");
     }
 }
@@ -140,23 +148,23 @@ pub async fn a_key_is_forgotten_with_its_time<F: LogFactory>(factory: &F) {
         return keys_are_refused(factory).await;
     }
     let window = OnceWindow::new().max_age(F::TICK * 10);
-    let mut bench = Bench::new(factory, Retention::new().once_within(window)).await;
+    let mut tested = TestedTopic::new(factory, Retention::new().once_within(window)).await;
     let append = |text: &str| record(text).once(idempotency_key(text));
-    bench.append(append("a")).await;
+    tested.append(append("a")).await;
     factory.pass(F::TICK * 5).await;
-    bench.append(append("b")).await;
+    tested.append(append("b")).await;
     for text in ["a", "b"] {
         let (nth, young) = (usize::from(text == "b"), factory.now());
-        let again = bench
+        let again = tested
             .try_append(append(text))
             .await
             .expect("it is appended, or was");
-        let deadline = bench.known[nth].at.0 + window.age();
+        let deadline = tested.known[nth].at.0 + window.age();
         // A machine that was busy for long may have let the time pass by itself.
         if factory.now() + F::TICK < deadline {
             assert_eq!(
                 (again.position, again.repeated),
-                (bench.position(nth), true),
+                (tested.position(nth), true),
                 "{text} at {young:?}"
             );
         }
@@ -166,9 +174,9 @@ pub async fn a_key_is_forgotten_with_its_time<F: LogFactory>(factory: &F) {
     }
     // A repetition has not prolonged it.
     factory.pass(F::TICK * 7).await;
-    let again = bench.try_append(append("a")).await.expect("it is appended");
-    assert!(!again.repeated && again.position != bench.position(0));
-    let once_more = bench.try_append(append("a")).await.expect("it was appended");
+    let again = tested.try_append(append("a")).await.expect("it is appended");
+    assert!(!again.repeated && again.position != tested.position(0));
+    let once_more = tested.try_append(append("a")).await.expect("it was appended");
     assert_eq!(
         (once_more.position, once_more.repeated),
         (again.position, true),
@@ -182,24 +190,29 @@ pub async fn newer_keys_push_out_the_oldest<F: LogFactory>(factory: &F) {
         return keys_are_refused(factory).await;
     }
     let window = OnceWindow::new().max_keys(5);
-    let mut bench = Bench::new(factory, Retention::new().once_within(window)).await;
-    let mut other = Bench::on(factory, Arc::clone(&bench.log), "another topic", Retention::new());
+    let mut tested = TestedTopic::new(factory, Retention::new().once_within(window)).await;
+    let mut other = TestedTopic::on(
+        factory,
+        Arc::clone(&tested.log),
+        "another topic",
+        Retention::new(),
+    );
     let append = |nth: usize| record(&nth.to_string()).once(idempotency_key(&nth.to_string()));
     for nth in 0..5 {
-        bench.append(append(nth)).await;
+        tested.append(append(nth)).await;
     }
     for nth in 0..20 {
         other.append(append(nth)).await;
-        bench.append(record("no key")).await;
+        tested.append(record("no key")).await;
     }
     for nth in 0..5 {
-        let again = bench.try_append(append(nth)).await.expect("it was appended");
-        assert_eq!((again.position, again.repeated), (bench.position(nth), true));
+        let again = tested.try_append(append(nth)).await.expect("it was appended");
+        assert_eq!((again.position, again.repeated), (tested.position(nth), true));
     }
-    bench.append(append(5)).await;
+    tested.append(append(5)).await;
     for nth in [1, 2, 3, 4, 5] {
         assert!(
-            bench
+            tested
                 .try_append(append(nth))
                 .await
                 .expect("it was appended")
@@ -209,14 +222,14 @@ pub async fn newer_keys_push_out_the_oldest<F: LogFactory>(factory: &F) {
     }
     if F::IS_EXACT {
         assert!(
-            !bench
+            !tested
                 .try_append(append(0))
                 .await
                 .expect("it is appended")
                 .repeated
         );
         assert!(
-            !bench
+            !tested
                 .try_append(append(1))
                 .await
                 .expect("it is appended")
@@ -232,12 +245,12 @@ pub async fn a_refused_record_leaves_no_key<F: LogFactory>(factory: &F) {
         return keys_are_refused(factory).await;
     }
     let key = || idempotency_key("once");
-    let mut bench = Bench::new(factory, Retention::new().max_bytes(4_000)).await;
-    let refused = bench.try_append(record(&"x".repeat(5_000)).once(key())).await;
+    let mut tested = TestedTopic::new(factory, Retention::new().max_bytes(4_000)).await;
+    let refused = tested.try_append(record(&"x".repeat(5_000)).once(key())).await;
     assert!(refused.is_err(), "it can never be kept: {refused:?}");
-    bench.append(record("small").once(key())).await;
+    tested.append(record("small").once(key())).await;
 
-    let mut latest = Bench::new(factory, Retention::new().keep(Keep::LatestPerKey)).await;
+    let mut latest = TestedTopic::new(factory, Retention::new().keep(Keep::LatestPerKey)).await;
     let refused = latest.try_append(record("of nothing").once(key())).await;
     assert!(
         refused.is_err(),
@@ -251,9 +264,9 @@ pub async fn a_refused_record_leaves_no_key<F: LogFactory>(factory: &F) {
 
 /// A log that remembers no keys must refuse a record with a key, because its publisher relies on the key.
 async fn keys_are_refused<F: LogFactory>(factory: &F) {
-    let mut bench = Bench::new(factory, Retention::new()).await;
-    bench.count(2).await;
-    let refused = bench.try_append(record("x").once(idempotency_key("a"))).await;
+    let mut tested = TestedTopic::new(factory, Retention::new()).await;
+    tested.append_numbers(2).await;
+    let refused = tested.try_append(record("x").once(idempotency_key("a"))).await;
     assert!(matches!(refused, Err(AppendError::Refused(_))), "{refused:?}");
-    assert_eq!(bench.data().await, ["1", "2"]);
+    assert_eq!(tested.data().await, ["1", "2"]);
 }

@@ -7,28 +7,28 @@ use std::{
 
 use super::{
     LogFactory,
-    bench::{Bench, Woken, data, record},
+    tested_topic::{TestedTopic, Woken, data, record},
 };
 use crate::{Log, Resume, Retention, Start, TopicName};
 
 /// All watchers are woken each time the topic grows, until their watch is dropped.
 pub async fn watchers_are_woken_as_long_as_they_watch<F: LogFactory>(factory: &F) {
-    let mut bench = Bench::new(factory, Retention::new()).await;
+    let mut tested = TestedTopic::new(factory, Retention::new()).await;
     let woken: [Arc<Woken>; 3] = Default::default();
     let mut watches: Vec<_> = woken
         .iter()
         .map(|woken| {
-            bench
+            tested
                 .log
-                .watch(&bench.topic, Waker::from(Arc::clone(woken)), factory.now())
+                .watch(&tested.topic, Waker::from(Arc::clone(woken)), factory.now())
         })
         .collect();
     // A log behind a network may begin to follow a topic with the first read.
-    bench.read(Start::Head).await;
+    tested.read(Start::Head).await;
     for nth in 0..5 {
         let before = woken.each_ref().map(|woken| woken.times());
-        bench.append(record(&nth.to_string())).await;
-        bench
+        tested.append(record(&nth.to_string())).await;
+        tested
             .until("all watchers to be woken", || {
                 woken
                     .iter()
@@ -36,12 +36,12 @@ pub async fn watchers_are_woken_as_long_as_they_watch<F: LogFactory>(factory: &F
                     .all(|(woken, before)| woken.times() > before)
             })
             .await;
-        assert!(bench.data().await.ends_with(&[nth.to_string()]));
+        assert!(tested.data().await.ends_with(&[nth.to_string()]));
     }
     drop(watches.remove(0));
     let before = woken.each_ref().map(|woken| woken.times());
-    bench.append(record("last")).await;
-    bench
+    tested.append(record("last")).await;
+    tested
         .until("the others to be woken", || {
             woken
                 .iter()
@@ -55,27 +55,27 @@ pub async fn watchers_are_woken_as_long_as_they_watch<F: LogFactory>(factory: &F
 
 /// A reader that is woken and reads on finds every event once, and gets no gap.
 pub async fn a_reader_that_registers_first_misses_nothing<F: LogFactory>(factory: &F) {
-    let mut bench = Bench::new(factory, Retention::new()).await;
+    let mut tested = TestedTopic::new(factory, Retention::new()).await;
     let woken = Arc::new(Woken::default());
-    let watch = bench
+    let watch = tested
         .log
-        .watch(&bench.topic, Waker::from(Arc::clone(&woken)), factory.now());
-    let mut batch = bench.read(Start::Head).await;
+        .watch(&tested.topic, Waker::from(Arc::clone(&woken)), factory.now());
+    let mut batch = tested.read(Start::Head).await;
     let mut received = Vec::new();
     let mut seen = woken.times();
     for nth in 0..20 {
-        bench.append(record(&nth.to_string())).await;
+        tested.append(record(&nth.to_string())).await;
         if nth % 3 == 0 {
-            bench.until("a wake", || woken.times() > seen).await;
+            tested.until("a wake", || woken.times() > seen).await;
             seen = woken.times();
-            batch = bench.read(Start::After(batch.end)).await;
+            batch = tested.read(Start::After(batch.end)).await;
             assert_eq!(batch.resume, Resume::Complete);
             received.extend(data(&batch));
         }
     }
-    batch = bench.read(Start::After(batch.end)).await;
+    batch = tested.read(Start::After(batch.end)).await;
     received.extend(data(&batch));
-    assert_eq!(received, bench.after(0));
+    assert_eq!(received, tested.after(0));
     drop(watch);
 }
 
@@ -100,20 +100,20 @@ impl<L: Log> Wake for AsksAtOnce<L> {
 
 /// The log holds no lock while it wakes, and the new event is already visible.
 pub async fn a_waker_may_use_the_log<F: LogFactory>(factory: &F) {
-    let mut bench = Bench::new(factory, Retention::new()).await;
+    let mut tested = TestedTopic::new(factory, Retention::new()).await;
     let asks = Arc::new(AsksAtOnce {
-        log: Arc::clone(&bench.log),
-        topic: bench.topic.clone(),
+        log: Arc::clone(&tested.log),
+        topic: tested.topic.clone(),
         heads: Mutex::default(),
     });
-    let watch = bench
+    let watch = tested
         .log
-        .watch(&bench.topic, Waker::from(Arc::clone(&asks)), factory.now());
-    bench.read(Start::Head).await;
-    bench.count(3).await;
-    let last = bench.position(2).sequence;
+        .watch(&tested.topic, Waker::from(Arc::clone(&asks)), factory.now());
+    tested.read(Start::Head).await;
+    tested.append_numbers(3).await;
+    let last = tested.position(2).sequence;
     let heads = || asks.heads.lock().unwrap().clone();
-    bench
+    tested
         .until("a wake that sees the last event", || heads().contains(&last))
         .await;
     assert!(heads().is_sorted());

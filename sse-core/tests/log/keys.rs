@@ -67,7 +67,7 @@ fn keys_are_remembered_although_their_topic_is_forgotten() {
     }
     let again = append(&log, &topic(0), "a", at(2));
     assert_eq!((again.position, again.repeated), (first.position, true));
-    // It is in its next life, and none of its events is there.
+    // It has its next epoch, and none of its events is there.
     let stats = log.stats(&topic(0)).unwrap();
     assert!(stats.events == 0 && stats.epoch != first.position.epoch);
     assert_eq!(stats.once.keys, 1);

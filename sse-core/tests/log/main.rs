@@ -26,8 +26,8 @@ use sse_actix_core::{Epoch, Event, Limit, Record, TopicName};
 
 const TOPIC: TopicName = TopicName::from_static("prices");
 
-fn epoch(life: u64) -> Epoch {
-    Epoch::new(&TOPIC, life)
+fn epoch(epoch_number: u64) -> Epoch {
+    Epoch::new(&TOPIC, epoch_number)
 }
 
 /// So many milliseconds after a time at which nothing had happened yet.

@@ -183,7 +183,7 @@ fn a_topic_that_is_read_is_not_forgotten_and_one_that_was_begins_anew() {
     assert_eq!(log.topics(), 2);
     assert_eq!(log.stats(&topic(1)), None);
 
-    // Its second life is another, so that what was known of the first is not taken for it.
+    // Its second epoch is another, so that what was known of the first is not taken for it.
     append(&log, &topic(1), "d", 3).unwrap();
     let batch = read(&log, &topic(1), Start::After(silent));
     assert_eq!(batch.resume, Resume::Unknown);

@@ -63,18 +63,18 @@ fn limits() -> impl Strategy<Value = Limit> {
 }
 
 /// Every start that there is, with every position around what is kept.
-fn starts(head: u64, life: u64) -> Vec<Start> {
-    let after = |life, sequence| {
+fn starts(head: u64, epoch_number: u64) -> Vec<Start> {
+    let after = |epoch_number, sequence| {
         Start::After(Position {
-            epoch: epoch(life),
+            epoch: epoch(epoch_number),
             sequence,
         })
     };
     let mut starts = vec![Start::Head, Start::Oldest, Start::Unknown];
     starts.extend((0..8).chain([usize::MAX]).map(Start::Last));
-    starts.extend((0..=head + 2).map(|sequence| after(life, sequence)));
-    starts.extend([0, 1, head].map(|sequence| after(life + 1, sequence)));
-    starts.push(after(life, u64::MAX));
+    starts.extend((0..=head + 2).map(|sequence| after(epoch_number, sequence)));
+    starts.extend([0, 1, head].map(|sequence| after(epoch_number + 1, sequence)));
+    starts.push(after(epoch_number, u64::MAX));
     starts
 }
 
@@ -110,8 +110,8 @@ fn times(batch: &Batch) -> Vec<SystemTime> {
     batch.entries.iter().map(|entry| entry.at()).collect()
 }
 
-fn check_reads(mut read: impl FnMut(Start, Limit) -> Batch, model: &Model, life: u64, limit: Limit) {
-    for start in starts(model.head, life) {
+fn check_reads(mut read: impl FnMut(Start, Limit) -> Batch, model: &Model, epoch_number: u64, limit: Limit) {
+    for start in starts(model.head, epoch_number) {
         let whole = model.read(start, ALL);
         assert_eq!(answer(&read(start, ALL)), whole, "{start:?}");
         assert_eq!(
@@ -124,9 +124,9 @@ fn check_reads(mut read: impl FnMut(Start, Limit) -> Batch, model: &Model, life:
     }
 }
 
-fn check_stats(stats: LogStats, model: &Model, life: u64) {
+fn check_stats(stats: LogStats, model: &Model, epoch_number: u64) {
     let expected = LogStats {
-        epoch: epoch(life),
+        epoch: epoch(epoch_number),
         head: model.head,
         oldest: model.oldest(),
         events: model.len(),
@@ -181,9 +181,9 @@ proptest! {
         retention in retention(), keep in keep(), steps in vec(step(), 0..40), limit in limits(),
     ) {
         let log = MemoryLog::new();
-        // Which life it is, only the log can say.
-        let life = log.read(&TOPIC, Start::Head, ALL, at(0)).into_ready().unwrap().unwrap().end.epoch;
-        let mut model = Model::new(life, keep, 0);
+        // Which epoch it is, only the log can say.
+        let epoch_number = log.read(&TOPIC, Start::Head, ALL, at(0)).into_ready().unwrap().unwrap().end.epoch;
+        let mut model = Model::new(epoch_number, keep, 0);
         let retention = retention.keep(keep);
         let mut now = 0;
         for step in steps {
@@ -196,7 +196,7 @@ proptest! {
                         Ok(Appended { position, .. }) => {
                             model.append(&record, at(now));
                             model.trim(&retention, at(now));
-                            prop_assert_eq!(position, Position { epoch: life, sequence: model.head });
+                            prop_assert_eq!(position, Position { epoch: epoch_number, sequence: model.head });
                         }
                         Err(error) => {
                             let no_key = keep == Keep::LatestPerKey && key.is_none();
@@ -217,7 +217,7 @@ proptest! {
             prop_assert_eq!((stats.events, stats.bytes, stats.head), (model.len(), model.bytes(), model.head));
             prop_assert_eq!(log.bytes(), model.bytes());
             for sequence in 0..=model.head {
-                let behind = log.behind(&TOPIC, Position { epoch: life, sequence });
+                let behind = log.behind(&TOPIC, Position { epoch: epoch_number, sequence });
                 prop_assert_eq!(behind, model.behind(sequence), "from {}", sequence);
             }
             prop_assert!(stats.events <= retention.events() && stats.bytes <= retention.bytes());
@@ -230,7 +230,7 @@ proptest! {
             prop_assert_eq!(answer(&read(start, limit)), model.read(start, limit));
         }
         for sequence in 0..=model.head + 2 {
-            let start = Start::After(Position { epoch: life, sequence });
+            let start = Start::After(Position { epoch: epoch_number, sequence });
             let whole = model.read(start, ALL);
             prop_assert_eq!(answer(&read(start, ALL)), model.read(start, ALL));
             prop_assert_eq!(in_pieces(|start| read(start, limit), start), (whole.frames, whole.end));

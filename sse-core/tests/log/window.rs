@@ -76,7 +76,7 @@ fn a_reader_gets_what_is_after_it_or_is_sent_to_the_log() {
     };
     assert!(
         matches!(window.next_after(other), WindowRead::NotCovered),
-        "another life"
+        "another epoch_number"
     );
 
     window.clear();

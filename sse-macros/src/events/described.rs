@@ -58,7 +58,7 @@ fn describe(events: &Events, document: &Document) -> TokenStream {
         } else {
             quote!(#krate::#module::Null)
         };
-        // An event whose id is an `Option`, even under another name, may have no id.
+        // The id's type may be an alias of an `Option`, so the compiler decides (`IS_OPTIONAL`).
         let has_id = variant.id.as_ref().map_or_else(
             || quote!(false),
             |IdField { ty, .. }| quote_spanned!(Span::mixed_site()=> !<#ty as #krate::IdField>::IS_OPTIONAL),

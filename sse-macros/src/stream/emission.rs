@@ -110,7 +110,7 @@ pub(crate) fn cannot_emit(tokens: TokenStream) -> bool {
         })
 }
 
-/// True if `tokens` call a macro that is not one of these three, but could expand to one.
+/// True if `tokens` call any macro other than `emit!`, `open!` and `emitter!`, even one that cannot expand to these.
 pub(crate) fn has_other_macros(tokens: TokenStream) -> bool {
     calls_a_macro(tokens, &|_| true)
 }

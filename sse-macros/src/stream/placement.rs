@@ -59,8 +59,8 @@ struct Placement<'e> {
     spawning: bool,
     /// True inside another macro, which may give `yield` a meaning.
     foreign: bool,
-    /// Parameters of the closures around this place. A scope passes to its closure a value that spawns inside the
-    /// scope.
+    /// Parameters of the closures around this place. `spawn` on such a parameter starts no separate task: a scope
+    /// passes its closure a value that spawns inside the scope.
     closure_parameters: Vec<Ident>,
 }
 

@@ -2,13 +2,13 @@
 --
 -- KEYS: for each topic, its stream. If it keeps the newest event of each key: then the hash and the sorted set of these
 --   events. If events have idempotency keys: then the hash and the list of these keys.
--- ARGV: a number for a new life; the primary, if INFO does not say it; PUBLISH or SPUBLISH. Then for each topic: which
+-- ARGV: a number for a new epoch; the primary, if INFO does not say it; PUBLISH or SPUBLISH. Then for each topic: which
 --   keys it has in addition to its stream (`l` for the newest event of each key, `o` for idempotency keys, `lo`, or
 --   `-`); how many events, bytes and milliseconds are kept; after how many milliseconds an unused topic expires; the
 --   number of parts; with `o`, for how many milliseconds and how many idempotency keys are remembered. Then for each
 --   part: how many events it has, its key, its bytes; with `o`, its idempotency key, or nothing.
 -- Returns for each topic one of these:
---   0, the entry's id, its life, and why it was not announced, or nothing;
+--   0, the entry's id, its epoch, and why it was not announced, or nothing;
 --   1, and why nothing was appended;
 --   2, and why something was not done after the entry was appended;
 --   3, if no part was new.
@@ -28,7 +28,7 @@ local function is_replica()
   return type(info) == 'string' and string.find(info, 'role:slave', 1, true)
 end
 
--- The newest entry of sse-actix: its id, life, primary and number of events, and the totals of events and bytes so far;
+-- The newest entry of sse-actix: its id, epoch number, primary and number of events, and the totals of events and bytes so far;
 -- and the newest id of all entries. If the stream has only entries of other programs, the id is 0-0, before every
 -- entry. Nil if the stream has no entry.
 local function newest(stream)
@@ -94,11 +94,11 @@ end
 
 -- Remembers idempotency keys of an entry that has been added, each with the index of its event. Returns how many keys
 -- there are afterwards. Or nil, and why none of them is remembered.
-local function remember(once, order, are_known, id, life, names, indices)
+local function remember(once, order, are_known, id, epoch_number, names, indices)
   local items, places = {}, {}
   for n, name in ipairs(names) do
     items[n] = id .. ' ' .. name
-    places[2 * n - 1], places[2 * n] = name, id .. ' ' .. indices[name] .. ' ' .. life
+    places[2 * n - 1], places[2 * n] = name, id .. ' ' .. indices[name] .. ' ' .. epoch_number
   end
   if not are_known then redis.pcall('DEL', once) end
   -- The list is written first: a key that is only in the list is not remembered, and is deleted when its time is over.
@@ -212,10 +212,10 @@ while key <= #KEYS do
     if not wrong then head, wrong = newest(stream) end
     if wrong then result = {1, wrong} break end
 
-    local life, previous, previous_events, all, bytes = ARGV[1], '0-0', '0', 0, 0
+    local epoch_number, previous, previous_events, all, bytes = ARGV[1], '0-0', '0', 0, 0
     local at = '*'
     if head then
-      if head.primary == primary then life = head.life end
+      if head.primary == primary then epoch_number = head.epoch_number end
       previous, previous_events, all, bytes = head.id, head.events, head.all, head.bytes
       local millis, count = string.match(head.newest_id, '^(%d+)%-(%d+)$')
       if tonumber(count) >= 65535 then at = string.format('%.0f-0', tonumber(millis) + 1) end
@@ -224,7 +224,7 @@ while key <= #KEYS do
     end
     local all_before, bytes_before = all, bytes
     all, bytes = all + events, bytes + #payload
-    local header = string.format('2 %s %s %s %s %d %.0f %.0f', life, primary, previous, previous_events, events, all, bytes)
+    local header = string.format('2 %s %s %s %s %d %.0f %.0f', epoch_number, primary, previous, previous_events, events, all, bytes)
     local id = redis.pcall('XADD', stream, at, 'h', header, 'b', payload)
     if type(id) == 'table' then result = {1, id.err} break end
 
@@ -234,7 +234,7 @@ while key <= #KEYS do
     if now >= 4398046511104 or tonumber(count) > 65535 then
       refusal = 'FUTURE the newest id of the stream is too far in the future'
     elseif #new > 0 then
-      kept_keys, refusal = remember(once, order, are_known, id, life, new, indices)
+      kept_keys, refusal = remember(once, order, are_known, id, epoch_number, new, indices)
     end
     if refusal then
       redis.pcall('XDEL', stream, id)
@@ -250,7 +250,7 @@ while key <= #KEYS do
       return answer
     end
     must(redis.pcall(ARGV[3], stream, id .. ' ' .. header .. '\n' .. payload))
-    result = {0, id, life, failed or ''}
+    result = {0, id, epoch_number, failed or ''}
     failed = nil
     local before = head and tonumber(string.match(head.id, '^(%d+)')) or 0
     if crosses(all_before, all, 50 + math.floor(max_events / 20)) or crosses(bytes_before, bytes, 1 + math.floor(max_bytes / 20)) then

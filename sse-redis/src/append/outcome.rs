@@ -37,7 +37,7 @@ pub(super) struct StoredGroup {
 #[derive(Clone, Copy)]
 struct StoredAt {
     id: EntryId,
-    life: u64,
+    epoch_number: u64,
     index: usize,
 }
 
@@ -64,7 +64,7 @@ impl Outcome {
             0 => {
                 let entry = StoredAt {
                     id: EntryId::parse(text(first).ok()?.as_bytes())?,
-                    life: text(words.next()?).ok()?.parse().ok()?,
+                    epoch_number: text(words.next()?).ok()?.parse().ok()?,
                     index: 0,
                 };
                 let notice_error = text(words.next()?).ok().filter(|why| !why.is_empty());
@@ -123,7 +123,7 @@ impl Outcome {
                     .flatten()
                     .map(|(place, repeated)| Appended {
                         position: Position {
-                            epoch: Epoch::new(&group.topic, place.life),
+                            epoch: Epoch::new(&group.topic, place.epoch_number),
                             sequence: place.id.sequence(place.index),
                         },
                         repeated,
@@ -220,7 +220,7 @@ fn part_outcomes(value: Value) -> Option<Vec<PartOutcome>> {
             Some(PartOutcome::Repeats(StoredAt {
                 id: EntryId::parse(words.next()?.as_bytes())?,
                 index: words.next()?.parse().ok()?,
-                life: words.next()?.parse().ok()?,
+                epoch_number: words.next()?.parse().ok()?,
             }))
         }
     };

@@ -102,9 +102,9 @@ fn push_calls(this: &CatchUp, calls: &mut Pipeline, job: &HeadJob, topic: &Topic
             calls.invoke_script(&call);
             1
         }
-        HeadJob::Renew { life } => {
+        HeadJob::Renew { epoch_number } => {
             let mut call = scripts::RENEWING.key(&topic.stream);
-            call.arg(life.to_string()).arg(new_life());
+            call.arg(epoch_number.to_string()).arg(new_life());
             call.arg(this.shared.keys.publish());
             calls.invoke_script(&call);
             1
@@ -128,9 +128,12 @@ fn take(job: &HeadJob, topic: &Topic, answers: Vec<Value>) -> Result<(), Fault> 
         HeadJob::Look { latest } => {
             let [newest, pairs] = array(next()?)?;
             let newest = entry(newest)?;
-            let life = newest.as_ref().and_then(Stored::header).map(|header| header.life);
-            let latest = match life {
-                Some(life) if *latest => Some(parse_latest(life, pairs)?),
+            let epoch_number = newest
+                .as_ref()
+                .and_then(Stored::header)
+                .map(|header| header.epoch_number);
+            let latest = match epoch_number {
+                Some(epoch_number) if *latest => Some(parse_latest(epoch_number, pairs)?),
                 _ => latest.then(Vec::new),
             };
             topic.take_look(newest.as_ref(), latest);
@@ -148,7 +151,7 @@ fn take(job: &HeadJob, topic: &Topic, answers: Vec<Value>) -> Result<(), Fault> 
                 let has_event = found
                     .and_then(|stored| stored.header())
                     .is_some_and(|header| EntryId::index(*sequence) < header.events.max(1));
-                // An event that retention has deleted cannot be proven; it was stored, because its life was continued.
+                // An event that retention has deleted cannot be proven; it was stored, because its epoch was continued.
                 let is_taken = oldest.is_none_or(|oldest| EntryId::of(*sequence) < oldest);
                 proofs.push((*sequence, has_event || is_taken));
             }
@@ -168,11 +171,11 @@ fn entry(value: Value) -> Result<Option<Stored>, Unexpected> {
 
 /// Reads the newest event of each key. A value is the entry's id, a space, the event's index, a space, and the event as
 /// in a payload. Keys whose event cannot be read are left out.
-fn parse_latest(life: u64, pairs: Value) -> Result<Vec<Latest>, Unexpected> {
+fn parse_latest(epoch_number: u64, pairs: Value) -> Result<Vec<Latest>, Unexpected> {
     let mut pairs = items(pairs)?.into_iter();
     let mut latest = Vec::with_capacity(pairs.len() / 2);
     while let (Some(_), Some(value)) = (pairs.next(), pairs.next()) {
-        latest.extend(Stored::parse_latest(bytes(value)?, life));
+        latest.extend(Stored::parse_latest(bytes(value)?, epoch_number));
     }
     latest.sort_unstable_by_key(|latest| latest.sequence);
     Ok(latest)

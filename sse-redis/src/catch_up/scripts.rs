@@ -18,14 +18,14 @@ if wrong then return {err = wrong} end
 return {head and {head[1], {'h', head[2][2]}} or false, latest}
 ";
 
-/// Begins another life after the newest entry, if its life is that of ARGV 1.
+/// Begins another epoch after the newest entry, if its epoch is that of ARGV 1.
 ///
-/// KEYS: the stream. ARGV: the life, a number for the new one, and PUBLISH or SPUBLISH.
+/// KEYS: the stream. ARGV: the number of the epoch, a number for the new one, and PUBLISH or SPUBLISH.
 const RENEW: &str = r"
 local head, known, wrong = newest_of_ours(KEYS[1])
 if wrong then return {err = wrong} end
 if not head then return false end
-if known.life ~= ARGV[1] then return head end
+if known.epoch_number ~= ARGV[1] then return head end
 local header = string.format(
   '2 %s %s %s %s 0 %.0f %.0f', ARGV[2], known.primary, head[1], known.events, known.all, known.bytes)
 local id = redis.call('XADD', KEYS[1], '*', 'h', header, 'b', '')

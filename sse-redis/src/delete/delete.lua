@@ -1,8 +1,8 @@
 -- Deletes a topic, with the content of all its keys. One entry without events stays in its stream. It begins another
--- life. From this entry, nodes that were away learn of the deletion, and so does a client that comes back with an id of
--- the earlier life.
+-- epoch. From this entry, nodes that were away learn of the deletion, and so does a client that comes back with an id of
+-- the earlier epoch.
 --
--- KEYS: the stream; all other keys that the topic may have. ARGV: the life that begins; the primary, if INFO does not
+-- KEYS: the stream; all other keys that the topic may have. ARGV: the number of the epoch that begins; the primary, if INFO does not
 -- say it; PUBLISH or SPUBLISH; after how many milliseconds an unused topic expires. Returns the id of that entry, or 0.
 
 local primary = ARGV[2]

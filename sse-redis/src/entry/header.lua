@@ -2,7 +2,7 @@
 -- sse-actix.
 
 -- The content of the fields of an entry, if it is an entry of sse-actix. If it is in a later version of the format,
--- this is only `newer`, the version. Otherwise it is the entry's life, primary and number of events, and the totals of
+-- this is only `newer`, the version. Otherwise it is the number of the entry's epoch, primary and number of events, and the totals of
 -- events and bytes so far.
 local function read_header(fields)
   if fields[1] ~= 'h' then return nil end
@@ -12,11 +12,11 @@ local function read_header(fields)
     if tonumber(version) > 2 then return {newer = version} end
     return nil
   end
-  local life, primary, millis, count, before, events, all, bytes =
+  local epoch_number, primary, millis, count, before, events, all, bytes =
     string.match(rest, '^(%d+) ([!-~]+) (%d+)%-(%d+) (%d+) (%d+) (%d+) (%d+)$')
-  if not life or #life > 14 or #millis > 13 or #count > 5 or #before > 2 or #events > 2 or #all > 15 or #bytes > 15 then return nil end
+  if not epoch_number or #epoch_number > 14 or #millis > 13 or #count > 5 or #before > 2 or #events > 2 or #all > 15 or #bytes > 15 then return nil end
   if tonumber(millis) >= 4398046511104 or tonumber(count) > 65535 then return nil end
-  return {life = life, primary = primary, events = events, all = tonumber(all), bytes = tonumber(bytes)}
+  return {epoch_number = epoch_number, primary = primary, events = events, all = tonumber(all), bytes = tonumber(bytes)}
 end
 
 -- The newest entry of sse-actix, the content of its fields, nil, and the newest id of all entries. If there is no such

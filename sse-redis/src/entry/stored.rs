@@ -14,8 +14,8 @@ const VERSION: &[u8] = b"2";
 /// An entry's header: facts about the entry and the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// The life of the stream.
-    pub(crate) life: u64,
+    /// The number of the stream's epoch.
+    pub(crate) epoch_number: u64,
     /// The entry that was the newest when this one was appended; [`NONE`] if this one begins the stream.
     pub(crate) previous: EntryId,
     /// The sequence of the last event of that entry; 0 if there is none.
@@ -37,7 +37,7 @@ pub(crate) struct Stored {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Latest {
     pub(crate) sequence: u64,
-    pub(crate) life: u64,
+    pub(crate) epoch_number: u64,
     pub(crate) event: Event,
 }
 
@@ -93,7 +93,7 @@ impl Stored {
 
     /// Reads the newest event of a key. The value is the entry's id, a space, the event's index in the entry, a space,
     /// and the event as in a payload. `None` if the value is not such an event.
-    pub(crate) fn parse_latest(value: Vec<u8>, life: u64) -> Option<Latest> {
+    pub(crate) fn parse_latest(value: Vec<u8>, epoch_number: u64) -> Option<Latest> {
         let mut payload = Bytes::from(value);
         let mut word = || {
             let end = memchr::memchr(b' ', &payload)?;
@@ -104,7 +104,7 @@ impl Stored {
         let index: usize = std::str::from_utf8(&index).ok()?.parse().ok()?;
         Some(Latest {
             sequence: EntryId::parse(&id)?.sequence(index),
-            life,
+            epoch_number,
             event: payload::parse(payload, 1)?.pop()?,
         })
     }
@@ -138,7 +138,7 @@ impl Stored {
 }
 
 impl Header {
-    /// The sequence of the last event of the entry with this id. An entry without events only begins a life, and does
+    /// The sequence of the last event of the entry with this id. An entry without events only begins an epoch, and does
     /// not advance the stream.
     pub(crate) fn last(&self, id: EntryId) -> u64 {
         match self.events {
@@ -172,7 +172,7 @@ impl Header {
     /// Parses the words after the version. The scripts (`header.lua`) parse the same.
     fn parse_words(text: &[u8]) -> Option<Self> {
         let mut words = std::str::from_utf8(text).ok()?.strip_prefix(' ')?.split(' ');
-        let life = number(words.next()?, 14)?;
+        let epoch_number = number(words.next()?, 14)?;
         let primary = words.next()?;
         if primary.is_empty() || !primary.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
@@ -184,7 +184,7 @@ impl Header {
         let size = |events| usize::try_from(events).ok();
         let (previous_events, events) = (size(previous_events)?, size(events)?);
         words.next().is_none().then_some(Self {
-            life,
+            epoch_number,
             previous,
             previous_last: if previous == NONE {
                 0
@@ -214,7 +214,7 @@ mod tests {
             panic!("{stored:?}");
         };
         let previous = EntryId::parse(b"4-1").unwrap();
-        assert_eq!((read.life, read.previous, read.events), (7, previous, 1));
+        assert_eq!((read.epoch_number, read.previous, read.events), (7, previous, 1));
         assert_eq!(read.previous_last, previous.sequence(2));
         assert_eq!(events.len(), 1);
         let notice = format!("5-0 {header}\n{payload}");

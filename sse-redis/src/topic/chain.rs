@@ -12,10 +12,10 @@ pub(super) struct Chain {
     until: u64,
     /// The entry that comes next, and the sequence of its last event.
     expected: (EntryId, u64),
-    life: u64,
+    epoch_number: u64,
     entries: VecDeque<Arc<Entry>>,
     bytes: usize,
-    /// Lives that it has passed, the newest first.
+    /// Epochs that it has passed, the newest first.
     earlier: Vec<Earlier>,
     /// True if it has reached the stream's first entry.
     has_stream_start: bool,
@@ -32,12 +32,12 @@ pub(super) struct Found {
 }
 
 impl Chain {
-    /// A chain before the event after `until`, in a stream with this life.
-    pub(super) fn new(until: u64, life: u64) -> Self {
+    /// A chain before the event after `until`, in a stream with this epoch.
+    pub(super) fn new(until: u64, epoch_number: u64) -> Self {
         Self {
             until,
             expected: (EntryId::of(until), until),
-            life,
+            epoch_number,
             entries: VecDeque::new(),
             bytes: 0,
             earlier: Vec::new(),
@@ -75,12 +75,12 @@ impl Chain {
         if last != self.expected.1 && header.events > 0 {
             return self.end();
         }
-        if header.life != self.life {
+        if header.epoch_number != self.epoch_number {
             self.earlier.push(Earlier {
-                life: header.life,
+                epoch_number: header.epoch_number,
                 ends: last,
             });
-            self.life = header.life;
+            self.epoch_number = header.epoch_number;
         }
         if header.events == 0 && header.previous == NONE {
             return self.end();

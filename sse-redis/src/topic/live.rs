@@ -5,16 +5,16 @@ use sse_actix_core::{Epoch, Keep, Retention, Ring, TopicName};
 use super::entries_of;
 use crate::entry::{Content, EntryId, Header, NONE, Stored};
 
-/// How many earlier lives are remembered.
-const LIVES: usize = 16;
+/// How many earlier epochs are remembered.
+const MAX_EARLIER_EPOCHS: usize = 16;
 
-/// The life of a topic without any events.
+/// The epoch number of a topic without any events.
 pub(super) const WITHOUT_EVENTS: u64 = 0;
 
-/// A life of the stream that another life has continued.
+/// An epoch of the stream that another epoch has continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Earlier {
-    pub(super) life: u64,
+    pub(super) epoch_number: u64,
     /// The sequence of its last event. Its later events are lost.
     pub(super) ends: u64,
 }
@@ -22,7 +22,7 @@ pub(super) struct Earlier {
 /// A followed topic: the node's knowledge of its stream.
 #[derive(Debug)]
 pub(super) struct Live {
-    pub(super) life: u64,
+    pub(super) epoch_number: u64,
     pub(super) ring: Ring,
     /// The newest entry that is known.
     pub(super) head: EntryId,
@@ -34,11 +34,11 @@ pub(super) struct Live {
     pub(super) complete: bool,
     /// True if the ring began with the stream's first entry, even if retention has deleted it since.
     pub(super) has_stream_start: bool,
-    /// Lives that this one has continued, the newest first.
+    /// Epochs that this one has continued, the newest first.
     pub(super) earlier: Vec<Earlier>,
     /// From this sequence on, the topic is known to have had no event before the ring's first.
     pub(super) without_events_since: Option<u64>,
-    /// True if the newest events of this life were lost, and the life continued.
+    /// True if the newest events of this epoch were lost, and a new epoch continued them.
     pub(super) is_rolled_back: bool,
 }
 
@@ -61,7 +61,7 @@ impl Live {
         let epoch = Epoch::new(name, WITHOUT_EVENTS);
         let now = sequence_before_first_event(millis);
         Self {
-            life: WITHOUT_EVENTS,
+            epoch_number: WITHOUT_EVENTS,
             ring: Ring::new(epoch, keep, now, false),
             head: NONE,
             passed: NONE,
@@ -78,8 +78,8 @@ impl Live {
     pub(super) fn at(name: &TopicName, keep: Keep, id: EntryId, header: &Header) -> Self {
         let last = header.last(id);
         Self {
-            life: header.life,
-            ring: Ring::new(Epoch::new(name, header.life), keep, last, false),
+            epoch_number: header.epoch_number,
+            ring: Ring::new(Epoch::new(name, header.epoch_number), keep, last, false),
             head: id,
             passed: id,
             target: id,
@@ -100,8 +100,8 @@ impl Live {
     ///   entries in the hole are gone: the ring begins with this entry.
     /// - **`previous` is before the head.** The stream has lost the entries after `previous`. The ring begins with this
     ///   entry, and positions in the lost part are unknown.
-    /// - **`previous` is the head, and the topic had no events.** The first life begins.
-    /// - **`previous` is the head.** The entry is appended to the ring. If it is of another life, that life continues
+    /// - **`previous` is the head, and the topic had no events.** The first epoch begins.
+    /// - **`previous` is the head.** The entry is appended to the ring. If it is of another epoch, that epoch continues
     ///   this one.
     pub(super) fn take(
         &mut self,
@@ -119,12 +119,20 @@ impl Live {
                 return Step::Passed;
             }
             // The meaning of a later version is unknown, so all its events count as missed.
-            self.restart(name, retention.keeps(), self.life, stored.id.last(usize::MAX));
+            self.restart(
+                name,
+                retention.keeps(),
+                self.epoch_number,
+                stored.id.last(usize::MAX),
+            );
             self.moves_to(stored.id);
             return Step::Taken;
         };
-        let is_known_life =
-            header.life == self.life || self.earlier.iter().any(|earlier| earlier.life == header.life);
+        let is_known_life = header.epoch_number == self.epoch_number
+            || self
+                .earlier
+                .iter()
+                .any(|earlier| earlier.epoch_number == header.epoch_number);
         if is_known_life && stored.id <= self.head {
             return Step::Passed;
         }
@@ -139,17 +147,17 @@ impl Live {
             if keyed {
                 return Step::LookAgain;
             }
-            // The entries in between are gone. It is also unknown whether another life has continued this one.
-            if header.life != self.life {
+            // The entries in between are gone. It is also unknown whether another epoch has continued this one.
+            if header.epoch_number != self.epoch_number {
                 self.earlier.clear();
             }
-            self.restart(name, retention.keeps(), header.life, header.previous_last);
+            self.restart(name, retention.keeps(), header.epoch_number, header.previous_last);
         } else if header.previous < self.head {
             // Later events are lost.
-            self.is_rolled_back = header.life == self.life;
+            self.is_rolled_back = header.epoch_number == self.epoch_number;
             if keyed && header.previous != NONE {
                 self.go_back_to(&header);
-                self.restart(name, retention.keeps(), header.life, header.previous_last);
+                self.restart(name, retention.keeps(), header.epoch_number, header.previous_last);
                 self.moves_to(stored.id);
                 return Step::LookAgain;
             }
@@ -159,28 +167,28 @@ impl Live {
                 0 => stored.last(),
                 _ => header.previous_last,
             };
-            self.restart(name, retention.keeps(), header.life, evicted);
+            self.restart(name, retention.keeps(), header.epoch_number, evicted);
             if !is_known_before {
-                // The beginning of the other life is unknown, so older entries have to be read again.
+                // The beginning of the other epoch is unknown, so older entries have to be read again.
                 self.earlier.clear();
                 self.complete = false;
             }
-        } else if self.life == WITHOUT_EVENTS {
+        } else if self.epoch_number == WITHOUT_EVENTS {
             let without_events_since = self.without_events_since;
-            self.restart(name, retention.keeps(), header.life, 0);
+            self.restart(name, retention.keeps(), header.epoch_number, 0);
             self.complete = true;
             self.without_events_since = without_events_since;
-        } else if header.life != self.life {
+        } else if header.epoch_number != self.epoch_number {
             self.earlier.insert(
                 0,
                 Earlier {
-                    life: self.life,
+                    epoch_number: self.epoch_number,
                     ends: self.ring.kept_range().head,
                 },
             );
-            self.earlier.truncate(LIVES);
-            self.life = header.life;
-            self.ring.continue_as(Epoch::new(name, header.life));
+            self.earlier.truncate(MAX_EARLIER_EPOCHS);
+            self.epoch_number = header.epoch_number;
+            self.ring.continue_as(Epoch::new(name, header.epoch_number));
         }
         self.has_stream_start |= has_stream_start;
         let (id, last) = (stored.id, stored.last());
@@ -195,7 +203,7 @@ impl Live {
                 if keyed {
                     return Step::LookAgain;
                 }
-                self.restart(name, retention.keeps(), header.life, last);
+                self.restart(name, retention.keeps(), header.epoch_number, last);
             }
         }
         self.ring.trim(retention, SystemTime::now());
@@ -226,7 +234,7 @@ impl Live {
         Step::Taken
     }
 
-    /// Another life has continued the stream, perhaps not after the known newest entry: that entry may be lost, or
+    /// Another epoch has continued the stream, perhaps not after the known newest entry: that entry may be lost, or
     /// another entry may have its id. So the stream is read on from before it.
     pub(super) fn doubt(&mut self) {
         self.passed = self.head.before();
@@ -244,7 +252,8 @@ impl Live {
             .filter_map(|stored| Some((stored.id, stored.header()?)));
         let last = self.ring.kept_range().head;
         let is_proven = ours.next().is_some_and(|(id, header)| {
-            let is_head = id == self.head && header.life == self.life && header.last(id) == last;
+            let is_head =
+                id == self.head && header.epoch_number == self.epoch_number && header.last(id) == last;
             is_head || header.previous == self.head && header.previous_last == last
         });
         if is_proven {
@@ -260,23 +269,23 @@ impl Live {
     }
 
     /// Forgets the events, and continues after this sequence.
-    fn restart(&mut self, name: &TopicName, keep: Keep, life: u64, evicted: u64) {
-        self.life = life;
-        self.ring = Ring::new(Epoch::new(name, life), keep, evicted, false);
+    fn restart(&mut self, name: &TopicName, keep: Keep, epoch_number: u64, evicted: u64) {
+        self.epoch_number = epoch_number;
+        self.ring = Ring::new(Epoch::new(name, epoch_number), keep, evicted, false);
         self.complete = keep == Keep::Every;
         self.has_stream_start = false;
         self.without_events_since = None;
     }
 
-    /// The stream has lost the events after this entry's predecessor: the earlier lives end there.
+    /// The stream has lost the events after this entry's predecessor: the earlier epochs end there.
     fn go_back_to(&mut self, header: &Header) {
-        let (life, ends) = (self.life, header.previous_last);
+        let (epoch_number, ends) = (self.epoch_number, header.previous_last);
         if header.previous == NONE {
             self.earlier.clear();
         } else {
             self.earlier.retain(|earlier| earlier.ends <= ends);
-            if life != header.life {
-                self.earlier.insert(0, Earlier { life, ends });
+            if epoch_number != header.epoch_number {
+                self.earlier.insert(0, Earlier { epoch_number, ends });
             }
         }
         self.target = header.previous;

@@ -48,7 +48,10 @@ impl Topic {
             wants.looks.request();
             return None;
         }
-        let oldest_life = live.earlier.last().map_or(live.life, |earlier| earlier.life);
+        let oldest_life = live
+            .earlier
+            .last()
+            .map_or(live.epoch_number, |earlier| earlier.epoch_number);
         let evicted = live.ring.kept_range().last_deleted;
         let chain = wants
             .chain
@@ -88,7 +91,7 @@ impl Topic {
             return;
         };
         if known.is_in_doubt() && !known.is_proven_by(&page) {
-            // Nothing that is known says where the other life began.
+            // Nothing that is known says where the other epoch began.
             *live = None;
             wants.chain = None;
             return wants.looks.request();

@@ -36,7 +36,7 @@ impl Live {
         let earlier = self
             .earlier
             .iter()
-            .find(|earlier| Epoch::new(name, earlier.life) == position.epoch)?;
+            .find(|earlier| Epoch::new(name, earlier.epoch_number) == position.epoch)?;
         (position.sequence <= earlier.ends).then_some(position.sequence)
     }
 
@@ -47,7 +47,7 @@ impl Live {
         }
         let Some(sequence) = self.known_sequence(name, position) else {
             let mut earlier = self.earlier.iter();
-            let ended = earlier.find(|earlier| Epoch::new(name, earlier.life) == position.epoch);
+            let ended = earlier.find(|earlier| Epoch::new(name, earlier.epoch_number) == position.epoch);
             return match (ended, self.complete) {
                 (Some(ended), _) => PositionAnswer::Lost(ended.ends),
                 (None, false) if keep == Keep::Every => PositionAnswer::NeedsHistory,
@@ -70,7 +70,7 @@ impl Live {
     /// The place of a reader whose position is before the topic's first event.
     fn locate_before_first_event(&self, keep: Keep, position: Position, ttl_millis: u64) -> PositionAnswer {
         let span = self.ring.kept_range();
-        if self.life == WITHOUT_EVENTS {
+        if self.epoch_number == WITHOUT_EVENTS {
             return PositionAnswer::At(span.head);
         }
         if keep == Keep::LatestPerKey {
@@ -88,7 +88,7 @@ impl Live {
         {
             return PositionAnswer::At(0);
         }
-        // In so long a time, there may have been another life that has ended.
+        // In so long a time, there may have been another epoch that has ended.
         let is_old = self.ring.stats().oldest.is_some_and(|first| {
             let position = EntryId::of(position.sequence).millis();
             position.saturating_add(EARLY).saturating_add(ttl_millis) < EntryId::of(first).millis()

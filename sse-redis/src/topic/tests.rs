@@ -16,9 +16,9 @@ pub(super) fn id(text: &str) -> EntryId {
 }
 
 /// An entry with one event.
-pub(super) fn entry(at: &str, previous: &str, life: u64) -> Stored {
+pub(super) fn entry(at: &str, previous: &str, epoch_number: u64) -> Stored {
     let events = u8::from(previous != "0-0");
-    let notice = format!("{at} 2 {life} abc {previous} {events} 1 1 13\n9 -\ndata: x\n\n");
+    let notice = format!("{at} 2 {epoch_number} abc {previous} {events} 1 1 13\n9 -\ndata: x\n\n");
     Stored::parse_notice(Bytes::from(notice)).unwrap()
 }
 
@@ -42,9 +42,9 @@ pub(super) fn read(topic: &Topic, start: Start) -> Option<(Resume, usize, u64)> 
     Some((batch.resume, batch.entries.len(), batch.end.sequence))
 }
 
-pub(super) fn after(life: u64, id: EntryId) -> Start {
+pub(super) fn after(epoch_number: u64, id: EntryId) -> Start {
     Start::After(Position {
-        epoch: Epoch::new(&TopicName::from_static("n"), life),
+        epoch: Epoch::new(&TopicName::from_static("n"), epoch_number),
         sequence: id.last(1),
     })
 }
@@ -138,7 +138,7 @@ fn another_life_that_continues_this_one_is_no_gap() {
         read(&topic, after(7, id(&one))),
         Some((Resume::Complete, 2, id(&three).last(1)))
     );
-    // A reader that has more of the earlier life has an event that was lost.
+    // A reader that has more of the earlier epoch has an event that was lost.
     let lost = read(&topic, after(7, id(&two)));
     assert_eq!(lost, Some((Resume::Unknown, 2, id(&three).last(1))));
     // Before the first event.
@@ -180,7 +180,7 @@ fn a_stream_that_went_back_begins_another_life() {
     topic.receive(1, entry(&one, "0-0", 7));
     topic.receive(1, entry(&two, &one, 7));
     looks(&topic, Some(&entry(&one, "0-0", 7)));
-    assert_eq!(topic.take_head_job(), Some(HeadJob::Renew { life: 7 }));
+    assert_eq!(topic.take_head_job(), Some(HeadJob::Renew { epoch_number: 7 }));
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn an_id_of_a_keyed_topic_is_proven() {
     assert_eq!(topic.take_head_job(), Some(HeadJob::Look { latest: true }));
     let latest = Latest {
         sequence: id(&two).last(1),
-        life: 7,
+        epoch_number: 7,
         event: Record::event(&Event::data("x"), None).unwrap().key("k"),
     };
     topic.take_look(Some(&entry(&two, &one, 7)), Some(vec![latest]));

@@ -76,7 +76,7 @@ fn an_event_before_a_lost_one_is_read() {
     assert_eq!(
         read(&topic, after(7, id(&two))),
         None,
-        "where the life began is not known"
+        "where the epoch_number began is not known"
     );
     let (job, _) = topic.take_page_job(1_000).unwrap();
     let stream = [entry(&before, &one, 8), entry(&one, "0-0", 7)];

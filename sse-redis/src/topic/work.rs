@@ -12,7 +12,7 @@ use crate::entry::{Content, EntryId, Header, Latest, NONE, Stored};
 /// How many ids of a keyed topic are remembered as proven.
 const MAX_VERIFIED: usize = 4_096;
 
-/// The life of a stream whose newest entry cannot be read: no position belongs to it.
+/// The epoch number of a stream whose newest entry cannot be read: no position belongs to it.
 const UNREADABLE: u64 = (1 << 45) - 1;
 
 /// Which kinds of jobs a topic has.
@@ -29,8 +29,8 @@ pub(crate) struct Needs {
 pub(crate) enum HeadJob {
     /// Look which entry is the newest; of a keyed topic, read the newest event of each key with it.
     Look { latest: bool },
-    /// Begin another life, if this one is still the current life.
-    Renew { life: u64 },
+    /// Begin another epoch, if this one is still the current one.
+    Renew { epoch_number: u64 },
     /// Look whether Redis has these events.
     Verify { sequences: Vec<u64> },
 }
@@ -86,7 +86,7 @@ impl Topic {
         self.state()
             .live
             .as_ref()
-            .is_some_and(|live| live.life != WITHOUT_EVENTS)
+            .is_some_and(|live| live.epoch_number != WITHOUT_EVENTS)
     }
 
     /// Notes that it cannot be read. It is compared alone until it can be read again.
@@ -137,8 +137,8 @@ impl Topic {
         let keyed = state.retention.keeps() == Keep::LatestPerKey;
         let State { wants, live, .. } = &mut *state;
         wants.looks.from = live.as_ref().map_or(NONE, |live| live.head);
-        if let Some(life) = wants.renewal.take() {
-            return Some(HeadJob::Renew { life });
+        if let Some(epoch_number) = wants.renewal.take() {
+            return Some(HeadJob::Renew { epoch_number });
         }
         if wants.looks.asked > wants.looks.begun {
             wants.looks.begun = wants.looks.asked;
@@ -160,8 +160,8 @@ impl Topic {
     /// | no entry | entries that have come since the look began | the answer is too old |
     /// | no entry | a topic without events | it has had no event until now either |
     /// | no entry | nothing, or entries | the entries are lost; the topic is one without events |
-    /// | an entry after `head` | entries, and needs no events of keys | `target` moves; another life is in doubt |
-    /// | an entry before `looks.from`, or of another life | the same | the entries after it are lost; it begins there |
+    /// | an entry after `head` | entries, and needs no events of keys | `target` moves; another epoch is in doubt |
+    /// | an entry before `looks.from`, or of another epoch | the same | the entries after it are lost; it begins there |
     /// | an entry | nothing, or needs the events of keys | it begins there |
     pub(crate) fn take_look(&self, newest: Option<&Stored>, latest: Option<Vec<Latest>>) -> Needs {
         let mut state = self.state();
@@ -180,7 +180,7 @@ impl Topic {
         match (newest, &mut *live) {
             // The topic's first event has arrived since the look began.
             (None, Some(_)) if is_stale => {}
-            (None, Some(live)) if live.life == WITHOUT_EVENTS => {
+            (None, Some(live)) if live.epoch_number == WITHOUT_EVENTS => {
                 let now = sequence_before_first_event(now_millis());
                 live.ring.advance(now);
                 live.without_events_since.get_or_insert(now);
@@ -192,13 +192,16 @@ impl Topic {
             (Some((id, header)), Some(known)) if latest.is_none() || known.complete => {
                 if id > known.head {
                     known.target = known.target.max(id);
-                    if header.life != known.life && !is_stale && known.life != WITHOUT_EVENTS {
+                    if header.epoch_number != known.epoch_number
+                        && !is_stale
+                        && known.epoch_number != WITHOUT_EVENTS
+                    {
                         known.doubt();
                     }
-                } else if id < wants.looks.from || header.life != known.life && !is_stale {
+                } else if id < wants.looks.from || header.epoch_number != known.epoch_number && !is_stale {
                     // The events after it are lost.
-                    if header.life == known.life {
-                        wants.renewal = Some(header.life);
+                    if header.epoch_number == known.epoch_number {
+                        wants.renewal = Some(header.epoch_number);
                     }
                     *live = Some(Live::at(&self.name, keep, id, &header));
                     wants.chain = None;
@@ -209,8 +212,11 @@ impl Topic {
                 let mut new = Live::at(&self.name, keep, id, &header);
                 if id >= wants.looks.from {
                     new.target = new.target.max(target);
-                } else if known.as_ref().is_some_and(|known| known.life == header.life) {
-                    wants.renewal = Some(header.life);
+                } else if known
+                    .as_ref()
+                    .is_some_and(|known| known.epoch_number == header.epoch_number)
+                {
+                    wants.renewal = Some(header.epoch_number);
                 }
                 *known = Some(new);
                 wants.chain = None;
@@ -219,11 +225,16 @@ impl Topic {
         if let (Some(live), Some(entries)) = (live.as_mut(), latest)
             && !live.complete
         {
-            let mut ring = Ring::new(Epoch::new(&self.name, live.life), keep, 0, false);
+            let mut ring = Ring::new(Epoch::new(&self.name, live.epoch_number), keep, 0, false);
             let head = live.ring.kept_range().head;
             for newest in entries {
                 if newest.sequence <= head {
-                    ring.push(entry_of(&self.name, newest.life, newest.sequence, newest.event));
+                    ring.push(entry_of(
+                        &self.name,
+                        newest.epoch_number,
+                        newest.sequence,
+                        newest.event,
+                    ));
                 }
             }
             ring.advance(head);
@@ -270,7 +281,7 @@ impl Topic {
 fn head_of(newest: &Stored, known: Option<&Live>) -> Option<Header> {
     match newest.content {
         Content::Newer(_) => Some(Header {
-            life: known.map_or(UNREADABLE, |known| known.life),
+            epoch_number: known.map_or(UNREADABLE, |known| known.epoch_number),
             previous: NONE,
             previous_last: 0,
             events: usize::MAX,

@@ -37,7 +37,7 @@ async fn follow(mut source: EventSource) {
         match event {
             Ok(Event::Open) => tell(&json!({ "moment": "open" })),
             Ok(Event::Message(message)) => show(&message.event, &message.data, &message.id),
-            // It says why, and comes back by itself, unless the answer was no stream.
+            // The error says why. The source reconnects by itself, unless the answer was not a stream.
             Err(error) => lost(&error, source.ready_state()),
         }
     }

@@ -55,8 +55,9 @@ impl TagIndex {
     }
 
     /// Ends every stream with this tag. Streams that were admitted longer ago than `within` end permanently. The others
-    /// may belong to a later log-in, so their clients reconnect. A node that is not sure sends a revocation twice, so
-    /// this returns the number of streams that had not been ended before.
+    /// may belong to a later log-in, so their clients reconnect. A node that does not know
+    /// whether a revocation has arrived sends it again, so this returns the number of streams that had not been ended
+    /// before.
     pub(in crate::hub) fn revoke_older(&self, tag: &str, within: Duration) -> usize {
         let streams = self.of_tag(tag);
         let newly_ended = streams

@@ -25,7 +25,7 @@ use crate::hub::{
 
 /// The reason why a reader cannot continue.
 pub(super) enum ReadFailure {
-    /// The log cannot read.
+    /// The application's snapshot failed.
     Failed(Box<Error>),
     /// Newer events have pushed unread ones out of the log.
     Overtaken,
@@ -185,8 +185,8 @@ impl<S: FrameTarget> ReadStep<'_, S> {
             && gap_of(reader, cursor, batch).is_some()
     }
 
-    /// Keeps an answer. This topic counts as answered: ids have the client's own position in it, or none of any topic
-    /// if that is unknown.
+    /// Keeps an answer until the log has answered for all topics. This topic already counts as answered. Until then,
+    /// ids contain the client's old position in this topic. If it is unknown, no id is sent at all.
     fn wait_for_other_topics(&self, reader: &mut TopicReader, cursor: &TopicCursor, batch: Batch) {
         if cursor.position.get().is_none() && !reader.has_unknown_id {
             self.subscriber.move_to(cursor, batch.start);

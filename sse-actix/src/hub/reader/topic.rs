@@ -61,8 +61,8 @@ pub(super) enum ReadPurpose {
     CatchUp,
     /// To learn the position at which a snapshot is taken. Its entries are not wanted.
     SnapshotPosition,
-    /// To find the last `usize` entries that this reader may see. Those found so far, each behind the sequence of the
-    /// entry before it: sequences may have holes, so the log does not know others.
+    /// To find the last `usize` entries that this reader may see. The entries found so far, each with the sequence of
+    /// the entry before it. (Sequences may have holes, so this cannot be computed.)
     History(usize, VecDeque<(u64, Arc<Entry>)>),
 }
 

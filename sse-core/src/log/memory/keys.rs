@@ -24,7 +24,7 @@ const PER_KEY: usize = 160;
 const PER_TOPIC: usize = 512;
 
 impl RememberedKeys {
-    /// No keys, after keys of this topic were forgotten before their time.
+    /// An empty set that remembers up to when keys were forgotten too early.
     pub(super) fn cut_at(at: SystemTime) -> Self {
         Self {
             cut_at: Some(at),

@@ -23,7 +23,7 @@ impl KeysOfForgotten {
         self.by_topic.insert(topic, (keys, window));
     }
 
-    /// The keys of a topic that exists again, and how many more bytes they take than before.
+    /// The keys of a topic that exists again, and by how many bytes the total grows.
     pub(super) fn take(&mut self, topic: &TopicName) -> Option<(Box<RememberedKeys>, usize)> {
         if let Some((keys, _)) = self.by_topic.remove(topic) {
             return Some((keys, 0));

@@ -139,7 +139,7 @@ impl Log for Faulty {
             return Completion::ready(Err(DeleteError::Unsupported));
         }
         if self.has(Fault::DeletesEventsOnly) {
-            // What is left goes on in the same life.
+            // What is left goes on in the same epoch.
             let nothing = Retention::new().max_events(0);
             let last = Record::event(&Event::data("the last"), None).unwrap();
             return match self.log.append(topic, last, &nothing, now).into_ready().unwrap() {

@@ -31,7 +31,7 @@ pub(super) struct Known {
 }
 
 /// One topic of a log.
-pub(super) struct Bench<'a, F: LogFactory> {
+pub(super) struct TestedTopic<'a, F: LogFactory> {
     pub(super) factory: &'a F,
     pub(super) log: Arc<F::Log>,
     pub(super) topic: TopicName,
@@ -39,7 +39,7 @@ pub(super) struct Bench<'a, F: LogFactory> {
     pub(super) known: Vec<Known>,
 }
 
-impl<'a, F: LogFactory> Bench<'a, F> {
+impl<'a, F: LogFactory> TestedTopic<'a, F> {
     pub(super) async fn new(factory: &'a F, retention: Retention) -> Self {
         let log = Arc::new(factory.open().await);
         Self::on(factory, log, "a topic", retention)
@@ -78,7 +78,7 @@ impl<'a, F: LogFactory> Bench<'a, F> {
     }
 
     /// Appends this many records. Their texts are the numbers from 1 on.
-    pub(super) async fn count(&mut self, records: usize) {
+    pub(super) async fn append_numbers(&mut self, records: usize) {
         for nth in 1..=records {
             self.append(record(&nth.to_string())).await;
         }
