@@ -160,8 +160,8 @@ impl Shared {
                 left -= bytes - keys.bytes().min(bytes);
                 tracing::warn!(
                     target: "sse_actix", topic = topic.name.as_str(),
-                    "idempotency keys are forgotten earlier than the topic's options say: the keys of all topics together \
-                     exceed `max_key_bytes`"
+                    "idempotency keys are forgotten earlier than the topic's options say: the keys of all topics \
+                     together exceed `max_key_bytes`"
                 );
             }
         }

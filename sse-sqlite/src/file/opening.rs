@@ -4,9 +4,9 @@
 //! The file has lost events if it was replaced by an older copy, or if there was a power cut and [`Synchronous`] was
 //! weaker than full.
 //!
-//! Each opening of the log has a name, which is in the file and in the lock file. A copy of a log that was closed has the
-//! name of an earlier opening than the lock file. A copy of a log in use has no write-ahead log beside it; a crashed
-//! process leaves one.
+//! Each opening of the log has a name, which is in the file and in the lock file. A copy of a log that was closed has
+//! the name of an earlier opening than the lock file. A copy of a log in use has no write-ahead log beside it; a
+//! crashed process leaves one.
 
 use std::{fs, io};
 
