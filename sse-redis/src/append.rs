@@ -3,15 +3,15 @@
 //! | word | means |
 //! |---|---|
 //! | call | one call of the script, for the topics of one slot |
-//! | `Group` | the events of one topic in a call; they become one entry |
-//! | part | the events of a `Group` that the script handles together; an event with a key of either kind is one part |
-//! | outcome | the script's answer for one `Group` |
+//! | topic batch | the events of one topic in a call; they become one entry |
+//! | part | the events of a topic batch that the script handles together, or one event with a key of either kind |
+//! | outcome | the script's answer for one topic batch |
 
-mod batch;
-mod group;
+mod call;
 mod outcome;
 mod refusal;
 mod sending;
+mod topic_batch;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -25,7 +25,7 @@ use sse_actix_core::AppendError;
 use tokio::{sync::mpsc, task::spawn_local, time::Instant};
 
 use self::{
-    batch::Call,
+    call::Call,
     sending::{Sending, Sent, is_try_again},
 };
 use crate::{
@@ -133,7 +133,7 @@ impl GroupSender {
                 continue;
             }
             match &answer {
-                Err(_) if is_of_target => self.primaries.request_look(),
+                Err(_) if is_of_target => self.primaries.request_owners(),
                 Err(fault) => note(&session, fault),
                 Ok(_) => {}
             }
@@ -143,7 +143,7 @@ impl GroupSender {
                 if !is_of_target {
                     session.end(Fault::Demoted);
                 }
-                self.primaries.request_look();
+                self.primaries.request_owners();
             }
         }
     }

@@ -72,8 +72,8 @@ impl CatchUp {
     /// not hold it yet. The request goes to the primary where the topic is followed next, or to this one if the topic
     /// stays.
     fn retry_elsewhere(&self, topic: &Arc<Topic>) {
-        topic.request_look();
-        self.primary.request_look();
+        topic.request_newest();
+        self.primary.request_owners();
         self.work(topic);
     }
 

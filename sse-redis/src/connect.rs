@@ -7,7 +7,7 @@
 //! | session | the connections to one primary, as long as the node receives what is published there |
 //! | hearing | what the node has learned from the subscribed connection of a session: heartbeats, the clock, a cut |
 //! | fence | a `PING` on the subscribed connection; once it is answered, all earlier messages have been received |
-//! | look | a question to the nodes of the cluster which primary holds which group |
+//! | owners | which primary holds which group; the node asks the nodes of the cluster, at intervals and on request |
 
 mod address;
 mod connector;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     append::is_refusal,
     connect::{Primaries, Session},
-    entry::{EntryId, HEADER_SCRIPT, new_life},
+    entry::{EntryId, HEADER_SCRIPT, new_epoch_number},
     fault::Fault,
     settings::millis,
     shared::Shared,
@@ -45,7 +45,7 @@ pub(crate) async fn delete(
                 return Ok(());
             }
             Err(fault) if fault.is_of_slot() && Instant::now() < until => {
-                primaries.look(until).await;
+                primaries.refresh_owners(until).await;
                 sleep(PAUSE).await;
             }
             Err(fault) => {
@@ -70,7 +70,7 @@ async fn invoke(shared: &Shared, session: &Rc<Session>, topic: &TopicName) -> Re
     let mut call = SCRIPT.key(keys.stream(topic));
     call.key(keys.latest(topic)).key(keys.ages(topic));
     call.key(keys.once(topic)).key(keys.once_order(topic));
-    call.arg(new_life())
+    call.arg(new_epoch_number())
         .arg(if primary.is_empty() { "-" } else { &primary })
         .arg(shared.keys.publish())
         .arg(millis(ttl));

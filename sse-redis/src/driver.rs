@@ -21,7 +21,7 @@ use crate::{
     delete,
     error::ConnectError,
     fault::Fault,
-    followed::Followed,
+    followed_primaries::FollowedPrimaries,
     nodes::{Presence, Revocations},
     settings::millis,
     shared::{Command, Delete, Nudge, Read, Shared},
@@ -54,7 +54,7 @@ pub(crate) fn serve(
 
 struct Driver {
     shared: Arc<Shared>,
-    followed: Rc<Followed>,
+    followed: Rc<FollowedPrimaries>,
 }
 
 async fn run(
@@ -65,7 +65,7 @@ async fn run(
 ) {
     let (nudges, received) = mpsc::unbounded_channel();
     let primaries = Primaries::new(connector, shared.keys.is_cluster());
-    let followed = Followed::new(Arc::clone(&shared), Rc::clone(&primaries), nudges);
+    let followed = FollowedPrimaries::new(Arc::clone(&shared), Rc::clone(&primaries), nudges);
     let begun = followed.begin().await;
     let is_over = begun.is_err();
     if ready.send(begun).is_err() || is_over {
@@ -81,7 +81,7 @@ async fn run(
     let (appends, appending) = mpsc::unbounded_channel();
     spawn_local(append::run(Arc::clone(&shared), Rc::clone(&primaries), appending));
     let driver = Rc::new(Driver { shared, followed });
-    spawn_local(Rc::clone(&driver.followed).look());
+    spawn_local(Rc::clone(&driver.followed).watch_owners());
     spawn_local(Rc::clone(&driver).attend(received));
     spawn_local(Rc::clone(&driver).maintain());
     while let Some(command) = commands.recv().await {
@@ -125,7 +125,7 @@ impl Driver {
                     let fault = || Fault::Deaf(Duration::ZERO);
                     self.followed.end_session(session, fault);
                 }
-                Nudge::SlotsMoved => self.followed.request_look(),
+                Nudge::SlotsMoved => self.followed.request_owners(),
             }
         }
     }

@@ -25,9 +25,8 @@ mod stored;
 /// because the slot is moving to another primary.
 pub(crate) const LOOK: &[u8] = b"look";
 
-/// The number of a new epoch. It has as many bits as an epoch stores of it, and it is never the number of a topic
-/// without events.
-pub(crate) fn new_life() -> String {
+/// A random number for a new epoch: 45 bits, which an epoch stores, and not 0, the number of topics without events.
+pub(crate) fn new_epoch_number() -> String {
     (fastrand::u64(..) >> 19).max(1).to_string()
 }
 

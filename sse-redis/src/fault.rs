@@ -26,8 +26,12 @@ pub(crate) enum Fault {
     Redis(RedisError),
     /// Redis has refused one of several calls.
     Refused(ServerError),
-    /// Redis has answered with a value that the call never returns.
+    /// A key holds a value that this program never writes.
     Unexpected,
+    /// Redis has answered this in a form that sse-actix does not know.
+    UnknownForm(&'static str),
+    /// The session's connections are lost.
+    Lost,
     /// This node has not heard its own heartbeat.
     Deaf(Duration),
     /// The primary has become a replica.
@@ -43,8 +47,10 @@ impl Fault {
     pub(crate) fn is_of_connection(&self) -> bool {
         match self {
             Self::Redis(error) => is_of_connection(error),
-            Self::Refused(_) | Self::Unexpected => false,
-            Self::Absent(_) | Self::Deaf(_) | Self::Demoted | Self::Moved | Self::Incomplete => true,
+            Self::Refused(_) | Self::Unexpected | Self::UnknownForm(_) => false,
+            Self::Absent(_) | Self::Lost | Self::Deaf(_) | Self::Demoted | Self::Moved | Self::Incomplete => {
+                true
+            }
         }
     }
 }
@@ -116,6 +122,10 @@ impl fmt::Display for Fault {
             Self::Unexpected => {
                 f.write_str("a key holds data of another program; give this application its own prefix")
             }
+            Self::UnknownForm(what) => {
+                write!(f, "Redis answered {what} in a form that sse-actix does not know")
+            }
+            Self::Lost => f.write_str("the connections to Redis are lost"),
             Self::Deaf(silence) => write!(
                 f,
                 "this node has not heard its own heartbeat for {} ms",

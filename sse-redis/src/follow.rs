@@ -84,7 +84,7 @@ impl Follower {
                     Ok(session) => session,
                     Err(error) => {
                         self.note(&error);
-                        self.primary.request_look();
+                        self.primary.request_owners();
                         sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
                         pause = (pause * 2).min(MAX_PAUSE);
                         continue;
@@ -109,17 +109,17 @@ impl Follower {
             if began.elapsed() >= MAX_PAUSE {
                 pause = MIN_PAUSE;
             }
-            session.end(Fault::Unexpected);
+            session.end(Fault::Lost);
             self.primary.clear();
             self.shared.lost(&self.primary.node, &fault);
-            self.primary.request_look();
+            self.primary.request_owners();
             sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 
-    /// Begins another session when there has to be one. This one goes on meanwhile, and if the other cannot begin yet:
-    /// only one that was cut is of no use.
+    /// Begins another session when there has to be one. This session goes on until the other has begun, unless it was
+    /// cut.
     async fn renew(&self, session: &Session) -> Result<Rc<Session>, Fault> {
         self.primary.renewal().await;
         let mut pause = MIN_PAUSE;
@@ -139,7 +139,7 @@ impl Follower {
             {
                 self.shared.lacks_groups(&self.primary.node);
             }
-            self.primary.request_look();
+            self.primary.request_owners();
             sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             pause = (pause * 2).min(MAX_PAUSE);
         }

@@ -41,7 +41,7 @@ mod entry;
 mod error;
 mod fault;
 mod follow;
-mod followed;
+mod followed_primaries;
 mod keys;
 mod log;
 mod nodes;

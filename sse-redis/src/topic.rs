@@ -3,10 +3,11 @@
 //! | word | means |
 //! |---|---|
 //! | notice | a message on the topic's channel that carries a new entry, with the id of the entry before it |
-//! | look | a question to Redis for the stream's newest entry |
+//! | newest request | a question to Redis for the stream's newest entry |
 //! | hole | entries between the newest one that the node has and one that it knows of |
 //! | page | entries that are read together, forwards to fill a hole or backwards for older ones |
 //! | chain | the pages that were read backwards, where each entry is the one that the next entry names |
+//! | proof | that a keyed topic had a reader's event; the node has only the newest of each key, so it asks Redis |
 //! | without events | the epoch of a topic to which nothing was published; all nodes know its epoch |
 
 mod chain;
@@ -78,14 +79,14 @@ struct State {
 /// What is to be asked of Redis.
 #[derive(Debug)]
 struct Wants {
-    looks: Looks,
+    newest_requests: NewestRequests,
     /// True if a read waits for older entries.
     history: bool,
     /// The history that has been read so far.
     chain: Option<Chain>,
     /// Events of this epoch are lost: another epoch has to begin, if this is still the current one.
     renewal: Option<u64>,
-    /// Sequences of a keyed topic, and whether Redis has them.
+    /// Sequences of a keyed topic that readers need a proof of; `None` until Redis has answered.
     verified: HashMap<u64, Option<bool>>,
     /// How often a job has failed, and the last reason.
     failures: u64,
@@ -94,18 +95,18 @@ struct Wants {
     entry_bytes: usize,
 }
 
-/// Counts the looks at the stream's newest entry.
+/// Counts the requests for the stream's newest entry.
 #[derive(Debug)]
-struct Looks {
+struct NewestRequests {
     asked: u64,
     begun: u64,
     done: u64,
-    /// The newest known entry when the last look began. Notices may bring newer entries before its answer arrives.
+    /// The newest known entry when the last request began. Notices may bring newer entries before its answer arrives.
     from: EntryId,
 }
 
-impl Looks {
-    /// Requests a look that begins after now.
+impl NewestRequests {
+    /// Makes a request that begins after now.
     fn request(&mut self) {
         self.asked = self.asked.max(self.begun + 1);
     }
@@ -123,7 +124,7 @@ impl Topic {
                 live: None,
                 following: Following::default(),
                 wants: Wants {
-                    looks: Looks {
+                    newest_requests: NewestRequests {
                         asked: 0,
                         begun: 0,
                         done: 0,
@@ -170,11 +171,11 @@ impl Topic {
                 // The ring has to hold other entries now.
                 state.live = None;
                 state.wants.chain = None;
-                state.wants.looks.request();
+                state.wants.newest_requests.request();
             }
             state.retention = retention.clone();
             drop(state);
-            // Readers wait for the look.
+            // Readers wait for the newest entry.
             self.announce();
         }
     }
@@ -306,8 +307,8 @@ impl Wants {
         if std::mem::take(&mut live.is_rolled_back) {
             self.renewal = Some(live.epoch_number);
         }
-        if step == live::Step::LookAgain {
-            self.looks.request();
+        if step == live::Step::NeedsNewest {
+            self.newest_requests.request();
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::rows::signed;
 /// How many are forgotten together.
 const CHUNK: u64 = 128;
 
-/// The epoch in which a topic begins that was deleted; `None` if it was not deleted, or is not remembered.
+/// The epoch in which a deleted topic begins again; `None` if it was not deleted, or is not remembered.
 pub(crate) fn epoch(connection: &Connection, topic: &TopicName) -> rusqlite::Result<Option<Epoch>> {
     let sql = "SELECT epoch FROM deleted WHERE name = ?1";
     let mut statement = connection.prepare_cached(sql)?;

@@ -2,8 +2,8 @@
 
 mod checkpoint;
 mod header;
-mod life;
 mod network;
+mod opening;
 
 #[cfg(unix)]
 use std::fs::File;
@@ -80,7 +80,7 @@ fn open_checked(settings: &Settings, lock: &mut FileLock) -> Result<Connection, 
         });
     }
     migrate(&connection, found).map_err(fails)?;
-    life::begin(&connection, lock, settings.synchronous, has_wal).map_err(fails)?;
+    opening::begin(&connection, lock, settings.synchronous, has_wal).map_err(fails)?;
     tune(&connection, settings.synchronous).map_err(fails)?;
     Ok(connection)
 }
@@ -103,8 +103,8 @@ pub(crate) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Notes that the log was closed and everything is on disk.
-pub(crate) fn end_life(connection: &Connection) -> rusqlite::Result<()> {
-    life::end(connection)?;
+pub(crate) fn note_closed(connection: &Connection) -> rusqlite::Result<()> {
+    opening::end(connection)?;
     // Closing copies the write-ahead log into the file.
     connection.set_db_config(KEEP_WAL, false)?;
     Ok(())

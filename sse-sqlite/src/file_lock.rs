@@ -13,14 +13,14 @@ use crate::error::OpenError;
 /// The pause between attempts. The end of the other process is noticed at most this much later.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Holds the lock while it lives. The system releases the lock when the process ends, however it ends.
+/// Holds the lock while it exists. The system releases the lock when the process ends, however it ends.
 ///
 /// The lock file contains the process that has it, and the name of the last opening of the log; while the log is being
 /// opened, the last two. They distinguish a log from a copy that has replaced it.
 #[derive(Debug)]
 pub(crate) struct FileLock {
     file: File,
-    lives: Vec<String>,
+    openings: Vec<String>,
 }
 
 impl FileLock {
@@ -65,28 +65,28 @@ impl FileLock {
             );
         }
         let text = read(&mut file).unwrap_or_default();
-        let lives = text.lines().skip(1).map(str::to_owned).collect();
-        let mut lock = Self { file, lives };
+        let openings = text.lines().skip(1).map(str::to_owned).collect();
+        let mut lock = Self { file, openings };
         lock.write().map_err(failed)?;
         Ok(lock)
     }
 
     /// True if the log was last opened under this name; `None` if that is unknown.
-    pub(crate) fn knows(&self, life: &str) -> Option<bool> {
-        let is_known = self.lives.iter().any(|known| known == life);
-        (!self.lives.is_empty()).then_some(is_known)
+    pub(crate) fn knows(&self, opening: &str) -> Option<bool> {
+        let is_known = self.openings.iter().any(|known| known == opening);
+        (!self.openings.is_empty()).then_some(is_known)
     }
 
     /// Notes under which of these names the log was last opened.
-    pub(crate) fn set_lives<'a>(&mut self, lives: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
-        self.lives = lives.into_iter().map(str::to_owned).collect();
+    pub(crate) fn set_openings<'a>(&mut self, openings: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
+        self.openings = openings.into_iter().map(str::to_owned).collect();
         self.write()
     }
 
     fn write(&mut self) -> io::Result<()> {
         let mut text = format!("{}\n", process::id());
-        for life in &self.lives {
-            text.push_str(life);
+        for opening in &self.openings {
+            text.push_str(opening);
             text.push('\n');
         }
         // The text is overwritten in place: a full disk has room for that, and the names are there whenever the process

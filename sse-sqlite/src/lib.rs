@@ -6,7 +6,7 @@
 //!  append ──▶ Queue ──▶ Writer ──commit──▶ events.db
 //!                         │                   │
 //!                         ▼ new entries       ▼ older entries
-//!  read ◀──────────────  Ring  ◀────────── Readers
+//!  read ◀──────────────  Ring  ◀───── File readers
 //! ```
 //!
 //! One thread writes. It appends all waiting events in one transaction, syncs it to disk, and only then answers the
@@ -21,17 +21,17 @@ mod deleted;
 mod error;
 mod file;
 mod file_lock;
-mod head;
+mod file_readers;
 mod in_place;
 mod keys;
 mod log;
 mod queue;
-mod readers;
 mod reserve;
 mod rows;
 mod settings;
 mod shared;
 mod topic;
+mod topic_row;
 mod unpublished;
 mod writer;
 

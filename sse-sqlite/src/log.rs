@@ -13,8 +13,8 @@ use crate::{
     cause::Cause,
     error::OpenError,
     file_lock::FileLock,
+    file_readers::{self, FileReader},
     queue::{Admission, Append, Command, Delete, Permit},
-    readers::{self, Reader},
     settings::Settings,
     shared::Shared,
     topic::{ReadAnswer, WaitingRead},
@@ -117,10 +117,10 @@ impl SqliteLog {
             thread::Builder::new().name(name.to_owned()).spawn(run)
         };
         // If a thread cannot be started, the writer is dropped, and the other threads end.
-        for _ in 0..readers::THREADS {
-            let reader = Reader::new(Arc::clone(&shared));
-            let thread = spawn("sse-sqlite-read", Box::new(|| reader.run()));
-            writer.readers.push(thread.map_err(failed)?);
+        for _ in 0..file_readers::THREADS {
+            let file_reader = FileReader::new(Arc::clone(&shared));
+            let thread = spawn("sse-sqlite-read", Box::new(|| file_reader.run()));
+            writer.file_readers.push(thread.map_err(failed)?);
         }
         if !shared.settings.pending.wait.is_zero() {
             let queue = Arc::clone(&shared.queue);

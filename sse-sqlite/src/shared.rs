@@ -152,8 +152,8 @@ impl Shared {
     pub(crate) fn bound_keys(&self) {
         let topics = self.all();
         let bytes_of = |topic: &Arc<Topic>| {
-            let head = topic.head();
-            let keys = head.as_ref().and_then(|head| head.keys.as_ref());
+            let row = topic.row();
+            let keys = row.as_ref().and_then(|row| row.keys.as_ref());
             keys.map_or(0, |keys| keys.bytes())
         };
         let mut by_bytes: Vec<_> = topics.iter().map(|topic| (bytes_of(topic), topic)).collect();
@@ -162,13 +162,14 @@ impl Shared {
         while left > self.settings.memory.keys
             && let Some((bytes, topic)) = by_bytes.pop()
         {
-            let mut head = topic.head();
-            if let Some(keys) = head.as_mut().and_then(|head| head.keys.as_mut()) {
+            let mut row = topic.row();
+            if let Some(keys) = row.as_mut().and_then(|row| row.keys.as_mut()) {
                 keys.push_out_half();
                 left -= bytes - keys.bytes().min(bytes);
                 tracing::warn!(
                     target: "sse_actix", topic = topic.name.as_str(),
-                    "idempotency keys are forgotten before their time: the keys of all topics together exceed `max_key_bytes`"
+                    "idempotency keys are forgotten earlier than the topic's options say: the keys of all topics \
+                     together exceed `max_key_bytes`"
                 );
             }
         }

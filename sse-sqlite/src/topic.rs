@@ -14,14 +14,14 @@ use sse_actix_core::{
 use tokio::sync::oneshot;
 
 pub(crate) use self::live::{Live, Loaded, Older};
-use crate::head::{Head, HeadState};
+use crate::topic_row::{TopicRow, TopicRowState};
 
 #[derive(Debug)]
 pub(crate) struct Topic {
     pub(crate) name: TopicName,
     pub(crate) watchers: Watchers,
     /// Only the writer locks this, and never while it waits for a reader.
-    head: Mutex<Option<Head>>,
+    row: Mutex<Option<TopicRow>>,
     state: Mutex<State>,
 }
 
@@ -71,7 +71,7 @@ pub(crate) enum ReadAnswer {
 pub(crate) struct Committed {
     pub(crate) entries: Vec<Arc<Entry>>,
     /// The topic's state in the file now.
-    pub(crate) head: HeadState,
+    pub(crate) row: TopicRowState,
     pub(crate) now: SystemTime,
 }
 
@@ -80,7 +80,7 @@ impl Topic {
         Self {
             name: name.clone(),
             watchers: Watchers::default(),
-            head: Mutex::new(None),
+            row: Mutex::new(None),
             state: Mutex::new(State {
                 retention: None,
                 live: None,
@@ -94,8 +94,8 @@ impl Topic {
     }
 
     /// The writer's state of the topic. Only the writer calls this.
-    pub(crate) fn head(&self) -> MutexGuard<'_, Option<Head>> {
-        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn row(&self) -> MutexGuard<'_, Option<TopicRow>> {
+        self.row.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -182,10 +182,10 @@ impl Topic {
 
     /// Shows entries to readers, because the writer has committed them.
     pub(crate) fn committed(&self, committed: Committed) {
-        let Committed { entries, head, now } = committed;
-        let epoch = head.stats.epoch;
+        let Committed { entries, row, now } = committed;
+        let epoch = row.stats.epoch;
         let mut state = self.state();
-        state.stats = Some(head.stats);
+        state.stats = Some(row.stats);
         if let Some(tail) = &mut state.loading {
             tail.epoch = Some(epoch);
             tail.entries.extend(entries.iter().map(Arc::clone));
@@ -193,11 +193,11 @@ impl Topic {
         // If the topic has another epoch in the file than readers know, they load it again.
         state.live = mem::take(&mut state.live).filter(|live| live.epoch() == epoch);
         if let Some(live) = &mut state.live {
-            live.set_number(head.number);
+            live.set_number(row.number);
             for entry in entries {
                 live.push(entry);
             }
-            live.deleted_in_file(head.last_deleted);
+            live.deleted_in_file(row.last_deleted);
             live.trim(now);
         }
     }

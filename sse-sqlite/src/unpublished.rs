@@ -1,5 +1,5 @@
-//! The epochs of topics to which nobody has published. Reading such a topic writes nothing. All these topics share one
-//! life, whose number is in the file.
+//! The epochs of topics to which nobody has published. Reading such a topic writes nothing. The epochs of
+//! all these topics are made of one shared number, which is in the file.
 //!
 //! The number is replaced now and then, and the file remembers the earlier ones for as long as it remembers a topic
 //! that is not used. A reader with one of these numbers has had none of the topic's events: a topic that began and
@@ -13,20 +13,20 @@ use std::{
 use rusqlite::{Connection, OptionalExtension as _};
 use sse_actix_core::{Epoch, TopicName};
 
-/// How many lives fit into the time for which lives are remembered. A life is remembered from its beginning. So a
-/// reader may get a gap event up to one such part earlier than that time.
+/// A new number begins every `ttl / 16`. A number is remembered for `ttl` from its beginning, so a reader may get a gap
+/// event up to 1/16 earlier.
 const PARTS: u64 = 16;
 
 #[derive(Debug)]
 pub(crate) struct Unpublished {
     /// The newest is the last.
-    lives: RwLock<Vec<Life>>,
+    numbers: RwLock<Vec<SharedNumber>>,
     /// For how long they are remembered, in milliseconds.
     ttl: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Life {
+struct SharedNumber {
     number: u64,
     /// Its beginning, in milliseconds.
     since: u64,
@@ -35,38 +35,38 @@ struct Life {
 impl Unpublished {
     pub(crate) fn new(ttl: Duration) -> Self {
         Self {
-            lives: RwLock::default(),
+            numbers: RwLock::default(),
             ttl: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
         }
     }
 
-    fn lives(&self) -> RwLockReadGuard<'_, Vec<Life>> {
-        self.lives.read().unwrap_or_else(PoisonError::into_inner)
+    fn numbers(&self) -> RwLockReadGuard<'_, Vec<SharedNumber>> {
+        self.numbers.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn replace(&self, lives: Vec<Life>) {
-        *self.lives.write().unwrap_or_else(PoisonError::into_inner) = lives;
+    fn replace(&self, numbers: Vec<SharedNumber>) {
+        *self.numbers.write().unwrap_or_else(PoisonError::into_inner) = numbers;
     }
 
     /// The epoch of a topic to which nobody has published, and which was not [deleted](crate::deleted).
     pub(crate) fn epoch(&self, topic: &TopicName) -> Epoch {
-        let number = self.lives().last().map_or(0, |life| life.number);
+        let number = self.numbers().last().map_or(0, |shared| shared.number);
         Epoch::new(topic, number)
     }
 
     /// Whether a topic has had this epoch lately, while nobody had published to it. `now` is in milliseconds.
     pub(crate) fn knows(&self, topic: &TopicName, epoch: Epoch, now: u64) -> bool {
-        let is_this = |life: &Life| Epoch::new(topic, life.number) == epoch;
-        self.lives()
+        let is_this = |shared: &SharedNumber| Epoch::new(topic, shared.number) == epoch;
+        self.numbers()
             .iter()
-            .any(|life| now.saturating_sub(life.since) <= self.ttl && is_this(life))
+            .any(|shared| now.saturating_sub(shared.since) <= self.ttl && is_this(shared))
     }
 
     /// Whether it is time for another number.
     pub(crate) fn is_due(&self, now: u64) -> bool {
-        let lives = self.lives();
-        let newest = lives.last();
-        newest.is_none_or(|life| now.saturating_sub(life.since) > self.ttl / PARTS)
+        let numbers = self.numbers();
+        let newest = numbers.last();
+        newest.is_none_or(|shared| now.saturating_sub(shared.since) > self.ttl / PARTS)
     }
 
     /// Reads the numbers from the file, as it is opened.
@@ -74,29 +74,29 @@ impl Unpublished {
         let sql = "SELECT value FROM meta WHERE name = 'unpublished'";
         let text: Option<String> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
         let text = text.unwrap_or_default();
-        let lives = text.split_whitespace().filter_map(|life| {
-            let (number, since) = life.split_once('@')?;
-            Some(Life {
+        let numbers = text.split_whitespace().filter_map(|shared| {
+            let (number, since) = shared.split_once('@')?;
+            Some(SharedNumber {
                 number: u64::from_str_radix(number, 16).ok()?,
                 since: since.parse().ok()?,
             })
         });
-        self.replace(lives.collect());
+        self.replace(numbers.collect());
         Ok(())
     }
 
-    /// Begins another life. It is used from now on, even if it cannot be written. At worst, a reader then gets a gap
+    /// Begins another number. It is used from now on, even if it cannot be written. At worst, a reader then gets a gap
     /// event.
     pub(crate) fn renew(&self, connection: &Connection, now: u64) -> rusqlite::Result<()> {
-        let mut lives = self.lives().clone();
-        lives.retain(|life| now.saturating_sub(life.since) <= self.ttl);
+        let mut numbers = self.numbers().clone();
+        numbers.retain(|shared| now.saturating_sub(shared.since) <= self.ttl);
         let number = fastrand::u64(..);
-        lives.push(Life { number, since: now });
-        let text: Vec<_> = lives
+        numbers.push(SharedNumber { number, since: now });
+        let text: Vec<_> = numbers
             .iter()
-            .map(|Life { number, since }| format!("{number:x}@{since}"))
+            .map(|SharedNumber { number, since }| format!("{number:x}@{since}"))
             .collect();
-        self.replace(lives);
+        self.replace(numbers);
         let sql = "INSERT OR REPLACE INTO meta VALUES ('unpublished', ?1)";
         connection.execute(sql, [text.join(" ")])?;
         Ok(())
@@ -136,7 +136,7 @@ mod tests {
         for now in (2_000..4_000).step_by(11) {
             after.renew(&file, now).unwrap();
         }
-        assert!(after.lives().len() <= 17, "{:?}", after.lives());
+        assert!(after.numbers().len() <= 17, "{:?}", after.numbers());
     }
 
     #[test]
@@ -146,6 +146,9 @@ mod tests {
             .unwrap();
         let unpublished = Unpublished::new(Duration::from_secs(1));
         unpublished.load(&file).unwrap();
-        assert_eq!(unpublished.lives().as_slice(), [Life { number: 10, since: 5 }]);
+        assert_eq!(
+            unpublished.numbers().as_slice(),
+            [SharedNumber { number: 10, since: 5 }]
+        );
     }
 }

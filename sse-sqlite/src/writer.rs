@@ -40,7 +40,7 @@ pub(crate) struct Writer {
     /// Topics of a commit whose outcome is unknown, until the file is open again.
     doubtful: Vec<Arc<Topic>>,
     /// The threads that read. They end before the file is closed.
-    pub(crate) readers: Vec<JoinHandle<()>>,
+    pub(crate) file_readers: Vec<JoinHandle<()>>,
 }
 
 /// The failure of a transaction.
@@ -98,7 +98,7 @@ impl Writer {
             maintenance,
             free_from: 0,
             doubtful: Vec::new(),
-            readers: Vec::new(),
+            file_readers: Vec::new(),
         })
     }
 
@@ -114,7 +114,7 @@ impl Writer {
             }
         }
         if let Some(connection) = &self.connection
-            && let Err(error) = file::end_life(connection)
+            && let Err(error) = file::note_closed(connection)
         {
             tracing::warn!(target: "sse_actix", %error, "the log was not closed in order");
         }
@@ -214,7 +214,7 @@ impl Writer {
         Ok(began.elapsed())
     }
 
-    /// Called after a failed transaction: the heads in memory may be wrong.
+    /// Called after a failed transaction: the rows in memory may be wrong.
     fn fail(&mut self, failure: &Failure, batch: &Batch) {
         batch.forget_heads();
         let (Failure::Refused(cause) | Failure::Unknown(cause)) = failure;
@@ -263,7 +263,7 @@ impl Writer {
                 self.connection = Some(connection);
                 self.free_from = 0;
                 for topic in self.doubtful.drain(..) {
-                    *topic.head() = None;
+                    *topic.row() = None;
                     topic.forget();
                     topic.watchers.wake();
                 }
@@ -290,9 +290,9 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.shared.queue.close();
         self.shared.to_read.close();
-        for reader in self.readers.drain(..) {
+        for thread in self.file_readers.drain(..) {
             // If the thread has panicked, it has logged that.
-            let _ = reader.join();
+            let _ = thread.join();
         }
         self.refuse_rest();
         self.connection = None;
@@ -302,14 +302,14 @@ impl Drop for Writer {
     }
 }
 
-/// Reads the epochs of topics to which nobody has published, and begins another life of them if it is time.
+/// Reads the epochs of topics to which nobody has published, and begins another shared number of them if it is time.
 fn begin_unpublished(shared: &Shared, connection: &Connection) -> rusqlite::Result<()> {
     shared.unpublished.load(connection)?;
     let now = rows::millis(shared.clock.now());
     if shared.unpublished.is_due(now)
         && let Err(error) = shared.unpublished.renew(connection, now)
     {
-        // The disk may be full, for example. The next life is written again.
+        // The disk may be full, for example. The next number is written again.
         tracing::warn!(target: "sse_actix", %error, "a position in a topic without events may not survive a restart");
     }
     Ok(())

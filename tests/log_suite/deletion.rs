@@ -26,7 +26,7 @@ const READERS: usize = 3;
 const DELETIONS: usize = 3;
 
 /// What a reader was given since the last gap, and before each gap.
-type Lives = Vec<Vec<(String, String)>>;
+type Epochs = Vec<Vec<(String, String)>>;
 
 /// Publishes, one event after the other, until it is told to stop. Returns ids with data.
 fn publish(hub: Hub, who: usize, is_over: Rc<Cell<bool>>) -> JoinHandle<Vec<(String, String)>> {
@@ -44,25 +44,25 @@ fn publish(hub: Hub, who: usize, is_over: Rc<Cell<bool>>) -> JoinHandle<Vec<(Str
 }
 
 /// Reads to the end. Tells how many gaps there were, and how many events since the last one.
-fn read(mut reader: Reader, progress: Rc<Cell<(usize, usize)>>) -> JoinHandle<Lives> {
+fn read(mut reader: Reader, progress: Rc<Cell<(usize, usize)>>) -> JoinHandle<Epochs> {
     spawn(async move {
-        let mut lives = vec![Vec::new()];
+        let mut by_epoch = vec![Vec::new()];
         loop {
             let next = reader.next().await;
             let id = id_of(&next).to_owned();
             if next.starts_with("event: sse-gap\n") {
                 assert_eq!(next, gap(&id, None));
-                lives.push(Vec::new());
+                by_epoch.push(Vec::new());
                 progress.set((progress.get().0 + 1, 0));
                 continue;
             }
             let data = next.split("data: ").nth(1).unwrap().trim_end().to_owned();
             if data == "end" {
-                return lives;
+                return by_epoch;
             }
             let (gaps, events) = progress.get();
             progress.set((gaps, events + 1));
-            lives.last_mut().unwrap().push((id, data));
+            by_epoch.last_mut().unwrap().push((id, data));
         }
     })
 }
@@ -100,7 +100,7 @@ async fn deletes_while_eight_publish(hubs: &[Hub]) {
         .map(|who| publish(hubs[who % hubs.len()].clone(), who, Rc::clone(&is_over)))
         .collect();
     let all_progress = async |gaps: usize| {
-        until("all readers to have events of this life", async || {
+        until("all readers to have events of this epoch", async || {
             reading.iter().all(|(_, progress)| progress.get() >= (gaps, 20))
         })
         .await;
@@ -128,24 +128,24 @@ async fn deletes_while_eight_publish(hubs: &[Hub]) {
     assert_eq!(acknowledged.len(), DELETIONS + 1, "each deletion begins an epoch");
     let mut old = None;
     for (reading, _) in reading {
-        let lives = reading.await.unwrap();
-        assert_eq!(lives.len(), DELETIONS + 1, "each deletion is told once");
-        for (nth, life) in lives.iter().enumerate() {
-            let epochs: BTreeSet<_> = life.iter().map(|(id, _)| epoch(id)).collect();
+        let by_epoch = reading.await.unwrap();
+        assert_eq!(by_epoch.len(), DELETIONS + 1, "each deletion is told once");
+        for (nth, of_epoch) in by_epoch.iter().enumerate() {
+            let epochs: BTreeSet<_> = of_epoch.iter().map(|(id, _)| epoch(id)).collect();
             assert_eq!(epochs.len(), 1, "a gap is before what is of another epoch");
             let all = &acknowledged[epochs.first().unwrap()];
-            let got: Vec<_> = life
+            let got: Vec<_> = of_epoch
                 .iter()
                 .map(|(id, data)| (Position::parse(id).unwrap().sequence, data.clone()))
                 .collect();
             let due: Vec<_> = all.iter().take(got.len()).cloned().collect();
-            assert_eq!(got, due, "each once and in order, from the first of the life on");
+            assert_eq!(got, due, "each once and in order, from the first of the epoch on");
             assert!(
                 nth < DELETIONS || got.len() == all.len(),
-                "nothing of the last life is missing"
+                "nothing of the last epoch is missing"
             );
         }
-        old = lives[0].last().cloned();
+        old = by_epoch[0].last().cloned();
     }
     // The other topic has everything.
     let (first, _) = &published[0][0];
@@ -153,7 +153,7 @@ async fn deletes_while_eight_publish(hubs: &[Hub]) {
     for (id, data) in &published[0][1..] {
         assert_eq!(other.next().await, sse_tests::hub::event(id, data));
     }
-    // Who comes back with an id of a life that is over is told, on each node.
+    // Who comes back with an id of an epoch that is over is told, on each node.
     let last = acknowledged.values().map(BTreeSet::len).max().unwrap();
     assert!(last > 0);
     for serving in &servings {

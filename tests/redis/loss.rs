@@ -41,7 +41,7 @@ async fn after_loss(lose: impl AsyncFnOnce(&mut Redis)) {
     for reader in &mut readers {
         let id = told(reader).await;
         let epoch = |id: &str| Position::parse(id).unwrap().epoch;
-        assert_ne!(epoch(&id), epoch(ids[0].as_str()), "another life");
+        assert_ne!(epoch(&id), epoch(ids[0].as_str()), "another epoch");
     }
     let ids = count(&there, "n", 4..=4).await;
     for reader in &mut readers {

@@ -33,7 +33,7 @@ async fn a_node_that_was_cut_off_finds_out_when_it_is_back() {
     let id = here.publish("room", 2).await;
     assert_eq!(reader.next().await, event(&id, 2));
     assert_ne!(old.as_str().split('-').next(), id.as_str().split('-').next());
-    // Who comes back with an id of the old life is told.
+    // Who comes back with an id of the old epoch is told.
     for node in [&here, &there] {
         let mut back = node.back("room", &old).await;
         reads_gap(&mut back).await;

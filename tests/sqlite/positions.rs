@@ -182,16 +182,16 @@ async fn reading_writes_nothing() {
     // Six days later, in another process, after others have published.
     let log = SqliteLog::open(&path).unwrap();
     let day = HOUR * 24;
-    let lives = || -> String {
+    let numbers = || -> String {
         let file = Connection::open(&path).unwrap();
         let sql = "SELECT value FROM meta WHERE name = 'unpublished'";
         file.query_row(sql, [], |row| row.get(0)).unwrap()
     };
     let resumed = async |number: usize, later: Duration| {
-        let (now, before) = (SystemTime::now() + later, lives());
-        until("another life of topics without events", async || {
+        let (now, before) = (SystemTime::now() + later, numbers());
+        until("another shared number of topics without events", async || {
             log.maintain(now);
-            lives() != before
+            numbers() != before
         })
         .await;
         publish(&log, &names[number], "first", now).await;

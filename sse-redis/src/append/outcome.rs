@@ -4,8 +4,8 @@ use redis::Value;
 use sse_actix_core::{AppendError, Appended, Epoch, OnceStats, Position};
 
 use super::{
-    group::{Group, Part},
     refusal,
+    topic_batch::{Part, TopicBatch},
 };
 use crate::{
     entry::EntryId,
@@ -14,15 +14,15 @@ use crate::{
     value::{items, text},
 };
 
-/// The outcome of one group.
+/// The outcome of one topic batch.
 pub(super) enum Outcome {
     /// Each event is stored, by this call or by an earlier one.
-    Stored(StoredGroup),
+    Stored(StoredBatch),
     Refused(String),
     Unknown(String),
 }
 
-pub(super) struct StoredGroup {
+pub(super) struct StoredBatch {
     /// The entry that this call has appended, if any of the events was new.
     entry: Option<StoredAt>,
     /// The reason why its notice was not published.
@@ -45,7 +45,7 @@ struct StoredAt {
 #[derive(Clone, Copy)]
 enum PartOutcome {
     New,
-    /// Its idempotency key is that of this event of the same entry.
+    /// It repeats the event with this index in the same entry.
     RepeatsIndex(usize),
     /// Its idempotency key was appended before, at this place.
     Repeats(StoredAt),
@@ -71,7 +71,7 @@ impl Outcome {
                 let part_outcomes = words.next().map_or(Some(Vec::new()), part_outcomes)?;
                 let mut figure = || number(&words.next()?);
                 let once = figure().zip(figure()).and_then(|(keys, cut)| stats(keys, cut));
-                Self::Stored(StoredGroup {
+                Self::Stored(StoredBatch {
                     entry: Some(entry),
                     notice_error,
                     part_outcomes,
@@ -80,7 +80,7 @@ impl Outcome {
             }
             1 => Self::Refused(text(first).ok()?),
             2 => Self::Unknown(text(first).ok()?),
-            3 => Self::Stored(StoredGroup {
+            3 => Self::Stored(StoredBatch {
                 entry: None,
                 notice_error: None,
                 part_outcomes: part_outcomes(first)?,
@@ -98,15 +98,15 @@ impl Outcome {
         }
     }
 
-    /// Sends each publisher of the group the outcome of its event.
-    pub(super) fn answer(self, shared: &Shared, redis: &str, group: Group) {
+    /// Sends each publisher of the batch the outcome of its event.
+    pub(super) fn answer(self, shared: &Shared, redis: &str, batch: TopicBatch) {
         let places = match &self {
             Self::Stored(stored) => {
-                stored.note(shared, redis, &group);
-                stored.places(&group.parts)
+                stored.note(shared, redis, &batch);
+                stored.places(&batch.parts)
             }
             Self::Refused(why) | Self::Unknown(why) => {
-                let topic = group.topic.as_str();
+                let topic = batch.topic.as_str();
                 refusal::note(shared, redis, why);
                 if let Some(times) = shared.faults.count(&format!("append {topic}")) {
                     tracing::warn!(target: "sse_actix", topic, cause = %why, times, "a topic accepts no events");
@@ -115,7 +115,7 @@ impl Outcome {
             }
         };
         let mut places = places.into_iter();
-        for (reply, pending) in group.replies {
+        for (reply, pending) in batch.replies {
             drop(pending);
             let result = match &self {
                 Self::Stored(_) => places
@@ -123,7 +123,7 @@ impl Outcome {
                     .flatten()
                     .map(|(place, repeated)| Appended {
                         position: Position {
-                            epoch: Epoch::new(&group.topic, place.epoch_number),
+                            epoch: Epoch::new(&batch.topic, place.epoch_number),
                             sequence: place.id.sequence(place.index),
                         },
                         repeated,
@@ -138,7 +138,7 @@ impl Outcome {
     }
 }
 
-impl StoredGroup {
+impl StoredBatch {
     /// The place of each event, and whether it was stored before; `None` if the script's answer does not contain it.
     fn places(&self, parts: &[Part]) -> Vec<Option<(StoredAt, bool)>> {
         let mut places = Vec::new();
@@ -160,8 +160,8 @@ impl StoredGroup {
         places
     }
 
-    fn note(&self, shared: &Shared, redis: &str, group: &Group) {
-        let topic = group.topic.as_str();
+    fn note(&self, shared: &Shared, redis: &str, batch: &TopicBatch) {
+        let topic = batch.topic.as_str();
         shared.note_accepting(redis, None);
         let known = shared.topics.known(topic);
         if let Some(known) = &known {
@@ -194,8 +194,8 @@ impl StoredGroup {
             // If the topic is read on this node, its statistics show this.
             tracing::warn!(
                 target: "sse_actix", topic, keys = once.keys, times,
-                "idempotency keys are forgotten before their time; a publisher that retries later publishes twice. \
-                 Raise `max_keys` of the topic's window, or publish less with keys"
+                "idempotency keys are forgotten earlier than the topic's options say; a publisher that retries later \
+                 publishes twice. Raise `max_keys` of the topic's window, or publish less with keys"
             );
         }
     }

@@ -8,7 +8,7 @@ pub(super) fn is_of_replica(why: &str) -> bool {
     fault::is_of_replica(code(why))
 }
 
-/// Notes the error with which a group was refused. If the error concerns the whole server, the log's health shows it.
+/// Notes the error with which a batch was refused. If the error concerns the whole server, the log's health shows it.
 pub(super) fn note(shared: &Shared, redis: &str, why: &str) {
     if is_of_server(code(why)) {
         shared.note_accepting(redis, Some(why));

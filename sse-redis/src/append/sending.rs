@@ -3,7 +3,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use redis::{Pipeline, Value, aio::MultiplexedConnection};
 use tokio::time::{Instant, sleep};
 
-use super::{SCRIPT, batch::Call};
+use super::{SCRIPT, call::Call};
 use crate::{
     connect::{Primaries, Session},
     entry::LOOK,
@@ -29,7 +29,7 @@ pub(super) struct Sent {
     pub(super) answer: Result<Value, Fault>,
     /// The session that it was sent in the last time.
     pub(super) session: Rc<Session>,
-    /// The answer is that of the node that the slot is on its way to: it says nothing of the session.
+    /// True if the answer comes from the node to which the slot is moving (`ASK`). It says nothing about the session.
     pub(super) is_of_target: bool,
 }
 
@@ -81,7 +81,7 @@ impl<'a> Sending<'a> {
             } else {
                 // The primary that has the keys may not be known to this node yet.
                 sleep(PAUSE / 4).await;
-                self.primaries.look(self.until).await;
+                self.primaries.refresh_owners(self.until).await;
                 let left = self.until.saturating_duration_since(Instant::now());
                 if let Some(other) = self.primaries.session_of(self.group, left).await {
                     session = other;

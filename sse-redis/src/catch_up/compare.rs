@@ -22,7 +22,7 @@ use crate::{
 /// How many topics one call compares at most.
 const TOPICS: usize = 100;
 
-/// Compares one group of topics after the other, so that each is compared once in an interval. Does not end.
+/// Compares one chunk of topics after the other, so that each is compared once in an interval. Does not end.
 pub(super) async fn run(this: Rc<CatchUp>) {
     // The entries that are found still have to be read: so a round ends before the interval does.
     let round = this.shared.settings.check_interval.mul_f64(0.8);
@@ -30,21 +30,21 @@ pub(super) async fn run(this: Rc<CatchUp>) {
         let session = this.primary.wait().await;
         let began = Instant::now();
         let topics = to_compare(&this, &session);
-        let groups = topics.len().div_ceil(TOPICS).max(1);
-        let pause = round / u32::try_from(groups).unwrap_or(u32::MAX);
+        let chunks = topics.len().div_ceil(TOPICS).max(1);
+        let pause = round / u32::try_from(chunks).unwrap_or(u32::MAX);
         if topics.is_empty() {
             sleep(jittered(pause)).await;
         }
-        for (nth, group) in topics.chunks(TOPICS).enumerate() {
+        for (nth, chunk) in topics.chunks(TOPICS).enumerate() {
             let due = began + pause * u32::try_from(nth + 1).unwrap_or(u32::MAX);
             let session = this.primary.wait().await;
             // Topics are not held during the pause below, because a topic that is held cannot be forgotten.
-            let group: Vec<_> = group.iter().filter_map(Weak::upgrade).collect();
-            if let Err(fault) = compare(&this, &session, &group).await {
+            let chunk: Vec<_> = chunk.iter().filter_map(Weak::upgrade).collect();
+            if let Err(fault) = compare(&this, &session, &chunk).await {
                 tracing::debug!(target: "sse_actix", %fault, "newest entries could not be compared");
                 this.heads.pause().await;
             }
-            drop(group);
+            drop(chunk);
             let left = due.saturating_duration_since(Instant::now());
             sleep(jittered(left.max(pause / 4))).await;
         }
@@ -70,10 +70,10 @@ fn jittered(pause: Duration) -> Duration {
         .max(Duration::from_millis(1))
 }
 
-async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Result<(), Fault> {
+async fn compare(this: &CatchUp, session: &Session, chunk: &[Arc<Topic>]) -> Result<(), Fault> {
     // A topic that cannot be read would make a call fail for all its topics, so it gets its own call. The keys of a
     // call must be in one slot.
-    let (faulty, sound): (Vec<_>, Vec<_>) = group.iter().partition(|topic| topic.is_unreadable());
+    let (faulty, sound): (Vec<_>, Vec<_>) = chunk.iter().partition(|topic| topic.is_unreadable());
     let mut of_group: BTreeMap<u16, Vec<&Arc<Topic>>> = BTreeMap::new();
     for topic in sound {
         of_group.entry(topic.group).or_default().push(topic);
@@ -123,7 +123,7 @@ async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Res
             && usize::try_from(there).is_ok_and(|there| there < topics.len())
         {
             for topic in topics {
-                topic.request_look();
+                topic.request_newest();
                 this.work(topic);
             }
         }
@@ -135,7 +135,7 @@ async fn compare(this: &CatchUp, session: &Session, group: &[Arc<Topic>]) -> Res
 fn note(this: &CatchUp, topic: &Arc<Topic>, fault: &Fault) {
     if fault.is_of_slot() {
         // It is compared at the primary that holds it next.
-        this.primary.request_look();
+        this.primary.request_owners();
     } else {
         topic.mark_unreadable();
         this.fail(topic, &fault.to_string());

@@ -1,4 +1,5 @@
-//! Jobs with short answers: a stream's newest entry, and whether it has an event.
+//! Jobs with short answers: a stream's newest entry, another epoch, and proofs. A proof shows that a keyed topic had
+//! the event of a reader's position. The node has only the newest event of each key, so it asks Redis.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -7,13 +8,13 @@ use redis::{Pipeline, Value};
 use super::{CatchUp, scripts};
 use crate::{
     connect::Session,
-    entry::{EntryId, Latest, Stored, new_life},
+    entry::{EntryId, Latest, Stored, new_epoch_number},
     fault::{Fault, checked},
     topic::{HeadJob, Topic},
     value::{Unexpected, array, bytes, items},
 };
 
-/// How many topics are looked at in one call at most.
+/// How many topics' jobs one call does at most.
 const TOPICS: usize = 64;
 
 /// How many bytes one answer is expected to have. A topic that keeps the newest event of each key has more, so after a
@@ -37,7 +38,7 @@ pub(super) async fn run(this: Rc<CatchUp>) {
             for (_, topic) in &jobs {
                 topic.fail(fault.to_string(), false);
                 // A waiting reader requests its entries again itself; this is for readers that wait for notices.
-                topic.request_look();
+                topic.request_newest();
                 this.work(topic);
             }
             this.heads.pause().await;
@@ -94,8 +95,8 @@ async fn load_scripts(this: &CatchUp, session: &Session) -> Result<(), Fault> {
 /// Adds the calls of a job, and returns their number.
 fn push_calls(this: &CatchUp, calls: &mut Pipeline, job: &HeadJob, topic: &Topic) -> usize {
     match job {
-        HeadJob::Look { latest } => {
-            let mut call = scripts::LOOKING.key(&topic.stream);
+        HeadJob::Newest { latest } => {
+            let mut call = scripts::NEWEST.key(&topic.stream);
             if *latest {
                 call.key(this.shared.keys.latest(&topic.name));
             }
@@ -103,8 +104,8 @@ fn push_calls(this: &CatchUp, calls: &mut Pipeline, job: &HeadJob, topic: &Topic
             1
         }
         HeadJob::Renew { epoch_number } => {
-            let mut call = scripts::RENEWING.key(&topic.stream);
-            call.arg(epoch_number.to_string()).arg(new_life());
+            let mut call = scripts::RENEW.key(&topic.stream);
+            call.arg(epoch_number.to_string()).arg(new_epoch_number());
             call.arg(this.shared.keys.publish());
             calls.invoke_script(&call);
             1
@@ -125,7 +126,7 @@ fn take(job: &HeadJob, topic: &Topic, answers: Vec<Value>) -> Result<(), Fault> 
     let mut answers = answers.into_iter().map(checked);
     let mut next = || answers.next().unwrap_or(Err(Fault::Unexpected));
     match job {
-        HeadJob::Look { latest } => {
+        HeadJob::Newest { latest } => {
             let [newest, pairs] = array(next()?)?;
             let newest = entry(newest)?;
             let epoch_number = newest
@@ -136,11 +137,11 @@ fn take(job: &HeadJob, topic: &Topic, answers: Vec<Value>) -> Result<(), Fault> 
                 Some(epoch_number) if *latest => Some(parse_latest(epoch_number, pairs)?),
                 _ => latest.then(Vec::new),
             };
-            topic.take_look(newest.as_ref(), latest);
+            topic.take_newest(newest.as_ref(), latest);
         }
         HeadJob::Renew { .. } => {
             let newest = entry(next()?)?;
-            topic.take_look(newest.as_ref(), None);
+            topic.take_newest(newest.as_ref(), None);
         }
         HeadJob::Verify { sequences } => {
             let oldest = items(next()?)?.pop();
@@ -151,9 +152,9 @@ fn take(job: &HeadJob, topic: &Topic, answers: Vec<Value>) -> Result<(), Fault> 
                 let has_event = found
                     .and_then(|stored| stored.header())
                     .is_some_and(|header| EntryId::index(*sequence) < header.events.max(1));
-                // An event that retention has deleted cannot be proven; it was stored, because its epoch was continued.
-                let is_taken = oldest.is_none_or(|oldest| EntryId::of(*sequence) < oldest);
-                proofs.push((*sequence, has_event || is_taken));
+                // Retention has deleted it, so Redis cannot show it. It counts as stored, because its epoch goes on.
+                let is_deleted = oldest.is_none_or(|oldest| EntryId::of(*sequence) < oldest);
+                proofs.push((*sequence, has_event || is_deleted));
             }
             topic.take_proofs(proofs);
         }

@@ -9,7 +9,7 @@ use crate::entry::HEADER_SCRIPT;
 /// The newest entry of ours, without its events, and the newest event of each key, if asked for.
 ///
 /// KEYS: the stream; the hash of the newest of each key, if that is asked for.
-const LOOK: &str = r"
+const NEWEST_SCRIPT: &str = r"
 local latest = {}
 if KEYS[2] then latest = redis.call('HGETALL', KEYS[2]) end
 local head, _, wrong = newest_of_ours(KEYS[1])
@@ -21,7 +21,7 @@ return {head and {head[1], {'h', head[2][2]}} or false, latest}
 /// Begins another epoch after the newest entry, if its epoch is that of ARGV 1.
 ///
 /// KEYS: the stream. ARGV: the number of the epoch, a number for the new one, and PUBLISH or SPUBLISH.
-const RENEW: &str = r"
+const RENEW_SCRIPT: &str = r"
 local head, known, wrong = newest_of_ours(KEYS[1])
 if wrong then return {err = wrong} end
 if not head then return false end
@@ -33,12 +33,12 @@ redis.pcall(ARGV[3], KEYS[1], id .. ' ' .. header .. '\n')
 return {id, {'h', header, 'b', ''}}
 ";
 
-pub(super) static LOOKING: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&format!("{HEADER_SCRIPT}{LOOK}")));
-pub(super) static RENEWING: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&format!("{HEADER_SCRIPT}{RENEW}")));
+pub(super) static NEWEST: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&format!("{HEADER_SCRIPT}{NEWEST_SCRIPT}")));
+pub(super) static RENEW: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&format!("{HEADER_SCRIPT}{RENEW_SCRIPT}")));
 
 /// All scripts.
 pub(super) fn all() -> [&'static Script; 2] {
-    [&LOOKING, &RENEWING]
+    [&NEWEST, &RENEW]
 }

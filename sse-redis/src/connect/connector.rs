@@ -55,7 +55,7 @@ impl Connector {
             Address::Server(info) => info.clone(),
             Address::Cluster(seeds) => match seeds.first() {
                 Some(seed) => seed.clone(),
-                None => return Err(Fault::Unexpected),
+                None => return Err(Fault::Incomplete),
             },
             Address::Sentinel {
                 sentinels,

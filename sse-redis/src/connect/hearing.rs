@@ -14,7 +14,7 @@ struct State {
     /// When the session's heartbeat last arrived.
     heard: Option<Instant>,
     /// A message that arrives now was not published before this time.
-    listening: Instant,
+    published_after: Instant,
     clock: Option<Clock>,
     /// The number of subscriptions to shard channels that this node itself is ending.
     leaving: usize,
@@ -47,7 +47,7 @@ impl Hearing {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(State {
             heard: None,
-            listening: Instant::now(),
+            published_after: Instant::now(),
             clock: None,
             leaving: 0,
             is_cut: false,
@@ -72,7 +72,7 @@ impl Hearing {
     /// The heartbeat that was sent at this time has been answered, with the clock of Redis.
     pub(crate) fn answered(&self, sent: Instant, clock: Option<u64>) {
         let mut state = self.state();
-        state.listening = sent;
+        state.published_after = sent;
         state.clock = clock.map(|millis| Clock {
             after: sent,
             before: Instant::now(),
@@ -84,8 +84,8 @@ impl Hearing {
         self.state().clock
     }
 
-    pub(crate) fn listening(&self) -> Instant {
-        self.state().listening
+    pub(crate) fn published_after(&self) -> Instant {
+        self.state().published_after
     }
 
     /// This node is about to end its subscriptions to this many shard channels.

@@ -26,9 +26,8 @@ pub(crate) struct Primaries {
     connector: Connector,
     by_node: RefCell<BTreeMap<String, Rc<Primary>>>,
     owners: RefCell<Vec<Option<Rc<Primary>>>>,
-    /// A look asks which primary holds which group. These are the number of looks that have begun, and how many of them
-    /// have ended.
-    looks: Cell<(u64, u64)>,
+    /// How often the nodes were asked for the owners, and how many of these requests have been answered.
+    owner_requests: Cell<(u64, u64)>,
     changed: Notify,
     signals: Rc<Signals>,
 }
@@ -40,7 +39,7 @@ impl Primaries {
             connector,
             by_node: RefCell::default(),
             owners: RefCell::default(),
-            looks: Cell::new((0, 0)),
+            owner_requests: Cell::new((0, 0)),
             changed: Notify::new(),
             signals: Rc::default(),
         })
@@ -76,16 +75,16 @@ impl Primaries {
         }
         let of = |node: &Option<String>| by_node.get(node.as_ref()?).cloned();
         self.owners.replace(owners.iter().map(of).collect());
-        let (begun_looks, _) = self.looks.get();
-        self.looks.set((begun_looks, begun_looks));
+        let (asked, _) = self.owner_requests.get();
+        self.owner_requests.set((asked, asked));
         self.changed.notify_waiters();
         (begun, over)
     }
 
-    /// Notes that a look begins.
-    pub(crate) fn note_look(&self) {
-        let (begun, ended) = self.looks.get();
-        self.looks.set((begun + 1, ended));
+    /// Notes that the nodes are now asked for the owners.
+    pub(crate) fn note_owners_request(&self) {
+        let (asked, answered) = self.owner_requests.get();
+        self.owner_requests.set((asked + 1, answered));
     }
 
     /// The primary that holds a group.
@@ -115,26 +114,26 @@ impl Primaries {
         others.filter_map(|primary| primary.get()).collect()
     }
 
-    /// Requests a look at which primary holds which group.
-    pub(crate) fn request_look(&self) {
-        self.signals.look_requests.notify_one();
+    /// Requests the owners.
+    pub(crate) fn request_owners(&self) {
+        self.signals.owners_requests.notify_one();
     }
 
-    /// Waits until a look is requested.
-    pub(crate) fn look_requested(&self) -> Notified<'_> {
-        self.signals.look_requests.notified()
+    /// Waits until the owners are requested.
+    pub(crate) fn owners_requested(&self) -> Notified<'_> {
+        self.signals.owners_requests.notified()
     }
 
-    /// Requests a look, and waits for its result until `until` at the latest. Returns false if it has not come by then.
-    pub(crate) async fn look(&self, until: Instant) -> bool {
+    /// Requests the owners, and waits until `until` at the latest. Returns false if they have not come by then.
+    pub(crate) async fn refresh_owners(&self, until: Instant) -> bool {
         if !self.is_cluster {
             return true;
         }
-        // A look that is already in progress may have received its answers before this call.
-        let (begun, _) = self.looks.get();
-        while self.looks.get().1 <= begun {
+        // A request that is already in progress may have received its answers before this call.
+        let (asked, _) = self.owner_requests.get();
+        while self.owner_requests.get().1 <= asked {
             let changed = self.changed.notified();
-            self.request_look();
+            self.request_owners();
             if timeout_at(until, changed).await.is_err() {
                 return false;
             }

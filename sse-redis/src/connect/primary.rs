@@ -26,8 +26,8 @@ pub(crate) struct Primary {
 pub(super) struct Signals {
     /// How many sessions there have been.
     sessions: Cell<u64>,
-    /// Notified when it may have changed which primary holds which group.
-    pub(super) look_requests: Notify,
+    /// Notified when the owners may have changed.
+    pub(super) owners_requests: Notify,
 }
 
 impl Primary {
@@ -71,9 +71,9 @@ impl Primary {
         }
     }
 
-    /// Requests a look, because it may have changed which primary holds which group.
-    pub(crate) fn request_look(&self) {
-        self.shared.look_requests.notify_one();
+    /// Requests the owners again, because they may have changed.
+    pub(crate) fn request_owners(&self) {
+        self.shared.owners_requests.notify_one();
     }
 
     /// The number of the next session.

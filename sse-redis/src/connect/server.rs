@@ -52,7 +52,8 @@ pub(crate) async fn check_server(
         Some("sentinel") => return Err(ConnectError::Sentinel),
         _ => {}
     }
-    let state = ServerState::parse(&info).ok_or_else(|| ConnectError::of(address, Fault::Unexpected))?;
+    let state =
+        ServerState::parse(&info).ok_or_else(|| ConnectError::of(address, Fault::UnknownForm("INFO")))?;
     if !state.is_primary {
         return Err(ConnectError::Replica(address.to_owned()));
     }

@@ -64,7 +64,7 @@ impl Session {
     /// Waits until it has ended, and says why.
     pub(crate) async fn over(&self) -> Fault {
         self.ended().await;
-        self.why.take().unwrap_or(Fault::Unexpected)
+        self.why.take().unwrap_or(Fault::Lost)
     }
 
     /// Waits until it has ended.
@@ -87,9 +87,14 @@ impl Session {
         ping.arg(&asked);
         tokio::select! {
             answer = ping.query_async::<String>(&mut connection) => {
-                let is_answered = answer.is_ok_and(|answer| answer == asked);
-                if !is_answered && !self.hearing.is_cut() {
-                    self.end(Fault::Unexpected);
+                let fault = match answer {
+                    Ok(answer) if answer == asked => None,
+                    Ok(_) => Some(Fault::UnknownForm("PING")),
+                    Err(error) => Some(Fault::Redis(error)),
+                };
+                let is_answered = fault.is_none();
+                if let Some(fault) = fault.filter(|_| !self.hearing.is_cut()) {
+                    self.end(fault);
                 }
                 is_answered && !self.is_over() && !self.hearing.is_cut()
             }

@@ -18,11 +18,12 @@ struct View {
     nodes: Vec<String>,
 }
 
-/// A primary, and the slots that it claims. If two primaries claim a slot, the one with the greater epoch holds it.
+/// A primary, and the slots that it claims. If two primaries claim a slot, the one with the greater config epoch (the
+/// cluster's word) holds it.
 #[derive(Debug)]
 struct Claim {
     node: String,
-    epoch: u64,
+    config_epoch: u64,
     slots: Vec<(u16, u16)>,
 }
 
@@ -32,7 +33,7 @@ impl View {
         let mut view = Self::default();
         for line in text.lines() {
             let words: Vec<&str> = line.split(' ').collect();
-            let [_, place, flags, _, _, _, epoch, _, slots @ ..] = words.as_slice() else {
+            let [_, place, flags, _, _, _, config_epoch, _, slots @ ..] = words.as_slice() else {
                 continue;
             };
             let flags: Vec<&str> = flags.split(',').collect();
@@ -45,7 +46,7 @@ impl View {
             if flags.contains(&"master") {
                 view.claims.push(Claim {
                     node: node.clone(),
-                    epoch: epoch.parse().unwrap_or(0),
+                    config_epoch: config_epoch.parse().unwrap_or(0),
                     slots: slots.iter().filter_map(|slots| range(slots)).collect(),
                 });
             }
@@ -86,7 +87,7 @@ fn owners(views: &[View], groups: u16) -> Owners {
             let mut ranges = claim.slots.iter();
             ranges.any(|(first, last)| (*first..=*last).contains(&slot))
         });
-        let newest = of_slot.max_by_key(|claim| claim.epoch);
+        let newest = of_slot.max_by_key(|claim| claim.config_epoch);
         newest.map(|claim| claim.node.clone())
     };
     (0..groups).map(owner).collect()

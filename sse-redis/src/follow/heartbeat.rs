@@ -84,7 +84,9 @@ async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
     calls.ignore_errors();
     let mut connection = session.publishing.clone();
     let answers: Vec<Value> = calls.query_async(&mut connection).await?;
-    let [info, time, written, published] = answers.try_into().map_err(|_| Fault::Unexpected)?;
+    let [info, time, written, published] = answers
+        .try_into()
+        .map_err(|_| Fault::UnknownForm("a heartbeat"))?;
     if let Some(state) = read_replication(info) {
         if !state.is_primary {
             return Err(Fault::Demoted);
@@ -99,7 +101,7 @@ async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
             // It may have been a replica meanwhile, and have lost its data.
             for topic in this.shared.topics.all() {
                 if topic.is_followed_in(session.number) {
-                    topic.request_look();
+                    topic.request_newest();
                     this.catch_up.work(&topic);
                 }
             }
@@ -109,11 +111,11 @@ async fn beat(this: &Follower, session: &Session) -> Result<(), Fault> {
     let redis = this.primary.node.as_str();
     match written {
         // The key has moved to another primary. So this answer does not show whether this primary accepts writes.
-        Value::ServerError(error) if is_of_slot(error.code()) => this.primary.request_look(),
+        Value::ServerError(error) if is_of_slot(error.code()) => this.primary.request_owners(),
         Value::ServerError(error) if is_of_replica(error.code()) => return Err(Fault::Demoted),
         Value::ServerError(error) if is_of_server(error.code()) => {
             this.shared.note_accepting(redis, Some(&error.to_string()));
-            this.primary.request_look();
+            this.primary.request_owners();
         }
         Value::ServerError(error) => note_right(this, &error, "SET"),
         _ => this.shared.note_accepting(redis, None),

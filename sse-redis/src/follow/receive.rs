@@ -81,7 +81,7 @@ impl NoticeReceiver {
             return;
         }
         if message == LOOK {
-            topic.request_look();
+            topic.request_newest();
             let _ = self.nudges.send(Nudge::Work(topic));
             return;
         }

@@ -69,7 +69,7 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
                 for (topic, answer) in waiting.iter().zip(answers) {
                     match answer {
                         Ok(()) => {}
-                        Err(fault) if fault.is_of_slot() => this.primary.request_look(),
+                        Err(fault) if fault.is_of_slot() => this.primary.request_owners(),
                         // The user of Redis has no right to listen to it.
                         Err(fault) => note(this, topic, &fault),
                     }

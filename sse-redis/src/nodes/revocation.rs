@@ -46,7 +46,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("revoke.lua")));
 
 /// How long it waits for a primary, or until it knows which primaries there are.
-const LOOKING: Duration = Duration::from_secs(2);
+const WAIT_FOR_PRIMARY: Duration = Duration::from_secs(2);
 
 /// The revocations of this node and of the other nodes.
 ///
@@ -181,7 +181,7 @@ impl Revocations {
                     for (tag, revoked) in next {
                         this.waiting().push(tag, revoked);
                     }
-                    primaries.request_look();
+                    primaries.request_owners();
                     sleep(PAUSE).await;
                 }
             }
@@ -190,7 +190,7 @@ impl Revocations {
 }
 
 impl Nodes {
-    /// Sends revocations to every primary. Afterwards it looks again which primaries there are, because a new one may
+    /// Sends revocations to every primary. Afterwards it asks again which primaries there are, because a new one may
     /// have appeared meanwhile.
     async fn send_to_all(
         &self,
@@ -207,14 +207,17 @@ impl Nodes {
                 if sent_to.contains(&primary.node) {
                     continue;
                 }
-                let Some(session) = primary.wait_for(LOOKING).await else {
+                let Some(session) = primary.wait_for(WAIT_FOR_PRIMARY).await else {
                     return Err(Fault::Absent(primary.node.clone()));
                 };
                 let message = message::write(session.hearing.clock(), revoked);
                 self.send(&session, keys, "revoked", &message).await?;
                 sent_to.insert(primary.node.clone());
             }
-            if !primaries.look(tokio::time::Instant::now() + LOOKING).await {
+            if !primaries
+                .refresh_owners(tokio::time::Instant::now() + WAIT_FOR_PRIMARY)
+                .await
+            {
                 return Err(Fault::Incomplete);
             }
             if primaries

@@ -26,7 +26,7 @@ pub(super) struct Chain {
 pub(super) struct Found {
     pub(super) entries: Vec<Arc<Entry>>,
     /// The sequence after which they begin.
-    pub(super) evicted: u64,
+    pub(super) last_deleted: u64,
     pub(super) earlier: Vec<Earlier>,
     pub(super) has_stream_start: bool,
 }
@@ -47,13 +47,13 @@ impl Chain {
     }
 
     /// True if it continues backwards from an event after this sequence.
-    pub(super) fn joins(&self, evicted: u64) -> bool {
-        self.until == evicted
+    pub(super) fn joins(&self, last_deleted: u64) -> bool {
+        self.until == last_deleted
     }
 
     /// True if it continues backwards from an event before the one after this sequence.
-    pub(super) fn is_before(&self, evicted: u64) -> bool {
-        self.until < evicted
+    pub(super) fn is_before(&self, last_deleted: u64) -> bool {
+        self.until < last_deleted
     }
 
     /// The entry to read next, backwards.
@@ -106,7 +106,7 @@ impl Chain {
     pub(super) fn finish(self) -> Found {
         Found {
             entries: self.entries.into(),
-            evicted: self.expected.1,
+            last_deleted: self.expected.1,
             earlier: self.earlier,
             has_stream_start: self.has_stream_start,
         }

@@ -41,7 +41,7 @@ impl Topic {
         let mut state = self.state();
         if state.following.session == session {
             state.following.is_subscribed = true;
-            state.wants.looks.request();
+            state.wants.newest_requests.request();
         }
     }
 

@@ -36,7 +36,8 @@ pub(super) struct Live {
     pub(super) has_stream_start: bool,
     /// Epochs that this one has continued, the newest first.
     pub(super) earlier: Vec<Earlier>,
-    /// From this sequence on, the topic is known to have had no event before the ring's first.
+    /// A position before the first event that is at least this sequence has missed nothing: by then this node knew that
+    /// there was no earlier event.
     pub(super) without_events_since: Option<u64>,
     /// True if the newest events of this epoch were lost, and a new epoch continued them.
     pub(super) is_rolled_back: bool,
@@ -52,7 +53,7 @@ pub(super) enum Step {
     /// Something between it and the head is not known yet.
     Hole,
     /// The stream has to be read again from its newest entry.
-    LookAgain,
+    NeedsNewest,
 }
 
 impl Live {
@@ -128,12 +129,12 @@ impl Live {
             self.moves_to(stored.id);
             return Step::Taken;
         };
-        let is_known_life = header.epoch_number == self.epoch_number
+        let is_known_epoch = header.epoch_number == self.epoch_number
             || self
                 .earlier
                 .iter()
                 .any(|earlier| earlier.epoch_number == header.epoch_number);
-        if is_known_life && stored.id <= self.head {
+        if is_known_epoch && stored.id <= self.head {
             return Step::Passed;
         }
         if self.is_in_doubt() && !in_order {
@@ -145,7 +146,7 @@ impl Live {
                 return Step::Hole;
             }
             if keyed {
-                return Step::LookAgain;
+                return Step::NeedsNewest;
             }
             // The entries in between are gone. It is also unknown whether another epoch has continued this one.
             if header.epoch_number != self.epoch_number {
@@ -159,15 +160,15 @@ impl Live {
                 self.go_back_to(&header);
                 self.restart(name, retention.keeps(), header.epoch_number, header.previous_last);
                 self.moves_to(stored.id);
-                return Step::LookAgain;
+                return Step::NeedsNewest;
             }
             let is_known_before = self.is_rolled_back || header.previous == NONE;
             self.go_back_to(&header);
-            let evicted = match header.events {
+            let last_deleted = match header.events {
                 0 => stored.last(),
                 _ => header.previous_last,
             };
-            self.restart(name, retention.keeps(), header.epoch_number, evicted);
+            self.restart(name, retention.keeps(), header.epoch_number, last_deleted);
             if !is_known_before {
                 // The beginning of the other epoch is unknown, so older entries have to be read again.
                 self.earlier.clear();
@@ -201,7 +202,7 @@ impl Live {
             }
             Content::Unreadable(_) | Content::Newer(_) | Content::Foreign => {
                 if keyed {
-                    return Step::LookAgain;
+                    return Step::NeedsNewest;
                 }
                 self.restart(name, retention.keeps(), header.epoch_number, last);
             }
@@ -225,9 +226,9 @@ impl Live {
                     early.push_front(stored);
                     return Step::Hole;
                 }
-                Step::LookAgain => {
+                Step::NeedsNewest => {
                     early.clear();
-                    return Step::LookAgain;
+                    return Step::NeedsNewest;
                 }
             }
         }
@@ -269,9 +270,9 @@ impl Live {
     }
 
     /// Forgets the events, and continues after this sequence.
-    fn restart(&mut self, name: &TopicName, keep: Keep, epoch_number: u64, evicted: u64) {
+    fn restart(&mut self, name: &TopicName, keep: Keep, epoch_number: u64, last_deleted: u64) {
         self.epoch_number = epoch_number;
-        self.ring = Ring::new(Epoch::new(name, epoch_number), keep, evicted, false);
+        self.ring = Ring::new(Epoch::new(name, epoch_number), keep, last_deleted, false);
         self.complete = keep == Keep::Every;
         self.has_stream_start = false;
         self.without_events_since = None;

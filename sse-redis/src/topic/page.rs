@@ -43,19 +43,19 @@ impl Topic {
             return None;
         }
         if keyed {
-            // The newest event of each key is all the history there is, and a look returns these events.
+            // The newest event of each key is all the history there is, and a newest request returns these events.
             wants.history = false;
-            wants.looks.request();
+            wants.newest_requests.request();
             return None;
         }
-        let oldest_life = live
+        let oldest_epoch = live
             .earlier
             .last()
             .map_or(live.epoch_number, |earlier| earlier.epoch_number);
-        let evicted = live.ring.kept_range().last_deleted;
+        let last_deleted = live.ring.kept_range().last_deleted;
         let chain = wants
             .chain
-            .get_or_insert_with(|| Chain::new(evicted, oldest_life));
+            .get_or_insert_with(|| Chain::new(last_deleted, oldest_epoch));
         let from = chain.next();
         Some((PageJob::Back { from }, count.min(events.max(1))))
     }
@@ -94,7 +94,7 @@ impl Topic {
             // Nothing that is known says where the other epoch began.
             *live = None;
             wants.chain = None;
-            return wants.looks.request();
+            return wants.newest_requests.request();
         }
         let Some(live) = live else { return };
         for stored in page {
@@ -106,7 +106,7 @@ impl Topic {
                 step => {
                     live.target = live.head;
                     following.early.clear();
-                    if step == Step::LookAgain {
+                    if step == Step::NeedsNewest {
                         live.complete = false;
                     }
                     return wants.note(step, live);
@@ -121,12 +121,12 @@ impl Topic {
         } else if is_last && step != Step::Hole {
             // Redis has lost its entries.
             live.target = live.head;
-            wants.looks.request();
+            wants.newest_requests.request();
         } else if is_last {
             // Entries that came early do not follow, and are not in the stream either.
             following.early.clear();
             live.target = live.head;
-            wants.looks.request();
+            wants.newest_requests.request();
         }
     }
 
@@ -158,7 +158,7 @@ impl Topic {
         live.complete |= joins || chain.is_before(begins_at);
         if joins {
             let found = chain.finish();
-            live.ring.prepend(found.entries, found.evicted);
+            live.ring.prepend(found.entries, found.last_deleted);
             live.has_stream_start |= found.has_stream_start;
             live.earlier.extend(found.earlier);
             live.ring.trim(&retention, std::time::SystemTime::now());

@@ -19,7 +19,7 @@ enum PositionAnswer {
     /// Older entries have to be read before the answer is known.
     NeedsHistory,
     /// Other nodes may know more.
-    NeedsLook,
+    NeedsNewest,
     /// Redis has to be asked whether it has this event.
     NeedsProof(u64),
     /// It was lost, or never existed.
@@ -51,11 +51,11 @@ impl Live {
             return match (ended, self.complete) {
                 (Some(ended), _) => PositionAnswer::Lost(ended.ends),
                 (None, false) if keep == Keep::Every => PositionAnswer::NeedsHistory,
-                (None, _) => PositionAnswer::NeedsLook,
+                (None, _) => PositionAnswer::NeedsNewest,
             };
         };
         if sequence > span.head {
-            return PositionAnswer::NeedsLook;
+            return PositionAnswer::NeedsNewest;
         }
         let is_known = sequence <= span.last_deleted || sequence == span.head || self.ring.contains(sequence);
         match keep {
@@ -102,7 +102,7 @@ impl Live {
 }
 
 impl Topic {
-    /// Reads, if what is here is enough; else says what is wanted. `ticket` is the look at Redis that this read
+    /// Reads, if what is here is enough; else says what is wanted. `ticket` is the newest request that this read
     /// waits for.
     pub(crate) fn read(
         &self,
@@ -121,7 +121,7 @@ impl Topic {
             ..
         } = &mut *state;
         let Some(live) = live else {
-            wants.looks.request();
+            wants.newest_requests.request();
             return None;
         };
         live.ring.trim(retention, now);
@@ -152,11 +152,11 @@ impl Topic {
                         wants.history = true;
                         return None;
                     }
-                    PositionAnswer::NeedsLook => {
+                    PositionAnswer::NeedsNewest => {
                         // Another node may know more by now.
-                        let ticket = ticket.get_or_insert(wants.looks.begun + 1);
-                        if wants.looks.done < *ticket {
-                            wants.looks.asked = wants.looks.asked.max(*ticket);
+                        let ticket = ticket.get_or_insert(wants.newest_requests.begun + 1);
+                        if wants.newest_requests.done < *ticket {
+                            wants.newest_requests.asked = wants.newest_requests.asked.max(*ticket);
                             return None;
                         }
                         Start::Unknown

@@ -22,19 +22,19 @@ pub(super) fn entry(at: &str, previous: &str, epoch_number: u64) -> Stored {
     Stored::parse_notice(Bytes::from(notice)).unwrap()
 }
 
-/// A topic that has looked, and whose newest entry is this.
+/// A topic that has requested its newest entry, and whose newest entry is this.
 pub(super) fn followed(newest: Option<&Stored>) -> Topic {
     let topic = topic();
     topic.begins_following(1);
     topic.is_followed(1);
-    looks(&topic, newest);
+    answers_newest(&topic, newest);
     topic
 }
 
-pub(super) fn looks(topic: &Topic, newest: Option<&Stored>) {
-    topic.request_look();
-    assert_eq!(topic.take_head_job(), Some(HeadJob::Look { latest: false }));
-    topic.take_look(newest, None);
+pub(super) fn answers_newest(topic: &Topic, newest: Option<&Stored>) {
+    topic.request_newest();
+    assert_eq!(topic.take_head_job(), Some(HeadJob::Newest { latest: false }));
+    topic.take_newest(newest, None);
 }
 
 pub(super) fn read(topic: &Topic, start: Start) -> Option<(Resume, usize, u64)> {
@@ -110,15 +110,15 @@ fn what_was_acknowledged_and_is_gone_is_not_waited_for() {
 }
 
 #[test]
-fn a_look_that_notices_have_overtaken_changes_nothing() {
+fn a_newest_entry_that_notices_have_overtaken_changes_nothing() {
     let now = now();
     let [one, two] = [0, 1].map(|count| format!("{now}-{count}"));
     let topic = followed(None);
-    topic.request_look();
+    topic.request_newest();
     topic.take_head_job().unwrap();
     topic.receive(1, entry(&one, "0-0", 7));
     topic.receive(1, entry(&two, &one, 7));
-    topic.take_look(None, None);
+    topic.take_newest(None, None);
     assert_eq!(
         read(&topic, Start::Oldest),
         Some((Resume::Live, 2, id(&two).last(1)))
@@ -127,7 +127,7 @@ fn a_look_that_notices_have_overtaken_changes_nothing() {
 }
 
 #[test]
-fn another_life_that_continues_this_one_is_no_gap() {
+fn another_epoch_that_continues_this_one_is_no_gap() {
     let now = now();
     let [one, two, three] = [0, 1, 2].map(|count| format!("{now}-{count}"));
     let topic = followed(None);
@@ -173,13 +173,13 @@ fn a_primary_that_lagged_has_lost_what_came_after() {
 }
 
 #[test]
-fn a_stream_that_went_back_begins_another_life() {
+fn a_stream_that_went_back_begins_another_epoch() {
     let now = now();
     let [one, two] = [0, 1].map(|count| format!("{now}-{count}"));
     let topic = followed(None);
     topic.receive(1, entry(&one, "0-0", 7));
     topic.receive(1, entry(&two, &one, 7));
-    looks(&topic, Some(&entry(&one, "0-0", 7)));
+    answers_newest(&topic, Some(&entry(&one, "0-0", 7)));
     assert_eq!(topic.take_head_job(), Some(HeadJob::Renew { epoch_number: 7 }));
 }
 
@@ -217,13 +217,13 @@ fn an_id_of_a_keyed_topic_is_proven() {
     topic.keep(&Retention::new().keep(Keep::LatestPerKey));
     topic.begins_following(1);
     topic.is_followed(1);
-    assert_eq!(topic.take_head_job(), Some(HeadJob::Look { latest: true }));
+    assert_eq!(topic.take_head_job(), Some(HeadJob::Newest { latest: true }));
     let latest = Latest {
         sequence: id(&two).last(1),
         epoch_number: 7,
         event: Record::event(&Event::data("x"), None).unwrap().key("k"),
     };
-    topic.take_look(Some(&entry(&two, &one, 7)), Some(vec![latest]));
+    topic.take_newest(Some(&entry(&two, &one, 7)), Some(vec![latest]));
     for (is_there, resume) in [(true, Resume::Complete), (false, Resume::Unknown)] {
         assert_eq!(read(&topic, after(7, id(&one))), None);
         let sequences = vec![id(&one).last(1)];

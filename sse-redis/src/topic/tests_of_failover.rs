@@ -1,7 +1,7 @@
 //! How a node handles a stream that another primary has continued, or whose retention has changed.
 
 use super::{
-    tests::{after, entry, followed, id, looks, now, read},
+    tests::{after, answers_newest, entry, followed, id, now, read},
     *,
 };
 use crate::topic::live::sequence_before_first_event;
@@ -20,7 +20,7 @@ fn history_that_is_on_its_way_over_a_fail_over_is_none_of_the_new_ring() {
     assert_eq!(read(&topic, Start::Oldest), None);
     let (job, _) = topic.take_page_job(1_000).unwrap();
     // The new primary lacks the newest one.
-    looks(&topic, Some(&entry(&two, &one, 8)));
+    answers_newest(&topic, Some(&entry(&two, &one, 8)));
     topic.take_page(job, vec![entry(&three, &two, 7)], true);
     assert_eq!(read(&topic, Start::Oldest), None, "what is older is not read yet");
     let (job, _) = topic.take_page_job(1_000).unwrap();
@@ -44,14 +44,14 @@ fn an_event_that_took_the_id_of_a_lost_one_is_read() {
         entry(&two, &one, 8),
         entry(&three, &two, 8),
     ];
-    looks(&topic, stream.last());
+    answers_newest(&topic, stream.last());
     let (job, _) = topic.take_page_job(1_000).unwrap();
     let PageJob::Forward { after: from } = job else {
         panic!("{job:?}")
     };
     let page = stream.iter().filter(|stored| stored.id > from);
     topic.take_page(job, page.cloned().collect(), true);
-    looks(&topic, stream.last());
+    answers_newest(&topic, stream.last());
     assert_eq!(
         read(&topic, after(7, id(&two))),
         None,
@@ -95,7 +95,7 @@ fn another_primary_that_has_everything_is_read_on_without_a_gap() {
         let topic = followed(None);
         topic.receive(1, entry(&one, "0-0", 7));
         topic.receive(1, entry(&two, &one, 7));
-        looks(&topic, Some(&entry(&three, &two, 8)));
+        answers_newest(&topic, Some(&entry(&three, &two, 8)));
         let (job, _) = topic.take_page_job(1_000).unwrap();
         let mut page = vec![entry(&three, &two, 8)];
         if has_two {
@@ -110,7 +110,7 @@ fn another_primary_that_has_everything_is_read_on_without_a_gap() {
 }
 
 #[test]
-fn a_first_event_that_comes_before_the_look_is_read_at_once() {
+fn a_first_event_that_comes_before_the_newest_entry_is_read_at_once() {
     let topic = Topic::new(
         &TopicName::from_static("n"),
         crate::keys::Keys::new("sse", false).stream(&TopicName::from_static("n")),
@@ -121,7 +121,7 @@ fn a_first_event_that_comes_before_the_look_is_read_at_once() {
     topic.take_head_job().unwrap();
     let one = format!("{}-0", now());
     topic.receive(1, entry(&one, "0-0", 7));
-    assert_eq!(topic.take_look(None, None), Needs::default());
+    assert_eq!(topic.take_newest(None, None), Needs::default());
     assert_eq!(
         read(&topic, Start::Oldest),
         Some((Resume::Live, 1, id(&one).last(1)))
@@ -160,6 +160,6 @@ fn what_could_be_read_since_is_no_fault() {
     let topic = followed(None);
     topic.fail("WRONGTYPE".to_owned(), true);
     assert!(topic.fault().is_some());
-    looks(&topic, None);
+    answers_newest(&topic, None);
     assert_eq!(topic.fault(), None);
 }

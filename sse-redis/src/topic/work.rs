@@ -27,22 +27,22 @@ pub(crate) struct Needs {
 /// A job whose answer is short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HeadJob {
-    /// Look which entry is the newest; of a keyed topic, read the newest event of each key with it.
-    Look { latest: bool },
+    /// Read the newest entry; of a keyed topic, also the newest event of each key.
+    Newest { latest: bool },
     /// Begin another epoch, if this one is still the current one.
     Renew { epoch_number: u64 },
-    /// Look whether Redis has these events.
+    /// Prove that these events of a keyed topic were stored: a reader's position is after one of them.
     Verify { sequences: Vec<u64> },
 }
 
 impl State {
     pub(super) fn needs(&self) -> Needs {
         let is_hole = self.live.as_ref().is_some_and(|live| live.target > live.head);
-        let looks = self.wants.looks.asked > self.wants.looks.begun
+        let has_head_job = self.wants.newest_requests.asked > self.wants.newest_requests.begun
             || self.wants.renewal.is_some()
             || self.wants.verified.values().any(Option::is_none);
         Needs {
-            head: looks && (self.following.is_subscribed || self.live.is_some()),
+            head: has_head_job && (self.following.is_subscribed || self.live.is_some()),
             page: is_hole || self.wants.history && self.live.is_some(),
         }
     }
@@ -53,10 +53,10 @@ impl Topic {
         self.state().needs()
     }
 
-    /// Requests a look at the newest entry, because the stream may have changed without a notice.
-    pub(crate) fn request_look(&self) {
+    /// Requests the newest entry, because the stream may have changed without a notice.
+    pub(crate) fn request_newest(&self) {
         let wants = &mut self.state().wants;
-        wants.looks.request();
+        wants.newest_requests.request();
     }
 
     /// Notes that Redis has this entry, whether or not this node has it.
@@ -122,7 +122,7 @@ impl Topic {
         wants.chain = None;
         wants.renewal = None;
         wants.verified.clear();
-        wants.looks.asked = wants.looks.asked.min(wants.looks.begun);
+        wants.newest_requests.asked = wants.newest_requests.asked.min(wants.newest_requests.begun);
         wants.failures += 1;
         if is_fault {
             *fault = Some(why.clone());
@@ -136,49 +136,52 @@ impl Topic {
         let mut state = self.state();
         let keyed = state.retention.keeps() == Keep::LatestPerKey;
         let State { wants, live, .. } = &mut *state;
-        wants.looks.from = live.as_ref().map_or(NONE, |live| live.head);
+        wants.newest_requests.from = live.as_ref().map_or(NONE, |live| live.head);
         if let Some(epoch_number) = wants.renewal.take() {
             return Some(HeadJob::Renew { epoch_number });
         }
-        if wants.looks.asked > wants.looks.begun {
-            wants.looks.begun = wants.looks.asked;
-            return Some(HeadJob::Look { latest: keyed });
+        if wants.newest_requests.asked > wants.newest_requests.begun {
+            wants.newest_requests.begun = wants.newest_requests.asked;
+            return Some(HeadJob::Newest { latest: keyed });
         }
         let unproven = wants.verified.iter().filter(|(_, proof)| proof.is_none());
         let sequences: Vec<u64> = unproven.map(|(sequence, _)| *sequence).collect();
         (!sequences.is_empty()).then_some(HeadJob::Verify { sequences })
     }
 
-    /// Handles the answer to a look: the newest entry, if there is one, and the newest event of each key.
+    /// Handles the answer to a newest request: the newest entry, if there is one, and the newest event of each key.
     ///
-    /// Notices may have arrived since the look began. So the answer is compared with `looks.from`, which was `head` then.
+    /// Notices may have arrived since the request began. So the answer is compared with `newest_requests.from`, which
+    /// was `head` then.
     /// `head` is the newest entry that the node has taken in; `passed`, up to where it has read the stream; and `target`,
     /// the newest entry that Redis is known to have. If `target` is after `head`, the entries between them are read next.
     ///
     /// | the answer | the node knows | then |
     /// |---|---|---|
-    /// | no entry | entries that have come since the look began | the answer is too old |
+    /// | no entry | entries that have come since the request began | the answer is too old |
     /// | no entry | a topic without events | it has had no event until now either |
     /// | no entry | nothing, or entries | the entries are lost; the topic is one without events |
     /// | an entry after `head` | entries, and needs no events of keys | `target` moves; another epoch is in doubt |
-    /// | an entry before `looks.from`, or of another epoch | the same | the entries after it are lost; it begins there |
+    /// | an entry before `from`, or of another epoch | the same | the entries after it are lost; it begins there |
     /// | an entry | nothing, or needs the events of keys | it begins there |
-    pub(crate) fn take_look(&self, newest: Option<&Stored>, latest: Option<Vec<Latest>>) -> Needs {
+    pub(crate) fn take_newest(&self, newest: Option<&Stored>, latest: Option<Vec<Latest>>) -> Needs {
         let mut state = self.state();
         let keep = state.retention.keeps();
         let State {
             live, wants, fault, ..
         } = &mut *state;
         *fault = None;
-        // The answer to a look contains only the header of the newest entry.
+        // The answer contains only the header of the newest entry.
         if let Some(newer) = newest.filter(|stored| matches!(stored.content, Content::Newer(_))) {
             note_fault(fault, newer);
         }
-        wants.looks.done = wants.looks.begun;
+        wants.newest_requests.done = wants.newest_requests.begun;
         let newest = newest.and_then(|stored| Some((stored.id, head_of(stored, live.as_ref())?)));
-        let is_stale = live.as_ref().is_some_and(|live| live.head > wants.looks.from);
+        let is_stale = live
+            .as_ref()
+            .is_some_and(|live| live.head > wants.newest_requests.from);
         match (newest, &mut *live) {
-            // The topic's first event has arrived since the look began.
+            // The topic's first event has arrived since the request began.
             (None, Some(_)) if is_stale => {}
             (None, Some(live)) if live.epoch_number == WITHOUT_EVENTS => {
                 let now = sequence_before_first_event(now_millis());
@@ -198,7 +201,9 @@ impl Topic {
                     {
                         known.doubt();
                     }
-                } else if id < wants.looks.from || header.epoch_number != known.epoch_number && !is_stale {
+                } else if id < wants.newest_requests.from
+                    || header.epoch_number != known.epoch_number && !is_stale
+                {
                     // The events after it are lost.
                     if header.epoch_number == known.epoch_number {
                         wants.renewal = Some(header.epoch_number);
@@ -210,7 +215,7 @@ impl Topic {
             (Some((id, header)), known) => {
                 let target = known.as_ref().map_or(id, |known| known.head.max(known.target));
                 let mut new = Live::at(&self.name, keep, id, &header);
-                if id >= wants.looks.from {
+                if id >= wants.newest_requests.from {
                     new.target = new.target.max(target);
                 } else if known
                     .as_ref()

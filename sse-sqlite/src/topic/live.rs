@@ -16,8 +16,8 @@ pub(crate) struct Loaded {
     pub(crate) entries: Vec<Entry>,
     /// The sequence after which they begin.
     pub(crate) begin: u64,
-    /// A time and a sequence. The clock showed this time when this sequence was the newest, although its entry has a
-    /// later time: the clock was set back.
+    /// The clock had been set back: it showed this time when this sequence was appended. The age of all entries up to
+    /// it counts from then.
     pub(crate) set_back: (SystemTime, u64),
     /// How many bytes of entries memory holds.
     pub(crate) memory: usize,

@@ -10,11 +10,11 @@ use super::{Failure, delete, retention};
 use crate::{
     cause::Cause,
     deleted,
-    head::{self, Head, HeadState},
     queue::{Append, Command, Delete, Permit},
     rows::{self, MAX_NUMBER, MAX_SEQUENCE},
     shared::Shared,
     topic::{Committed, Topic},
+    topic_row::{self, TopicRow, TopicRowState},
 };
 
 #[derive(Debug, Default)]
@@ -30,11 +30,11 @@ pub(super) struct Batch {
 #[derive(Debug)]
 struct Changed {
     topic: Arc<Topic>,
-    /// True if the topic was deleted in this transaction. The other fields are then of its new life.
+    /// True if the topic was deleted in this transaction. The other fields are then of its new epoch.
     is_deleted: bool,
     entries: Vec<Arc<Entry>>,
     /// `None` until something was written.
-    head: Option<HeadState>,
+    row: Option<TopicRowState>,
     now: SystemTime,
 }
 
@@ -92,8 +92,8 @@ impl Batch {
             reply,
             permit,
         } = append;
-        let mut guard = topic.head();
-        let outcome = with_head(
+        let mut guard = topic.row();
+        let outcome = with_row(
             connection,
             (shared, free_from),
             &topic,
@@ -101,56 +101,56 @@ impl Batch {
             &retention,
             now,
         )
-        .and_then(|head| {
-            if head.last >= MAX_SEQUENCE {
+        .and_then(|topic_row| {
+            if topic_row.last >= MAX_SEQUENCE {
                 return Err(Cause::OutOfSequences);
             }
-            if head.retention != retention {
-                retention::change(connection, head, &retention)?;
+            if topic_row.retention != retention {
+                retention::change(connection, topic_row, &retention)?;
             }
             let window = retention.once_window();
             let key = record.idempotency_key().cloned();
             if let Some(key) = &key
-                && let Some(sequence) = head.keys(connection)?.find(key, window, now)
+                && let Some(sequence) = topic_row.keys(connection)?.find(key, window, now)
             {
                 let position = Position {
-                    epoch: head.epoch,
+                    epoch: topic_row.epoch,
                     sequence,
                 };
-                return Ok((repeated(position), None, head.state()));
+                return Ok((repeated(position), None, topic_row.state()));
             }
-            head.lower_later_times(now);
+            topic_row.lower_later_times(now);
             let position = Position {
-                epoch: head.epoch,
-                sequence: head.last + 1,
+                epoch: topic_row.epoch,
+                sequence: topic_row.last + 1,
             };
             // The times of a topic never go back.
-            let at = rows::time(rows::millis(now).max(head.times.newest));
+            let at = rows::time(rows::millis(now).max(topic_row.times.newest));
             let entry = Arc::new(Entry::new(position, record, at));
             if let Some(key) = entry.key()
                 && retention.keeps() == Keep::LatestPerKey
             {
-                retention::replace(connection, head, key)?;
+                retention::replace(connection, topic_row, key)?;
             }
-            rows::insert(connection, head.number, &entry)?;
-            head.appended(connection, &entry, now)?;
+            rows::insert(connection, topic_row.number, &entry)?;
+            topic_row.appended(connection, &entry, now)?;
             if let Some(key) = key {
-                let id = rows::id(head.number, entry.sequence());
-                let keys = head.keys(connection)?;
+                let id = rows::id(topic_row.number, entry.sequence());
+                let keys = topic_row.keys(connection)?;
                 keys.insert(connection, id, key, window, now)?;
             }
-            retention::trim(connection, head, now)?;
-            Ok((first(position), Some(entry), head.state()))
+            retention::trim(connection, topic_row, now)?;
+            Ok((first(position), Some(entry), topic_row.state()))
         });
         drop(guard);
         let (outcome, cause) = match outcome {
-            Ok((appended, entry, head)) => {
-                self.note(&topic, entry, head, now);
+            Ok((appended, entry, row)) => {
+                self.note(&topic, entry, row, now);
                 (Ok(appended), None)
             }
             Err(cause) => {
                 let ends = matches!(cause, Cause::Sqlite(_) | Cause::DiskFull);
-                // The topic is noted, so that its head is forgotten if the transaction fails.
+                // The topic is noted, so that its row is forgotten if the transaction fails.
                 self.changed_entry(&topic, now);
                 (Err(cause.clone()), ends.then_some(cause))
             }
@@ -167,16 +167,16 @@ impl Batch {
     fn delete(&mut self, connection: &Connection, delete: Delete) -> Result<(), Cause> {
         let (topic, now) = (Arc::clone(&delete.topic), delete.now);
         self.deleted.push(delete);
-        let is_deleted = delete::topic(connection, &topic.name, &mut topic.head(), rows::millis(now))?;
+        let is_deleted = delete::topic(connection, &topic.name, &mut topic.row(), rows::millis(now))?;
         if !is_deleted {
             return Ok(());
         }
-        // The topic's memory is of the life that ends here, even if that life began in this transaction.
+        // The topic's memory is of the epoch that ends here, even if that epoch began in this transaction.
         topic.forget();
         if let Some(changed) = self.changed_entry(&topic, now) {
             changed.is_deleted = true;
             changed.entries.clear();
-            changed.head = None;
+            changed.row = None;
         }
         Ok(())
     }
@@ -187,7 +187,7 @@ impl Batch {
                 topic: Arc::clone(topic),
                 is_deleted: false,
                 entries: Vec::new(),
-                head: None,
+                row: None,
                 now,
             });
             self.changed.len() - 1
@@ -195,10 +195,10 @@ impl Batch {
         self.changed.get_mut(slot)
     }
 
-    fn note(&mut self, topic: &Arc<Topic>, entry: Option<Arc<Entry>>, head: HeadState, now: SystemTime) {
+    fn note(&mut self, topic: &Arc<Topic>, entry: Option<Arc<Entry>>, row: TopicRowState, now: SystemTime) {
         if let Some(changed) = self.changed_entry(topic, now) {
             changed.entries.extend(entry);
-            changed.head = Some(head);
+            changed.row = Some(row);
             changed.now = now;
         }
     }
@@ -220,10 +220,10 @@ impl Batch {
         self.changed.iter().map(|changed| Arc::clone(&changed.topic))
     }
 
-    /// Forgets the heads in memory, because their changes are not in the file.
+    /// Forgets the rows in memory, because their changes are not in the file.
     pub(super) fn forget_heads(&self) {
         for topic in self.topics() {
-            *topic.head() = None;
+            *topic.row() = None;
         }
     }
 
@@ -234,12 +234,12 @@ impl Batch {
                 changed.topic.forget();
                 changed.topic.watchers.wake();
             }
-            let Some(head) = changed.head.filter(|_| !changed.entries.is_empty()) else {
+            let Some(row) = changed.row.filter(|_| !changed.entries.is_empty()) else {
                 continue;
             };
             changed.topic.committed(Committed {
                 entries: changed.entries,
-                head,
+                row,
                 now: changed.now,
             });
             changed.topic.watchers.wake();
@@ -299,47 +299,47 @@ fn repeated(position: Position) -> Appended {
     }
 }
 
-/// The head of a topic, which is created if it is new.
-fn with_head<'a>(
+/// The row of a topic, which is created if it is new.
+fn with_row<'a>(
     connection: &Connection,
     (shared, free_from): (&Shared, &mut i64),
     topic: &Topic,
-    guard: &'a mut Option<Head>,
+    guard: &'a mut Option<TopicRow>,
     retention: &Retention,
     now: SystemTime,
-) -> Result<&'a mut Head, Cause> {
+) -> Result<&'a mut TopicRow, Cause> {
     if guard.is_none() {
-        *guard = Head::load(connection, &topic.name)?;
+        *guard = TopicRow::load(connection, &topic.name)?;
     }
-    if let Some(head) = guard {
-        return Ok(head);
+    if let Some(topic_row) = guard {
+        return Ok(topic_row);
     }
-    let number = head::free_number(connection, *free_from)?;
+    let number = topic_row::free_number(connection, *free_from)?;
     // If no number is free, this is remembered until one is freed.
     *free_from = number;
     if number > MAX_NUMBER {
         return Err(Cause::OutOfTopics);
     }
-    // Of a topic that was not deleted, readers may know an earlier one.
+    // If the topic was not deleted, its readers may already know its earlier epoch; then it gets that one.
     let epoch = match deleted::epoch(connection, &topic.name)? {
         Some(renewed) => renewed,
         None => topic
             .absent_epoch()
             .unwrap_or_else(|| shared.unpublished.epoch(&topic.name)),
     };
-    let head = Head::create(connection, &topic.name, (number, epoch), retention, now)?;
+    let topic_row = TopicRow::create(connection, &topic.name, (number, epoch), retention, now)?;
     *free_from = number + 1;
-    Ok(guard.insert(head))
+    Ok(guard.insert(topic_row))
 }
 
 /// Notes that a topic is read.
 fn touch(connection: &Connection, topic: &Topic, now: SystemTime) -> Result<(), Cause> {
-    let mut guard = topic.head();
+    let mut guard = topic.row();
     if guard.is_none() {
-        *guard = Head::load(connection, &topic.name)?;
+        *guard = TopicRow::load(connection, &topic.name)?;
     }
-    if let Some(head) = &mut *guard {
-        head.save(connection, now)?;
+    if let Some(topic_row) = &mut *guard {
+        topic_row.save(connection, now)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sse_actix_core::TopicName;
 
-use crate::{cause::Cause, deleted, head::Head, rows};
+use crate::{cause::Cause, deleted, rows, topic_row::TopicRow};
 
 /// How many rows of a table are swept together.
 const ROWS: u64 = 512;
@@ -16,7 +16,7 @@ const BYTES: u64 = 1 << 20;
 pub(super) fn topic(
     connection: &Connection,
     name: &TopicName,
-    slot: &mut Option<Head>,
+    slot: &mut Option<TopicRow>,
     now: u64,
 ) -> Result<bool, Cause> {
     *slot = None;

@@ -9,11 +9,10 @@ use super::{Failure, Writer, retention, transaction};
 use crate::{
     cause::Cause,
     deleted,
-    head::{self, Head, Kept},
-    keys,
-    readers::USED,
-    rows,
+    file_readers::USED,
+    keys, rows,
     shared::Shared,
+    topic_row::{self, Kept, TopicRow},
 };
 
 /// How many topics are looked at in one slice.
@@ -180,9 +179,9 @@ impl Writer {
                 Ok(())
             });
             if done.is_err() {
-                // The heads in memory have changes that are not in the file.
+                // The rows in memory have changes that are not in the file.
                 for topic in due.iter().filter_map(|due| shared.known(&due.name)) {
-                    *topic.head() = None;
+                    *topic.row() = None;
                 }
             }
             done?;
@@ -246,7 +245,7 @@ fn due(
         let has_work = oldest.is_some_and(is_old) || is_forgotten || oldest.is_none() && is_unused;
         let known = shared.known(&name);
         // A hub may have given it another retention, and perhaps nobody publishes to it.
-        let stored = head::retention_of(row, 8)?;
+        let stored = topic_row::retention_of(row, 8)?;
         let kept = Kept {
             events: rows::unsigned(row.get(14)?),
             bytes: rows::unsigned(row.get(15)?),
@@ -254,7 +253,7 @@ fn due(
         };
         let is_beyond = retention::is_beyond(&kept, &stored);
         let wanted = known.as_ref().and_then(|topic| topic.retention());
-        let is_changed = wanted.is_some_and(|wanted| !head::is_stored_as(&wanted, &stored));
+        let is_changed = wanted.is_some_and(|wanted| !topic_row::is_stored_as(&wanted, &stored));
         if has_work || is_beyond || is_changed || !is_noted && known.is_some() {
             due.push(Due { number, name });
         }
@@ -271,23 +270,23 @@ fn work(
     chunks: &mut usize,
 ) -> Result<bool, Cause> {
     let topic = shared.known(&due.name);
-    let mut guard = topic.as_ref().map(|topic| topic.head());
+    let mut guard = topic.as_ref().map(|topic| topic.row());
     let mut loaded = None;
     let slot = guard.as_deref_mut().unwrap_or(&mut loaded);
     if slot.is_none() {
-        *slot = Head::load(connection, &due.name)?;
+        *slot = TopicRow::load(connection, &due.name)?;
     }
-    let Some(head) = slot else { return Ok(false) };
+    let Some(topic_row) = slot else { return Ok(false) };
     let retention = topic.as_ref().and_then(|topic| topic.retention());
-    if let Some(retention) = retention.filter(|retention| *retention != head.retention) {
-        retention::change(connection, head, &retention)?;
+    if let Some(retention) = retention.filter(|retention| *retention != topic_row.retention) {
+        retention::change(connection, topic_row, &retention)?;
     }
-    while *chunks > 0 && retention::trim(connection, head, now)? {
+    while *chunks > 0 && retention::trim(connection, topic_row, now)? {
         *chunks -= 1;
     }
-    let window = head.retention.once_window();
-    let number = head.number;
-    if let Some(keys) = &mut head.keys {
+    let window = topic_row.retention.once_window();
+    let number = topic_row.number;
+    if let Some(keys) = &mut topic_row.keys {
         keys.forget_old(window, now);
         keys.delete_forgotten(connection, rows::id(number, 0))?;
     } else {
@@ -297,20 +296,20 @@ fn work(
     }
     if let Some(topic) = &topic {
         if topic.is_read() {
-            head.save(connection, now)?;
+            topic_row.save(connection, now)?;
         }
         return Ok(false);
     }
-    let unused = rows::millis(now).saturating_sub(head.times.used.max(head.times.newest));
-    let is_unused = u128::from(unused) > ttl.max(head.retention.age()).as_millis();
-    if head.kept.events > 0 || !is_unused {
+    let unused = rows::millis(now).saturating_sub(topic_row.times.used.max(topic_row.times.newest));
+    let is_unused = u128::from(unused) > ttl.max(topic_row.retention.age()).as_millis();
+    if topic_row.kept.events > 0 || !is_unused {
         return Ok(false);
     }
-    if head.epoch == shared.unpublished.epoch(&due.name) {
+    if topic_row.epoch == shared.unpublished.epoch(&due.name) {
         // Otherwise the topic would begin again in the same epoch.
         shared.unpublished.renew(connection, rows::millis(now))?;
     }
     deleted::forget(connection, &due.name)?;
     let sql = "DELETE FROM topics WHERE id = ?1";
-    Ok(connection.prepare_cached(sql)?.execute([head.number])? > 0)
+    Ok(connection.prepare_cached(sql)?.execute([topic_row.number])? > 0)
 }

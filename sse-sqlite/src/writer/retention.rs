@@ -7,34 +7,38 @@ use rusqlite::{Connection, params};
 use sse_actix_core::{Keep, Retention};
 
 use crate::{
-    head::{Head, Kept},
     rows,
+    topic_row::{Kept, TopicRow},
 };
 
 /// How many events are deleted at a time: also the most that are kept beyond the bound.
 pub(super) const CHUNK: u64 = 64;
 
 /// Deletes events beyond the topic's bounds, a chunk at a time, and returns true if there may be more.
-pub(super) fn trim(connection: &Connection, head: &mut Head, now: SystemTime) -> rusqlite::Result<bool> {
-    let bounds = Bounds::of(head, now);
-    if !bounds.are_exceeded(head) {
+pub(super) fn trim(
+    connection: &Connection,
+    topic_row: &mut TopicRow,
+    now: SystemTime,
+) -> rusqlite::Result<bool> {
+    let bounds = Bounds::of(topic_row, now);
+    if !bounds.are_exceeded(topic_row) {
         return Ok(false);
     }
     let sql = "SELECT id, at, octet_length(frame) + coalesce(octet_length(key), 0) FROM events
         WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
-    let begin = rows::id(head.number, head.last_deleted);
-    let end = rows::id(head.number, rows::MAX_SEQUENCE);
+    let begin = rows::id(topic_row.number, topic_row.last_deleted);
+    let end = rows::id(topic_row.number, rows::MAX_SEQUENCE);
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![begin, end, rows::signed(CHUNK)])?;
     let mut last = None;
     let mut deleted = 0;
     while let Some(row) = rows.next()? {
         let (id, at) = (row.get(0)?, rows::unsigned(row.get(1)?));
-        if !bounds.take(head, rows::sequence(id), at) {
+        if !bounds.take(topic_row, rows::sequence(id), at) {
             break;
         }
-        head.kept.events = head.kept.events.saturating_sub(1);
-        head.kept.bytes = head.kept.bytes.saturating_sub(rows::unsigned(row.get(2)?));
+        topic_row.kept.events = topic_row.kept.events.saturating_sub(1);
+        topic_row.kept.bytes = topic_row.kept.bytes.saturating_sub(rows::unsigned(row.get(2)?));
         last = Some(id);
         deleted += 1;
     }
@@ -42,9 +46,9 @@ pub(super) fn trim(connection: &Connection, head: &mut Head, now: SystemTime) ->
     let Some(last) = last else { return Ok(false) };
     let sql = "DELETE FROM events WHERE id > ?1 AND id <= ?2";
     connection.prepare_cached(sql)?.execute([begin, last])?;
-    head.last_deleted = rows::sequence(last);
-    head.find_oldest(connection)?;
-    head.save_row(connection)?;
+    topic_row.last_deleted = rows::sequence(last);
+    topic_row.find_oldest(connection)?;
+    topic_row.save_row(connection)?;
     Ok(deleted == CHUNK)
 }
 
@@ -59,27 +63,27 @@ pub(super) fn is_beyond(kept: &Kept, retention: &Retention) -> bool {
 }
 
 /// Deletes the event that a new event with this key replaces.
-pub(super) fn replace(connection: &Connection, head: &mut Head, key: &str) -> rusqlite::Result<()> {
+pub(super) fn replace(connection: &Connection, topic_row: &mut TopicRow, key: &str) -> rusqlite::Result<()> {
     let sql = "DELETE FROM events WHERE key = ?1 AND id > ?2 AND id <= ?3
         RETURNING id, octet_length(frame) + octet_length(key)";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![
         key,
-        rows::id(head.number, head.last_deleted),
-        rows::id(head.number, rows::MAX_SEQUENCE)
+        rows::id(topic_row.number, topic_row.last_deleted),
+        rows::id(topic_row.number, rows::MAX_SEQUENCE)
     ])?;
     let mut is_replaced = false;
     while let Some(row) = rows.next()? {
         is_replaced = true;
-        head.kept.events = head.kept.events.saturating_sub(1);
-        head.kept.bytes = head.kept.bytes.saturating_sub(rows::unsigned(row.get(1)?));
+        topic_row.kept.events = topic_row.kept.events.saturating_sub(1);
+        topic_row.kept.bytes = topic_row.kept.bytes.saturating_sub(rows::unsigned(row.get(1)?));
     }
     drop(rows);
     if is_replaced {
-        head.find_oldest(connection)?;
-        if head.is_dense {
-            head.is_dense = false;
-            head.save_row(connection)?;
+        topic_row.find_oldest(connection)?;
+        if topic_row.is_dense {
+            topic_row.is_dense = false;
+            topic_row.save_row(connection)?;
         }
     }
     Ok(())
@@ -88,24 +92,24 @@ pub(super) fn replace(connection: &Connection, head: &mut Head, key: &str) -> ru
 /// Changes the topic's retention from now on.
 pub(super) fn change(
     connection: &Connection,
-    head: &mut Head,
+    topic_row: &mut TopicRow,
     retention: &Retention,
 ) -> rusqlite::Result<()> {
-    let keep = head.retention.keeps();
-    head.retention = retention.clone();
+    let keep = topic_row.retention.keeps();
+    topic_row.retention = retention.clone();
     if keep != Keep::LatestPerKey && retention.keeps() == Keep::LatestPerKey {
         let sql = "DELETE FROM events WHERE id > ?1 AND id <= ?2 AND key IS NOT NULL AND id NOT IN
             (SELECT max(id) FROM events WHERE id > ?1 AND id <= ?2 AND key IS NOT NULL GROUP BY key)";
         let ids = [
-            rows::id(head.number, head.last_deleted),
-            rows::id(head.number, rows::MAX_SEQUENCE),
+            rows::id(topic_row.number, topic_row.last_deleted),
+            rows::id(topic_row.number, rows::MAX_SEQUENCE),
         ];
         if connection.execute(sql, ids)? > 0 {
-            head.is_dense = false;
+            topic_row.is_dense = false;
         }
     }
-    head.save_row(connection)?;
-    head.count(connection)
+    topic_row.save_row(connection)?;
+    topic_row.count(connection)
 }
 
 /// The bounds of a topic.
@@ -118,11 +122,11 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn of(head: &Head, now: SystemTime) -> Self {
-        let cutoff = now.checked_sub(head.retention.age());
+    fn of(topic_row: &TopicRow, now: SystemTime) -> Self {
+        let cutoff = now.checked_sub(topic_row.retention.age());
         Self {
-            events: head.retention.events() as u64,
-            bytes: head.retention.bytes() as u64,
+            events: topic_row.retention.events() as u64,
+            bytes: topic_row.retention.bytes() as u64,
             cutoff: cutoff.map_or(0, rows::millis),
         }
     }
@@ -134,18 +138,20 @@ impl Bounds {
     }
 
     /// Whether it is time to delete.
-    fn are_exceeded(&self, head: &Head) -> bool {
-        let is_old = |at| self.is_old(head, head.last_deleted + 1, at);
-        self.are_beyond(&head.kept) || head.kept.oldest_at.is_some_and(is_old)
+    fn are_exceeded(&self, topic_row: &TopicRow) -> bool {
+        let is_old = |at| self.is_old(topic_row, topic_row.last_deleted + 1, at);
+        self.are_beyond(&topic_row.kept) || topic_row.kept.oldest_at.is_some_and(is_old)
     }
 
     /// True if this oldest event has to be deleted.
-    fn take(&self, head: &Head, sequence: u64, at: u64) -> bool {
-        head.kept.events > self.events || head.kept.weight() > self.bytes || self.is_old(head, sequence, at)
+    fn take(&self, topic_row: &TopicRow, sequence: u64, at: u64) -> bool {
+        topic_row.kept.events > self.events
+            || topic_row.kept.weight() > self.bytes
+            || self.is_old(topic_row, sequence, at)
     }
 
-    fn is_old(&self, head: &Head, sequence: u64, at: u64) -> bool {
-        let (set_back_to, set_back_head) = head.times.set_back;
+    fn is_old(&self, topic_row: &TopicRow, sequence: u64, at: u64) -> bool {
+        let (set_back_to, set_back_head) = topic_row.times.set_back;
         at < self.cutoff || sequence <= set_back_head && set_back_to < self.cutoff
     }
 }

@@ -179,8 +179,8 @@ mod tests {
 
     use super::*;
 
-    fn id(life: u64, sequence: u64) -> String {
-        let epoch = Epoch::new(&TopicName::from_static("events"), life);
+    fn id(epoch_number: u64, sequence: u64) -> String {
+        let epoch = Epoch::new(&TopicName::from_static("events"), epoch_number);
         Position { epoch, sequence }.to_string()
     }
 
@@ -270,7 +270,7 @@ mod tests {
                 };
                 *given = id(1, 5_000);
             }),
-            ("changes its life and loses what is kept", |truth, record| {
+            ("changes its epoch and loses what is kept", |truth, record| {
                 for (n, seen) in record.iter_mut().enumerate().skip(20) {
                     let Seen::Event { id: given, data } = seen else {
                         panic!("an event")

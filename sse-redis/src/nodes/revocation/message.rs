@@ -21,7 +21,7 @@ const ON_ITS_WAY: Duration = Duration::from_secs(2);
 pub(super) fn write(clock: Option<Clock>, revoked: &[(String, Revoked)]) -> String {
     let written = clock.map(|clock| clock.at_least());
     let told = revoked.iter();
-    // Rounded up: rather too long ago than too short.
+    // Rounded up, because a time that is too long is safe.
     let told = told.map(|(tag, revoked)| (tag.clone(), millis(revoked.since.elapsed()) + 1));
     let message: Message = (written, told.collect());
     serde_json::to_string(&message).unwrap_or_default()
@@ -51,6 +51,6 @@ fn age_of((appended, _): MessageId, written: Option<u64>, hearing: &Hearing) -> 
     match (hearing.clock(), written) {
         (Some(clock), Some(written)) => Duration::from_millis(clock.at_most().saturating_sub(written)),
         (Some(clock), None) => ON_ITS_WAY + Duration::from_millis(clock.at_most().saturating_sub(appended)),
-        (None, _) => ON_ITS_WAY + hearing.listening().elapsed(),
+        (None, _) => ON_ITS_WAY + hearing.published_after().elapsed(),
     }
 }

@@ -4,8 +4,9 @@
 //! The file has lost events if it was replaced by an older copy, or if there was a power cut and [`Synchronous`] was
 //! weaker than full.
 //!
-//! A copy of a log that was closed was last opened before the time in the lock file. A copy of a log in use has no
-//! write-ahead log beside it; a crashed process leaves one.
+//! Each opening of the log has a name, which is in the file and in the lock file. A copy of a log that was closed has
+//! the name of an earlier opening than the lock file. A copy of a log in use has no write-ahead log beside it; a
+//! crashed process leaves one.
 
 use std::{fs, io};
 
@@ -25,24 +26,27 @@ pub(super) fn begin(
     // This note has to be on disk before any change whose sync is not certain.
     set_synchronous(connection, Synchronous::Full)?;
     let boot = boot();
+    // The file's word for the name of an opening is `life`.
     let before = get(connection, "life")?;
     let was_closed = get(connection, "closed")?.is_none_or(|closed| closed == "1");
     let was_full = get(connection, "synchronous")?.is_none_or(|was| was == Synchronous::Full.as_str());
     // The system outlives its processes, and has everything that they wrote.
     let is_same_boot = boot.is_some() && get(connection, "boot")? == boot;
-    let is_copy = before.as_deref().is_some_and(|life| match lock.knows(life) {
-        Some(is_known) => !is_known || !was_closed && !has_wal,
-        // The lock file was left behind. Then only the copy of a log in use can be distinguished from a log that was
-        // moved.
-        None => !was_closed,
-    });
+    let is_copy = before
+        .as_deref()
+        .is_some_and(|opening| match lock.knows(opening) {
+            Some(is_known) => !is_known || !was_closed && !has_wal,
+            // There is no lock file beside the log: the log was moved or copied without it. Then only the copy of a log
+            // in use can be distinguished from a log that was moved.
+            None => !was_closed,
+        });
     let has_lost = !was_closed && !was_full && !is_same_boot;
-    let life = format!("{:016x}", fastrand::u64(..));
+    let opening = format!("{:016x}", fastrand::u64(..));
     let failed = |error: io::Error| rusqlite::Error::ToSqlConversionFailure(error.into());
-    // The file has one of these names, whenever the process ends. The name of a copy stays unknown until the copy has
-    // new epochs.
+    // From here on the lock file knows both openings, so it knows the file whenever the process ends. For a copy, it
+    // knows only the new one.
     let known = before.as_deref().filter(|_| !is_copy);
-    lock.set_lives(known.into_iter().chain([life.as_str()]))
+    lock.set_openings(known.into_iter().chain([opening.as_str()]))
         .map_err(failed)?;
     let change = connection.unchecked_transaction()?;
     if is_copy || has_lost {
@@ -55,7 +59,7 @@ pub(super) fn begin(
         connection.execute("DELETE FROM meta WHERE name = 'unpublished'", [])?;
         connection.execute("DELETE FROM deleted", [])?;
     }
-    set(connection, "life", &life)?;
+    set(connection, "life", &opening)?;
     set(connection, "boot", boot.as_deref().unwrap_or_default())?;
     set(connection, "synchronous", synchronous.as_str())?;
     set(connection, "closed", "0")?;
@@ -64,7 +68,7 @@ pub(super) fn begin(
         // Without syncs, the write-ahead log would be written over before this is in the file.
         checkpoint(connection, "FULL")?;
     }
-    lock.set_lives([life.as_str()]).map_err(failed)
+    lock.set_openings([opening.as_str()]).map_err(failed)
 }
 
 /// Notes that the file was closed, once all of it is on disk.

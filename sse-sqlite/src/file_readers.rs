@@ -10,11 +10,11 @@ use crate::{
     blocks::{self, Block, BlockKey},
     cause::Cause,
     deleted, file,
-    head::Head,
     queue::Command,
     rows::{self, Range, millis},
     shared::Shared,
     topic::{Loaded, Older, ReadAnswer, Topic, WaitingRead},
+    topic_row::TopicRow,
 };
 
 /// How many threads read.
@@ -23,14 +23,14 @@ pub(crate) const THREADS: usize = 2;
 /// A topic that is read is noted as used, at most once in this time.
 pub(crate) const USED: Duration = Duration::from_secs(3_600);
 
-pub(crate) struct Reader {
+pub(crate) struct FileReader {
     shared: Arc<Shared>,
     connection: Option<Connection>,
     /// Bytes that were loaded since the memory limits were last checked.
     loaded: usize,
 }
 
-impl Reader {
+impl FileReader {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
@@ -127,28 +127,28 @@ impl Reader {
             // The transaction sees one state of the file.
             let snapshot = connection.unchecked_transaction()?;
             let renewed = deleted::epoch(&snapshot, &topic.name)?;
-            let loaded = Head::load(&snapshot, &topic.name)?.map(|head| {
-                let loaded = load(&snapshot, topic, &head, with_entries, memory)?;
+            let loaded = TopicRow::load(&snapshot, &topic.name)?.map(|topic_row| {
+                let loaded = load(&snapshot, topic, &topic_row, with_entries, memory)?;
                 let was_deleted = renewed.is_some();
                 Ok::<_, Cause>((
                     Loaded {
                         was_deleted,
                         ..loaded
                     },
-                    head,
+                    topic_row,
                 ))
             });
             Ok((loaded.transpose()?, renewed))
         });
         match loaded {
-            Ok((Some((loaded, head)), _)) => {
+            Ok((Some((loaded, topic_row)), _)) => {
                 self.loaded += loaded
                     .entries
                     .iter()
                     .map(|entry| entry.frame().len())
                     .sum::<usize>();
                 topic.install(Some(loaded), read.now);
-                let unused = millis(self.shared.clock.now()).saturating_sub(head.times.used);
+                let unused = millis(self.shared.clock.now()).saturating_sub(topic_row.times.used);
                 if u128::from(unused) > USED.as_millis() {
                     let _ = self.shared.queue.push(Command::Touch(Arc::clone(topic)));
                 }
@@ -288,36 +288,36 @@ fn before_last(connection: &Connection, older: &Older, missing: usize) -> Result
 fn load(
     connection: &Connection,
     topic: &Topic,
-    head: &Head,
+    topic_row: &TopicRow,
     with_entries: bool,
     memory: usize,
 ) -> Result<Loaded, Cause> {
     let range = Range {
-        number: head.number,
-        epoch: head.epoch,
-        after: head.last_deleted,
-        through: head.last,
+        number: topic_row.number,
+        epoch: topic_row.epoch,
+        after: topic_row.last_deleted,
+        through: topic_row.last,
     };
-    let retention = topic.retention().unwrap_or_else(|| head.retention.clone());
+    let retention = topic.retention().unwrap_or_else(|| topic_row.retention.clone());
     // Sequences do not show which keys were replaced, so all entries of such a topic are loaded.
     let is_whole = retention.keeps() == Keep::LatestPerKey;
     let (entries, begin) = match (is_whole, with_entries) {
-        (true, _) => (range.forward(connection)?, head.last_deleted),
+        (true, _) => (range.forward(connection)?, topic_row.last_deleted),
         (false, true) => range.newest(connection, memory)?,
-        (false, false) => (Vec::new(), head.last),
+        (false, false) => (Vec::new(), topic_row.last),
     };
     Ok(Loaded {
-        number: Some(head.number),
+        number: Some(topic_row.number),
         kept_range: KeptRange {
-            epoch: head.epoch,
-            last_deleted: head.last_deleted,
-            head: head.last,
-            contiguous: head.is_dense,
+            epoch: topic_row.epoch,
+            last_deleted: topic_row.last_deleted,
+            head: topic_row.last,
+            contiguous: topic_row.is_dense,
         },
         retention,
         entries,
         begin,
-        set_back: (rows::time(head.times.set_back.0), head.times.set_back.1),
+        set_back: (rows::time(topic_row.times.set_back.0), topic_row.times.set_back.1),
         memory,
         has_recent_entries: is_whole || with_entries,
         was_deleted: false,

@@ -20,7 +20,7 @@ const UNSAVED: u32 = 256;
 const OVERHEAD: u64 = size_of::<Entry>() as u64 + 22;
 
 #[derive(Debug, Clone)]
-pub(crate) struct Head {
+pub(crate) struct TopicRow {
     pub(crate) number: i64,
     pub(crate) epoch: Epoch,
     /// The newest sequence that retention has deleted.
@@ -37,9 +37,9 @@ pub(crate) struct Head {
     unsaved: u32,
 }
 
-/// The part of a head that readers need.
+/// The part of a topic row that readers need.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct HeadState {
+pub(crate) struct TopicRowState {
     /// The topic's number in the file.
     pub(crate) number: i64,
     pub(crate) stats: LogStats,
@@ -71,24 +71,24 @@ pub(crate) struct Times {
     pub(crate) newest: u64,
     /// When the topic was last published to or read, to the hour.
     pub(crate) used: u64,
-    /// A time and a sequence. The clock showed this time when this sequence was the newest, although its event has a
-    /// later time: the clock was set back.
+    /// The clock had been set back: it showed this time when this sequence was appended. The age of all events up to it
+    /// counts from then.
     pub(crate) set_back: (u64, u64),
     /// The time of the newest idempotency key that was forgotten before its time; 0 if there is none.
     pub(crate) once_cut: u64,
 }
 
-impl Head {
-    /// The head of the topic with this name, if it is in the file.
+impl TopicRow {
+    /// The row of the topic with this name, if it is in the file.
     pub(crate) fn load(connection: &Connection, name: &TopicName) -> Result<Option<Self>, Cause> {
         let sql = "SELECT id, epoch, floor, head, events, bytes, is_dense, newest_at, used_at, set_back_to,
             set_back_head, keeps_latest, max_events, max_bytes, max_age, once_age, once_keys, once_cut_at FROM topics WHERE name = ?1";
         let mut statement = connection.prepare_cached(sql)?;
         let found = statement.query_row([name.as_str()], Self::of_row).optional()?;
-        let Some(head) = found else { return Ok(None) };
-        let mut head = head.ok_or(Cause::Foreign("a topic's epoch is not valid"))?;
-        head.count(connection)?;
-        Ok(Some(head))
+        let Some(topic_row) = found else { return Ok(None) };
+        let mut topic_row = topic_row.ok_or(Cause::Foreign("a topic's epoch is not valid"))?;
+        topic_row.count(connection)?;
+        Ok(Some(topic_row))
     }
 
     /// Creates a topic.
@@ -103,7 +103,7 @@ impl Head {
         connection
             .prepare_cached(sql)?
             .execute(params![number, name.as_str(), epoch.as_str()])?;
-        let mut head = Self {
+        let mut topic_row = Self {
             number,
             epoch,
             last_deleted: 0,
@@ -115,8 +115,8 @@ impl Head {
             keys: None,
             unsaved: 0,
         };
-        head.save(connection, now)?;
-        Ok(head)
+        topic_row.save(connection, now)?;
+        Ok(topic_row)
     }
 
     /// Writes the row of a topic that is in use.
@@ -196,8 +196,8 @@ impl Head {
     }
 
     /// The state for readers.
-    pub(crate) fn state(&self) -> HeadState {
-        HeadState {
+    pub(crate) fn state(&self) -> TopicRowState {
+        TopicRowState {
             number: self.number,
             stats: self.stats(),
             last_deleted: self.last_deleted,
@@ -334,7 +334,8 @@ fn duration_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The smallest number, from this one on, that no topic has, and no rows of a deleted one; more than [`rows::MAX_NUMBER`] if all are taken.
+/// The smallest number, from `from` on, that neither a topic nor rows of a deleted topic have; more than
+/// [`rows::MAX_NUMBER`] if all are taken.
 pub(crate) fn free_number(connection: &Connection, from: i64) -> rusqlite::Result<i64> {
     let sql =
         "SELECT id FROM topics WHERE id >= ?1 UNION SELECT topic FROM unswept WHERE topic >= ?1 ORDER BY 1";

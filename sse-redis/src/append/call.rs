@@ -3,9 +3,9 @@ use std::collections::HashMap;
 use redis::{Script, ScriptInvocation, Value};
 use sse_actix_core::TopicName;
 
-use super::{group::Group, outcome::Outcome, refusal};
+use super::{outcome::Outcome, refusal, topic_batch::TopicBatch};
 use crate::{
-    entry::new_life,
+    entry::new_epoch_number,
     fault::Fault,
     keys::Keys,
     settings::Settings,
@@ -20,8 +20,8 @@ const MAX_CALL_BYTES: usize = 512 * 1024;
 /// Appends that are sent together.
 #[derive(Default)]
 pub(super) struct Call {
-    groups: Vec<Group>,
-    /// The newest group of each topic.
+    batches: Vec<TopicBatch>,
+    /// The newest batch of each topic.
     open: HashMap<TopicName, usize>,
     events: usize,
     bytes: usize,
@@ -34,18 +34,18 @@ impl Call {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+        self.batches.is_empty()
     }
 
     pub(super) fn push(&mut self, append: Append) {
         self.events += 1;
         self.bytes += append.record.body().len();
         let open = self.open.get(&append.topic);
-        match open.and_then(|at| self.groups.get_mut(*at)) {
-            Some(group) if group.has_room_for(&append) => group.push(append),
+        match open.and_then(|at| self.batches.get_mut(*at)) {
+            Some(batch) if batch.has_room_for(&append) => batch.push(append),
             _ => {
-                self.open.insert(append.topic.clone(), self.groups.len());
-                self.groups.push(Group::of(append));
+                self.open.insert(append.topic.clone(), self.batches.len());
+                self.batches.push(TopicBatch::of(append));
             }
         }
     }
@@ -61,13 +61,13 @@ impl Call {
     /// A call for each topic.
     pub(super) fn split(self) -> Vec<Self> {
         let mut calls: Vec<Self> = Vec::new();
-        for group in self.groups {
-            let same = |call: &&mut Self| call.open.contains_key(&group.topic);
+        for batch in self.batches {
+            let same = |call: &&mut Self| call.open.contains_key(&batch.topic);
             match calls.iter_mut().find(same) {
-                Some(call) => call.groups.push(group),
+                Some(call) => call.batches.push(batch),
                 None => calls.push(Self {
-                    open: HashMap::from([(group.topic.clone(), 0)]),
-                    groups: vec![group],
+                    open: HashMap::from([(batch.topic.clone(), 0)]),
+                    batches: vec![batch],
                     ..Self::default()
                 }),
             }
@@ -84,11 +84,11 @@ impl Call {
         primary: &str,
     ) -> ScriptInvocation<'a> {
         let mut call = script.prepare_invoke();
-        call.arg(new_life())
+        call.arg(new_epoch_number())
             .arg(if primary.is_empty() { "-" } else { primary })
             .arg(keys.publish());
-        for group in &self.groups {
-            group.add_to(&mut call, keys, settings);
+        for batch in &self.batches {
+            batch.add_to(&mut call, keys, settings);
         }
         call
     }
@@ -105,18 +105,18 @@ impl Call {
         };
         let mut results = results.into_iter();
         let mut is_of_replica = false;
-        for group in self.groups {
+        for batch in self.batches {
             let outcome = Outcome::parse(results.next().unwrap_or_default());
             is_of_replica |= outcome.refusal().is_some_and(refusal::is_of_replica);
-            outcome.answer(shared, redis, group);
+            outcome.answer(shared, redis, batch);
         }
         is_of_replica
     }
 
     /// The outcome of the events is unknown, unless Redis has refused the whole call.
     fn fail(self, fault: &Fault) {
-        for group in self.groups {
-            for (reply, permit) in group.replies {
+        for batch in self.batches {
+            for (reply, permit) in batch.replies {
                 drop(permit);
                 // The publisher may have stopped waiting.
                 let _ = reply.send(Err(super::error_of(fault)));

@@ -18,7 +18,7 @@ const MAX_COUNT: u64 = 1 << 50;
 type Reply = oneshot::Sender<Result<Appended, AppendError>>;
 
 /// The events of one topic that become one entry.
-pub(super) struct Group {
+pub(super) struct TopicBatch {
     pub(super) topic: TopicName,
     retention: Retention,
     pub(super) parts: Vec<Part>,
@@ -35,18 +35,18 @@ pub(super) struct Part {
     idempotency_key: Option<IdempotencyKey>,
 }
 
-impl Group {
-    /// Makes a group that begins with this event.
+impl TopicBatch {
+    /// Makes a batch that begins with this event.
     pub(super) fn of(first: Append) -> Self {
-        let mut group = Self {
+        let mut batch = Self {
             topic: first.topic.clone(),
             retention: first.retention.clone(),
             parts: Vec::new(),
             bytes: 0,
             replies: Vec::new(),
         };
-        group.push(first);
-        group
+        batch.push(first);
+        batch
     }
 
     pub(super) fn has_room_for(&self, append: &Append) -> bool {

@@ -17,19 +17,19 @@ use crate::{
     topic::Topic,
 };
 
-/// The interval of looks at which primary of a cluster holds which group; and the interval while this node does not
-/// hear one of them.
-const LOOKS: Duration = Duration::from_secs(5);
-const LOOKS_WHILE_DEAF: Duration = Duration::from_millis(250);
+/// How often it asks which primary of a cluster holds which group; and how often while this node does not hear one of
+/// them.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+const ASK_EVERY_WHILE_DEAF: Duration = Duration::from_millis(250);
 
-/// The shortest time between two looks.
-const BETWEEN: Duration = Duration::from_millis(5);
+/// The shortest time between two such requests.
+const MIN_ASK_EVERY: Duration = Duration::from_millis(5);
 
-pub(crate) struct Followed {
+pub(crate) struct FollowedPrimaries {
     shared: Arc<Shared>,
     primaries: Rc<Primaries>,
     nudges: Nudges,
-    members: RefCell<BTreeMap<String, Rc<PrimaryTasks>>>,
+    by_node: RefCell<BTreeMap<String, Rc<PrimaryTasks>>>,
 }
 
 /// The tasks for one primary.
@@ -37,12 +37,12 @@ struct PrimaryTasks {
     follower: Rc<Follower>,
     catch_up: Rc<CatchUp>,
     primary: Rc<Primary>,
-    tasks: RefCell<Vec<AbortHandle>>,
+    handles: RefCell<Vec<AbortHandle>>,
 }
 
 impl Drop for PrimaryTasks {
     fn drop(&mut self) {
-        for task in self.tasks.borrow().iter() {
+        for task in self.handles.borrow().iter() {
             task.abort();
         }
         if let Some(session) = self.primary.get() {
@@ -51,13 +51,13 @@ impl Drop for PrimaryTasks {
     }
 }
 
-impl Followed {
+impl FollowedPrimaries {
     pub(crate) fn new(shared: Arc<Shared>, primaries: Rc<Primaries>, nudges: Nudges) -> Rc<Self> {
         Rc::new(Self {
             shared,
             primaries,
             nudges,
-            members: RefCell::default(),
+            by_node: RefCell::default(),
         })
     }
 
@@ -77,39 +77,39 @@ impl Followed {
         if owners.iter().any(Option::is_none) {
             return Err(fault(Fault::Incomplete));
         }
-        for member in self.set(&owners) {
-            let first = member.follower.begin().await?;
-            member.run(Some(first));
+        for primary_tasks in self.set(&owners) {
+            let first = primary_tasks.follower.begin().await?;
+            primary_tasks.run(Some(first));
         }
         self.shared.nodes.revocations.set_begun();
         Ok(())
     }
 
-    /// Looks which primaries there are: at intervals, and whenever a look is requested. Does not end.
-    pub(crate) async fn look(self: Rc<Self>) {
+    /// Asks for the owners at intervals, and whenever they are requested. Does not end.
+    pub(crate) async fn watch_owners(self: Rc<Self>) {
         if !self.primaries.is_cluster {
             return;
         }
         let groups = self.shared.keys.groups();
         loop {
             let due = if self.shared.health().reachable {
-                LOOKS.mul_f64(0.8 + fastrand::f64() / 5.0)
+                ASK_EVERY.mul_f64(0.8 + fastrand::f64() / 5.0)
             } else {
-                LOOKS_WHILE_DEAF
+                ASK_EVERY_WHILE_DEAF
             };
-            // Waits until a look is due, or requested.
-            let _ = timeout(due, self.primaries.look_requested()).await;
-            self.primaries.note_look();
+            // Waits until the owners are due, or requested.
+            let _ = timeout(due, self.primaries.owners_requested()).await;
+            self.primaries.note_owners_request();
             let limit = self.shared.settings.connect_timeout;
             if let Some(owners) = self.primaries.ask_owners(groups, limit).await {
-                for member in self.set(&owners) {
-                    member.run(None);
+                for primary_tasks in self.set(&owners) {
+                    primary_tasks.run(None);
                 }
                 for topic in self.shared.topics.all() {
                     self.follow(&topic);
                 }
             }
-            sleep(BETWEEN).await;
+            sleep(MIN_ASK_EVERY).await;
         }
     }
 
@@ -118,11 +118,11 @@ impl Followed {
         let (begun, over) = self.primaries.set(owners);
         for primary in over {
             self.shared.health.remove(&primary.node);
-            self.members.borrow_mut().remove(&primary.node);
+            self.by_node.borrow_mut().remove(&primary.node);
         }
         let begun = begun.into_iter().map(|primary| {
             self.shared.health.add(&primary.node);
-            let (catch_up, tasks) = CatchUp::start(&self.shared, &self.primaries, &primary);
+            let (catch_up, handles) = CatchUp::start(&self.shared, &self.primaries, &primary);
             let follower = Follower::new(
                 Arc::clone(&self.shared),
                 Rc::clone(&self.primaries),
@@ -130,45 +130,45 @@ impl Followed {
                 Rc::clone(&catch_up),
                 self.nudges.clone(),
             );
-            let member = Rc::new(PrimaryTasks {
+            let primary_tasks = Rc::new(PrimaryTasks {
                 follower,
                 catch_up,
                 primary: Rc::clone(&primary),
-                tasks: RefCell::new(tasks),
+                handles: RefCell::new(handles),
             });
-            let mut members = self.members.borrow_mut();
-            members.insert(primary.node.clone(), Rc::clone(&member));
-            member
+            let mut by_node = self.by_node.borrow_mut();
+            by_node.insert(primary.node.clone(), Rc::clone(&primary_tasks));
+            primary_tasks
         });
         let begun = begun.collect();
         self.shared.health.set_whole(self.primaries.is_whole());
         begun
     }
 
-    fn member_of(&self, topic: &Topic) -> Option<Rc<PrimaryTasks>> {
+    fn tasks_of(&self, topic: &Topic) -> Option<Rc<PrimaryTasks>> {
         let primary = self.primaries.of(topic.group)?;
-        self.members.borrow().get(&primary.node).cloned()
+        self.by_node.borrow().get(&primary.node).cloned()
     }
 
     /// Follows a topic, unless it is followed, and queues it, because it may have jobs.
     pub(crate) fn follow(&self, topic: &Arc<Topic>) {
-        if let Some(member) = self.member_of(topic) {
-            member.follower.follow(topic);
-            member.catch_up.work(topic);
+        if let Some(primary_tasks) = self.tasks_of(topic) {
+            primary_tasks.follower.follow(topic);
+            primary_tasks.catch_up.work(topic);
         }
     }
 
     /// Queues a topic that may have jobs.
     pub(crate) fn work(&self, topic: &Arc<Topic>) {
-        if let Some(member) = self.member_of(topic) {
-            member.catch_up.work(topic);
+        if let Some(primary_tasks) = self.tasks_of(topic) {
+            primary_tasks.catch_up.work(topic);
         }
     }
 
     /// Stops following topics.
     pub(crate) fn forget(&self, topics: &[Arc<Topic>]) {
-        for member in self.members.borrow().values() {
-            member.follower.forget(topics);
+        for primary_tasks in self.by_node.borrow().values() {
+            primary_tasks.follower.forget(topics);
         }
     }
 
@@ -182,9 +182,9 @@ impl Followed {
         }
     }
 
-    /// Requests a look, because it may have changed which primary holds which group.
-    pub(crate) fn request_look(&self) {
-        self.primaries.request_look();
+    /// Requests the owners again, because they may have changed.
+    pub(crate) fn request_owners(&self) {
+        self.primaries.request_owners();
     }
 }
 
@@ -192,6 +192,6 @@ impl PrimaryTasks {
     /// Starts to follow the primary, beginning with the session `first` if there is one.
     fn run(&self, first: Option<Rc<Session>>) {
         let task = spawn_local(Rc::clone(&self.follower).run(first));
-        self.tasks.borrow_mut().push(task.abort_handle());
+        self.handles.borrow_mut().push(task.abort_handle());
     }
 }
