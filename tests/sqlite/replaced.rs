@@ -37,14 +37,14 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 async fn is_refused(log: &SqliteLog, path: &Path, case: &str) {
     for _ in 0..3 {
-        let Err(AppendError::Refused(cause)) = publish(log, "lost").await else {
+        let Err(AppendError::Refused(refusal)) = publish(log, "lost").await else {
             panic!("{case}: it was acknowledged")
         };
         let told = format!(
             "{} was removed or replaced while the log has it open; put it back, or start the process again",
             path.display()
         );
-        assert_eq!(cause.to_string(), told, "{case}");
+        assert_eq!(refusal.to_string(), told, "{case}");
     }
     let health = log.health();
     assert!(!health.reachable && !health.accepting, "{case}");
