@@ -122,8 +122,7 @@ impl Driver {
                 }),
                 // When a session begins, it reads the revocations before anything else.
                 Nudge::RevocationsMissed(session) => {
-                    let fault = || Fault::Deaf(Duration::ZERO);
-                    self.followed.end_session(session, fault);
+                    self.followed.end_session(session, || Fault::RevocationMissed);
                 }
                 Nudge::SlotsMoved => self.followed.request_owners(),
             }

@@ -34,6 +34,10 @@ pub(crate) enum Fault {
     Lost,
     /// This node has not heard its own heartbeat.
     Deaf(Duration),
+    /// Redis has not answered this call in time.
+    Unanswered(&'static str, Duration),
+    /// A revocation has not arrived. The next session reads those that were missed.
+    RevocationMissed,
     /// The primary has become a replica.
     Demoted,
     /// The address leads to another primary.
@@ -48,9 +52,14 @@ impl Fault {
         match self {
             Self::Redis(error) => is_of_connection(error),
             Self::Refused(_) | Self::Unexpected | Self::UnknownForm(_) => false,
-            Self::Absent(_) | Self::Lost | Self::Deaf(_) | Self::Demoted | Self::Moved | Self::Incomplete => {
-                true
-            }
+            Self::Absent(_)
+            | Self::Lost
+            | Self::Deaf(_)
+            | Self::Unanswered(..)
+            | Self::RevocationMissed
+            | Self::Demoted
+            | Self::Moved
+            | Self::Incomplete => true,
         }
     }
 }
@@ -131,6 +140,10 @@ impl fmt::Display for Fault {
                 "this node has not heard its own heartbeat for {} ms",
                 silence.as_millis()
             ),
+            Self::Unanswered(what, time) => {
+                write!(f, "Redis has not answered {what} for {} ms", time.as_millis())
+            }
+            Self::RevocationMissed => f.write_str("a revocation has not arrived"),
             Self::Demoted => f.write_str("Redis has become a replica"),
             Self::Moved => f.write_str("the address leads to another primary"),
             Self::Incomplete => {

@@ -76,7 +76,7 @@ pub(super) async fn run(this: &Follower, session: &Session) -> Fault {
                 }
             }
             Ok(Err(fault)) => return fault,
-            Err(_) => return Fault::Deaf(SUBSCRIBE_TIMEOUT),
+            Err(_) => return Fault::Unanswered("SUBSCRIBE", SUBSCRIBE_TIMEOUT),
         }
         for topic in &waiting {
             topic.is_followed(session.number);
@@ -160,7 +160,7 @@ async fn unsubscribe(this: &Follower, session: &Session, topics: &[Arc<Topic>]) 
     .await
     {
         Ok(result) => result,
-        Err(_) => Err(Fault::Deaf(SUBSCRIBE_TIMEOUT)),
+        Err(_) => Err(Fault::Unanswered("UNSUBSCRIBE", SUBSCRIBE_TIMEOUT)),
     }
 }
 
