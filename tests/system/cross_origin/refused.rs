@@ -102,7 +102,7 @@ async fn what_a_page_of_another_origin_of_this_site_embeds() {
     ] {
         refused(
             &format!("Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: {mode}\r\nSec-Fetch-Dest: {dest}\r\n"),
-            "This cannot be requested by way of another site.\n",
+            "This cannot be requested from another site.\n",
         )
         .await;
     }
