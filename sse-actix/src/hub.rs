@@ -220,7 +220,7 @@ impl Hub {
     /// their number. Nothing more of any topic is sent on them. If their clients reconnect, the answer is 204. Requests
     /// that are admitted later are not affected.
     ///
-    /// If nodes share a log, the other nodes do the same within a second. A node that cannot reach the log does it once
+    /// If nodes share a log, the other nodes do the same at once. A node that cannot reach the log does it once
     /// it can, and delivers nothing new before. If another node does not know whether a stream was admitted before or
     /// after the revocation, it ends the stream so that the client reconnects and authenticates again. The returned
     /// number covers this node only.

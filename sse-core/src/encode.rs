@@ -1,7 +1,8 @@
 //! The [`Emit`] trait, which turns values into bytes, and the [writers of lines](lines) that its implementations use.
 //!
 //! Text and [`Json`] are encoded here. `Event` and `Comment` implement it in `event.rs`, an enum of events in
-//! `events.rs`, an encoded `Frame` in `frame.rs`, and a decoded `Message` in `relayed.rs`.
+//! `events.rs`, an encoded `Frame` in `frame.rs`, `Relayed` in `relayed.rs`, and a decoded `Message` in
+//! `relayed/events.rs`.
 //!
 //! Field order, the space after the colon and the empty line that dispatches follow the standard's
 //! [event stream format](https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
@@ -20,9 +21,10 @@ pub(crate) use self::lines::{
 };
 use crate::field::{EventName, FieldError};
 
-/// The types that can be sent on a stream: an [`Event`](crate::Event), a [`Comment`](crate::Comment), a
-/// [`Frame`](crate::Frame), text (an event with that data), [`Json`] of any `Serialize`, or a decoded
-/// [`Message`](crate::Message), which is sent on unchanged.
+/// The types that can be sent on a stream: an [`Event`](crate::Event), a value of an enum of events
+/// ([`SseEvents`](crate::SseEvents)), a [`Comment`](crate::Comment), a [`Frame`](crate::Frame), text (an event with
+/// that data), [`Json`] of any `Serialize`, or a decoded [`Message`](crate::Message) or [`Relayed`](crate::Relayed),
+/// which is sent on unchanged.
 ///
 /// Sealed, because an implementation could write bytes that inject events.
 ///
@@ -49,7 +51,8 @@ pub trait Emit: sealed::Sealed {
     ///
     /// # Errors
     ///
-    /// [`EmitError`], only from [`Json`] and [`Message`](crate::Message); `out` is then unchanged.
+    /// [`EmitError`], only from [`Json`], an enum of events, [`Message`](crate::Message) and
+    /// [`Relayed`](crate::Relayed); `out` is then unchanged.
     fn encode(self, default_name: Option<&EventName>, out: &mut BytesMut) -> Result<(), EmitError>;
 
     /// Checks that a stream for browsers may send it: it has no name or id that only [`EventName::not_for_browsers`] or

@@ -58,8 +58,8 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// [`EmitError`], only from [`Json`](crate::Json) and [`Message`](crate::Message). For events and comments
-    /// there is the infallible `Frame::from`.
+    /// [`EmitError`], only from [`Json`](crate::Json), an enum of events, [`Message`](crate::Message) and
+    /// [`Relayed`](crate::Relayed). For an [`Event`] or a [`Comment`] there is the infallible `Frame::from`.
     pub fn new(value: impl Emit) -> Result<Self, EmitError> {
         Self::encode(None, value)
     }
@@ -185,7 +185,7 @@ impl Frame {
     }
 
     fn infallible(value: impl Emit) -> Self {
-        // Only `Json` and `Message` can fail, and no caller passes one.
+        // Only `Json`, an enum of events, `Message` and `Relayed` can fail, and no caller passes one.
         Self::encode(None, value).unwrap_or_else(|_| Self::of(Bytes::new()))
     }
 }

@@ -111,7 +111,7 @@ async fn run(
 }
 
 impl Driver {
-    /// Handles the events of connections. Does not end.
+    /// Handles what happens on connections. Does not end.
     async fn attend(self: Rc<Self>, mut nudges: mpsc::UnboundedReceiver<Nudge>) {
         while let Some(nudge) = nudges.recv().await {
             match nudge {

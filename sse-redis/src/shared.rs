@@ -44,7 +44,7 @@ pub(crate) enum Command {
     Delete(Delete),
 }
 
-/// An event of a connection that the log's thread has to handle.
+/// Something that has happened on a connection, and that the log's thread has to handle.
 pub(crate) enum Nudge {
     /// A topic has jobs.
     Work(Arc<Topic>),
@@ -133,7 +133,8 @@ impl Shared {
         Fault::Absent(self.settings.address.clone())
     }
 
-    /// Notes that this node does not receive any more what is published at a primary.
+    /// Notes that this node does not receive any more what is published at a primary. In a cluster it warns at the
+    /// first primary that is lost; the others may still work.
     pub(crate) fn lost(&self, node: &str, why: &Fault) {
         let had_all = self.health.hears();
         if let Some(primary) = self.health.primaries().get_mut(node) {

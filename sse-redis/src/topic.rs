@@ -7,7 +7,7 @@
 //! | hole | entries between the newest one that the node has and one that it knows of |
 //! | page | entries that are read together, forwards to fill a hole or backwards for older ones |
 //! | chain | the pages that were read backwards, where each entry is the one that the next entry names |
-//! | proof | that a keyed topic had a reader's event; the node has only the newest of each key, so it asks Redis |
+//! | proof | Redis's answer that a `latest()` topic had the event at a reader's position, which the node may not have |
 //! | without events | the epoch of a topic to which nothing was published; all nodes know its epoch |
 
 mod chain;
@@ -86,7 +86,7 @@ struct Wants {
     chain: Option<Chain>,
     /// Events of this epoch are lost: another epoch has to begin, if this is still the current one.
     renewal: Option<u64>,
-    /// Sequences of a keyed topic that readers need a proof of; `None` until Redis has answered.
+    /// Sequences of a `latest()` topic that readers need a proof of; `None` until Redis has answered.
     verified: HashMap<u64, Option<bool>>,
     /// How often a job has failed, and the last reason.
     failures: u64,

@@ -31,7 +31,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) state: LogState,
     pub(crate) unpublished: Unpublished,
-    /// Empty until the file is open.
+    /// The identities of the log's files, to notice that one was removed or replaced; empty until the file is open.
     pub(crate) in_place: OnceLock<InPlace>,
     topics: RwLock<HashMap<TopicName, Arc<Topic>>>,
 }
@@ -107,8 +107,8 @@ impl Shared {
         Arc::clone(topic)
     }
 
-    /// The start of a read, in the topic's present epoch. A reader that was before the topic's first event is still
-    /// there, whatever epoch the topic had then, unless the topic was deleted since.
+    /// The start of a read, in the topic's present epoch. A position before the topic's first event stays valid,
+    /// whatever epoch the topic had then, unless the topic was deleted since.
     pub(crate) fn start(&self, topic: &Topic, start: Start, now: SystemTime) -> Start {
         if let Start::After(Position { epoch, sequence: 0 }) = start
             && let Some(newest) = topic.undeleted_epoch()

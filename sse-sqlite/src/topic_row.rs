@@ -28,6 +28,7 @@ pub(crate) struct TopicRow {
     /// The newest sequence.
     pub(crate) last: u64,
     pub(crate) kept: Kept,
+    /// True if the sequences of the kept events have no holes.
     pub(crate) is_dense: bool,
     pub(crate) times: Times,
     pub(crate) retention: Retention,
@@ -178,7 +179,8 @@ impl TopicRow {
         Ok(())
     }
 
-    /// Notes that the next event is appended `now`: if that is before the newest event, the clock was set back.
+    /// Notes that the clock was set back, if it was: the next event is appended `now`, and that is before the time of
+    /// the newest event. The age of all events so far then counts from `now`.
     pub(crate) fn lower_later_times(&mut self, now: SystemTime) {
         let now = rows::millis(now);
         if now < self.times.newest {

@@ -35,7 +35,7 @@ pub(crate) struct Writer {
     lock: Option<FileLock>,
     reserve: Reserve,
     maintenance: Maintenance,
-    /// All numbers below this one are taken.
+    /// Every topic number below this one is in use.
     free_from: i64,
     /// Topics of a commit whose outcome is unknown, until the file is open again.
     doubtful: Vec<Arc<Topic>>,

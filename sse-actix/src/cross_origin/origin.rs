@@ -64,7 +64,8 @@ impl Origin {
         text.parse().ok().filter(|origin: &Self| *origin.text == *text)
     }
 
-    /// True if a network attacker cannot change the origin's pages: HTTPS, or this machine itself.
+    /// True if a network attacker cannot change the origin's pages: this machine itself, or any scheme but `http`, such
+    /// as `https` or an app's own (`capacitor`).
     /// <https://w3c.github.io/webappsec-secure-contexts/#is-origin-trustworthy>
     pub(super) fn is_trustworthy(&self) -> bool {
         let host = self.host();

@@ -69,7 +69,7 @@ impl SessionCookie {
     ///
     /// # Errors
     ///
-    /// If the name is empty, or has characters that a cookie's name cannot have.
+    /// If the name is empty, has more than 2,048 bytes, or has characters that a cookie's name cannot have.
     pub fn new(name: &str) -> Result<Self, CookieError> {
         let bare = name.strip_prefix(PREFIX).unwrap_or(name);
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

@@ -116,9 +116,10 @@ impl HubBuilder {
         self
     }
 
-    /// How long a client may leave events unread. After that its permit and its presence are freed, and its stream ends
-    /// when the client reads again. A client that takes at least 2 KiB/s of a large event counts as reading. Precise to
-    /// one second. Default: 30 s.
+    /// How long a client may leave events unread. After that its permit and its presence are freed. If the handler
+    /// returned the [`Subscription`](crate::Subscription), [`Server`](crate::Server) closes a connection on HTTP/1.1 at
+    /// once; else the stream ends when the client reads again. A client that takes at least 2 KiB/s of a large event
+    /// counts as reading. Precise to one second. Default: 30 s.
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.settings.stall_timeout = timeout;
         self

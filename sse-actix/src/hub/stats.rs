@@ -109,8 +109,8 @@ pub struct TopicStats {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evictions {
-    /// Retention has deleted events that they had not read yet, and the topic has [`OnGap::End`](crate::OnGap::End) or
-    /// the stream is [plain](crate::Subscription::plain).
+    /// Events that they had not read yet were gone, and the topic has [`OnGap::End`](crate::OnGap::End); or the stream
+    /// is [plain](crate::Subscription::plain) and had any gap, also an unknown id or a deleted topic.
     pub overtaken: u64,
     /// Their clients did not read for longer than [`stall_timeout`](crate::HubBuilder::stall_timeout).
     pub stalled: u64,
@@ -140,7 +140,7 @@ pub struct TurnedAway {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Eviction {
-    /// Newer events have pushed unread ones out of the log.
+    /// Unread events are not in the log any more. For a plain stream: any gap, also an unknown id or a deleted topic.
     Overtaken,
     /// Its client has not read for the hub's stall time-out.
     Stalled,

@@ -86,7 +86,8 @@ enum FollowState {
 pub enum TopicEvent {
     /// An event.
     Published(PublishedEvent),
-    /// Events that retention has deleted before this stream received them.
+    /// Events that this stream has missed: retention has deleted them, the topic was deleted, or the log does not know
+    /// the position from which the stream reads.
     Gap {
         /// Their number; `None` if it is unknown.
         missed: Option<u64>,

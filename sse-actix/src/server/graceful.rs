@@ -143,8 +143,13 @@ impl ArmedTrigger {
     }
 }
 
-/// Waits in three phases: for streams (as long as clients take bytes, and at least half a second), for other requests
-/// (until `shutdown_timeout` is over), and for the last bytes (150 ms, or half a second while a socket is full).
+/// Waits in three phases:
+///
+/// 1. For streams: until no request is left, or until no client has taken bytes for half a second.
+/// 2. For other requests: until `shutdown_timeout` is over.
+/// 3. For the last bytes: until no client has taken bytes for 150 ms, or for half a second if a socket is full.
+///
+/// The time-out also bounds the first and the last phase, but each of them has at least its time without progress.
 async fn wait_until_drained(activity: &Activity, shutdown: &Shutdown, shutdown_timeout: Duration) {
     let start = Instant::now();
     let deadline = |timeout: Duration| start + timeout.min(LONGEST);

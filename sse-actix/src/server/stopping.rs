@@ -140,8 +140,9 @@ impl<F> Server<F> {
         self
     }
 
-    /// How long requests that are not streams may continue after a shutdown: a `Duration`, or a number of seconds.
-    /// Default: 30 s.
+    /// How long requests that are not streams, and [plain](crate::Sse::plain) streams, may continue after a shutdown:
+    /// a `Duration`, or a number of seconds. Other streams end, but as long as their clients read, they may take this
+    /// long to deliver the events from before the shutdown. Default: 30 s.
     ///
     /// ```
     /// use std::time::Duration;

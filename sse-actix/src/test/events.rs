@@ -50,7 +50,8 @@ impl<T: SseEvents> TestEvents<T> {
     ///
     /// # Panics
     ///
-    /// If the body fails, if an event does not match any variant of the enum, or if the stream sends a gap event.
+    /// If the body fails, if an event does not match any variant of the enum, or if the stream sends a gap event,
+    /// unless the enum has a variant with `#[sse(other)]`, which receives it.
     pub async fn next(&mut self) -> Option<T> {
         loop {
             match self.stream.next_decoded().await? {

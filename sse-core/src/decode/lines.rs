@@ -89,9 +89,9 @@ impl Lines {
         }
     }
 
-    /// Takes a chunk. Two kinds of chunks are handled at once, which costs half as much. Many streams have few other
-    /// chunks. The two kinds are: a chunk with only complete comments and empty lines, while `idle`; and a small chunk
-    /// that continues a held line, which may become `room` bytes long.
+    /// Takes a chunk. Two kinds of chunks are handled here, immediately; that takes half the time of the general path.
+    /// Most chunks of many streams are of these kinds: a chunk with only complete comments and empty lines, while
+    /// `idle`; and a small chunk that continues a held line, which may become `room` bytes long.
     #[inline]
     pub(super) fn feed(&mut self, chunk: Bytes, idle: bool, room: usize) {
         if !self.chunk.is_empty() {

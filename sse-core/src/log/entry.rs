@@ -43,8 +43,7 @@ use crate::{DecodeEventError, Frame, TopicValue};
 pub struct Entry {
     sequence: u64,
     millis: u64,
-    /// Its age counts from this time: when it was appended, or the clock's time if the clock was set back to before
-    /// that.
+    /// The append time from which its age counts: lowered if the clock was set back.
     latest_append_time: AtomicU64,
     frame: Bytes,
     /// Where the `id` line ends.
@@ -208,7 +207,8 @@ impl Entry {
         shows: impl FnOnce(&T) -> bool,
         undecodable: impl FnOnce(&DecodeEventError),
     ) -> bool {
-        /// Distinguishes, by its type, an event of an enum from a value that is decoded as the same Rust type.
+        /// `decoded` holds one value for each Rust type. This wrapper is another type than `T`, so `is_event::<T>` and
+        /// `value::<T>` do not get each other's result.
         struct OfEnum<T>(Option<T>);
         let mut undecodable = Some(undecodable);
         let decode = || {
@@ -240,7 +240,7 @@ impl Entry {
         size_of::<Self>() + self.frame.len() + self.key.as_ref().map_or(0, CompactString::len)
     }
 
-    /// The latest time of its append, in milliseconds. Its age counts from this time.
+    /// The append time from which its age counts, in milliseconds: lowered if the clock was set back.
     pub(crate) fn latest_append_time(&self) -> u64 {
         self.latest_append_time.load(Ordering::Relaxed)
     }

@@ -46,7 +46,7 @@ local function crosses(before, after, step)
   return math.floor(before / step) ~= math.floor(after / step)
 end
 
--- Deletes the oldest entries that no bound requires any more.
+-- Deletes the oldest entries that exceed the bound of events or of bytes.
 local function trim(stream, all, bytes, max_events, max_bytes)
   for _ = 1, 64 do
     local oldest = redis.pcall('XRANGE', stream, '-', '+', 'COUNT', 16)

@@ -27,7 +27,7 @@ pub(super) struct TopicBatch {
     pub(super) replies: Vec<(Reply, Pending)>,
 }
 
-/// Events that the script handles together; a single event, if it has a key of either kind.
+/// Events that the script handles together; a single event, if the topic is `latest()` or it has an idempotency key.
 pub(super) struct Part {
     pub(super) events: usize,
     key: String,

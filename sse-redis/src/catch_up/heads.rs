@@ -1,5 +1,5 @@
-//! Jobs with short answers: a stream's newest entry, another epoch, and proofs. A proof shows that a keyed topic had
-//! the event of a reader's position. The node has only the newest event of each key, so it asks Redis.
+//! Jobs with short answers: a stream's newest entry, another epoch, and proofs. A proof shows that a `latest()` topic
+//! once had the event at a reader's position. The node has only the newest event of each key, so it asks Redis.
 
 use std::{rc::Rc, sync::Arc};
 

@@ -2,8 +2,8 @@
 -- sse-actix.
 
 -- The content of the fields of an entry, if it is an entry of sse-actix. If it is in a later version of the format,
--- this is only `newer`, the version. Otherwise it is the number of the entry's epoch, primary and number of events, and the totals of
--- events and bytes so far.
+-- this is only `newer`, the version. Otherwise it is: the entry's epoch number, its primary, how many events it has,
+-- and the totals of events and bytes so far.
 local function read_header(fields)
   if fields[1] ~= 'h' then return nil end
   local version, rest = string.match(fields[2] or '', '^(%d+) (.*)$')

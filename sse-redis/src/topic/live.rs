@@ -36,10 +36,10 @@ pub(super) struct Live {
     pub(super) has_stream_start: bool,
     /// Epochs that this one has continued, the newest first.
     pub(super) earlier: Vec<Earlier>,
-    /// A position before the first event that is at least this sequence has missed nothing: by then this node knew that
-    /// there was no earlier event.
+    /// A time, as a sequence: from then on this node knew that the topic had no event. A client whose position is
+    /// before the first event, and not older than this, has missed nothing.
     pub(super) without_events_since: Option<u64>,
-    /// True if the newest events of this epoch were lost, and a new epoch continued them.
+    /// True if the newest events were lost and the stream went on in the same epoch: another epoch has to begin.
     pub(super) is_rolled_back: bool,
 }
 

@@ -15,6 +15,7 @@ pub(crate) enum PageJob {
 }
 
 impl State {
+    /// How many more events, and how many more bytes of events, retention lets the ring take.
     fn quota(&self, live: &Live) -> (usize, usize) {
         (
             self.retention.events().saturating_sub(live.ring.len()),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::entry::{Content, EntryId, Header, Latest, NONE, Stored};
 
-/// How many ids of a keyed topic are remembered as proven.
+/// How many ids of a `latest()` topic are remembered as proven.
 const MAX_VERIFIED: usize = 4_096;
 
 /// The epoch number of a stream whose newest entry cannot be read: no position belongs to it.
@@ -27,11 +27,11 @@ pub(crate) struct Needs {
 /// A job whose answer is short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HeadJob {
-    /// Read the newest entry; of a keyed topic, also the newest event of each key.
+    /// Read the newest entry; of a `latest()` topic, also the newest event of each key.
     Newest { latest: bool },
     /// Begin another epoch, if this one is still the current one.
     Renew { epoch_number: u64 },
-    /// Prove that these events of a keyed topic were stored: a reader's position is after one of them.
+    /// Prove that these events of a `latest()` topic were stored: a reader's position is after one of them.
     Verify { sequences: Vec<u64> },
 }
 
@@ -155,13 +155,14 @@ impl Topic {
     /// was `head` then.
     /// `head` is the newest entry that the node has taken in; `passed`, up to where it has read the stream; and `target`,
     /// the newest entry that Redis is known to have. If `target` is after `head`, the entries between them are read next.
+    /// If an entry after `head` is of another epoch, the known `head` may be lost, and is read again (`Live::doubt`).
     ///
     /// | the answer | the node knows | then |
     /// |---|---|---|
     /// | no entry | entries that have come since the request began | the answer is too old |
     /// | no entry | a topic without events | it has had no event until now either |
     /// | no entry | nothing, or entries | the entries are lost; the topic is one without events |
-    /// | an entry after `head` | entries, and needs no events of keys | `target` moves; another epoch is in doubt |
+    /// | an entry after `head` | entries, and needs no events of keys | `target` moves (`doubt`, if of another epoch) |
     /// | an entry before `from`, or of another epoch | the same | the entries after it are lost; it begins there |
     /// | an entry | nothing, or needs the events of keys | it begins there |
     pub(crate) fn take_newest(&self, newest: Option<&Stored>, latest: Option<Vec<Latest>>) -> Needs {

@@ -27,7 +27,7 @@ use crate::hub::{
 pub(super) enum ReadFailure {
     /// The application's snapshot failed.
     Failed(Box<Error>),
-    /// Newer events have pushed unread ones out of the log.
+    /// Unread events are not in the log any more. For a plain stream: any gap, also an unknown id or a deleted topic.
     Overtaken,
 }
 

@@ -104,8 +104,8 @@ impl<T: TopicValue> Subscription<T> {
         })
     }
 
-    /// Like [`snapshot`](Subscription::snapshot) for a topic without a type. `take` returns events of the topic's enum,
-    /// such as a `Vec` or an `Option` of them.
+    /// Like [`snapshot`](Subscription::snapshot) for a topic without a type. `take` returns a `Result`
+    /// with events of the topic's enum, such as a `Vec` or an `Option` of them.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Ends when the hub ends it. Then the stream to which [`on`](Subscription::on) has bound it ends as well. An `Err` is
-/// the failure of a snapshot.
+/// the failure of a snapshot, or says that there is no actix runtime or that the topic has another type.
 impl<E> Stream for Subscription<E> {
     type Item = Result<Frame, Error>;
 

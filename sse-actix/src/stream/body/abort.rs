@@ -19,7 +19,7 @@ pub(crate) enum BodyTransport {
     Http11,
     /// HTTP/1.0 on this library's server: the stream ends with the connection, so the connection is reset.
     Http10,
-    /// HTTP/2: the library sends all queued data first, then resets the stream.
+    /// HTTP/2: the crate `h2` sends all queued data first, then resets the stream.
     Http2,
     /// Another server: bytes that its socket does not take at once are lost.
     OtherServer,
