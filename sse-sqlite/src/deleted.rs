@@ -1,4 +1,4 @@
-//! Topics that were deleted. The file remembers the epoch in which each begins anew: one that it has never had, so that a
+//! Topics that were deleted. The file remembers the next epoch of each: one that the topic has never had, so that a
 //! client with an id of the deleted topic gets a gap event. Clients of other topics notice nothing.
 
 use rusqlite::{Connection, OptionalExtension as _, params};

@@ -190,7 +190,7 @@ async fn through_tls_with_a_password() {
     let node = Node::of(Hub::builder().log(log).build().unwrap());
     let mut reader = node.reader("orders").await;
     gets(&node, &mut reader, "orders", "one").await;
-    // All its connections anew.
+    // All its connections are made again.
     redis.cut();
     let _: i64 = redis.ask(cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub"));
     gets(&node, &mut reader, "orders", "two").await;

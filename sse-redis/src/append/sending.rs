@@ -49,7 +49,7 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// Sends it to whoever has the keys.
+    /// Sends it to the node that has the keys.
     pub(super) async fn send(&mut self, call: &Call, mut session: Rc<Session>) -> Sent {
         let mut is_of_target = false;
         let answer = loop {

@@ -173,9 +173,9 @@ impl WorkerTopic {
     /// | answer | window | then |
     /// |---|---|---|
     /// | complete, from `after` | still at the batch's start | the window gets the entries, and readers are woken if it has grown |
-    /// | complete, in a new epoch | still at `after` | the window begins anew in the new epoch, and all readers are woken |
+    /// | complete, in a new epoch | still at `after` | the window starts again in the new epoch, and all readers are woken |
     /// | complete | elsewhere, because a reader has begun another meanwhile | the batch is dropped; the log is read again |
-    /// | a gap, or `after` is unknown | anywhere | the window begins anew where the batch begins, and all readers are woken |
+    /// | a gap, or `after` is unknown | anywhere | the window starts again where the batch begins, and all readers are woken |
     /// | an error | unchanged | the log is read again after a pause |
     fn apply_batch(&mut self, batch: Result<Batch, LogError>, after: Position, cx: &mut Context<'_>) -> bool {
         match batch {
